@@ -1,0 +1,170 @@
+"""What goes into a model and what its score means.
+
+The input contract belongs to a VERSION of a model: names, order, vocabularies, defaults and limits as it was trained.
+A route's schema (see ``route``) is what callers send; every arm's contract is checked against it.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from scoreline_registry.names import check_feature_name
+
+MAX_FEATURES = 4096
+MAX_SEQUENCE_LENGTH = 4096
+MAX_VOCABULARY = 65536
+
+FeatureName = Annotated[str, AfterValidator(check_feature_name)]
+FeatureKind = Literal["number", "category"]
+
+
+class Value(BaseModel):
+    """The base of every stored value: frozen, and fields that a newer Scoreline wrote are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+
+class Feature(Value):
+    """One raw input column.
+
+    A number becomes a float32, a category the float32 index of its name in ``vocabulary``. A missing value (absent, or
+    NaN) is refused where ``required``; else it becomes ``default`` where there is one and stays NaN where there is not.
+    """
+
+    name: FeatureName
+    kind: FeatureKind = "number"
+    required: bool = False
+    default: float | str | None = None
+    min: float | None = None
+    max: float | None = None
+    vocabulary: tuple[FeatureName, ...] = ()
+    unseen: Literal["other", "refuse"] = "other"
+    sensitive: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.required and self.default is not None:
+            raise ValueError(f"feature {self.name!r}: a required feature has no default")
+        return self._number() if self.kind == "number" else self._category()
+
+    def _number(self) -> Self:
+        if self.vocabulary or isinstance(self.default, str):
+            raise ValueError(f"feature {self.name!r}: a number has no vocabulary and no text default")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"feature {self.name!r}: min is above max")
+        return self
+
+    def _category(self) -> Self:
+        if self.min is not None or self.max is not None:
+            raise ValueError(f"feature {self.name!r}: a category has no min or max")
+        if not 1 <= len(self.vocabulary) <= MAX_VOCABULARY or len(set(self.vocabulary)) != len(self.vocabulary):
+            raise ValueError(f"feature {self.name!r}: a category needs 1 to {MAX_VOCABULARY} distinct names")
+        if self.default is not None and self.default not in self.vocabulary:
+            raise ValueError(f"feature {self.name!r}: the default {self.default!r} is not in the vocabulary")
+        return self
+
+    def code(self, name: str) -> float:
+        """The float that stands for a category's name: its index, or ``len(vocabulary)`` for any other name."""
+        return float(self.codes.get(name, len(self.vocabulary)))
+
+    @property
+    def codes(self) -> Mapping[str, int]:
+        """The index of each name of the vocabulary."""
+        return {name: index for index, name in enumerate(self.vocabulary)}
+
+    @property
+    def default_code(self) -> float:
+        """What a missing value becomes, as the graph sees it; NaN where there is no default."""
+        if self.default is None:
+            return math.nan
+        return self.code(self.default) if isinstance(self.default, str) else float(self.default)
+
+
+class SequenceContract(Value):
+    """A history: ``sequence`` float32 [N, T, S] with S = the step features, and ``lengths`` int64 [N], 1 <= T <= max."""
+
+    features: tuple[FeatureName, ...] = Field(min_length=1, max_length=MAX_FEATURES)
+    max_length: int = Field(ge=1, le=MAX_SEQUENCE_LENGTH)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        _refuse_repeats("step feature", self.features)
+        return self
+
+
+class InputContract(Value):
+    """Everything a version takes: ``features`` float32 [N, F] in this order, and optionally a sequence."""
+
+    features: tuple[Feature, ...] = Field(default=(), max_length=MAX_FEATURES)
+    sequence: SequenceContract | None = None
+
+    @model_validator(mode="after")
+    def _something_distinct(self) -> Self:
+        if not self.features and self.sequence is None:
+            raise ValueError("a model takes features, a sequence or both")
+        _refuse_repeats("feature", tuple(f.name for f in self.features))
+        return self
+
+
+class Band(Value):
+    """A named range of scores that starts at ``from_score`` and ends where the next band starts."""
+
+    name: FeatureName
+    from_score: float
+
+
+class Points(Value):
+    """Scorecard points: ``base`` points stand for ``odds`` to one, and ``pdo`` points double the odds.
+
+    points = base + pdo / ln 2 * (ln((1 - p) / p) - ln odds) for a score p that is the probability of the bad outcome
+    (Siddiqi, Credit Risk Scorecards, 2006, chapter 6).
+    """
+
+    base: float
+    odds: float = Field(gt=0)
+    pdo: float = Field(gt=0)
+
+    @property
+    def factor(self) -> float:
+        """Points for one unit of log odds."""
+        return self.pdo / math.log(2)
+
+    @property
+    def offset(self) -> float:
+        """Points at odds of one to one."""
+        return self.base - self.factor * math.log(self.odds)
+
+
+class ScoreContract(Value):
+    """What the number means.
+
+    ``kind`` is "probability" (0 to 1) or "value" (any finite number). Bands ascend by ``from_score``; a score below the
+    first has no band.
+    """
+
+    meaning: str = Field(min_length=1, max_length=500)
+    kind: Literal["probability", "value"] = "probability"
+    bands: tuple[Band, ...] = ()
+    points: Points | None = None
+    extras: tuple[FeatureName, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        edges = [band.from_score for band in self.bands]
+        if edges != sorted(set(edges)):
+            raise ValueError("bands must ascend by from_score, each with its own")
+        _refuse_repeats("band", tuple(band.name for band in self.bands))
+        _refuse_repeats("extra output", self.extras)
+        if self.points is not None and self.kind != "probability":
+            raise ValueError("points need a score that is a probability")
+        return self
+
+
+def _refuse_repeats(what: str, names: tuple[str, ...]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{what} {name!r} stands twice")
+        seen.add(name)

@@ -1,0 +1,104 @@
+"""What can go wrong with a registry.
+
+    RegistryError
+    ├── InvalidNameError      a name that no registry could hold          (err.kind, err.name)
+    ├── NotFoundError         nothing of that name is committed           (err.kind, err.name)
+    ├── ConflictError         somebody else changed it first              (err.kind, err.name)
+    ├── InvalidError          a manifest, document or route that cannot be (err.problems)
+    ├── RefusedError          a rule of the registry forbids the change   (err.problems)
+    ├── GateError             a version that failed a check before publication (err.problems)
+    ├── CorruptError          stored bytes that are not what was committed (err.key)
+    ├── SchemaVersionError    written by a newer Scoreline                (err.key, err.found)
+    └── StorageError          the store itself failed                     (err.key)
+        └── MissingKeyError   the store has no such key
+
+The facts stay attributes; no transport is known here.
+"""
+
+from collections.abc import Sequence
+
+
+class RegistryError(Exception):
+    """The base of every error that this package raises on purpose."""
+
+
+class InvalidNameError(RegistryError):
+    """A name that no registry could hold."""
+
+    def __init__(self, kind: str, name: str, rule: str) -> None:
+        self.kind, self.name = kind, name
+        super().__init__(f"{kind} {_short(name)} is not a valid name: {rule}")
+
+
+class NotFoundError(RegistryError):
+    """Nothing of that name is committed."""
+
+    def __init__(self, kind: str, name: str, hint: str = "") -> None:
+        self.kind, self.name = kind, name
+        super().__init__(f"{kind} {_short(name)} is not in the registry{': ' + hint if hint else ''}")
+
+
+class ConflictError(RegistryError):
+    """Somebody else changed the document after it was read."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        self.kind, self.name = kind, name
+        super().__init__(f"{kind} {_short(name)} was changed by someone else; read it again and repeat the change")
+
+
+class _ProblemsError(RegistryError):
+    """One subject and the list of everything that is wrong with it."""
+
+    def __init__(self, subject: str, problems: Sequence[str]) -> None:
+        self.subject, self.problems = subject, tuple(problems)
+        super().__init__(f"{subject}: {'; '.join(self.problems)}")
+
+
+class InvalidError(_ProblemsError):
+    """A manifest, document or route that cannot be."""
+
+
+class RefusedError(_ProblemsError):
+    """A rule of the registry forbids the change."""
+
+
+class GateError(_ProblemsError):
+    """A version that failed a check before publication."""
+
+
+class CorruptError(RegistryError):
+    """Stored bytes that are not what was committed."""
+
+    def __init__(self, key: str, detail: str) -> None:
+        self.key = key
+        super().__init__(f"{key} is damaged: {detail}")
+
+
+class SchemaVersionError(RegistryError):
+    """A file that a newer Scoreline wrote."""
+
+    def __init__(self, key: str, found: object, supported: int) -> None:
+        self.key, self.found = key, found
+        super().__init__(
+            f"{key} has schema {found!r}, this Scoreline reads up to {supported}: install a newer scoreline"
+        )
+
+
+class StorageError(RegistryError):
+    """The store itself failed; the operation may or may not have happened."""
+
+    def __init__(self, key: str, detail: str) -> None:
+        self.key = key
+        super().__init__(f"storage failed on {key}: {detail}")
+
+
+class MissingKeyError(StorageError):
+    """The store has no such key."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key, "it is not there")
+
+
+def _short(name: str) -> str:
+    """Quotes a name for a message and keeps hostile ones from filling the screen."""
+    return repr(name if len(name) <= 80 else name[:77] + "...")

@@ -1,0 +1,82 @@
+"""The manifest of one version: everything a server, a reviewer or an auditor must know about a model file."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from scoreline_registry.contract import InputContract, ScoreContract, Value
+
+MANIFEST_SCHEMA = 1
+
+MODEL_FILE = "model.onnx"
+MANIFEST_FILE = "manifest.json"
+GOLDEN_FILE = "golden.npz"
+BASELINE_FILE = "baseline.json"
+BOOSTER_FILE = "booster.txt"
+CARD_FILE = "card.md"
+CLAIM_FILE = "claim.json"
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("times carry their zone")
+    return moment
+
+
+Moment = Annotated[datetime, AfterValidator(_aware)]
+
+
+class FileFacts(Value):
+    """One file of a version: sha256 in hex and size in bytes."""
+
+    sha256: Digest
+    bytes: int = Field(ge=0)
+
+
+class ParityFacts(Value):
+    """How the ONNX graph compared with the native model when the gate ran.
+
+    ``max_difference`` is the largest absolute difference of the score over ``rows`` rows; every row was within
+    ``tolerance``.
+    """
+
+    rows: int = Field(ge=1)
+    max_difference: float = Field(ge=0)
+    tolerance: float = Field(gt=0)
+
+
+class GoldenFacts(Value):
+    """The rows in ``golden.npz`` that a server must reproduce within ``tolerance`` (absolute) before it serves."""
+
+    rows: int = Field(ge=1)
+    tolerance: float = Field(gt=0)
+
+
+class TrainingFacts(Value):
+    """Where a version came from. ``recipe`` is the recipe as run; ``data_sha256`` identifies the table as read."""
+
+    rows: int = Field(ge=1)
+    positives: int | None = Field(default=None, ge=0)
+    seconds: float = Field(ge=0)
+    data_sha256: Digest | None = None
+    recipe: dict[str, Any] | None = None
+    libraries: dict[str, str] = {}
+
+
+class Manifest(Value):
+    """One version of a model. Unknown fields are kept, so that an older Scoreline passes on what a newer one wrote."""
+
+    schema_number: int = Field(default=MANIFEST_SCHEMA, ge=1)
+    family: str = Field(min_length=1, max_length=64)
+    task: str = Field(default="binary", min_length=1, max_length=64)
+    inputs: InputContract
+    score: ScoreContract
+    metrics: dict[str, float] = {}
+    parity: ParityFacts | None = None
+    golden: GoldenFacts | None = None
+    training: TrainingFacts | None = None
+    created_at: Moment
+    files: dict[str, FileFacts] = {}
