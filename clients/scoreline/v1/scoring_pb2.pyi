@@ -663,7 +663,7 @@ class EntityError(_message.Message):
     row: _builtins.int
     """The entity's index in the request, from 0."""
     code: _builtins.int
-    """The canonical gRPC code that a call with this entity alone would be about."""
+    """The canonical gRPC code that a call with this entity alone fails with."""
     reason: _builtins.str
     """The reason in UPPER_SNAKE, as in docs/errors.md."""
     message: _builtins.str
@@ -990,10 +990,13 @@ class GetStatusResponse(_message.Message):
     ROUTES_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
     SERVER_VERSION_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """The registry's newest revision that the server has read."""
     server_version: _builtins.str
     """The server's own version."""
+    problem: _builtins.str
+    """Why the registry's newest revision could not be read. Empty when all is well; what is loaded serves on."""
     @_builtins.property
     def routes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RouteStatus]:
         """Every route that the registry holds, by name."""
@@ -1009,10 +1012,11 @@ class GetStatusResponse(_message.Message):
         routes: _abc.Iterable[Global___RouteStatus] | None = ...,
         models: _abc.Iterable[Global___ModelStatus] | None = ...,
         server_version: _builtins.str = ...,
+        problem: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "revision", b"revision", "routes", b"routes", "server_version", b"server_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "problem", b"problem", "revision", b"revision", "routes", b"routes", "server_version", b"server_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

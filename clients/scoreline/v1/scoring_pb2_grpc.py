@@ -58,9 +58,9 @@ class ScoringServiceServicer(object):
     """
 
     def Score(self, request, context):
-        """Scores 1 to 1,024 entities through one route. Entities fail alone: an entity that cannot be scored gets an
-        error in its place and the call still answers OK. Fails with NOT_FOUND for an unknown route and with
-        INVALID_ARGUMENT for a malformed request.
+        """Scores 1 to 1,024 entities through one route. Among several, entities fail alone: one that cannot be scored gets
+        an error in its place and the call still answers OK. A call with a single entity fails with that entity's code.
+        Fails with NOT_FOUND for an unknown route and with INVALID_ARGUMENT for a malformed request.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

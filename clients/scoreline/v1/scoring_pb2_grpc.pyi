@@ -38,9 +38,9 @@ class ScoringServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ScoringServiceAsyncStub: ...
     Score: _grpc.UnaryUnaryMultiCallable[_scoring_pb2.ScoreRequest, _scoring_pb2.ScoreResponse]
-    """Scores 1 to 1,024 entities through one route. Entities fail alone: an entity that cannot be scored gets an
-    error in its place and the call still answers OK. Fails with NOT_FOUND for an unknown route and with
-    INVALID_ARGUMENT for a malformed request.
+    """Scores 1 to 1,024 entities through one route. Among several, entities fail alone: one that cannot be scored gets
+    an error in its place and the call still answers OK. A call with a single entity fails with that entity's code.
+    Fails with NOT_FOUND for an unknown route and with INVALID_ARGUMENT for a malformed request.
     """
     GetSchema: _grpc.UnaryUnaryMultiCallable[_scoring_pb2.GetSchemaRequest, _scoring_pb2.GetSchemaResponse]
     """Describes what a route expects from its callers. Fails with NOT_FOUND for an unknown route."""
@@ -55,9 +55,9 @@ class ScoringServiceAsyncStub(ScoringServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Score: _aio.UnaryUnaryMultiCallable[_scoring_pb2.ScoreRequest, _scoring_pb2.ScoreResponse]  # type: ignore[assignment]
-    """Scores 1 to 1,024 entities through one route. Entities fail alone: an entity that cannot be scored gets an
-    error in its place and the call still answers OK. Fails with NOT_FOUND for an unknown route and with
-    INVALID_ARGUMENT for a malformed request.
+    """Scores 1 to 1,024 entities through one route. Among several, entities fail alone: one that cannot be scored gets
+    an error in its place and the call still answers OK. A call with a single entity fails with that entity's code.
+    Fails with NOT_FOUND for an unknown route and with INVALID_ARGUMENT for a malformed request.
     """
     GetSchema: _aio.UnaryUnaryMultiCallable[_scoring_pb2.GetSchemaRequest, _scoring_pb2.GetSchemaResponse]  # type: ignore[assignment]
     """Describes what a route expects from its callers. Fails with NOT_FOUND for an unknown route."""
@@ -75,9 +75,9 @@ class ScoringServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _scoring_pb2.ScoreRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_scoring_pb2.ScoreResponse, _abc.Awaitable[_scoring_pb2.ScoreResponse]]:
-        """Scores 1 to 1,024 entities through one route. Entities fail alone: an entity that cannot be scored gets an
-        error in its place and the call still answers OK. Fails with NOT_FOUND for an unknown route and with
-        INVALID_ARGUMENT for a malformed request.
+        """Scores 1 to 1,024 entities through one route. Among several, entities fail alone: one that cannot be scored gets
+        an error in its place and the call still answers OK. A call with a single entity fails with that entity's code.
+        Fails with NOT_FOUND for an unknown route and with INVALID_ARGUMENT for a malformed request.
         """
 
     @_abc_1.abstractmethod

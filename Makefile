@@ -1,0 +1,56 @@
+# Every target makes and uses .venv by itself; a bare machine needs Python 3.11 and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PROTOS := $(wildcard protos/scoreline/v1/*.proto)
+DEMO ?=
+
+.PHONY: help demo test conformance acceptance check proto bench clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+demo: $(VENV)/.demo  ## train, publish, route, serve, swap and score, on synthetic customers
+	@$(BIN)/scoreline demo $(DEMO)
+
+test: $(VENV)/.dev  ## every test that fits in 8 minutes
+	@$(BIN)/python -m pytest -q
+
+conformance: $(VENV)/.dev  ## against the standards and clients of others
+	@$(BIN)/python -m pytest -q -m conformance
+
+acceptance: $(VENV)/.dev  ## the long form of what `make test` shows in small
+	@$(BIN)/python -m pytest -q -m acceptance --timeout 1800
+
+check: $(VENV)/.dev  ## lint, format, types, generated code
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@PATH="$(abspath $(BIN)):$$PATH" sh .ci/generated-is-current $(PROTOS)
+
+proto: $(VENV)/.dev  ## regenerate the code under clients/scoreline/v1
+	@PATH="$(abspath $(BIN)):$$PATH" sh .ci/generate clients $(PROTOS)
+
+bench: $(VENV)/.dev  ## what each part of a score costs on this machine
+	@$(BIN)/python -m tests.benchmarks
+
+clean:  ## remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Scoreline needs Python 3.11 or newer; set PYTHON=...")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "setting up $(VENV) (once)"
+	@$(PIP) -e '.[server,trainers]'
+	@touch $@
+
+# torch comes by itself and exactly: another version pulls gigabytes of GPU packages.
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "setting up $(VENV) for development (once)"
+	@$(PIP) torch==2.13.0
+	@$(PIP) -e '.[server,deep,dev]'
+	@touch $@ $(VENV)/.demo

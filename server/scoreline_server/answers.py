@@ -1,0 +1,172 @@
+"""What a block's rows came to, and the slices of it that answer each call in the form in which it asked."""
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from scoreline.v1 import scoring_pb2 as pb
+from scoreline_server.binding import CLIPPED, DEFAULTED, MISSING, UNSEEN, Indices
+from scoreline_server.errors import ScoringError
+from scoreline_server.model import Float32
+from scoreline_server.reasons import numeric_code
+from scoreline_server.served import NO_BAND, ServedRoute
+
+CALL_ID_BYTES = 12
+
+
+@dataclass(slots=True)
+class Outcome:
+    """N scored rows.
+
+    Attributes:
+        scores: float32 [N], NaN where there is an error.
+        served: uint16 [N], index of the arm that scored.
+        reasons: uint8 [N], values of pb.Reason.
+        bands: uint16 [N], indices into ``band_names``, or NO_BAND.
+        points: float64 [N] with NaN for none, or None where no arm has points.
+        quality: uint16 [N, 4]: missing, defaulted, unseen, clipped.
+        extras: per name, (rows, values) of each run.
+        errors: why rows have no score.
+    """
+
+    scores: Float32
+    served: npt.NDArray[np.uint16]
+    reasons: npt.NDArray[np.uint8]
+    bands: npt.NDArray[np.uint16]
+    quality: npt.NDArray[np.uint16]
+    errors: dict[int, ScoringError]
+    points: npt.NDArray[np.float64] | None = None
+    band_names: list[str] = field(default_factory=list)
+    extras: dict[str, list[tuple[Indices, npt.NDArray[Any]]]] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, count: int, *, errors: dict[int, ScoringError]) -> Self:
+        """N rows that nothing has scored yet."""
+        return cls(
+            scores=np.full(count, np.nan, np.float32),
+            served=np.zeros(count, np.uint16),
+            reasons=np.zeros(count, np.uint8),
+            bands=np.full(count, NO_BAND, np.uint16),
+            quality=np.zeros((count, 4), np.uint16),
+            errors=errors,
+        )
+
+    def band_ids(self, names: tuple[str, ...]) -> npt.NDArray[np.uint16]:
+        """The index of each name in ``band_names``, which grows as arms bring new ones."""
+        self.band_names.extend(name for name in names if name not in self.band_names)
+        return np.array([self.band_names.index(name) for name in names], np.uint16)
+
+    def set_points(self, rows: Indices, points: npt.NDArray[np.float64]) -> None:
+        """Writes scorecard points."""
+        if self.points is None:
+            self.points = np.full(len(self.scores), np.nan)
+        self.points[rows] = points
+
+
+class Answers:
+    """Cuts one route's outcome into the responses of its calls."""
+
+    def __init__(self, route: ServedRoute, outcome: Outcome) -> None:
+        self._route = route
+        self._outcome = outcome
+
+    def answer(self, request: pb.ScoreRequest, start: int, stop: int) -> pb.ScoreResponse | ScoringError:
+        """The response to the call whose rows are ``start`` to ``stop``.
+
+        A call with one entity that cannot be scored fails as a whole, with that entity's error.
+        """
+        errors = self._outcome.errors
+        if stop - start == 1 and start in errors:
+            return errors[start]
+        response = pb.ScoreResponse(revision=self._route.revision, call_id=secrets.token_bytes(CALL_ID_BYTES))
+        if request.HasField("packed"):
+            self._pack(response.packed, request, start, stop)
+        else:
+            for row in range(start, stop):
+                self._name(response, request, row, row - start)
+        return response
+
+    def _pack(self, packed: pb.PackedScores, request: pb.ScoreRequest, start: int, stop: int) -> None:
+        outcome, rows = self._outcome, slice(start, stop)
+        packed.scores = outcome.scores[rows].tobytes()
+        served, local = np.unique(outcome.served[rows], return_inverse=True)
+        packed.served.extend(self._served(index) for index in served.tolist())
+        packed.served_index = local.astype("<u2").tobytes()
+        packed.reasons = outcome.reasons[rows].tobytes()
+        if outcome.band_names:
+            packed.bands.extend(outcome.band_names)
+            packed.band_index = outcome.bands[rows].tobytes()
+        if outcome.points is not None:
+            packed.points = outcome.points[rows].tobytes()
+        if outcome.quality[rows].any():
+            packed.quality = outcome.quality[rows].tobytes()
+        for name in request.extras:
+            packed.extras.extend(_extra_column(name, outcome, start, stop))
+        if outcome.errors:
+            packed.errors.extend(
+                entity_error(row - start, outcome.errors[row]) for row in range(start, stop) if row in outcome.errors
+            )
+
+    def _name(self, response: pb.ScoreResponse, request: pb.ScoreRequest, row: int, position: int) -> None:
+        outcome = self._outcome
+        if row in outcome.errors:
+            response.scores.add(error=entity_error(position, outcome.errors[row]))
+            return
+        arm = self._route.arms[outcome.served[row]]
+        quality = outcome.quality[row].tolist()
+        band = int(outcome.bands[row])
+        entity = response.scores.add(
+            score=float(outcome.scores[row]),
+            band="" if band == NO_BAND else outcome.band_names[band],
+            points=_points(outcome, row),
+            model=arm.model.name,
+            version=arm.model.version,
+            arm=arm.ref,
+            reason=pb.Reason.ValueType(int(outcome.reasons[row])),
+            prediction_id=f"{response.call_id.hex()}-{position}",
+            quality=pb.DataQuality(
+                missing=quality[MISSING],
+                defaulted=quality[DEFAULTED],
+                unseen=quality[UNSEEN],
+                clipped=quality[CLIPPED],
+            ),
+        )
+        for name in request.extras:
+            for column in _extra_column(name, outcome, row, row + 1):
+                entity.extras[name].CopyFrom(pb.Tensor(shape=column.values.shape[1:], data=column.values.data))
+
+    def _served(self, index: int) -> pb.ServedArm:
+        arm = self._route.arms[index]
+        return pb.ServedArm(model=arm.model.name, version=arm.model.version, arm=arm.ref, model_digest=arm.model.digest)
+
+
+def entity_error(row: int, error: ScoringError) -> pb.EntityError:
+    """An error in its entity's place."""
+    return pb.EntityError(
+        row=row,
+        code=numeric_code(error.reason),
+        reason=error.reason,
+        message=error.message,
+        metadata=error.metadata,
+    )
+
+
+def _points(outcome: Outcome, row: int) -> float | None:
+    if outcome.points is None or np.isnan(outcome.points[row]):
+        return None
+    return float(outcome.points[row])
+
+
+def _extra_column(name: str, outcome: Outcome, start: int, stop: int) -> list[pb.ExtraColumn]:
+    """The column of one extra output over some rows: one per shape, since arms may differ in it."""
+    columns = []
+    for rows, values in outcome.extras.get(name, ()):
+        own = (rows >= start) & (rows < stop)
+        if own.any():
+            block = np.ascontiguousarray(values[own], np.float32)
+            tensor = pb.Tensor(shape=block.shape, data=block.tobytes())
+            columns.append(pb.ExtraColumn(name=name, rows=(rows[own] - start).astype("<i4").tobytes(), values=tensor))
+    return columns

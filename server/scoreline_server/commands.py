@@ -1,0 +1,31 @@
+"""The command ``scoreline serve``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.option("--registry", envvar="SCORELINE_REGISTRY", help="Folder or URI of the registry.  [default: registry]")
+@click.option("--listen", help="Address and port for gRPC.  [default: 127.0.0.1:50051]")
+@click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TOML file of settings.")
+@click.option("--threads", type=int, help="Threads that serve calls.")
+@click.option("--poll-seconds", type=float, help="How often the registry is asked for a new revision.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
+@click.option("--log-format", type=click.Choice(["auto", "console", "json"]))
+def serve(config: Path | None, **flags: Any) -> None:
+    """Serves a registry over gRPC until SIGTERM. Prints the address once it is open.
+
+    Every setting can be given as SCORELINE_NAME in the environment or as name in the TOML file.
+    """
+    from scoreline_server import app, log
+    from scoreline_server.errors import ServingError
+    from scoreline_server.settings import read_settings
+
+    try:
+        settings = read_settings(config=config, **flags)
+        log.configure(settings)
+        app.run(settings)
+    except ServingError as error:
+        raise click.ClickException(str(error)) from error

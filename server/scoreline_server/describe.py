@@ -1,0 +1,80 @@
+"""Answers about the server itself: a route's schema, and what is loaded."""
+
+from scoreline.v1 import scoring_pb2 as pb
+from scoreline.version import __version__
+from scoreline_registry.contract import Feature
+from scoreline_server.catalog import Catalog
+from scoreline_server.errors import ScoringError
+from scoreline_server.reasons import Reason
+from scoreline_server.rows import MAX_ENTITIES
+from scoreline_server.served import ServedRoute
+
+_KINDS = {"number": pb.FEATURE_KIND_NUMBER, "category": pb.FEATURE_KIND_CATEGORY}
+
+
+def route_of(name: str, catalog: Catalog) -> ServedRoute:
+    """The adopted route of that name. Raises ScoringError that tells an unknown route from one that is not ready."""
+    if name in catalog.routes:
+        return catalog.routes[name]
+    if name in catalog.problems:
+        raise ScoringError(
+            Reason.ROUTE_NOT_READY, f"route {name} cannot be served: {catalog.problems[name]}", route=name
+        )
+    known = ", ".join(sorted(catalog.routes)[:10]) or "none yet"
+    raise ScoringError(
+        Reason.ROUTE_NOT_FOUND, f"route {name[:80]!r} is not served here; served: {known}", route=name[:200]
+    )
+
+
+def schema(request: pb.GetSchemaRequest, catalog: Catalog) -> pb.GetSchemaResponse:
+    """What a route expects from its callers."""
+    route = route_of(request.route, catalog)
+    layout = route.layout
+    contracts = [arm.model.manifest.inputs.features for arm in route.arms]
+    response = pb.GetSchemaResponse(
+        route=route.name,
+        revision=route.revision,
+        schema_digest=layout.digest,
+        unit=route.document.unit,
+        extras=route.extras,
+        max_entities=MAX_ENTITIES,
+    )
+    for name, kind in layout.features.items():
+        response.features.add(
+            name=name,
+            kind=_KINDS[kind],
+            required=name in route.required,
+            vocabulary=_vocabulary(name, contracts),
+        )
+    if layout.has_sequence:
+        response.sequence.CopyFrom(pb.SequenceSchema(features=layout.step_features, max_length=layout.max_length))
+    return response
+
+
+def _vocabulary(name: str, contracts: list[tuple[Feature, ...]]) -> list[str]:
+    """The categories that at least one arm knows, in the order in which they first appear."""
+    names = {text: None for features in contracts for f in features if f.name == name for text in f.vocabulary}
+    return list(names)
+
+
+def status(catalog: Catalog) -> pb.GetStatusResponse:
+    """Every route and version that is loaded or was refused."""
+    response = pb.GetStatusResponse(revision=catalog.revision, server_version=__version__, problem=catalog.problem)
+    for name in sorted({*catalog.routes, *catalog.problems}):
+        route = catalog.routes.get(name)
+        response.routes.add(
+            route=name,
+            adopted_revision=route.revision if route else 0,
+            problem=catalog.problems.get(name, ""),
+        )
+    for (name, version), model in sorted(catalog.models.items()):
+        response.models.add(
+            model=name,
+            version=version,
+            state=pb.MODEL_STATE_READY,
+            model_digest=model.digest,
+            row_microseconds=model.row_microseconds,
+        )
+    for (name, version), problem in sorted(catalog.failures.items()):
+        response.models.add(model=name, version=version, state=pb.MODEL_STATE_FAILED, problem=problem)
+    return response

@@ -1,0 +1,170 @@
+"""Scores a batch of calls: route, assign, group rows by model, one run per model, answers.
+
+The engine is synchronous and knows no transport. It takes many calls at once, so that whoever calls it may batch; a
+single call is a batch of one.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+from scoreline.v1 import scoring_pb2 as pb
+from scoreline_registry.contract import Points
+from scoreline_server.answers import Answers, Outcome
+from scoreline_server.binding import Bound, Indices
+from scoreline_server.catalog import Catalog
+from scoreline_server.describe import route_of
+from scoreline_server.errors import ScoringError
+from scoreline_server.named import read_named
+from scoreline_server.packed import read_packed
+from scoreline_server.reasons import Reason
+from scoreline_server.rows import Rows, concatenated
+from scoreline_server.served import NO_BAND, Arm, ServedRoute
+
+_log = structlog.get_logger()
+
+Result = pb.ScoreResponse | ScoringError
+
+
+def score(requests: Sequence[pb.ScoreRequest], catalog: Catalog) -> list[Result]:
+    """Answers each request, in order, with a response or with the error that the whole call gets.
+
+    Args:
+        requests: any number of requests, for any routes.
+        catalog: what is served; every row of the batch sees the same.
+    """
+    results: list[Result | None] = [None] * len(requests)
+    by_route: dict[str, list[tuple[int, Rows]]] = {}
+    for at, request in enumerate(requests):
+        try:
+            route = route_of(request.route, catalog)
+            _check_extras(request.extras, route)
+            by_route.setdefault(route.name, []).append((at, _read(request, route)))
+        except ScoringError as error:
+            results[at] = error
+    for name, parts in by_route.items():
+        route = catalog.routes[name]
+        block = concatenated([rows for _, rows in parts], route.layout)
+        wanted = sorted({extra for at, _ in parts for extra in requests[at].extras})
+        outcome = score_block(block, route, wanted)
+        answers = Answers(route, outcome)
+        start = 0
+        for at, rows in parts:
+            results[at] = answers.answer(requests[at], start, start + len(rows))
+            start += len(rows)
+    return [result for result in results if result is not None]
+
+
+def _check_extras(extras: Sequence[str], route: ServedRoute) -> None:
+    for name in extras:
+        if name not in route.extras:
+            known = ", ".join(route.extras) or "none"
+            raise ScoringError(
+                Reason.UNKNOWN_EXTRA, f"route {route.name} has no extra output {name[:80]!r}; it has: {known}"
+            )
+
+
+def _read(request: pb.ScoreRequest, route: ServedRoute) -> Rows:
+    """The request's entities in the route's layout."""
+    if not request.HasField("packed"):
+        return read_named(request.entities, route.layout)
+    if request.entities:
+        raise ScoringError(Reason.TWO_FORMS, "send entities or packed, not both")
+    digest = request.packed.schema_digest
+    if digest == route.layout.digest:
+        return read_packed(request.packed, route.layout)
+    regather = route.older.get(digest)
+    if regather is None:
+        raise ScoringError(
+            Reason.STALE_SCHEMA,
+            f"route {route.name} does not take layout {digest[:12] or 'without digest'!r}: get the schema and repack",
+            current=route.layout.digest,
+            given=digest[:64],
+        )
+    return regather(read_packed(request.packed, regather.old))
+
+
+def score_block(block: Rows, route: ServedRoute, extras: Sequence[str] = ()) -> Outcome:
+    """Scores every row of one route's block; rows that cannot be scored have an error in the outcome."""
+    outcome = Outcome.empty(len(block), errors=dict(block.errors))
+    arms, reasons = _assign(block, route, outcome)
+    outcome.reasons[:] = reasons
+    for index in np.unique(arms).tolist():
+        rows = np.flatnonzero(arms == index)
+        if outcome.errors:
+            rows = rows[[row not in outcome.errors for row in rows.tolist()]]
+        if len(rows):
+            _score_arm(block, route, index, rows, extras, outcome)
+    return outcome
+
+
+def _assign(block: Rows, route: ServedRoute, outcome: Outcome) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint8]]:
+    """Which arm each row gets, and why. Rows without the unit that a split hashes get an error."""
+    units = _units(block, route)
+    if route.assigner.splits:
+        for row, unit in enumerate(units):
+            if not unit:
+                message = f"route {route.name} splits by {route.document.unit}: send it with every entity"
+                outcome.errors.setdefault(row, ScoringError(Reason.MISSING_UNIT, message, unit=route.document.unit))
+    arms, reasons = route.assigner.assign_many(units, block.contexts or None)
+    return np.asarray(arms, np.intp), np.asarray([pb.Reason.Value(f"REASON_{reason}") for reason in reasons], np.uint8)
+
+
+def _units(block: Rows, route: ServedRoute) -> Sequence[str]:
+    source, _, key = route.document.unit.partition(".")
+    if source == "entity_id":
+        return block.ids
+    return [_text(context.get(key)) for context in block.contexts or [{}] * len(block)]
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _score_arm(
+    block: Rows, route: ServedRoute, index: int, rows: Indices, extras: Sequence[str], outcome: Outcome
+) -> None:
+    """Scores rows by one arm; when its model fails, by the route's fallback."""
+    arm = route.arms[index]
+    bound = arm.binding.bind(block, rows)
+    outcome.errors.update(bound.errors)
+    bound = bound.accepted()
+    try:
+        _run(block, arm, index, bound, extras, outcome)
+    except Exception as error:  # noqa: BLE001  whatever ONNX Runtime raises, the callers get an answer
+        _log.error("model failed", route=route.name, arm=arm.ref, rows=len(bound.rows), error=str(error)[:500])
+        if route.fallback is None or route.fallback == index:
+            failed = ScoringError(Reason.MODEL_FAILED, f"{arm.ref} failed on these rows", arm=arm.ref)
+            outcome.errors.update(dict.fromkeys(bound.rows.tolist(), failed))
+        else:
+            outcome.reasons[bound.rows] = pb.REASON_FALLBACK
+            _score_arm(block, route, route.fallback, bound.rows, extras, outcome)
+
+
+def _run(block: Rows, arm: Arm, index: int, bound: Bound, extras: Sequence[str], outcome: Outcome) -> None:
+    """Runs the model over its groups of rows and writes scores, bands, points and extras."""
+    own_extras = [name for name in extras if name in arm.model.manifest.score.extras]
+    results = []
+    for group, inputs in arm.binding.inputs(block, bound) if len(bound.rows) else ():
+        results.append((bound.rows[group], arm.model.run(inputs, own_extras)))
+    for rows, (scores, *extra_values) in results:
+        outcome.scores[rows] = scores
+        for name, values in zip(own_extras, extra_values, strict=True):
+            outcome.extras.setdefault(name, []).append((rows, values))
+    outcome.served[bound.rows] = index
+    outcome.quality[bound.rows] = bound.quality
+    scores = outcome.scores[bound.rows]
+    if arm.band_names:
+        bands = np.searchsorted(arm.band_edges, scores, side="right") - 1
+        outcome.bands[bound.rows] = np.where(bands >= 0, outcome.band_ids(arm.band_names)[bands], NO_BAND)
+    if arm.points is not None:
+        outcome.set_points(bound.rows, points_of(scores, arm.points))
+
+
+def points_of(scores: npt.NDArray[Any], points: Points) -> npt.NDArray[np.float64]:
+    """Scorecard points of probabilities, see ``scoreline_registry.contract.Points``. Scores are kept off 0 and 1."""
+    p = np.clip(scores.astype(np.float64), 1e-9, 1 - 1e-9)
+    return points.offset + points.factor * np.log((1 - p) / p)

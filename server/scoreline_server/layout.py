@@ -1,0 +1,45 @@
+"""Where each feature of a route's schema stands in the blocks that the engine works on.
+
+A layout is the schema as columns: number features in one float32 block, category features in one int32 block, each in
+schema order, and the step features of the sequence.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from scoreline_registry.contract import FeatureKind
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of a route's schema."""
+
+    features: Mapping[str, FeatureKind]
+    step_features: tuple[str, ...] = ()
+    max_length: int = 0
+    digest: str = field(default="", compare=False)
+
+    @cached_property
+    def numbers(self) -> Mapping[str, int]:
+        """The column of each number feature in the numbers block."""
+        return self._columns("number")
+
+    @cached_property
+    def categories(self) -> Mapping[str, int]:
+        """The column of each category feature in the categories block."""
+        return self._columns("category")
+
+    @cached_property
+    def steps(self) -> Mapping[str, int]:
+        """The column of each step feature in the steps block."""
+        return {name: column for column, name in enumerate(self.step_features)}
+
+    @property
+    def has_sequence(self) -> bool:
+        """True where callers send a history."""
+        return bool(self.step_features)
+
+    def _columns(self, kind: FeatureKind) -> Mapping[str, int]:
+        names = [name for name, its_kind in self.features.items() if its_kind == kind]
+        return {name: column for column, name in enumerate(names)}

@@ -1,0 +1,129 @@
+"""Loads a version: checks digests, opens a session, reproduces the golden rows, warms up and measures one row.
+
+Whatever fails here raises LoadError and the version does not serve.
+"""
+
+import io
+import time
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from scoreline_registry.registry import Registry
+
+from scoreline_registry.errors import RegistryError
+from scoreline_registry.manifest import GOLDEN_FILE, MODEL_FILE, Manifest
+from scoreline_server.errors import LoadError
+from scoreline_server.model import LoadedModel
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+_TIMED_RUNS = 20
+
+
+def load(registry: Registry, name: str, version: int) -> LoadedModel:
+    """Loads one committed version. Raises LoadError that says what is wrong with it."""
+    try:
+        manifest = registry.manifest(name, version)
+        data = registry.read_file(name, version, MODEL_FILE)
+        golden = registry.read_file(name, version, GOLDEN_FILE) if manifest.golden else None
+        session = _session(data)
+        _check_signature(session, manifest)
+        model = LoadedModel(name, version, manifest.files[MODEL_FILE].sha256, manifest, session)
+        if golden is None or manifest.golden is None:
+            raise _UnfitError("it has no golden rows to prove itself with; publish it through the gate")
+        rows = _arrays(golden)
+        _self_test(model, rows, manifest.golden.tolerance)
+        return LoadedModel(*model.key, model.digest, manifest, session, _row_microseconds(model, rows))
+    except RegistryError as error:
+        raise LoadError(name, version, str(error)) from error
+    except _UnfitError as error:
+        raise LoadError(name, version, str(error)) from error
+
+
+class _UnfitError(Exception):
+    """Why a version must not serve."""
+
+
+def _session(data: bytes) -> ort.InferenceSession:
+    """One thread per session: small models are fastest inline, and the server scales by processes."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise _UnfitError(f"ONNX Runtime cannot open {MODEL_FILE}: {_first_line(error)}") from error
+
+
+def _check_signature(session: ort.InferenceSession, manifest: Manifest) -> None:
+    expected = {}
+    if manifest.inputs.features:
+        expected["features"] = "tensor(float)"
+    if manifest.inputs.sequence is not None:
+        expected |= {"sequence": "tensor(float)", "lengths": "tensor(int64)"}
+    found = {put.name: put.type for put in session.get_inputs()}
+    if found != expected:
+        raise _UnfitError(f"the graph takes {found}, its manifest says {expected}")
+    outputs = {put.name for put in session.get_outputs()}
+    missing = {"score", *manifest.score.extras} - outputs
+    if missing:
+        raise _UnfitError(f"the graph lacks the outputs {', '.join(sorted(missing))}")
+
+
+def _arrays(golden: bytes) -> Arrays:
+    try:
+        with np.load(io.BytesIO(golden), allow_pickle=False) as stored:
+            return {key: stored[key] for key in stored.files}
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise _UnfitError(f"{GOLDEN_FILE} cannot be read: {_first_line(error)}") from error
+
+
+def _self_test(model: LoadedModel, golden: Arrays, tolerance: float) -> None:
+    """Runs the golden rows and compares every output, NaN equal to NaN."""
+    extras = model.manifest.score.extras
+    absent = [name for name in ("score", *extras, *_inputs(model)) if name not in golden]
+    if absent:
+        raise _UnfitError(f"{GOLDEN_FILE} lacks {', '.join(absent)}")
+    try:
+        outputs = model.run({name: golden[name] for name in _inputs(model)}, extras)
+    except Exception as error:
+        raise _UnfitError(f"the golden rows cannot be scored: {_first_line(error)}") from error
+    for name, got in zip(("score", *extras), outputs, strict=True):
+        _compare(name, got, golden[name], tolerance)
+
+
+def _compare(name: str, got: npt.NDArray[Any], expected: npt.NDArray[Any], tolerance: float) -> None:
+    if got.shape != expected.shape:
+        raise _UnfitError(f"golden output {name} has shape {got.shape}, expected {expected.shape}")
+    close = np.isclose(got, expected, rtol=0, atol=tolerance, equal_nan=True).reshape(len(got), -1).all(axis=1)
+    if not close.all():
+        rows = np.flatnonzero(~close)
+        worst = float(np.nanmax(np.abs(got - expected), initial=0.0))
+        raise _UnfitError(
+            f"golden rows differ: {len(rows)} of {len(got)} rows of {name}, first row {rows[0]}, "
+            f"by up to {worst:.3g} where {tolerance:.3g} is allowed"
+        )
+
+
+def _row_microseconds(model: LoadedModel, golden: Arrays) -> float:
+    """Warms the session up and returns the median time of one row, in microseconds."""
+    one = {name: golden[name][:1] for name in _inputs(model)}
+    times = []
+    for _ in range(_TIMED_RUNS):
+        start = time.perf_counter()
+        model.run(one)
+        times.append(time.perf_counter() - start)
+    return round(1e6 * sorted(times)[_TIMED_RUNS // 2], 1)
+
+
+def _inputs(model: LoadedModel) -> list[str]:
+    return [put.name for put in model.session.get_inputs()]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

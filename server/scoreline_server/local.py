@@ -1,0 +1,30 @@
+"""Scores from a registry in this process, by the same engine and without a server."""
+
+from scoreline_registry.registry import Registry
+
+from scoreline.v1 import scoring_pb2 as pb
+from scoreline_server import describe, engine
+from scoreline_server.errors import ScoringError
+from scoreline_server.watcher import Watcher
+
+
+class LocalScorer:
+    """Answers as a server of this registry's newest revision would.
+
+    Raises ScoringError (``reason``, ``message``, ``metadata``, ``code``) where a server would fail the call.
+    """
+
+    def __init__(self, registry: str) -> None:
+        self._watcher = Watcher(Registry.open(registry), poll_seconds=1)
+        self._watcher.refresh()
+
+    def schema(self, route: str) -> pb.GetSchemaResponse:
+        """What a route expects from its callers."""
+        return describe.schema(pb.GetSchemaRequest(route=route), self._watcher.catalog)
+
+    def score(self, request: pb.ScoreRequest) -> pb.ScoreResponse:
+        """Scores 1 to 1,024 entities."""
+        (result,) = engine.score([request], self._watcher.catalog)
+        if isinstance(result, ScoringError):
+            raise result
+        return result

@@ -1,0 +1,118 @@
+"""A route as it is served: its layout, its arms bound to loaded models, and its compiled assignment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scoreline_registry.assignment import Assigner
+from scoreline_registry.route import RouteDocument, RouteSchema
+
+from scoreline_registry.contract import Points
+from scoreline_server.binding import Binding
+from scoreline_server.layout import Layout
+from scoreline_server.model import LoadedModel
+from scoreline_server.packed import Regather
+
+NO_BAND = 65535
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One model that a route can choose, as the route names it."""
+
+    ref: str
+    model: LoadedModel
+    binding: Binding
+    band_edges: np.ndarray[tuple[int], np.dtype[np.float64]]
+    band_names: tuple[str, ...]
+    points: Points | None
+
+    @classmethod
+    def of(cls, ref: str, model: LoadedModel, layout: Layout) -> "Arm":
+        """Lays the model's contract over the route's layout."""
+        score = model.manifest.score
+        return cls(
+            ref,
+            model,
+            Binding(model.manifest.inputs, layout),
+            np.array([band.from_score for band in score.bands], np.float64),
+            tuple(band.name for band in score.bands),
+            score.points,
+        )
+
+
+@dataclass(frozen=True)
+class ServedRoute:
+    """An adopted route. Immutable; a new revision makes a new one.
+
+    Attributes:
+        arms: the arms that the assigner can choose, in its order, then the fallback if it is none of them.
+        fallback: index into ``arms``, or None.
+        older: how to read the layouts that callers may still send, by schema digest.
+    """
+
+    name: str
+    revision: int
+    document: RouteDocument
+    layout: Layout
+    assigner: Assigner
+    arms: tuple[Arm, ...]
+    fallback: int | None
+    older: Mapping[str, Regather]
+
+    @property
+    def required(self) -> frozenset[str]:
+        """Features that at least one arm refuses to be without."""
+        return frozenset().union(*(arm.binding.required_names for arm in self.arms))
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """The extra outputs that at least one arm has."""
+        return tuple(sorted({name for arm in self.arms for name in arm.model.manifest.score.extras}))
+
+    def uses(self) -> frozenset[tuple[str, int]]:
+        """The versions that this route can reach."""
+        return frozenset(arm.model.key for arm in self.arms)
+
+
+def layout_of(schema: RouteSchema) -> Layout:
+    """A stored schema as columns."""
+    sequence = schema.sequence
+    return Layout(
+        features=dict(schema.features),
+        step_features=() if sequence is None else tuple(sequence.features),
+        max_length=0 if sequence is None else sequence.max_length,
+        digest=schema.digest,
+    )
+
+
+def serve_route(document: RouteDocument, revision: int, models: Mapping[str, LoadedModel]) -> ServedRoute:
+    """Compiles a route whose every arm is loaded; ``models`` holds them by reference text."""
+    layout = layout_of(document.schema_)
+    assigner = Assigner(document)
+    refs = list(assigner.arms)
+    if document.fallback is not None and document.fallback not in refs:
+        refs.append(document.fallback)
+    arms = tuple(Arm.of(ref, models[ref], layout) for ref in refs)
+    return ServedRoute(
+        name=document.route,
+        revision=revision,
+        document=document,
+        layout=layout,
+        assigner=assigner,
+        arms=arms,
+        fallback=None if document.fallback is None else refs.index(document.fallback),
+        older=_older(document, layout, arms),
+    )
+
+
+def _older(document: RouteDocument, layout: Layout, arms: Sequence[Arm]) -> Mapping[str, Regather]:
+    """Older layouts that hold all that the arms require."""
+    required = {name for arm in arms for name in arm.binding.required_names}
+    older = {}
+    for schema in document.previous_schemas:
+        old = layout_of(schema)
+        lacks_history = layout.has_sequence and not old.has_sequence
+        if old.digest != layout.digest and not lacks_history and required <= old.features.keys():
+            older[old.digest] = Regather.between(old, layout)
+    return older

@@ -1,0 +1,94 @@
+"""Every setting of the server, in one frozen object that is read once at start.
+
+Precedence: command-line flags, then ``SCORELINE_*`` environment variables, then the TOML file, then the defaults here.
+``docs/settings.md`` lists them; a test holds that page against this class.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from scoreline_server.errors import StartError
+
+
+class Settings(BaseSettings):
+    """Settings of one server process."""
+
+    model_config = SettingsConfigDict(env_prefix="SCORELINE_", frozen=True, extra="forbid")
+
+    registry: str = Field(default="registry", description="Folder or URI of the registry.")
+    listen: str = Field(
+        default="127.0.0.1:50051",
+        description="Address and port for gRPC; port 0 takes a free one. Use 0.0.0.0:50051 to serve other hosts.",
+    )
+    threads: int = Field(default=4, ge=1, le=256, description="Threads that serve calls.")
+    poll_seconds: float = Field(default=0.5, gt=0, description="How often the registry is asked for a new revision.")
+    max_message_bytes: int = Field(
+        default=16 * 1024 * 1024,
+        ge=1024,
+        description="The largest request that is read; larger ones are refused.",
+    )
+    drain_delay_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        description="After SIGTERM, how long to serve on with health NOT_SERVING before stopping.",
+    )
+    drain_seconds: float = Field(default=10.0, ge=0, description="How long open calls may take to end at a stop.")
+    tls_certificate_file: Path | None = Field(default=None, description="PEM certificate chain; turns TLS on.")
+    tls_key_file: Path | None = Field(default=None, description="PEM private key of the certificate.")
+    tls_client_ca_file: Path | None = Field(
+        default=None, description="PEM roots of client certificates; turns mutual TLS on."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+    log_format: Literal["auto", "console", "json"] = Field(
+        default="auto", description="How logs look; auto is console on a terminal and JSON elsewhere."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.tls_certificate_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_certificate_file and tls_key_file go together")
+        if self.tls_client_ca_file is not None and self.tls_certificate_file is None:
+            raise ValueError("tls_client_ca_file needs tls_certificate_file")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags over environment over file."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def read_settings(*, config: Path | None = None, **flags: Any) -> Settings:
+    """Reads the settings; ``flags`` that are None were not given.
+
+    Raises StartError with one line per wrong setting.
+    """
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=config)
+
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        settings = FromFile(**given)
+        return Settings.model_construct(**dict(settings))
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()]
+        raise StartError("; ".join(lines)) from error
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise StartError(f"{config}: {error}") from error
