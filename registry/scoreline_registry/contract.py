@@ -83,7 +83,7 @@ class Feature(Value):
 
 
 class SequenceContract(Value):
-    """A history: ``sequence`` float32 [N, T, S] with S = the step features, and ``lengths`` int64 [N], 1 <= T <= max."""
+    """A history: ``sequence`` float32 [N, T, S], S = the step features, and ``lengths`` int64 [N], 1 <= T <= max."""
 
     features: tuple[FeatureName, ...] = Field(min_length=1, max_length=MAX_FEATURES)
     max_length: int = Field(ge=1, le=MAX_SEQUENCE_LENGTH)

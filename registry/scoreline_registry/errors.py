@@ -22,8 +22,8 @@ class RegistryError(Exception):
     """The base of every error that this package raises on purpose."""
 
 
-class InvalidNameError(RegistryError):
-    """A name that no registry could hold."""
+class InvalidNameError(RegistryError, ValueError):
+    """A name that no registry could hold; a ValueError too, so that pydantic reports it in its place."""
 
     def __init__(self, kind: str, name: str, rule: str) -> None:
         self.kind, self.name = kind, name

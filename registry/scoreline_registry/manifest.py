@@ -63,7 +63,7 @@ class TrainingFacts(Value):
     seconds: float = Field(ge=0)
     data_sha256: Digest | None = None
     recipe: dict[str, Any] | None = None
-    libraries: dict[str, str] = {}
+    libraries: dict[str, str] = Field(default_factory=dict)
 
 
 class Manifest(Value):
@@ -74,9 +74,9 @@ class Manifest(Value):
     task: str = Field(default="binary", min_length=1, max_length=64)
     inputs: InputContract
     score: ScoreContract
-    metrics: dict[str, float] = {}
+    metrics: dict[str, float] = Field(default_factory=dict)
     parity: ParityFacts | None = None
     golden: GoldenFacts | None = None
     training: TrainingFacts | None = None
     created_at: Moment
-    files: dict[str, FileFacts] = {}
+    files: dict[str, FileFacts] = Field(default_factory=dict)

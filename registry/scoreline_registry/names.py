@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from scoreline_registry.errors import InvalidNameError
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*", re.ASCII)
-_NAME_RULE = (
-    "use 1 to 64 lower-case letters, digits and single '-', '_' or '.' between them, starting with a letter"
-)
+_NAME_RULE = "use 1 to 64 lower-case letters, digits and single '-', '_' or '.' between them, starting with a letter"
 _FEATURE_RULE = "use 1 to 200 printable characters without leading or trailing spaces"
 
 

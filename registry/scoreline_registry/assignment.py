@@ -1,0 +1,157 @@
+"""Which arm a unit gets, and why. Pure: the same route, unit and context always give the same answer."""
+
+import math
+import operator
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from scoreline_registry.bucketing import WHOLE, UnitHasher
+from scoreline_registry.conditions import Condition, Context, ContextValue
+from scoreline_registry.route import UNIT_CONTEXT, RouteDocument, Rule
+
+Reason: TypeAlias = Literal["STATIC", "SPLIT", "RULE_MATCH", "HOLDOUT"]
+
+_NO_CONTEXT: Context = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The arm of one unit. ``rule`` counts from 0; ``bucket`` is the one that decided, None where none had to."""
+
+    arm: str
+    reason: Reason
+    rule: int
+    bucket: float | None
+
+
+def unit_of(unit: str, entity_id: str, context: Mapping[str, ContextValue]) -> str:
+    """The text that a route hashes for one entity; empty when the caller did not send it.
+
+    Numbers read as integers where they are whole, else as Python's shortest form; flags as "true" and "false".
+    """
+    if not unit.startswith(UNIT_CONTEXT):
+        return entity_id
+    value = context.get(unit.removeprefix(UNIT_CONTEXT))
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not math.isfinite(value):
+        return ""
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+class Assigner:
+    """A route compiled for assignment. ``arms`` are the distinct arms in order; indices below point into them."""
+
+    def __init__(self, document: RouteDocument) -> None:
+        self.arms: tuple[str, ...] = tuple(dict.fromkeys(arm.ref for rule in document.rules for arm in rule.arms))
+        index = {arm: position for position, arm in enumerate(self.arms)}
+        self._rules = [_CompiledRule(rule, index) for rule in document.rules]
+        self._hasher = UnitHasher(document.salt)
+        self._holdout_hasher = UnitHasher(f"{document.salt}/holdout")
+        self._holdout = document.holdout_millionths / WHOLE
+        self._holdout_arm = index[document.rules[-1].arms[0].ref]
+
+    @property
+    def needs_unit(self) -> bool:
+        """Whether any answer depends on the unit."""
+        return self._holdout > 0 or any(rule.splits for rule in self._rules)
+
+    @property
+    def needs_context(self) -> bool:
+        """Whether any answer depends on the context."""
+        return len(self._rules) > 1
+
+    def assign(self, unit: str, context: Context = _NO_CONTEXT) -> Assignment:
+        """The arm of one unit, with the rule and the bucket that decided."""
+        if self._holdout > 0:
+            held = self._holdout_hasher.bucket(unit)
+            if held < self._holdout:
+                return Assignment(self.arms[self._holdout_arm], "HOLDOUT", len(self._rules) - 1, held)
+        position = self._rule_index(context)
+        rule = self._rules[position]
+        bucket = self._hasher.bucket(unit) if rule.splits else None
+        return Assignment(self.arms[rule.arm(bucket or 0.0)], rule.reason, position, bucket)
+
+    def assign_many(
+        self, units: Sequence[str], contexts: Sequence[Context] | None = None
+    ) -> tuple[list[int], list[Reason]]:
+        """Arm indices and reasons of many units; ``contexts`` has one entry per unit, or is None for none at all.
+
+        Equal to ``assign`` row by row. Raises ValueError when the lengths differ.
+        """
+        if contexts is not None and len(contexts) != len(units):
+            raise ValueError(f"{len(units)} units and {len(contexts)} contexts")
+        if len(self._rules) == 1 or contexts is None:
+            arms, reasons = self._by_one_rule(self._rules[self._rule_index(_NO_CONTEXT)], units)
+        else:
+            arms, reasons = self._by_rules(units, contexts)
+        if self._holdout > 0:
+            self._hold_out(units, arms, reasons)
+        return arms, reasons
+
+    def _by_one_rule(self, rule: "_CompiledRule", units: Sequence[str]) -> tuple[list[int], list[Reason]]:
+        reasons: list[Reason] = [rule.reason] * len(units)
+        if not rule.splits:
+            return [rule.owners[0]] * len(units), reasons
+        starts, owners = rule.starts, rule.owners
+        return [owners[bisect_right(starts, bucket) - 1] for bucket in self._hasher.buckets(units)], reasons
+
+    def _by_rules(self, units: Sequence[str], contexts: Sequence[Context]) -> tuple[list[int], list[Reason]]:
+        rules = [self._rules[position] for position in self._rule_indices(contexts)]
+        splits = any(rule.splits for rule in rules)
+        buckets = self._hasher.buckets(units) if splits else [0.0] * len(units)
+        return [rule.arm(bucket) for rule, bucket in zip(rules, buckets, strict=True)], [r.reason for r in rules]
+
+    def _rule_indices(self, contexts: Sequence[Context]) -> list[int]:
+        """The deciding rule of each row; a context object shared by neighbouring rows is looked at once."""
+        indices: list[int] = []
+        previous: Context | None = None
+        index = 0
+        for context in contexts:
+            if context is not previous:
+                index, previous = self._rule_index(context), context
+            indices.append(index)
+        return indices
+
+    def _rule_index(self, context: Context) -> int:
+        last = len(self._rules) - 1
+        for position in range(last):
+            condition = self._rules[position].condition
+            if condition is None or condition.matches(context):
+                return position
+        return last
+
+    def _hold_out(self, units: Sequence[str], arms: list[int], reasons: list[Reason]) -> None:
+        for row, held in enumerate(self._holdout_hasher.buckets(units)):
+            if held < self._holdout:
+                arms[row], reasons[row] = self._holdout_arm, "HOLDOUT"
+
+
+class _CompiledRule:
+    """One rule: ``owners[i]`` is the arm from bucket ``starts[i]`` on."""
+
+    __slots__ = ("condition", "owners", "reason", "splits", "starts")
+
+    def __init__(self, rule: Rule, index: Mapping[str, int]) -> None:
+        self.condition: Condition | None = rule.condition
+        pieces = sorted(
+            ((part.start, index[arm.ref]) for arm in rule.arms for part in arm.ranges),
+            key=operator.itemgetter(0),
+        )
+        self.starts = [start / WHOLE for start, _ in pieces]
+        self.owners = [owner for _, owner in pieces]
+        self.splits = len(set(self.owners)) > 1
+        self.reason: Reason = _reason(conditional=rule.when is not None, splits=self.splits)
+
+    def arm(self, bucket: float) -> int:
+        return self.owners[bisect_right(self.starts, bucket) - 1]
+
+
+def _reason(*, conditional: bool, splits: bool) -> Reason:
+    if conditional:
+        return "RULE_MATCH"
+    return "SPLIT" if splits else "STATIC"

@@ -1,0 +1,94 @@
+"""The log of revisions in a store: finding its end without reading it all, reading it, appending to it."""
+
+from scoreline_registry.cache import Cache
+from scoreline_registry.errors import CorruptError, MissingKeyError, NotFoundError, StorageError
+from scoreline_registry.revision import REVISIONS_PREFIX, LogEntry, read_entry, revision_key
+from scoreline_registry.storage import Storage
+
+_KEPT_ENTRIES = 64
+
+
+class RevisionLog:
+    """The revisions of one registry. ``empty`` is revision 0, which stands for ``registry.json``."""
+
+    def __init__(self, storage: Storage, empty: LogEntry) -> None:
+        self._storage = storage
+        self._empty = empty
+        self._entries: Cache[int, LogEntry] = Cache(_KEPT_ENTRIES)
+
+    def entry(self, number: int) -> LogEntry:
+        """The revision of that number. Raises NotFoundError."""
+        if number == 0:
+            return self._empty
+        if number < 0:
+            raise NotFoundError("revision", str(number), "revisions count from 0")
+        try:
+            return self._entries.get(number, lambda: read_entry(number, self._storage.read(revision_key(number))))
+        except MissingKeyError as error:
+            raise NotFoundError("revision", str(number)) from error
+
+    def parent(self, entry: LogEntry) -> LogEntry:
+        """The revision before a stored one. Raises CorruptError when the chain of digests is broken."""
+        try:
+            parent = self.entry(entry.number - 1)
+        except NotFoundError as error:
+            raise CorruptError(revision_key(entry.number - 1), "it is missing") from error
+        _check_chain(parent, entry)
+        return parent
+
+    def last(self, known: LogEntry) -> LogEntry:
+        """The newest revision, looked for from a known one on: one read when there is nothing newer.
+
+        Steps double until a number is free, then halve: a log of n revisions takes about 2 log2(n) reads.
+        """
+        low, step = known, 1
+        while (found := self._find(low.number + step)) is not None:
+            low, step = self._after(low, found), step * 2
+        high = low.number + step
+        while high - low.number > 1:
+            middle = (low.number + high) // 2
+            found = self._find(middle)
+            if found is None:
+                high = middle
+            else:
+                low = self._after(low, found)
+        return low
+
+    def check_whole(self, last: LogEntry) -> None:
+        """Raises CorruptError when revisions exist behind a gap, as after a restore of half a backup."""
+        later = next(self._storage.list(REVISIONS_PREFIX, after=revision_key(last.number)), None)
+        if later is not None and self._find(last.number + 1) is None:
+            raise CorruptError(revision_key(last.number + 1), f"it is missing, while {later.key} exists")
+
+    def append(self, number: int, data: bytes, *, commit_id: str) -> bool:
+        """Writes revision ``number`` unless someone else has; True when it is ours.
+
+        A store may write and still report a failure or a taken key (a lost answer, a retried request), so what is
+        there decides, not what the store said.
+        """
+        try:
+            if self._storage.put_if_absent(revision_key(number), data):
+                return True
+        except StorageError:
+            if self._find(number) is None:
+                raise
+        return self.entry(number).revision.commit_id == commit_id
+
+    def _find(self, number: int) -> LogEntry | None:
+        try:
+            return self.entry(number)
+        except NotFoundError:
+            return None
+
+    @staticmethod
+    def _after(low: LogEntry, found: LogEntry) -> LogEntry:
+        if found.number == low.number + 1:
+            _check_chain(low, found)
+        return found
+
+
+def _check_chain(parent: LogEntry, entry: LogEntry) -> None:
+    if entry.number != parent.number + 1 or entry.revision.parent != parent.digest:
+        raise CorruptError(
+            revision_key(entry.number), "it does not follow from the revision before it: the past was changed"
+        )

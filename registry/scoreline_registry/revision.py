@@ -1,0 +1,113 @@
+"""A revision: small, immutable, the root of the whole state after one commit.
+
+Each names the sha256 of the file before it, so that nobody can change the past without changing everything after it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import Field
+
+from scoreline_registry.contract import Value
+from scoreline_registry.documents import Name, decode, encode, sha256_hex
+from scoreline_registry.manifest import Digest, Moment
+
+REGISTRY_SCHEMA = 1
+REVISION_SCHEMA = 1
+REGISTRY_KEY = "registry.json"
+REVISIONS_PREFIX = "revisions/"
+
+_NO_PARENT = "0" * 64
+
+
+class RegistryRoot(Value):
+    """``registry.json``: the file that makes a store a registry."""
+
+    schema_number: int = Field(default=REGISTRY_SCHEMA, ge=1)
+    registry_id: str = Field(min_length=1, max_length=64)
+    created_at: Moment
+
+
+class Revision(Value):
+    """The root of the state after commit ``revision``: digests of every model's and every route's document.
+
+    ``parent`` is the sha256 of the previous revision's file, for revision 1 that of ``registry.json``. ``commit_id``
+    is random: it tells a writer whether a revision is its own. ``created_at`` is for people and never falls; only
+    numbers order events. An unknown field counts as state and goes on into the next revision.
+    """
+
+    schema_number: int = Field(default=REVISION_SCHEMA, ge=1)
+    revision: int = Field(ge=0, le=99_999_999)
+    parent: Digest
+    commit_id: str = Field(min_length=1, max_length=64)
+    created_at: Moment
+    author: str
+    message: str
+    models: dict[Name, Digest] = Field(default_factory=dict)
+    routes: dict[Name, Digest] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """A revision with the sha256 of its file."""
+
+    revision: Revision
+    digest: str
+
+    @property
+    def number(self) -> int:
+        """The revision's number."""
+        return self.revision.revision
+
+
+def revision_key(number: int) -> str:
+    """Where a revision is stored; keys ascend with the numbers."""
+    return f"{REVISIONS_PREFIX}{number:08d}.json"
+
+
+def first_entry(data: bytes) -> tuple[RegistryRoot, LogEntry]:
+    """Reads ``registry.json``: the registry's facts, and revision 0, the empty state that is never stored."""
+    root = decode(RegistryRoot, data, key=REGISTRY_KEY, supported=REGISTRY_SCHEMA)
+    empty = Revision(
+        revision=0,
+        parent=_NO_PARENT,
+        commit_id=root.registry_id,
+        created_at=root.created_at,
+        author="",
+        message="",
+    )
+    return root, LogEntry(empty, sha256_hex(data))
+
+
+def read_entry(number: int, data: bytes) -> LogEntry:
+    """Reads a revision's file. Raises CorruptError and SchemaVersionError."""
+    key = revision_key(number)
+    return LogEntry(decode(Revision, data, key=key, supported=REVISION_SCHEMA), sha256_hex(data))
+
+
+def next_entry(
+    parent: LogEntry,
+    *,
+    commit_id: str,
+    now: datetime,
+    author: str,
+    message: str,
+    models: Mapping[str, str],
+    routes: Mapping[str, str],
+) -> tuple[LogEntry, bytes]:
+    """The revision that follows ``parent``, and the bytes of its file."""
+    kept = parent.revision.model_extra or {}
+    revision = Revision(
+        **kept,
+        revision=parent.number + 1,
+        parent=parent.digest,
+        commit_id=commit_id,
+        created_at=max(now, parent.revision.created_at),
+        author=author,
+        message=message,
+        models=dict(models),
+        routes=dict(routes),
+    )
+    data = encode(revision)
+    return LogEntry(revision, sha256_hex(data)), data

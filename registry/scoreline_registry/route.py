@@ -1,0 +1,232 @@
+"""Routes: what people write (RouteSpec) and what the registry stores (RouteDocument).
+
+A spec says what is wanted: weights, and a schema that may be taken from a model. A document says what is: the schema
+itself, and which buckets belong to which arm. ``planning`` makes the one from the other.
+"""
+
+import difflib
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from scoreline_registry.bucketing import BucketRange, partition_problem, percent, share
+from scoreline_registry.conditions import Condition, parse_condition
+from scoreline_registry.contract import (
+    MAX_FEATURES,
+    MAX_SEQUENCE_LENGTH,
+    FeatureKind,
+    FeatureName,
+    SequenceContract,
+    Value,
+)
+from scoreline_registry.documents import Name, canonical_json, sha256_hex
+from scoreline_registry.names import ModelRef, check_feature_name, check_name
+
+ROUTE_SCHEMA = 1
+MAX_EARLIER_SCHEMAS = 8
+MAX_RULES = 100
+MAX_ARMS = 100
+
+UNIT_ENTITY = "entity_id"
+UNIT_CONTEXT = "context."
+
+
+def _check_ref(text: str) -> str:
+    return str(ModelRef.parse(text))
+
+
+def _check_unit(text: str) -> str:
+    if text != UNIT_ENTITY and not text.startswith(UNIT_CONTEXT):
+        raise ValueError(f"{text!r} is no unit: write {UNIT_ENTITY!r} or '{UNIT_CONTEXT}<key>'")
+    check_feature_name(text.removeprefix(UNIT_CONTEXT))
+    return text
+
+
+def _check_when(raw: dict[str, Any]) -> dict[str, Any]:
+    parse_condition(raw)
+    return raw
+
+
+def _check_last_rule(when: object) -> None:
+    if when is not None:
+        raise ValueError("the last rule must have no `when`, so that every unit gets an arm")
+
+
+Ref = Annotated[str, AfterValidator(_check_ref)]
+RouteName = Annotated[str, AfterValidator(lambda name: check_name("route", name))]
+Unit = Annotated[str, AfterValidator(_check_unit)]
+# Printable, so that it has no NUL: that parts it from the unit in the hash.
+Salt = Annotated[str, AfterValidator(check_feature_name)]
+When = Annotated[dict[str, Any], AfterValidator(_check_when)]
+Percent = Annotated[Decimal, BeforeValidator(percent)]
+
+
+class SchemaFeature(Value):
+    """One column that callers send."""
+
+    name: FeatureName
+    kind: FeatureKind = "number"
+
+
+class RouteSchema(Value):
+    """What callers of a route send: named columns in order, and optionally a sequence of steps."""
+
+    features: tuple[SchemaFeature, ...] = Field(default=(), max_length=MAX_FEATURES)
+    sequence: SequenceContract | None = None
+
+    @model_validator(mode="after")
+    def _something_distinct(self) -> Self:
+        if not self.features and self.sequence is None:
+            raise ValueError("a schema has features, a sequence or both")
+        if len({feature.name for feature in self.features}) != len(self.features):
+            raise ValueError("a feature stands twice")
+        return self
+
+    @property
+    def kinds(self) -> Mapping[str, FeatureKind]:
+        """The kind of each feature by name, in order."""
+        return {feature.name: feature.kind for feature in self.features}
+
+
+def schema_digest(schema: RouteSchema) -> str:
+    """Identifies the layout of packed entities: names, kinds and order, never vocabularies or lengths.
+
+    The sha256 of the canonical JSON of ``{"features": [[name, kind], ...], "sequence": [name, ...] or null}``.
+    """
+    features = [[feature.name, feature.kind] for feature in schema.features]
+    sequence = None if schema.sequence is None else list(schema.sequence.features)
+    return sha256_hex(canonical_json({"features": features, "sequence": sequence}))
+
+
+class Arm(Value):
+    """One arm of a rule: a model by version or alias, and the buckets that it serves, ascending."""
+
+    ref: Ref
+    ranges: tuple[BucketRange, ...] = ()
+
+    @property
+    def millionths(self) -> int:
+        """The arm's share of the rule's units."""
+        return share(self.ranges)
+
+
+class Rule(Value):
+    """Arms that share the units of which ``when`` is true; without ``when``, all that come this far."""
+
+    when: When | None = None
+    arms: tuple[Arm, ...] = Field(min_length=1, max_length=MAX_ARMS)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if len({arm.ref for arm in self.arms}) != len(self.arms):
+            raise ValueError("an arm stands twice in one rule")
+        problem = partition_problem(arm.ranges for arm in self.arms)
+        if problem:
+            raise ValueError(problem)
+        return self
+
+    @property
+    def condition(self) -> Condition | None:
+        """``when``, parsed."""
+        return None if self.when is None else parse_condition(self.when)
+
+
+class RouteDocument(Value):
+    """A route as stored. The last rule has no condition, so every unit gets an arm.
+
+    ``earlier_schemas`` are the last layouts before this one, newest first, so that callers who still pack by them can
+    be understood. ``holdout_millionths`` of the units always get the first arm of the last rule.
+    """
+
+    schema_number: int = Field(default=ROUTE_SCHEMA, ge=1)
+    route: Name
+    input_schema: RouteSchema = Field(alias="schema")
+    earlier_schemas: tuple[RouteSchema, ...] = Field(default=(), max_length=MAX_EARLIER_SCHEMAS)
+    unit: Unit = UNIT_ENTITY
+    salt: Salt
+    rules: tuple[Rule, ...] = Field(min_length=1, max_length=MAX_RULES)
+    holdout_millionths: int = Field(default=0, ge=0, le=1_000_000)
+    fallback: Ref | None = None
+
+    @model_validator(mode="after")
+    def _every_unit_gets_an_arm(self) -> Self:
+        _check_last_rule(self.rules[-1].when)
+        return self
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        """Every model reference of the route, arms in order and then the fallback, each once."""
+        arms = [arm.ref for rule in self.rules for arm in rule.arms]
+        return tuple(dict.fromkeys([*arms, self.fallback] if self.fallback else arms))
+
+
+class Strict(BaseModel):
+    """The base of what people write: an unknown key is refused, with the nearest known one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, raw: object) -> object:
+        if isinstance(raw, Mapping):
+            known = [field.alias or name for name, field in cls.model_fields.items()]
+            for key in raw:
+                if key not in known:
+                    near = difflib.get_close_matches(str(key), known, n=1)
+                    hint = f"did you mean {near[0]!r}?" if near else f"use {', '.join(known)}"
+                    raise ValueError(f"unknown key {key!r}; {hint}")
+        return raw
+
+
+class SequenceSpec(Strict):
+    """The step features that callers send, in order, and the most steps."""
+
+    features: tuple[FeatureName, ...] = Field(min_length=1, max_length=MAX_FEATURES)
+    max_length: int = Field(ge=1, le=MAX_SEQUENCE_LENGTH)
+
+
+class SchemaSpec(Strict):
+    """Columns by name with their kind, in order, and a sequence; or ``like``: what that version takes."""
+
+    features: dict[FeatureName, FeatureKind] = Field(default_factory=dict)
+    sequence: SequenceSpec | None = None
+    like: Ref | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.like is None) == (not self.features and self.sequence is None):
+            raise ValueError("write features and sequence, or `like: model@alias`, not both")
+        return self
+
+
+class RuleSpec(Strict):
+    """Weights in percent by arm, for the units of which ``when`` is true."""
+
+    when: When | None = None
+    split: dict[Ref, Percent] = Field(min_length=1, max_length=MAX_ARMS)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        total = sum(self.split.values())
+        if total != 100:
+            raise ValueError(f"the weights of {', '.join(self.split)} total {total}, not 100")
+        return self
+
+
+class RouteSpec(Strict):
+    """A route as people write it."""
+
+    route: RouteName
+    input_schema: SchemaSpec = Field(alias="schema")
+    unit: Unit = UNIT_ENTITY
+    salt: Salt | None = None
+    rules: tuple[RuleSpec, ...] = Field(min_length=1, max_length=MAX_RULES)
+    holdout: Percent = Decimal(0)
+    fallback: Ref | None = None
+
+    @model_validator(mode="after")
+    def _every_unit_gets_an_arm(self) -> Self:
+        _check_last_rule(self.rules[-1].when)
+        return self

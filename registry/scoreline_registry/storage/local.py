@@ -1,0 +1,153 @@
+"""A store in a folder: needs a file system with hard links, such as any local disk or NFS."""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from scoreline_registry.errors import MissingKeyError, StorageError
+from scoreline_registry.storage.protocol import StoredFile, check_key
+
+_ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EXDEV)
+
+
+class LocalStorage:
+    """Files below ``root``, which is made by the first write."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = Path(os.path.realpath(root))
+
+    def __repr__(self) -> str:
+        return f"LocalStorage({str(self._root)!r})"
+
+    def read(self, key: str) -> bytes:
+        path = self._path(key)
+        try:
+            return path.read_bytes()
+        except _ABSENT as error:
+            raise MissingKeyError(key) from error
+        except OSError as error:
+            raise StorageError(key, _detail(error)) from error
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        path = self._path(key)
+        try:
+            _make_folder(path.parent)
+            created = not path.exists() and _link_new(path, data)
+            # Also when another writer was first: its file must be durable before anything is built on it.
+            _fsync_folder(path.parent)
+        except OSError as error:
+            raise StorageError(key, _detail(error)) from error
+        return created
+
+    def list(self, prefix: str, *, after: str = "") -> Iterator[StoredFile]:
+        folder, _, _ = prefix.rpartition("/")
+        if folder:
+            check_key(folder)
+            self._path(folder)
+        yield from self._walk(folder, prefix, after)
+
+    def delete(self, key: str) -> None:
+        path = self._root / check_key(key)
+        self._path(key.rpartition("/")[0])
+        try:
+            path.unlink()
+        except _ABSENT:
+            return
+        except OSError as error:
+            raise StorageError(key, _detail(error)) from error
+
+    def local_path(self, key: str) -> Path:
+        path = self._path(key)
+        if not path.is_file():
+            raise MissingKeyError(key)
+        return path
+
+    def _path(self, key: str) -> Path:
+        """Where a key's bytes really are; a link may not lead out of the root."""
+        path = Path(os.path.realpath(self._root / check_key(key))) if key else self._root
+        if not path.is_relative_to(self._root):
+            raise StorageError(key, "a link leads out of the registry's folder")
+        return path
+
+    def _walk(self, folder: str, prefix: str, after: str) -> Iterator[StoredFile]:
+        for key, entry in _entries(self._root, folder):
+            # What this store wrote is never a link, so links are not followed here.
+            if entry.is_dir(follow_symlinks=False):
+                below = f"{key}/"
+                if _overlap(below, prefix) and (after.startswith(below) or below > after):
+                    yield from self._walk(key, prefix, after)
+            elif key.startswith(prefix) and key > after and entry.is_file(follow_symlinks=False):
+                yield from _stored(key, entry)
+
+
+def _entries(root: Path, folder: str) -> list[tuple[str, os.DirEntry[str]]]:
+    """The visible entries of a folder, ordered so that walking depth first yields ascending keys."""
+    try:
+        with os.scandir(root / folder) as scan:
+            visible = [entry for entry in scan if not entry.name.startswith(".")]
+    except _ABSENT:
+        return []
+    except OSError as error:
+        raise StorageError(folder, _detail(error)) from error
+    visible.sort(key=lambda entry: f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name)
+    return [(f"{folder}/{entry.name}" if folder else entry.name, entry) for entry in visible]
+
+
+def _overlap(below: str, prefix: str) -> bool:
+    return below.startswith(prefix) or prefix.startswith(below)
+
+
+def _stored(key: str, entry: os.DirEntry[str]) -> Iterator[StoredFile]:
+    try:
+        facts = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:  # deleted since the folder was read
+        return
+    yield StoredFile(key, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC))
+
+
+def _link_new(path: Path, data: bytes) -> bool:
+    """Writes beside the final name and links it there, which fails when the name is taken; rename would overwrite."""
+    temporary = path.parent / f".{secrets.token_hex(16)}.tmp"
+    try:
+        _write_durably(temporary, data)
+        os.link(temporary, path)
+        _fsync_folder(path.parent)
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _fsync_folder(folder.parent)
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _detail(error: OSError) -> str:
+    text = error.strerror or str(error)
+    if error.errno in _NO_LINKS and error.filename2 is not None:
+        return f"{text}: the registry needs a file system with hard links"
+    return text
