@@ -4,12 +4,12 @@ A catalog is immutable: a call takes the reference once and keeps it. Adoption i
 with a version that cannot be loaded keeps its last good revision, and the catalog says why.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from scoreline_registry.registry import Snapshot
-
 from scoreline_registry.errors import RegistryError
+from scoreline_registry.snapshot import Snapshot
 from scoreline_server.errors import LoadError
 from scoreline_server.model import LoadedModel
 from scoreline_server.served import ServedRoute, serve_route
@@ -67,7 +67,7 @@ class _Adoption:
                 problems[name] = str(error)
                 if name in self._previous.routes:
                     routes[name] = self._previous.routes[name]
-        self._load_aliased(problems)
+        problem = self._load_aliased()
         reached = {key for route in routes.values() for key in route.uses()}
         kept = {key: self._previous.models[key] for key in reached if key not in self._models}
         return Catalog(
@@ -76,12 +76,13 @@ class _Adoption:
             failures=self._failures,
             routes=routes,
             problems=problems,
+            problem=problem,
         )
 
     def _route(self, name: str) -> ServedRoute:
         """The route as this revision defines it. Raises LoadError or RegistryError when it cannot be served."""
         document = self._snapshot.routes[name]
-        models = {ref: self._model(*self._snapshot.resolve(ref)) for ref in document.refs()}
+        models = {ref: self._model(*self._snapshot.resolve(ref)) for ref in document.refs}
         before = self._previous.routes.get(name)
         if before and before.document == document and before.uses() == {model.key for model in models.values()}:
             return replace(before, revision=self._snapshot.revision)
@@ -99,11 +100,19 @@ class _Adoption:
                 raise
         return self._models[key]
 
-    def _load_aliased(self, problems: dict[str, str]) -> None:
-        """Loads what aliases point to, so that it can be asked for by name; a failure is noted and harms no route."""
+    def _load_aliased(self) -> str:
+        """Loads what aliases point to, so that it can be asked for by name; what fails is noted and harms no route.
+
+        Returns which models' documents cannot be read, or an empty text.
+        """
+        unreadable = []
         for name in self._snapshot.models:
             try:
-                for version in set(self._snapshot.models[name].aliases.values()):
+                versions = set(self._snapshot.models[name].aliases.values())
+            except RegistryError as error:
+                unreadable.append(str(error))
+                continue
+            for version in versions:
+                with contextlib.suppress(LoadError):  # stands in self._failures
                     self._model(name, version)
-            except (RegistryError, LoadError) as error:
-                problems.setdefault(name, str(error)) if isinstance(error, RegistryError) else None
+        return "; ".join(unreadable)

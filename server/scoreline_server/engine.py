@@ -12,7 +12,9 @@ import numpy.typing as npt
 import structlog
 
 from scoreline.v1 import scoring_pb2 as pb
+from scoreline_registry.assignment import unit_of
 from scoreline_registry.contract import Points
+from scoreline_registry.route import UNIT_ENTITY
 from scoreline_server.answers import Answers, Outcome
 from scoreline_server.binding import Bound, Indices
 from scoreline_server.catalog import Catalog
@@ -25,6 +27,13 @@ from scoreline_server.rows import Rows, concatenated
 from scoreline_server.served import NO_BAND, Arm, ServedRoute
 
 _log = structlog.get_logger()
+
+_REASONS = {
+    "STATIC": pb.REASON_STATIC,
+    "SPLIT": pb.REASON_SPLIT,
+    "RULE_MATCH": pb.REASON_RULE_MATCH,
+    "HOLDOUT": pb.REASON_HOLDOUT,
+}
 
 Result = pb.ScoreResponse | ScoringError
 
@@ -42,7 +51,8 @@ def score(requests: Sequence[pb.ScoreRequest], catalog: Catalog) -> list[Result]
         try:
             route = route_of(request.route, catalog)
             _check_extras(request.extras, route)
-            by_route.setdefault(route.name, []).append((at, _read(request, route)))
+            rows = _read(request, route)
+            by_route.setdefault(route.name, []).append((at, rows))
         except ScoringError as error:
             results[at] = error
     for name, parts in by_route.items():
@@ -104,24 +114,21 @@ def score_block(block: Rows, route: ServedRoute, extras: Sequence[str] = ()) -> 
 def _assign(block: Rows, route: ServedRoute, outcome: Outcome) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint8]]:
     """Which arm each row gets, and why. Rows without the unit that a split hashes get an error."""
     units = _units(block, route)
-    if route.assigner.splits:
+    if route.assigner.needs_unit:
         for row, unit in enumerate(units):
             if not unit:
                 message = f"route {route.name} splits by {route.document.unit}: send it with every entity"
                 outcome.errors.setdefault(row, ScoringError(Reason.MISSING_UNIT, message, unit=route.document.unit))
     arms, reasons = route.assigner.assign_many(units, block.contexts or None)
-    return np.asarray(arms, np.intp), np.asarray([pb.Reason.Value(f"REASON_{reason}") for reason in reasons], np.uint8)
+    return np.asarray(arms, np.intp), np.asarray([_REASONS[reason] for reason in reasons], np.uint8)
 
 
 def _units(block: Rows, route: ServedRoute) -> Sequence[str]:
-    source, _, key = route.document.unit.partition(".")
-    if source == "entity_id":
+    unit = route.document.unit
+    if unit == UNIT_ENTITY:
         return block.ids
-    return [_text(context.get(key)) for context in block.contexts or [{}] * len(block)]
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
+    contexts = block.contexts or [{}] * len(block)
+    return [unit_of(unit, id_, context) for id_, context in zip(block.ids, contexts, strict=True)]
 
 
 def _score_arm(

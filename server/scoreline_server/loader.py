@@ -6,16 +6,16 @@ Whatever fails here raises LoadError and the version does not serve.
 import io
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
-from scoreline_registry.registry import Registry
 
 from scoreline_registry.errors import RegistryError
 from scoreline_registry.manifest import GOLDEN_FILE, MODEL_FILE, Manifest
+from scoreline_registry.registry import Registry
 from scoreline_server.errors import LoadError
 from scoreline_server.model import LoadedModel
 
@@ -97,6 +97,13 @@ def _self_test(model: LoadedModel, golden: Arrays, tolerance: float) -> None:
         _compare(name, got, golden[name], tolerance)
 
 
+def _run(model: LoadedModel, inputs: Arrays, extras: Sequence[str] = ()) -> list[npt.NDArray[Any]]:
+    try:
+        return model.run(inputs, extras)
+    except Exception as error:
+        raise _UnfitError(f"the golden rows cannot be scored: {_first_line(error)}") from error
+
+
 def _compare(name: str, got: npt.NDArray[Any], expected: npt.NDArray[Any], tolerance: float) -> None:
     if got.shape != expected.shape:
         raise _UnfitError(f"golden output {name} has shape {got.shape}, expected {expected.shape}")
@@ -116,7 +123,7 @@ def _row_microseconds(model: LoadedModel, golden: Arrays) -> float:
     times = []
     for _ in range(_TIMED_RUNS):
         start = time.perf_counter()
-        model.run(one)
+        _run(model, one)
         times.append(time.perf_counter() - start)
     return round(1e6 * sorted(times)[_TIMED_RUNS // 2], 1)
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scoreline_registry.assignment import Assigner
-from scoreline_registry.route import RouteDocument, RouteSchema
 
+from scoreline_registry.assignment import Assigner
 from scoreline_registry.contract import Points
+from scoreline_registry.route import RouteDocument, RouteSchema, schema_digest
 from scoreline_server.binding import Binding
 from scoreline_server.layout import Layout
 from scoreline_server.model import LoadedModel
@@ -79,16 +79,16 @@ def layout_of(schema: RouteSchema) -> Layout:
     """A stored schema as columns."""
     sequence = schema.sequence
     return Layout(
-        features=dict(schema.features),
+        features=schema.kinds,
         step_features=() if sequence is None else tuple(sequence.features),
         max_length=0 if sequence is None else sequence.max_length,
-        digest=schema.digest,
+        digest=schema_digest(schema),
     )
 
 
 def serve_route(document: RouteDocument, revision: int, models: Mapping[str, LoadedModel]) -> ServedRoute:
     """Compiles a route whose every arm is loaded; ``models`` holds them by reference text."""
-    layout = layout_of(document.schema_)
+    layout = layout_of(document.input_schema)
     assigner = Assigner(document)
     refs = list(assigner.arms)
     if document.fallback is not None and document.fallback not in refs:
@@ -110,7 +110,7 @@ def _older(document: RouteDocument, layout: Layout, arms: Sequence[Arm]) -> Mapp
     """Older layouts that hold all that the arms require."""
     required = {name for arm in arms for name in arm.binding.required_names}
     older = {}
-    for schema in document.previous_schemas:
+    for schema in document.earlier_schemas:
         old = layout_of(schema)
         lacks_history = layout.has_sequence and not old.has_sequence
         if old.digest != layout.digest and not lacks_history and required <= old.features.keys():

@@ -1,0 +1,80 @@
+"""A registry in a temporary folder and a real server on a free port."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import grpc
+import pytest
+import yaml
+
+from scoreline.v1 import scoring_pb2_grpc as rpc
+from scoreline_registry.registry import Registry
+from scoreline_registry.route import RouteSpec
+from scoreline_server.app import Server
+from scoreline_server.settings import Settings
+
+StubOf = Callable[[], rpc.ScoringServiceStub]
+
+ROUTE = """
+route: credit
+schema:
+  features: {income: number, age: number, debt: number}
+rules:
+  - split: {linear@champion: 100}
+"""
+
+
+def apply(registry: Registry, text: str = ROUTE) -> None:
+    """Applies a route from its YAML."""
+    registry.apply_route(RouteSpec.model_validate(yaml.safe_load(text)), author="tester", message="apply")
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    """An empty registry on disk."""
+    return Registry.create(str(tmp_path / "registry"))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of a test server of ``registry``: a free port and a quick eye."""
+    return Settings(registry=str(tmp_path / "registry"), listen="127.0.0.1:0", poll_seconds=0.02, drain_seconds=5)
+
+
+@pytest.fixture
+def server(registry: Registry, settings: Settings) -> Iterator[Server]:
+    """A serving server; publish before it starts by asking for ``registry`` first."""
+    with Server(settings) as running:
+        yield running
+
+
+@pytest.fixture
+def channel(server: Server) -> Iterator[grpc.Channel]:
+    """A channel to the server."""
+    with grpc.insecure_channel(server.address) as opened:
+        yield opened
+
+
+@pytest.fixture
+def stub_of(registry: Registry, settings: Settings) -> Iterator[StubOf]:
+    """Starts a server when called, after the test has published, and gives its scoring service."""
+    with ExitStack() as stack:
+
+        def start() -> rpc.ScoringServiceStub:
+            server = stack.enter_context(Server(settings))
+            return rpc.ScoringServiceStub(stack.enter_context(grpc.insecure_channel(server.address)))
+
+        yield start
+
+
+@pytest.fixture
+def stub(channel: grpc.Channel) -> rpc.ScoringServiceStub:
+    """The scoring service."""
+    return rpc.ScoringServiceStub(channel)
+
+
+@pytest.fixture
+def status_stub(channel: grpc.Channel) -> rpc.StatusServiceStub:
+    """The status service."""
+    return rpc.StatusServiceStub(channel)

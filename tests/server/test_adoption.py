@@ -1,0 +1,163 @@
+"""A version that is not what was committed never serves, the old one goes on, and the server says why."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+import pytest
+from tests.server.conftest import ROUTE, apply
+from tests.server.toys import linear_graph, publish_linear
+from tests.server.wire import entity, named
+
+from scoreline.v1 import scoring_pb2 as pb
+from scoreline.v1 import scoring_pb2_grpc as rpc
+from scoreline_registry.registry import Registry
+
+ANN = named(entity("ann", income=1.0))
+
+
+@pytest.fixture(autouse=True)
+def credit(registry: Registry) -> Registry:
+    """Route credit by linear@champion, version 1."""
+    publish_linear(registry, "linear", (1.0, 0.0, 0.0), aliases=("champion",))
+    apply(registry)
+    return registry
+
+
+def eventually(fact: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Whether the fact comes true in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if fact():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def caught_up(status_stub: rpc.StatusServiceStub, registry: Registry) -> pb.GetStatusResponse:
+    """The status once the server has read the newest revision."""
+    newest = registry.latest().revision
+    assert eventually(lambda: status_stub.GetStatus(pb.GetStatusRequest()).revision >= newest)
+    return status_stub.GetStatus(pb.GetStatusRequest())
+
+
+def flip_a_byte(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+
+
+def move_to_2(registry: Registry) -> None:
+    registry.set_alias("linear", "champion", 2, author="tester", message="promote")
+
+
+def flipped(registry: Registry, root: Path) -> None:
+    publish_linear(registry, "linear", (2.0, 0.0, 0.0))
+    flip_a_byte(root / "models/linear/2/model.onnx")
+    move_to_2(registry)
+
+
+def not_reproducing(registry: Registry, root: Path) -> None:
+    publish_linear(registry, "linear", (2.0, 0.0, 0.0), golden_shift=0.01)
+    move_to_2(registry)
+
+
+def truncated_after(registry: Registry, root: Path) -> None:
+    publish_linear(registry, "linear", (2.0, 0.0, 0.0))
+    path = root / "models/linear/2/model.onnx"
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-50])
+    move_to_2(registry)
+
+
+def published_truncated(registry: Registry, root: Path) -> None:
+    half = linear_graph((2.0, 0.0, 0.0)).SerializeToString()[:200]
+    publish_linear(registry, "linear", (2.0, 0.0, 0.0), model_bytes=half)
+    move_to_2(registry)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (flipped, "model.onnx is damaged"),
+        (not_reproducing, "golden rows differ: 4 of 4 rows of score"),
+        (truncated_after, "model.onnx is damaged"),
+        (published_truncated, "ONNX Runtime cannot open model.onnx"),
+    ],
+)
+def test_an_unfit_version_is_refused_and_the_old_one_serves_on(
+    credit: Registry,
+    tmp_path: Path,
+    stub: rpc.ScoringServiceStub,
+    status_stub: rpc.StatusServiceStub,
+    capfd: pytest.CaptureFixture[str],
+    damage: Callable[[Registry, Path], None],
+    says: str,
+) -> None:
+    before = stub.Score(ANN)
+    damage(credit, tmp_path / "registry")
+    status = caught_up(status_stub, credit)
+    after = stub.Score(ANN)
+    assert (after.scores[0].version, after.scores[0].score) == (1, before.scores[0].score)
+    assert before.revision <= after.revision < credit.latest().revision
+    (route,) = status.routes
+    assert says in route.problem
+    assert route.adopted_revision == after.revision
+    states = {model.version: (model.state, model.problem) for model in status.models}
+    assert states[1] == (pb.MODEL_STATE_READY, "")
+    assert states[2][0] == pb.MODEL_STATE_FAILED
+    assert says in states[2][1]
+    log = capfd.readouterr()
+    assert says in log.out + log.err
+
+
+def test_a_route_that_was_never_adopted_is_unavailable_and_others_serve(
+    credit: Registry, stub: rpc.ScoringServiceStub, status_stub: rpc.StatusServiceStub
+) -> None:
+    publish_linear(credit, "broken", golden_shift=0.5)
+    apply(credit, ROUTE.replace("credit", "other").replace("linear@champion", "broken@1"))
+    caught_up(status_stub, credit)
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Score(named(entity("ann", income=1.0), route="other"))
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert "golden rows differ" in (caught.value.details() or "")
+    assert stub.Score(ANN).scores[0].version == 1
+
+
+def test_a_moved_alias_is_adopted_and_answers_say_the_new_revision(
+    credit: Registry, stub: rpc.ScoringServiceStub, status_stub: rpc.StatusServiceStub
+) -> None:
+    publish_linear(credit, "linear", (2.0, 0.0, 0.0))
+    move_to_2(credit)
+    caught_up(status_stub, credit)
+    answer = stub.Score(ANN)
+    assert answer.scores[0].version == 2
+    assert answer.revision == credit.latest().revision
+
+
+def test_a_refused_version_is_tried_again_when_the_registry_changes(
+    credit: Registry, tmp_path: Path, stub: rpc.ScoringServiceStub, status_stub: rpc.StatusServiceStub
+) -> None:
+    publish_linear(credit, "linear", (2.0, 0.0, 0.0))
+    path = tmp_path / "registry/models/linear/2/model.onnx"
+    whole = path.read_bytes()
+    flip_a_byte(path)
+    move_to_2(credit)
+    assert caught_up(status_stub, credit).routes[0].problem
+    path.write_bytes(whole)
+    publish_linear(credit, "linear", (3.0, 0.0, 0.0))
+    assert not caught_up(status_stub, credit).routes[0].problem
+    assert stub.Score(ANN).scores[0].version == 2
+
+
+def test_an_unreadable_revision_is_reported_and_what_is_loaded_serves_on(
+    credit: Registry, tmp_path: Path, stub: rpc.ScoringServiceStub, status_stub: rpc.StatusServiceStub
+) -> None:
+    newest = credit.latest().revision
+    stub.Score(ANN)
+    (tmp_path / f"registry/revisions/{newest + 1:08}.json").write_text("{")
+    assert eventually(lambda: status_stub.GetStatus(pb.GetStatusRequest()).problem != "")
+    assert f"{newest + 1:08}" in status_stub.GetStatus(pb.GetStatusRequest()).problem
+    assert stub.Score(ANN).scores[0].version == 1

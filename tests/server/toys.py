@@ -1,0 +1,162 @@
+"""Small models whose scores can be computed by hand, published as any other."""
+
+import io
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from scoreline_registry.contract import Band, Feature, InputContract, Points, ScoreContract, SequenceContract
+from scoreline_registry.manifest import GOLDEN_FILE, MODEL_FILE, GoldenFacts, Manifest
+from scoreline_registry.registry import Registry
+
+Inputs = Mapping[str, tuple[int, Sequence[str | int]]]
+
+FEATURES = (
+    Feature(name="income", required=True),
+    Feature(name="age", default=40.0, min=18, max=99),
+    Feature(name="debt"),
+)
+CITY = Feature(name="city", kind="category", vocabulary=("oslo", "rome"))
+
+
+def sigmoid(x: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    return np.asarray(1 / (1 + np.exp(-np.asarray(x, np.float64))))
+
+
+def linear_graph(weights: Sequence[float], bias: float = 0.0, *, extra: bool = False) -> onnx.ModelProto:
+    """score = sigmoid(features with NaN as 0 . weights + bias); the extra output ``logit`` is what the sigmoid gets."""
+    weight = numpy_helper.from_array(np.array(weights, np.float32).reshape(-1, 1), "weights")
+    consts = [weight, numpy_helper.from_array(np.array([bias], np.float32), "bias")]
+    consts += [
+        numpy_helper.from_array(np.array(0, np.float32), "zero"),
+        numpy_helper.from_array(np.array([-1], np.int64), "flat"),
+    ]
+    nodes = [
+        helper.make_node("IsNaN", ["features"], ["missing"]),
+        helper.make_node("Where", ["missing", "zero", "features"], ["clean"]),
+        helper.make_node("MatMul", ["clean", "weights"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["column"]),
+        helper.make_node("Reshape", ["column", "flat"], ["logit"]),
+        helper.make_node("Sigmoid", ["logit"], ["score"]),
+    ]
+    outputs = ["score", "logit"] if extra else ["score"]
+    inputs: Inputs = {"features": (TensorProto.FLOAT, ["N", len(weights)])}
+    return _model(nodes, inputs, outputs, consts)
+
+
+def sequence_graph(weights: Sequence[float]) -> onnx.ModelProto:
+    """score = sigmoid(sum over real steps of step . weights / 10); padding does not count."""
+    consts = [
+        numpy_helper.from_array(np.array(weights, np.float32).reshape(-1, 1) / 10, "weights"),
+        numpy_helper.from_array(np.array([2], np.int64), "last"),
+        numpy_helper.from_array(np.array([1], np.int64), "time"),
+        numpy_helper.from_array(np.array(0, np.int64), "from"),
+        numpy_helper.from_array(np.array(1, np.int64), "by"),
+        numpy_helper.from_array(np.array(0, np.float32), "zero"),
+    ]
+    nodes = [
+        helper.make_node("MatMul", ["sequence", "weights"], ["products"]),
+        helper.make_node("Squeeze", ["products", "last"], ["values"]),
+        helper.make_node("Shape", ["sequence"], ["steps1"], start=1, end=2),
+        helper.make_node("Squeeze", ["steps1"], ["steps"]),
+        helper.make_node("Range", ["from", "steps", "by"], ["positions"]),
+        helper.make_node("Unsqueeze", ["lengths", "time"], ["ends"]),
+        helper.make_node("Less", ["positions", "ends"], ["real"]),
+        helper.make_node("Where", ["real", "values", "zero"], ["kept"]),
+        helper.make_node("ReduceSum", ["kept", "time"], ["sum"], keepdims=0),
+        helper.make_node("Sigmoid", ["sum"], ["score"]),
+    ]
+    inputs: Inputs = {"sequence": (TensorProto.FLOAT, ["N", "T", len(weights)]), "lengths": (TensorProto.INT64, ["N"])}
+    return _model(nodes, inputs, ["score"], consts)
+
+
+def _model(
+    nodes: list[onnx.NodeProto],
+    inputs: Inputs,
+    outputs: list[str],
+    consts: list[onnx.TensorProto],
+) -> onnx.ModelProto:
+    graph = helper.make_graph(
+        nodes,
+        "toy",
+        [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N"]) for name in outputs],
+        consts,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    onnx.checker.check_model(model)
+    return model
+
+
+def golden_bytes(**arrays: npt.NDArray[np.generic]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # the stub takes keywords for allow_pickle
+    return buffer.getvalue()
+
+
+def publish_linear(
+    registry: Registry,
+    name: str,
+    weights: Sequence[float] = (1.0, 0.0, 0.0),
+    *,
+    bias: float = 0.0,
+    features: tuple[Feature, ...] = FEATURES,
+    aliases: tuple[str, ...] = (),
+    bands: tuple[Band, ...] = (),
+    points: Points | None = None,
+    extra: bool = False,
+    golden_shift: float = 0.0,
+    model_bytes: bytes | None = None,
+) -> int:
+    """Publishes a linear model; ``golden_shift`` plants golden rows that it will not reproduce."""
+    rows = np.linspace(-2, 2, 4 * len(weights)).reshape(4, len(weights)).astype(np.float32)
+    logit = rows @ np.array(weights, np.float32) + np.float32(bias)
+    golden = {"features": rows, "score": (sigmoid(logit) + golden_shift).astype(np.float32)}
+    if extra:
+        golden["logit"] = logit.astype(np.float32)
+    data = linear_graph(weights, bias, extra=extra).SerializeToString() if model_bytes is None else model_bytes
+    return registry.publish(
+        name,
+        files={MODEL_FILE: data, GOLDEN_FILE: golden_bytes(**golden)},
+        manifest=_manifest(InputContract(features=features), bands=bands, points=points, extra=extra),
+        author="tester",
+        message=f"publish {name}",
+        aliases=aliases,
+    )
+
+
+def publish_sequence(
+    registry: Registry, name: str, weights: Sequence[float] = (1.0, 2.0), *, max_length: int = 30,
+    aliases: tuple[str, ...] = (),
+) -> int:  # fmt: skip
+    """Publishes a sequence model over the step features paid and late."""
+    steps = np.linspace(-1, 1, 2 * 3 * 2).reshape(2, 3, 2).astype(np.float32)
+    score = sigmoid((steps @ (np.array(weights, np.float32) / 10)).sum(axis=1)).astype(np.float32)
+    golden = golden_bytes(sequence=steps, lengths=np.array([3, 3], np.int64), score=score)
+    contract = InputContract(sequence=SequenceContract(features=("paid", "late"), max_length=max_length))
+    return registry.publish(
+        name,
+        files={MODEL_FILE: sequence_graph(weights).SerializeToString(), GOLDEN_FILE: golden},
+        manifest=_manifest(contract),
+        author="tester",
+        message=f"publish {name}",
+        aliases=aliases,
+    )
+
+
+def _manifest(
+    inputs: InputContract, *, bands: tuple[Band, ...] = (), points: Points | None = None, extra: bool = False
+) -> Manifest:
+    return Manifest(
+        family="toy",
+        inputs=inputs,
+        score=ScoreContract(
+            meaning="probability of default", bands=bands, points=points, extras=("logit",) if extra else ()
+        ),
+        golden=GoldenFacts(rows=4, tolerance=1e-5),
+        created_at=datetime.now(UTC),
+    )
