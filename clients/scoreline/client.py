@@ -1,0 +1,153 @@
+"""The client for threads."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType, TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy.typing as npt
+
+from scoreline.batches import EntityBatch, batch_of
+from scoreline.channels import Metadata, endpoint
+from scoreline.entities import Columns, Entity, Steps, Value
+from scoreline.flows import Ask, Flows, collect
+from scoreline.grpc_transport import GrpcTransport
+from scoreline.results import Score, Scores
+from scoreline.retry import RetryPolicy
+from scoreline.schema import RouteSchema
+from scoreline.status import Health, ServerStatus
+from scoreline.tls import TlsOptions
+from scoreline.transport import Flow, Transport, run
+
+_T = TypeVar("_T")
+
+DEFAULT_TIMEOUT_SECONDS = 5.0
+PARTS_IN_FLIGHT = 2
+"""Calls that ``score_many`` keeps open per connection: one is scored while the next one travels."""
+
+NO_CONTEXT: Mapping[str, Value] = MappingProxyType({})
+
+
+class Client:
+    """Asks a Scoreline server for scores. Safe for threads; make one per process and keep it.
+
+        with scoreline.Client("scoring.internal:50051") as client:
+            score = client.score("credit", {"income": 4200.0, "status": "employed"}, entity_id="c-17")
+
+    ``target`` is a host, host:port or gRPC target; without it SCORELINE_SERVER or 127.0.0.1:50051. Nothing is
+    connected before the first call. Every call ends within ``timeout_seconds``, its retries included. ``metadata``
+    goes with every call. Several ``connections`` spread the load over a server's worker processes. A ``transport``
+    takes the place of gRPC.
+
+    Features are given by name and checked against the route's schema, which the client asks for once and again when
+    the server says that it changed. Every method raises a ScorelineError.
+    """
+
+    def __init__(
+        self,
+        target: str | None = None,
+        *,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        tls: TlsOptions | None = None,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        metadata: Metadata = (),
+        connections: int = 1,
+        transport: Transport | None = None,
+    ) -> None:
+        place = endpoint(target, tls=tls, metadata=metadata, connections=connections)
+        self._transport = transport or GrpcTransport(place)
+        self._flows = Flows(timeout_seconds=timeout_seconds, retry=retry)
+        self._parts_in_flight = PARTS_IN_FLIGHT * connections
+
+    def score(
+        self,
+        route: str,
+        features: Mapping[str, Value],
+        *,
+        entity_id: str = "",
+        sequence: Steps | None = None,
+        context: Mapping[str, Value] = NO_CONTEXT,
+        extras: Sequence[str] = (),
+        request_id: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Score:
+        """Scores one entity.
+
+        A feature that is absent, None or NaN is missing; a flag counts as 1 or 0. ``sequence`` is a mapping per step,
+        oldest first, or an array [T, S]. ``context`` holds facts that rules read. ``extras`` names extra outputs.
+        ``request_id`` is the same on every retry, so that the journal's readers count the call once.
+
+        Raises EntityFailedError when the server cannot score this entity, InvalidRequestError for unknown names and
+        wrong types (before anything is sent), and the other errors of ``scoreline.errors``.
+        """
+        entity = Entity(entity_id=entity_id, features=features, sequence=sequence, context=context)
+        ask = Ask(
+            route=route,
+            batch=EntityBatch((entity,)),
+            extras=extras,
+            request_id=request_id,
+            timeout_seconds=timeout_seconds,
+        )
+        return self._run(self._flows.score(ask))
+
+    def score_many(
+        self,
+        route: str,
+        rows: Iterable[Entity] | Columns | Mapping[str, Any],
+        *,
+        entity_ids: Sequence[str] | npt.NDArray[Any] | None = None,
+        sequences: npt.NDArray[Any] | Sequence[Steps | None] | None = None,
+        lengths: npt.NDArray[Any] | Sequence[int] | None = None,
+        contexts: Sequence[Mapping[str, Value]] | None = None,
+        extras: Sequence[str] = (),
+        request_id: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Scores:
+        """Scores any number of entities, given one by one or as columns (see Columns), and answers in their order.
+
+        The rows are cut into calls of at most 1,024 rows and 4 MiB, two of which are open per connection.
+        ``timeout_seconds`` is each call's. With more than one call, their request ids are ``request_id``, a dash and
+        the first row.
+
+        What fails stays in its place: ``errors`` of the result has an EntityFailedError for a row that the server could
+        not score, and for all rows of a call that failed after its retries the call's error. Only when no call at all
+        got through is that error raised. InvalidRequestError for rows that no route could take is raised before
+        anything is sent.
+        """
+        batch = batch_of(rows, entity_ids=entity_ids, sequences=sequences, lengths=lengths, contexts=contexts)
+        ask = Ask(route=route, batch=batch, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
+        job = self._run(self._flows.job(ask))
+        return collect(self._run_all(list(self._flows.parts(job))))
+
+    def schema(self, route: str, *, refresh: bool = False, timeout_seconds: float | None = None) -> RouteSchema:
+        """What a route expects; asked for once, unless ``refresh``."""
+        return self._run(self._flows.schema(route, refresh=refresh, timeout_seconds=timeout_seconds))
+
+    def status(self, *, timeout_seconds: float | None = None) -> ServerStatus:
+        """What the server has loaded, and why something is not."""
+        return self._run(self._flows.status(timeout_seconds=timeout_seconds))
+
+    def health(self, service: str = "", *, timeout_seconds: float | None = None) -> Health:
+        """Whether the server, or one of its services, serves. Asked once, without retries."""
+        return self._run(self._flows.health(service, timeout_seconds=timeout_seconds))
+
+    def close(self) -> None:
+        """Closes the connections; open calls raise ClosedError."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self, flow: Flow[_T]) -> _T:
+        return run(flow, self._transport)
+
+    def _run_all(self, flows: Sequence[Flow[_T]]) -> list[_T]:
+        if len(flows) == 1:
+            return [self._run(flows[0])]
+        with ThreadPoolExecutor(self._parts_in_flight, thread_name_prefix="scoreline") as pool:
+            return list(pool.map(self._run, flows))

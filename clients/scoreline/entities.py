@@ -1,0 +1,66 @@
+"""What callers hand in: one entity, or many as columns."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Value: TypeAlias = float | str | bool | None
+"""A number, a category's name or a text, a flag, or None for missing. NaN is missing too."""
+
+Steps: TypeAlias = Sequence[Mapping[str, float | None]] | npt.NDArray[Any]
+"""A history, oldest step first: a mapping per step, or numbers [T, S] in the order of the route's step features."""
+
+_NOTHING: Mapping[str, Value] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entity:
+    """Someone or something to score.
+
+    ``entity_id`` is what the route's split hashes. ``context`` holds facts that rules read and features do not hold.
+    """
+
+    entity_id: str = ""
+    features: Mapping[str, Value] = field(default_factory=lambda: _NOTHING)
+    sequence: Steps | None = None
+    context: Mapping[str, Value] = field(default_factory=lambda: _NOTHING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """N entities by column.
+
+    ``features`` holds, per name, N values: a numpy array, anything with ``__array__`` (a pandas or Polars series) or a
+    sequence. ``entity_ids`` holds N texts, or is empty. ``sequences`` is float [N, T, S] with ``lengths`` int [N]
+    (without lengths every entity has T steps), or N histories as an Entity has them. ``contexts`` is empty, one mapping
+    for all in a sequence of one, or N mappings.
+    """
+
+    features: Mapping[str, Any]
+    entity_ids: Sequence[str] | npt.NDArray[Any] = ()
+    sequences: npt.NDArray[Any] | Sequence[Steps | None] | None = None
+    lengths: npt.NDArray[np.integer[Any]] | Sequence[int] | None = None
+    contexts: Sequence[Mapping[str, Value]] = ()
+
+    def __len__(self) -> int:
+        """The number of entities, as the first thing that was given has it."""
+        if len(self.entity_ids):
+            return len(self.entity_ids)
+        if self.sequences is not None:
+            return len(self.sequences)
+        return next((len(column) for column in self.features.values()), 0)
+
+    def rows(self, start: int, stop: int) -> "Columns":
+        """The entities from ``start`` up to ``stop``."""
+        part = slice(start, stop)
+        return Columns(
+            features={name: column[part] for name, column in self.features.items()},
+            entity_ids=self.entity_ids[part],
+            sequences=None if self.sequences is None else self.sequences[part],
+            lengths=None if self.lengths is None else self.lengths[part],
+            contexts=self.contexts if len(self.contexts) <= 1 else self.contexts[part],
+        )

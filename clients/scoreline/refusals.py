@@ -1,0 +1,50 @@
+"""The errors for what no route could take, with the reasons that the server would give.
+
+They name the place and the type of a value, never the value: features are personal data and errors end in logs.
+"""
+
+import difflib
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from scoreline.errors import InvalidRequestError
+
+
+def unknown_name(
+    what: str, name: str, known: Collection[str], *, route: str, row: int | None = None
+) -> InvalidRequestError:
+    """A name that the route's schema does not have; the message names the nearest that it has."""
+    near = difflib.get_close_matches(str(name), sorted(known), n=1, cutoff=0.0)
+    hint = f"; the nearest it has is {near[0]!r}" if near else ""
+    return invalid(f"route {route!r} has no {what} {name!r}{hint}", "UNKNOWN_FEATURE", str(name), row)
+
+
+def wrong_type(name: str, wanted: str, value: Any, row: int) -> InvalidRequestError:
+    """A value of a type that its feature cannot take."""
+    return invalid(f"{name!r} takes {wanted}, not {type(value).__name__}", "WRONG_TYPE", name, row)
+
+
+def wrong_shape(name: str, wanted: str, found: Any, row: int | None = None) -> InvalidRequestError:
+    """An array or list whose shape or dtype cannot be what it stands for."""
+    kind = f"{found.dtype} " if isinstance(found, np.ndarray) else ""
+    shape = list(found.shape) if isinstance(found, np.ndarray) else [len(found)]
+    return invalid(f"{name!r} must be {wanted}, not {kind}{shape}", "WRONG_BLOCK_LENGTH", name, row)
+
+
+def out_of_range(name: str, row: int) -> InvalidRequestError:
+    """A finite number that float32 would turn into infinity."""
+    return invalid(f"{name!r} is a number too large for float32", "NOT_FINITE", name, row)
+
+
+def unexpected_sequence(route: str, row: int) -> InvalidRequestError:
+    """A history for a route that takes none."""
+    return invalid(f"route {route!r} takes no sequence", "UNEXPECTED_SEQUENCE", "sequence", row)
+
+
+def invalid(text: str, reason: str, name: str, row: int | None = None) -> InvalidRequestError:
+    """An error about ``name`` at ``row`` of what the caller handed in, if it is about one row."""
+    where = "" if row is None else f"row {row}: "
+    facts = {"feature": name} | ({} if row is None else {"row": str(row)})
+    return InvalidRequestError(where + text, reason=reason, metadata=facts)

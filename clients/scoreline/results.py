@@ -1,0 +1,204 @@
+"""What callers get back: one score, or many as columns."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from typing import Any, NamedTuple, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from scoreline.errors import EntityFailedError, ScorelineError
+
+Names: TypeAlias = npt.NDArray[np.object_]
+"""Texts, one per row."""
+
+
+class Reason(IntEnum):
+    """Why an arm was chosen."""
+
+    UNKNOWN = 0
+    """Not scored, or a reason that this version does not know."""
+    STATIC = 1
+    """The deciding rule has a single arm."""
+    SPLIT = 2
+    """The last rule split its units and this is the unit's share."""
+    RULE_MATCH = 3
+    """A rule with a condition matched."""
+    HOLDOUT = 4
+    """The unit is in the route's holdout."""
+    FALLBACK = 5
+    """The assigned arm failed and the route's fallback scored instead."""
+    OVERRIDE = 6
+    """A tester asked for this arm."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Reason | None":
+        return cls.UNKNOWN if isinstance(value, int) else None
+
+
+class DataQuality(NamedTuple):
+    """How many of an entity's features were missing, replaced by a default, unseen categories, or clipped."""
+
+    missing: int = 0
+    defaulted: int = 0
+    unseen: int = 0
+    clipped: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One entity's score, who gave it and why.
+
+    ``score`` is what the model's score contract says, usually a probability from 0 to 1; NaN where ``error`` is set.
+    ``band`` and ``points`` are None where the model has none. ``extras`` holds the extra outputs that were asked for
+    and that this arm has. ``revision`` is the registry revision that the route was adopted from.
+    """
+
+    score: float
+    band: str | None
+    points: float | None
+    extras: Mapping[str, npt.NDArray[np.float32]]
+    model: str
+    version: int
+    arm: str
+    reason: Reason
+    prediction_id: str
+    revision: int
+    model_digest: str
+    quality: DataQuality
+    error: ScorelineError | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExtraColumn:
+    """One extra output over the rows whose arm has it: ``rows`` int64 [R] ascending, ``values`` float32 [R, ...]."""
+
+    rows: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float32]
+
+    def get(self, row: int) -> npt.NDArray[np.float32] | None:
+        """The value at a row, or None where its arm lacks the output."""
+        index = int(np.searchsorted(self.rows, row))
+        if index == len(self.rows) or self.rows[index] != row:
+            return None
+        value: npt.NDArray[np.float32] = np.asarray(self.values[index])
+        return value
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Scores:
+    """N scores as columns, in the order in which the entities were given; iterating yields ``Score``.
+
+    Every field but ``scores``, ``errors`` and ``extras`` has the name that it has on Score and one value per row:
+    ``scores`` float32 [N] with NaN where the row failed, ``points`` float64 [N] with NaN for none, ``version`` and
+    ``revision`` int64 [N], ``reason`` uint8 [N] of Reason values, ``quality`` uint16 [N, 4] (missing, defaulted,
+    unseen, clipped), and object arrays [N] of texts, of which ``band`` has None where there is none. ``extras`` holds a
+    column per output, ``errors`` an error per failed row.
+    """
+
+    scores: npt.NDArray[np.float32]
+    band: Names
+    points: npt.NDArray[np.float64]
+    model: Names
+    version: npt.NDArray[np.int64]
+    arm: Names
+    reason: npt.NDArray[np.uint8]
+    prediction_id: Names
+    revision: npt.NDArray[np.int64]
+    model_digest: Names
+    quality: npt.NDArray[np.uint16]
+    extras: Mapping[str, ExtraColumn] = field(default_factory=dict)
+    errors: Mapping[int, ScorelineError] = field(default_factory=dict)
+
+    @classmethod
+    def failed(cls, count: int, error: ScorelineError) -> Self:
+        """N rows that all failed for one reason."""
+        return replace(cls.blank(count), errors=dict.fromkeys(range(count), error))
+
+    @classmethod
+    def blank(cls, count: int) -> Self:
+        """N rows that nobody scored."""
+        text = np.full(count, "", object)
+        return cls(
+            scores=np.full(count, np.nan, np.float32),
+            band=np.full(count, None, object),
+            points=np.full(count, np.nan),
+            model=text,
+            version=np.zeros(count, np.int64),
+            arm=text,
+            reason=np.zeros(count, np.uint8),
+            prediction_id=text,
+            revision=np.zeros(count, np.int64),
+            model_digest=text,
+            quality=np.zeros((count, 4), np.uint16),
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """The rows of all parts, one part after another."""
+        if len(parts) <= 1:
+            return parts[0] if parts else cls.blank(0)
+        starts = np.cumsum([0, *map(len, parts)]).tolist()
+        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
+        return cls(
+            **columns,
+            extras=_joined_extras(parts, starts),
+            errors={
+                start + row: _at(error, start + row)
+                for start, part in zip(starts, parts, strict=False)
+                for row, error in part.errors.items()
+            },
+        )
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __iter__(self) -> Iterator[Score]:
+        return (self[row] for row in range(len(self)))
+
+    def __getitem__(self, row: int) -> Score:
+        """The score at a row from 0. Raises IndexError."""
+        if not 0 <= row < len(self):
+            raise IndexError(f"row {row} of {len(self)} scores")
+        points = float(self.points[row])
+        values = {name: column.get(row) for name, column in self.extras.items()}
+        return Score(
+            score=float(self.scores[row]),
+            band=self.band[row],
+            points=None if np.isnan(points) else points,
+            extras={name: value for name, value in values.items() if value is not None},
+            model=self.model[row],
+            version=int(self.version[row]),
+            arm=self.arm[row],
+            reason=Reason(int(self.reason[row])),
+            prediction_id=self.prediction_id[row],
+            revision=int(self.revision[row]),
+            model_digest=self.model_digest[row],
+            quality=DataQuality(*self.quality[row].tolist()),
+            error=self.errors.get(row),
+        )
+
+
+_COLUMNS = tuple(name for name in Scores.__dataclass_fields__ if name not in {"extras", "errors"})
+
+
+def _joined_extras(parts: Sequence[Scores], starts: Sequence[int]) -> dict[str, ExtraColumn]:
+    names = dict.fromkeys(name for part in parts for name in part.extras)
+    return {name: _joined_extra(name, parts, starts) for name in names}
+
+
+def _joined_extra(name: str, parts: Sequence[Scores], starts: Sequence[int]) -> ExtraColumn:
+    found = [(start, part.extras[name]) for start, part in zip(starts, parts, strict=False) if name in part.extras]
+    return ExtraColumn(
+        rows=np.concatenate([column.rows + start for start, column in found]),
+        values=np.concatenate([column.values for _, column in found]),
+    )
+
+
+def _at(error: ScorelineError, row: int) -> ScorelineError:
+    """The same error, with the row that it has among all."""
+    if not isinstance(error, EntityFailedError):
+        return error
+    facts: dict[str, Any] = {"code": error.code, "reason": error.reason, "metadata": error.metadata}
+    return EntityFailedError(error.message, row=row, **facts)

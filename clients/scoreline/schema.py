@@ -1,0 +1,87 @@
+"""What a route expects from its callers, as the server described it."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from typing import Self
+
+from scoreline.v1 import scoring_pb2 as pb
+
+
+class FeatureKind(IntEnum):
+    """What kind of value a feature holds."""
+
+    UNKNOWN = 0
+    NUMBER = 1
+    CATEGORY = 2
+
+    @classmethod
+    def _missing_(cls, value: object) -> "FeatureKind | None":
+        return cls.UNKNOWN if isinstance(value, int) else None
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSchema:
+    """One feature: a float32 number, or a category of which the route's arms know ``vocabulary``."""
+
+    name: str
+    kind: FeatureKind
+    required: bool
+    vocabulary: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceSchema:
+    """The step features, all numbers, in the order of a step's columns, and the most steps that an entity may have."""
+
+    features: tuple[str, ...]
+    max_length: int
+
+
+@dataclass(frozen=True)
+class RouteSchema:
+    """A route's features in packed order, its sequence, what its split hashes and which extras its arms offer.
+
+    ``digest`` identifies names, kinds and order. ``unit`` is "entity_id" or "context.<name>".
+    """
+
+    route: str
+    revision: int
+    digest: str
+    features: tuple[FeatureSchema, ...]
+    sequence: SequenceSchema | None
+    unit: str
+    extras: tuple[str, ...]
+    max_entities: int
+
+    @classmethod
+    def from_message(cls, message: pb.GetSchemaResponse) -> Self:
+        """Reads the server's answer."""
+        sequence = message.sequence if message.HasField("sequence") else None
+        return cls(
+            route=message.route,
+            revision=message.revision,
+            digest=message.schema_digest,
+            features=tuple(
+                FeatureSchema(f.name, FeatureKind(f.kind), f.required, tuple(f.vocabulary)) for f in message.features
+            ),
+            sequence=sequence and SequenceSchema(tuple(sequence.features), sequence.max_length),
+            unit=message.unit,
+            extras=tuple(message.extras),
+            max_entities=message.max_entities,
+        )
+
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        """The names of the number features, in the order of the packed block."""
+        return tuple(f.name for f in self.features if f.kind is FeatureKind.NUMBER)
+
+    @cached_property
+    def categories(self) -> tuple[str, ...]:
+        """The names of the category features, in the order of the packed block."""
+        return tuple(f.name for f in self.features if f.kind is FeatureKind.CATEGORY)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of all features."""
+        return frozenset(f.name for f in self.features)

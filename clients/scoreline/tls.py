@@ -1,0 +1,35 @@
+"""Transport security: which servers to trust and who the client is."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsOptions:
+    """TLS, and mutual TLS where ``cert`` and ``key`` are given.
+
+    Each of ``ca``, ``cert`` and ``key`` is a path to a PEM file, or the PEM itself as bytes. Without ``ca`` the roots
+    that gRPC brings are trusted. ``server_name`` is the name to expect in the server's certificate where it is not the
+    target's. Files are read when a client is made, so a missing one shows at once.
+    """
+
+    ca: str | Path | bytes | None = None
+    cert: str | Path | bytes | None = None
+    key: str | Path | bytes | None = field(default=None, repr=False)
+    server_name: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key go together: give both for mutual TLS, or neither")
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """gRPC's form of these options. Raises OSError when a file cannot be read."""
+        return grpc.ssl_channel_credentials(
+            root_certificates=_pem(self.ca), private_key=_pem(self.key), certificate_chain=_pem(self.cert)
+        )
+
+
+def _pem(source: str | Path | bytes | None) -> bytes | None:
+    return Path(source).read_bytes() if isinstance(source, str | Path) else source

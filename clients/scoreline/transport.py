@@ -1,0 +1,118 @@
+"""The seam between what a call means and how its bytes travel.
+
+Everything that decides is a ``Flow``: a generator that yields steps, is sent their outcomes and returns a result. It
+does no IO, so the same flows serve threads, asyncio and tests. A transport makes one attempt of one call; retries,
+deadlines and packing are the flows' business. What merges calls, too, is a transport around another.
+"""
+
+import asyncio
+from collections.abc import Generator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from google.protobuf.message import Message
+
+from scoreline.errors import ScorelineError
+
+_T = TypeVar("_T")
+
+
+class Method(StrEnum):
+    """The calls that a client makes."""
+
+    SCORE = "Score"
+    """ScoreRequest to ScoreResponse."""
+    SCHEMA = "GetSchema"
+    """GetSchemaRequest to GetSchemaResponse."""
+    STATUS = "GetStatus"
+    """GetStatusRequest to GetStatusResponse."""
+    HEALTH = "Check"
+    """The health service's request and response, as StringValue and Int32Value, which have the same bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Make one attempt of a call; its outcome is the answer or a ScorelineError."""
+
+    method: Method
+    request: Message
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait."""
+
+    seconds: float
+
+
+Flow: TypeAlias = Generator[Send | Pause, Any, _T]
+
+
+class Transport(Protocol):
+    """Makes calls from any thread."""
+
+    def send(self, call: Send) -> Message:
+        """Returns the answer. Raises ScorelineError, ClosedError once closed."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Waits, but no longer than until it is closed."""
+        ...
+
+    def close(self) -> None:
+        """Ends open calls and refuses new ones."""
+        ...
+
+
+class AsyncTransport(Protocol):
+    """Makes calls on one event loop."""
+
+    async def send(self, call: Send) -> Message:
+        """Returns the answer. Raises ScorelineError, ClosedError once closed, CancelledError when the caller left."""
+        ...
+
+    async def close(self) -> None:
+        """Ends open calls and refuses new ones."""
+        ...
+
+
+def run(flow: Flow[_T], transport: Transport) -> _T:
+    """Runs a flow on this thread."""
+    try:
+        step = next(flow)
+        while True:
+            if isinstance(step, Pause):
+                transport.pause(step.seconds)
+                step = flow.send(None)
+                continue
+            try:
+                answer = transport.send(step)
+            except ScorelineError as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(answer)
+    except StopIteration as done:
+        result: _T = done.value
+        return result
+
+
+async def run_async(flow: Flow[_T], transport: AsyncTransport) -> _T:
+    """Runs a flow on the running event loop."""
+    try:
+        step = next(flow)
+        while True:
+            if isinstance(step, Pause):
+                await asyncio.sleep(step.seconds)
+                step = flow.send(None)
+                continue
+            try:
+                answer = await transport.send(step)
+            except ScorelineError as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(answer)
+    except StopIteration as done:
+        result: _T = done.value
+        return result
