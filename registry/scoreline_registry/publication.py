@@ -24,7 +24,7 @@ from scoreline_registry.manifest import (
     Moment,
 )
 from scoreline_registry.names import check_name
-from scoreline_registry.storage import Storage
+from scoreline_registry.storage import Storage, put_same
 
 CLAIM_SCHEMA = 1
 
@@ -68,7 +68,7 @@ def claim_version(storage: Storage, model: str, *, first: int, claim_id: str, au
     """Takes the first free number from ``first`` on, for this claim alone."""
     data = encode(Claim(claim_id=claim_id, author=author, created_at=now))
     version = first
-    while not _put(storage, version_key(model, version, CLAIM_FILE), data):
+    while not put_same(storage, version_key(model, version, CLAIM_FILE), data):
         version += 1
     return version
 
@@ -92,25 +92,6 @@ def write_version(
     complete = encode(manifest.model_copy(update={"files": facts}))
     for name, data in [*sorted(files.items()), (MANIFEST_FILE, complete)]:
         key = version_key(model, version, name)
-        if not _put(storage, key, data):
+        if not put_same(storage, key, data):
             raise StorageError(key, "another file is there, although the folder was claimed")
     return {**facts, MANIFEST_FILE: facts_of(complete)}
-
-
-def _put(storage: Storage, key: str, data: bytes) -> bool:
-    """Whether ``key`` holds ``data`` now; a store may report a failure after it wrote."""
-    try:
-        if storage.put_if_absent(key, data):
-            return True
-    except StorageError:
-        if not _holds(storage, key, data):
-            raise
-        return True
-    return _holds(storage, key, data)
-
-
-def _holds(storage: Storage, key: str, data: bytes) -> bool:
-    try:
-        return storage.read(key) == data
-    except MissingKeyError:
-        return False

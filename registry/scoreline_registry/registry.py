@@ -7,17 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from scoreline_registry.cache import Cache
 from scoreline_registry.changes import Change, add_version, apply_route, set_alias
+from scoreline_registry.content import Content
 from scoreline_registry.documents import (
-    MODEL_SCHEMA,
-    D,
-    ModelDocument,
     VersionEntry,
-    decode,
     document_key,
     encode,
-    sha256_hex,
 )
 from scoreline_registry.errors import (
     ConflictError,
@@ -28,24 +23,21 @@ from scoreline_registry.errors import (
 )
 from scoreline_registry.history import HistoryEntry, events_between
 from scoreline_registry.log import RevisionLog
-from scoreline_registry.manifest import MANIFEST_FILE, MANIFEST_SCHEMA, Manifest
+from scoreline_registry.manifest import Manifest
 from scoreline_registry.names import check_name
 from scoreline_registry.planning import RoutePlan, route_plan
 from scoreline_registry.publication import check_claim, check_files, claim_version, version_key, write_version
-from scoreline_registry.revision import REGISTRY_KEY, LogEntry, RegistryRoot, Revision, first_entry, next_entry
-from scoreline_registry.route import ROUTE_SCHEMA, RouteDocument, RouteSpec
+from scoreline_registry.revision import REGISTRY_KEY, LogEntry, RegistryRoot, first_entry, next_entry
+from scoreline_registry.route import RouteSpec
 from scoreline_registry.snapshot import Snapshot
-from scoreline_registry.state import Documents, State
-from scoreline_registry.storage import Storage, open_storage
+from scoreline_registry.state import State
+from scoreline_registry.storage import Storage, open_storage, put_same
 
 __all__ = ["MAX_ATTEMPTS", "Registry", "Snapshot"]
 
 # Whoever loses a race reapplies; every loss is someone else's success, so this many in a row means something else.
 MAX_ATTEMPTS = 200
 MAX_MESSAGE_LENGTH = 2000
-
-_KEPT_DOCUMENTS = 4096
-_KEPT_MANIFESTS = 2048
 
 
 def system_clock() -> datetime:
@@ -74,9 +66,7 @@ class Registry:
         self._log = RevisionLog(storage, empty)
         self._lock = threading.Lock()
         self._known = empty
-        self._models: Cache[str, ModelDocument] = Cache(_KEPT_DOCUMENTS)
-        self._routes: Cache[str, RouteDocument] = Cache(_KEPT_DOCUMENTS)
-        self._manifests: Cache[str, Manifest] = Cache(_KEPT_MANIFESTS)
+        self._content = Content(storage)
         self._log.check_whole(self._newest())
 
     @classmethod
@@ -131,7 +121,7 @@ class Registry:
     def read_file(self, model: str, version: int, name: str) -> bytes:
         """The bytes of a committed file, checked against the committed digest. Raises NotFoundError, CorruptError."""
         facts = self._holding(model, version).models[model].file(version, name)
-        return self._read(version_key(model, version, name), facts.sha256)
+        return self._content.read(version_key(model, version, name), facts.sha256)
 
     def file_path(self, model: str, version: int, name: str) -> Path:
         """A local path of a committed file, NOT checked: whoever trusts its bytes compares their digest first.
@@ -144,6 +134,16 @@ class Registry:
             return self._storage.local_path(key)
         except MissingKeyError as error:
             raise CorruptError(key, "it is missing") from error
+
+    def damage(self, model: str, version: int) -> list[str]:
+        """Reads every file of a committed version and says which are not what was committed; empty when all are."""
+        problems = []
+        for name in sorted(self._holding(model, version).models[model].entry(version).files):
+            try:
+                self.read_file(model, version, name)
+            except CorruptError as error:
+                problems.append(str(error))
+        return problems
 
     def publish(
         self,
@@ -191,10 +191,10 @@ class Registry:
         """
         return self.commit(set_alias(model, alias, version, expect=expect), author=author, message=message)
 
-    def plan_route(self, spec: RouteSpec) -> RoutePlan:
+    def plan_route(self, spec: RouteSpec, *, expect: str | None = None) -> RoutePlan:
         """What ``apply_route`` would do now; raises what it would raise."""
         before = self.latest()
-        return _plan(spec.route, before.state, apply_route(spec)(before.state))
+        return _plan(spec.route, before.state, apply_route(spec, expect=expect)(before.state))
 
     def apply_route(self, spec: RouteSpec, *, author: str, message: str, expect: str | None = None) -> RoutePlan:
         """Creates or changes a route and returns what that did.
@@ -227,7 +227,8 @@ class Registry:
 
     def _append(self, parent: LogEntry, state: State, *, commit_id: str, author: str, message: str) -> bool:
         for digest, data in {**state.models.unwritten, **state.routes.unwritten}.items():
-            self._storage.put_if_absent(document_key(digest), data)
+            if not put_same(self._storage, document_key(digest), data):
+                raise CorruptError(document_key(digest), "it does not hold what its name says")
         entry, data = next_entry(
             parent,
             commit_id=commit_id,
@@ -247,41 +248,7 @@ class Registry:
         return newest
 
     def _snapshot(self, entry: LogEntry) -> Snapshot:
-        return Snapshot(entry, self._state(entry.revision))
-
-    def _state(self, revision: Revision) -> State:
-        return State(
-            Documents("model", revision.models, self._model),
-            Documents("route", revision.routes, self._route),
-            self._manifest,
-        )
-
-    def _model(self, digest: str) -> ModelDocument:
-        return self._models.get(digest, lambda: self._document(ModelDocument, digest, MODEL_SCHEMA))
-
-    def _route(self, digest: str) -> RouteDocument:
-        return self._routes.get(digest, lambda: self._document(RouteDocument, digest, ROUTE_SCHEMA))
-
-    def _document(self, kind: type[D], digest: str, supported: int) -> D:
-        key = document_key(digest)
-        return decode(kind, self._read(key, digest), key=key, supported=supported)
-
-    def _manifest(self, model: str, version: int, digest: str) -> Manifest:
-        key = version_key(model, version, MANIFEST_FILE)
-        return self._manifests.get(
-            digest, lambda: decode(Manifest, self._read(key, digest), key=key, supported=MANIFEST_SCHEMA)
-        )
-
-    def _read(self, key: str, digest: str) -> bytes:
-        """Bytes that a revision vouches for."""
-        try:
-            data = self._storage.read(key)
-        except MissingKeyError as error:
-            raise CorruptError(key, "it is missing") from error
-        found = sha256_hex(data)
-        if found != digest:
-            raise CorruptError(key, f"its sha256 is {found}, committed was {digest}")
-        return data
+        return Snapshot(entry, self._content.state(entry.revision))
 
     def _holding(self, model: str, version: int) -> Snapshot:
         """A revision that has this version: the newest one known, where it does, saves asking the store."""
@@ -294,7 +261,7 @@ class Registry:
 
     def _history_entry(self, parent: LogEntry, entry: LogEntry) -> HistoryEntry:
         revision = entry.revision
-        events = events_between(self._state(parent.revision), self._state(revision))
+        events = events_between(self._content.state(parent.revision), self._content.state(revision))
         return HistoryEntry(entry.number, revision.created_at, revision.author, revision.message, events)
 
 
@@ -314,8 +281,8 @@ def _check_signature(author: str, message: str) -> None:
     problems = []
     if not author.strip() or not author.isprintable() or len(author) > 200:
         problems.append("the author is 1 to 200 printable characters")
-    if len(message) > MAX_MESSAGE_LENGTH:
-        problems.append(f"the message has at most {MAX_MESSAGE_LENGTH} characters")
+    if len(message) > MAX_MESSAGE_LENGTH or not message.replace("\n", "").replace("\t", "").isprintable():
+        problems.append(f"the message is at most {MAX_MESSAGE_LENGTH} printable characters and line ends")
     if problems:
         raise InvalidError("commit", problems)
 

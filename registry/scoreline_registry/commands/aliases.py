@@ -1,0 +1,69 @@
+"""``scoreline alias``."""
+
+import click
+
+from scoreline_registry.changes import set_alias
+from scoreline_registry.commands.options import (
+    NameType,
+    RefType,
+    RegistryCommand,
+    json_option,
+    registry_option,
+    writing_options,
+)
+from scoreline_registry.commands.output import print_json, print_table
+from scoreline_registry.names import ModelRef
+from scoreline_registry.registry import Registry
+
+
+@click.group()
+def alias() -> None:
+    """Names that point to versions, such as credit@champion."""
+
+
+@alias.command("list", cls=RegistryCommand)
+@click.argument("model", required=False, type=NameType("model"))
+@registry_option
+@json_option
+def list_aliases(model: str | None, address: str, as_json: bool) -> None:
+    """List the aliases of MODEL, or of every model."""
+    state = Registry.open(address).latest().state
+    documents = [state.models.require(model)] if model else list(state.models.values())
+    rows = [
+        (document.name, name, number) for document in documents for name, number in sorted(document.aliases.items())
+    ]
+    if as_json:
+        print_json([{"model": name, "alias": word, "version": number} for name, word, number in rows])
+    else:
+        print_table(("model", "alias", "version"), rows)
+
+
+@alias.command("set", cls=RegistryCommand)
+@click.argument("alias", type=RefType(), metavar="MODEL@ALIAS")
+@click.argument("target", metavar="VERSION")
+@registry_option
+@json_option
+@writing_options
+def set_(
+    alias: ModelRef, target: str, address: str, as_json: bool, author: str, message: str, expect: str, dry_run: bool
+) -> None:
+    """Point MODEL@ALIAS to VERSION, a number or another alias of the model. Every route that uses it is checked."""
+    if alias.alias is None:
+        raise click.UsageError(f"{alias} is a version; write MODEL@ALIAS, such as {alias.model}@champion")
+    wanted = RefType().convert(f"{alias.model}@{target}", None, click.get_current_context())
+    registry = Registry.open(address)
+    before = registry.latest()
+    previous = before.state.models.require(alias.model).aliases.get(alias.alias)
+    version = before.resolve(wanted)[1]
+    change = set_alias(alias.model, alias.alias, version, expect=expect)
+    revision = before.revision
+    if dry_run:
+        change(before.state)
+    else:
+        revision = registry.commit(change, author=author, message=message).revision
+    if as_json:
+        facts = {"alias": str(alias), "version": version, "previous": previous, "revision": revision}
+        print_json({**facts, "written": not dry_run and previous != version})
+    else:
+        verb = "would point" if dry_run else "points"
+        click.echo(f"{alias} {verb} to version {version} (before: {previous or 'nothing'}), revision {revision}")

@@ -1,0 +1,98 @@
+"""What the registry's commands have in common: options, argument types, and one line for a failure."""
+
+import getpass
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from scoreline_registry.errors import InvalidNameError, RegistryError
+from scoreline_registry.names import ModelRef, check_name
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Failure(click.ClickException):
+    """A failure in one line; exit code 1."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class RegistryCommand(click.Command):
+    """A command whose registry errors become failures in one line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except RegistryError as error:
+            raise Failure(str(error)) from error
+
+
+class NameType(click.ParamType[str]):
+    """A name of something in the registry."""
+
+    name = "name"
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return check_name(self._kind, value)
+        except InvalidNameError as error:
+            self.fail(str(error), param, ctx)
+
+
+class RefType(click.ParamType[ModelRef]):
+    """A reference such as credit@champion or credit@7; with ``bare``, credit alone too."""
+
+    name = "reference"
+
+    def __init__(self, *, bare: bool = False) -> None:
+        self._bare = bare
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ModelRef:
+        if isinstance(value, ModelRef):
+            return value
+        try:
+            if self._bare and "@" not in value:
+                return ModelRef(check_name("model", value))
+            return ModelRef.parse(value)
+        except InvalidNameError as error:
+            self.fail(str(error), param, ctx)
+
+
+def current_user() -> str:
+    """The name of the user at the operating system, or the number where there is no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number that no password file knows
+        return f"uid {os.getuid()}"
+
+
+registry_option = click.option(
+    "--registry",
+    "address",
+    envvar="SCORELINE_REGISTRY",
+    default="./registry",
+    show_default=True,
+    show_envvar=True,
+    help="Folder or address of the registry.",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def writing_options(command: F) -> F:
+    """The options of every command that commits: who, why, and whether at all."""
+    options = (
+        click.option("--author", default=current_user, help="Who changes it.  [default: the current user]"),
+        click.option("--message", "-m", default="", help="Why, for the history."),
+        click.option("--expect", metavar="DIGEST", help="Refuse when the document has another digest by now."),
+        click.option("--dry-run", is_flag=True, help="Check everything and show what would change; write nothing."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command

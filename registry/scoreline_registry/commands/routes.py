@@ -1,0 +1,184 @@
+"""``scoreline route``."""
+
+import json
+from collections.abc import Mapping
+from typing import BinaryIO
+
+import click
+
+from scoreline_registry.assignment import Assigner
+from scoreline_registry.commands.options import (
+    Failure,
+    NameType,
+    RegistryCommand,
+    json_option,
+    registry_option,
+    writing_options,
+)
+from scoreline_registry.commands.output import print_json, print_table
+from scoreline_registry.conditions import ContextValue
+from scoreline_registry.planning import RoutePlan
+from scoreline_registry.registry import Registry
+from scoreline_registry.route import RouteDocument, RouteSpec
+from scoreline_registry.route_file import read_route, write_route
+
+
+@click.group()
+def route() -> None:
+    """The names that callers score by, and which models are behind them."""
+
+
+@route.command("list", cls=RegistryCommand)
+@registry_option
+@json_option
+def list_routes(address: str, as_json: bool) -> None:
+    """List every route."""
+    snapshot = Registry.open(address).latest()
+    documents = list(snapshot.routes.values())
+    if as_json:
+        digests = snapshot.route_digests
+        print_json([{"route": d.route, "digest": digests[d.route], "models": list(d.refs)} for d in documents])
+        return
+    rows = [(d.route, len(d.input_schema.features), len(d.rules), ", ".join(d.refs)) for d in documents]
+    print_table(("route", "features", "rules", "models"), rows)
+
+
+@route.command(cls=RegistryCommand)
+@click.argument("name", metavar="ROUTE", type=NameType("route"))
+@registry_option
+@json_option
+def show(name: str, address: str, as_json: bool) -> None:
+    """Print a route as YAML that can be applied; with --json as it is stored, with its bucket ranges."""
+    snapshot = Registry.open(address).latest()
+    document = snapshot.state.routes.require(name)
+    if as_json:
+        print_json({"digest": snapshot.route_digests[name], "document": _document_json(document)})
+    else:
+        click.echo(write_route(document), nl=False)
+
+
+@route.command(cls=RegistryCommand)
+@click.argument("file", type=click.File("rb"))
+@registry_option
+@json_option
+def plan(file: BinaryIO, address: str, as_json: bool) -> None:
+    """Show what applying FILE (- for standard input) would change, and how many units would move."""
+    _print_plan(Registry.open(address).plan_route(_read(file)), as_json=as_json)
+
+
+@route.command(cls=RegistryCommand)
+@click.argument("file", type=click.File("rb"))
+@registry_option
+@json_option
+@writing_options
+def apply(
+    file: BinaryIO, address: str, as_json: bool, author: str, message: str, expect: str | None, dry_run: bool
+) -> None:
+    """Create or change a route as FILE (- for standard input) says, moving as few units as possible."""
+    registry, spec = Registry.open(address), _read(file)
+    if dry_run:
+        done = registry.plan_route(spec, expect=expect)
+    else:
+        done = registry.apply_route(spec, author=author, message=message, expect=expect)
+    _print_plan(done, as_json=as_json)
+
+
+@route.command(cls=RegistryCommand)
+@click.argument("name", metavar="ROUTE", type=NameType("route"))
+@click.argument("unit")
+@click.option("--context", "pairs", metavar="KEY=VALUE", multiple=True, help="A fact that rules read; repeatable.")
+@registry_option
+@json_option
+def assign(name: str, unit: str, pairs: tuple[str, ...], address: str, as_json: bool) -> None:
+    """Show which arm UNIT gets, and why.
+
+    A context value that reads as a JSON number or true or false is one; all else is text.
+    """
+    snapshot = Registry.open(address).latest()
+    document = snapshot.state.routes.require(name)
+    given = Assigner(document).assign(_utf8(unit), dict(map(_fact, pairs)))
+    model, version = snapshot.resolve(given.arm)
+    facts = {
+        "route": name,
+        "unit": unit,
+        "arm": given.arm,
+        "model": model,
+        "version": version,
+        "reason": given.reason,
+        "rule": given.rule + 1,
+        "bucket": given.bucket,
+        "revision": snapshot.revision,
+    }
+    if as_json:
+        print_json(facts)
+    else:
+        print_table(tuple(facts), [tuple(facts.values())])
+
+
+def _read(file: BinaryIO) -> RouteSpec:
+    try:
+        text = file.read().decode()
+    except UnicodeDecodeError as error:
+        raise Failure(f"{file.name} is not UTF-8 text") from error
+    return read_route(text, source=file.name)
+
+
+def _utf8(unit: str) -> str:
+    try:
+        unit.encode()
+    except UnicodeEncodeError as error:
+        raise click.UsageError("UNIT is not UTF-8 text") from error
+    return unit
+
+
+def _fact(pair: str) -> tuple[str, ContextValue]:
+    key, separator, text = pair.partition("=")
+    if not key or not separator:
+        raise click.UsageError(f"{pair!r} is no KEY=VALUE")
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return key, text
+    return key, value if isinstance(value, str | float | int | bool) else text
+
+
+def _print_plan(plan: RoutePlan, *, as_json: bool) -> None:
+    if as_json:
+        print_json(_plan_json(plan))
+        return
+    for difference in plan.differences or ("nothing differs",):
+        click.echo(f"{plan.route}: {difference}")
+    rows = [
+        (position, rule.when and json.dumps(rule.when), share.arm, f"{share.before:g}", f"{share.after:g}")
+        for position, rule in enumerate(plan.rules, start=1)
+        for share in rule.shares
+    ]
+    print_table(("rule", "when", "arm", "percent before", "percent after"), rows)
+    done = "nothing is written" if plan.revision is None else f"revision {plan.revision}"
+    click.echo(f"units that change arm: {plan.moved:.4%}; {done}")
+
+
+def _plan_json(plan: RoutePlan) -> dict[str, object]:
+    rules = [
+        {
+            "when": rule.when,
+            "shares": [{"arm": s.arm, "before": s.before, "after": s.after} for s in rule.shares],
+            "moved": rule.moved,
+        }
+        for rule in plan.rules
+    ]
+    return {
+        "route": plan.route,
+        "revision": plan.revision,
+        "expect": plan.expect,
+        "changes_anything": plan.changes_anything,
+        "differences": list(plan.differences),
+        "rules": rules,
+        "moved": plan.moved,
+        "document": _document_json(plan.after),
+    }
+
+
+def _document_json(document: RouteDocument) -> Mapping[str, object]:
+    stored: Mapping[str, object] = document.model_dump(mode="json", by_alias=True)
+    return stored

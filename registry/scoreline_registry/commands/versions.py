@@ -1,0 +1,149 @@
+"""``scoreline models``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import click
+
+from scoreline_registry.commands.options import RefType, RegistryCommand, json_option, registry_option
+from scoreline_registry.commands.output import print_json, print_table, progress
+from scoreline_registry.commands.serving import Serving, served_versions
+from scoreline_registry.documents import ModelDocument, VersionEntry
+from scoreline_registry.errors import CorruptError
+from scoreline_registry.manifest import Manifest
+from scoreline_registry.names import ModelRef
+from scoreline_registry.registry import Registry
+
+
+@click.group()
+def models() -> None:
+    """The models of a registry and their versions."""
+
+
+@models.command("list", cls=RegistryCommand)
+@registry_option
+@json_option
+def list_models(address: str, as_json: bool) -> None:
+    """List every model."""
+    snapshot = Registry.open(address).latest()
+    documents = list(snapshot.models.values())
+    if as_json:
+        print_json([{**_facts(d), "digest": snapshot.model_digests[d.name], "versions": d.numbers} for d in documents])
+        return
+    print_table(("model", "versions", "newest", "aliases", "owner"), map(_summary, documents))
+
+
+@models.command(cls=RegistryCommand)
+@click.argument("ref", type=RefType(bare=True), metavar="NAME[@VERSION|@ALIAS]")
+@registry_option
+@json_option
+@click.option("--server", metavar="HOST:PORT", help="Ask this server which versions it serves, and why not.")
+def show(ref: ModelRef, address: str, as_json: bool, server: str | None) -> None:
+    """Show a model's versions, or the one named; every file is read again and compared with its digest."""
+    registry = Registry.open(address)
+    snapshot = registry.latest()
+    document = snapshot.state.models.require(ref.model)
+    bare = ref.version is None and ref.alias is None
+    numbers = document.numbers if bare else [snapshot.resolve(ref)[1]]
+    serving = served_versions(server) if server else None
+    views = [_view(registry, document, number) for number in progress(numbers, "checking files")]
+    if as_json:
+        facts = {**_facts(document), "digest": snapshot.model_digests[ref.model]}
+        print_json({**facts, "versions": [_view_json(view, serving) for view in views]})
+    else:
+        _print_views(document, views, serving)
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A version with what is in its files. ``manifest`` is None when it cannot be read; then ``damage`` says why."""
+
+    model: str
+    number: int
+    aliases: Sequence[str]
+    entry: VersionEntry
+    manifest: Manifest | None
+    damage: Sequence[str]
+
+    @property
+    def size(self) -> int:
+        return sum(facts.bytes for facts in self.entry.files.values())
+
+
+def _view(registry: Registry, document: ModelDocument, number: int) -> _View:
+    aliases = [alias for alias, target in sorted(document.aliases.items()) if target == number]
+    damage = registry.damage(document.name, number)
+    manifest = None
+    try:
+        manifest = registry.manifest(document.name, number)
+    except CorruptError as error:
+        if str(error) not in damage:
+            damage.append(str(error))
+    return _View(document.name, number, aliases, document.entry(number), manifest, damage)
+
+
+def _print_views(
+    document: ModelDocument, views: Sequence[_View], serving: Mapping[tuple[str, int], Serving] | None
+) -> None:
+    click.echo(f"model {document.name}, owner {document.owner or 'nobody'}")
+    columns = ["version", "aliases", "family", "published (UTC)", "author", "bytes", "metrics", "files"]
+    print_table([*columns, "serving"] if serving is not None else columns, (_row(view, serving) for view in views))
+    for view in views:
+        for problem in view.damage:
+            click.echo(f"{view.model}@{view.number}: {problem}")
+        state = _serving(view, serving)
+        if state is not None and state.problem:
+            click.echo(f"{view.model}@{view.number} is not served: {state.problem}")
+
+
+def _row(view: _View, serving: Mapping[tuple[str, int], Serving] | None) -> list[object]:
+    metrics = view.manifest.metrics if view.manifest else {}
+    row = [
+        view.number,
+        ", ".join(view.aliases),
+        view.manifest.family if view.manifest else "?",
+        view.entry.published_at,
+        view.entry.author,
+        view.size,
+        ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()),
+        "DAMAGED" if view.damage else "intact",
+    ]
+    state = _serving(view, serving)
+    return [*row, state.state if state else "not loaded"] if serving is not None else row
+
+
+def _serving(view: _View, serving: Mapping[tuple[str, int], Serving] | None) -> Serving | None:
+    return serving.get((view.model, view.number)) if serving is not None else None
+
+
+def _view_json(view: _View, serving: Mapping[tuple[str, int], Serving] | None) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "version": view.number,
+        "aliases": list(view.aliases),
+        "published_at": view.entry.published_at,
+        "author": view.entry.author,
+        "message": view.entry.message,
+        "bytes": view.size,
+        "files": {name: file.model_dump(mode="json") for name, file in sorted(view.entry.files.items())},
+        "damage": list(view.damage),
+        "manifest": view.manifest.model_dump(mode="json") if view.manifest else None,
+    }
+    if serving is not None:
+        state = _serving(view, serving) or Serving("not loaded", "")
+        facts["serving"] = {"state": state.state, "problem": state.problem}
+    return facts
+
+
+def _facts(document: ModelDocument) -> dict[str, object]:
+    return {
+        "model": document.name,
+        "owner": document.owner,
+        "labels": document.labels,
+        "aliases": dict(sorted(document.aliases.items())),
+    }
+
+
+def _summary(document: ModelDocument) -> tuple[object, ...]:
+    numbers = document.numbers
+    aliases = ", ".join(f"{alias} -> {number}" for alias, number in sorted(document.aliases.items()))
+    return document.name, len(numbers), numbers[-1] if numbers else None, aliases, document.owner
