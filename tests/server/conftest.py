@@ -6,11 +6,10 @@ from pathlib import Path
 
 import grpc
 import pytest
-import yaml
 
 from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
-from scoreline_registry.route import RouteSpec
+from scoreline_registry.route_file import read_route
 from scoreline_server.app import Server
 from scoreline_server.settings import Settings
 
@@ -27,7 +26,7 @@ rules:
 
 def apply(registry: Registry, text: str = ROUTE) -> None:
     """Applies a route from its YAML."""
-    registry.apply_route(RouteSpec.model_validate(yaml.safe_load(text)), author="tester", message="apply")
+    registry.apply_route(read_route(text, source="test"), author="tester", message="apply")
 
 
 @pytest.fixture

@@ -1,0 +1,65 @@
+"""Moving the champion while callers score: nothing is lost, and no answer is older than it may be."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.e2e.conftest import Serve
+from tests.server.conftest import apply
+from tests.server.toys import publish_linear, sigmoid
+
+import scoreline
+from scoreline_registry.registry import Registry
+
+SWAPS = 20
+
+
+@dataclass
+class Caller:
+    """Scores in a loop and keeps, per answer, when it was asked and answered and which version gave which score."""
+
+    address: str
+    answers: list[tuple[float, float, int, float]] = field(default_factory=list)
+    started: int = 0
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        with scoreline.Client(self.address) as client:
+            while not self.stop.is_set():
+                self.started += 1
+                asked = time.monotonic()
+                score = client.score("credit", {"income": 1.0}, entity_id=f"unit-{self.started}")
+                self.answers.append((asked, time.monotonic(), score.version, score.score))
+
+
+def test_twenty_champion_swaps_lose_no_call_and_every_answer_was_champion(tmp_path: Path, serve: Serve) -> None:
+    registry = Registry.create(tmp_path / "registry")
+    publish_linear(registry, "linear", (1.0, 0.0, 0.0), aliases=("champion",))
+    publish_linear(registry, "linear", (2.0, 0.0, 0.0))
+    apply(registry)
+    address = serve(tmp_path / "registry")
+    callers = [Caller(address) for _ in range(2)]
+    threads = [threading.Thread(target=caller.run) for caller in callers]
+    since = {1: [0.0], 2: []}  # when a version could first be served, per reign
+    until: dict[int, list[float]] = {1: [], 2: []}  # when the server surely served it no more
+    for thread in threads:
+        thread.start()
+    with scoreline.Client(address) as observer:
+        for swap in range(SWAPS):
+            old, new = (1, 2) if swap % 2 == 0 else (2, 1)
+            since[new].append(time.monotonic())
+            snapshot = registry.set_alias("linear", "champion", new, author="tester", message=f"swap {swap}")
+            while observer.status().revision < snapshot.revision:
+                time.sleep(0.005)
+            until[old].append(time.monotonic())
+            time.sleep(0.02)
+    for caller, thread in zip(callers, threads, strict=True):
+        caller.stop.set()
+        thread.join(10)
+        assert len(caller.answers) == caller.started > 100
+        assert {version for _, _, version, _ in caller.answers} == {1, 2}
+        for asked, answered, version, score in caller.answers:
+            reigns = zip(since[version], [*until[version], float("inf")], strict=False)
+            assert any(start <= answered and asked <= end for start, end in reigns), (asked, answered, version)
+            assert abs(score - float(sigmoid(version))) < 1e-6
