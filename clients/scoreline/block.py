@@ -52,14 +52,14 @@ class Block:
         """What each row adds to a message at most; int64 [N]. A word counts in every row that has it."""
         fixed = 4 * (self.numbers.shape[1] + self.categories.shape[1]) + 4
         total = np.full(len(self), fixed, np.int64)
-        total += [len(entity_id.encode()) + _FIELD_BYTES for entity_id in self.entity_ids]
+        total += np.fromiter((len(name.encode()) + _FIELD_BYTES for name in self.entity_ids), np.int64, len(self))
         # The last entry is what -1, a missing category, finds.
         words = np.array([*(len(word.encode()) + _FIELD_BYTES for word in self.dictionary), 0], np.int64)
         total += words[self.categories].sum(axis=1)
         if self.offsets is not None:
             total += 4 * self.steps.shape[1] * np.diff(self.offsets)
         if len(self.contexts) > 1:
-            total += [context.ByteSize() + _FIELD_BYTES for context in self.contexts]
+            total += np.array([context.ByteSize() + _FIELD_BYTES for context in self.contexts], np.int64)
         return total
 
     def _words(self, start: int, stop: int) -> tuple[npt.NDArray[np.int32], Sequence[str]]:

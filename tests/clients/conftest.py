@@ -1,5 +1,6 @@
 """A real gRPC server with a model that anyone can compute: the sum of what it was sent."""
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -16,9 +17,12 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
-from scoreline import RouteSchema
+import scoreline
+from scoreline import RetryPolicy, RouteSchema
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc
+
+QUICK = RetryPolicy(initial_backoff_seconds=0.005, max_backoff_seconds=0.02)
 
 Failure = Callable[[grpc.ServicerContext], None]
 
@@ -45,6 +49,18 @@ def make_schema(
         extras=["members"],
         max_entities=max_entities,
     )
+
+
+@pytest.fixture(scope="session", name="make_schema")
+def make_schema_fixture() -> Callable[..., pb.GetSchemaResponse]:
+    """Makes a schema as the server sends it."""
+    return make_schema
+
+
+@pytest.fixture(scope="session", name="fail")
+def fail_fixture() -> Callable[..., Failure]:
+    """Makes a failure for ``Sums.plan``."""
+    return fail
 
 
 @pytest.fixture(scope="session")
@@ -199,9 +215,58 @@ def start(sums: Sums, *, port: int = 0, credentials: grpc.ServerCredentials | No
     return Running(sums, f"127.0.0.1:{bound}", server)
 
 
+@pytest.fixture(name="start")
+def start_fixture() -> Iterator[Callable[..., Running]]:
+    """Starts servers, and stops them at the end."""
+    started: list[Running] = []
+
+    def begin(sums: Sums | None = None, **options: Any) -> Running:
+        started.append(start(sums or Sums(), **options))
+        return started[-1]
+
+    yield begin
+    for running in started:
+        running.server.stop(0).wait()
+
+
 @pytest.fixture
-def running() -> Iterator[Running]:
+def running(start: Callable[..., Running]) -> Running:
     """A server of this test's own."""
-    running = start(Sums())
-    yield running
-    running.server.stop(0).wait()
+    return start()
+
+
+class Awaited:
+    """AsyncClient with the methods of Client, so that one suite holds both to the same behaviour."""
+
+    def __init__(self, target: str, **options: Any) -> None:
+        self.runner = asyncio.Runner()
+        self._client = scoreline.AsyncClient(target, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+        return lambda *args, **options: self.runner.run(method(*args, **options))
+
+
+Connect = Callable[..., scoreline.Client]
+
+
+@pytest.fixture(params=[scoreline.Client, Awaited], ids=["threads", "asyncio"])
+def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
+    """Makes clients of either kind and closes them at the end."""
+    opened: list[scoreline.Client] = []
+
+    def make(target: str, **options: Any) -> scoreline.Client:
+        opened.append(request.param(target, **options))
+        return opened[-1]
+
+    yield make
+    for client in opened:
+        client.close()
+        if isinstance(client, Awaited):
+            client.runner.close()
+
+
+@pytest.fixture
+def client(connect: Connect, running: Running) -> scoreline.Client:
+    """A client of the running server that retries without much waiting."""
+    return connect(running.target, retry=QUICK)

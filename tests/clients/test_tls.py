@@ -1,0 +1,94 @@
+"""TLS and mutual TLS with certificates made here; needs the ``openssl`` command."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+import scoreline
+from scoreline import RetryPolicy, TlsOptions
+
+ONCE = RetryPolicy(max_attempts=1)
+
+
+def openssl(*arguments: str, cwd: Path) -> None:
+    subprocess.run(["openssl", *arguments], cwd=cwd, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ca, server (for scoring.internal) and client as NAME.crt and NAME.key."""
+    folder = tmp_path_factory.mktemp("certificates")
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=ca", "-days", "2", cwd=folder)
+    for name, host in (("server", "scoring.internal"), ("client", "batch.internal")):
+        openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={host}", cwd=folder)
+        (folder / "names").write_text(f"subjectAltName=DNS:{host}\n")
+        openssl(
+            "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
+            "-out", f"{name}.crt", "-days", "2", "-extfile", "names", cwd=folder,
+        )  # fmt: skip
+    return folder
+
+
+@pytest.fixture(params=[False, True], ids=["tls", "mutual"])
+def mutual(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture
+def target(certificates: Path, mutual: bool, start: Callable[..., Any]) -> str:
+    ca = (certificates / "ca.crt").read_bytes()
+    pair = ((certificates / "server.key").read_bytes(), (certificates / "server.crt").read_bytes())
+    credentials = grpc.ssl_server_credentials([pair], ca if mutual else None, mutual)
+    running = start(credentials=credentials)
+    return str(running.target)
+
+
+def options(folder: Path, *, mutual: bool, name: str | None = "scoring.internal") -> TlsOptions:
+    return TlsOptions(
+        ca=folder / "ca.crt",
+        cert=folder / "client.crt" if mutual else None,
+        key=(folder / "client.key").read_bytes() if mutual else None,
+        server_name=name,
+    )
+
+
+def test_scores_travel_over_tls(
+    connect: Callable[..., scoreline.Client], target: str, certificates: Path, mutual: bool
+) -> None:
+    client = connect(target, tls=options(certificates, mutual=mutual))
+    assert client.score("credit", {"income": 3.0}).score == 3.0
+
+
+def test_a_server_of_another_name_is_not_trusted(
+    connect: Callable[..., scoreline.Client], target: str, certificates: Path, mutual: bool
+) -> None:
+    client = connect(target, tls=options(certificates, mutual=mutual, name=None), retry=ONCE)
+    with pytest.raises(scoreline.UnavailableError):
+        client.score("credit", {"income": 3.0})
+
+
+def test_mutual_tls_refuses_a_client_without_a_certificate(
+    connect: Callable[..., scoreline.Client], certificates: Path, start: Callable[..., Any]
+) -> None:
+    pair = ((certificates / "server.key").read_bytes(), (certificates / "server.crt").read_bytes())
+    ca = (certificates / "ca.crt").read_bytes()
+    running = start(credentials=grpc.ssl_server_credentials([pair], ca, require_client_auth=True))
+    client = connect(running.target, tls=options(certificates, mutual=False), retry=ONCE)
+    with pytest.raises(scoreline.UnavailableError):
+        client.score("credit", {"income": 3.0})
+
+
+def test_a_missing_file_shows_when_the_client_is_made(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no\.pem"):
+        scoreline.Client("127.0.0.1:1", tls=TlsOptions(ca=tmp_path / "no.pem"))
+
+
+def test_a_certificate_needs_its_key_and_a_key_is_not_shown() -> None:
+    with pytest.raises(ValueError, match="cert and key go together"):
+        TlsOptions(cert=b"certificate")
+    assert "secret" not in repr(TlsOptions(cert=b"certificate", key=b"secret"))
