@@ -3,6 +3,7 @@
     RegistryError
     ├── InvalidNameError      a name that no registry could hold          (err.kind, err.name)
     ├── NotFoundError         nothing of that name is committed           (err.kind, err.name)
+    │   └── NoRegistryError   the store holds no registry                 (err.name: the store)
     ├── ConflictError         somebody else changed it first              (err.kind, err.name)
     ├── InvalidError          a manifest, document or route that cannot be (err.problems)
     ├── RefusedError          a rule of the registry forbids the change   (err.problems)
@@ -36,6 +37,14 @@ class NotFoundError(RegistryError):
     def __init__(self, kind: str, name: str, hint: str = "") -> None:
         self.kind, self.name = kind, name
         super().__init__(f"{kind} {_short(name)} is not in the registry{': ' + hint if hint else ''}")
+
+
+class NoRegistryError(NotFoundError):
+    """The store holds no registry."""
+
+    def __init__(self, name: str) -> None:
+        self.kind, self.name = "registry", name
+        RegistryError.__init__(self, f"there is no registry at {name}: make one with `scoreline init`")
 
 
 class ConflictError(RegistryError):

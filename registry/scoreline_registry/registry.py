@@ -9,18 +9,8 @@ from typing import Self
 
 from scoreline_registry.changes import Change, add_version, apply_route, set_alias
 from scoreline_registry.content import Content
-from scoreline_registry.documents import (
-    VersionEntry,
-    document_key,
-    encode,
-)
-from scoreline_registry.errors import (
-    ConflictError,
-    CorruptError,
-    InvalidError,
-    MissingKeyError,
-    NotFoundError,
-)
+from scoreline_registry.documents import VersionEntry, document_key, encode
+from scoreline_registry.errors import ConflictError, CorruptError, InvalidError, MissingKeyError, NoRegistryError
 from scoreline_registry.history import HistoryEntry, events_between
 from scoreline_registry.log import RevisionLog
 from scoreline_registry.manifest import Manifest
@@ -77,7 +67,7 @@ class Registry:
         clock: Callable[[], datetime] = system_clock,
         new_id: Callable[[], str] = random_id,
     ) -> Self:
-        """Opens a registry; nothing is written. Raises NotFoundError when there is none."""
+        """Opens a registry; nothing is written. Raises NoRegistryError when there is none."""
         return cls(_storage(storage), clock=clock, new_id=new_id)
 
     @classmethod
@@ -273,7 +263,7 @@ def _registry_file(storage: Storage) -> bytes:
     try:
         return storage.read(REGISTRY_KEY)
     except MissingKeyError as error:
-        raise NotFoundError("registry", repr(storage), "make one with `scoreline init`") from error
+        raise NoRegistryError(str(storage)) from error
 
 
 def _check_signature(author: str, message: str) -> None:

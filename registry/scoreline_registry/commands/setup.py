@@ -4,7 +4,7 @@ import click
 
 from scoreline_registry.commands.options import RegistryCommand, json_option, registry_option
 from scoreline_registry.commands.output import print_json
-from scoreline_registry.errors import NotFoundError
+from scoreline_registry.errors import NoRegistryError
 from scoreline_registry.registry import Registry
 
 
@@ -30,5 +30,5 @@ def init(address: str, as_json: bool, dry_run: bool) -> None:
 def _existing(address: str) -> Registry | None:
     try:
         return Registry.open(address)
-    except NotFoundError:
+    except NoRegistryError:
         return None

@@ -20,8 +20,8 @@ class LocalStorage:
     def __init__(self, root: Path) -> None:
         self._root = Path(os.path.realpath(root))
 
-    def __repr__(self) -> str:
-        return f"LocalStorage({str(self._root)!r})"
+    def __str__(self) -> str:
+        return str(self._root)
 
     def read(self, key: str) -> bytes:
         path = self._path(key)
@@ -46,13 +46,12 @@ class LocalStorage:
     def list(self, prefix: str, *, after: str = "") -> Iterator[StoredFile]:
         folder, _, _ = prefix.rpartition("/")
         if folder:
-            check_key(folder)
             self._path(folder)
         yield from self._walk(folder, prefix, after)
 
     def delete(self, key: str) -> None:
         path = self._root / check_key(key)
-        self._path(key.rpartition("/")[0])
+        self._inside(path.parent, key)
         try:
             path.unlink()
         except _ABSENT:
@@ -67,11 +66,15 @@ class LocalStorage:
         return path
 
     def _path(self, key: str) -> Path:
-        """Where a key's bytes really are; a link may not lead out of the root."""
-        path = Path(os.path.realpath(self._root / check_key(key))) if key else self._root
-        if not path.is_relative_to(self._root):
+        """Where a key's bytes really are."""
+        return self._inside(self._root / check_key(key), key)
+
+    def _inside(self, path: Path, key: str) -> Path:
+        """The path without links; one that leads out of the root is refused."""
+        real = Path(os.path.realpath(path))
+        if not real.is_relative_to(self._root):
             raise StorageError(key, "a link leads out of the registry's folder")
-        return path
+        return real
 
     def _walk(self, folder: str, prefix: str, after: str) -> Iterator[StoredFile]:
         for key, entry in _entries(self._root, folder):

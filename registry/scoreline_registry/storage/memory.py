@@ -25,6 +25,9 @@ class MemoryStorage:
         self._files: dict[str, tuple[bytes, datetime]] = {}
         self._folder: Path | None = None
 
+    def __str__(self) -> str:
+        return "memory"
+
     def read(self, key: str) -> bytes:
         try:
             return self._files[check_key(key)][0]

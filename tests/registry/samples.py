@@ -1,0 +1,61 @@
+"""Small manifests, routes and publications that the registry's tests share."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from scoreline_registry.contract import Feature, InputContract, ScoreContract, SequenceContract
+from scoreline_registry.manifest import Manifest
+from scoreline_registry.registry import Registry
+from scoreline_registry.route import RouteSpec
+
+MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MODEL_BYTES = b"a model file"
+
+
+def manifest(
+    *features: Feature, sequence: SequenceContract | None = None, metrics: Mapping[str, float] | None = None
+) -> Manifest:
+    """A manifest of a model that takes these features, ``income`` where none are given."""
+    taken = features or ((Feature(name="income", required=True),) if sequence is None else ())
+    return Manifest(
+        family="lightgbm",
+        inputs=InputContract(features=taken, sequence=sequence),
+        score=ScoreContract(meaning="probability of default"),
+        metrics=dict(metrics or {}),
+        created_at=MOMENT,
+    )
+
+
+def publish(
+    registry: Registry,
+    model: str = "credit",
+    *features: Feature,
+    aliases: Sequence[str] = (),
+    data: bytes = MODEL_BYTES,
+    sequence: SequenceContract | None = None,
+) -> int:
+    """Publishes a version that takes these features."""
+    return registry.publish(
+        model,
+        files={"model.onnx": data, "golden.npz": b"golden"},
+        manifest=manifest(*features, sequence=sequence),
+        author="tester",
+        message=f"publish {model}",
+        aliases=aliases,
+    )
+
+
+def spec(split: Mapping[str, object] | None = None, **changes: Any) -> RouteSpec:
+    """A route named ``credit`` with one rule; ``changes`` replace or add keys as they stand in YAML."""
+    written: dict[str, Any] = {
+        "route": "credit",
+        "schema": {"features": {"income": "number"}},
+        "rules": [{"split": split or {"credit@champion": 100}}],
+    }
+    return RouteSpec.model_validate({**written, **changes})
+
+
+def apply(registry: Registry, route: RouteSpec) -> None:
+    """Applies a route."""
+    registry.apply_route(route, author="tester", message="apply")
