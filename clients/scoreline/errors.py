@@ -20,7 +20,7 @@ No transport is known here.
 from collections.abc import Mapping
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 
 class Code(IntEnum):
@@ -136,12 +136,32 @@ class EntityFailedError(ScorelineError):
         super().__init__(message, **facts)
         self.row = row
 
+    @classmethod
+    def of(cls, error: ScorelineError, *, row: int = 0) -> Self:
+        """The same failure, as that of the entity at ``row``."""
+        failed = cls(error.message, row=row, code=error.code, reason=error.reason, metadata=error.metadata)
+        failed.attempts = error.attempts
+        return failed
+
 
 class ClosedError(ScorelineError):
     """The client was closed."""
 
     default_code = Code.CANCELLED
 
+
+ENTITY_REASONS = frozenset(
+    {
+        "EMPTY_SEQUENCE",
+        "MISSING_FEATURE",
+        "MISSING_UNIT",
+        "MODEL_FAILED",
+        "NOT_FINITE",
+        "SEQUENCE_TOO_LONG",
+        "UNKNOWN_CATEGORY",
+    }
+)
+"""The reasons that speak of one entity, whether the server gives them for a row or for a call with a single one."""
 
 _BY_REASON: Mapping[str, type[ScorelineError]] = {
     "ROUTE_NOT_FOUND": RouteNotFoundError,

@@ -14,7 +14,14 @@ from google.protobuf.wrappers_pb2 import StringValue
 from scoreline.answers import read_answer
 from scoreline.batches import Batch
 from scoreline.block import Block, cut
-from scoreline.errors import DeadlineError, EntityFailedError, InvalidRequestError, ScorelineError, StaleSchemaError
+from scoreline.errors import (
+    ENTITY_REASONS,
+    DeadlineError,
+    EntityFailedError,
+    InvalidRequestError,
+    ScorelineError,
+    StaleSchemaError,
+)
 from scoreline.results import Score, Scores
 from scoreline.retry import RetryBudget, RetryPolicy
 from scoreline.schema import RouteSchema
@@ -134,14 +141,24 @@ class Flows:
         return ask.batch.pack(schema)
 
     def _score_part(self, job: Job, start: int, stop: int, deadline: _Deadline) -> Flow[Scores]:
+        try:
+            answer = yield from self._ask(job, start, stop, deadline)
+        except ScorelineError as error:
+            # A server fails a call with one entity as a whole; to callers it is that entity's error all the same.
+            if stop - start > 1 or error.reason not in ENTITY_REASONS:
+                raise
+            return Scores.failed(1, EntityFailedError.of(error))
+        return read_answer(answer, stop - start)
+
+    def _ask(self, job: Job, start: int, stop: int, deadline: _Deadline) -> Flow[pb.ScoreResponse]:
         request = self._request(job, start, stop)
         try:
-            answer = yield from self._call(Method.SCORE, request, deadline)
+            answer: pb.ScoreResponse = yield from self._call(Method.SCORE, request, deadline)
         except StaleSchemaError:
             if self._schemas[job.ask.route].digest == request.packed.schema_digest:
                 yield from self._fetch_schema(job.ask.route, deadline)
             answer = yield from self._call(Method.SCORE, self._request(job, start, stop), deadline)
-        return read_answer(answer, stop - start)
+        return answer
 
     def _request(self, job: Job, start: int, stop: int) -> pb.ScoreRequest:
         ask, schema = job.ask, self._schemas[job.ask.route]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Any, NamedTuple, Self, TypeAlias
+from typing import NamedTuple, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -198,7 +198,4 @@ def _joined_extra(name: str, parts: Sequence[Scores], starts: Sequence[int]) -> 
 
 def _at(error: ScorelineError, row: int) -> ScorelineError:
     """The same error, with the row that it has among all."""
-    if not isinstance(error, EntityFailedError):
-        return error
-    facts: dict[str, Any] = {"code": error.code, "reason": error.reason, "metadata": error.metadata}
-    return EntityFailedError(error.message, row=row, **facts)
+    return EntityFailedError.of(error, row=row) if isinstance(error, EntityFailedError) else error

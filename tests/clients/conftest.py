@@ -1,222 +1,21 @@
-"""A real gRPC server with a model that anyone can compute: the sum of what it was sent."""
+"""A server of sums, and clients of both kinds for it."""
 
 import asyncio
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent import futures
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import grpc
-import numpy as np
 import pytest
-from google.protobuf.any_pb2 import Any as Packed
-from google.protobuf.duration_pb2 import Duration
-from google.rpc import error_details_pb2, status_pb2
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_status import rpc_status
+from tests.clients.sums import Running, Sums, start
 
 import scoreline
-from scoreline import RetryPolicy, RouteSchema
-from scoreline.v1 import scoring_pb2 as pb
-from scoreline.v1 import scoring_pb2_grpc
+from scoreline import RetryPolicy
 
 QUICK = RetryPolicy(initial_backoff_seconds=0.005, max_backoff_seconds=0.02)
-
-Failure = Callable[[grpc.ServicerContext], None]
-
-
-def make_schema(
-    *,
-    numbers: Sequence[str] = ("income", "age"),
-    categories: Sequence[str] = ("status",),
-    steps: Sequence[str] = (),
-    digest: str = "layout-1",
-    max_entities: int = 1024,
-) -> pb.GetSchemaResponse:
-    """A schema as the server sends it."""
-    return pb.GetSchemaResponse(
-        route="credit",
-        revision=7,
-        schema_digest=digest,
-        features=[
-            *(pb.Feature(name=name, kind=pb.FEATURE_KIND_NUMBER) for name in numbers),
-            *(pb.Feature(name=name, kind=pb.FEATURE_KIND_CATEGORY) for name in categories),
-        ],
-        sequence=pb.SequenceSchema(features=steps, max_length=90) if steps else None,
-        unit="entity_id",
-        extras=["members"],
-        max_entities=max_entities,
-    )
-
-
-@pytest.fixture(scope="session", name="make_schema")
-def make_schema_fixture() -> Callable[..., pb.GetSchemaResponse]:
-    """Makes a schema as the server sends it."""
-    return make_schema
-
-
-@pytest.fixture(scope="session", name="fail")
-def fail_fixture() -> Callable[..., Failure]:
-    """Makes a failure for ``Sums.plan``."""
-    return fail
-
-
-@pytest.fixture(scope="session")
-def route_schema() -> Callable[..., RouteSchema]:
-    """Makes a schema as the client sees it."""
-    return lambda **options: RouteSchema.from_message(make_schema(**options))
-
-
-def fail(
-    code: grpc.StatusCode, reason: str = "", *, retry_after: float | None = None, text: str = "told to"
-) -> Failure:
-    """A failure with an ErrorInfo, and a RetryInfo where ``retry_after`` seconds are given."""
-    details = [error_details_pb2.ErrorInfo(reason=reason, domain="scoreline", metadata={"fact": "value"})]
-    if retry_after is not None:
-        details.append(error_details_pb2.RetryInfo(retry_delay=Duration(nanos=int(retry_after * 1e9))))
-    packed = []
-    for detail in details:
-        packed.append(Packed())
-        packed[-1].Pack(detail)
-    status = status_pb2.Status(code=code.value[0], message=text, details=packed)
-
-    def abort(context: grpc.ServicerContext) -> None:
-        context.abort_with_status(rpc_status.to_status(status))
-
-    return abort
-
-
-@dataclass
-class Sums(scoring_pb2_grpc.ScoringServiceServicer, scoring_pb2_grpc.StatusServiceServicer):
-    """Scores are sums; ``plan`` holds what the next Score calls do instead of answering (None: answer)."""
-
-    schema: pb.GetSchemaResponse = field(default_factory=make_schema)
-    plan: deque[Failure | None] = field(default_factory=deque)
-    requests: list[pb.ScoreRequest] = field(default_factory=list)
-    metadata: list[dict[str, str | bytes]] = field(default_factory=list)
-    schema_calls: int = 0
-    most_at_once: int = 0
-    _at_once: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def GetSchema(self, request: pb.GetSchemaRequest, context: grpc.ServicerContext) -> pb.GetSchemaResponse:  # noqa: N802
-        self.schema_calls += 1
-        if request.route != self.schema.route:
-            fail(grpc.StatusCode.NOT_FOUND, "ROUTE_NOT_FOUND", text=f"no route {request.route}")(context)
-        return self.schema
-
-    def GetStatus(self, request: pb.GetStatusRequest, context: grpc.ServicerContext) -> pb.GetStatusResponse:  # noqa: N802
-        return pb.GetStatusResponse(
-            revision=7,
-            routes=[pb.RouteStatus(route="credit", adopted_revision=6, problem="credit@2 is damaged")],
-            models=[
-                pb.ModelStatus(model="credit", version=1, state=pb.MODEL_STATE_READY, row_microseconds=12.5),
-                pb.ModelStatus(model="credit", version=2, state=pb.MODEL_STATE_FAILED, problem="a byte differs"),
-            ],
-            server_version="0.1.0",
-        )
-
-    def Score(self, request: pb.ScoreRequest, context: grpc.ServicerContext) -> pb.ScoreResponse:  # noqa: N802
-        with self._lock:
-            self._at_once += 1
-            self.most_at_once = max(self.most_at_once, self._at_once)
-            self.requests.append(request)
-            self.metadata.append(dict(context.invocation_metadata()))
-            failure = self.plan.popleft() if self.plan else None
-        try:
-            if failure is not None:
-                failure(context)
-            if request.packed.schema_digest != self.schema.schema_digest:
-                fail(grpc.StatusCode.FAILED_PRECONDITION, "STALE_SCHEMA")(context)
-            return self._answer(request)
-        finally:
-            with self._lock:
-                self._at_once -= 1
-
-    def _answer(self, request: pb.ScoreRequest) -> pb.ScoreResponse:
-        packed = request.packed
-        count = len(packed.entity_ids)
-        bad = [row for row, entity_id in enumerate(packed.entity_ids) if entity_id.startswith("bad")]
-        scores = sums(packed)
-        scores[bad] = np.nan
-        reasons = np.where(np.isnan(scores), 0, pb.REASON_SPLIT).astype("u1")
-        extras = []
-        if "members" in request.extras:
-            rows = np.arange(0, count, 2, dtype="<i4")
-            values = np.stack([scores[rows], -scores[rows]], axis=1).astype("<f4")
-            tensor = pb.Tensor(shape=values.shape, data=values.tobytes())
-            extras = [pb.ExtraColumn(name="members", rows=rows.tobytes(), values=tensor)]
-        return pb.ScoreResponse(
-            revision=self.schema.revision,
-            call_id=bytes(range(12)),
-            packed=pb.PackedScores(
-                scores=scores.tobytes(),
-                served=[pb.ServedArm(model="credit", version=3, arm="credit@champion", model_digest="ab" * 32)],
-                served_index=np.zeros(count, "<u2").tobytes(),
-                reasons=reasons.tobytes(),
-                bands=["low", "high"],
-                band_index=np.where(scores > 100, 1, np.where(scores > 0, 0, 65535)).astype("<u2").tobytes(),
-                points=np.where(scores > 0, scores * 2, np.nan).astype("<f8").tobytes(),
-                quality=np.tile(np.array([1, 2, 3, 4], "<u2"), (count, 1)).tobytes(),
-                extras=extras,
-                errors=[
-                    pb.EntityError(
-                        row=row,
-                        code=3,
-                        reason="MISSING_FEATURE",
-                        message="'age' is required",
-                        metadata={"feature": "age"},
-                    )
-                    for row in bad
-                ],
-            ),
-        )
-
-
-def sums(packed: pb.PackedEntities) -> "np.ndarray[Any, np.dtype[np.float32]]":
-    """What the server answers: present numbers, ten times the length of each category, a hundred times the steps."""
-    count = len(packed.entity_ids)
-    numbers = np.frombuffer(packed.numbers, "<f4").reshape(count, -1)
-    codes = np.frombuffer(packed.categories, "<i4").reshape(count, -1)
-    words = np.array([*(len(word) for word in packed.dictionary), 0], np.float32)
-    scores = np.nansum(numbers, axis=1) + 10 * words[codes].sum(axis=1)
-    if packed.lengths:
-        lengths = np.frombuffer(packed.lengths, "<i4")
-        steps = np.frombuffer(packed.steps, "<f4").reshape(int(lengths.sum()), -1)
-        owner = np.repeat(np.arange(count), lengths)
-        scores += 100 * np.bincount(owner, np.nansum(steps, axis=1), minlength=count)
-    answer: np.ndarray[Any, np.dtype[np.float32]] = scores.astype("<f4")
-    return answer
-
-
-@dataclass
-class Running:
-    """A server that listens on ``target``."""
-
-    sums: Sums
-    target: str
-    server: grpc.Server
-
-
-def start(sums: Sums, *, port: int = 0, credentials: grpc.ServerCredentials | None = None) -> Running:
-    """Starts a server on loopback; port 0 takes a free one."""
-    server = grpc.server(futures.ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
-    scoring_pb2_grpc.add_ScoringServiceServicer_to_server(sums, server)
-    scoring_pb2_grpc.add_StatusServiceServicer_to_server(sums, server)
-    state = health.HealthServicer()
-    state.set("", health_pb2.HealthCheckResponse.SERVING)
-    state.set("scoreline.v1.ScoringService", health_pb2.HealthCheckResponse.NOT_SERVING)
-    health_pb2_grpc.add_HealthServicer_to_server(state, server)
-    address = f"127.0.0.1:{port}"
-    bound = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
-    server.start()
-    return Running(sums, f"127.0.0.1:{bound}", server)
+Start = Callable[..., Running]
 
 
 @pytest.fixture(name="start")
-def start_fixture() -> Iterator[Callable[..., Running]]:
+def start_fixture() -> Iterator[Start]:
     """Starts servers, and stops them at the end."""
     started: list[Running] = []
 
@@ -230,7 +29,7 @@ def start_fixture() -> Iterator[Callable[..., Running]]:
 
 
 @pytest.fixture
-def running(start: Callable[..., Running]) -> Running:
+def running(start: Start) -> Running:
     """A server of this test's own."""
     return start()
 

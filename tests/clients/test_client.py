@@ -1,12 +1,13 @@
 """Both clients against a real server."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
+from tests.clients.conftest import Connect
+from tests.clients.sums import Running, Sums, fail, make_schema
 
 import scoreline
 from scoreline import Entity, Health, Reason
@@ -15,7 +16,7 @@ Client = scoreline.Client
 
 
 @pytest.fixture
-def sums(running: Any) -> Any:
+def sums(running: Running) -> Sums:
     return running.sums
 
 
@@ -35,7 +36,7 @@ def test_what_a_model_has_not_is_none(client: Client) -> None:
     assert (score.band, score.points, score.extras) == (None, None, {})
 
 
-def test_the_schema_is_asked_for_once(client: Client, sums: Any) -> None:
+def test_the_schema_is_asked_for_once(client: Client, sums: Sums) -> None:
     for _ in range(3):
         client.score("credit", {"income": 1.0})
     schema = client.schema("credit")
@@ -44,7 +45,7 @@ def test_the_schema_is_asked_for_once(client: Client, sums: Any) -> None:
     assert sums.schema_calls == 2
 
 
-def test_sequences_and_contexts_reach_the_server(client: Client, sums: Any, make_schema: Callable[..., Any]) -> None:
+def test_sequences_and_contexts_reach_the_server(client: Client, sums: Sums) -> None:
     sums.schema = make_schema(steps=("spend", "visits"))
     by_name = client.score("credit", {}, sequence=[{"spend": 1.0}, {"visits": 2.0}], context={"segment": "premium"})
     by_array = client.score("credit", {}, sequence=np.array([[1.0, np.nan], [np.nan, 2.0]]))
@@ -52,7 +53,7 @@ def test_sequences_and_contexts_reach_the_server(client: Client, sums: Any, make
     assert sums.requests[0].packed.contexts[0].values["segment"].text == "premium"
 
 
-def test_ten_thousand_rows_come_back_in_order(client: Client, sums: Any) -> None:
+def test_ten_thousand_rows_come_back_in_order(client: Client, sums: Sums) -> None:
     income = np.arange(10_000, dtype=np.float64)
     ids = [f"c-{row}" for row in range(10_000)]
     ids[4321] = "bad"
@@ -87,7 +88,7 @@ def test_extras_of_many_rows_keep_their_places(client: Client) -> None:
     assert members[1498].tolist() == [1498.0, -1498.0]
 
 
-def test_long_histories_are_cut_by_bytes(client: Client, sums: Any, make_schema: Callable[..., Any]) -> None:
+def test_long_histories_are_cut_by_bytes(client: Client, sums: Sums) -> None:
     sums.schema = make_schema(steps=tuple(f"s{i}" for i in range(20)))
     sequences = np.ones((600, 90, 20), np.float32)
     scores = client.score_many("credit", {}, sequences=sequences)
@@ -96,7 +97,7 @@ def test_long_histories_are_cut_by_bytes(client: Client, sums: Any, make_schema:
     assert max(request.ByteSize() for request in sums.requests) < 4 * 1024 * 1024
 
 
-def test_no_rows_get_no_scores(client: Client, sums: Any) -> None:
+def test_no_rows_get_no_scores(client: Client, sums: Sums) -> None:
     assert len(client.score_many("credit", [])) == 0
     assert sums.requests == []
 
@@ -117,6 +118,15 @@ def test_the_error_of_one_entity_is_raised(client: Client) -> None:
         client.score("credit", {}, entity_id="bad")
 
 
+def test_a_call_that_fails_for_its_only_entity_is_that_entity_s_error(client: Client, sums: Sums) -> None:
+    sums.plan.extend([fail(grpc.StatusCode.INVALID_ARGUMENT, "MISSING_FEATURE", text="'age' is required")] * 2)
+    with pytest.raises(scoreline.EntityFailedError, match="'age' is required") as caught:
+        client.score("credit", {})
+    scores = client.score_many("credit", [Entity()])
+    assert (caught.value.reason, caught.value.code) == ("MISSING_FEATURE", scoreline.Code.INVALID_ARGUMENT)
+    assert isinstance(scores.errors[0], scoreline.EntityFailedError)
+
+
 def test_the_row_of_an_entity_error_counts_over_all_calls(client: Client) -> None:
     ids = ["ok"] * 3000
     ids[2999] = "bad"
@@ -134,14 +144,14 @@ def test_the_row_of_an_entity_error_counts_over_all_calls(client: Client) -> Non
         ("PERMISSION_DENIED", "", scoreline.AccessError),
         ("UNAUTHENTICATED", "", scoreline.AccessError),
         ("RESOURCE_EXHAUSTED", "QUEUE_FULL", scoreline.OverloadedError),
-        ("INTERNAL", "MODEL_FAILED", scoreline.ServerError),
+        ("INTERNAL", "INTERNAL", scoreline.ServerError),
         ("UNIMPLEMENTED", "", scoreline.ServerError),
         ("FAILED_PRECONDITION", "SOMETHING_NEW", scoreline.ScorelineError),
         ("ABORTED", "SOMETHING_NEW", scoreline.ScorelineError),
     ],
 )
 def test_errors_carry_code_reason_facts_and_text(
-    client: Client, sums: Any, fail: Callable[..., Any], code: str, reason: str, kind: type[scoreline.ScorelineError]
+    client: Client, sums: Sums, code: str, reason: str, kind: type[scoreline.ScorelineError]
 ) -> None:
     sums.plan.append(fail(grpc.StatusCode[code], reason, text="do this"))
     with pytest.raises(scoreline.ScorelineError, match=r"^do this$") as caught:
@@ -156,13 +166,13 @@ def test_an_unknown_route_is_its_own_error(client: Client) -> None:
         client.score("churn", {})
 
 
-def test_nothing_is_sent_for_what_no_route_could_take(client: Client, sums: Any) -> None:
+def test_nothing_is_sent_for_what_no_route_could_take(client: Client, sums: Sums) -> None:
     with pytest.raises(scoreline.InvalidRequestError, match="nearest it has is 'income'"):
         client.score_many("credit", {"incom": np.ones(3)})
     assert sums.requests == []
 
 
-def test_a_stale_layout_is_packed_again(client: Client, sums: Any, make_schema: Callable[..., Any]) -> None:
+def test_a_stale_layout_is_packed_again(client: Client, sums: Sums) -> None:
     client.score("credit", {"income": 1.0, "age": 2.0})
     sums.schema = make_schema(numbers=("age", "tenure", "income"), digest="layout-2")
     assert client.score("credit", {"income": 1.0, "age": 2.0}, request_id="r").score == 3.0
@@ -173,9 +183,7 @@ def test_a_stale_layout_is_packed_again(client: Client, sums: Any, make_schema: 
     assert [request.request_id for request in sums.requests[1:]] == ["r", "r"]
 
 
-def test_a_layout_that_turns_stale_midway_is_packed_again_for_the_rest(
-    client: Client, sums: Any, make_schema: Callable[..., Any]
-) -> None:
+def test_a_layout_that_turns_stale_midway_is_packed_again_for_the_rest(client: Client, sums: Sums) -> None:
     def change(context: grpc.ServicerContext) -> None:
         sums.schema = make_schema(numbers=("age", "income"), digest="layout-2")
 
@@ -186,22 +194,20 @@ def test_a_layout_that_turns_stale_midway_is_packed_again_for_the_rest(
     assert sums.schema_calls <= 3
 
 
-def test_a_layout_that_is_always_stale_is_an_error(client: Client, sums: Any, fail: Callable[..., Any]) -> None:
+def test_a_layout_that_is_always_stale_is_an_error(client: Client, sums: Sums) -> None:
     sums.plan.extend([fail(grpc.StatusCode.FAILED_PRECONDITION, "STALE_SCHEMA")] * 2)
     with pytest.raises(scoreline.StaleSchemaError):
         client.score("credit", {"income": 1.0})
     assert len(sums.requests) == 2
 
 
-def test_a_feature_that_the_route_gained_is_found(client: Client, sums: Any, make_schema: Callable[..., Any]) -> None:
+def test_a_feature_that_the_route_gained_is_found(client: Client, sums: Sums) -> None:
     client.score("credit", {"income": 1.0})
     sums.schema = make_schema(numbers=("income", "age", "tenure"), digest="layout-2")
     assert client.score("credit", {"income": 1.0, "tenure": 2.0}).score == 3.0
 
 
-def test_calls_that_failed_mark_their_rows_and_lose_nothing(
-    client: Client, sums: Any, fail: Callable[..., Any]
-) -> None:
+def test_calls_that_failed_mark_their_rows_and_lose_nothing(client: Client, sums: Sums) -> None:
     client.schema("credit")
     sums.plan.extend([None, fail(grpc.StatusCode.INTERNAL, "MODEL_FAILED")])
     scores = client.score_many("credit", {"income": np.arange(3000.0)})
@@ -213,13 +219,13 @@ def test_calls_that_failed_mark_their_rows_and_lose_nothing(
     assert np.isnan(scores.scores[failed]).all()
 
 
-def test_the_error_is_raised_when_no_call_got_through(client: Client, sums: Any, fail: Callable[..., Any]) -> None:
+def test_the_error_is_raised_when_no_call_got_through(client: Client, sums: Sums) -> None:
     sums.plan.extend([fail(grpc.StatusCode.INVALID_ARGUMENT, "UNKNOWN_EXTRA")] * 3)
     with pytest.raises(scoreline.InvalidRequestError):
         client.score_many("credit", {"income": np.arange(3000.0)})
 
 
-def test_a_slow_server_meets_the_deadline(client: Client, sums: Any) -> None:
+def test_a_slow_server_meets_the_deadline(client: Client, sums: Sums) -> None:
     client.schema("credit")
     sums.plan.append(lambda context: time.sleep(1))
     started = time.monotonic()
@@ -229,7 +235,7 @@ def test_a_slow_server_meets_the_deadline(client: Client, sums: Any) -> None:
     assert len(sums.requests) == 1
 
 
-def test_metadata_goes_with_every_call(connect: Callable[..., Client], running: Any) -> None:
+def test_metadata_goes_with_every_call(connect: Connect, running: Running) -> None:
     client = connect(running.target, metadata={"x-team": "risk"})
     client.score("credit", {"income": 1.0})
     assert running.sums.metadata[0]["x-team"] == "risk"
@@ -260,6 +266,6 @@ def test_a_closed_client_says_so(client: Client) -> None:
 
 
 @pytest.mark.parametrize("options", [{"timeout_seconds": 0}, {"connections": 0}])
-def test_options_that_cannot_be_are_refused(connect: Callable[..., Client], options: dict[str, Any]) -> None:
+def test_options_that_cannot_be_are_refused(connect: Connect, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(options))} must be"):
         connect("127.0.0.1:1", **options)

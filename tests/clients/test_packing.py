@@ -1,7 +1,6 @@
 """What callers give becomes the blocks that the schema lays out, or is refused with the place named."""
 
 import math
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.clients.sums import route_schema
 
 from scoreline import Columns, Entity, InvalidRequestError, RouteSchema
 from scoreline.batches import batch_of
@@ -34,7 +34,7 @@ entities = st.builds(
 
 
 @pytest.fixture(scope="module")
-def schema(route_schema: Callable[..., RouteSchema]) -> RouteSchema:
+def schema() -> RouteSchema:
     return route_schema(numbers=Numbers, categories=Words, steps=Steps)
 
 
@@ -227,7 +227,7 @@ def test_padded_sequences_are_cut_to_their_lengths(schema: RouteSchema) -> None:
     np.testing.assert_array_equal(np.frombuffer(block.message(0, 2).lengths, "<i4"), [1, 2])
 
 
-def test_a_route_without_a_sequence_refuses_one(route_schema: Callable[..., RouteSchema]) -> None:
+def test_a_route_without_a_sequence_refuses_one() -> None:
     with pytest.raises(InvalidRequestError, match="takes no sequence") as caught:
         pack_entities([Entity(sequence=[])], route_schema())
     assert caught.value.reason == "UNEXPECTED_SEQUENCE"

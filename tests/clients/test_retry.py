@@ -3,7 +3,6 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -12,6 +11,8 @@ import pytest
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.clients.conftest import Connect, Start
+from tests.clients.sums import Running, fail, make_schema
 
 import scoreline
 from scoreline import Code, RetryPolicy, ScorelineError
@@ -26,9 +27,7 @@ UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 
 
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "CANCELLED"])
-def test_a_server_that_goes_away_is_asked_again_with_the_same_id(
-    client: Client, running: Any, fail: Callable[..., Any], code: str
-) -> None:
+def test_a_server_that_goes_away_is_asked_again_with_the_same_id(client: Client, running: Running, code: str) -> None:
     running.sums.plan.extend([fail(grpc.StatusCode[code])] * 2)
     assert client.score("credit", {"income": 1.0}).score == 1.0
     ids = [request.request_id for request in running.sums.requests]
@@ -37,7 +36,7 @@ def test_a_server_that_goes_away_is_asked_again_with_the_same_id(
     assert ids[0]
 
 
-def test_a_full_server_is_asked_again_when_it_says_so(client: Client, running: Any, fail: Callable[..., Any]) -> None:
+def test_a_full_server_is_asked_again_when_it_says_so(client: Client, running: Running) -> None:
     running.sums.plan.append(fail(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", retry_after=0.2))
     started = time.monotonic()
     assert client.score("credit", {"income": 1.0}).score == 1.0
@@ -45,14 +44,14 @@ def test_a_full_server_is_asked_again_when_it_says_so(client: Client, running: A
 
 
 @pytest.mark.parametrize("code", ["RESOURCE_EXHAUSTED", "INTERNAL", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED"])
-def test_other_failures_are_not_tried_again(client: Client, running: Any, fail: Callable[..., Any], code: str) -> None:
+def test_other_failures_are_not_tried_again(client: Client, running: Running, code: str) -> None:
     running.sums.plan.append(fail(grpc.StatusCode[code]))
     with pytest.raises(ScorelineError) as caught:
         client.score("credit", {"income": 1.0})
     assert (len(running.sums.requests), caught.value.attempts) == (1, 1)
 
 
-def test_attempts_end(connect: Callable[..., Client], running: Any, fail: Callable[..., Any]) -> None:
+def test_attempts_end(connect: Connect, running: Running) -> None:
     client = connect(running.target, retry=RetryPolicy(max_attempts=3, initial_backoff_seconds=0.001))
     running.sums.plan.extend([fail(UNAVAILABLE)] * 5)
     with pytest.raises(scoreline.UnavailableError) as caught:
@@ -60,7 +59,7 @@ def test_attempts_end(connect: Callable[..., Client], running: Any, fail: Callab
     assert (len(running.sums.requests), caught.value.attempts) == (3, 3)
 
 
-def test_a_hint_beyond_the_deadline_is_not_waited_for(client: Client, running: Any, fail: Callable[..., Any]) -> None:
+def test_a_hint_beyond_the_deadline_is_not_waited_for(client: Client, running: Running) -> None:
     client.schema("credit")
     running.sums.plan.append(fail(grpc.StatusCode.RESOURCE_EXHAUSTED, retry_after=0.9))
     started = time.monotonic()
@@ -70,9 +69,7 @@ def test_a_hint_beyond_the_deadline_is_not_waited_for(client: Client, running: A
     assert caught.value.retry_after_seconds == pytest.approx(0.9)
 
 
-def test_a_server_that_comes_back_on_its_port_is_found(
-    connect: Callable[..., Client], start: Callable[..., Any]
-) -> None:
+def test_a_server_that_comes_back_on_its_port_is_found(connect: Connect, start: Start) -> None:
     first = start()
     client = connect(first.target, retry=RetryPolicy(max_attempts=20, max_backoff_seconds=0.3))
     assert client.score("credit", {"income": 1.0}).score == 1.0
@@ -83,9 +80,7 @@ def test_a_server_that_comes_back_on_its_port_is_found(
     back.join()
 
 
-def test_calls_that_a_stopping_server_breaks_off_are_made_again(
-    connect: Callable[..., Client], start: Callable[..., Any]
-) -> None:
+def test_calls_that_a_stopping_server_breaks_off_are_made_again(connect: Connect, start: Start) -> None:
     first = start()
     client = connect(first.target, retry=RetryPolicy(max_attempts=20, max_backoff_seconds=0.3))
     client.schema("credit")
@@ -107,13 +102,13 @@ def test_calls_that_a_stopping_server_breaks_off_are_made_again(
     stopper.join()
 
 
-def test_no_server_at_all_is_unavailable_and_says_where(connect: Callable[..., Client]) -> None:
+def test_no_server_at_all_is_unavailable_and_says_where(connect: Connect) -> None:
     client = connect("127.0.0.1:1", retry=RetryPolicy(max_attempts=2), timeout_seconds=2)
     with pytest.raises(scoreline.UnavailableError, match=r"127\.0\.0\.1:1"):
         client.schema("credit")
 
 
-def test_a_call_that_its_caller_cancels_is_not_made_again(running: Any) -> None:
+def test_a_call_that_its_caller_cancels_is_not_made_again(running: Running) -> None:
     async def cancel() -> None:
         async with scoreline.AsyncClient(running.target) as client:
             await client.schema("credit")
@@ -128,7 +123,7 @@ def test_a_call_that_its_caller_cancels_is_not_made_again(running: Any) -> None:
     assert len(running.sums.requests) == 2
 
 
-def test_cancelling_score_many_ends_its_open_calls(running: Any) -> None:
+def test_cancelling_score_many_ends_its_open_calls(running: Running) -> None:
     async def cancel() -> None:
         async with scoreline.AsyncClient(running.target) as client:
             await client.schema("credit")
@@ -144,7 +139,7 @@ def test_cancelling_score_many_ends_its_open_calls(running: Any) -> None:
     assert len(running.sums.requests) == 2
 
 
-def test_closing_an_asyncio_client_ends_its_calls_with_an_error_not_a_cancellation(running: Any) -> None:
+def test_closing_an_asyncio_client_ends_its_calls_with_an_error_not_a_cancellation(running: Running) -> None:
     async def close() -> None:
         client = scoreline.AsyncClient(running.target)
         await client.schema("credit")
@@ -158,7 +153,7 @@ def test_closing_an_asyncio_client_ends_its_calls_with_an_error_not_a_cancellati
     asyncio.run(close())
 
 
-def test_closing_a_client_ends_the_calls_of_other_threads(running: Any) -> None:
+def test_closing_a_client_ends_the_calls_of_other_threads(running: Running) -> None:
     client = Client(running.target)
     client.schema("credit")
     running.sums.plan.append(lambda context: time.sleep(0.3))
@@ -178,7 +173,7 @@ def test_closing_a_client_ends_the_calls_of_other_threads(running: Any) -> None:
     assert [type(error) for error in caught] == [scoreline.ClosedError]
 
 
-def test_eight_threads_share_one_client(running: Any) -> None:
+def test_eight_threads_share_one_client(running: Running) -> None:
     failures: list[str] = []
 
     def call(worker: int, client: Client) -> None:
@@ -249,7 +244,7 @@ class Script:
         """Nothing is open."""
 
 
-def test_back_off_doubles_and_each_attempt_has_only_the_time_that_is_left(make_schema: Callable[..., Any]) -> None:
+def test_back_off_doubles_and_each_attempt_has_only_the_time_that_is_left() -> None:
     script = Script(make_schema(), [scoreline.UnavailableError("gone") for _ in range(9)])
     policy = RetryPolicy(max_attempts=9, initial_backoff_seconds=0.1, max_backoff_seconds=0.5)
     flows = Flows(timeout_seconds=1.0, retry=policy, clock=lambda: script.now, jitter=lambda: 0.999999)
@@ -260,7 +255,7 @@ def test_back_off_doubles_and_each_attempt_has_only_the_time_that_is_left(make_s
     assert (caught.value.attempts, caught.value.code) == (4, Code.UNAVAILABLE)
 
 
-def test_one_client_s_retries_draw_on_one_budget(make_schema: Callable[..., Any]) -> None:
+def test_one_client_s_retries_draw_on_one_budget() -> None:
     script = Script(make_schema(), [scoreline.UnavailableError("gone") for _ in range(99)])
     policy = RetryPolicy(budget=5, budget_per_answer=0)
     flows = Flows(timeout_seconds=99.0, retry=policy, clock=lambda: script.now)
@@ -270,7 +265,7 @@ def test_one_client_s_retries_draw_on_one_budget(make_schema: Callable[..., Any]
     assert len(script.sent) == 10 + 5
 
 
-def test_a_flow_asks_and_waits_without_doing_either_itself(make_schema: Callable[..., Any]) -> None:
+def test_a_flow_asks_and_waits_without_doing_either_itself() -> None:
     flow = Flows(timeout_seconds=1.0, retry=RetryPolicy()).score(
         Ask(route="credit", batch=EntityBatch((scoreline.Entity(),)))
     )

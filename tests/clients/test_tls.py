@@ -1,12 +1,11 @@
 """TLS and mutual TLS with certificates made here; needs the ``openssl`` command."""
 
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
+from tests.clients.conftest import Connect, Start
 
 import scoreline
 from scoreline import RetryPolicy, TlsOptions
@@ -40,7 +39,7 @@ def mutual(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def target(certificates: Path, mutual: bool, start: Callable[..., Any]) -> str:
+def target(certificates: Path, mutual: bool, start: Start) -> str:
     ca = (certificates / "ca.crt").read_bytes()
     pair = ((certificates / "server.key").read_bytes(), (certificates / "server.crt").read_bytes())
     credentials = grpc.ssl_server_credentials([pair], ca if mutual else None, mutual)
@@ -57,24 +56,20 @@ def options(folder: Path, *, mutual: bool, name: str | None = "scoring.internal"
     )
 
 
-def test_scores_travel_over_tls(
-    connect: Callable[..., scoreline.Client], target: str, certificates: Path, mutual: bool
-) -> None:
+def test_scores_travel_over_tls(connect: Connect, target: str, certificates: Path, mutual: bool) -> None:
     client = connect(target, tls=options(certificates, mutual=mutual))
     assert client.score("credit", {"income": 3.0}).score == 3.0
 
 
 def test_a_server_of_another_name_is_not_trusted(
-    connect: Callable[..., scoreline.Client], target: str, certificates: Path, mutual: bool
+    connect: Connect, target: str, certificates: Path, mutual: bool
 ) -> None:
     client = connect(target, tls=options(certificates, mutual=mutual, name=None), retry=ONCE)
     with pytest.raises(scoreline.UnavailableError):
         client.score("credit", {"income": 3.0})
 
 
-def test_mutual_tls_refuses_a_client_without_a_certificate(
-    connect: Callable[..., scoreline.Client], certificates: Path, start: Callable[..., Any]
-) -> None:
+def test_mutual_tls_refuses_a_client_without_a_certificate(connect: Connect, certificates: Path, start: Start) -> None:
     pair = ((certificates / "server.key").read_bytes(), (certificates / "server.crt").read_bytes())
     ca = (certificates / "ca.crt").read_bytes()
     running = start(credentials=grpc.ssl_server_credentials([pair], ca, require_client_auth=True))

@@ -1,0 +1,47 @@
+"""Every command by name: where it lives, what it does, and the extra that brings what it needs.
+
+Other packages add commands by an entry point in the group ``scoreline.commands`` that names a click command.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+
+ENTRY_POINTS = "scoreline.commands"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSpec:
+    """``target`` is module:attribute; nothing of it is loaded before the command is used."""
+
+    target: str
+    help: str
+    extra: str
+
+
+COMMANDS: Mapping[str, CommandSpec] = {
+    "demo": CommandSpec("scoreline_trainers.demo:demo", "Train, publish, route, serve and score; all in one.", "all"),
+    "init": CommandSpec("scoreline_registry.commands:init", "Start a registry.", "registry"),
+    "data": CommandSpec("scoreline_trainers.commands:data", "Make synthetic data.", "trainers"),
+    "train": CommandSpec("scoreline_trainers.commands:train", "Train what a recipe says, and publish it.", "trainers"),
+    "publish": CommandSpec("scoreline_trainers.commands:publish", "Check and publish an ONNX model.", "publish"),
+    "models": CommandSpec("scoreline_registry.commands:models", "List models and show their versions.", "registry"),
+    "alias": CommandSpec("scoreline_registry.commands:alias", "Move names such as champion.", "registry"),
+    "route": CommandSpec("scoreline_registry.commands:route", "Plan, apply and show routes.", "registry"),
+    "history": CommandSpec("scoreline_registry.commands:history", "Tell who changed what, and why.", "registry"),
+    "serve": CommandSpec("scoreline_server.commands:serve", "Serve a registry over gRPC.", "server"),
+    "score": CommandSpec("scoreline.cli.score:score", "Score one entity, or a file of them.", "cli"),
+    "status": CommandSpec("scoreline.cli.status:status", "Show what a running server has loaded.", "cli"),
+}
+
+EXTRA_OF_MODULE: Mapping[str, str] = {"torch": "deep"}
+"""Modules that need more than their command's own extra."""
+
+
+def plugins() -> Mapping[str, CommandSpec]:
+    """The commands that other installed packages add. None of them hides one of ours."""
+    return {
+        point.name: CommandSpec(point.value, f"From {point.dist.name if point.dist else point.module}.", "")
+        for point in entry_points(group=ENTRY_POINTS)
+        if point.name not in COMMANDS
+    }

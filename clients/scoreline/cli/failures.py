@@ -1,0 +1,31 @@
+"""One line for whatever a command fails with."""
+
+import click
+
+from scoreline.cli.commands import EXTRA_OF_MODULE, CommandSpec
+
+_ERROR_MODULES = frozenset(
+    {"scoreline.errors", "scoreline_registry.errors", "scoreline_server.errors", "scoreline_trainers.errors"}
+)
+"""Where the errors are defined that say by themselves what to do. Matched by name: importing them costs too much."""
+
+
+def failure(error: Exception, spec: CommandSpec | None, name: str) -> click.ClickException:
+    """The line that a command ``name`` ends with, exit code 1."""
+    return click.ClickException(" ".join(_text(error, spec, name).split()))
+
+
+def _text(error: Exception, spec: CommandSpec | None, name: str) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        extra = EXTRA_OF_MODULE.get(error.name.partition(".")[0], spec.extra if spec else "")
+        remedy = f"pip install 'scoreline[{extra}]'" if extra else "it is not installed"
+        return f"`scoreline {name}` needs {error.name}: {remedy}"
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) or _speaks_for_itself(error):
+        return str(error) or type(error).__name__
+    return f"unexpected {type(error).__name__}: {error} (`scoreline --debug {name}` shows where)"
+
+
+def _speaks_for_itself(error: Exception) -> bool:
+    return any(kind.__module__ in _ERROR_MODULES for kind in type(error).__mro__)

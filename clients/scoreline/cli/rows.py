@@ -1,0 +1,139 @@
+"""Entities out of CSV, JSON lines and NAME=VALUE, by what the route's schema says each feature is."""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from scoreline.entities import Entity, Value
+from scoreline.errors import InvalidRequestError
+from scoreline.schema import RouteSchema
+
+CONTEXT = "context."
+_FLAGS = {"true": True, "false": False}
+
+
+def from_csv(lines: Iterable[str], schema: RouteSchema, *, id_column: str, known_only: bool) -> Iterator[Entity]:
+    """An entity per line below the header. Columns are features, the id, or ``context.NAME``; empty means missing.
+
+    With ``known_only`` other columns are left out. Raises InvalidRequestError with the line.
+    """
+    reader = csv.reader(_decoded(lines), strict=True)
+    try:
+        header = next(reader, [])
+        _refuse_repeats(header)
+        for cells in reader:
+            if len(cells) != len(header):
+                raise _wrong(reader.line_num, f"has {len(cells)} fields, the header has {len(header)}")
+            named = dict(zip(header, cells, strict=True))
+            yield _from_texts(named, schema, id_column=id_column, known_only=known_only, line=reader.line_num)
+    except csv.Error as error:
+        raise _wrong(reader.line_num, f"is not CSV: {error}") from error
+
+
+def from_json_lines(lines: Iterable[str], schema: RouteSchema, *, id_column: str, known_only: bool) -> Iterator[Entity]:
+    """An entity per line: an object with "entity_id", "features", "sequence" and "context", or a flat one.
+
+    In a flat one everything else is a feature. Raises InvalidRequestError with the line.
+    """
+    for number, line in enumerate(_decoded(lines), 1):
+        if not line.strip():
+            continue
+        try:
+            item = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise _wrong(number, f"is not JSON: {error.msg} at column {error.colno}") from error
+        if not isinstance(item, dict):
+            raise _wrong(number, "must be a JSON object")
+        yield _from_object(item, schema, id_column=id_column, known_only=known_only, line=number)
+
+
+def from_pairs(pairs: Sequence[str], schema: RouteSchema, *, entity_id: str) -> Entity:
+    """One entity out of NAME=VALUE texts; ``context.NAME`` is for rules."""
+    named = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise InvalidRequestError(f"--set {pair!r}: write NAME=VALUE")
+        named[name] = value
+    entity = _from_texts(named, schema, id_column="", known_only=False, line=None)
+    return Entity(entity_id=entity_id, features=entity.features, context=entity.context)
+
+
+def _from_texts(
+    named: Mapping[str, str], schema: RouteSchema, *, id_column: str, known_only: bool, line: int | None
+) -> Entity:
+    features, context = {}, {}
+    for name, text in named.items():
+        if name.startswith(CONTEXT) and name not in schema.names:
+            context[name.removeprefix(CONTEXT)] = _fact(text)
+        elif name in schema.names or (name != id_column and not known_only):
+            features[name] = _value(name, text, schema, line)
+    return Entity(entity_id=named.get(id_column, ""), features=features, context=context)
+
+
+def _value(name: str, text: str, schema: RouteSchema, line: int | None) -> Value:
+    if not text:
+        return None
+    if name not in schema.numbers:
+        return text
+    try:
+        return _FLAGS[text.lower()] if text.lower() in _FLAGS else float(text)
+    except ValueError:
+        raise _wrong(line, f"{name!r} takes a number, not {text!r}") from None
+
+
+def _fact(text: str) -> Value:
+    """A context value as it looks: a number, a flag, else a text."""
+    if not text:
+        return None
+    if text.lower() in _FLAGS:
+        return _FLAGS[text.lower()]
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _from_object(
+    item: Mapping[str, Any], schema: RouteSchema, *, id_column: str, known_only: bool, line: int
+) -> Entity:
+    own = {id_column, "sequence", "context"} - schema.names
+    nested = isinstance(item.get("features"), dict)
+    features = item["features"] if nested else {name: value for name, value in item.items() if name not in own}
+    if known_only:
+        features = {name: value for name, value in features.items() if name in schema.names}
+    context = item.get("context") or {}
+    if not isinstance(context, dict):
+        raise _wrong(line, "'context' must be an object")
+    return Entity(
+        entity_id=_id(item.get(id_column)),
+        features=features,
+        sequence=item.get("sequence") if "sequence" in own else None,
+        context=context,
+    )
+
+
+def _id(value: Any) -> Any:
+    if value is None:
+        return ""
+    # Whole numbers have one way to be written; anything else is for the client to refuse.
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _decoded(lines: Iterable[str]) -> Iterator[str]:
+    try:
+        yield from lines
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError(f"the input is not UTF-8: {error.reason}", reason="WRONG_TYPE") from error
+
+
+def _refuse_repeats(header: Sequence[str]) -> None:
+    repeated = [name for name, count in Counter(header).items() if count > 1]
+    if repeated:
+        raise _wrong(1, f"has the column {repeated[0]!r} twice")
+
+
+def _wrong(line: int | None, text: str) -> InvalidRequestError:
+    return InvalidRequestError(text if line is None else f"line {line}: {text}", reason="WRONG_TYPE")
