@@ -14,7 +14,6 @@ from scoreline.cli.failures import failure
 from scoreline.version import __version__
 
 INTERRUPTED = 130
-BROKEN_PIPE = 141
 
 
 class LazyCommand(click.Command):
@@ -93,4 +92,4 @@ def run(arguments: Sequence[str]) -> int:
 def _after_broken_pipe() -> int:
     # The interpreter flushes once more as it ends and would complain.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return BROKEN_PIPE
+    return 1

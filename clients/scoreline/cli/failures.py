@@ -17,14 +17,19 @@ def failure(error: Exception, spec: CommandSpec | None, name: str) -> click.Clic
 
 def _text(error: Exception, spec: CommandSpec | None, name: str) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
-        extra = EXTRA_OF_MODULE.get(error.name.partition(".")[0], spec.extra if spec else "")
-        remedy = f"pip install 'scoreline[{extra}]'" if extra else "it is not installed"
-        return f"`scoreline {name}` needs {error.name}: {remedy}"
+        return missing(error.name, name, spec.extra if spec else "")
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, OSError) or _speaks_for_itself(error):
         return str(error) or type(error).__name__
     return f"unexpected {type(error).__name__}: {error} (`scoreline --debug {name}` shows where)"
+
+
+def missing(module: str, name: str, extra: str) -> str:
+    """Says what a command needs, and the extra that brings it; ``extra`` is empty for another package's command."""
+    extra = EXTRA_OF_MODULE.get(module.partition(".")[0], extra)
+    remedy = f"pip install 'scoreline[{extra}]'" if extra else "it is not installed"
+    return f"`scoreline {name}` needs {module}: {remedy}"
 
 
 def _speaks_for_itself(error: Exception) -> bool:

@@ -9,6 +9,14 @@ from scoreline.transport import Send
 from scoreline.v1 import scoring_pb2 as pb
 
 
+def log_warnings() -> None:
+    """Sets up the engine's log for a command: warnings on standard error, nothing on standard output."""
+    from scoreline_server import log
+    from scoreline_server.settings import read_settings
+
+    log.configure(read_settings(log_level="warning"))
+
+
 class LocalTransport:
     """Answers calls by the server's own engine; loads the registry at the first one. Needs the extra ``server``."""
 

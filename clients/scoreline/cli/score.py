@@ -8,6 +8,7 @@ from typing import Any, TextIO
 import click
 
 from scoreline.cli.connection import connect, connection_options
+from scoreline.cli.failures import missing
 from scoreline.cli.output import print_json, print_table, working
 from scoreline.cli.rows import from_csv, from_json_lines, from_pairs
 from scoreline.client import Client
@@ -76,9 +77,13 @@ def _reader(source: TextIO, kind: str | None) -> Callable[..., Iterator[Entity]]
 def _client(registry: str | None, connection: dict[str, Any]) -> Client:
     if registry is None:
         return connect(**connection)
-    from scoreline.cli.local import LocalTransport
+    try:
+        from scoreline.cli.local import LocalTransport, log_warnings
 
-    return Client(transport=LocalTransport(registry))
+        log_warnings()
+        return Client(transport=LocalTransport(registry))
+    except ModuleNotFoundError as error:
+        raise click.ClickException(missing(error.name or "", "score --local", "server")) from error
 
 
 def _print(entities: Sequence[Entity], scores: Scores, *, as_json: bool) -> None:

@@ -1,0 +1,214 @@
+"""The command: quick to start, one line for a failure, the right exit code."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.clients.conftest import Start
+from tests.clients.sums import Running, Sums, make_schema
+
+from scoreline.cli import app
+from scoreline.cli.commands import COMMANDS
+from scoreline.version import __version__
+
+MAIN = "import sys; from scoreline.cli import main; sys.exit(main())"
+
+
+def run(*arguments: str, before: str = "", text: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs the command in a process of its own; ``before`` is Python that runs first."""
+    command = [sys.executable, "-c", f"{before}\n{MAIN}", *arguments]
+    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
+
+
+def without(*modules: str) -> str:
+    """Python that makes modules look as if they were not installed."""
+    return f"import sys\nsys.modules.update(dict.fromkeys({modules!r}))"
+
+
+def test_help_lists_every_command_and_loads_none_of_their_packages() -> None:
+    after = "import atexit, sys\natexit.register(lambda: print('MODULES', *sys.modules))"
+    done = run("--help", before=after)
+    listed, _, loaded = done.stdout.partition("MODULES")
+    assert done.returncode == 0
+    assert all(f"  {name} " in listed and spec.help in listed for name, spec in COMMANDS.items())
+    assert {"grpc", "numpy", "pydantic", "rich", "yaml", "onnxruntime"}.isdisjoint(loaded.split())
+
+
+def test_version() -> None:
+    assert run("--version").stdout == f"scoreline, version {__version__}\n"
+
+
+def test_without_click_there_is_one_hint() -> None:
+    done = run("--help", before=without("click"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "The scoreline command needs more than the client: pip install 'scoreline[cli]'\n"
+
+
+def test_a_missing_dependency_names_the_extra_to_install() -> None:
+    done = run("models", "list", before=without("pydantic"))
+    assert done.returncode == 1
+    assert done.stderr == "Error: `scoreline models` needs pydantic: pip install 'scoreline[registry]'\n"
+
+
+def test_local_scoring_without_the_server_names_its_extra(tmp_path: Path) -> None:
+    done = run("score", "credit", "--local", "--set", "income=1", before=without("onnxruntime"))
+    assert done.returncode == 1
+    assert done.stderr == "Error: `scoreline score --local` needs onnxruntime: pip install 'scoreline[server]'\n"
+
+
+def test_an_unknown_command_is_bad_usage() -> None:
+    done = run("modles")
+    assert done.returncode == 2
+    assert "No such command 'modles'" in done.stderr
+
+
+def test_no_server_is_one_line() -> None:
+    done = run("status", "--server", "127.0.0.1:1", "--timeout", "1")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_debug_shows_the_traceback() -> None:
+    done = run("--debug", "status", "--server", "127.0.0.1:1", "--timeout", "1")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "UnavailableError" in done.stderr
+
+
+def test_a_defect_is_one_line_that_says_how_to_see_more() -> None:
+    broken = "from scoreline.cli import status\nstatus.connect = lambda **options: {}['x']"
+    done = run("status", before=broken)
+    assert done.returncode == 1
+    assert done.stderr == "Error: unexpected KeyError: 'x' (`scoreline --debug status` shows where)\n"
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    done = run("score", "credit", "--input", str(tmp_path / "no.csv"))
+    assert done.returncode == 2
+    assert "No such file" in done.stderr
+
+
+def test_ctrl_c_ends_quietly_with_130(running: Running) -> None:
+    running.sums.plan.extend([lambda context: time.sleep(5)] * 9)
+    command = [sys.executable, "-c", MAIN, "score", "credit", "--server", running.target, "--set", "income=1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 20
+        while not running.sums.requests and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err.strip()) == (130, "", "")
+
+
+def test_a_reader_that_leaves_is_met_without_a_word(running: Running, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("income\n" + "1\n" * 5000)
+    command = [sys.executable, "-c", MAIN, "score", "credit", "--json", "--server", running.target]
+    command += ["--input", str(table)]
+    reader, writer = os.pipe()
+    with subprocess.Popen(command, stdout=writer, stderr=subprocess.PIPE, text=True) as process:
+        os.close(writer)
+        assert os.read(reader, 10)
+        os.close(reader)
+        _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (1, "")
+
+
+def test_other_packages_add_commands_but_hide_none(tmp_path: Path) -> None:
+    (tmp_path / "plugin.py").write_text(
+        "import click\n@click.command()\ndef hello():\n    'Greets.'\n    click.echo('hello')\n"
+    )
+    facts = tmp_path / "plugin-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text("[scoreline.commands]\nhello = plugin:hello\nscore = plugin:hello\n")
+    before = f"import sys\nsys.path.insert(0, {str(tmp_path)!r})"
+    assert run("hello", before=before).stdout == "hello\n"
+    assert "hello    From plugin." in run("--help", before=before).stdout
+    assert "Usage: scoreline score" in run("score", "--help", before=before).stdout
+
+
+def scoreline(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Runs the command in this process."""
+    code = app.run(arguments)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_one_entity_is_scored_from_the_command_line(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = scoreline(
+        capsys, "score", "credit", "--server", running.target, "--set", "income=20", "--set", "status=ok",
+        "--id", "c-1", "--extra", "members", "--json",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    answer = json.loads(out)
+    assert (answer["entity_id"], answer["score"], answer["reason"]) == ("c-1", 40.0, "SPLIT")
+    assert answer["quality"] == {"missing": 1, "defaulted": 2, "unseen": 3, "clipped": 4}
+    assert answer["extras"] == {"members": [40.0, -40.0]}
+
+
+def test_a_table_has_the_columns_that_are_used(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = scoreline(capsys, "score", "credit", "--server", running.target, "--set", "income=20.5")
+    assert code == 0
+    header, row = (line.split() for line in out.splitlines())
+    assert header == ["ROW", "SCORE", "BAND", "POINTS", "MODEL", "ARM", "REASON", "PREDICTION"]
+    assert row[:6] == ["0", "20.5", "low", "41", "credit@3", "credit@champion"]
+
+
+def test_a_file_of_entities_keeps_its_order_and_its_errors(
+    running: Running, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("entity_id,income\na,1\nbad,2\nc,3\n")
+    code, out, err = scoreline(capsys, "score", "credit", "--server", running.target, "--input", str(table), "--json")
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [(answer["row"], answer["entity_id"], answer.get("score")) for answer in answers] == [
+        (0, "a", 1.0), (1, "bad", None), (2, "c", 3.0),
+    ]  # fmt: skip
+    assert answers[1]["error"]["reason"] == "MISSING_FEATURE"
+    assert (code, err) == (1, "Error: 1 of 3 entities could not be scored\n")
+
+
+def test_the_error_of_one_entity_is_the_command_s(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = scoreline(
+        capsys, "score", "credit", "--server", running.target, "--set", "income=1", "--id", "bad"
+    )
+    assert (code, out, err) == (1, "", "Error: 'age' is required\n")
+
+
+def test_json_lines_come_from_standard_input(start: Start) -> None:
+    target = start(Sums(schema=make_schema(steps=("spend",)))).target
+    text = '{"entity_id": 7, "sequence": [{"spend": 1}, {"spend": 2}]}\n'
+    done = run("score", "credit", "--server", target, "--input", "-", "--format", "jsonl", "--json", text=text)
+    assert (done.returncode, json.loads(done.stdout)["score"]) == (0, 300.0)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--set", "income=1", "--input", __file__], ["--input", __file__], ["--set", "a=1", "--tls-key", __file__]],
+)
+def test_bad_usage_exits_with_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    code, out, err = scoreline(capsys, "score", "credit", *arguments)
+    assert (code, out) == (2, "")
+    assert "Usage: scoreline score" in err
+
+
+def test_a_wrong_feature_is_one_line(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = scoreline(capsys, "score", "credit", "--server", running.target, "--set", "incom=1")
+    assert (code, err) == (1, "Error: row 0: route 'credit' has no feature 'incom'; the nearest it has is 'income'\n")
+
+
+def test_status_shows_what_is_loaded_and_why_not(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = scoreline(capsys, "status", "--server", running.target)
+    assert code == 0
+    assert out.splitlines()[0] == "scoreline 0.1.0, SERVING, registry revision 7"
+    assert "credit@2 is damaged" in out
+    assert "failed" in out
+    code, out, _ = scoreline(capsys, "status", "--server", running.target, "--json")
+    assert json.loads(out)["models"][1]["problem"] == "a byte differs"

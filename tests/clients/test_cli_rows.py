@@ -1,0 +1,111 @@
+"""Entities out of files and command lines, typed by the route's schema."""
+
+from collections.abc import Iterable, Sequence
+
+import pytest
+from tests.clients.sums import route_schema
+
+from scoreline import Entity, InvalidRequestError
+from scoreline.cli.rows import from_csv, from_json_lines, from_pairs
+
+SCHEMA = route_schema(numbers=("income", "age"), categories=("status",))
+
+
+def csv(text: str, *, id_column: str = "entity_id", known_only: bool = False) -> list[Entity]:
+    return list(from_csv(text.splitlines(), SCHEMA, id_column=id_column, known_only=known_only))
+
+
+def json_lines(lines: Iterable[str], *, known_only: bool = False) -> list[Entity]:
+    return list(from_json_lines(lines, SCHEMA, id_column="entity_id", known_only=known_only))
+
+
+def test_csv_columns_are_ids_features_and_context() -> None:
+    rows = csv("entity_id,income,age,status,context.segment\nc-1,1e3,,ok,gold\nc-2,true,nan,,7\n")
+    assert rows[0] == Entity(
+        entity_id="c-1",
+        features={"income": 1000.0, "age": None, "status": "ok"},
+        context={"segment": "gold"},
+    )
+    assert (rows[1].features["income"], rows[1].features["status"], rows[1].context) == (True, None, {"segment": 7.0})
+
+
+def test_the_id_may_have_another_column_and_digits_stay_text() -> None:
+    assert csv("customer,income\n0017,1\n", id_column="customer")[0].entity_id == "0017"
+
+
+def test_a_category_that_looks_like_a_number_stays_text() -> None:
+    assert csv("status\n3\n")[0].features == {"status": "3"}
+
+
+def test_unknown_columns_are_kept_for_the_client_to_refuse_unless_told_otherwise() -> None:
+    assert csv("income,label\n1,0\n")[0].features == {"income": 1.0, "label": "0"}
+    assert csv("income,label\n1,0\n", known_only=True)[0].features == {"income": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("income\nmuch\n", "line 2: 'income' takes a number, not 'much'"),
+        ("income,age\n1,2\n1\n", "line 3: has 1 fields, the header has 2"),
+        ("income,income\n1,2\n", "line 1: has the column 'income' twice"),
+        ('income\n"1\n', "line 2: is not CSV"),
+    ],
+)
+def test_a_wrong_csv_line_is_named(text: str, message: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"^{message}"):
+        csv(text)
+
+
+def test_json_lines_are_flat_or_nested() -> None:
+    flat, nested, empty = json_lines(
+        [
+            '{"entity_id": 17, "income": 1, "status": "ok", "context": {"segment": "gold"}}',
+            "",
+            '{"entity_id": "c", "features": {"age": null}, "sequence": [{"spend": 1}]}',
+            "{}",
+        ]
+    )
+    assert flat == Entity(entity_id="17", features={"income": 1, "status": "ok"}, context={"segment": "gold"})
+    assert nested == Entity(entity_id="c", features={"age": None}, sequence=[{"spend": 1}])
+    assert empty == Entity()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "line 1: is not JSON: .* at column 2"),
+        ("[1]", "line 1: must be a JSON object"),
+        ('{"context": 3}', "line 1: 'context' must be an object"),
+    ],
+)
+def test_a_wrong_json_line_is_named(line: str, message: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"^{message}"):
+        json_lines([line])
+
+
+def test_input_that_is_not_text_is_refused() -> None:
+    def undecodable() -> Iterable[str]:
+        yield "income\n"
+        b"\xff".decode()
+
+    with pytest.raises(InvalidRequestError, match="not UTF-8"):
+        list(from_csv(undecodable(), SCHEMA, id_column="", known_only=False))
+
+
+@pytest.mark.parametrize(
+    ("pairs", "features", "context"),
+    [
+        (["income=4.5", "status=a=b"], {"income": 4.5, "status": "a=b"}, {}),
+        (["income=", "context.vip=true", "context.channel="], {"income": None}, {"vip": True, "channel": None}),
+    ],
+)
+def test_pairs_are_typed_by_the_schema(
+    pairs: Sequence[str], features: dict[str, object], context: dict[str, object]
+) -> None:
+    entity = from_pairs(pairs, SCHEMA, entity_id="c-1")
+    assert (entity.entity_id, entity.features, entity.context) == ("c-1", features, context)
+
+
+def test_a_pair_needs_its_sign() -> None:
+    with pytest.raises(InvalidRequestError, match="write NAME=VALUE"):
+        from_pairs(["income"], SCHEMA, entity_id="")
