@@ -101,8 +101,9 @@ def least_movement(
     shrink give away the end of what they have, arms that grow take from that in the order of ``weights``. Raises
     ValueError when the weights do not total 100.
     """
-    if sum(weights.values()) != 100:
-        raise ValueError(f"the weights total {sum(weights.values())}, not 100")
+    total = sum(weights.values(), Decimal(0))
+    if total != 100:
+        raise ValueError(f"the weights total {total.normalize():f}, not 100")
     targets = {arm: millionths(weight) for arm, weight in weights.items()}
     kept = {arm: _first(old.get(arm, ()), target) for arm, target in targets.items()}
     free = _gaps(part for ranges in kept.values() for part in ranges)

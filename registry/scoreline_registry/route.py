@@ -209,9 +209,9 @@ class RuleSpec(Strict):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        total = sum(self.split.values())
+        total = sum(self.split.values(), Decimal(0))
         if total != 100:
-            raise ValueError(f"the weights of {', '.join(self.split)} total {total}, not 100")
+            raise ValueError(f"the weights of {', '.join(self.split)} total {total.normalize():f}, not 100")
         return self
 
 

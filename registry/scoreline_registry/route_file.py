@@ -18,6 +18,8 @@ def read_route(text: str, *, source: str) -> RouteSpec:
         raw = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - it is a SafeLoader
     except yaml.MarkedYAMLError as error:
         raise InvalidError(source, [_where_and_what(error)]) from error
+    except RecursionError as error:
+        raise InvalidError(source, ["it nests too deep"]) from error
     except yaml.YAMLError as error:
         raise InvalidError(source, [f"it is not YAML: {error}".splitlines()[0]]) from error
     if not isinstance(raw, dict):

@@ -116,11 +116,12 @@ def assign(name: str, unit: str, pairs: tuple[str, ...], address: str, as_json: 
 
 
 def _read(file: BinaryIO) -> RouteSpec:
+    source = getattr(file, "name", "<stdin>")
     try:
         text = file.read().decode()
     except UnicodeDecodeError as error:
-        raise Failure(f"{file.name} is not UTF-8 text") from error
-    return read_route(text, source=file.name)
+        raise Failure(f"{source} is not UTF-8 text") from error
+    return read_route(text, source=source)
 
 
 def _utf8(unit: str) -> str:

@@ -1,0 +1,30 @@
+"""What the package may pull in."""
+
+import subprocess
+import sys
+
+import pytest
+
+PROBE = """
+import importlib, pathlib, sys
+import scoreline_registry
+folder = pathlib.Path(scoreline_registry.__path__[0])
+for path in folder.rglob("*.py"):
+    if {condition}:
+        importlib.import_module(".".join(path.relative_to(folder.parent).with_suffix("").parts))
+print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "forbidden"),
+    [
+        ("path.parent.name != 'commands'", {"click", "rich", "numpy", "grpc", "onnx", "onnxruntime", "scoreline"}),
+        ("True", {"rich", "numpy", "grpc", "onnx", "onnxruntime", "scoreline"}),
+    ],
+)
+def test_importing_the_registry_loads_nothing_it_may_not_need(condition: str, forbidden: set[str]) -> None:
+    probe = [sys.executable, "-c", PROBE.format(condition=condition)]
+    loaded = set(subprocess.run(probe, check=True, capture_output=True, text=True).stdout.split())
+    assert "pydantic" in loaded
+    assert not loaded & forbidden
