@@ -1,0 +1,190 @@
+"""The commands ``scoreline data``, ``scoreline train`` and ``scoreline publish``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scoreline_registry.commands.options import (
+    Failure,
+    NameType,
+    RegistryCommand,
+    current_user,
+    json_option,
+    registry_option,
+)
+from scoreline_registry.commands.output import print_json, print_table
+from scoreline_trainers.errors import TrainersError
+
+if TYPE_CHECKING:
+    from scoreline_trainers.training import TrainingReport
+
+existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+author_option = click.option("--author", default=current_user, help="Who publishes.  [default: the current user]")
+message_option = click.option("--message", "-m", default="", help="Why, for the history.")
+alias_option = click.option(
+    "--alias",
+    "aliases",
+    multiple=True,
+    type=NameType("alias"),
+    default=("champion",),
+    show_default=True,
+    help="What the new version is called; may be repeated.",
+)
+dry_run_option = click.option("--dry-run", is_flag=True, help="Do and check everything; publish nothing.")
+
+
+class TrainersCommand(RegistryCommand):
+    """A command whose training errors, too, become failures in one line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TrainersError as error:
+            raise Failure(str(error)) from error
+
+
+@click.group()
+def data() -> None:
+    """Make data."""
+
+
+@data.command(cls=TrainersCommand)
+@click.argument("kind", type=click.Choice(["propensity", "delinquency"]))
+@click.option("--rows", type=click.IntRange(min=1), default=20_000, show_default=True, help="How many people.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Equal seeds, equal tables.")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .parquet or .csv file.")
+@json_option
+def synth(kind: str, rows: int, seed: int, out: Path, as_json: bool) -> None:
+    """Write a made-up table: customers who may buy, or accounts that may default."""
+    from scoreline_trainers.synthetic import GENERATORS
+    from scoreline_trainers.tables import write_table
+
+    frame = GENERATORS[kind](rows, seed=seed)
+    write_table(frame, out)
+    if as_json:
+        print_json({"file": str(out), "rows": len(frame), "columns": frame.columns})
+    else:
+        click.echo(f"wrote {out}: {len(frame):,} rows of {', '.join(frame.columns)}")
+
+
+@click.command(cls=TrainersCommand)
+@click.argument("recipe", required=False)
+@registry_option
+@click.option("--data", "table", type=existing_file, help="A table in place of the recipe's data.")
+@alias_option
+@author_option
+@message_option
+@dry_run_option
+@json_option
+@click.option("--list", "listing", is_flag=True, help="List the packaged recipes and the families, and stop.")
+def train(
+    recipe: str | None,
+    address: str,
+    table: Path | None,
+    aliases: tuple[str, ...],
+    author: str,
+    message: str,
+    dry_run: bool,
+    as_json: bool,
+    listing: bool,
+) -> None:
+    """Train, prove and publish a model by RECIPE: a YAML file, or a packaged recipe's name."""
+    if listing:
+        _list(as_json=as_json)
+        return
+    if recipe is None:
+        raise click.UsageError("name a recipe; --list shows the packaged ones")
+    from scoreline_registry.registry import Registry
+    from scoreline_trainers.progress import progress_on_stderr
+    from scoreline_trainers.recipe import find_recipe
+    from scoreline_trainers.training import publish_candidate, recipe_table
+    from scoreline_trainers.training import train as run
+
+    written, folder = find_recipe(recipe)
+    with progress_on_stderr() as progress:
+        progress.begin("read the table")
+        frame, digest = recipe_table(written, folder=folder, data=table)
+        candidate = run(written, frame, data_sha256=digest, progress=progress)
+    report = candidate.report
+    if not dry_run:
+        registry = Registry.create(address)
+        report = publish_candidate(candidate, written, registry, author=author, message=message, aliases=aliases)
+    _show(report, as_json=as_json)
+
+
+@click.command(cls=TrainersCommand)
+@click.argument("graph", type=existing_file)
+@click.option("--model", required=True, type=NameType("model"), help="The model's name in the registry.")
+@click.option("--manifest", "manifest_file", required=True, type=existing_file, help="YAML or JSON: inputs, score, ...")
+@registry_option
+@alias_option
+@author_option
+@message_option
+@dry_run_option
+@json_option
+def publish(
+    graph: Path,
+    model: str,
+    manifest_file: Path,
+    address: str,
+    aliases: tuple[str, ...],
+    author: str,
+    message: str,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Publish an ONNX file that was made elsewhere, after the checks that need no native model."""
+    from scoreline_registry.registry import Registry, system_clock
+    from scoreline_trainers.foreign import ManifestSpec, foreign_version
+
+    spec = ManifestSpec.load(manifest_file)
+    manifest, files, proof = foreign_version(model, graph.read_bytes(), spec, created_at=system_clock())
+    version = None
+    if not dry_run:
+        version = Registry.create(address).publish(
+            model, files=files, manifest=manifest, author=author, message=message, aliases=aliases
+        )
+    facts = {"model": model, "version": version, "rows_checked": proof.rows, "golden_rows": proof.golden_facts.rows}
+    if as_json:
+        print_json(facts)
+    elif version is None:
+        click.echo(f"{model} passed every check on {proof.rows:,} rows; nothing was published")
+    else:
+        click.echo(f"published {model}@{version} ({', '.join(aliases)}) after {proof.rows:,} rows; parity is unknown")
+
+
+def _show(report: "TrainingReport", *, as_json: bool) -> None:
+    if as_json:
+        print_json(report.as_dict())
+        return
+    facts: list[tuple[str, object]] = [
+        ("family", report.family),
+        ("rows", f"{report.training_rows:,} to train, {report.validation_rows:,} to validate"),
+        *((name, f"{value:.4f}") for name, value in report.metrics.items()),
+        *report.described.items(),
+        ("fitted in", f"{report.seconds:.1f} s"),
+        ("graph", f"{report.model_bytes:,} bytes"),
+        ("largest difference", f"{report.max_difference:.1e} on {report.parity_rows:,} rows"),
+    ]
+    print_table(("fact", "value"), facts)
+    if report.version is None:
+        click.echo(f"{report.model} was not published (--dry-run)")
+        return
+    route = f", route {report.route} applied" if report.route else ""
+    click.echo(f"published {report.model}@{report.version} ({', '.join(report.aliases)}){route}")
+
+
+def _list(*, as_json: bool) -> None:
+    from scoreline_trainers.families import FAMILIES
+    from scoreline_trainers.recipe import packaged_summaries
+
+    recipes = packaged_summaries()
+    families = [(name, source.summary, FAMILIES.problem(name) or "ready") for name, source in FAMILIES.sources.items()]
+    if as_json:
+        named = [dict(zip(("family", "summary", "state"), family, strict=True)) for family in families]
+        print_json({"recipes": [{"recipe": name, "summary": text} for name, text in recipes], "families": named})
+        return
+    print_table(("recipe", "summary"), recipes)
+    click.echo()
+    print_table(("family", "summary", "state"), families)

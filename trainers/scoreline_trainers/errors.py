@@ -1,0 +1,58 @@
+"""What can go wrong while training.
+
+    TrainersError
+    ├── RecipeError    a recipe that cannot be run as written        (err.recipe, err.problems)
+    ├── DataError      a table that does not fit its recipe          (err.column)
+    ├── FamilyError    a family that is unknown or not installed     (err.family)
+    ├── FitError       a family that cannot learn from this dataset  (err.family)
+    ├── ExportError    a fitted model that no exact graph exists for (err.family)
+    └── DemoError      the demo could not go on
+
+A graph that fails a check is the registry's ``GateError``. The facts stay attributes.
+"""
+
+from collections.abc import Sequence
+
+
+class TrainersError(Exception):
+    """The base of every error that this package raises on purpose."""
+
+
+class RecipeError(TrainersError):
+    """A recipe that cannot be run as written."""
+
+    def __init__(self, recipe: str, problems: Sequence[str]) -> None:
+        self.recipe, self.problems = recipe, tuple(problems)
+        super().__init__(f"recipe {recipe}: {'; '.join(self.problems)}")
+
+
+class DataError(TrainersError):
+    """A table that does not fit its recipe. ``column`` is empty where the table as a whole is at fault."""
+
+    def __init__(self, column: str, problem: str) -> None:
+        self.column = column
+        super().__init__(f"column {column!r} {problem}" if column else problem)
+
+
+class _FamilyProblemError(TrainersError):
+    """One family and what is wrong."""
+
+    def __init__(self, family: str, problem: str) -> None:
+        self.family = family
+        super().__init__(f"family {family!r} {problem}")
+
+
+class FamilyError(_FamilyProblemError):
+    """A family that is unknown or not installed."""
+
+
+class FitError(_FamilyProblemError):
+    """A family that cannot learn from this dataset."""
+
+
+class ExportError(_FamilyProblemError):
+    """A fitted model that no exact graph exists for."""
+
+
+class DemoError(TrainersError):
+    """The demo could not go on."""

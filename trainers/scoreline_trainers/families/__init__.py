@@ -1,0 +1,76 @@
+"""The model families, by the name that a recipe calls them.
+
+``FAMILIES["lightgbm"]`` imports the family when it is asked for, so that a missing library disables one family and no
+more. Other distributions add theirs by an entry point of group "scoreline.families" whose object is a ``Family``.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from typing import Any, cast
+
+from scoreline_trainers.errors import FamilyError
+from scoreline_trainers.families.base import Family
+
+GROUP = "scoreline.families"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a family's class stands, what it is, the modules it needs and the extra that brings them."""
+
+    target: str
+    summary: str
+    needs: tuple[str, ...] = ()
+    extra: str = "trainers"
+
+
+_HERE = "scoreline_trainers.families"
+
+BUILT_IN: Mapping[str, Source] = {
+    "logistic": Source(f"{_HERE}.logistic:Logistic", "logistic regression over features", ("sklearn",)),
+    "lightgbm": Source(f"{_HERE}.lightgbm:LightGBM", "gradient-boosted trees over features", ("lightgbm",)),
+    "lstm": Source(f"{_HERE}.lstm:LSTM", "recurrent network over histories", ("torch",), "deep"),
+}
+
+
+class Families(Mapping[str, Family[Any]]):
+    """Name -> family, imported at first use. Raises FamilyError for one that is unknown or lacks a library."""
+
+    def __init__(self, sources: Mapping[str, Source]) -> None:
+        self.sources = sources
+
+    def __getitem__(self, name: str) -> Family[Any]:
+        problem = self.problem(name)
+        if problem:
+            raise FamilyError(name, problem)
+        module, _, attribute = self.sources[name].target.partition(":")
+        return cast("Family[Any]", getattr(import_module(module), attribute)())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.sources
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.sources)
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def problem(self, name: str) -> str:
+        """Why a family cannot be used here; empty for one that can. Imports nothing."""
+        if name not in self.sources:
+            return f"is unknown; there are {', '.join(sorted(self.sources))}"
+        source = self.sources[name]
+        missing = [module for module in source.needs if find_spec(module) is None]
+        return f"needs {missing[0]}: pip install 'scoreline[{source.extra}]'" if missing else ""
+
+
+def discovered() -> Mapping[str, Source]:
+    """The built-in families and those of other installed distributions, which may not replace a built-in one."""
+    others = {point.name: Source(point.value, f"from {point.value}") for point in entry_points(group=GROUP)}
+    return {**others, **BUILT_IN}
+
+
+FAMILIES = Families(discovered())

@@ -1,0 +1,81 @@
+"""Logistic regression on standardised numbers and one-hot categories."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import TensorProto
+from pydantic import Field
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+
+from scoreline_registry.contract import InputContract
+from scoreline_trainers.batch import Batch, Float64
+from scoreline_trainers.dataset import Dataset
+from scoreline_trainers.errors import FitError
+from scoreline_trainers.families.base import FamilyConfig, Fitted
+from scoreline_trainers.graph import GraphBuilder
+from scoreline_trainers.preprocessing import Design
+from scoreline_trainers.progress import Progress
+
+
+class LogisticConfig(FamilyConfig):
+    """Options of the family.
+
+    Attributes:
+        C: inverse strength of the ridge penalty.
+        balanced: weighs both labels alike; the score is then no longer a probability of the population.
+        max_iterations: of the L-BFGS solver.
+    """
+
+    C: float = Field(default=1.0, gt=0)
+    balanced: bool = False
+    max_iterations: int = Field(default=1000, ge=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedLogistic(Fitted):
+    """``weights`` float64 [width] over the columns of ``design``, and ``bias``."""
+
+    inputs: InputContract
+    design: Design
+    weights: Float64
+    bias: float
+
+    def predict(self, batch: Batch) -> Float64:
+        """float64 [N]."""
+        score: Float64 = expit(self.design.apply(batch.table) @ self.weights + self.bias)
+        return score
+
+    def to_onnx(self) -> onnx.ModelProto:
+        """Computes in double and rounds the score alone."""
+        graph = GraphBuilder(self.inputs)
+        matrix = self.design.emit(graph, "features")
+        product = graph.add("MatMul", matrix, graph.constant(self.weights[:, None], np.float64))
+        margin = graph.add("Add", product, graph.constant(self.bias, np.float64))
+        score = graph.cast(graph.add("Sigmoid", margin), TensorProto.FLOAT)
+        return graph.build(graph.flat(score))
+
+    def describe(self) -> Mapping[str, str | int | float]:
+        """The size of the design matrix."""
+        return {"weights": len(self.weights)}
+
+
+class Logistic:
+    """The family."""
+
+    name = "logistic"
+    config_type = LogisticConfig
+    libraries = ("scikit-learn",)
+
+    def fit(self, data: Dataset, config: LogisticConfig, *, seed: int, progress: Progress) -> FittedLogistic:
+        """Fits by scikit-learn's L-BFGS, which draws nothing at random."""
+        if data.features is None or data.sequence is not None:
+            raise FitError(self.name, "learns from features and takes no sequence")
+        design = Design.fit(data.features, data.inputs.features)
+        progress.begin("fit logistic regression")
+        weight = "balanced" if config.balanced else None
+        model = LogisticRegression(C=config.C, max_iter=config.max_iterations, class_weight=weight, random_state=seed)
+        model.fit(design.apply(data.features), data.label)
+        return FittedLogistic(data.inputs, design, model.coef_[0], float(model.intercept_[0]))

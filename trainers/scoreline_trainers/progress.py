@@ -1,0 +1,104 @@
+"""How far a long piece of work has come, on a terminal and off it."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Protocol, Self
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Display
+
+
+class Progress(Protocol):
+    """Told of stages that follow one another."""
+
+    def begin(self, title: str, *, total: int | None = None) -> None:
+        """Starts a stage and ends the one before. ``total`` is how often it will advance, where that is known."""
+
+    def advance(self, note: str = "") -> None:
+        """One step of the stage is done; ``note`` says what came of it."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def begin(self, title: str, *, total: int | None = None) -> None:
+        """Nothing."""
+
+    def advance(self, note: str = "") -> None:
+        """Nothing."""
+
+
+@contextmanager
+def progress_on_stderr() -> Iterator[Progress]:
+    """Bars where standard error is a terminal, plain lines elsewhere; standard output stays free for results."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Lines(lambda line: click.echo(line, err=True))
+        return
+    with Bars(console) as bars:
+        yield bars
+
+
+class Lines:
+    """One plain line per stage and per note at most every second, for logs."""
+
+    def __init__(self, write: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._write, self._clock = write, clock
+        self._spoken = -1.0
+
+    def begin(self, title: str, *, total: int | None = None) -> None:
+        """Writes the title."""
+        del total
+        self._spoken = self._clock()
+        self._write(title)
+
+    def advance(self, note: str = "") -> None:
+        """Writes the note unless the last line is younger than a second."""
+        if note and self._clock() - self._spoken >= 1:
+            self._spoken = self._clock()
+            self._write(f"  {note}")
+
+
+class Bars:
+    """Bars on a terminal; a context manager, because they must be taken down."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        self._display = Display(*columns, console=console)
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._display.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._finish()
+        self._display.stop()
+
+    def begin(self, title: str, *, total: int | None = None) -> None:
+        """Fills the bar before and adds one; without a total it moves without telling how far."""
+        self._finish()
+        self._task = self._display.add_task(title, total=total, note="")
+
+    def advance(self, note: str = "") -> None:
+        """Moves the bar and shows the note behind it."""
+        if self._task is not None:
+            self._display.update(self._task, advance=1, note=note)
+
+    def _finish(self) -> None:
+        if self._task is not None:
+            task = self._display.tasks[self._task]
+            self._display.update(self._task, total=task.completed or 1, completed=task.completed or 1)

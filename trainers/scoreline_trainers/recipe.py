@@ -1,0 +1,219 @@
+"""Recipes: one YAML file that says how a model is made."""
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, field_validator
+
+from scoreline_registry.contract import Band, Points, ScoreContract
+from scoreline_registry.errors import InvalidNameError
+from scoreline_registry.names import check_name
+from scoreline_registry.route import RouteSpec
+from scoreline_trainers.columns import Columns, Spec
+from scoreline_trainers.errors import RecipeError
+from scoreline_trainers.families import FAMILIES
+from scoreline_trainers.metrics import METRICS
+from scoreline_trainers.validation import Validation
+
+PACKAGED = files("scoreline_trainers") / "recipes"
+
+
+class Synthetic(Spec):
+    """Data that a generator makes: ``scoreline data synth`` writes the same."""
+
+    synthetic: str
+    rows: int = Field(default=20_000, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+class PointsSpec(Spec):
+    """Scorecard points, see ``scoreline_registry.contract.Points``."""
+
+    base: float
+    odds: float = Field(gt=0)
+    pdo: float = Field(gt=0)
+
+
+class ScoreSpec(Spec):
+    """What the score means; ``bands`` maps each band's name to the score it starts at, ascending."""
+
+    meaning: str = Field(default="probability that the label is 1", min_length=1)
+    bands: dict[str, float] = Field(default_factory=dict)
+    points: PointsSpec | None = None
+
+    def contract(self, *, extras: Sequence[str] = ()) -> ScoreContract:
+        """The same as the registry stores it."""
+        return ScoreContract(
+            meaning=self.meaning,
+            bands=tuple(Band(name=name, from_score=start) for name, start in self.bands.items()),
+            points=None if self.points is None else Points(**self.points.model_dump()),
+            extras=tuple(extras),
+        )
+
+
+class Recipe(Columns):
+    """A recipe as written.
+
+    Attributes:
+        name: the model's name in the registry.
+        data: a CSV or Parquet file, relative to the recipe, with ``${NAME}`` for environment variables; or a generator.
+        family: one of FAMILIES.
+        config: the family's options.
+        seed: of everything that is drawn.
+        metrics: of the validation rows.
+        route: a route to apply once the version is published.
+    """
+
+    name: str
+    description: str = ""
+    data: Synthetic | str
+    family: str
+    config: dict[str, Any] = Field(default_factory=dict)
+    validation: Validation = Validation()
+    seed: int = Field(default=0, ge=0)
+    metrics: tuple[str, ...] = tuple(METRICS)
+    score: ScoreSpec = ScoreSpec()
+    route: dict[str, Any] | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        try:
+            return check_name("model", name)
+        except InvalidNameError as error:
+            raise ValueError(str(error)) from error
+
+    @field_validator("metrics")
+    @classmethod
+    def _are_metrics(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in METRICS:
+                raise ValueError(f"{name!r} is no metric; there are {', '.join(METRICS)}")
+        return names
+
+    @field_validator("score")
+    @classmethod
+    def _is_a_contract(cls, score: ScoreSpec) -> ScoreSpec:
+        score.contract()
+        return score
+
+    @classmethod
+    def parse(cls, document: object, *, source: str = "recipe") -> Self:
+        """Reads a recipe from the mapping that its YAML holds. Raises RecipeError with every problem."""
+        if not isinstance(document, Mapping):
+            raise RecipeError(source, ["it is not a mapping of keys to values"])
+        try:
+            # JSON is what strict validation can take a list for a tuple from.
+            recipe = cls.model_validate_json(json.dumps(_named(document), default=str))
+        except ValidationError as error:
+            raise RecipeError(source, problems_of(error, cls)) from error
+        recipe.family_config(source=source)
+        recipe.route_spec(source=source)
+        return recipe
+
+    @classmethod
+    def load(cls, path: Path | Traversable) -> Self:
+        """Reads a recipe file. Raises RecipeError."""
+        try:
+            document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise RecipeError(str(path), [error.strerror or "it cannot be read"]) from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise RecipeError(path.name, [f"it is not YAML: {' '.join(str(error).split())}"]) from error
+        return cls.parse(document, source=path.name)
+
+    def family_config(self, *, source: str = "recipe") -> Any:
+        """The family's options, checked. Raises RecipeError, and FamilyError for one that is not installed."""
+        config_type = FAMILIES[self.family].config_type
+        try:
+            return config_type.model_validate_json(json.dumps(self.config))
+        except ValidationError as error:
+            problems = [f"config: {problem}" for problem in problems_of(error, config_type)]
+            raise RecipeError(source, problems) from error
+
+    def route_spec(self, *, source: str = "recipe") -> RouteSpec | None:
+        """The route, checked. Raises RecipeError."""
+        if self.route is None:
+            return None
+        try:
+            return RouteSpec.model_validate(self.route)
+        except ValidationError as error:
+            raise RecipeError(source, [f"route: {problem}" for problem in problems_of(error, RouteSpec)]) from error
+
+    def data_path(self, folder: Path) -> Path:
+        """Where ``data`` is, relative to the recipe's ``folder``. Raises RecipeError for an unset variable."""
+        text = str(self.data)
+        for variable in re.findall(r"\$\{(\w+)\}", text):
+            if variable not in os.environ:
+                raise RecipeError(self.name, [f"its data is {text}: set {variable} or pass the file with --data"])
+        return folder / Path(os.path.expandvars(text)).expanduser()
+
+
+def packaged_recipes() -> Mapping[str, Traversable]:
+    """The recipes that come with this package, by name."""
+    found = (entry for entry in PACKAGED.iterdir() if entry.name.endswith(".yaml"))
+    return {entry.name.removesuffix(".yaml"): entry for entry in sorted(found, key=lambda entry: entry.name)}
+
+
+def packaged_summaries() -> list[tuple[str, str]]:
+    """Name and first line of the description of each packaged recipe. No family is imported."""
+    documents = ((name, yaml.safe_load(entry.read_text("utf-8"))) for name, entry in packaged_recipes().items())
+    return [(name, str(document["description"]).splitlines()[0]) for name, document in documents]
+
+
+def find_recipe(text: str) -> tuple[Recipe, Path]:
+    """Loads a recipe by path, or one that comes with this package by name.
+
+    Returns:
+        The recipe and the folder that its paths are relative to. Raises RecipeError.
+    """
+    path, packaged = Path(text), packaged_recipes()
+    if text in packaged and not path.exists():
+        return Recipe.load(packaged[text]), Path.cwd()
+    if not path.is_file():
+        raise RecipeError(text, [f"there is no such file, and the packaged recipes are {', '.join(packaged)}"])
+    return Recipe.load(path), path.parent
+
+
+def problems_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Each mistake as "where: what", with the nearest key for one that is unknown."""
+    found = [detail for detail in error.errors() if not _is_other_branch(detail["loc"])] or error.errors()
+    return [_problem(detail["type"], detail["loc"], detail["msg"], model) for detail in found]
+
+
+def _problem(kind: str, location: tuple[int | str, ...], message: str, model: type[BaseModel]) -> str:
+    path = [str(part) for part in location if not _is_branch(part)]
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(path[-1], model.model_fields, n=1)
+        message = f"unknown key; did you mean {near[0]!r}?" if near else "unknown key"
+    elif kind == "missing":
+        message = "is missing"
+    message = message.removeprefix("Value error, ")
+    return f"{'.'.join(path)}: {message}" if path else message
+
+
+def _is_branch(part: int | str) -> bool:
+    """Pydantic names the branch of a union in the location; a person did not write it."""
+    return isinstance(part, str) and (
+        part.startswith(("tuple[", "literal[", "function-")) or part in ("Synthetic", "str")
+    )
+
+
+def _is_other_branch(location: tuple[int | str, ...]) -> bool:
+    return any(isinstance(part, str) and part.startswith("literal[") for part in location)
+
+
+def _named(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A feature may be written as its name alone."""
+    features = document.get("features")
+    if not isinstance(features, list):
+        return dict(document)
+    return {**document, "features": [{"name": item} if isinstance(item, str) else item for item in features]}

@@ -1,0 +1,108 @@
+"""Histories: from the columns or rows of a table to one padded block."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from scoreline_trainers.batch import Float32, Int64, Rows
+from scoreline_trainers.columns import Columns, SequenceSpec
+from scoreline_trainers.errors import DataError
+
+_ROW = "__entity_row"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examples:
+    """One row per entity: its columns, and its history where the recipe names one.
+
+    Attributes:
+        frame: N rows.
+        sequence: float32 [N, T, S], oldest step first, zeros after a row's length.
+        lengths: int64 [N], 1 to T.
+    """
+
+    frame: pl.DataFrame
+    sequence: Float32 | None = None
+    lengths: Int64 | None = None
+
+    def take(self, rows: Rows) -> "Examples":
+        """The given rows, in the given order."""
+        sequence = None if self.sequence is None else self.sequence[rows]
+        return Examples(self.frame[rows], sequence, None if self.lengths is None else self.lengths[rows])
+
+
+def to_examples(frame: pl.DataFrame, columns: Columns) -> Examples:
+    """Folds a table into one row per entity.
+
+    Raises:
+        DataError: a step column is missing, holds text or infinity, or steps cannot be put in order.
+    """
+    spec = columns.sequence
+    if spec is None:
+        return Examples(frame)
+    _require(frame, sorted(spec.source_columns))
+    return _wide(frame, spec) if spec.steps else _long(frame, spec, columns.label)
+
+
+def _wide(frame: pl.DataFrame, spec: SequenceSpec) -> Examples:
+    columns = [[_numbers(frame, name) for name in names] for names in spec.steps.values()]
+    block = np.ascontiguousarray(np.array(columns, np.float32).transpose(2, 1, 0))
+    block = block[:, -(spec.max_length or block.shape[1]) :]
+    return Examples(frame, block, np.full(len(frame), block.shape[1], np.int64))
+
+
+def _long(frame: pl.DataFrame, spec: SequenceSpec, label: str) -> Examples:
+    entity, order = spec.entity or "", spec.order or ""
+    _check_order(frame, entity, order)
+    numbered = frame[entity].unique(maintain_order=True).to_frame().with_row_index(_ROW)
+    steps = frame.join(numbered, on=entity, how="left").sort(_ROW, order)
+    _check_label(steps, label, entity)
+    rows = steps[_ROW].to_numpy().astype(np.intp)
+    block, lengths = _folded(steps, rows, spec)
+    last = np.cumsum(np.bincount(rows)) - 1
+    return Examples(steps[last].drop(_ROW), block, lengths)
+
+
+def _folded(steps: pl.DataFrame, rows: Rows, spec: SequenceSpec) -> tuple[Float32, Int64]:
+    """Puts step k of entity i, which is row j of ``steps``, at [i, k]; older steps than fit are left out."""
+    counts = np.bincount(rows)
+    longest = min(int(counts.max()), spec.max_length or int(counts.max()))
+    from_end = np.cumsum(counts)[rows] - 1 - np.arange(len(rows))
+    lengths = np.minimum(counts, longest)
+    kept = from_end < longest
+    block = np.zeros((len(counts), longest, len(spec.features)), np.float32)
+    at = lengths[rows] - 1 - from_end
+    values = np.stack([_numbers(steps, name) for name in spec.features], axis=1)
+    block[rows[kept], at[kept]] = values[kept]
+    return block, lengths.astype(np.int64)
+
+
+def _numbers(frame: pl.DataFrame, name: str) -> Float32:
+    column = frame[name]
+    if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
+        raise DataError(name, f"is a step feature and must be a number, not {column.dtype}")
+    values = column.cast(pl.Float64).to_numpy().astype(np.float32)
+    if np.isinf(values).any():
+        raise DataError(name, "holds infinite values: clean the data")
+    return values
+
+
+def _check_order(frame: pl.DataFrame, entity: str, order: str) -> None:
+    for name in (entity, order):
+        if frame[name].null_count():
+            raise DataError(name, "has missing values, and every step needs its entity and place")
+    if frame.select(entity, order).is_duplicated().any():
+        raise DataError(order, f"repeats within one {entity!r}: steps need an order")
+
+
+def _check_label(steps: pl.DataFrame, label: str, entity: str) -> None:
+    _require(steps, [label])
+    if (steps.group_by(_ROW).agg(pl.col(label).n_unique())[label] > 1).any():
+        raise DataError(label, f"changes within one {entity!r}: an entity has one label")
+
+
+def _require(frame: pl.DataFrame, names: list[str]) -> None:
+    for name in names:
+        if name not in frame.columns:
+            raise DataError(name, f"is not in the table; it has {', '.join(frame.columns[:40])}")
