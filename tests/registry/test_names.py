@@ -1,6 +1,10 @@
+from collections.abc import Callable
+
 import pytest
+from pydantic import TypeAdapter
 from tests.registry.samples import MODEL_BYTES, manifest, publish, spec
 
+from scoreline_registry.documents import Name
 from scoreline_registry.errors import InvalidError, InvalidNameError
 from scoreline_registry.names import ModelRef, check_feature_name, check_name
 from scoreline_registry.registry import Registry
@@ -51,6 +55,18 @@ def test_a_hostile_name_is_refused_wherever_a_name_goes_in(registry: Registry, n
 @pytest.mark.parametrize("name", ["a", "credit", "credit-lgbm", "credit_lgbm.v2", "a1", "a" * 64])
 def test_ordinary_names_pass(name: str) -> None:
     assert check_name("model", name) == name
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "a", "credit", "credit-lgbm", "credit_lgbm.v2", "a" * 64])
+def test_stored_names_follow_the_same_rule(name: str) -> None:
+    def passes(check: Callable[[str], object]) -> bool:
+        try:
+            check(name)
+        except ValueError:
+            return False
+        return True
+
+    assert passes(TypeAdapter(Name).validate_python) == passes(lambda text: check_name("model", text))
 
 
 @pytest.mark.parametrize("text", ["credit@champion", "credit@7", "credit-lgbm@a.b"])
