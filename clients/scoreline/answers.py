@@ -1,5 +1,7 @@
 """Reads the server's packed answer."""
 
+import math
+import struct
 from collections.abc import Iterable
 from typing import Any
 
@@ -7,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline.errors import Code, EntityFailedError, ServerError
-from scoreline.results import ExtraColumn, Names, Scores
+from scoreline.results import DataQuality, ExtraColumn, Names, Reason, Score, Scores
 from scoreline.v1 import scoring_pb2 as pb
 
 _NO_BAND = 65535
+_FLOAT, _DOUBLE, _INDEX, _QUALITY = map(struct.Struct, ("<f", "<d", "<H", "<4H"))
 
 
 def read_answer(answer: pb.ScoreResponse, count: int) -> Scores:
@@ -42,13 +45,46 @@ def read_answer(answer: pb.ScoreResponse, count: int) -> Scores:
     )
 
 
+def read_score(answer: pb.ScoreResponse) -> Score:
+    """What ``read_answer(answer, 1)[0]`` is, at a tenth of its cost. Raises ServerError."""
+    packed = answer.packed
+    if packed.errors:
+        return read_answer(answer, 1)[0]
+    try:
+        (score,), (reason,) = _FLOAT.unpack(packed.scores), packed.reasons
+        (served,) = _INDEX.unpack(packed.served_index)
+        (band,) = _INDEX.unpack(packed.band_index) if packed.band_index else (_NO_BAND,)
+        (points,) = _DOUBLE.unpack(packed.points) if packed.points else (math.nan,)
+        quality = DataQuality(*_QUALITY.unpack(packed.quality)) if packed.quality else DataQuality()
+        arm = packed.served[served]
+        return Score(
+            score=score,
+            band=None if band == _NO_BAND else packed.bands[band],
+            points=None if math.isnan(points) else points,
+            extras={extra.name: _extra(extra).values[0] for extra in packed.extras if extra.rows},
+            model=arm.model,
+            version=arm.version,
+            arm=arm.arm,
+            reason=Reason(reason),
+            prediction_id=f"{answer.call_id.hex()}-0",
+            revision=answer.revision,
+            model_digest=arm.model_digest,
+            quality=quality,
+        )
+    except (struct.error, ValueError, IndexError) as error:
+        raise ServerError(
+            f"the server's answer is not one packed score ({error}): is it a Scoreline server?"
+        ) from error
+
+
 def _served(packed: pb.PackedScores, count: int, failed: list[int]) -> npt.NDArray[np.int64]:
     """Each row's index into the arms, or one past them where nobody served the row."""
     served = _array("served_index", packed.served_index, "<u2", (count,)).astype(np.int64)
     nobody = len(packed.served)
-    served[failed] = nobody
-    if np.delete(served, failed).max(initial=-1) >= nobody:
+    served[failed] = 0
+    if len(failed) < count and served.max() >= nobody:
         raise ServerError(f"the answer points outside its {nobody} arms")
+    served[failed] = nobody
     return served
 
 
@@ -79,7 +115,7 @@ def _optional(name: str, data: bytes, dtype: str, shape: tuple[int, ...], absent
 
 
 def _array(name: str, data: bytes, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    expected = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    expected = math.prod(shape) * np.dtype(dtype).itemsize
     if len(data) != expected:
         raise ServerError(f"the answer's block {name} has {len(data)} bytes where {expected} were due")
     return np.frombuffer(data, dtype).reshape(shape)

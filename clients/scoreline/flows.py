@@ -11,7 +11,7 @@ from typing import Any
 from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import StringValue
 
-from scoreline.answers import read_answer
+from scoreline.answers import read_answer, read_score
 from scoreline.batches import Batch
 from scoreline.block import Block, cut
 from scoreline.errors import (
@@ -100,7 +100,10 @@ class Flows:
         """Scores the one entity of a batch; its error is raised."""
         deadline = self._deadline(ask.timeout_seconds)
         job = yield from self._job(ask, deadline)
-        score = (yield from self._score_part(job, 0, 1, deadline))[0]
+        try:
+            score = read_score((yield from self._ask(job, 0, 1, deadline)))
+        except ScorelineError as error:
+            raise (EntityFailedError.of(error) if _of_entity(error) else error) from error
         if score.error is not None:
             raise score.error
         return score
@@ -114,10 +117,12 @@ class Flows:
         return (self._part(job, start, stop) for start, stop in job.parts)
 
     def _part(self, job: Job, start: int, stop: int) -> Flow[Scores]:
+        deadline = self._deadline(job.ask.timeout_seconds)
         try:
-            return (yield from self._score_part(job, start, stop, self._deadline(job.ask.timeout_seconds)))
+            return read_answer((yield from self._ask(job, start, stop, deadline)), stop - start)
         except ScorelineError as error:
-            return Scores.failed(stop - start, error)
+            alone = stop - start == 1 and _of_entity(error)
+            return Scores.failed(stop - start, EntityFailedError.of(error) if alone else error)
 
     def _job(self, ask: Ask, deadline: _Deadline) -> Flow[Job]:
         block = yield from self._pack(ask, deadline)
@@ -139,16 +144,6 @@ class Flows:
             if schema.digest == known.digest:
                 raise
         return ask.batch.pack(schema)
-
-    def _score_part(self, job: Job, start: int, stop: int, deadline: _Deadline) -> Flow[Scores]:
-        try:
-            answer = yield from self._ask(job, start, stop, deadline)
-        except ScorelineError as error:
-            # A server fails a call with one entity as a whole; to callers it is that entity's error all the same.
-            if stop - start > 1 or error.reason not in ENTITY_REASONS:
-                raise
-            return Scores.failed(1, EntityFailedError.of(error))
-        return read_answer(answer, stop - start)
 
     def _ask(self, job: Job, start: int, stop: int, deadline: _Deadline) -> Flow[pb.ScoreResponse]:
         request = self._request(job, start, stop)
@@ -214,3 +209,8 @@ def collect(parts: Sequence[Scores]) -> Scores:
 
 def _of_call(error: ScorelineError) -> bool:
     return not isinstance(error, EntityFailedError)
+
+
+def _of_entity(error: ScorelineError) -> bool:
+    # A server fails a call with one entity as a whole; to callers it is that entity's error all the same.
+    return error.reason in ENTITY_REASONS
