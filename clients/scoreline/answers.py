@@ -72,9 +72,7 @@ def read_score(answer: pb.ScoreResponse) -> Score:
             quality=quality,
         )
     except (struct.error, ValueError, IndexError) as error:
-        raise ServerError(
-            f"the server's answer is not one packed score ({error}): is it a Scoreline server?"
-        ) from error
+        raise ServerError(f"the answer is not one packed score ({error}): is it a Scoreline server?") from error
 
 
 def _served(packed: pb.PackedScores, count: int, failed: list[int]) -> npt.NDArray[np.int64]:
@@ -97,8 +95,8 @@ def _bands(packed: pb.PackedScores, count: int) -> Names:
     if not packed.band_index:
         return np.full(count, None, object)
     index = _array("band_index", packed.band_index, "<u2", (count,)).astype(np.int64)
-    index[index == _NO_BAND] = len(packed.bands)
-    if index.max(initial=0) > len(packed.bands):
+    index[index == _NO_BAND] = -1  # finds the None at the end
+    if index.max(initial=-1) >= len(packed.bands):
         raise ServerError(f"the answer points outside its {len(packed.bands)} bands")
     found: Names = np.array([*packed.bands, None], object)[index]
     return found
