@@ -51,8 +51,6 @@ class Documents(Mapping[str, D], Generic[D]):
         """The same with one document added or replaced."""
         data = encode(document)
         digest = sha256_hex(data)
-        if self.digests.get(name) == digest:
-            return self
         return replace(
             self,
             digests={**self.digests, name: digest},

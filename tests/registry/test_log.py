@@ -92,12 +92,13 @@ def test_each_revision_names_the_digest_of_the_file_before_it(memory: MemoryStor
     assert first["commit_id"] != second["commit_id"]
 
 
-def test_a_changed_past_is_noticed(memory: MemoryStorage, registry: Registry) -> None:
+@pytest.mark.parametrize("changed", [1, 2, 3, 4, 5])
+def test_a_changed_past_is_noticed(memory: MemoryStorage, registry: Registry, changed: int) -> None:
     publish(registry)
-    publish(registry)
-    raw = json.loads(memory.read(revision_key(1)))
-    replace(memory, revision_key(1), canonical_json({**raw, "author": "someone else"}))
-    with pytest.raises(CorruptError, match=r"revisions/00000002\.json"):
+    commit_owners(registry, 5)
+    raw = json.loads(memory.read(revision_key(changed)))
+    replace(memory, revision_key(changed), canonical_json({**raw, "author": "someone else"}))
+    with pytest.raises(CorruptError, match=rf"revisions/0000000{changed + 1}\.json"):
         list(Registry.open(memory).history())
 
 
