@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PROTOS := $(wildcard protos/scoreline/v1/*.proto)
 DEMO ?=
+export SCORELINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
 .PHONY: help demo test conformance acceptance check proto bench clean
 .DEFAULT_GOAL := help

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def measure(folder: Path) -> dict[str, float]:
     settings = Settings(registry=str(folder), listen="127.0.0.1:0", log_level="error")
     with Server(settings) as server:
         for rows in (1, 32, 1024):
-            figures[f"pipeline, {rows} rows in one call: µs per row"] = _median(lambda n=rows: _pipeline(server, 1, n))
+            figures[f"pipeline, {rows} rows in one call: µs per row"] = _median(partial(_pipeline, server, 1, rows))
         figures["pipeline, 32 calls of one row: µs per row"] = _median(lambda: _pipeline(server, 32, 1))
         with scoreline.Client(server.address) as client:
             for callers in (1, 8):

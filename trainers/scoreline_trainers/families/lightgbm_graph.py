@@ -71,7 +71,7 @@ def threshold_edges(dump: Dump) -> Mapping[int, Float32]:
 def float32_threshold(threshold: float) -> np.float32:
     """The f for which ``x <= f`` holds for exactly those float32 x that LightGBM sends left of ``threshold``."""
     if -_ZERO <= threshold < 0:
-        return np.nextafter(-_ZERO, np.float32(-np.inf))
+        return np.float32(np.nextafter(-_ZERO, np.float32(-np.inf)))
     if 0 <= threshold <= _ZERO:
         return _ZERO
     with np.errstate(over="ignore"):
@@ -95,7 +95,7 @@ class _Trees:
             this, node = pending.pop()
             if "leaf_value" in node:
                 self.nodes.append((tree, this, 0, "LEAF", 0.0, 0, 0, 0))
-                self.leaves.append((tree, this, node["leaf_value"]))
+                self.leaves.append((tree, this, float(node["leaf_value"])))
                 continue
             column, mode, value, missing_left = self._test(node)
             self.nodes.append((tree, this, column, mode, value, ids, ids + 1, missing_left))
