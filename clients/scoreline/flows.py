@@ -103,7 +103,9 @@ class Flows:
         try:
             score = read_score((yield from self._ask(job, 0, 1, deadline)))
         except ScorelineError as error:
-            raise (EntityFailedError.of(error) if _of_entity(error) else error) from error
+            if not _of_entity(error):
+                raise
+            raise EntityFailedError.of(error) from error
         if score.error is not None:
             raise score.error
         return score
@@ -173,8 +175,13 @@ class Flows:
 
     def _call(self, method: Method, request: Message, deadline: _Deadline) -> Flow[Any]:
         for attempt in itertools.count(1):
+            left = deadline.ends - self._clock()
+            if left <= 0:
+                raise _late(method, deadline, attempt - 1)
             try:
-                answer = yield Send(method, request, self._left(method, deadline))
+                answer = yield Send(method, request, left)
+            except DeadlineError as error:
+                raise _late(method, deadline, attempt, reason=error.reason, metadata=error.metadata) from error
             except ScorelineError as error:
                 error.attempts = attempt
                 wait = self._retry.wait_seconds(error, attempt, self._jitter())
@@ -192,12 +199,6 @@ class Flows:
             raise ValueError("timeout_seconds must be positive")
         return _Deadline(seconds, self._clock() + seconds)
 
-    def _left(self, method: Method, deadline: _Deadline) -> float:
-        left = deadline.ends - self._clock()
-        if left <= 0:
-            raise DeadlineError(f"no answer to {method} within {deadline.seconds:g} s")
-        return left
-
 
 def collect(parts: Sequence[Scores]) -> Scores:
     """Joins the parts of a job. Raises the first error when no call got through, for then nothing would be lost."""
@@ -205,6 +206,12 @@ def collect(parts: Sequence[Scores]) -> Scores:
     if scores.errors and len(scores.errors) == len(scores) and all(map(_of_call, scores.errors.values())):
         raise scores.errors[0]
     return scores
+
+
+def _late(method: Method, deadline: _Deadline, attempts: int, **facts: Any) -> DeadlineError:
+    error = DeadlineError(f"no answer to {method} within {deadline.seconds:g} s", **facts)
+    error.attempts = attempts
+    return error
 
 
 def _of_call(error: ScorelineError) -> bool:

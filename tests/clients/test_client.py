@@ -145,6 +145,7 @@ def test_the_row_of_an_entity_error_counts_over_all_calls(client: Client) -> Non
         ("UNAUTHENTICATED", "", scoreline.AccessError),
         ("RESOURCE_EXHAUSTED", "QUEUE_FULL", scoreline.OverloadedError),
         ("INTERNAL", "INTERNAL", scoreline.ServerError),
+        ("UNKNOWN", "", scoreline.ServerError),
         ("UNIMPLEMENTED", "", scoreline.ServerError),
         ("FAILED_PRECONDITION", "SOMETHING_NEW", scoreline.ScorelineError),
         ("ABORTED", "SOMETHING_NEW", scoreline.ScorelineError),
@@ -229,10 +230,17 @@ def test_a_slow_server_meets_the_deadline(client: Client, sums: Sums) -> None:
     client.schema("credit")
     sums.plan.append(lambda context: time.sleep(1))
     started = time.monotonic()
-    with pytest.raises(scoreline.DeadlineError):
+    with pytest.raises(scoreline.DeadlineError, match=r"no answer to Score within 0\.1 s"):
         client.score("credit", {"income": 1.0}, timeout_seconds=0.1)
     assert time.monotonic() - started < 0.8
     assert len(sums.requests) == 1
+
+
+def test_a_server_s_own_deadline_error_keeps_its_reason(client: Client, sums: Sums) -> None:
+    sums.plan.append(fail(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"))
+    with pytest.raises(scoreline.DeadlineError) as caught:
+        client.score("credit", {"income": 1.0})
+    assert (caught.value.reason, caught.value.metadata) == ("DEADLINE_EXCEEDED", {"fact": "value"})
 
 
 def test_metadata_goes_with_every_call(connect: Connect, running: Running) -> None:
