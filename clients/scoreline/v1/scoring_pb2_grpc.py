@@ -43,10 +43,20 @@ class ScoringServiceStub(object):
                 request_serializer=scoreline_dot_v1_dot_scoring__pb2.ScoreRequest.SerializeToString,
                 response_deserializer=scoreline_dot_v1_dot_scoring__pb2.ScoreResponse.FromString,
                 _registered_method=True)
+        self.ScoreStream = channel.stream_stream(
+                '/scoreline.v1.ScoringService/ScoreStream',
+                request_serializer=scoreline_dot_v1_dot_scoring__pb2.ScoreStreamRequest.SerializeToString,
+                response_deserializer=scoreline_dot_v1_dot_scoring__pb2.ScoreStreamResponse.FromString,
+                _registered_method=True)
         self.GetSchema = channel.unary_unary(
                 '/scoreline.v1.ScoringService/GetSchema',
                 request_serializer=scoreline_dot_v1_dot_scoring__pb2.GetSchemaRequest.SerializeToString,
                 response_deserializer=scoreline_dot_v1_dot_scoring__pb2.GetSchemaResponse.FromString,
+                _registered_method=True)
+        self.GetAssignment = channel.unary_unary(
+                '/scoreline.v1.ScoringService/GetAssignment',
+                request_serializer=scoreline_dot_v1_dot_scoring__pb2.GetAssignmentRequest.SerializeToString,
+                response_deserializer=scoreline_dot_v1_dot_scoring__pb2.GetAssignmentResponse.FromString,
                 _registered_method=True)
 
 
@@ -66,8 +76,23 @@ class ScoringServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ScoreStream(self, request_iterator, context):
+        """Scores requests one after another on one stream. Answers come in the order of the requests; a request that fails
+        has its error in its place and the stream goes on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetSchema(self, request, context):
         """Describes what a route expects from its callers. Fails with NOT_FOUND for an unknown route.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAssignment(self, request, context):
+        """Tells which arm a unit would get, and why; scores nothing. Fails with NOT_FOUND for an unknown route.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -81,10 +106,20 @@ def add_ScoringServiceServicer_to_server(servicer, server):
                     request_deserializer=scoreline_dot_v1_dot_scoring__pb2.ScoreRequest.FromString,
                     response_serializer=scoreline_dot_v1_dot_scoring__pb2.ScoreResponse.SerializeToString,
             ),
+            'ScoreStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.ScoreStream,
+                    request_deserializer=scoreline_dot_v1_dot_scoring__pb2.ScoreStreamRequest.FromString,
+                    response_serializer=scoreline_dot_v1_dot_scoring__pb2.ScoreStreamResponse.SerializeToString,
+            ),
             'GetSchema': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSchema,
                     request_deserializer=scoreline_dot_v1_dot_scoring__pb2.GetSchemaRequest.FromString,
                     response_serializer=scoreline_dot_v1_dot_scoring__pb2.GetSchemaResponse.SerializeToString,
+            ),
+            'GetAssignment': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAssignment,
+                    request_deserializer=scoreline_dot_v1_dot_scoring__pb2.GetAssignmentRequest.FromString,
+                    response_serializer=scoreline_dot_v1_dot_scoring__pb2.GetAssignmentResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -129,6 +164,33 @@ class ScoringService(object):
             _registered_method=True)
 
     @staticmethod
+    def ScoreStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/scoreline.v1.ScoringService/ScoreStream',
+            scoreline_dot_v1_dot_scoring__pb2.ScoreStreamRequest.SerializeToString,
+            scoreline_dot_v1_dot_scoring__pb2.ScoreStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetSchema(request,
             target,
             options=(),
@@ -145,6 +207,155 @@ class ScoringService(object):
             '/scoreline.v1.ScoringService/GetSchema',
             scoreline_dot_v1_dot_scoring__pb2.GetSchemaRequest.SerializeToString,
             scoreline_dot_v1_dot_scoring__pb2.GetSchemaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAssignment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoreline.v1.ScoringService/GetAssignment',
+            scoreline_dot_v1_dot_scoring__pb2.GetAssignmentRequest.SerializeToString,
+            scoreline_dot_v1_dot_scoring__pb2.GetAssignmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class ModelControlServiceStub(object):
+    """Loads versions that no route or alias reaches, within the server's memory budget.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.LoadVersion = channel.unary_unary(
+                '/scoreline.v1.ModelControlService/LoadVersion',
+                request_serializer=scoreline_dot_v1_dot_scoring__pb2.LoadVersionRequest.SerializeToString,
+                response_deserializer=scoreline_dot_v1_dot_scoring__pb2.LoadVersionResponse.FromString,
+                _registered_method=True)
+        self.UnloadVersion = channel.unary_unary(
+                '/scoreline.v1.ModelControlService/UnloadVersion',
+                request_serializer=scoreline_dot_v1_dot_scoring__pb2.UnloadVersionRequest.SerializeToString,
+                response_deserializer=scoreline_dot_v1_dot_scoring__pb2.UnloadVersionResponse.FromString,
+                _registered_method=True)
+
+
+class ModelControlServiceServicer(object):
+    """Loads versions that no route or alias reaches, within the server's memory budget.
+    """
+
+    def LoadVersion(self, request, context):
+        """Loads a version and keeps it until it is unloaded or memory is needed. Fails with NOT_FOUND for a version that is
+        not in the registry, with FAILED_PRECONDITION when it fails its self-test, and with RESOURCE_EXHAUSTED when it does
+        not fit the budget.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnloadVersion(self, request, context):
+        """Forgets a version that was loaded on request. A version that a route or alias reaches stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_ModelControlServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'LoadVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.LoadVersion,
+                    request_deserializer=scoreline_dot_v1_dot_scoring__pb2.LoadVersionRequest.FromString,
+                    response_serializer=scoreline_dot_v1_dot_scoring__pb2.LoadVersionResponse.SerializeToString,
+            ),
+            'UnloadVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnloadVersion,
+                    request_deserializer=scoreline_dot_v1_dot_scoring__pb2.UnloadVersionRequest.FromString,
+                    response_serializer=scoreline_dot_v1_dot_scoring__pb2.UnloadVersionResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'scoreline.v1.ModelControlService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('scoreline.v1.ModelControlService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class ModelControlService(object):
+    """Loads versions that no route or alias reaches, within the server's memory budget.
+    """
+
+    @staticmethod
+    def LoadVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoreline.v1.ModelControlService/LoadVersion',
+            scoreline_dot_v1_dot_scoring__pb2.LoadVersionRequest.SerializeToString,
+            scoreline_dot_v1_dot_scoring__pb2.LoadVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnloadVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoreline.v1.ModelControlService/UnloadVersion',
+            scoreline_dot_v1_dot_scoring__pb2.UnloadVersionRequest.SerializeToString,
+            scoreline_dot_v1_dot_scoring__pb2.UnloadVersionResponse.FromString,
             options,
             channel_credentials,
             insecure,

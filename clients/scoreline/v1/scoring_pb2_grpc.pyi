@@ -42,8 +42,14 @@ class ScoringServiceStub:
     an error in its place and the call still answers OK. A call with a single entity fails with that entity's code.
     Fails with NOT_FOUND for an unknown route and with INVALID_ARGUMENT for a malformed request.
     """
+    ScoreStream: _grpc.StreamStreamMultiCallable[_scoring_pb2.ScoreStreamRequest, _scoring_pb2.ScoreStreamResponse]
+    """Scores requests one after another on one stream. Answers come in the order of the requests; a request that fails
+    has its error in its place and the stream goes on.
+    """
     GetSchema: _grpc.UnaryUnaryMultiCallable[_scoring_pb2.GetSchemaRequest, _scoring_pb2.GetSchemaResponse]
     """Describes what a route expects from its callers. Fails with NOT_FOUND for an unknown route."""
+    GetAssignment: _grpc.UnaryUnaryMultiCallable[_scoring_pb2.GetAssignmentRequest, _scoring_pb2.GetAssignmentResponse]
+    """Tells which arm a unit would get, and why; scores nothing. Fails with NOT_FOUND for an unknown route."""
 
 @_typing.type_check_only
 class ScoringServiceAsyncStub(ScoringServiceStub):
@@ -59,8 +65,14 @@ class ScoringServiceAsyncStub(ScoringServiceStub):
     an error in its place and the call still answers OK. A call with a single entity fails with that entity's code.
     Fails with NOT_FOUND for an unknown route and with INVALID_ARGUMENT for a malformed request.
     """
+    ScoreStream: _aio.StreamStreamMultiCallable[_scoring_pb2.ScoreStreamRequest, _scoring_pb2.ScoreStreamResponse]  # type: ignore[assignment]
+    """Scores requests one after another on one stream. Answers come in the order of the requests; a request that fails
+    has its error in its place and the stream goes on.
+    """
     GetSchema: _aio.UnaryUnaryMultiCallable[_scoring_pb2.GetSchemaRequest, _scoring_pb2.GetSchemaResponse]  # type: ignore[assignment]
     """Describes what a route expects from its callers. Fails with NOT_FOUND for an unknown route."""
+    GetAssignment: _aio.UnaryUnaryMultiCallable[_scoring_pb2.GetAssignmentRequest, _scoring_pb2.GetAssignmentResponse]  # type: ignore[assignment]
+    """Tells which arm a unit would get, and why; scores nothing. Fails with NOT_FOUND for an unknown route."""
 
 class ScoringServiceServicer(metaclass=_abc_1.ABCMeta):
     """Scores entities (people, accounts, transactions) through routes.
@@ -81,6 +93,16 @@ class ScoringServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ScoreStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_scoring_pb2.ScoreStreamRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_scoring_pb2.ScoreStreamResponse], _abc.AsyncIterator[_scoring_pb2.ScoreStreamResponse]]:
+        """Scores requests one after another on one stream. Answers come in the order of the requests; a request that fails
+        has its error in its place and the stream goes on.
+        """
+
+    @_abc_1.abstractmethod
     def GetSchema(
         self,
         request: _scoring_pb2.GetSchemaRequest,
@@ -88,7 +110,67 @@ class ScoringServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_scoring_pb2.GetSchemaResponse, _abc.Awaitable[_scoring_pb2.GetSchemaResponse]]:
         """Describes what a route expects from its callers. Fails with NOT_FOUND for an unknown route."""
 
+    @_abc_1.abstractmethod
+    def GetAssignment(
+        self,
+        request: _scoring_pb2.GetAssignmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scoring_pb2.GetAssignmentResponse, _abc.Awaitable[_scoring_pb2.GetAssignmentResponse]]:
+        """Tells which arm a unit would get, and why; scores nothing. Fails with NOT_FOUND for an unknown route."""
+
 def add_ScoringServiceServicer_to_server(servicer: ScoringServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class ModelControlServiceStub:
+    """Loads versions that no route or alias reaches, within the server's memory budget."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> ModelControlServiceAsyncStub: ...
+    LoadVersion: _grpc.UnaryUnaryMultiCallable[_scoring_pb2.LoadVersionRequest, _scoring_pb2.LoadVersionResponse]
+    """Loads a version and keeps it until it is unloaded or memory is needed. Fails with NOT_FOUND for a version that is
+    not in the registry, with FAILED_PRECONDITION when it fails its self-test, and with RESOURCE_EXHAUSTED when it does
+    not fit the budget.
+    """
+    UnloadVersion: _grpc.UnaryUnaryMultiCallable[_scoring_pb2.UnloadVersionRequest, _scoring_pb2.UnloadVersionResponse]
+    """Forgets a version that was loaded on request. A version that a route or alias reaches stays."""
+
+@_typing.type_check_only
+class ModelControlServiceAsyncStub(ModelControlServiceStub):
+    """Loads versions that no route or alias reaches, within the server's memory budget."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    LoadVersion: _aio.UnaryUnaryMultiCallable[_scoring_pb2.LoadVersionRequest, _scoring_pb2.LoadVersionResponse]  # type: ignore[assignment]
+    """Loads a version and keeps it until it is unloaded or memory is needed. Fails with NOT_FOUND for a version that is
+    not in the registry, with FAILED_PRECONDITION when it fails its self-test, and with RESOURCE_EXHAUSTED when it does
+    not fit the budget.
+    """
+    UnloadVersion: _aio.UnaryUnaryMultiCallable[_scoring_pb2.UnloadVersionRequest, _scoring_pb2.UnloadVersionResponse]  # type: ignore[assignment]
+    """Forgets a version that was loaded on request. A version that a route or alias reaches stays."""
+
+class ModelControlServiceServicer(metaclass=_abc_1.ABCMeta):
+    """Loads versions that no route or alias reaches, within the server's memory budget."""
+
+    @_abc_1.abstractmethod
+    def LoadVersion(
+        self,
+        request: _scoring_pb2.LoadVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scoring_pb2.LoadVersionResponse, _abc.Awaitable[_scoring_pb2.LoadVersionResponse]]:
+        """Loads a version and keeps it until it is unloaded or memory is needed. Fails with NOT_FOUND for a version that is
+        not in the registry, with FAILED_PRECONDITION when it fails its self-test, and with RESOURCE_EXHAUSTED when it does
+        not fit the budget.
+        """
+
+    @_abc_1.abstractmethod
+    def UnloadVersion(
+        self,
+        request: _scoring_pb2.UnloadVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scoring_pb2.UnloadVersionResponse, _abc.Awaitable[_scoring_pb2.UnloadVersionResponse]]:
+        """Forgets a version that was loaded on request. A version that a route or alias reaches stays."""
+
+def add_ModelControlServiceServicer_to_server(servicer: ModelControlServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class StatusServiceStub:
     """Tells what this server has loaded, and why something is not."""
