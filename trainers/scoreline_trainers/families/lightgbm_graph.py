@@ -27,8 +27,8 @@ from scoreline_trainers.preprocessing import emit_category_slots
 
 FAMILY = "lightgbm"
 
-# LightGBM's kZeroThreshold: a float32.
-_ZERO = np.float32(1e-35)
+# LightGBM's kZeroThreshold, which is a float32; as a float, lest numpy round what is compared with it.
+_ZERO = float(np.float32(1e-35))
 
 Dump = Mapping[str, Any]
 CategorySet = tuple[int, frozenset[int]]
@@ -63,7 +63,7 @@ def threshold_edges(dump: Dump) -> Mapping[int, Float32]:
         for node in _splits(tree["tree_structure"]):
             if node["decision_type"] == "<=":
                 below = float32_threshold(node["threshold"])
-                above = np.nextafter(below, np.float32(np.inf))
+                above = _next(below, np.inf)
                 found.setdefault(node["split_feature"], set()).update((float(below), float(above)))
     return {column: np.array(sorted(values), np.float32) for column, values in found.items()}
 
@@ -71,12 +71,17 @@ def threshold_edges(dump: Dump) -> Mapping[int, Float32]:
 def float32_threshold(threshold: float) -> np.float32:
     """The f for which ``x <= f`` holds for exactly those float32 x that LightGBM sends left of ``threshold``."""
     if -_ZERO <= threshold < 0:
-        return np.float32(np.nextafter(-_ZERO, np.float32(-np.inf)))
+        return _next(np.float32(-_ZERO), -np.inf)
     if 0 <= threshold <= _ZERO:
-        return _ZERO
+        return np.float32(_ZERO)
     with np.errstate(over="ignore"):
         nearest = np.float32(threshold)
-    return np.nextafter(nearest, np.float32(-np.inf)) if float(nearest) > threshold else nearest
+    return _next(nearest, -np.inf) if float(nearest) > threshold else nearest
+
+
+def _next(value: np.float32, towards: float) -> np.float32:
+    with np.errstate(over="ignore"):
+        return np.float32(np.nextafter(value, np.float32(towards)))
 
 
 @dataclass(slots=True)

@@ -1,0 +1,105 @@
+"""Small tables, and what is learned from them, for the tests of the trainers."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from scoreline_trainers.columns import Columns, FeatureSpec, SequenceSpec
+from scoreline_trainers.dataset import Dataset
+from scoreline_trainers.families import FAMILIES
+from scoreline_trainers.families.base import Fitted
+from scoreline_trainers.progress import Silent
+
+CITIES = ("berlin", "lagos", "lima", "oslo", "pune", "quito")
+
+TABLE = Columns(
+    label="label",
+    features=(
+        FeatureSpec(name="income"),
+        FeatureSpec(name="age", min=18, max=90),
+        FeatureSpec(name="visits"),
+        FeatureSpec(name="city"),
+        FeatureSpec(name="plan", kind="category"),
+    ),
+)
+HISTORY = Columns(
+    label="label",
+    sequence=SequenceSpec(entity="person", order="day", features=("spent", "earned", "calls")),
+)
+BOTH = HISTORY.model_copy(update={"features": (FeatureSpec(name="age"), FeatureSpec(name="city"))})
+
+# The least that each family can be trained with, so that the suite stays fast.
+SMALL: dict[str, dict[str, Any]] = {
+    "logistic": {},
+    "lightgbm": {"num_iterations": 30, "num_leaves": 12, "num_threads": 1, "early_stopping_rounds": 0},
+    "lstm": {"hidden": (6, 5), "head": 4, "epochs": 12, "batch_size": 32, "learning_rate": 0.02},
+}
+
+
+def people(rows: int = 800, *, seed: int = 0) -> pl.DataFrame:
+    """Numbers and categories with missing values and a label that depends on them."""
+    draw = np.random.default_rng(seed)
+    income = draw.lognormal(10, 1, rows)
+    city = draw.integers(0, len(CITIES), rows)
+    plan = draw.integers(1, 4, rows)
+    visits = draw.integers(0, 50, rows)
+    odds = 0.8 * (np.log(income) - 10) + 0.7 * np.isin(city, (1, 4)) - 0.6 * (plan == 2) + 0.03 * visits - 1.2
+    frame = pl.DataFrame(
+        {
+            "income": income,
+            "age": draw.normal(45, 20, rows),
+            "visits": visits,
+            "city": [CITIES[index] for index in city],
+            "plan": plan,
+            "label": (draw.random(rows) < 1 / (1 + np.exp(-odds))).astype(np.int8),
+        }
+    )
+    hole = {name: pl.Series(draw.random(rows) < 0.08) for name in ("income", "city", "plan")}
+    return frame.with_columns(pl.when(~hole[name]).then(pl.col(name)).alias(name) for name in hole)
+
+
+def histories(entities: int = 300, *, longest: int = 9, seed: int = 0) -> pl.DataFrame:
+    """One row per person and day; who spends more every day is labelled 1."""
+    draw = np.random.default_rng(seed)
+    lengths = draw.integers(1, longest, entities, endpoint=True)
+    label = draw.integers(0, 2, entities)
+    person = np.repeat(np.arange(entities), lengths)
+    day = np.concatenate([np.arange(length) for length in lengths])
+    spent = 100 + 20 * label[person] * day + draw.normal(0, 10, len(person))
+    frame = pl.DataFrame(
+        {
+            "person": [f"p{number}" for number in person],
+            "day": day,
+            "spent": spent,
+            "earned": draw.lognormal(7, 0.5, len(person)),
+            "calls": draw.poisson(2, len(person)),
+            "age": (20.0 + 40 * label)[person] + draw.normal(0, 10, entities)[person],
+            "city": [CITIES[number % len(CITIES)] for number in person],
+            "label": label[person],
+        }
+    )
+    return frame.with_columns(pl.when(pl.Series(draw.random(len(frame)) > 0.1)).then(pl.col("earned")).alias("earned"))
+
+
+def dataset(columns: Columns = TABLE, *, seed: int = 0) -> Dataset:
+    """A few hundred rows."""
+    return Dataset.from_table(people(seed=seed) if columns is TABLE else histories(seed=seed), columns)
+
+
+def fit(family: str, data: Dataset, *, seed: int = 0, **options: Any) -> Fitted:
+    """A family trained with its smallest options."""
+    chosen = FAMILIES[family]
+    config = chosen.config_type(**{**SMALL[family], **options})
+    return chosen.fit(data, config, seed=seed, progress=Silent())
+
+
+class Capsule:
+    """An object that speaks the Arrow PyCapsule interface and nothing else."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self._table: Any = pa.table(frame)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._table.__arrow_c_stream__(requested_schema)
