@@ -2,32 +2,44 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import grpc
 
-from scoreline_server.pipeline import METHODS, Call, Pipeline
+from scoreline_server.authority import Caller
+from scoreline_server.pipeline import Call, Pipeline
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
 
 
-def add_to_server(pipeline: Pipeline, server: grpc.Server) -> None:
-    """Registers every method of the pipeline on the server, as raw bytes: the pipeline decodes."""
-    services: dict[str, dict[str, grpc.RpcMethodHandler[bytes, bytes]]] = defaultdict(dict)
-    for method in METHODS:
-        _, service, name = method.split("/")
-        services[service][name] = grpc.unary_unary_rpc_method_handler(_handler(pipeline, method))
+def add_to_server(
+    pipeline: Pipeline, server: grpc.Server, *, streams: dict[str, Handler], by_admin_address: bool = False
+) -> None:
+    """Registers every method of the pipeline, as raw bytes because the pipeline decodes, and streams beside them."""
+    services: dict[str, dict[str, Handler]] = defaultdict(dict)
+    unary = {path: _unary(pipeline, path, by_admin_address=by_admin_address) for path in pipeline.unary_methods}
+    for path, handler in {**unary, **streams}.items():
+        _, service, name = path.split("/")
+        services[service][name] = handler
     server.add_generic_rpc_handlers(
         [grpc.method_handlers_generic_handler(service, handlers) for service, handlers in services.items()]
     )
 
 
-def _handler(pipeline: Pipeline, method: str) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+def caller_of(context: grpc.ServicerContext, *, by_admin_address: bool) -> Caller:
+    """Who calls, as far as the transport knows."""
+    names: Any = context.auth_context().get("x509_common_name", [])
+    return Caller(context.peer(), names[0].decode() if names else "", by_admin_address)
+
+
+def _unary(pipeline: Pipeline, path: str, *, by_admin_address: bool) -> Handler:
     def handle(message: bytes, context: grpc.ServicerContext) -> bytes:
         remaining = context.time_remaining()
         call = Call(
-            method=method,
+            method=path,
             message=message,
             deadline=None if remaining is None else time.time() + remaining,
-            peer=context.peer(),
+            caller=lambda: caller_of(context, by_admin_address=by_admin_address),
             metadata=tuple(context.invocation_metadata()),
         )
         (answer,) = pipeline.handle([call])
@@ -36,4 +48,4 @@ def _handler(pipeline: Pipeline, method: str) -> Callable[[bytes, grpc.ServicerC
             context.abort(answer.code, answer.details)
         return answer.message
 
-    return handle
+    return grpc.unary_unary_rpc_method_handler(handle)

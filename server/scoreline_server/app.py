@@ -12,10 +12,10 @@ import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from scoreline_registry.registry import Registry
 
 from scoreline.v1 import scoring_pb2
 from scoreline_registry.errors import RegistryError
+from scoreline_registry.registry import Registry
 from scoreline_server import adapter
 from scoreline_server.errors import StartError
 from scoreline_server.pipeline import Pipeline
@@ -46,7 +46,7 @@ class Server:
                 ("grpc.max_send_message_length", -1),
             ],
         )
-        adapter.add_to_server(self.pipeline, self._grpc)
+        adapter.add_to_server(self.pipeline, self._grpc, streams={})
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._grpc)
         reflection.enable_server_reflection([*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME], self._grpc)
         self.port = _bind(self._grpc, settings)

@@ -29,6 +29,7 @@ class Catalog:
         routes: the adopted routes.
         problems: per route, why its newest definition is not the one that is served.
         problem: why the registry's newest revision could not be read; empty when all is well.
+        on_request: the loaded versions that nothing but a request keeps.
     """
 
     revision: int = 0
@@ -37,6 +38,7 @@ class Catalog:
     routes: Mapping[str, ServedRoute] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
+    on_request: frozenset[Key] = frozenset()
 
 
 def adopt(snapshot: Snapshot, previous: Catalog, load: Load) -> Catalog:

@@ -2,12 +2,22 @@
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline.version import __version__
+from scoreline_registry.assignment import unit_of
 from scoreline_registry.contract import Feature
+from scoreline_server.authority import NOBODY, Caller
 from scoreline_server.catalog import Catalog
 from scoreline_server.errors import ScoringError
 from scoreline_server.reasons import Reason
-from scoreline_server.rows import MAX_ENTITIES
+from scoreline_server.rows import MAX_ENTITIES, context_of
 from scoreline_server.served import ServedRoute
+
+REASONS = {
+    "STATIC": pb.REASON_STATIC,
+    "SPLIT": pb.REASON_SPLIT,
+    "RULE_MATCH": pb.REASON_RULE_MATCH,
+    "HOLDOUT": pb.REASON_HOLDOUT,
+    "OVERRIDE": pb.REASON_OVERRIDE,
+}
 
 _KINDS = {"number": pb.FEATURE_KIND_NUMBER, "category": pb.FEATURE_KIND_CATEGORY}
 
@@ -26,7 +36,7 @@ def route_of(name: str, catalog: Catalog) -> ServedRoute:
     )
 
 
-def schema(request: pb.GetSchemaRequest, catalog: Catalog) -> pb.GetSchemaResponse:
+def schema(request: pb.GetSchemaRequest, catalog: Catalog, _caller: Caller = NOBODY) -> pb.GetSchemaResponse:
     """What a route expects from its callers."""
     route = route_of(request.route, catalog)
     layout = route.layout
@@ -57,7 +67,37 @@ def _vocabulary(name: str, contracts: list[tuple[Feature, ...]]) -> list[str]:
     return list(names)
 
 
-def status(catalog: Catalog) -> pb.GetStatusResponse:
+def assignment(
+    request: pb.GetAssignmentRequest, catalog: Catalog, _caller: Caller = NOBODY
+) -> pb.GetAssignmentResponse:
+    """Which arm a unit would get, and why; the same that scoring it would say, fallbacks apart."""
+    route = route_of(request.route, catalog)
+    context = context_of(request.context)
+    unit = unit_of(route.document.unit, request.entity_id, context)
+    if not unit and route.assigner.needs_unit:
+        raise missing_unit(route)
+    assigned = route.assigner.assign(unit, context)
+    arm = next(arm for arm in route.arms if arm.ref == assigned.arm)
+    return pb.GetAssignmentResponse(
+        arm=arm.ref,
+        model=arm.model.name,
+        version=arm.model.version,
+        reason=REASONS[assigned.reason],
+        rule=assigned.rule,
+        bucket=assigned.bucket,
+        revision=route.revision,
+    )
+
+
+def missing_unit(route: ServedRoute) -> ScoringError:
+    """The error of an entity that lacks what its route splits by."""
+    unit = route.document.unit
+    return ScoringError(
+        Reason.MISSING_UNIT, f"route {route.name} splits by {unit}: send it with every entity", unit=unit
+    )
+
+
+def status(_request: pb.GetStatusRequest, catalog: Catalog, _caller: Caller = NOBODY) -> pb.GetStatusResponse:
     """Every route and version that is loaded or was refused."""
     response = pb.GetStatusResponse(revision=catalog.revision, server_version=__version__, problem=catalog.problem)
     for name in sorted({*catalog.routes, *catalog.problems}):
@@ -74,6 +114,8 @@ def status(catalog: Catalog) -> pb.GetStatusResponse:
             state=pb.MODEL_STATE_READY,
             model_digest=model.digest,
             row_microseconds=model.row_microseconds,
+            memory_bytes=model.memory_bytes,
+            on_request=(name, version) in catalog.on_request,
         )
     for (name, version), problem in sorted(catalog.failures.items()):
         response.models.add(model=name, version=version, state=pb.MODEL_STATE_FAILED, problem=problem)

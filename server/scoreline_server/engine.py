@@ -18,7 +18,7 @@ from scoreline_registry.route import UNIT_ENTITY
 from scoreline_server.answers import Answers, Outcome
 from scoreline_server.binding import Bound, Indices
 from scoreline_server.catalog import Catalog
-from scoreline_server.describe import route_of
+from scoreline_server.describe import REASONS, missing_unit, route_of
 from scoreline_server.errors import ScoringError
 from scoreline_server.named import read_named
 from scoreline_server.packed import read_packed
@@ -27,13 +27,6 @@ from scoreline_server.rows import Rows, concatenated
 from scoreline_server.served import NO_BAND, Arm, ServedRoute
 
 _log = structlog.get_logger()
-
-_REASONS = {
-    "STATIC": pb.REASON_STATIC,
-    "SPLIT": pb.REASON_SPLIT,
-    "RULE_MATCH": pb.REASON_RULE_MATCH,
-    "HOLDOUT": pb.REASON_HOLDOUT,
-}
 
 Result = pb.ScoreResponse | ScoringError
 
@@ -117,10 +110,9 @@ def _assign(block: Rows, route: ServedRoute, outcome: Outcome) -> tuple[npt.NDAr
     if route.assigner.needs_unit:
         for row, unit in enumerate(units):
             if not unit:
-                message = f"route {route.name} splits by {route.document.unit}: send it with every entity"
-                outcome.errors.setdefault(row, ScoringError(Reason.MISSING_UNIT, message, unit=route.document.unit))
+                outcome.errors.setdefault(row, missing_unit(route))
     arms, reasons = route.assigner.assign_many(units, block.contexts or None)
-    return np.asarray(arms, np.intp), np.asarray([_REASONS[reason] for reason in reasons], np.uint8)
+    return np.asarray(arms, np.intp), np.asarray([REASONS[reason] for reason in reasons], np.uint8)
 
 
 def _units(block: Rows, route: ServedRoute) -> Sequence[str]:

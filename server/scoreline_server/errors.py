@@ -1,7 +1,8 @@
 """What can go wrong while serving.
 
     ServingError
-    ├── ScoringError   a call, or one entity of a call, that cannot be scored   (err.reason, err.metadata)
+    ├── CallError      a call that cannot be answered                           (err.reason, err.metadata)
+    │   └── ScoringError   a call, or one entity of a call, that cannot be scored
     ├── LoadError      a version that must not serve                            (err.model, err.version, err.detail)
     └── StartError     a server that cannot start                               (err.detail)
 
@@ -17,14 +18,18 @@ class ServingError(Exception):
     """The base of every error that this package raises on purpose."""
 
 
-class ScoringError(ServingError):
-    """A call, or one entity of a call, that cannot be scored."""
+class CallError(ServingError):
+    """A call that cannot be answered."""
 
     def __init__(self, reason: Reason, message: str, **metadata: object) -> None:
         self.reason = reason
         self.message = message
         self.metadata: Mapping[str, str] = {key: str(value) for key, value in metadata.items()}
         super().__init__(message)
+
+
+class ScoringError(CallError):
+    """A call, or one entity of a call, that cannot be scored."""
 
 
 class LoadError(ServingError):

@@ -1,8 +1,7 @@
 """Scores from a registry in this process, by the same engine and without a server."""
 
-from scoreline_registry.registry import Registry
-
 from scoreline.v1 import scoring_pb2 as pb
+from scoreline_registry.registry import Registry
 from scoreline_server import describe, engine
 from scoreline_server.errors import ScoringError
 from scoreline_server.watcher import Watcher

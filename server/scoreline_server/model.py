@@ -23,6 +23,7 @@ class LoadedModel:
     manifest: Manifest
     session: Any = field(repr=False)
     row_microseconds: float = 0.0
+    memory_bytes: int = 0
 
     @property
     def key(self) -> tuple[str, int]:

@@ -1,11 +1,12 @@
-"""The one way of every call, whatever carried it: deadline, decoding, the domain, the error table, the log.
+"""The one way of every call, whatever carried it: deadline, permission, decoding, the domain, the error table, the log.
 
 Policy lives here and not in gRPC interceptors, because calls may come by a path that interceptors do not see.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import grpc
 import structlog
@@ -13,34 +14,34 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
 from scoreline.v1 import scoring_pb2 as pb
-from scoreline_server import describe, engine
+from scoreline_registry.errors import RegistryError
+from scoreline_server import engine
+from scoreline_server.authority import NOBODY, Action, Caller, Policy, read_policy
 from scoreline_server.catalog import Catalog
-from scoreline_server.errors import ScoringError
-from scoreline_server.reasons import CODES, Reason, numeric_code
+from scoreline_server.errors import CallError
+from scoreline_server.methods import SCORE, Method, describing
+from scoreline_server.reasons import CODES, Reason, numeric_code, reason_of
 
 _log = structlog.get_logger()
 
 DOMAIN = "scoreline"
-SCORE = "/scoreline.v1.ScoringService/Score"
-GET_SCHEMA = "/scoreline.v1.ScoringService/GetSchema"
-GET_STATUS = "/scoreline.v1.StatusService/GetStatus"
 
-_REQUESTS: Mapping[str, type[Message]] = {
-    SCORE: pb.ScoreRequest,
-    GET_SCHEMA: pb.GetSchemaRequest,
-    GET_STATUS: pb.GetStatusRequest,
-}
-METHODS = tuple(_REQUESTS)
+_M = TypeVar("_M", bound=Message)
+
+Trailers = tuple[tuple[str, str | bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One unary call as it arrived. ``deadline`` is in seconds of ``time.time()``; None means none."""
+    """One unary call as it arrived.
+
+    ``deadline`` is in seconds of ``time.time()``; None means none. ``caller`` is asked only where the policy needs it.
+    """
 
     method: str
     message: bytes
     deadline: float | None = None
-    peer: str = ""
+    caller: Callable[[], Caller] = lambda: NOBODY
     metadata: Sequence[tuple[str, str | bytes]] = ()
 
 
@@ -51,10 +52,10 @@ class Answer:
     message: bytes = b""
     code: grpc.StatusCode = grpc.StatusCode.OK
     details: str = ""
-    trailers: tuple[tuple[str, str | bytes], ...] = ()
+    trailers: Trailers = ()
 
     @classmethod
-    def failed(cls, error: ScoringError) -> "Answer":
+    def failed(cls, error: CallError) -> "Answer":
         """The answer that carries an error and its one ErrorInfo."""
         status = status_pb2.Status(code=numeric_code(error.reason), message=error.message)
         status.details.add().Pack(
@@ -67,8 +68,18 @@ class Answer:
 class Pipeline:
     """Answers batches of calls from the current catalog."""
 
-    def __init__(self, catalog: Callable[[], Catalog]) -> None:
+    def __init__(
+        self, catalog: Callable[[], Catalog], *, policy: Policy | None = None, methods: Sequence[Method] = ()
+    ) -> None:
+        """``methods`` are answered beside Score and the describing ones."""
         self._catalog = catalog
+        self._policy = policy or read_policy(None)
+        self._methods = {method.path: method for method in (*describing(), *methods)}
+
+    @property
+    def unary_methods(self) -> tuple[str, ...]:
+        """The paths of all methods that ``handle`` answers."""
+        return (SCORE, *self._methods)
 
     def handle(self, calls: Sequence[Call]) -> list[Answer]:
         """Answers each call, in order. Never raises: an unexpected failure becomes INTERNAL with a generic text."""
@@ -77,34 +88,48 @@ class Pipeline:
         scores: list[tuple[int, pb.ScoreRequest]] = []
         for at, call in enumerate(calls):
             try:
-                request = _decoded(call)
-                if isinstance(request, pb.ScoreRequest):
-                    scores.append((at, request))
+                _check_deadline(call)
+                if call.method == SCORE:
+                    self.authorize(Action.SCORE, call.caller)
+                    scores.append((at, decoded(pb.ScoreRequest, call.message)))
                 else:
-                    answers[at] = Answer(_describe(request, catalog).SerializeToString())
+                    answers[at] = self._answer(self._methods[call.method], call, catalog)
             except Exception as error:  # noqa: BLE001
-                answers[at] = _failed(error)
+                answers[at] = failed(error)
         for (at, _), answer in zip(scores, _scored([request for _, request in scores], catalog), strict=True):
             answers[at] = answer
         return [answer for answer in answers if answer is not None]
 
+    def authorize(self, action: Action, caller: Callable[[], Caller]) -> None:
+        """Raises CallError with NOT_ALLOWED unless the caller may do it."""
+        if not self._policy.is_open(action):
+            self._policy.authorize(caller(), action)
 
-def _decoded(call: Call) -> Message:
-    if call.deadline is not None and time.time() > call.deadline:
-        raise ScoringError(Reason.DEADLINE_EXCEEDED, "the deadline passed before the call was looked at")
-    request = _REQUESTS[call.method]()
+    def score(self, request: pb.ScoreRequest) -> engine.Result:
+        """Scores one decoded request from the current catalog."""
+        (result,) = engine.score([request], self._catalog())
+        return result
+
+    def _answer(self, method: Method, call: Call, catalog: Catalog) -> Answer:
+        self.authorize(method.action, call.caller)
+        request = decoded(method.request, call.message)
+        return Answer(method.answer(request, catalog, call.caller()).SerializeToString())
+
+
+def decoded(kind: type[_M], message: bytes) -> _M:
+    """The message that some bytes are. Raises CallError when they are not."""
+    request = kind()
     try:
-        request.ParseFromString(call.message)
+        request.ParseFromString(message)
     except DecodeError as error:
         name = request.DESCRIPTOR.full_name
-        raise ScoringError(Reason.MALFORMED_MESSAGE, f"the message is not a {name}", expected=name) from error
+        raise CallError(Reason.MALFORMED_MESSAGE, f"the message is not a {name}", expected=name) from error
     return request
 
 
-def _describe(request: Message, catalog: Catalog) -> Message:
-    if isinstance(request, pb.GetSchemaRequest):
-        return describe.schema(request, catalog)
-    return describe.status(catalog)
+def _check_deadline(call: Call) -> None:
+    if call.deadline is not None and time.time() > call.deadline:
+        raise CallError(Reason.DEADLINE_EXCEEDED, "the deadline passed before the call was looked at")
 
 
 def _scored(requests: Sequence[pb.ScoreRequest], catalog: Catalog) -> list[Answer]:
@@ -113,15 +138,18 @@ def _scored(requests: Sequence[pb.ScoreRequest], catalog: Catalog) -> list[Answe
     try:
         return [_answer(result) for result in engine.score(requests, catalog)]
     except Exception as error:  # noqa: BLE001
-        return [_failed(error)] * len(requests)
+        return [failed(error)] * len(requests)
 
 
 def _answer(result: engine.Result) -> Answer:
-    return Answer.failed(result) if isinstance(result, ScoringError) else Answer(result.SerializeToString())
+    return Answer.failed(result) if isinstance(result, CallError) else Answer(result.SerializeToString())
 
 
-def _failed(error: Exception) -> Answer:
-    if isinstance(error, ScoringError):
+def failed(error: Exception) -> Answer:
+    """The answer that an exception becomes; one that nobody expected is logged and told in general words."""
+    if isinstance(error, CallError):
         return Answer.failed(error)
+    if isinstance(error, RegistryError):
+        return Answer.failed(CallError(reason_of(error), str(error)))
     _log.error("unexpected failure", exc_info=error)
-    return Answer.failed(ScoringError(Reason.INTERNAL, "the server failed; its log says how"))
+    return Answer.failed(CallError(Reason.INTERNAL, "the server failed; its log says how"))

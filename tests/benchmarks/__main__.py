@@ -24,7 +24,8 @@ from scoreline_registry.contract import Feature
 from scoreline_registry.registry import Registry
 from scoreline_registry.route_file import read_route
 from scoreline_server.app import Server
-from scoreline_server.pipeline import SCORE, Call, Pipeline
+from scoreline_server.methods import SCORE
+from scoreline_server.pipeline import Call, Pipeline
 from scoreline_server.settings import Settings
 
 COLUMNS = 30

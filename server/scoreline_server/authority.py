@@ -1,0 +1,129 @@
+"""Who may do what: one decision, ``authorize(caller, action)``, and the static policy behind it.
+
+Until callers are authenticated, changes are taken from this machine and by the admin address only. A policy file names
+who may do more, or less:
+
+    [[allow]]
+    actions = ["registry.write"]
+    callers = ["cn:deploy-bot", "loopback"]
+
+An action that the file names is allowed to the callers beside it and to nobody else; others keep their default.
+"""
+
+import fnmatch
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import unquote
+
+from scoreline_server.errors import CallError, StartError
+from scoreline_server.reasons import Reason
+
+
+class Action(StrEnum):
+    """What a call does."""
+
+    SCORE = "score"
+    DESCRIBE = "describe"
+    REGISTRY_READ = "registry.read"
+    REGISTRY_WRITE = "registry.write"
+    CONTROL = "control"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: gRPC's peer, the common name of a client certificate, and whether the admin address was used."""
+
+    peer: str = ""
+    identity: str = ""
+    by_admin_address: bool = False
+
+    @property
+    def is_local(self) -> bool:
+        """True for loopback and Unix sockets."""
+        kind, _, address = unquote(self.peer).partition(":")
+        return kind == "unix" or address.startswith(("127.", "[::1]", "[::ffff:127."))
+
+
+NOBODY = Caller()
+
+_DEFAULTS: Mapping[Action, tuple[str, ...]] = {
+    Action.SCORE: ("*",),
+    Action.DESCRIBE: ("*",),
+    Action.REGISTRY_READ: ("*",),
+    Action.REGISTRY_WRITE: ("loopback", "admin"),
+    Action.CONTROL: ("loopback", "admin"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """For each action, who is allowed it: "*", "loopback", "admin", or "cn:" and a pattern of common names."""
+
+    allowed: Mapping[Action, tuple[str, ...]]
+
+    def is_open(self, action: Action) -> bool:
+        """True where everybody is allowed, so that nobody need be looked at."""
+        return "*" in self.allowed[action]
+
+    def authorize(self, caller: Caller, action: Action) -> None:
+        """Raises CallError with NOT_ALLOWED unless the caller may do it."""
+        if not any(_matches(pattern, caller) for pattern in self.allowed[action]):
+            raise CallError(
+                Reason.NOT_ALLOWED,
+                f"{action} is not allowed to this caller; allowed: {', '.join(self.allowed[action]) or 'nobody'}",
+                action=action,
+            )
+
+
+def _matches(pattern: str, caller: Caller) -> bool:
+    if pattern.startswith("cn:"):
+        return bool(caller.identity) and fnmatch.fnmatchcase(caller.identity, pattern[3:])
+    return (
+        pattern == "*"
+        or (pattern == "loopback" and caller.is_local)
+        or (pattern == "admin" and caller.by_admin_address)
+    )
+
+
+def read_policy(path: Path | None) -> Policy:
+    """The policy of a file, or the default one. Raises StartError that says what is wrong with the file."""
+    if path is None:
+        return Policy(_DEFAULTS)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        rules = document.pop("allow", [])
+        if document or not isinstance(rules, list):
+            raise StartError(f"{path}: a policy has [[allow]] tables and nothing else")
+        allowed: dict[Action, tuple[str, ...]] = dict(_DEFAULTS)
+        named: set[Action] = set()
+        for rule in rules:
+            for action in _actions(rule):
+                allowed[action] = (*(allowed[action] if action in named else ()), *_callers(rule))
+                named.add(action)
+        return Policy(allowed)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValueError) as error:
+        raise StartError(f"{path}: {error}") from error
+
+
+def _actions(rule: object) -> list[Action]:
+    names = rule.get("actions") if isinstance(rule, dict) and rule.keys() == {"actions", "callers"} else None
+    if not isinstance(names, list):
+        raise ValueError("an [[allow]] table has `actions` and `callers`, both lists")  # noqa: TRY004  one kind of error
+    known = [action.value for action in Action]
+    for name in names:
+        if name not in known:
+            raise ValueError(f"unknown action {name!r}; there are {', '.join(known)}")
+    return [Action(name) for name in names]
+
+
+def _callers(rule: Mapping[str, object]) -> list[str]:
+    patterns = rule["callers"]
+    if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
+        raise ValueError("`callers` is a list of texts")
+    for pattern in patterns:
+        if pattern not in {"*", "loopback", "admin"} and not pattern.startswith("cn:"):
+            raise ValueError(f'unknown caller {pattern!r}; write "*", "loopback", "admin" or "cn:NAME"')
+    return patterns

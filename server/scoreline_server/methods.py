@@ -1,0 +1,36 @@
+"""The unary methods that the pipeline answers: one row each says what is read, who may, and who answers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import Message
+
+from scoreline.v1 import scoring_pb2 as pb
+from scoreline_server import describe
+from scoreline_server.authority import Action, Caller
+from scoreline_server.catalog import Catalog
+
+SCORE = "/scoreline.v1.ScoringService/Score"
+SCORE_STREAM = "/scoreline.v1.ScoringService/ScoreStream"
+WATCH_REVISIONS = "/scoreline.v1.RegistryService/WatchRevisions"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method. ``answer`` gets the request, the current catalog and the caller, and may raise CallError."""
+
+    path: str
+    request: type[Message]
+    action: Action
+    answer: Callable[[Any, Catalog, Caller], Message]
+
+
+def describing() -> list[Method]:
+    """The methods that tell of routes and of the server itself."""
+    scoring, status = "/scoreline.v1.ScoringService/", "/scoreline.v1.StatusService/"
+    return [
+        Method(scoring + "GetSchema", pb.GetSchemaRequest, Action.DESCRIBE, describe.schema),
+        Method(scoring + "GetAssignment", pb.GetAssignmentRequest, Action.DESCRIBE, describe.assignment),
+        Method(status + "GetStatus", pb.GetStatusRequest, Action.DESCRIBE, describe.status),
+    ]
