@@ -5,7 +5,7 @@ from scoreline.version import __version__
 from scoreline_registry.assignment import unit_of
 from scoreline_registry.contract import Feature
 from scoreline_server.authority import NOBODY, Caller
-from scoreline_server.catalog import Catalog
+from scoreline_server.catalog import Catalog, Key
 from scoreline_server.errors import ScoringError
 from scoreline_server.reasons import Reason
 from scoreline_server.rows import MAX_ENTITIES, context_of
@@ -107,16 +107,24 @@ def status(_request: pb.GetStatusRequest, catalog: Catalog, _caller: Caller = NO
             adopted_revision=route.revision if route else 0,
             problem=catalog.problems.get(name, ""),
         )
-    for (name, version), model in sorted(catalog.models.items()):
-        response.models.add(
-            model=name,
-            version=version,
-            state=pb.MODEL_STATE_READY,
-            model_digest=model.digest,
-            row_microseconds=model.row_microseconds,
-            memory_bytes=model.memory_bytes,
-            on_request=(name, version) in catalog.on_request,
-        )
-    for (name, version), problem in sorted(catalog.failures.items()):
-        response.models.add(model=name, version=version, state=pb.MODEL_STATE_FAILED, problem=problem)
+    response.models.extend(model_status(key, catalog) for key in sorted({*catalog.models, *catalog.failures}))
     return response
+
+
+def model_status(key: Key, catalog: Catalog) -> pb.ModelStatus:
+    """One version: loaded, or why not."""
+    name, version = key
+    model = catalog.models.get(key)
+    if model is None:
+        return pb.ModelStatus(
+            model=name, version=version, state=pb.MODEL_STATE_FAILED, problem=catalog.failures.get(key, "")
+        )
+    return pb.ModelStatus(
+        model=name,
+        version=version,
+        state=pb.MODEL_STATE_READY,
+        model_digest=model.digest,
+        row_microseconds=model.row_microseconds,
+        memory_bytes=model.memory_bytes,
+        on_request=key in catalog.on_request,
+    )

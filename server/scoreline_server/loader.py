@@ -4,9 +4,12 @@ Whatever fails here raises LoadError and the version does not serve.
 """
 
 import io
+import resource
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +32,7 @@ def load(registry: Registry, name: str, version: int) -> LoadedModel:
     try:
         manifest = registry.manifest(name, version)
         data = registry.read_file(name, version, MODEL_FILE)
+        resident = _resident_bytes()
         golden = registry.read_file(name, version, GOLDEN_FILE) if manifest.golden else None
         session = _session(data)
         _check_signature(session, manifest)
@@ -37,7 +41,11 @@ def load(registry: Registry, name: str, version: int) -> LoadedModel:
             raise _UnfitError("it has no golden rows to prove itself with; publish it through the gate")
         rows = _arrays(golden)
         _self_test(model, rows, manifest.golden.tolerance)
-        return LoadedModel(*model.key, model.digest, manifest, session, _row_microseconds(model, rows))
+        return replace(
+            model,
+            row_microseconds=_row_microseconds(model, rows),
+            memory_bytes=max(_resident_bytes() - resident, len(data)),
+        )
     except RegistryError as error:
         raise LoadError(name, version, str(error)) from error
     except _UnfitError as error:
@@ -126,6 +134,12 @@ def _row_microseconds(model: LoadedModel, golden: Arrays) -> float:
         _run(model, one)
         times.append(time.perf_counter() - start)
     return round(1e6 * sorted(times)[_TIMED_RUNS // 2], 1)
+
+
+def _resident_bytes() -> int:
+    """This process's resident memory. What a load adds to it is only as exact as other threads are quiet."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
 
 
 def _inputs(model: LoadedModel) -> list[str]:

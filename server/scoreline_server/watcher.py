@@ -1,15 +1,22 @@
 """Follows the registry: notices a new revision, adopts it off the serving threads, then swaps one reference."""
 
+import os
 import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import structlog
-from scoreline_registry.registry import Registry
 
 from scoreline_registry.errors import RegistryError
-from scoreline_server.catalog import Catalog, adopt
+from scoreline_registry.registry import Registry
+from scoreline_server.adoption import adopt
+from scoreline_server.catalog import Catalog, Key
+from scoreline_server.errors import LoadError
 from scoreline_server.loader import load
 from scoreline_server.model import LoadedModel
+from scoreline_server.pins import Pins
 
 _log = structlog.get_logger()
 
@@ -17,20 +24,39 @@ _log = structlog.get_logger()
 class Watcher:
     """Owns the current catalog and the one thread that loads models."""
 
-    def __init__(self, registry: Registry, *, poll_seconds: float) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        poll_seconds: float,
+        pins: Pins | None = None,
+        budget_bytes: int = 0,
+        turn: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        """``turn`` is held while models are loaded, so that of several workers only one loads at a time."""
         self._registry = registry
         self._poll_seconds = poll_seconds
-        self._stop = threading.Event()
+        self.pins = pins or Pins()
+        self._budget_bytes = budget_bytes
+        self._turn = turn
+        self._wake = threading.Event()
+        self._stopping = False
         self._thread = threading.Thread(target=self._follow, name="registry-watcher", daemon=True)
         self._catalog = Catalog()
+        self._adopted_pins: tuple[Key, ...] = ()
+        self._looked = threading.Condition()
+        self._looks = 0
 
     @property
     def catalog(self) -> Catalog:
         """What is served now. Immutable: take it once per call."""
         return self._catalog
 
-    def refresh(self) -> bool:
-        """Looks at the registry once; True when a newer revision was adopted. Never raises for a damaged registry."""
+    def refresh(self, *, at_start: bool = False) -> bool:
+        """Looks at the registry once; True when something was adopted. Never raises for a damaged registry.
+
+        ``at_start`` loads on every core, because nobody is being served yet.
+        """
         before = self._catalog
         try:
             snapshot = self._registry.latest()
@@ -39,15 +65,26 @@ class Watcher:
                 _log.error("registry unreadable, serving what is loaded", error=str(error))
             self._catalog = replace(before, problem=str(error))
             return False
-        if snapshot.revision == before.revision:
-            self._catalog = replace(before, problem="") if before.problem else before
+        pins = self.pins.read()
+        if snapshot.revision == before.revision and pins == self._adopted_pins:
             return False
-        self._catalog = adopt(snapshot, before, self._load)
+        with self._turn():
+            load_all = self._load_on_every_core if at_start else self._load_in_turn
+            self._catalog = adopt(snapshot, before, load_all, pins=pins, budget_bytes=self._budget_bytes)
+        self._adopted_pins = pins
         _report(before, self._catalog)
         return True
 
-    def _load(self, name: str, version: int) -> LoadedModel:
-        return load(self._registry, name, version)
+    def look_now(self, timeout_seconds: float) -> bool:
+        """Wakes the thread and waits until it has looked; False when that took too long."""
+        with self._looked:
+            # The look under way may have begun before what the caller wants seen: wait for the one after it.
+            goal = self._looks + 2
+            while self._looks < goal:
+                self._wake.set()
+                if not self._looked.wait(timeout_seconds):
+                    return False
+        return True
 
     def start(self) -> None:
         """Begins to follow the registry."""
@@ -55,16 +92,35 @@ class Watcher:
 
     def stop(self) -> None:
         """Ends the thread; what is loaded stays usable."""
-        self._stop.set()
+        self._stopping = True
+        self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
 
+    def _load(self, key: Key) -> LoadedModel | LoadError:
+        try:
+            return load(self._registry, *key)
+        except LoadError as error:
+            return error
+
+    def _load_in_turn(self, keys: Sequence[Key]) -> Mapping[Key, LoadedModel | LoadError]:
+        return {key: self._load(key) for key in keys}
+
+    def _load_on_every_core(self, keys: Sequence[Key]) -> Mapping[Key, LoadedModel | LoadError]:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return dict(zip(keys, pool.map(self._load, keys), strict=True))
+
     def _follow(self) -> None:
-        while not self._stop.wait(self._poll_seconds):
+        while not self._stopping:
+            self._wake.wait(self._poll_seconds)
+            self._wake.clear()
             try:
                 self.refresh()
             except Exception:  # noqa: BLE001  the thread must live on; whatever it was is logged
                 _log.exception("looking at the registry failed; trying again")
+            with self._looked:
+                self._looks += 1
+                self._looked.notify_all()
 
 
 def _report(before: Catalog, after: Catalog) -> None:
@@ -77,4 +133,6 @@ def _report(before: Catalog, after: Catalog) -> None:
     for route, problem in after.problems.items():
         served = after.routes.get(route)
         _log.error("route not adopted", route=route, problem=problem, serving=served.revision if served else None)
+    if after.problem and after.problem != before.problem:
+        _log.error("part of the registry is unreadable", problem=after.problem)
     _log.info("revision adopted", revision=after.revision, routes=len(after.routes), models=len(after.models))
