@@ -14,7 +14,7 @@ from scoreline_trainers.dataset import Dataset
 
 BASELINE_SCHEMA = 1
 
-_QUANTILES = np.linspace(0.1, 0.9, 9)
+_QUANTILES = np.arange(1, 10) / 10
 
 
 class Facts(BaseModel):

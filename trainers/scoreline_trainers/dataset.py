@@ -1,13 +1,12 @@
 """What a family learns from."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from scoreline_registry.contract import Feature, InputContract
+from scoreline_registry.contract import InputContract
 from scoreline_trainers.batch import Batch, Float32, Float64, Int64, Rows
 from scoreline_trainers.columns import Columns
 from scoreline_trainers.encoding import encode, infer_inputs
@@ -113,11 +112,6 @@ def encode_examples(examples: Examples, columns: Columns, inputs: InputContract)
     )
     unit = columns.unit or (columns.sequence.entity if columns.sequence else None)
     return Dataset(inputs, batch, _labels(frame, columns.label), _optional(frame, columns.time), _optional(frame, unit))
-
-
-def category_columns(features: Sequence[Feature]) -> tuple[int, ...]:
-    """The indices of the categories among the columns of ``features``."""
-    return tuple(index for index, feature in enumerate(features) if feature.kind == "category")
 
 
 def _limited(columns: Columns, inputs: InputContract) -> Columns:

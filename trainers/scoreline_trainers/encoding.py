@@ -16,6 +16,7 @@ from scoreline_registry.names import check_feature_name
 from scoreline_trainers.batch import Float32, Float64
 from scoreline_trainers.columns import Columns, FeatureSpec
 from scoreline_trainers.errors import DataError
+from scoreline_trainers.features import limits
 from scoreline_trainers.steps import Examples
 
 # More names than this are ids far more often than categories; an explicit vocabulary may be longer.
@@ -58,12 +59,6 @@ def encode_column(values: pl.Series, feature: Feature) -> Float64:
         )
     encoded[missing] = feature.default_code
     return encoded
-
-
-def limits(feature: Feature) -> tuple[float, float]:
-    """What a number is clipped to; infinite where the contract has no limit."""
-    low = -np.inf if feature.min is None else feature.min
-    return low, np.inf if feature.max is None else feature.max
 
 
 def _feature(frame: pl.DataFrame, spec: FeatureSpec) -> Feature:

@@ -4,6 +4,7 @@
 """
 
 from io import BytesIO
+from itertools import islice, zip_longest
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,13 @@ GOLDEN_ROWS = 32
 
 
 def golden_rows(probes: Probes, *, rows: int = GOLDEN_ROWS) -> Rows:
-    """The probes to keep: of every reason about equally many, and where there are histories every extreme length."""
+    """The probes to keep, ascending: drawn in turn from every reason that probes have, until there are enough."""
+    draw = np.random.default_rng(0)
     by_reason: dict[str, list[int]] = {}
-    for row, reason in enumerate(probes.reasons):
-        by_reason.setdefault(reason.partition(" of ")[0], []).append(row)
-    share = -(-rows // len(by_reason))
-    even = [found[:: max(1, len(found) // share)][:share] for found in by_reason.values()]
-    turns = [found[turn] for turn in range(share) for found in even if turn < len(found)]
-    return np.array(sorted(turns[:rows]), np.intp)
+    for row in draw.permutation(len(probes)).tolist():
+        by_reason.setdefault(probes.reasons[row].partition(" of ")[0], []).append(row)
+    turns = (row for turn in zip_longest(*by_reason.values()) for row in turn if row is not None)
+    return np.array(sorted(islice(turns, rows)), np.intp)
 
 
 def golden_file(scorer: OnnxScorer, probes: Probes) -> bytes:

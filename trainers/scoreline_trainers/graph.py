@@ -1,6 +1,7 @@
 """Authors ONNX graphs in the standard signature, and brings graphs that others made to the same opsets."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,14 @@ ML_DOMAIN = "ai.onnx.ml"
 
 INPUTS = ("features", "sequence", "lengths")
 SCORE = "score"
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """An output beside the score: a float32 tensor [N, *shape]; a length that varies is given as its name, like "T"."""
+
+    tensor: str
+    shape: tuple[int | str, ...] = ()
 
 
 class GraphBuilder:
@@ -63,24 +72,24 @@ class GraphBuilder:
         """[N, 1] -> [N]."""
         return self.add("Squeeze", tensor, self.constant([1], np.int64))
 
-    def build(self, score: str, *, extras: Mapping[str, str] | None = None) -> onnx.ModelProto:
+    def build(self, score: str, *, extras: Mapping[str, Extra] | None = None) -> onnx.ModelProto:
         """The finished model.
 
         Args:
             score: the float32 [N] tensor that is the score.
-            extras: further outputs, name -> float32 tensor with first axis N.
+            extras: further outputs by name.
 
         Raises:
             onnx.checker.ValidationError: the graph is not valid ONNX.
         """
-        outputs = [self._output(SCORE, score, ["N"])]
-        outputs += [self._output(name, tensor, None) for name, tensor in (extras or {}).items()]
+        outputs = [self._output(SCORE, score, ())]
+        outputs += [self._output(name, extra.tensor, extra.shape) for name, extra in (extras or {}).items()]
         graph = helper.make_graph(self._nodes, "model", input_values(self._inputs), outputs, self._constants)
         return normalised(helper.make_model(graph))
 
-    def _output(self, name: str, tensor: str, shape: list[str] | None) -> onnx.ValueInfoProto:
+    def _output(self, name: str, tensor: str, shape: tuple[int | str, ...]) -> onnx.ValueInfoProto:
         self._nodes.append(helper.make_node("Identity", [tensor], [name]))
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape])
 
 
 def input_values(inputs: InputContract) -> list[onnx.ValueInfoProto]:

@@ -11,7 +11,7 @@ from onnx import TensorProto
 
 from scoreline_registry.contract import Feature
 from scoreline_trainers.batch import Float32, Float64, Int64
-from scoreline_trainers.dataset import category_columns
+from scoreline_trainers.features import category_columns
 from scoreline_trainers.graph import GraphBuilder
 
 # Standardised values are cut here: one absurd amount must not decide a score, nor overflow a float32.

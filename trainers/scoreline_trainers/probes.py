@@ -7,8 +7,7 @@ import numpy as np
 
 from scoreline_registry.contract import Feature, InputContract
 from scoreline_trainers.batch import Batch, Float32, Int64, Rows, concatenate
-from scoreline_trainers.dataset import category_columns
-from scoreline_trainers.encoding import limits
+from scoreline_trainers.features import category_columns, limits
 
 Edges = Mapping[int, Float32]
 

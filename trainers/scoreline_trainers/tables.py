@@ -5,6 +5,7 @@ from io import BytesIO
 from pathlib import Path
 
 import polars as pl
+from polars import selectors as cs
 
 from scoreline_trainers.errors import DataError
 
@@ -53,9 +54,12 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
 
 
 def table_digest(frame: pl.DataFrame) -> str:
-    """Identifies a table that came from no file: sha256 in hex over its columns as one Arrow IPC stream."""
+    """Identifies a table that came from no file: sha256 in hex over its flat columns as CSV.
+
+    CSV, because equal values give equal text however their memory is laid out.
+    """
     buffer = BytesIO()
-    frame.rechunk().write_ipc_stream(buffer)
+    frame.select(~(cs.nested() | cs.binary())).write_csv(buffer)
     return hashlib.sha256(buffer.getbuffer()).hexdigest()
 
 

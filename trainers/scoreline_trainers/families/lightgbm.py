@@ -12,10 +12,11 @@ from pydantic import Field, model_validator
 from scoreline_registry.contract import InputContract
 from scoreline_registry.manifest import BOOSTER_FILE
 from scoreline_trainers.batch import Batch, Float32, Float64
-from scoreline_trainers.dataset import Dataset, category_columns
+from scoreline_trainers.dataset import Dataset
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families.base import FamilyConfig, Fitted
 from scoreline_trainers.families.lightgbm_graph import FAMILY, booster_graph, threshold_edges
+from scoreline_trainers.features import category_columns
 from scoreline_trainers.progress import Progress
 from scoreline_trainers.validation import hold_out
 

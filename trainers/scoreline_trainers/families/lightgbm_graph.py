@@ -20,8 +20,8 @@ import onnx
 
 from scoreline_registry.contract import InputContract
 from scoreline_trainers.batch import Float32
-from scoreline_trainers.dataset import category_columns
 from scoreline_trainers.errors import ExportError
+from scoreline_trainers.features import category_columns
 from scoreline_trainers.graph import ML_DOMAIN, GraphBuilder
 from scoreline_trainers.preprocessing import emit_category_slots
 
