@@ -17,6 +17,16 @@ from scoreline_server.served import NO_BAND, ServedRoute
 CALL_ID_BYTES = 12
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One arm's turn at some rows of a block: which arm, how many rows, how long, and whether its model failed."""
+
+    arm: int
+    rows: int
+    seconds: float
+    failed: bool
+
+
 @dataclass(slots=True)
 class Outcome:
     """N scored rows.
@@ -30,6 +40,7 @@ class Outcome:
         quality: uint16 [N, 4]: missing, defaulted, unseen, clipped.
         extras: per name, (rows, values) of each run.
         errors: why rows have no score.
+        runs: what each arm did, in order.
     """
 
     scores: Float32
@@ -41,6 +52,7 @@ class Outcome:
     points: npt.NDArray[np.float64] | None = None
     band_names: list[str] = field(default_factory=list)
     extras: dict[str, list[tuple[Indices, npt.NDArray[Any]]]] = field(default_factory=dict)
+    runs: list[Run] = field(default_factory=list)
 
     @classmethod
     def empty(cls, count: int, *, errors: dict[int, ScoringError]) -> Self:

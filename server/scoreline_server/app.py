@@ -4,7 +4,7 @@ import signal
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +18,8 @@ from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
 from scoreline_server import adapter
 from scoreline_server.errors import StartError
+from scoreline_server.metrics import CountedThreads, Metrics
+from scoreline_server.pins import Pins
 from scoreline_server.pipeline import Pipeline
 from scoreline_server.settings import Settings
 from scoreline_server.watcher import Watcher
@@ -33,15 +35,26 @@ _SWITCH_INTERVAL_SECONDS = 5e-5
 class Server:
     """A serving process: ``with Server(settings) as server: ...`` serves until the block ends, then drains."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, runtime: Path | None = None, reuse_port: bool = False) -> None:
+        """Takes the port; raises StartError when that cannot be.
+
+        ``runtime`` is a folder that the workers of one supervisor share. With ``reuse_port`` other workers may listen
+        on the same port.
+        """
         self.settings = settings
-        self.watcher = Watcher(_open(settings.registry), poll_seconds=settings.poll_seconds)
-        self.pipeline = Pipeline(lambda: self.watcher.catalog)
+        self.metrics = Metrics()
+        self.watcher = Watcher(
+            _open(settings.registry),
+            poll_seconds=settings.poll_seconds,
+            pins=Pins(runtime / "pins.json" if runtime else None),
+            loading=self.metrics.loading,
+        )
+        self.pipeline = Pipeline(lambda: self.watcher.catalog, metrics=self.metrics)
         self.health = health.HealthServicer()
         self._grpc = grpc.server(
-            ThreadPoolExecutor(settings.threads, thread_name_prefix="grpc"),
+            CountedThreads(settings.threads, self.metrics),
             options=[
-                ("grpc.so_reuseport", 0),
+                ("grpc.so_reuseport", int(reuse_port)),
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
             ],

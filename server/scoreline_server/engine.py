@@ -4,7 +4,8 @@ The engine is synchronous and knows no transport. It takes many calls at once, s
 single call is a batch of one.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.assignment import unit_of
 from scoreline_registry.contract import Points
 from scoreline_registry.route import UNIT_ENTITY
-from scoreline_server.answers import Answers, Outcome
+from scoreline_server.answers import Answers, Outcome, Run
 from scoreline_server.binding import Bound, Indices
 from scoreline_server.catalog import Catalog
 from scoreline_server.describe import REASONS, missing_unit, route_of
@@ -29,14 +30,21 @@ from scoreline_server.served import NO_BAND, Arm, ServedRoute
 _log = structlog.get_logger()
 
 Result = pb.ScoreResponse | ScoringError
+Observe = Callable[[ServedRoute, Outcome], None]
+"""Sees what the rows of one route came to, once per batch."""
 
 
-def score(requests: Sequence[pb.ScoreRequest], catalog: Catalog) -> list[Result]:
+def unobserved(route: ServedRoute, outcome: Outcome) -> None:
+    """Looks away."""
+
+
+def score(requests: Sequence[pb.ScoreRequest], catalog: Catalog, observe: Observe = unobserved) -> list[Result]:
     """Answers each request, in order, with a response or with the error that the whole call gets.
 
     Args:
         requests: any number of requests, for any routes.
         catalog: what is served; every row of the batch sees the same.
+        observe: is told of each route's outcome.
     """
     results: list[Result | None] = [None] * len(requests)
     by_route: dict[str, list[tuple[int, Rows]]] = {}
@@ -53,6 +61,7 @@ def score(requests: Sequence[pb.ScoreRequest], catalog: Catalog) -> list[Result]
         block = concatenated([rows for _, rows in parts], route.layout)
         wanted = sorted({extra for at, _ in parts for extra in requests[at].extras})
         outcome = score_block(block, route, wanted)
+        observe(route, outcome)
         answers = Answers(route, outcome)
         start = 0
         for at, rows in parts:
@@ -127,14 +136,16 @@ def _score_arm(
     block: Rows, route: ServedRoute, index: int, rows: Indices, extras: Sequence[str], outcome: Outcome
 ) -> None:
     """Scores rows by one arm; when its model fails, by the route's fallback."""
-    arm = route.arms[index]
+    arm, start = route.arms[index], time.perf_counter()
     bound = arm.binding.bind(block, rows)
     outcome.errors.update(bound.errors)
     bound = bound.accepted()
     try:
         _run(block, arm, index, bound, extras, outcome)
+        outcome.runs.append(Run(index, len(bound.rows), time.perf_counter() - start, failed=False))
     except Exception as error:  # noqa: BLE001  whatever ONNX Runtime raises, the callers get an answer
         _log.error("model failed", route=route.name, arm=arm.ref, rows=len(bound.rows), error=str(error)[:500])
+        outcome.runs.append(Run(index, len(bound.rows), time.perf_counter() - start, failed=True))
         if route.fallback is None or route.fallback == index:
             failed = ScoringError(Reason.MODEL_FAILED, f"{arm.ref} failed on these rows", arm=arm.ref)
             outcome.errors.update(dict.fromkeys(bound.rows.tolist(), failed))

@@ -32,13 +32,18 @@ class Watcher:
         pins: Pins | None = None,
         budget_bytes: int = 0,
         turn: Callable[[], AbstractContextManager[object]] = nullcontext,
+        loading: Callable[[str], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        """``turn`` is held while models are loaded, so that of several workers only one loads at a time."""
+        """Follows a registry.
+
+        ``turn`` is held while models are loaded, so that of several workers only one loads at a time. ``loading`` is
+        given a model's name and held around the loading of one version; it sees the LoadError of one that is refused.
+        """
         self._registry = registry
         self._poll_seconds = poll_seconds
         self.pins = pins or Pins()
         self._budget_bytes = budget_bytes
-        self._turn = turn
+        self._turn, self._loading = turn, loading
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._follow, name="registry-watcher", daemon=True)
@@ -99,7 +104,8 @@ class Watcher:
 
     def _load(self, key: Key) -> LoadedModel | LoadError:
         try:
-            return load(self._registry, *key)
+            with self._loading(key[0]):
+                return load(self._registry, *key)
         except LoadError as error:
             return error
 
