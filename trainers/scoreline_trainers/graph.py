@@ -17,7 +17,6 @@ ML_OPSET = 3
 IR_VERSION = 10
 ML_DOMAIN = "ai.onnx.ml"
 
-INPUTS = ("features", "sequence", "lengths")
 SCORE = "score"
 
 

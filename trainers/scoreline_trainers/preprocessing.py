@@ -95,7 +95,7 @@ class Design:
         if self.categories:
             slots = emit_category_slots(graph, graph.columns(features, self.categories), self.sizes)
             parts.append(self._emit_one_hot(graph, slots))
-        return graph.add("Concat", *parts, axis=1)
+        return parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
 
     def _emit_one_hot(self, graph: GraphBuilder, slots: str) -> str:
         owner = np.repeat(np.arange(len(self.sizes)), [size + 2 for size in self.sizes])
@@ -114,19 +114,17 @@ def category_slots(codes: Float32, sizes: Sequence[int]) -> Int64:
     Returns:
         int64 [N, C].
     """
-    missing = np.asarray(sizes, np.int64) + 1
-    whole = np.where(np.isnan(codes), -1.0, np.clip(codes, -1.0, 2.0**40)).astype(np.int64)
-    return np.where(whole < 0, missing, np.minimum(whole, missing))
+    missing = np.asarray(sizes, np.float32) + 1
+    # Not a number is not above -1 either.
+    return np.minimum(np.where(codes > -1, codes, missing), missing).astype(np.int64)
 
 
 def emit_category_slots(graph: GraphBuilder, codes: str, sizes: Sequence[int]) -> str:
     """The nodes of ``category_slots``: float32 [N, C] -> int64 [N, C]."""
-    missing = graph.constant(np.asarray(sizes) + 1, np.int64)
-    known = graph.add("Where", graph.add("IsNaN", codes), graph.constant(-1, np.float32), codes)
-    bounds = [graph.constant(bound, np.float32) for bound in (-1, 2.0**40)]
-    whole = graph.cast(graph.add("Clip", known, *bounds), TensorProto.INT64)
-    negative = graph.add("Less", whole, graph.constant(0, np.int64))
-    return graph.add("Where", negative, missing, graph.add("Min", whole, missing))
+    missing = graph.constant(np.asarray(sizes) + 1, np.float32)
+    is_code = graph.add("Greater", codes, graph.constant(-1, np.float32))
+    known = graph.add("Where", is_code, codes, missing)
+    return graph.cast(graph.add("Min", known, missing), TensorProto.INT64)
 
 
 def _median(column: Float64) -> float:
