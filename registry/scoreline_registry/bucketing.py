@@ -111,7 +111,7 @@ def least_movement(
     for arm, target in targets.items():
         taken = _first(free, target - share(kept[arm]))
         free = _without(free, taken)
-        placed[arm] = _merged([*kept[arm], *taken])
+        placed[arm] = merged([*kept[arm], *taken])
     return placed
 
 
@@ -146,11 +146,12 @@ def _without(ranges: Sequence[BucketRange], taken: Sequence[BucketRange]) -> lis
     return [BucketRange(max(part.start, edge), part.end) for part in ranges if part.end > edge]
 
 
-def _merged(ranges: Iterable[BucketRange]) -> tuple[BucketRange, ...]:
-    merged: list[BucketRange] = []
+def merged(ranges: Iterable[BucketRange]) -> tuple[BucketRange, ...]:
+    """Ranges that do not overlap, ascending, with those that touch made one."""
+    joined: list[BucketRange] = []
     for part in sorted(ranges):
-        if merged and merged[-1].end == part.start:
-            merged[-1] = BucketRange(merged[-1].start, part.end)
+        if joined and joined[-1].end == part.start:
+            joined[-1] = BucketRange(joined[-1].start, part.end)
         else:
-            merged.append(part)
-    return tuple(merged)
+            joined.append(part)
+    return tuple(joined)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from scoreline_registry.contract import InputContract
-from scoreline_registry.errors import NotFoundError
+from scoreline_registry.errors import NotFoundError, RefusedError
 from scoreline_registry.manifest import Manifest
 from scoreline_registry.reachability import unreachable
 from scoreline_registry.route import RouteDocument, RouteSchema, Rule
@@ -12,13 +12,14 @@ from scoreline_registry.route import RouteDocument, RouteSchema, Rule
 def route_problems(document: RouteDocument, manifest_of: Callable[[str], Manifest]) -> list[str]:
     """Everything that must be refused about a route; empty when it can serve.
 
-    ``manifest_of`` gives the manifest behind a reference such as "credit@champion" and raises NotFoundError.
+    ``manifest_of`` gives the manifest behind a reference such as "credit@champion"; it raises NotFoundError, and
+    RefusedError for a version that must not be used.
     """
     problems = rule_problems(document.rules)
     for ref in document.refs:
         try:
             inputs = manifest_of(ref).inputs
-        except NotFoundError as error:
+        except (NotFoundError, RefusedError) as error:
             problems.append(str(error))
         else:
             problems += contract_problems(document.input_schema, ref, inputs)

@@ -6,9 +6,17 @@ A route's schema (see ``route``) is what callers send; every arm's contract is c
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from scoreline_registry.names import check_feature_name
 
@@ -24,6 +32,16 @@ class Value(BaseModel):
     """The base of every stored value: frozen, and fields that a newer Scoreline wrote are kept."""
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+
+class Sparse(Value):
+    """A value whose later fields are left out of its JSON while they are empty, so that older bytes stay the same."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialize(self).items() if value or name not in self.LATER}
 
 
 class Feature(Value):

@@ -6,15 +6,16 @@ Fields that a newer Scoreline wrote are kept; a document that an older one must 
 
 import hashlib
 import json
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from scoreline_registry.contract import Value
+from scoreline_registry.contract import Sparse, Value
 from scoreline_registry.errors import CorruptError, NotFoundError, SchemaVersionError
 from scoreline_registry.manifest import FileFacts, Moment
 
-MODEL_SCHEMA = 1
+MODEL_SCHEMA = 2
+_FIRST_MODEL_SCHEMA = 1
 
 # The rule of names.check_name, in the form that pydantic checks without calling Python once per name.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*$", max_length=64)]
@@ -74,32 +75,71 @@ def problems_of(error: ValidationError) -> list[str]:
     return problems
 
 
-class VersionEntry(Value):
+class Retirement(Value):
+    """That a version must not be used any more, and who said so.
+
+    ``seen`` is the newest revision that the author knew, so revision ``seen + 1`` is about as old as the decision, by
+    the store's clock. ``collected_at`` says that the files were given up for removal; there is no way back from that.
+    """
+
+    at: Moment
+    author: str
+    message: str = ""
+    seen: int = Field(ge=0)
+    collected_at: Moment | None = None
+
+
+class Source(Value):
+    """Where a promoted version was copied from: the registry, the revision read there, and its number there."""
+
+    registry_id: str
+    revision: int = Field(ge=1)
+    model: Name
+    version: int = Field(ge=1)
+    author: str
+    published_at: Moment
+
+
+class VersionEntry(Sparse):
     """What a model's document says about one version: its files, and who published it when and why.
 
     ``files`` names every file of the version's folder but ``claim.json``. ``claim_id`` is the content of that file.
     """
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"retired", "source"})
 
     files: dict[str, FileFacts] = Field(min_length=1)
     published_at: Moment
     author: str
     message: str = ""
     claim_id: str = ""
+    retired: Retirement | None = None
+    source: Source | None = None
+
+    @property
+    def collected(self) -> bool:
+        """Whether the files were given up for removal."""
+        return self.retired is not None and self.retired.collected_at is not None
 
 
-class ModelDocument(Value):
+class ModelDocument(Sparse):
     """One model: every version ever committed, by number in decimal, and where its aliases point.
 
     ``next_version`` is above every number ever committed and never falls, so that no number is given twice.
+    ``abandoned`` are numbers that were claimed and then given up: nothing may be committed under them. A document that
+    has one, or a retired version, is of schema 2, because a writer that knows neither would bring them back.
     """
 
-    schema_number: int = Field(default=MODEL_SCHEMA, ge=1)
+    LATER: ClassVar[frozenset[str]] = frozenset({"abandoned"})
+
+    schema_number: int = Field(default=_FIRST_MODEL_SCHEMA, ge=1)
     name: Name
     versions: dict[VersionKey, VersionEntry] = Field(default_factory=dict)
     aliases: dict[Name, int] = Field(default_factory=dict)
     next_version: int = Field(default=1, ge=1)
     owner: str | None = None
     labels: dict[str, str] = Field(default_factory=dict)
+    abandoned: tuple[int, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -108,7 +148,19 @@ class ModelDocument(Value):
         for alias, number in self.aliases.items():
             if str(number) not in self.versions:
                 raise ValueError(f"alias {alias!r} points to version {number}, which is not there")
+            if self.versions[str(number)].retired is not None:
+                raise ValueError(f"alias {alias!r} points to version {number}, which is retired")
         return self
+
+    def changed(self, **update: object) -> Self:
+        """The document with fields replaced, of the lowest schema that keeps older writers from going wrong."""
+        document = self.model_copy(update=update)
+        later = document.abandoned or any(entry.retired for entry in document.versions.values())
+        return document.model_copy(update={"schema_number": MODEL_SCHEMA if later else _FIRST_MODEL_SCHEMA})
+
+    def with_entry(self, version: int, entry: VersionEntry) -> Self:
+        """The document with the entry of one version added or replaced."""
+        return self.changed(versions={**self.versions, str(version): entry})
 
     @property
     def numbers(self) -> list[int]:
@@ -130,8 +182,11 @@ class ModelDocument(Value):
         return found
 
     def file(self, version: int, name: str) -> FileFacts:
-        """The committed facts of one file of a version. Raises NotFoundError."""
-        files = self.entry(version).files
+        """The committed facts of one file of a version. Raises NotFoundError, also when its files were removed."""
+        entry = self.entry(version)
+        if entry.collected:
+            raise NotFoundError("file", f"{self.name}@{version}/{name}", "it was retired and its files removed")
+        files = entry.files
         if name not in files:
             raise NotFoundError("file", f"{self.name}@{version}/{name}", f"it has {', '.join(sorted(files))}")
         return files[name]

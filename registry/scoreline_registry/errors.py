@@ -5,6 +5,7 @@
     ├── NotFoundError         nothing of that name is committed           (err.kind, err.name)
     │   └── NoRegistryError   the store holds no registry                 (err.name: the store)
     ├── ConflictError         somebody else changed it first              (err.kind, err.name)
+    │   └── ClaimLostError    a publication took so long that it was given up (err.name)
     ├── InvalidError          a manifest, document or route that cannot be (err.problems)
     ├── RefusedError          a rule of the registry forbids the change   (err.problems)
     ├── GateError             a version that failed a check before publication (err.problems)
@@ -53,6 +54,17 @@ class ConflictError(RegistryError):
     def __init__(self, kind: str, name: str) -> None:
         self.kind, self.name = kind, name
         super().__init__(f"{kind} {_short(name)} was changed by someone else; read it again and repeat the change")
+
+
+class ClaimLostError(ConflictError):
+    """The number that a publisher had claimed was given up before it committed."""
+
+    def __init__(self, name: str) -> None:
+        self.kind, self.name = "version", name
+        RegistryError.__init__(
+            self,
+            f"version {_short(name)} was not committed in time and its number given up; publish again for a new one",
+        )
 
 
 class _ProblemsError(RegistryError):

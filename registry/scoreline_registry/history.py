@@ -58,11 +58,24 @@ def _model_events(name: str, older: ModelDocument | None, newer: ModelDocument |
     for number in newer.numbers:
         if str(number) not in before.versions:
             yield Event("version", f"{name}@{number}", "published")
+    yield from _retirement_events(before, newer)
+    for number in sorted({*newer.abandoned}.difference(before.abandoned)):
+        yield Event("version", f"{name}@{number}", "never committed, its claim given up")
     yield from _alias_events(name, before.aliases, newer.aliases)
     if before.owner != newer.owner:
         yield Event("model", name, f"owner {before.owner or 'nobody'} -> {newer.owner or 'nobody'}")
     if before.labels != newer.labels:
         yield Event("model", name, "labels changed")
+
+
+def _retirement_events(before: ModelDocument, after: ModelDocument) -> Iterator[Event]:
+    for number in after.numbers:
+        entry = after.entry(number)
+        old = before.versions.get(str(number), entry)
+        if entry.collected and not old.collected:
+            yield Event("version", f"{after.name}@{number}", "its files given up for removal")
+        elif bool(entry.retired) != bool(old.retired):
+            yield Event("version", f"{after.name}@{number}", "retired" if entry.retired else "back in use")
 
 
 def _alias_events(name: str, before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[Event]:

@@ -1,8 +1,18 @@
 """The log of revisions in a store: finding its end without reading it all, reading it, appending to it."""
 
+import contextlib
+
 from scoreline_registry.cache import Cache
-from scoreline_registry.errors import CorruptError, MissingKeyError, NotFoundError, StorageError
-from scoreline_registry.revision import REVISIONS_PREFIX, LogEntry, read_entry, revision_key
+from scoreline_registry.errors import CorruptError, MissingKeyError, NotFoundError, SchemaVersionError, StorageError
+from scoreline_registry.revision import (
+    REVISIONS_PREFIX,
+    LogEntry,
+    read_entry,
+    read_seal,
+    revision_key,
+    seal_bytes,
+    seal_key,
+)
 from scoreline_registry.storage import Storage
 
 _KEPT_ENTRIES = 64
@@ -15,6 +25,7 @@ class RevisionLog:
         self._storage = storage
         self._empty = empty
         self._entries: Cache[int, LogEntry] = Cache(_KEPT_ENTRIES)
+        self._sealed = 0
 
     def entry(self, number: int) -> LogEntry:
         """The revision of that number. Raises NotFoundError."""
@@ -23,7 +34,7 @@ class RevisionLog:
         if number < 0:
             raise NotFoundError("revision", str(number), "revisions count from 0")
         try:
-            return self._entries.get(number, lambda: read_entry(number, self._storage.read(revision_key(number))))
+            return self._entries.get(number, lambda: self._read(number))
         except MissingKeyError as error:
             raise NotFoundError("revision", str(number)) from error
 
@@ -60,19 +71,49 @@ class RevisionLog:
         if later is not None and self._find(last.number + 1) is None:
             raise CorruptError(revision_key(last.number + 1), f"it is missing, while {later.key} exists")
 
-    def append(self, number: int, data: bytes, *, commit_id: str) -> bool:
-        """Writes revision ``number`` unless someone else has; True when it is ours.
+    def append(self, entry: LogEntry, data: bytes) -> bool:
+        """Writes a revision, whose file is ``data``, unless someone else wrote one of its number; True when it is ours.
 
         A store may write and still report a failure or a taken key (a lost answer, a retried request), so what is
         there decides, not what the store said.
         """
+        self._seal(entry.number - 1)
+        if self._put(entry, data):
+            self._entries.get(entry.number, lambda: entry)
+        ours = self.entry(entry.number).revision.commit_id == entry.revision.commit_id
+        if ours:
+            self._seal(entry.number)
+        return ours
+
+    def _put(self, entry: LogEntry, data: bytes) -> bool:
         try:
-            if self._storage.put_if_absent(revision_key(number), data):
-                return True
+            return self._storage.put_if_absent(revision_key(entry.number), data)
         except StorageError:
-            if self._find(number) is None:
+            if self._find(entry.number) is None:
                 raise
-        return self.entry(number).revision.commit_id == commit_id
+            return False
+
+    def _read(self, number: int) -> LogEntry:
+        entry = read_entry(number, self._storage.read(revision_key(number)))
+        if self._sealed_digest(number) not in (None, entry.digest):
+            raise CorruptError(revision_key(number), "it is not what was sealed when it was committed")
+        return entry
+
+    def _sealed_digest(self, number: int) -> str | None:
+        """What the seal of a revision vouches for; a seal that cannot be read says nothing, and verify reports it."""
+        try:
+            return read_seal(number, self._storage.read(seal_key(number))).sha256
+        except (StorageError, CorruptError, SchemaVersionError):
+            return None
+
+    def _seal(self, number: int) -> None:
+        """Seals a committed revision, the one before too, in case whoever committed that could not."""
+        if number <= self._sealed:
+            return
+        # The commit has happened; a store that fails now must not make it look as if it had not.
+        with contextlib.suppress(StorageError):
+            self._storage.put_if_absent(seal_key(number), seal_bytes(self.entry(number)))
+            self._sealed = number
 
     def _find(self, number: int) -> LogEntry | None:
         try:

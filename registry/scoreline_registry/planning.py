@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from scoreline_registry.bucketing import WHOLE, BucketRange, least_movement, millionths
+from scoreline_registry.bucketing import WHOLE, BucketRange, least_movement, merged, millionths
 from scoreline_registry.contract import InputContract, SequenceContract
 from scoreline_registry.documents import canonical_json
+from scoreline_registry.errors import NotFoundError, RefusedError
 from scoreline_registry.route import (
     MAX_EARLIER_SCHEMAS,
     Arm,
@@ -93,6 +94,40 @@ def next_document(spec: RouteSpec, *, schema: RouteSchema, before: RouteDocument
         holdout_millionths=millionths(spec.holdout),
         fallback=spec.fallback,
     )
+
+
+def restored(past: RouteDocument, *, before: RouteDocument | None) -> RouteDocument:
+    """An earlier definition as the next one: the layouts that callers have learned since stay known."""
+    if before is None:
+        return past
+    return past.model_copy(update={"earlier_schemas": _earlier_schemas(past.input_schema, before)})
+
+
+def without_arm(document: RouteDocument, ref: str) -> RouteDocument:
+    """The route without one arm: its buckets go to the first other arm of the same rule, and so does the fallback.
+
+    Raises NotFoundError when the route has no such arm, and RefusedError where it is the only arm of a rule.
+    """
+    if ref not in document.refs:
+        raise NotFoundError("arm", ref, f"route {document.route} has {', '.join(document.refs)}")
+    alone = [
+        position for position, rule in enumerate(document.rules, start=1) if [arm.ref for arm in rule.arms] == [ref]
+    ]
+    if alone:
+        problems = [
+            f"it is the only arm of rule {position}: apply the route with another one there" for position in alone
+        ]
+        raise RefusedError(f"{ref} cannot be stopped", problems)
+    rules = tuple(_rule_without(rule, ref) for rule in document.rules)
+    fallback = rules[-1].arms[0].ref if document.fallback == ref else document.fallback
+    return document.model_copy(update={"rules": rules, "fallback": fallback})
+
+
+def _rule_without(rule: Rule, ref: str) -> Rule:
+    first, *others = [arm for arm in rule.arms if arm.ref != ref]
+    freed = [part for arm in rule.arms if arm.ref == ref for part in arm.ranges]
+    taken = first.model_copy(update={"ranges": merged([*first.ranges, *freed])})
+    return rule.model_copy(update={"arms": (taken, *others)})
 
 
 def route_plan(

@@ -9,7 +9,7 @@ from datetime import datetime
 from scoreline_registry.contract import Value
 from scoreline_registry.documents import decode, encode, sha256_hex
 from scoreline_registry.errors import (
-    ConflictError,
+    ClaimLostError,
     InvalidError,
     InvalidNameError,
     MissingKeyError,
@@ -74,24 +74,25 @@ def claim_version(storage: Storage, model: str, *, first: int, claim_id: str, au
 
 
 def check_claim(storage: Storage, model: str, version: int, *, claim_id: str) -> None:
-    """Raises ConflictError when a claim is gone, as after a clean-up that took it for abandoned."""
+    """Raises ClaimLostError when a claim is gone, as after a clean-up that took it for abandoned."""
     key = version_key(model, version, CLAIM_FILE)
     try:
         claim = decode(Claim, storage.read(key), key=key, supported=CLAIM_SCHEMA)
     except MissingKeyError as error:
-        raise ConflictError("version", f"{model}@{version}") from error
+        raise ClaimLostError(f"{model}@{version}") from error
     if claim.claim_id != claim_id:
-        raise ConflictError("version", f"{model}@{version}")
+        raise ClaimLostError(f"{model}@{version}")
 
 
-def write_version(
-    storage: Storage, model: str, version: int, files: Mapping[str, bytes], manifest: Manifest
-) -> dict[str, FileFacts]:
-    """Fills a claimed folder, the manifest last; returns the facts of every file, the manifest's too."""
-    facts = {name: facts_of(data) for name, data in sorted(files.items())}
-    complete = encode(manifest.model_copy(update={"files": facts}))
-    for name, data in [*sorted(files.items()), (MANIFEST_FILE, complete)]:
+def complete_manifest(files: Mapping[str, bytes], manifest: Manifest) -> bytes:
+    """The bytes of a version's manifest, with the facts of its other files filled in."""
+    return encode(manifest.model_copy(update={"files": {name: facts_of(data) for name, data in sorted(files.items())}}))
+
+
+def write_version(storage: Storage, model: str, version: int, files: Mapping[str, bytes]) -> dict[str, FileFacts]:
+    """Fills a claimed folder, the manifest last; returns the facts of every file."""
+    for name in sorted(files, key=lambda name: (name == MANIFEST_FILE, name)):
         key = version_key(model, version, name)
-        if not put_same(storage, key, data):
+        if not put_same(storage, key, files[name]):
             raise StorageError(key, "another file is there, although the folder was claimed")
-    return {**facts, MANIFEST_FILE: facts_of(complete)}
+    return {name: facts_of(data) for name, data in sorted(files.items())}

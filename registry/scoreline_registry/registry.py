@@ -1,43 +1,35 @@
-"""The registry: reading any revision of it, publishing versions, and committing changes."""
+"""The registry: reading any revision of it, publishing versions, and changing what points to them."""
 
-import secrets
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from scoreline_registry.changes import Change, add_version, apply_route, set_alias
-from scoreline_registry.content import Content
-from scoreline_registry.documents import VersionEntry, document_key, encode
-from scoreline_registry.errors import ConflictError, CorruptError, InvalidError, MissingKeyError, NoRegistryError
+from scoreline_registry.changes import Change, add_version, apply_route, set_alias, set_labels, set_owner, stop_arm
+from scoreline_registry.commits import Commits, Outcome, check_signature, random_id, system_clock
+from scoreline_registry.documents import Retirement, Source, VersionEntry, encode
+from scoreline_registry.errors import CorruptError, MissingKeyError, NoRegistryError
 from scoreline_registry.history import HistoryEntry, events_between
-from scoreline_registry.log import RevisionLog
-from scoreline_registry.manifest import Manifest
+from scoreline_registry.manifest import MANIFEST_FILE, Manifest
 from scoreline_registry.names import check_name
 from scoreline_registry.planning import RoutePlan, route_plan
-from scoreline_registry.publication import check_claim, check_files, claim_version, version_key, write_version
-from scoreline_registry.revision import REGISTRY_KEY, LogEntry, RegistryRoot, first_entry, next_entry
+from scoreline_registry.publication import (
+    check_claim,
+    check_files,
+    claim_version,
+    complete_manifest,
+    version_key,
+    write_version,
+)
+from scoreline_registry.retirement import retire, unretire
+from scoreline_registry.revision import REGISTRY_KEY, RegistryRoot, first_entry
+from scoreline_registry.rollback import Past, rollback_all, rollback_model, rollback_route
 from scoreline_registry.route import RouteSpec
 from scoreline_registry.snapshot import Snapshot
 from scoreline_registry.state import State
-from scoreline_registry.storage import Storage, open_storage, put_same
+from scoreline_registry.storage import Storage, open_storage
 
-__all__ = ["MAX_ATTEMPTS", "Registry", "Snapshot"]
-
-# Whoever loses a race reapplies; every loss is someone else's success, so this many in a row means something else.
-MAX_ATTEMPTS = 200
-MAX_MESSAGE_LENGTH = 2000
-
-
-def system_clock() -> datetime:
-    """The time in UTC."""
-    return datetime.now(UTC)
-
-
-def random_id() -> str:
-    """32 random hexadecimal digits."""
-    return secrets.token_hex(16)
+__all__ = ["Outcome", "Registry", "Snapshot", "random_id", "system_clock"]
 
 
 class Registry:
@@ -53,11 +45,7 @@ class Registry:
         """Opens the registry in ``storage``; most callers want ``open``, which also takes an address."""
         self._storage, self._clock, self._new_id = storage, clock, new_id
         self._root, empty = first_entry(_registry_file(storage))
-        self._log = RevisionLog(storage, empty)
-        self._lock = threading.Lock()
-        self._known = empty
-        self._content = Content(storage)
-        self._log.check_whole(self._newest())
+        self._commits = Commits(storage, empty, clock=clock, new_id=new_id)
 
     @classmethod
     def open(
@@ -88,21 +76,33 @@ class Registry:
         """Made at random by ``create``; tells registries apart."""
         return self._root.registry_id
 
+    @property
+    def storage(self) -> Storage:
+        """Where its files are."""
+        return self._storage
+
+    def new_id(self) -> str:
+        """A random name."""
+        return self._new_id()
+
+    def now(self) -> datetime:
+        """The time by this process's clock, in UTC."""
+        return self._clock()
+
     def latest(self) -> Snapshot:
         """The newest revision: one read from the store when nothing is new."""
-        return self._snapshot(self._newest())
+        return self._commits.latest()
 
     def at(self, revision: int) -> Snapshot:
         """The state after commit ``revision``; 0 is the empty registry. Raises NotFoundError."""
-        return self._snapshot(self._log.entry(revision))
+        return self._commits.at(revision)
 
-    def history(self, limit: int | None = None) -> Iterator[HistoryEntry]:
-        """The revisions with what each changed, newest first, read as they are asked for."""
-        entry = self._newest()
-        while entry.number and (limit is None or limit > 0):
-            parent = self._log.parent(entry)
-            yield self._history_entry(parent, entry)
-            entry, limit = parent, None if limit is None else limit - 1
+    def history(self, limit: int | None = None, *, before: int | None = None) -> Iterator[HistoryEntry]:
+        """The revisions with what each changed, newest first, read as they are asked for.
+
+        ``before`` leaves out that revision and all newer ones. Raises NotFoundError for one that is yet to come.
+        """
+        return self._commits.history(limit, before=before)
 
     def manifest(self, model: str, version: int) -> Manifest:
         """The manifest of a committed version. Raises NotFoundError, CorruptError, SchemaVersionError."""
@@ -111,7 +111,7 @@ class Registry:
     def read_file(self, model: str, version: int, name: str) -> bytes:
         """The bytes of a committed file, checked against the committed digest. Raises NotFoundError, CorruptError."""
         facts = self._holding(model, version).models[model].file(version, name)
-        return self._content.read(version_key(model, version, name), facts.sha256)
+        return self._commits.content.read(version_key(model, version, name), facts.sha256)
 
     def file_path(self, model: str, version: int, name: str) -> Path:
         """A local path of a committed file, NOT checked: whoever trusts its bytes compares their digest first.
@@ -126,9 +126,13 @@ class Registry:
             raise CorruptError(key, "it is missing") from error
 
     def damage(self, model: str, version: int) -> list[str]:
-        """Reads every file of a committed version and says which are not what was committed; empty when all are."""
+        """Reads every file of a committed version and says which are not what was committed; empty when all are.
+
+        A version whose files were removed on purpose has none that could be damaged.
+        """
+        entry = self._holding(model, version).models[model].entry(version)
         problems = []
-        for name in sorted(self._holding(model, version).models[model].entry(version).files):
+        for name in () if entry.collected else sorted(entry.files):
             try:
                 self.read_file(model, version, name)
             except CorruptError as error:
@@ -153,20 +157,58 @@ class Registry:
         the same commit. Raises InvalidNameError, InvalidError, and RefusedError when a route forbids an alias' move;
         then the number is not given again.
         """
-        check_name("model", model)
         check_files(model, files)
-        _check_signature(author, message)
+        complete = {**files, MANIFEST_FILE: complete_manifest(files, manifest)}
+        return self._publish(
+            model, complete, author=author, message=message, aliases=aliases, owner=owner, labels=labels
+        )
+
+    def publish_copy(
+        self,
+        model: str,
+        *,
+        files: Mapping[str, bytes],
+        source: Source,
+        author: str,
+        message: str,
+        aliases: Sequence[str] = (),
+    ) -> int:
+        """Stores and commits a version as another registry has it; ``files`` hold its manifest, byte by byte.
+
+        Every file is read back before the commit. Raises what ``publish`` raises, and CorruptError when what the
+        store gives back differs.
+        """
+        check_files(model, {name: data for name, data in files.items() if name != MANIFEST_FILE})
+        return self._publish(model, files, author=author, message=message, aliases=aliases, source=source)
+
+    def _publish(
+        self,
+        model: str,
+        files: Mapping[str, bytes],
+        *,
+        author: str,
+        message: str,
+        aliases: Sequence[str],
+        owner: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        source: Source | None = None,
+    ) -> int:
+        check_name("model", model)
+        check_signature(author, message)
         claim_id, now = self._new_id(), self._clock()
         models = self.latest().models
         first = models[model].next_version if model in models else 1
         version = claim_version(self._storage, model, first=first, claim_id=claim_id, author=author, now=now)
         entry = VersionEntry(
-            files=write_version(self._storage, model, version, files, manifest),
+            files=write_version(self._storage, model, version, files),
             published_at=now,
             author=author,
             message=message,
             claim_id=claim_id,
+            source=source,
         )
+        for name, facts in entry.files.items() if source else ():
+            self._commits.content.read(version_key(model, version, name), facts.sha256)
         check_claim(self._storage, model, version, claim_id=claim_id)
         change = add_version(model, version, entry, aliases=aliases, owner=owner, labels=labels)
         self.commit(change, author=author, message=message)
@@ -192,67 +234,107 @@ class Registry:
         ``expect`` is the digest of the route's document as its author read it, "" for none. Raises NotFoundError,
         ConflictError, and RefusedError with every problem.
         """
-        before, after = self._commit(apply_route(spec, expect=expect), author=author, message=message)
+        before, after = self._commits.commit(apply_route(spec, expect=expect), author=author, message=message)
         return _plan(spec.route, before.state, after.state, revision=after.revision)
+
+    def stop_arm(
+        self, route: str, ref: str, *, author: str, message: str, expect: str | None = None, dry_run: bool = False
+    ) -> Outcome:
+        """Takes an arm out of a route: its share goes to the first other arm of each rule, and so does the fallback.
+
+        Raises NotFoundError, ConflictError, and RefusedError where it is the only arm of a rule.
+        """
+        return self.perform(stop_arm(route, ref, expect=expect), author=author, message=message, dry_run=dry_run)
+
+    def rollback(
+        self,
+        *,
+        to: int,
+        model: str | None = None,
+        route: str | None = None,
+        author: str,
+        message: str,
+        expect: str | None = None,
+        dry_run: bool = False,
+    ) -> Outcome:
+        """Moves the pointers of a model, of a route, or with neither all of them, to where revision ``to`` had them.
+
+        Raises NotFoundError, ConflictError, and RefusedError with everything that is in the way.
+        """
+        past = Past(to, self.at(to).state)
+        change = rollback_all(past)
+        if model is not None:
+            change = rollback_model(model, past, expect=expect)
+        elif route is not None:
+            change = rollback_route(route, past, expect=expect)
+        return self.perform(change, author=author, message=message, dry_run=dry_run)
+
+    def retire(
+        self, model: str, version: int, *, author: str, message: str, expect: str | None = None, dry_run: bool = False
+    ) -> Outcome:
+        """Takes a version out of use. Raises NotFoundError, ConflictError, RefusedError naming what reaches it."""
+        retirement = Retirement(at=self._clock(), author=author, message=message, seen=self.latest().revision)
+        change = retire(model, version, retirement, expect=expect)
+        return self.perform(change, author=author, message=message, dry_run=dry_run)
+
+    def unretire(
+        self, model: str, version: int, *, author: str, message: str, expect: str | None = None, dry_run: bool = False
+    ) -> Outcome:
+        """Brings a retired version back. Raises NotFoundError, ConflictError, RefusedError when its files went."""
+        change = unretire(model, version, expect=expect)
+        return self.perform(change, author=author, message=message, dry_run=dry_run)
+
+    def set_owner(
+        self,
+        model: str,
+        owner: str | None,
+        *,
+        author: str,
+        message: str,
+        expect: str | None = None,
+        dry_run: bool = False,
+    ) -> Outcome:
+        """Says who answers for a model; None for nobody. Raises InvalidError, NotFoundError, ConflictError."""
+        return self.perform(set_owner(model, owner, expect=expect), author=author, message=message, dry_run=dry_run)
+
+    def set_labels(
+        self,
+        model: str,
+        labels: Mapping[str, str | None],
+        *,
+        author: str,
+        message: str,
+        expect: str | None = None,
+        dry_run: bool = False,
+    ) -> Outcome:
+        """Sets labels of a model and removes those that are None. Raises InvalidError, NotFoundError, ConflictError."""
+        return self.perform(set_labels(model, labels, expect=expect), author=author, message=message, dry_run=dry_run)
+
+    def perform(self, change: Change, *, author: str, message: str, dry_run: bool = False) -> Outcome:
+        """Commits a change, or with ``dry_run`` only checks it, and says what it did or would do."""
+        if dry_run:
+            check_signature(author, message)
+            return self._commits.preview(change)
+        before, after = self._commits.commit(change, author=author, message=message)
+        events = events_between(before.state, after.state)
+        return Outcome(after.revision, written=after.revision != before.revision, events=events)
 
     def commit(self, change: Change, *, author: str, message: str) -> Snapshot:
         """Applies a change to the newest state and writes the next revision; returns the state that then holds.
 
         A change that changes nothing writes nothing. Raises what the change raises, and ConflictError when others
-        commit faster for MAX_ATTEMPTS attempts.
+        commit faster than this one can.
         """
-        return self._commit(change, author=author, message=message)[1]
-
-    def _commit(self, change: Change, *, author: str, message: str) -> tuple[Snapshot, Snapshot]:
-        _check_signature(author, message)
-        commit_id = self._new_id()
-        for _ in range(MAX_ATTEMPTS):
-            before = self.latest()
-            state = change(before.state)
-            if state.same_as(before.state):
-                return before, before
-            if self._append(before.entry, state, commit_id=commit_id, author=author, message=message):
-                return before, self.at(before.revision + 1)
-        raise ConflictError("registry", self.registry_id)
-
-    def _append(self, parent: LogEntry, state: State, *, commit_id: str, author: str, message: str) -> bool:
-        for digest, data in {**state.models.unwritten, **state.routes.unwritten}.items():
-            if not put_same(self._storage, document_key(digest), data):
-                raise CorruptError(document_key(digest), "it does not hold what its name says")
-        entry, data = next_entry(
-            parent,
-            commit_id=commit_id,
-            now=self._clock(),
-            author=author,
-            message=message,
-            models=state.models.digests,
-            routes=state.routes.digests,
-        )
-        return self._log.append(entry.number, data, commit_id=commit_id)
-
-    def _newest(self) -> LogEntry:
-        newest = self._log.last(self._known)
-        with self._lock:
-            if newest.number > self._known.number:
-                self._known = newest
-        return newest
-
-    def _snapshot(self, entry: LogEntry) -> Snapshot:
-        return Snapshot(entry, self._content.state(entry.revision))
+        return self._commits.commit(change, author=author, message=message)[1]
 
     def _holding(self, model: str, version: int) -> Snapshot:
         """A revision that has this version: the newest one known, where it does, saves asking the store."""
-        known = self._snapshot(self._known)
+        known = self._commits.known()
         if model in known.models and str(version) in known.models[model].versions:
             return known
         newest = self.latest()
         newest.state.models.require(model).entry(version)
         return newest
-
-    def _history_entry(self, parent: LogEntry, entry: LogEntry) -> HistoryEntry:
-        revision = entry.revision
-        events = events_between(self._content.state(parent.revision), self._content.state(revision))
-        return HistoryEntry(entry.number, revision.created_at, revision.author, revision.message, events)
 
 
 def _storage(storage: Storage | str | Path) -> Storage:
@@ -264,17 +346,6 @@ def _registry_file(storage: Storage) -> bytes:
         return storage.read(REGISTRY_KEY)
     except MissingKeyError as error:
         raise NoRegistryError(str(storage)) from error
-
-
-def _check_signature(author: str, message: str) -> None:
-    """Raises InvalidError unless a commit is signed, and short enough to be read in a list."""
-    problems = []
-    if not author.strip() or not author.isprintable() or len(author) > 200:
-        problems.append("the author is 1 to 200 printable characters")
-    if len(message) > MAX_MESSAGE_LENGTH or not message.replace("\n", "").replace("\t", "").isprintable():
-        problems.append(f"the message is at most {MAX_MESSAGE_LENGTH} printable characters and line ends")
-    if problems:
-        raise InvalidError("commit", problems)
 
 
 def _plan(route: str, before: State, after: State, *, revision: int | None = None) -> RoutePlan:

@@ -11,12 +11,15 @@ from pydantic import Field
 
 from scoreline_registry.contract import Value
 from scoreline_registry.documents import Name, decode, encode, sha256_hex
+from scoreline_registry.errors import CorruptError
 from scoreline_registry.manifest import Digest, Moment
 
 REGISTRY_SCHEMA = 1
 REVISION_SCHEMA = 1
 REGISTRY_KEY = "registry.json"
+SEAL_SCHEMA = 1
 REVISIONS_PREFIX = "revisions/"
+SEALS_PREFIX = "seals/"
 
 _NO_PARENT = "0" * 64
 
@@ -64,6 +67,48 @@ class LogEntry:
 def revision_key(number: int) -> str:
     """Where a revision is stored; keys ascend with the numbers."""
     return f"{REVISIONS_PREFIX}{number:08d}.json"
+
+
+class Seal(Value):
+    """``seals/<number>.json``: the sha256 of a revision's file, written beside it once it is committed.
+
+    The chain vouches for every revision but the newest, the seal for that one too; it is derived and may be absent.
+    ``check`` is the sha256 of "number:sha256", so that a damaged seal is not taken for a damaged revision.
+    """
+
+    schema_number: int = Field(default=SEAL_SCHEMA, ge=1)
+    revision: int = Field(ge=1)
+    sha256: Digest
+    check: Digest
+
+    @property
+    def intact(self) -> bool:
+        """Whether the seal is as it was written."""
+        return self.check == _seal_check(self.revision, self.sha256)
+
+
+def seal_key(number: int) -> str:
+    """Where the seal of a revision is stored."""
+    return f"{SEALS_PREFIX}{number:08d}.json"
+
+
+def seal_bytes(entry: LogEntry) -> bytes:
+    """The seal of a revision."""
+    check = _seal_check(entry.number, entry.digest)
+    return encode(Seal(revision=entry.number, sha256=entry.digest, check=check))
+
+
+def read_seal(number: int, data: bytes) -> Seal:
+    """Reads a seal. Raises CorruptError and SchemaVersionError."""
+    key = seal_key(number)
+    seal = decode(Seal, data, key=key, supported=SEAL_SCHEMA)
+    if not seal.intact or seal.revision != number:
+        raise CorruptError(key, "it is not what was written")
+    return seal
+
+
+def _seal_check(number: int, digest: str) -> str:
+    return sha256_hex(f"{number}:{digest}".encode())
 
 
 def first_entry(data: bytes) -> tuple[RegistryRoot, LogEntry]:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Generic
 
 from scoreline_registry.documents import D, ModelDocument, encode, sha256_hex
-from scoreline_registry.errors import NotFoundError
+from scoreline_registry.errors import NotFoundError, RefusedError
 from scoreline_registry.manifest import MANIFEST_FILE, Manifest
 from scoreline_registry.names import ModelRef
 from scoreline_registry.route import RouteDocument
@@ -58,6 +58,10 @@ class Documents(Mapping[str, D], Generic[D]):
             _put={**self._put, digest: document},
         )
 
+    def without(self, name: str) -> "Documents[D]":
+        """The same without one document."""
+        return replace(self, digests={known: digest for known, digest in self.digests.items() if known != name})
+
 
 @dataclass(frozen=True, eq=False)
 class State:
@@ -84,6 +88,29 @@ class State:
     def manifest_of(self, ref: str) -> Manifest:
         """The manifest of the version that a reference means now. Raises NotFoundError, CorruptError."""
         return self.manifest(*self.resolve(ref))
+
+    def usable(self, ref: str) -> Manifest:
+        """The manifest of the version that a reference means, when routes and aliases may use it.
+
+        Raises NotFoundError, CorruptError, and RefusedError for a retired version.
+        """
+        model, version = self.resolve(ref)
+        retired = self.models.require(model).entry(version).retired
+        if retired is not None:
+            raise RefusedError(ref, [f"{retired.author} retired it on {retired.at:%Y-%m-%d}; use another version"])
+        return self.manifest(model, version)
+
+    def with_model(self, document: ModelDocument) -> "State":
+        """The same with one model added or replaced."""
+        return replace(self, models=self.models.put(document.name, document))
+
+    def with_route(self, document: RouteDocument) -> "State":
+        """The same with one route added or replaced."""
+        return replace(self, routes=self.routes.put(document.route, document))
+
+    def without_route(self, name: str) -> "State":
+        """The same without one route."""
+        return replace(self, routes=self.routes.without(name))
 
     def same_as(self, other: "State") -> bool:
         """Whether nothing differs."""

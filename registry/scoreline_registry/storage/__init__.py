@@ -10,10 +10,20 @@ from urllib.parse import unquote, urlsplit
 from scoreline_registry.errors import StorageError
 from scoreline_registry.storage.local import LocalStorage
 from scoreline_registry.storage.memory import MemoryStorage
-from scoreline_registry.storage.protocol import Storage, StoredFile, check_key
+from scoreline_registry.storage.protocol import Storage, StoredFile, Tidied, check_key
 from scoreline_registry.storage.writing import put_same
 
-__all__ = ["STORES", "LocalStorage", "MemoryStorage", "Storage", "StoredFile", "check_key", "open_storage", "put_same"]
+__all__ = [
+    "STORES",
+    "LocalStorage",
+    "MemoryStorage",
+    "Storage",
+    "StoredFile",
+    "Tidied",
+    "check_key",
+    "open_storage",
+    "put_same",
+]
 
 ENTRY_POINTS = "scoreline.storage"
 

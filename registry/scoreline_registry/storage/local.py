@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,6 +12,8 @@ from scoreline_registry.errors import MissingKeyError, StorageError
 from scoreline_registry.storage.protocol import StoredFile, check_key
 
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_IN_USE = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
+_TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.tmp")
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EXDEV)
 
 
@@ -35,10 +38,7 @@ class LocalStorage:
     def put_if_absent(self, key: str, data: bytes) -> bool:
         path = self._path(key)
         try:
-            _make_folder(path.parent)
-            created = not path.exists() and _link_new(path, data)
-            # Also when another writer was first: its file must be durable before anything is built on it.
-            _fsync_folder(path.parent)
+            created = _put(path, data)
         except OSError as error:
             raise StorageError(key, _detail(error)) from error
         return created
@@ -64,6 +64,11 @@ class LocalStorage:
         if not path.is_file():
             raise MissingKeyError(key)
         return path
+
+    def tidy(self, *, before: datetime, dry_run: bool) -> tuple[str, ...]:
+        """Removes hidden temporary files of writers that died, and empty folders; see ``Tidied``."""
+        gone = (path for path in _leftovers(self._root, before.timestamp()) if _remove(path, dry_run=dry_run))
+        return tuple(path.relative_to(self._root).as_posix() for path in gone)
 
     def _path(self, key: str) -> Path:
         """Where a key's bytes really are."""
@@ -110,6 +115,49 @@ def _stored(key: str, entry: os.DirEntry[str]) -> Iterator[StoredFile]:
     except FileNotFoundError:  # deleted since the folder was read
         return
     yield StoredFile(key, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC))
+
+
+def _put(path: Path, data: bytes, *, attempts: int = 3) -> bool:
+    try:
+        _make_folder(path.parent)
+        created = not path.exists() and _link_new(path, data)
+        # Also when another writer was first: its file must be durable before anything is built on it.
+        _fsync_folder(path.parent)
+    except FileNotFoundError:  # the folder was empty, and tidied away in this moment
+        if attempts == 1:
+            raise
+        return _put(path, data, attempts=attempts - 1)
+    return created
+
+
+def _leftovers(root: Path, limit: float) -> Iterator[Path]:
+    """Temporary files and folders older than ``limit``, what is in a folder before the folder."""
+    for folder, _, names in os.walk(root, topdown=False):
+        candidates = [*(Path(folder, name) for name in names if _TEMPORARY.fullmatch(name)), Path(folder)]
+        yield from (path for path in candidates if path != root and _old(path, limit))
+
+
+def _old(path: Path, limit: float) -> bool:
+    try:
+        return path.lstat().st_mtime < limit
+    except FileNotFoundError:
+        return False
+
+
+def _remove(path: Path, *, dry_run: bool) -> bool:
+    """Removes a file, or a folder if it is empty; False when it is not."""
+    folder = path.is_dir()
+    if folder and any(path.iterdir()):
+        return False
+    if dry_run:
+        return True
+    try:
+        path.rmdir() if folder else path.unlink()
+    except OSError as error:
+        if error.errno not in _IN_USE:
+            raise StorageError(str(path), _detail(error)) from error
+        return False
+    return True
 
 
 def _link_new(path: Path, data: bytes) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from scoreline_registry.errors import InvalidNameError
 
@@ -53,6 +53,15 @@ class Storage(Protocol):
 
     def local_path(self, key: str) -> Path:
         """Returns a path on this machine that holds the file's bytes. Raises MissingKeyError."""
+        ...
+
+
+@runtime_checkable
+class Tidied(Protocol):
+    """A store that may hold more than its files, such as what writers that died left behind."""
+
+    def tidy(self, *, before: datetime, dry_run: bool) -> tuple[str, ...]:
+        """Removes what no reader ever sees and nobody touched since ``before``; returns the names of what it is."""
         ...
 
 
