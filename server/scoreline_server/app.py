@@ -1,32 +1,32 @@
 """The server, assembled in one place and in order."""
 
-import signal
 import sys
-import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import grpc
 import structlog
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health, health_pb2
 
-from scoreline.v1 import scoring_pb2
 from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
-from scoreline_server import adapter
+from scoreline_server.authority import read_policy
+from scoreline_server.control import Control
+from scoreline_server.endpoint import SERVICES, Endpoint, has_tls
 from scoreline_server.errors import StartError
 from scoreline_server.metrics import CountedThreads, Metrics
 from scoreline_server.pins import Pins
 from scoreline_server.pipeline import Pipeline
+from scoreline_server.registry_reads import RegistryReads
+from scoreline_server.registry_writes import RegistryWrites
 from scoreline_server.settings import Settings
+from scoreline_server.streams import Streams
+from scoreline_server.turns import Turns
 from scoreline_server.watcher import Watcher
 
 _log = structlog.get_logger()
-
-SERVICES = tuple(service.full_name for service in scoring_pb2.DESCRIPTOR.services_by_name.values())
 
 # ONNX Runtime releases the GIL while it runs; with the default 5 ms a busy loader thread would hold up every answer.
 _SWITCH_INTERVAL_SECONDS = 5e-5
@@ -43,41 +43,59 @@ class Server:
         """
         self.settings = settings
         self.metrics = Metrics()
+        registry = _open(settings.registry)
         self.watcher = Watcher(
-            _open(settings.registry),
+            registry,
             poll_seconds=settings.poll_seconds,
             pins=Pins(runtime / "pins.json" if runtime else None),
+            budget_bytes=settings.memory_budget_bytes,
+            turn=Turns(runtime / "loading.lock").turn if runtime else nullcontext,
             loading=self.metrics.loading,
         )
-        self.pipeline = Pipeline(lambda: self.watcher.catalog, metrics=self.metrics)
-        self.health = health.HealthServicer()
-        self._grpc = grpc.server(
-            CountedThreads(settings.threads, self.metrics),
-            options=[
-                ("grpc.so_reuseport", int(reuse_port)),
-                ("grpc.max_receive_message_length", settings.max_message_bytes),
-                ("grpc.max_send_message_length", -1),
-            ],
+        control = (RegistryReads(registry), RegistryWrites(registry), Control(registry, self.watcher))
+        self.pipeline = Pipeline(
+            lambda: self.watcher.catalog,
+            metrics=self.metrics,
+            policy=read_policy(settings.policy_file),
+            methods=[method for part in control for method in part.methods()],
         )
-        adapter.add_to_server(self.pipeline, self._grpc, streams={})
-        health_pb2_grpc.add_HealthServicer_to_server(self.health, self._grpc)
-        reflection.enable_server_reflection([*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME], self._grpc)
-        self.port = _bind(self._grpc, settings)
+        self.streams = Streams(self.pipeline, registry, self.watcher, threads=settings.stream_threads)
+        self.health = health.HealthServicer()
+        threads = CountedThreads(settings.threads, self.metrics)
+        self._endpoint = Endpoint(settings.listen, settings, threads=threads, reuse_port=reuse_port)
+        self._admin = (
+            Endpoint(settings.admin_listen, settings, threads=threads, reuse_port=reuse_port)
+            if settings.admin_listen
+            else None
+        )
         self._draining = False
 
     @property
     def address(self) -> str:
         """Where it listens, with the port that was really taken."""
-        return f"{self.settings.listen.rpartition(':')[0]}:{self.port}"
+        return self._endpoint.address
+
+    @property
+    def admin_address(self) -> str:
+        """Where changes are taken from other hosts; empty without an admin address."""
+        return self._admin.address if self._admin else ""
 
     def start(self) -> None:
         """Adopts the registry's newest revision, then opens for calls."""
         sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
-        self.watcher.refresh()
+        self.watcher.refresh(at_start=True)
         self.watcher.start()
-        self._grpc.start()
+        self._endpoint.serve(self.pipeline, self.streams, self.health)
+        if self._admin:
+            self._admin.serve(self.pipeline, self.streams, self.health, by_admin_address=True)
         self._set_health(health_pb2.HealthCheckResponse.SERVING)
-        _log.info("serving", address=self.address, registry=self.settings.registry, tls=_tls(self.settings))
+        _log.info(
+            "serving",
+            address=self.address,
+            admin_address=self.admin_address or None,
+            registry=self.settings.registry,
+            tls=has_tls(self.settings),
+        )
 
     def stop(self) -> None:
         """Tells the world, waits ``drain_delay_seconds``, lets open calls end, closes. May be called twice."""
@@ -87,7 +105,9 @@ class Server:
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         _log.info("draining", delay_seconds=self.settings.drain_delay_seconds)
         time.sleep(self.settings.drain_delay_seconds)
-        self._grpc.stop(self.settings.drain_seconds).wait()
+        for endpoint in filter(None, (self._endpoint, self._admin)):
+            endpoint.stop(self.settings.drain_seconds)
+        self.streams.close()
         self.watcher.stop()
         _log.info("stopped")
 
@@ -105,43 +125,8 @@ class Server:
             self.health.set(service, status)
 
 
-def run(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT, then drains. Prints the address once it is open."""
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    with Server(settings) as server:
-        print(server.address, flush=True)  # noqa: T201  the address is the command's output
-        ended.wait()
-
-
 def _open(registry: str) -> Registry:
     try:
         return Registry.open(registry)
     except RegistryError as error:
         raise StartError(str(error)) from error
-
-
-def _bind(server: grpc.Server, settings: Settings) -> int:
-    try:
-        if _tls(settings):
-            port = server.add_secure_port(settings.listen, _credentials(settings))
-        else:
-            port = server.add_insecure_port(settings.listen)
-    except (RuntimeError, OSError) as error:
-        raise StartError(f"cannot listen on {settings.listen}: {error}") from error
-    if not port:
-        raise StartError(f"cannot listen on {settings.listen}: is the port taken?")
-    return port
-
-
-def _tls(settings: Settings) -> bool:
-    return settings.tls_certificate_file is not None
-
-
-def _credentials(settings: Settings) -> grpc.ServerCredentials:
-    if settings.tls_certificate_file is None or settings.tls_key_file is None:
-        raise StartError("TLS needs tls_certificate_file and tls_key_file")
-    pair = (settings.tls_key_file.read_bytes(), settings.tls_certificate_file.read_bytes())
-    roots = settings.tls_client_ca_file.read_bytes() if settings.tls_client_ca_file else None
-    return grpc.ssl_server_credentials([pair], root_certificates=roots, require_client_auth=roots is not None)

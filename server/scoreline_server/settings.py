@@ -6,7 +6,7 @@ Precedence: command-line flags, then ``SCORELINE_*`` environment variables, then
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
@@ -20,7 +20,7 @@ from scoreline_server.errors import StartError
 
 
 class Settings(BaseSettings):
-    """Settings of one server process."""
+    """Settings of one server."""
 
     model_config = SettingsConfigDict(env_prefix="SCORELINE_", frozen=True, extra="forbid")
 
@@ -29,7 +29,14 @@ class Settings(BaseSettings):
         default="127.0.0.1:50051",
         description="Address and port for gRPC; port 0 takes a free one. Use 0.0.0.0:50051 to serve other hosts.",
     )
-    threads: int = Field(default=4, ge=1, le=256, description="Threads that serve calls.")
+    workers: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = Field(
+        default=1, description="Processes that serve; auto is one per core that this process may use."
+    )
+    ops_listen: str = Field(
+        default="127.0.0.1:9464",
+        description="Address and port for metrics and probes over HTTP; port 0 takes a free one, off has none.",
+    )
+    threads: int = Field(default=4, ge=1, le=256, description="Threads of each worker that serve calls.")
     poll_seconds: float = Field(default=0.5, gt=0, description="How often the registry is asked for a new revision.")
     max_message_bytes: int = Field(
         default=16 * 1024 * 1024,
@@ -42,6 +49,16 @@ class Settings(BaseSettings):
         description="After SIGTERM, how long to serve on with health NOT_SERVING before stopping.",
     )
     drain_seconds: float = Field(default=10.0, ge=0, description="How long open calls may take to end at a stop.")
+    stream_threads: int = Field(
+        default=16, ge=1, le=1024, description="How many streams may be open; each holds a thread of its own."
+    )
+    memory_budget_bytes: int = Field(
+        default=0, ge=0, description="What all models may take before versions loaded on request go; 0 for no limit."
+    )
+    admin_listen: str = Field(
+        default="", description="Address and port that takes changes from other hosts; empty for none."
+    )
+    policy_file: Path | None = Field(default=None, description="TOML file that says who may do what.")
     tls_certificate_file: Path | None = Field(default=None, description="PEM certificate chain; turns TLS on.")
     tls_key_file: Path | None = Field(default=None, description="PEM private key of the certificate.")
     tls_client_ca_file: Path | None = Field(

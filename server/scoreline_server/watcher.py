@@ -91,6 +91,11 @@ class Watcher:
                     return False
         return True
 
+    def wait_for_news(self, timeout_seconds: float) -> None:
+        """Returns after the next look at the registry, or after some time."""
+        with self._looked:
+            self._looked.wait(timeout_seconds)
+
     def start(self) -> None:
         """Begins to follow the registry."""
         self._thread.start()

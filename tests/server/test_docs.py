@@ -23,4 +23,4 @@ def test_every_reason_stands_in_the_docs_with_its_code() -> None:
 def test_every_setting_stands_in_the_docs_with_its_default() -> None:
     documented = {name: default for name, default, _ in rows("settings.md")}
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
-    assert documented == {name: "none" if value is None else str(value) for name, value in defaults.items()}
+    assert documented == {name: "none" if value in (None, "") else str(value) for name, value in defaults.items()}
