@@ -10,7 +10,9 @@ import click
 @click.option("--registry", envvar="SCORELINE_REGISTRY", help="Folder or URI of the registry.  [default: registry]")
 @click.option("--listen", help="Address and port for gRPC.  [default: 127.0.0.1:50051]")
 @click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TOML file of settings.")
-@click.option("--threads", type=int, help="Threads that serve calls.")
+@click.option("--workers", metavar="N|auto", help="Processes that serve.  [default: 1]")
+@click.option("--ops-listen", help="Address and port for metrics and probes, or off.  [default: 127.0.0.1:9464]")
+@click.option("--threads", type=int, help="Threads of each worker.")
 @click.option("--poll-seconds", type=float, help="How often the registry is asked for a new revision.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option("--log-format", type=click.Choice(["auto", "console", "json"]))
@@ -19,13 +21,13 @@ def serve(config: Path | None, **flags: Any) -> None:
 
     Every setting can be given as SCORELINE_NAME in the environment or as name in the TOML file.
     """
-    from scoreline_server import app, log
+    from scoreline_server import log, service
     from scoreline_server.errors import ServingError
     from scoreline_server.settings import read_settings
 
     try:
         settings = read_settings(config=config, **flags)
         log.configure(settings)
-        app.run(settings)
+        service.run(settings)
     except ServingError as error:
         raise click.ClickException(str(error)) from error

@@ -4,6 +4,7 @@
     ├── CallError      a call that cannot be answered                           (err.reason, err.metadata)
     │   └── ScoringError   a call, or one entity of a call, that cannot be scored
     ├── LoadError      a version that must not serve                            (err.model, err.version, err.detail)
+    ├── StopError      a server that did not end as it should                   (err.detail)
     └── StartError     a server that cannot start                               (err.detail)
 
 No transport is known here: ``reasons`` says which gRPC code each reason has.
@@ -38,6 +39,14 @@ class LoadError(ServingError):
     def __init__(self, model: str, version: int, detail: str) -> None:
         self.model, self.version, self.detail = model, version, detail
         super().__init__(f"{model}@{version} was not loaded: {detail}")
+
+
+class StopError(ServingError):
+    """A server that did not end as it should."""
+
+    def __init__(self, detail: str) -> None:
+        self.detail = detail
+        super().__init__(detail)
 
 
 class StartError(ServingError):

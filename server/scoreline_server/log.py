@@ -2,14 +2,20 @@
 
 import logging
 import sys
+from typing import Any
 
 import structlog
+from structlog.typing import EventDict
 
 from scoreline_server.settings import Settings
 
 
-def configure(settings: Settings) -> None:
-    """Sets up structlog for this process."""
+def configure(settings: Settings, **facts: object) -> None:
+    """Sets up structlog for this process; ``facts`` stand in each of its lines."""
+
+    def add_facts(_: Any, __: str, event: EventDict) -> EventDict:
+        return {**event, **facts}
+
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
@@ -18,6 +24,7 @@ def configure(settings: Settings) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            add_facts,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.dict_tracebacks if as_json else structlog.processors.StackInfoRenderer(),
             renderer,

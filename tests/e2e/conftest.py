@@ -15,6 +15,7 @@ Serve = Callable[[Path], str]
 def serving(registry: Path, log: Path, *flags: str) -> Iterator[str]:
     """Runs ``scoreline serve`` on a free port and gives its address; ends it by SIGTERM."""
     command = [sys.executable, "-m", "scoreline_server", "--registry", str(registry), "--listen", "127.0.0.1:0"]
+    command += ["--ops-listen", "127.0.0.1:0"]
     with (
         log.open("w") as stderr,
         subprocess.Popen([*command, *flags], stdout=subprocess.PIPE, stderr=stderr, text=True) as process,

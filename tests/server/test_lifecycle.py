@@ -57,7 +57,10 @@ def test_reflection_lists_the_services(credit: Registry, channel: grpc.Channel) 
 def test_sigterm_under_load_answers_every_call_that_was_accepted(credit: Registry, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "scoreline_server", "--registry", str(tmp_path / "registry")]
     process = subprocess.Popen(
-        [*command, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "--listen", "127.0.0.1:0", "--ops-listen", "off"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     address = process.stdout.readline().strip()
@@ -94,7 +97,7 @@ def test_sigterm_under_load_answers_every_call_that_was_accepted(credit: Registr
 
 def test_a_folder_without_a_registry_is_one_clear_line(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "scoreline_server", "--registry", str(tmp_path / "none")],
+        [sys.executable, "-m", "scoreline_server", "--registry", str(tmp_path / "none"), "--ops-listen", "off"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1

@@ -19,10 +19,11 @@ def serving(registry: Path) -> Iterator[str]:
     Raises DemoError when it does not start, with the last line of its log.
     """
     command = [sys.executable, "-m", "scoreline", "serve", "--registry", str(registry), "--listen", "127.0.0.1:0"]
+    command += ["--ops-listen", "off", "--poll-seconds", "0.05"]
     with (
         tempfile.TemporaryFile("w+") as log,
         subprocess.Popen(  # noqa: S603  our own interpreter and our own words
-            [*command, "--poll-seconds", "0.05"], stdout=subprocess.PIPE, stderr=log, text=True
+            command, stdout=subprocess.PIPE, stderr=log, text=True
         ) as process,
     ):
         address = process.stdout.readline().strip() if process.stdout else ""

@@ -1,0 +1,115 @@
+"""One worker: ``python -m scoreline_server.worker``, started by a supervisor and by nobody else.
+
+It serves until its supervisor closes the pipe on its standard input, or dies, or until SIGTERM; then it drains.
+"""
+
+import os
+import select
+import signal
+import sys
+from dataclasses import replace
+
+from scoreline_server import log
+from scoreline_server.app import Server
+from scoreline_server.catalog import Catalog
+from scoreline_server.errors import ServingError
+from scoreline_server.reports import Order, Report, RouteReport, WorkerState
+
+_LOOK_SECONDS = 0.25
+
+
+def main() -> int:
+    """Serves as ordered; returns the exit code."""
+    ended = _signals()
+    reports = _Reports()
+    order = Order.read(_first_line())
+    log.configure(order.settings, worker=order.number)
+    try:
+        with Server(order.settings, runtime=order.runtime, reuse_port=order.reuse_port) as server:
+            reports.serving(server)
+            while not _order_to_end(ended):
+                reports.serving(server)
+            reports.draining()
+    except ServingError as error:
+        reports.send(Report(WorkerState.FAILED, problem=str(error)))
+        return 1
+    return 0
+
+
+class _Reports:
+    """The pipe to the supervisor. Standard output is that pipe; what else is printed goes to standard error."""
+
+    def __init__(self) -> None:
+        self._pipe = os.dup(sys.stdout.fileno())
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        self._catalog: Catalog | None = None
+        self._last = Report(WorkerState.STARTING)
+
+    def serving(self, server: Server) -> None:
+        """Reports what is served, if that has changed."""
+        catalog = server.watcher.catalog
+        if catalog is not self._catalog:
+            self._catalog = catalog
+            self.send(report_of(catalog, server.address))
+
+    def draining(self) -> None:
+        """Reports the drain."""
+        self.send(replace(self._last, state=WorkerState.DRAINING))
+
+    def send(self, report: Report) -> None:
+        """Writes a report; a supervisor that is gone does not read it, and needs none."""
+        self._last = report
+        left = memoryview(report.line())
+        try:
+            while left:
+                left = left[os.write(self._pipe, left) :]
+        except BrokenPipeError:
+            return
+
+
+def report_of(catalog: Catalog, address: str) -> Report:
+    """What a serving worker says of its catalog."""
+    adopted = {name: route.revision for name, route in catalog.routes.items()}
+    return Report(
+        state=WorkerState.SERVING,
+        address=address,
+        problem=catalog.problem,
+        revision=catalog.revision,
+        routes={
+            name: RouteReport(adopted.get(name, 0), catalog.problems.get(name, ""))
+            for name in {*adopted, *catalog.problems}
+        },
+        models=len(catalog.models),
+        refused={f"{name}@{version}": why for (name, version), why in catalog.failures.items()},
+    )
+
+
+def _signals() -> int:
+    """A file that becomes readable at SIGTERM. Ctrl-C is the supervisor's to answer."""
+    readable, writable = os.pipe()
+    os.set_blocking(writable, False)
+    # A handler in Python would run inside whatever the main thread does, and could deadlock on its lock.
+    signal.set_wakeup_fd(writable)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return readable
+
+
+def _first_line() -> bytes:
+    line = b""
+    while not line.endswith(b"\n"):
+        part = os.read(sys.stdin.fileno(), 65536)
+        if not part:
+            raise SystemExit("a worker is started by `scoreline serve`, which tells it what to serve")
+        line += part
+    return line
+
+
+def _order_to_end(ended: int) -> bool:
+    """Waits a moment; True once the supervisor's pipe has ended or SIGTERM has come. Nothing else is ever sent."""
+    ready, _, _ = select.select([sys.stdin.fileno(), ended], [], [], _LOOK_SECONDS)
+    return bool(ready)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
