@@ -13,7 +13,7 @@ from scoreline_server.registry_reads import SERVICE
 
 
 class RegistryWrites:
-    """Answers ApplyRoute and SetAlias."""
+    """Answers ApplyRoute, SetAlias and Rollback."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -24,6 +24,7 @@ class RegistryWrites:
         return [
             Method(SERVICE + "ApplyRoute", pb.ApplyRouteRequest, write, self.apply_route),
             Method(SERVICE + "SetAlias", pb.SetAliasRequest, write, self.set_alias),
+            Method(SERVICE + "Rollback", pb.RollbackRequest, write, self.rollback),
         ]
 
     def apply_route(self, request: pb.ApplyRouteRequest, _catalog: Catalog, caller: Caller) -> pb.ApplyRouteResponse:
@@ -55,6 +56,24 @@ class RegistryWrites:
             expect=request.etag if request.HasField("etag") else None,
         )
         return pb.SetAliasResponse(model=resources.model(snapshot, name), revision=snapshot.revision)
+
+    def rollback(self, request: pb.RollbackRequest, _catalog: Catalog, caller: Caller) -> pb.RollbackResponse:
+        """Moves the pointers of a model, a route or everything back to an earlier revision's."""
+        if request.all == bool(request.name):
+            raise CallError(Reason.INVALID, "give `name`, or `all` without a name")
+        collection = request.name.partition("/")[0]
+        is_route = collection == "routes"
+        name = None if request.all else resources.name_in("routes" if is_route else "models", request.name)
+        outcome = self._registry.rollback(
+            to=request.to_revision,
+            model=None if is_route else name,
+            route=name if is_route else None,
+            author=_author(request.author, caller),
+            message=request.message,
+            expect=request.etag if request.HasField("etag") else None,
+        )
+        changes = [resources.change(event) for event in outcome.events]
+        return pb.RollbackResponse(revision=outcome.revision, changes=changes)
 
 
 def _author(given: str, caller: Caller) -> str:

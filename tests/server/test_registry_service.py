@@ -120,6 +120,19 @@ def test_an_alias_moves_with_its_models_etag(registry: Registry, admin: rpc.Regi
     assert [(change.kind, change.name) for change in newest.changes] == [("alias", "linear@champion")]
 
 
+def test_a_rollback_moves_pointers_back_as_a_new_revision(registry: Registry, admin: rpc.RegistryServiceStub) -> None:
+    publish_linear(registry, "linear", aliases=("champion",))
+    publish_linear(registry, "linear", aliases=("champion",))
+    done = admin.Rollback(pb.RollbackRequest(name="models/linear", to_revision=1, author="ann", message="it was worse"))
+    assert done.revision == registry.latest().revision == 3
+    assert registry.latest().models["linear"].aliases == {"champion": 1}
+    assert [change.name for change in done.changes] == ["linear@champion"]
+    assert admin.Rollback(pb.RollbackRequest(all=True, to_revision=2, author="ann")).revision == 4
+    assert failure(admin.Rollback, pb.RollbackRequest(to_revision=1, author="ann")) == INVALID
+    assert failure(admin.Rollback, pb.RollbackRequest(all=True, name="models/linear", author="ann")) == INVALID
+    assert failure(admin.Rollback, pb.RollbackRequest(name="models/linear", to_revision=99, author="ann")) == MISSING
+
+
 def test_revisions_are_watched_as_they_come(registry: Registry, admin: rpc.RegistryServiceStub) -> None:
     publish_linear(registry, "linear", aliases=("champion",))
     stream = admin.WatchRevisions(pb.WatchRevisionsRequest(after_revision=0))
