@@ -47,7 +47,7 @@ class RegistryWrites:
     def set_alias(self, request: pb.SetAliasRequest, _catalog: Catalog, caller: Caller) -> pb.SetAliasResponse:
         """Points an alias to a version."""
         name = resources.name_in("models", request.name)
-        snapshot = self._registry.set_alias(
+        outcome = self._registry.set_alias(
             name,
             request.alias,
             request.version,
@@ -55,7 +55,8 @@ class RegistryWrites:
             message=request.message,
             expect=request.etag if request.HasField("etag") else None,
         )
-        return pb.SetAliasResponse(model=resources.model(snapshot, name), revision=snapshot.revision)
+        snapshot = self._registry.at(outcome.revision)
+        return pb.SetAliasResponse(model=resources.model(snapshot, name), revision=outcome.revision)
 
     def rollback(self, request: pb.RollbackRequest, _catalog: Catalog, caller: Caller) -> pb.RollbackResponse:
         """Moves the pointers of a model, a route or everything back to an earlier revision's."""
