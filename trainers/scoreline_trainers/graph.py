@@ -1,13 +1,13 @@
-"""Authors ONNX graphs in the standard signature, and brings graphs that others made to the same opsets."""
+"""Authors ONNX graphs in the standard signature, joins graphs, and brings those that others made to the same opsets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, inliner, numpy_helper, version_converter
 
 from scoreline_registry.contract import InputContract
 
@@ -22,7 +22,7 @@ SCORE = "score"
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """An output beside the score: a float32 tensor [N, *shape]; a length that varies is given as its name, like "T"."""
+    """An output: a float32 tensor [N, *shape]; a length that varies is given as its name, like "T"."""
 
     tensor: str
     shape: tuple[int | str, ...] = ()
@@ -35,6 +35,7 @@ class GraphBuilder:
         self._inputs = inputs
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
+        self._prefixes: set[str] = set()
 
     def constant(self, value: npt.ArrayLike, dtype: npt.DTypeLike) -> str:
         """A fixed tensor."""
@@ -71,6 +72,34 @@ class GraphBuilder:
         """[N, 1] -> [N]."""
         return self.add("Squeeze", tensor, self.constant([1], np.int64))
 
+    def embed(
+        self, model: onnx.ModelProto, *, prefix: str, feeds: Mapping[str, str] | None = None
+    ) -> Mapping[str, Extra]:
+        """The nodes of a whole model, so that several stand behind or beside each other.
+
+        Args:
+            model: at any opset that converts to this package's.
+            prefix: of its names in this graph, different for every model that is embedded.
+            feeds: the model's input -> the tensor here that it reads; one not named reads the input of its name.
+
+        Returns:
+            The model's outputs by their own names.
+
+        Raises:
+            ValueError: the prefix is taken, or ``feeds`` names an input that the model does not have.
+            onnx.checker.ValidationError: the model is not valid at these opsets.
+        """
+        graph, feeds = normalised(model).graph, feeds or {}
+        constants = {tensor.name for tensor in graph.initializer}
+        inputs = [value.name for value in graph.input if value.name not in constants]
+        if prefix in self._prefixes or not feeds.keys() <= set(inputs):
+            raise ValueError(f"cannot embed {prefix!r}: its name is taken, or it has no input {sorted(feeds)}")
+        self._prefixes.add(prefix)
+        names = _Names(prefix, {name: feeds.get(name, name) for name in inputs})
+        self._nodes += [names.node(node) for node in graph.node]
+        self._constants += [names.constant(tensor) for tensor in graph.initializer]
+        return {value.name: Extra(names[value.name], _shape_behind_rows(value)) for value in graph.output}
+
     def build(self, score: str, *, extras: Mapping[str, Extra] | None = None) -> onnx.ModelProto:
         """The finished model.
 
@@ -81,10 +110,13 @@ class GraphBuilder:
         Raises:
             onnx.checker.ValidationError: the graph is not valid ONNX.
         """
-        outputs = [self._output(SCORE, score, ())]
-        outputs += [self._output(name, extra.tensor, extra.shape) for name, extra in (extras or {}).items()]
-        graph = helper.make_graph(self._nodes, "model", input_values(self._inputs), outputs, self._constants)
-        return normalised(helper.make_model(graph))
+        return self.build_outputs({SCORE: Extra(score), **(extras or {})})
+
+    def build_outputs(self, outputs: Mapping[str, Extra]) -> onnx.ModelProto:
+        """A model with these outputs and no other, for what stands in front of a model that scores."""
+        values = [self._output(name, extra.tensor, extra.shape) for name, extra in outputs.items()]
+        graph = helper.make_graph(self._nodes, "model", input_values(self._inputs), values, self._constants)
+        return normalised(helper.make_model(graph, opset_imports=_opsets()))
 
     def _output(self, name: str, tensor: str, shape: tuple[int | str, ...]) -> onnx.ValueInfoProto:
         self._nodes.append(helper.make_node("Identity", [tensor], [name]))
@@ -109,18 +141,95 @@ def output_names(model: onnx.ModelProto) -> tuple[str, ...]:
     return tuple(output.name for output in model.graph.output)
 
 
+def joined(
+    first: onnx.ModelProto, second: onnx.ModelProto, *, inputs: InputContract, feeds: Mapping[str, str]
+) -> onnx.ModelProto:
+    """One model that runs ``first``, then ``second`` on what it gives; its outputs are the second's.
+
+    Args:
+        first: a model of the graph inputs, such as one that computes columns.
+        second: may read graph inputs too.
+        inputs: the contract of the whole.
+        feeds: input of ``second`` -> output of ``first``.
+
+    Raises:
+        ValueError: ``feeds`` names an input or output that is not there.
+    """
+    graph = GraphBuilder(inputs)
+    given = graph.embed(first, prefix="first")
+    if not set(feeds.values()) <= given.keys():
+        raise ValueError(f"the first model gives {sorted(given)}, not {sorted(feeds.values())}")
+    read = {name: given[output].tensor for name, output in feeds.items()}
+    return graph.build_outputs(graph.embed(second, prefix="second", feeds=read))
+
+
 def normalised(model: onnx.ModelProto) -> onnx.ModelProto:
     """A checked copy at this package's opsets and IR version, without shapes that the tool which made it guessed.
 
     Raises:
         onnx.checker.ValidationError: the graph is not valid at these opsets.
     """
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
+    copy = _converted(model)
     del copy.opset_import[:]
-    copy.opset_import.extend([helper.make_opsetid("", OPSET), helper.make_opsetid(ML_DOMAIN, ML_OPSET)])
+    copy.opset_import.extend(_opsets())
     copy.ir_version = IR_VERSION
     copy.producer_name, copy.producer_version = "scoreline", ""
     del copy.graph.value_info[:]
     onnx.checker.check_model(copy, full_check=True)
     return copy
+
+
+def _opsets() -> list[onnx.OperatorSetIdProto]:
+    return [helper.make_opsetid("", OPSET), helper.make_opsetid(ML_DOMAIN, ML_OPSET)]
+
+
+def _converted(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy without local functions whose own operators mean what they mean at OPSET."""
+    flat = inliner.inline_local_functions(model) if model.functions else model
+    copy = onnx.ModelProto()
+    copy.CopyFrom(flat)
+    declared = next((opset.version for opset in copy.opset_import if not opset.domain), OPSET)
+    return version_converter.convert_version(copy, OPSET) if declared < OPSET else copy
+
+
+def _shape_behind_rows(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
+    return tuple(side.dim_param or side.dim_value for side in value.type.tensor_type.shape.dim[1:])
+
+
+class _Names:
+    """What the tensors of an embedded graph are called outside: its inputs by ``given``, the rest by the prefix."""
+
+    def __init__(self, prefix: str, given: Mapping[str, str]) -> None:
+        self._prefix, self._given = prefix, given
+
+    def __getitem__(self, name: str) -> str:
+        return self._given.get(name) or (f"{self._prefix}/{name}" if name else "")
+
+    def constant(self, tensor: onnx.TensorProto) -> onnx.TensorProto:
+        """A renamed copy."""
+        copy = onnx.TensorProto()
+        copy.CopyFrom(tensor)
+        copy.name = self[tensor.name]
+        return copy
+
+    def node(self, node: onnx.NodeProto) -> onnx.NodeProto:
+        """A renamed copy, the graphs inside it too."""
+        copy = onnx.NodeProto()
+        copy.CopyFrom(node)
+        copy.name = self[node.name]
+        copy.input[:] = [self[name] for name in node.input]
+        copy.output[:] = [self[name] for name in node.output]
+        for attribute in copy.attribute:
+            for graph in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
+                self._rename(graph)
+        return copy
+
+    def _rename(self, graph: onnx.GraphProto) -> None:
+        """Renames a graph inside a node in place: it may read what stands outside it."""
+        values: Iterable[onnx.ValueInfoProto | onnx.TensorProto] = (*graph.input, *graph.output, *graph.initializer)
+        for value in values:
+            value.name = self[value.name]
+        del graph.value_info[:]
+        inside = [self.node(node) for node in graph.node]
+        del graph.node[:]
+        graph.node.extend(inside)

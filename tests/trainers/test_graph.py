@@ -1,0 +1,87 @@
+"""Graphs behind and beside each other."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from scoreline_registry.contract import Feature, InputContract
+from scoreline_trainers.batch import Batch
+from scoreline_trainers.graph import IR_VERSION, OPSET, Extra, GraphBuilder, joined, normalised
+from scoreline_trainers.scorer import OnnxScorer
+
+TWO = InputContract(features=(Feature(name="x"), Feature(name="y")))
+ROWS = Batch(features=np.array([[1, 2], [3, -4], [np.nan, 0]], np.float32))
+
+
+def total(inputs: InputContract = TWO) -> onnx.ModelProto:
+    """score = x + y, with the terms as an extra output."""
+    graph = GraphBuilder(inputs)
+    score = graph.add("ReduceSum", "features", graph.constant([1], np.int64), keepdims=0)
+    return graph.build(score, extras={"terms": Extra("features", (len(inputs.features),))})
+
+
+def doubled() -> onnx.ModelProto:
+    graph = GraphBuilder(TWO)
+    double = graph.add("Mul", "features", graph.constant(2, np.float32))
+    return graph.build_outputs({"columns": Extra(double, (2,))})
+
+
+def test_a_model_behind_another_scores_what_that_one_computes() -> None:
+    model = joined(doubled(), total(), inputs=TWO, feeds={"features": "columns"})
+    outputs = OnnxScorer(model.SerializeToString()).run(ROWS)
+    np.testing.assert_array_equal(outputs["score"], [6, -2, np.nan])
+    np.testing.assert_array_equal(outputs["terms"], 2 * ROWS.table)
+    assert [value.name for value in model.graph.input] == ["features"]
+    assert (model.ir_version, model.opset_import[0].version) == (IR_VERSION, OPSET)
+    assert not model.graph.value_info
+
+
+def test_members_stand_side_by_side_on_shared_inputs_with_nodes_behind_them() -> None:
+    graph = GraphBuilder(TWO)
+    members = [graph.embed(total(), prefix=f"member_{index}") for index in range(3)]
+    mean = graph.add("Mean", *(member["score"].tensor for member in members))
+    model = graph.build(mean, extras={"first_terms": members[0]["terms"]})
+    outputs = OnnxScorer(model.SerializeToString()).run(ROWS)
+    np.testing.assert_array_equal(outputs["score"], [3, -1, np.nan])
+    np.testing.assert_array_equal(outputs["first_terms"], ROWS.table)
+
+
+def test_an_older_graph_is_converted_and_not_merely_relabelled() -> None:
+    features = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", 2])
+    score = helper.make_tensor_value_info("score", TensorProto.FLOAT, ["N"])
+    # At opset 11 the axes of ReduceSum are an attribute, at 13 an input.
+    node = helper.make_node("ReduceSum", ["features"], ["score"], axes=[1], keepdims=0)
+    graph = helper.make_graph([node], "old", [features], [score])
+    old = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=4)
+    np.testing.assert_array_equal(OnnxScorer(normalised(old).SerializeToString()).score(ROWS), ROWS.table.sum(axis=1))
+
+
+def test_graphs_inside_nodes_are_renamed_with_what_they_read() -> None:
+    """score = x where the batch has more than one row, else -x."""
+    graph = GraphBuilder(TWO)
+    x = graph.column("features", 0)
+    many = graph.add("Greater", graph.add("Size", x), graph.constant(1, np.int64))
+    branches: dict[str, Any] = {}
+    for name, op in (("then_branch", "Identity"), ("else_branch", "Neg")):
+        out = helper.make_tensor_value_info("chosen", TensorProto.FLOAT, ["N"])
+        branches[name] = helper.make_graph([helper.make_node(op, [x], ["chosen"])], name, [], [out])
+    model = graph.build(graph.add("If", many, **branches))
+    both = GraphBuilder(TWO)
+    first, second = (both.embed(model, prefix=prefix)["score"].tensor for prefix in ("a", "b"))
+    scorer = OnnxScorer(both.build(both.add("Add", first, second)).SerializeToString())
+    np.testing.assert_array_equal(scorer.score(ROWS), [2, 6, np.nan])
+    np.testing.assert_array_equal(scorer.score(ROWS.take(slice(0, 1))), [-2])
+
+
+def test_what_does_not_fit_together_is_refused() -> None:
+    graph = GraphBuilder(TWO)
+    graph.embed(total(), prefix="a")
+    with pytest.raises(ValueError, match="its name is taken"):
+        graph.embed(total(), prefix="a")
+    with pytest.raises(ValueError, match="or it has no input"):
+        graph.embed(total(), prefix="b", feeds={"sequence": "features"})
+    with pytest.raises(ValueError, match=r"gives \['columns'\], not \['other'\]"):
+        joined(doubled(), total(), inputs=TWO, feeds={"features": "other"})
