@@ -1,19 +1,71 @@
 """A serving process of its own, as in production."""
 
+import json
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 Serve = Callable[[Path], str]
 
 
+@dataclass(frozen=True)
+class Running:
+    """A running ``scoreline serve`` and its ops port."""
+
+    address: str
+    process: subprocess.Popen[str]
+    log: Path
+
+    @property
+    def ops(self) -> str:
+        """Where its ops port is; the log says so once it is open."""
+        return str(next(self.events("ops port open"))["address"])
+
+    def events(self, name: str) -> Iterator[dict[str, Any]]:
+        """The lines of the log that tell of one kind of event; waits for the first."""
+        deadline = time.monotonic() + 10
+        while not (found := [fact for fact in map(json.loads, self._lines()) if fact["event"] == name]):
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.02)
+        return iter(found)
+
+    def page(self, path: str) -> tuple[int, str]:
+        """Code and body of a page of the ops port."""
+        try:
+            with urllib.request.urlopen(f"http://{self.ops}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def status(self) -> Any:
+        """The page /status."""
+        return json.loads(self.page("/status")[1])
+
+    def wait_until(self, holds: Callable[[Any], bool], seconds: float = 30) -> Any:
+        """Waits for a status that holds, and gives it."""
+        deadline = time.monotonic() + seconds
+        while not holds(status := self.status()):
+            assert time.monotonic() < deadline, status
+            time.sleep(0.05)
+        return status
+
+    def _lines(self) -> list[str]:
+        return [line for line in self.log.read_text().splitlines() if line.endswith("}")]
+
+
 @contextmanager
-def serving(registry: Path, log: Path, *flags: str) -> Iterator[str]:
-    """Runs ``scoreline serve`` on a free port and gives its address; ends it by SIGTERM."""
+def running(registry: Path, log: Path, *flags: str) -> Iterator[Running]:
+    """Runs ``scoreline serve`` on free ports; ends it by SIGTERM if the test has not."""
     command = [sys.executable, "-m", "scoreline_server", "--registry", str(registry), "--listen", "127.0.0.1:0"]
     command += ["--ops-listen", "127.0.0.1:0"]
     with (
@@ -24,10 +76,18 @@ def serving(registry: Path, log: Path, *flags: str) -> Iterator[str]:
         address = process.stdout.readline().strip()
         assert address, log.read_text()
         try:
-            yield address
+            yield Running(address, process, log)
         finally:
+            ended_by_test = process.poll() is not None
             process.terminate()
-            assert process.wait(20) == 0, log.read_text()
+            assert process.wait(30) == 0 or ended_by_test, log.read_text()
+
+
+@contextmanager
+def serving(registry: Path, log: Path, *flags: str) -> Iterator[str]:
+    """The same, for a test that needs the address only."""
+    with running(registry, log, *flags) as server:
+        yield server.address
 
 
 @pytest.fixture
