@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from scoreline_registry.contract import InputContract, ScoreContract, Value
+from scoreline_registry.contract import InputContract, ScoreContract, Sparse, Value
 
 MANIFEST_SCHEMA = 1
 
@@ -48,11 +48,17 @@ class ParityFacts(Value):
     tolerance: float = Field(gt=0)
 
 
-class GoldenFacts(Value):
-    """The rows in ``golden.npz`` that a server must reproduce within ``tolerance`` (absolute) before it serves."""
+class GoldenFacts(Sparse):
+    """The rows in ``golden.npz`` that a server must reproduce within ``tolerance`` (absolute) before it serves.
+
+    ``tolerances`` has its own for outputs beside the score that need one.
+    """
+
+    LATER = frozenset({"tolerances"})
 
     rows: int = Field(ge=1)
     tolerance: float = Field(gt=0)
+    tolerances: dict[str, float] = Field(default_factory=dict)
 
 
 class TrainingFacts(Value):

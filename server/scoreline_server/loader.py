@@ -17,7 +17,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from scoreline_registry.errors import RegistryError
-from scoreline_registry.manifest import GOLDEN_FILE, MODEL_FILE, Manifest
+from scoreline_registry.manifest import GOLDEN_FILE, MODEL_FILE, GoldenFacts, Manifest
 from scoreline_registry.registry import Registry
 from scoreline_server.errors import LoadError
 from scoreline_server.model import LoadedModel
@@ -40,7 +40,7 @@ def load(registry: Registry, name: str, version: int) -> LoadedModel:
         if golden is None or manifest.golden is None:
             raise _UnfitError("it has no golden rows to prove itself with; publish it through the gate")
         rows = _arrays(golden)
-        _self_test(model, rows, manifest.golden.tolerance)
+        _self_test(model, rows, manifest.golden)
         return replace(
             model,
             row_microseconds=_row_microseconds(model, rows),
@@ -91,7 +91,7 @@ def _arrays(golden: bytes) -> Arrays:
         raise _UnfitError(f"{GOLDEN_FILE} cannot be read: {_first_line(error)}") from error
 
 
-def _self_test(model: LoadedModel, golden: Arrays, tolerance: float) -> None:
+def _self_test(model: LoadedModel, golden: Arrays, facts: GoldenFacts) -> None:
     """Runs the golden rows and compares every output, NaN equal to NaN."""
     extras = model.manifest.score.extras
     absent = [name for name in ("score", *extras, *_inputs(model)) if name not in golden]
@@ -102,7 +102,7 @@ def _self_test(model: LoadedModel, golden: Arrays, tolerance: float) -> None:
     except Exception as error:
         raise _UnfitError(f"the golden rows cannot be scored: {_first_line(error)}") from error
     for name, got in zip(("score", *extras), outputs, strict=True):
-        _compare(name, got, golden[name], tolerance)
+        _compare(name, got, golden[name], facts.tolerances.get(name, facts.tolerance))
 
 
 def _run(model: LoadedModel, inputs: Arrays, extras: Sequence[str] = ()) -> list[npt.NDArray[Any]]:

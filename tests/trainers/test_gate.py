@@ -222,6 +222,56 @@ def test_extra_outputs_are_held_against_the_native_model_too() -> None:
         compared(2.01)
 
 
+def test_an_output_may_have_a_tolerance_of_its_own_and_servers_are_told() -> None:
+    builder = GraphBuilder(TABLE)
+    score = table_graph(builder)
+    distance = builder.add("Mul", score, builder.constant(100, np.float32))
+    model = builder.build(score, extras={"distance": Extra(distance)}).SerializeToString()
+
+    def compared(tolerances: Mapping[str, float]) -> Proof:
+        return prove(
+            model,
+            subject="x",
+            inputs=TABLE,
+            score=ScoreContract(meaning="t", extras=("distance",)),
+            samples=from_contract(TABLE, rows=50),
+            reference=lambda batch: {**native_table(batch), "distance": 100 * native_table(batch)["score"] + 6e-5},
+            tolerances=tolerances,
+        )
+
+    with pytest.raises(GateError, match=r"'distance' of the graph .* differ by more than 1e-05"):
+        compared({})
+    proof = compared({"distance": 1e-4})
+    assert proof.tolerances == {"score": 1e-5, "distance": 1e-4}
+    assert proof.golden_facts.tolerances == {"distance": 1e-4}
+    with pytest.raises(GateError, match="'distance' of the graph"):
+        compared({"score": 1e-4})
+
+
+def test_an_output_per_step_is_held_against_itself_where_both_have_steps() -> None:
+    """It must be the same for real steps; a longer T only adds columns."""
+
+    def per_step(*, masked: bool) -> Proof:
+        builder = GraphBuilder(HISTORY)
+        value = builder.add("Gather", "sequence", builder.constant(0, np.int64), axis=2)
+        value = builder.add("Where", builder.add("IsNaN", value), builder.constant(0, np.float32), value)
+        if masked:
+            value = builder.add("Mul", value, builder.constant(0, np.float32))
+            value = builder.add("Where", builder.add("IsNaN", value), builder.constant(0, np.float32), value)
+        model = builder.build(history_graph(builder), extras={"steps": Extra(value, ("T",))})
+        return prove(
+            model.SerializeToString(),
+            subject="x",
+            inputs=HISTORY,
+            score=ScoreContract(meaning="t", extras=("steps",)),
+            samples=from_contract(HISTORY, rows=50),
+        )
+
+    assert read_arrays(per_step(masked=True).golden)["steps"].shape == (GOLDEN_ROWS, 6)
+    with pytest.raises(GateError, match="'steps' with garbage as padding"):
+        per_step(masked=False)
+
+
 def test_golden_rows_hold_something_of_every_kind_and_are_what_the_graph_answers() -> None:
     builder = GraphBuilder(HISTORY)
     model = builder.build(history_graph(builder)).SerializeToString()

@@ -28,6 +28,7 @@ _BATCHES_PER_SIZE = 8
 _ROWS_SHOWN = 3
 
 Outputs = Mapping[str, Float32]
+Tolerances = Mapping[str, float]
 Reference = Callable[[Batch], Mapping[str, Float64]]
 
 
@@ -39,14 +40,14 @@ class Proof:
         rows: how many rows were compared.
         golden: the bytes of ``golden.npz``.
         golden_facts: what a manifest says of them.
-        tolerance: the largest difference that passes.
+        tolerances: output -> the largest difference that passes.
         differences: output -> largest absolute difference from the native model; empty where there was none.
     """
 
     rows: int
     golden: bytes
     golden_facts: GoldenFacts
-    tolerance: float
+    tolerances: Mapping[str, float]
     differences: Mapping[str, float]
 
     @property
@@ -54,7 +55,7 @@ class Proof:
         """How the score compared, as a manifest states it."""
         if SCORE not in self.differences:
             return None
-        return ParityFacts(rows=self.rows, max_difference=self.differences[SCORE], tolerance=self.tolerance)
+        return ParityFacts(rows=self.rows, max_difference=self.differences[SCORE], tolerance=self.tolerances[SCORE])
 
 
 def prove(
@@ -66,7 +67,7 @@ def prove(
     samples: Batch,
     reference: Reference | None = None,
     edges: Edges | None = None,
-    tolerance: float = TOLERANCE,
+    tolerances: Tolerances | None = None,
     seed: int = 0,
 ) -> Proof:
     """Puts a serialised model through every check.
@@ -79,7 +80,7 @@ def prove(
         samples: rows as they come, encoded by ``inputs``.
         reference: every output of the native model by name; without one, parity is not checked.
         edges: feature column -> float32 values at which the score may jump.
-        tolerance: the largest absolute difference of a score that passes.
+        tolerances: output -> the largest absolute difference that passes, where that is not ``TOLERANCE``.
         seed: of the choice of rows.
 
     Raises:
@@ -87,19 +88,24 @@ def prove(
     """
     _refuse(subject, structure_problems(model, inputs, score))
     scorer = _opened(subject, model)
+    allowed = {name: (tolerances or {}).get(name, TOLERANCE) for name in scorer.outputs}
     probes = make_probes(samples, inputs, edges=edges, seed=seed)
     outputs = _run(subject, scorer, probes.batch)
     _refuse(subject, score_problems(outputs[SCORE], score, len(probes)))
     native = {} if reference is None else reference(probes.batch)
-    problems = [*_parity_problems(outputs, native, probes, tolerance)] if reference else []
-    problems += [*_size_problems(subject, scorer, probes, outputs, tolerance)]
+    problems = [*_parity_problems(outputs, native, probes, allowed)] if reference else []
+    problems += [*_size_problems(subject, scorer, probes, outputs, allowed)]
     if inputs.sequence is not None:
-        problems += [*_padding_problems(subject, scorer, probes, outputs, tolerance)]
+        problems += [*_padding_problems(subject, scorer, probes, outputs, allowed)]
     _refuse(subject, problems)
     kept = probes.take(golden_rows(probes))
     differences = {name: float(row_differences(outputs[name], values).max()) for name, values in native.items()}
-    golden = GoldenFacts(rows=len(kept), tolerance=tolerance)
-    return Proof(len(probes), golden_file(scorer, kept), golden, tolerance, differences)
+    return Proof(len(probes), golden_file(scorer, kept), _golden_facts(len(kept), allowed), allowed, differences)
+
+
+def _golden_facts(rows: int, allowed: Tolerances) -> GoldenFacts:
+    others = {name: tolerance for name, tolerance in allowed.items() if tolerance != allowed[SCORE]}
+    return GoldenFacts(rows=rows, tolerance=allowed[SCORE], tolerances=others)
 
 
 def score_problems(scores: Float32, score: ScoreContract, rows: int) -> list[str]:
@@ -141,58 +147,59 @@ def _shown(row: int, reason: str, found: Float32, expected: Float32 | Float64, d
 
 
 def _parity_problems(
-    outputs: Outputs, native: Mapping[str, Float64], probes: Probes, tolerance: float
+    outputs: Outputs, native: Mapping[str, Float64], probes: Probes, tolerances: Tolerances
 ) -> Iterator[str]:
     for name in outputs:
         if name not in native:
             yield f"the native model has no output {name!r}"
         else:
             what = f"{name!r} of the graph and of the native model"
-            yield from difference_problems(outputs[name], native[name], probes, tolerance=tolerance, what=what)
+            yield from difference_problems(outputs[name], native[name], probes, tolerance=tolerances[name], what=what)
 
 
 def _size_problems(
-    subject: str, scorer: OnnxScorer, probes: Probes, outputs: Outputs, tolerance: float
+    subject: str, scorer: OnnxScorer, probes: Probes, outputs: Outputs, tolerances: Tolerances
 ) -> Iterator[str]:
     for size in BATCH_SIZES:
         starts = np.linspace(0, len(probes) - size, _BATCHES_PER_SIZE).astype(np.intp)
         for start in np.unique(starts):
             rows = np.arange(start, start + size)
             again = _run(subject, scorer, probes.batch.take(rows))
-            problems = _repetition_problems(again, outputs, probes, rows, tolerance, f"in batches of {size}")
+            problems = _repetition_problems(again, outputs, probes, rows, tolerances, f"in batches of {size}")
             if problems:
                 yield from problems
                 break
 
 
 def _padding_problems(
-    subject: str, scorer: OnnxScorer, probes: Probes, outputs: Outputs, tolerance: float
+    subject: str, scorer: OnnxScorer, probes: Probes, outputs: Outputs, tolerances: Tolerances
 ) -> Iterator[str]:
     everything = np.arange(len(probes))
     for extra in (0, 3):
         again = _run(subject, scorer, with_garbage(probes.batch, extra_steps=extra))
         what = f"with garbage as padding, T + {extra}"
-        yield from _repetition_problems(again, outputs, probes, everything, tolerance, what)
+        yield from _repetition_problems(again, outputs, probes, everything, tolerances, what)
     _, lengths = probes.batch.history
     for longest in np.unique(lengths)[[0, -1]]:
         rows = np.flatnonzero(lengths <= longest)
         batch = probes.batch.take(rows)
         again = _run(subject, scorer, batch.replace(sequence=batch.history[0][:, :longest]))
-        yield from _repetition_problems(again, outputs, probes, rows, tolerance, f"with T = {longest}")
+        yield from _repetition_problems(again, outputs, probes, rows, tolerances, f"with T = {longest}")
 
 
 def _repetition_problems(
-    again: Outputs, outputs: Outputs, probes: Probes, rows: Rows, tolerance: float, what: str
+    again: Outputs, outputs: Outputs, probes: Probes, rows: Rows, tolerances: Tolerances, what: str
 ) -> list[str]:
-    """Where the same rows, sent otherwise, are answered otherwise."""
+    """Where the same rows, sent otherwise, are answered otherwise; of answers per step, those that both have."""
     these = probes.take(rows)
-    return [
-        problem
-        for name, values in again.items()
-        for problem in difference_problems(
-            values, outputs[name][rows], these, tolerance=tolerance, what=f"{name!r} {what}"
+    problems: list[str] = []
+    for name, values in again.items():
+        before = outputs[name][rows]
+        both = tuple(slice(min(sides)) for sides in zip(values.shape, before.shape, strict=True))
+        problems += difference_problems(
+            values[both], before[both], these, tolerance=tolerances[name], what=f"{name!r} {what}"
         )
-    ]
+    return problems
 
 
 def _opened(subject: str, model: bytes) -> OnnxScorer:

@@ -28,7 +28,7 @@ from scoreline_trainers.dataset import Dataset, split_table
 from scoreline_trainers.errors import RecipeError
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.families.base import Fitted
-from scoreline_trainers.gate import TOLERANCE, Proof, prove
+from scoreline_trainers.gate import Proof, prove
 from scoreline_trainers.graph import SCORE, output_names
 from scoreline_trainers.metrics import evaluate
 from scoreline_trainers.progress import Progress, Silent
@@ -124,8 +124,7 @@ def train(
     proof = _proof(run, model.SerializeToString(), contract)
     manifest = _manifest(run, contract, proof, created_at=clock())
     files = _files(run, manifest, model.SerializeToString(), proof)
-    tolerances = dict.fromkeys(proof.differences, TOLERANCE)
-    check_gate(recipe.name, manifest=manifest, files=files, differences=proof.differences, tolerances=tolerances)
+    check_gate(recipe.name, manifest=manifest, files=files, differences=proof.differences, tolerances=proof.tolerances)
     return Candidate(run.fitted, manifest, files, _report(run, manifest, proof, len(files[MODEL_FILE])))
 
 
@@ -212,6 +211,7 @@ def _proof(run: Run, model: bytes, contract: ScoreContract) -> Proof:
         samples=run.judged.batch,
         reference=native,
         edges=run.fitted.edges(),
+        tolerances=run.fitted.tolerances(),
         seed=run.recipe.seed,
     )
 

@@ -37,6 +37,10 @@ class Fitted(Protocol):
         del batch
         return {}
 
+    def tolerances(self) -> Mapping[str, float]:
+        """Output -> the largest difference from its native value that is right, where the gate's own is too narrow."""
+        return {}
+
     def edges(self) -> Mapping[int, Float32]:
         """Feature column -> float32 values at which the score may jump; the gate probes rows exactly there."""
         return {}
