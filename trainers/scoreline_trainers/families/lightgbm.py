@@ -15,7 +15,8 @@ from scoreline_trainers.batch import Batch, Float32, Float64
 from scoreline_trainers.dataset import Dataset
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families.base import FamilyConfig, Fitted
-from scoreline_trainers.families.lightgbm_graph import FAMILY, booster_graph, threshold_edges
+from scoreline_trainers.families.lightgbm_graph import FAMILY, booster_graph, booster_trees
+from scoreline_trainers.families.trees import tree_edges
 from scoreline_trainers.features import category_columns
 from scoreline_trainers.progress import Progress
 from scoreline_trainers.validation import hold_out
@@ -95,7 +96,7 @@ class FittedLightGBM(Fitted):
 
     def edges(self) -> Mapping[int, Float32]:
         """Both sides of every threshold."""
-        return threshold_edges(self.booster.dump_model())
+        return tree_edges(booster_trees(self.booster.dump_model()))
 
     def describe(self) -> Mapping[str, str | int | float]:
         """Trees, and the five features that gain most."""
