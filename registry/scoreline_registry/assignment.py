@@ -9,20 +9,23 @@ from typing import Literal, TypeAlias
 
 from scoreline_registry.bucketing import WHOLE, UnitHasher
 from scoreline_registry.conditions import Condition, Context, ContextValue
-from scoreline_registry.route import UNIT_CONTEXT, RouteDocument, Rule
+from scoreline_registry.route import HOLDOUT_LAYER, UNIT_CONTEXT, RouteDocument, Rule
 
-Reason: TypeAlias = Literal["STATIC", "SPLIT", "RULE_MATCH", "HOLDOUT"]
+Reason: TypeAlias = Literal["STATIC", "SPLIT", "RULE_MATCH", "HOLDOUT", "OVERRIDE"]
 
 _NO_CONTEXT: Context = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The arm of one unit. ``rule`` counts from 0; ``bucket`` is the one that decided, None where none had to."""
+    """The arm of one unit. ``rule`` counts from 0, and is None for a tester, whom no rule decides.
+
+    ``bucket`` is the one that decided, None where none had to.
+    """
 
     arm: str
     reason: Reason
-    rule: int
+    rule: int | None
     bucket: float | None
 
 
@@ -47,17 +50,18 @@ class Assigner:
     """A route compiled for assignment. ``arms`` are the distinct arms in order; indices below point into them."""
 
     def __init__(self, document: RouteDocument) -> None:
-        self.arms: tuple[str, ...] = tuple(dict.fromkeys(arm.ref for rule in document.rules for arm in rule.arms))
+        self.arms: tuple[str, ...] = document.arms
         index = {arm: position for position, arm in enumerate(self.arms)}
-        self._rules = [_CompiledRule(rule, index) for rule in document.rules]
-        self._hasher = UnitHasher(document.salt)
-        self._holdout_hasher = UnitHasher(f"{document.salt}/holdout")
+        hashers = {rule.layer: UnitHasher(layer_salt(document.salt, rule.layer)) for rule in document.rules}
+        self._rules = [_CompiledRule(rule, index, hashers[rule.layer]) for rule in document.rules]
+        self._testers = {unit: index[arm] for unit, arm in document.testers.items()}
+        self._holdout_hasher = UnitHasher(layer_salt(document.salt, HOLDOUT_LAYER))
         self._holdout = document.holdout_millionths / WHOLE
         self._holdout_arm = index[document.rules[-1].arms[0].ref]
 
     @property
     def needs_unit(self) -> bool:
-        """Whether any answer depends on the unit."""
+        """Whether any answer depends on the unit, testers aside: whoever sends none is none of them."""
         return self._holdout > 0 or any(rule.splits for rule in self._rules)
 
     @property
@@ -67,13 +71,15 @@ class Assigner:
 
     def assign(self, unit: str, context: Context = _NO_CONTEXT) -> Assignment:
         """The arm of one unit, with the rule and the bucket that decided."""
+        if unit in self._testers:
+            return Assignment(self.arms[self._testers[unit]], "OVERRIDE", None, None)
         if self._holdout > 0:
             held = self._holdout_hasher.bucket(unit)
             if held < self._holdout:
                 return Assignment(self.arms[self._holdout_arm], "HOLDOUT", len(self._rules) - 1, held)
         position = self._rule_index(context)
         rule = self._rules[position]
-        bucket = self._hasher.bucket(unit) if rule.splits else None
+        bucket = rule.hasher.bucket(unit) if rule.splits else None
         return Assignment(self.arms[rule.arm(bucket or 0.0)], rule.reason, position, bucket)
 
     def assign_many(
@@ -91,6 +97,8 @@ class Assigner:
             arms, reasons = self._by_rules(units, contexts)
         if self._holdout > 0:
             self._hold_out(units, arms, reasons)
+        if self._testers:
+            self._override(units, arms, reasons)
         return arms, reasons
 
     def _by_one_rule(self, rule: "_CompiledRule", units: Sequence[str]) -> tuple[list[int], list[Reason]]:
@@ -98,12 +106,15 @@ class Assigner:
         if not rule.splits:
             return [rule.owners[0]] * len(units), reasons
         starts, owners = rule.starts, rule.owners
-        return [owners[bisect_right(starts, bucket) - 1] for bucket in self._hasher.buckets(units)], reasons
+        return [owners[bisect_right(starts, bucket) - 1] for bucket in rule.hasher.buckets(units)], reasons
 
     def _by_rules(self, units: Sequence[str], contexts: Sequence[Context]) -> tuple[list[int], list[Reason]]:
         rules = [self._rules[position] for position in self._rule_indices(contexts)]
-        splits = any(rule.splits for rule in rules)
-        buckets = self._hasher.buckets(units) if splits else [0.0] * len(units)
+        buckets = [0.0] * len(units)
+        for hasher in {rule.hasher for rule in rules if rule.splits}:
+            rows = [row for row, rule in enumerate(rules) if rule.hasher is hasher and rule.splits]
+            for row, bucket in zip(rows, hasher.buckets([units[row] for row in rows]), strict=True):
+                buckets[row] = bucket
         return [rule.arm(bucket) for rule, bucket in zip(rules, buckets, strict=True)], [r.reason for r in rules]
 
     def _rule_indices(self, contexts: Sequence[Context]) -> list[int]:
@@ -130,13 +141,25 @@ class Assigner:
             if held < self._holdout:
                 arms[row], reasons[row] = self._holdout_arm, "HOLDOUT"
 
+    def _override(self, units: Sequence[str], arms: list[int], reasons: list[Reason]) -> None:
+        for row, unit in enumerate(units):
+            arm = self._testers.get(unit)
+            if arm is not None:
+                arms[row], reasons[row] = arm, "OVERRIDE"
+
+
+def layer_salt(salt: str, layer: str | None) -> str:
+    """What a rule of a layer hashes with: a route's salt alone, or the two with a slash between."""
+    return salt if layer is None else f"{salt}/{layer}"
+
 
 class _CompiledRule:
     """One rule: ``owners[i]`` is the arm from bucket ``starts[i]`` on."""
 
-    __slots__ = ("condition", "owners", "reason", "splits", "starts")
+    __slots__ = ("condition", "hasher", "owners", "reason", "splits", "starts")
 
-    def __init__(self, rule: Rule, index: Mapping[str, int]) -> None:
+    def __init__(self, rule: Rule, index: Mapping[str, int], hasher: UnitHasher) -> None:
+        self.hasher = hasher
         self.condition: Condition | None = rule.condition
         pieces = sorted(
             ((part.start, index[arm.ref]) for arm in rule.arms for part in arm.ranges),

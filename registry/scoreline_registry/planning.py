@@ -83,7 +83,7 @@ def next_document(spec: RouteSpec, *, schema: RouteSchema, before: RouteDocument
     """The document that a spec asks for, moving as few units as it can from what is served ``before``."""
     kept = (before.model_extra or {}) if before is not None else {}
     bases = _base_rules(spec.rules, before.rules if before is not None else ())
-    return RouteDocument(
+    document = RouteDocument(
         **kept,
         route=spec.route,
         schema=schema,
@@ -91,9 +91,15 @@ def next_document(spec: RouteSpec, *, schema: RouteSchema, before: RouteDocument
         unit=spec.unit,
         salt=spec.salt or spec.route,
         rules=tuple(_rule(rule, base) for rule, base in zip(spec.rules, bases, strict=True)),
+        testers=dict(sorted(spec.testers.items())),
         holdout_millionths=millionths(spec.holdout),
         fallback=spec.fallback,
     )
+    return _numbered(document)
+
+
+def _numbered(document: RouteDocument) -> RouteDocument:
+    return document.model_copy(update={"schema_number": document.least_schema})
 
 
 def restored(past: RouteDocument, *, before: RouteDocument | None) -> RouteDocument:
@@ -104,7 +110,9 @@ def restored(past: RouteDocument, *, before: RouteDocument | None) -> RouteDocum
 
 
 def without_arm(document: RouteDocument, ref: str) -> RouteDocument:
-    """The route without one arm: its buckets go to the first other arm of the same rule, and so does the fallback.
+    """The route without one arm: its buckets go to the first other arm of the same rule, its testers to the rules.
+
+    Where it is the fallback, the first arm of the last rule is from then on.
 
     Raises NotFoundError when the route has no such arm, and RefusedError where it is the only arm of a rule.
     """
@@ -120,7 +128,8 @@ def without_arm(document: RouteDocument, ref: str) -> RouteDocument:
         raise RefusedError(f"{ref} cannot be stopped", problems)
     rules = tuple(_rule_without(rule, ref) for rule in document.rules)
     fallback = rules[-1].arms[0].ref if document.fallback == ref else document.fallback
-    return document.model_copy(update={"rules": rules, "fallback": fallback})
+    testers = {unit: arm for unit, arm in document.testers.items() if arm != ref}
+    return _numbered(document.model_copy(update={"rules": rules, "fallback": fallback, "testers": testers}))
 
 
 def _rule_without(rule: Rule, ref: str) -> Rule:
@@ -150,6 +159,8 @@ def spec_of(document: RouteDocument) -> dict[str, Any]:
         schema["sequence"] = {"features": list(sequence.features), "max_length": sequence.max_length}
     spec: dict[str, Any] = {"route": document.route, "schema": schema, "unit": document.unit, "salt": document.salt}
     spec["rules"] = [_written_rule(rule) for rule in document.rules]
+    if document.testers:
+        spec["testers"] = dict(document.testers)
     if document.holdout_millionths:
         spec["holdout"] = _percent(document.holdout_millionths)
     if document.fallback is not None:
@@ -158,8 +169,10 @@ def spec_of(document: RouteDocument) -> dict[str, Any]:
 
 
 def _written_rule(rule: Rule) -> dict[str, Any]:
-    split = {arm.ref: _percent(arm.millionths) for arm in rule.arms}
-    return {"split": split} if rule.when is None else {"when": rule.when, "split": split}
+    written: dict[str, Any] = {} if rule.when is None else {"when": rule.when}
+    if rule.layer is not None:
+        written["layer"] = rule.layer
+    return {**written, "split": {arm.ref: _percent(arm.millionths) for arm in rule.arms}}
 
 
 def _percent(parts: int) -> int | float:
@@ -200,7 +213,9 @@ def _when_key(when: Mapping[str, Any] | None) -> bytes:
 
 def _rule(spec: RuleSpec, base: Rule | None) -> Rule:
     ranges = least_movement(_ranges(base), spec.split)
-    return Rule(when=spec.when, arms=tuple(Arm(ref=ref, ranges=parts) for ref, parts in ranges.items()))
+    return Rule(
+        when=spec.when, layer=spec.layer, arms=tuple(Arm(ref=ref, ranges=parts) for ref, parts in ranges.items())
+    )
 
 
 def _ranges(rule: Rule | None) -> dict[str, tuple[BucketRange, ...]]:
@@ -234,11 +249,12 @@ def _holdout_arm(document: RouteDocument) -> str:
 
 
 def _moved(new: Rule, old: Rule, before: RouteDocument, after: RouteDocument) -> Fraction:
-    """The fraction of a rule's units whose arm differs, exactly where the salt and the unit stay.
+    """The fraction of a rule's units whose arm differs, exactly where the salt, the layer and the unit stay.
 
-    Under a new salt or unit the old bucket says nothing of the new one, so the two arms are independent draws.
+    Testers are too few to count. Under a new salt, layer or unit the old bucket says nothing of the new one, so the
+    two arms are independent draws.
     """
-    if (before.salt, before.unit) != (after.salt, after.unit):
+    if (before.salt, before.unit, old.layer) != (after.salt, after.unit, new.layer):
         shares = _shares(old, before)
         return 1 - sum((shares.get(arm, Fraction(0)) * part for arm, part in _shares(new, after).items()), Fraction(0))
     was, now = Fraction(before.holdout_millionths, WHOLE), Fraction(after.holdout_millionths, WHOLE)
@@ -288,6 +304,7 @@ def _facts(document: RouteDocument) -> dict[str, str]:
     facts |= {"unit": document.unit, "salt": document.salt}
     for position, rule in enumerate(document.rules, start=1):
         facts[f"rule {position}"] = _rule_text(rule)
+    facts |= {f"tester {unit}": arm for unit, arm in document.testers.items()}
     facts["holdout"] = f"{_percent(document.holdout_millionths)} %"
     facts["fallback"] = document.fallback or "none"
     return facts
@@ -295,4 +312,5 @@ def _facts(document: RouteDocument) -> dict[str, str]:
 
 def _rule_text(rule: Rule) -> str:
     split = ", ".join(f"{arm.ref} {_percent(arm.millionths)} %" for arm in rule.arms)
-    return split if rule.when is None else f"when {canonical_json(rule.when).decode().strip()}: {split}"
+    layered = split if rule.layer is None else f"in layer {rule.layer}, {split}"
+    return layered if rule.when is None else f"when {canonical_json(rule.when).decode().strip()}: {layered}"

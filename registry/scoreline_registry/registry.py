@@ -219,7 +219,8 @@ class Registry:
     ) -> Snapshot:
         """Points an alias to a version. ``expect`` is the digest of the model's document as its author read it.
 
-        Raises NotFoundError, ConflictError, and RefusedError when a route that uses the alias could not serve.
+        Raises NotFoundError, ConflictError, and RefusedError when the version is retired or a route that uses the
+        alias could not serve.
         """
         return self.commit(set_alias(model, alias, version, expect=expect), author=author, message=message)
 

@@ -7,7 +7,7 @@ itself, and which buckets belong to which arm. ``planning`` makes the one from t
 import difflib
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -19,18 +19,23 @@ from scoreline_registry.contract import (
     FeatureKind,
     FeatureName,
     SequenceContract,
+    Sparse,
     Value,
 )
 from scoreline_registry.documents import Name, canonical_json, sha256_hex
 from scoreline_registry.names import ModelRef, check_feature_name, check_name
 
-ROUTE_SCHEMA = 1
+ROUTE_SCHEMA = 2
+FIRST_ROUTE_SCHEMA = 1
 MAX_EARLIER_SCHEMAS = 8
 MAX_RULES = 100
 MAX_ARMS = 100
+MAX_TESTERS = 1000
+MAX_UNIT_LENGTH = 256
 
 UNIT_ENTITY = "entity_id"
 UNIT_CONTEXT = "context."
+HOLDOUT_LAYER = "holdout"
 
 
 def _check_ref(text: str) -> str:
@@ -49,6 +54,18 @@ def _check_when(raw: dict[str, Any]) -> dict[str, Any]:
     return raw
 
 
+def _check_layer(name: str) -> str:
+    if name == HOLDOUT_LAYER:
+        raise ValueError(f"the layer {name!r} is the route's own: choose another name")
+    return check_name("layer", name)
+
+
+def _check_tester(unit: str) -> str:
+    if not 1 <= len(unit) <= MAX_UNIT_LENGTH or not unit.isprintable():
+        raise ValueError(f"a tester is a unit of 1 to {MAX_UNIT_LENGTH} printable characters, not {unit[:40]!r}")
+    return unit
+
+
 def _check_last_rule(when: object) -> None:
     if when is not None:
         raise ValueError("the last rule must have no `when`, so that every unit gets an arm")
@@ -60,6 +77,8 @@ Unit = Annotated[str, AfterValidator(_check_unit)]
 # Printable, so that it has no NUL: that parts it from the unit in the hash.
 Salt = Annotated[str, AfterValidator(check_feature_name)]
 When = Annotated[dict[str, Any], AfterValidator(_check_when)]
+Layer = Annotated[str, AfterValidator(_check_layer)]
+Tester = Annotated[str, AfterValidator(_check_tester)]
 Percent = Annotated[Decimal, BeforeValidator(percent)]
 
 
@@ -112,10 +131,17 @@ class Arm(Value):
         return share(self.ranges)
 
 
-class Rule(Value):
-    """Arms that share the units of which ``when`` is true; without ``when``, all that come this far."""
+class Rule(Sparse):
+    """Arms that share the units of which ``when`` is true; without ``when``, all that come this far.
+
+    The split hashes with the route's salt, in a ``layer`` with one of its own: rules of different layers deal
+    independently of each other, rules of the same salt and layer alike, whatever route they are in.
+    """
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"layer"})
 
     when: When | None = None
+    layer: Layer | None = None
     arms: tuple[Arm, ...] = Field(min_length=1, max_length=MAX_ARMS)
 
     @model_validator(mode="after")
@@ -133,20 +159,25 @@ class Rule(Value):
         return None if self.when is None else parse_condition(self.when)
 
 
-class RouteDocument(Value):
+class RouteDocument(Sparse):
     """A route as stored. The last rule has no condition, so every unit gets an arm.
 
     ``earlier_schemas`` are the last layouts before this one, newest first, so that callers who still pack by them can
-    be understood. ``holdout_millionths`` of the units always get the first arm of the last rule.
+    be understood. ``testers`` name units that always get the arm given, before anything else is looked at.
+    ``holdout_millionths`` of the other units always get the first arm of the last rule. A route with testers or layers
+    is of schema 2, because a reader that knows neither would give units other arms.
     """
 
-    schema_number: int = Field(default=ROUTE_SCHEMA, ge=1)
+    LATER: ClassVar[frozenset[str]] = frozenset({"testers"})
+
+    schema_number: int = Field(default=FIRST_ROUTE_SCHEMA, ge=1)
     route: Name
     input_schema: RouteSchema = Field(alias="schema")
     earlier_schemas: tuple[RouteSchema, ...] = Field(default=(), max_length=MAX_EARLIER_SCHEMAS)
     unit: Unit = UNIT_ENTITY
     salt: Salt
     rules: tuple[Rule, ...] = Field(min_length=1, max_length=MAX_RULES)
+    testers: dict[Tester, Ref] = Field(default_factory=dict, max_length=MAX_TESTERS)
     holdout_millionths: int = Field(default=0, ge=0, le=1_000_000)
     fallback: Ref | None = None
 
@@ -157,9 +188,20 @@ class RouteDocument(Value):
 
     @property
     def refs(self) -> tuple[str, ...]:
-        """Every model reference of the route, arms in order and then the fallback, each once."""
-        arms = [arm.ref for rule in self.rules for arm in rule.arms]
-        return tuple(dict.fromkeys([*arms, self.fallback] if self.fallback else arms))
+        """Every model reference of the route, each once: arms in order, those of testers, then the fallback."""
+        return tuple(dict.fromkeys([*self.arms, self.fallback] if self.fallback else self.arms))
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Every arm that a unit can be given, each once: those of the rules in order, then those of testers."""
+        ruled = [arm.ref for rule in self.rules for arm in rule.arms]
+        return tuple(dict.fromkeys([*ruled, *self.testers.values()]))
+
+    @property
+    def least_schema(self) -> int:
+        """The lowest schema number whose readers understand all of this."""
+        later = self.testers or any(rule.layer for rule in self.rules)
+        return ROUTE_SCHEMA if later else FIRST_ROUTE_SCHEMA
 
 
 class Strict(BaseModel):
@@ -202,9 +244,10 @@ class SchemaSpec(Strict):
 
 
 class RuleSpec(Strict):
-    """Weights in percent by arm, for the units of which ``when`` is true."""
+    """Weights in percent by arm, for the units of which ``when`` is true, dealt in ``layer``."""
 
     when: When | None = None
+    layer: Layer | None = None
     split: dict[Ref, Percent] = Field(min_length=1, max_length=MAX_ARMS)
 
     @model_validator(mode="after")
@@ -223,6 +266,7 @@ class RouteSpec(Strict):
     unit: Unit = UNIT_ENTITY
     salt: Salt | None = None
     rules: tuple[RuleSpec, ...] = Field(min_length=1, max_length=MAX_RULES)
+    testers: dict[Tester, Ref] = Field(default_factory=dict, max_length=MAX_TESTERS)
     holdout: Percent = Decimal(0)
     fallback: Ref | None = None
 

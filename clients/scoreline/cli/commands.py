@@ -29,6 +29,15 @@ COMMANDS: Mapping[str, CommandSpec] = {
     "alias": CommandSpec("scoreline_registry.commands:alias", "Move names such as champion.", "registry"),
     "route": CommandSpec("scoreline_registry.commands:route", "Plan, apply and show routes.", "registry"),
     "history": CommandSpec("scoreline_registry.commands:history", "Tell who changed what, and why.", "registry"),
+    "rollback": CommandSpec(
+        "scoreline_registry.commands:rollback", "Move pointers back to an earlier revision.", "registry"
+    ),
+    "retire": CommandSpec("scoreline_registry.commands:retire", "Take a version out of use.", "registry"),
+    "unretire": CommandSpec("scoreline_registry.commands:unretire", "Bring a retired version back.", "registry"),
+    "promote": CommandSpec("scoreline_registry.commands:promote", "Copy a version to another registry.", "registry"),
+    "export": CommandSpec("scoreline_registry.commands:export", "Keep models ready for other servers.", "registry"),
+    "verify": CommandSpec("scoreline_registry.commands:verify", "Prove every file to be as committed.", "registry"),
+    "gc": CommandSpec("scoreline_registry.commands:gc", "Remove what nobody can use any more.", "registry"),
     "serve": CommandSpec("scoreline_server.commands:serve", "Serve a registry over gRPC.", "server"),
     "score": CommandSpec("scoreline.cli.score:score", "Score one entity, or a file of them.", "cli"),
     "status": CommandSpec("scoreline.cli.status:status", "Show what a running server has loaded.", "cli"),

@@ -1,9 +1,29 @@
 """The registry's commands for the one ``scoreline`` group."""
 
 from scoreline_registry.commands.aliases import alias
+from scoreline_registry.commands.compare import compare
+from scoreline_registry.commands.copies import export, promote
+from scoreline_registry.commands.labels import label, own
 from scoreline_registry.commands.log import history
 from scoreline_registry.commands.routes import route
 from scoreline_registry.commands.setup import init
+from scoreline_registry.commands.upkeep import gc, retire, rollback, unretire, verify
 from scoreline_registry.commands.versions import models
 
-__all__ = ["alias", "history", "init", "models", "route"]
+for _command in (compare, label, own):
+    models.add_command(_command)
+
+__all__ = [
+    "alias",
+    "export",
+    "gc",
+    "history",
+    "init",
+    "models",
+    "promote",
+    "retire",
+    "rollback",
+    "route",
+    "unretire",
+    "verify",
+]

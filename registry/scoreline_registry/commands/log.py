@@ -3,8 +3,8 @@
 import click
 
 from scoreline_registry.commands.options import RegistryCommand, json_option, registry_option
-from scoreline_registry.commands.output import print_json, print_table
-from scoreline_registry.history import Event, HistoryEntry
+from scoreline_registry.commands.output import event_json, print_json, print_table
+from scoreline_registry.history import HistoryEntry
 from scoreline_registry.registry import Registry
 
 
@@ -36,8 +36,3 @@ def _json(entry: HistoryEntry) -> dict[str, object]:
         "message": entry.message,
         "events": [event_json(event) for event in entry.events],
     }
-
-
-def event_json(event: Event) -> dict[str, str]:
-    """An event as JSON."""
-    return {"kind": event.kind, "name": event.name, "detail": event.detail}

@@ -85,14 +85,19 @@ registry_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def writing_options(command: F) -> F:
+def signing_options(command: F) -> F:
     """The options of every command that commits: who, why, and whether at all."""
     options = (
         click.option("--author", default=current_user, help="Who changes it.  [default: the current user]"),
         click.option("--message", "-m", default="", help="Why, for the history."),
-        click.option("--expect", metavar="DIGEST", help="Refuse when the document has another digest by now."),
         click.option("--dry-run", is_flag=True, help="Check everything and show what would change; write nothing."),
     )
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def writing_options(command: F) -> F:
+    """The options of every command that changes one document: those of ``signing_options``, and its etag."""
+    expect = click.option("--expect", metavar="DIGEST", help="Refuse when the document has another digest by now.")
+    return expect(signing_options(command))

@@ -8,12 +8,32 @@ from typing import Any, TypeVar
 
 import click
 
+from scoreline_registry.commits import Outcome
+from scoreline_registry.history import Event
+
 T = TypeVar("T")
 
 
 def print_json(value: object) -> None:
     """Prints one JSON value; times in ISO 8601."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def print_outcome(outcome: Outcome, *, as_json: bool, **facts: object) -> None:
+    """Prints what a change did, or would do; ``facts`` stand before that in JSON."""
+    if as_json:
+        events = [event_json(event) for event in outcome.events]
+        print_json({**facts, "revision": outcome.revision, "written": outcome.written, "events": events})
+        return
+    for event in outcome.events:
+        click.echo(event)
+    state = f"revision {outcome.revision}" if outcome.written else "nothing is written"
+    click.echo(state if outcome.events else f"nothing differs; {state}")
+
+
+def event_json(event: Event) -> dict[str, str]:
+    """An event as JSON."""
+    return {"kind": event.kind, "name": event.name, "detail": event.detail}
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

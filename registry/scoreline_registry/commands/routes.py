@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 
@@ -10,13 +10,15 @@ from scoreline_registry.assignment import Assigner
 from scoreline_registry.commands.options import (
     Failure,
     NameType,
+    RefType,
     RegistryCommand,
     json_option,
     registry_option,
     writing_options,
 )
-from scoreline_registry.commands.output import print_json, print_table
+from scoreline_registry.commands.output import print_json, print_outcome, print_table
 from scoreline_registry.conditions import ContextValue
+from scoreline_registry.names import ModelRef
 from scoreline_registry.planning import RoutePlan
 from scoreline_registry.registry import Registry
 from scoreline_registry.route import RouteDocument, RouteSpec
@@ -85,6 +87,18 @@ def apply(
 
 @route.command(cls=RegistryCommand)
 @click.argument("name", metavar="ROUTE", type=NameType("route"))
+@click.argument("arm", type=RefType(), metavar="ARM")
+@registry_option
+@json_option
+@writing_options
+def stop(name: str, arm: ModelRef, address: str, as_json: bool, **signed: Any) -> None:
+    """Take ARM out of a route at once; its units go to the first other arm of the same rule."""
+    outcome = Registry.open(address).stop_arm(name, str(arm), **signed)
+    print_outcome(outcome, as_json=as_json, route=name, arm=str(arm))
+
+
+@route.command(cls=RegistryCommand)
+@click.argument("name", metavar="ROUTE", type=NameType("route"))
 @click.argument("unit")
 @click.option("--context", "pairs", metavar="KEY=VALUE", multiple=True, help="A fact that rules read; repeatable.")
 @registry_option
@@ -105,7 +119,7 @@ def assign(name: str, unit: str, pairs: tuple[str, ...], address: str, as_json: 
         "model": model,
         "version": version,
         "reason": given.reason,
-        "rule": given.rule + 1,
+        "rule": None if given.rule is None else given.rule + 1,
         "bucket": given.bucket,
         "revision": snapshot.revision,
     }

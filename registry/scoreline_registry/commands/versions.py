@@ -21,16 +21,31 @@ def models() -> None:
 
 
 @models.command("list", cls=RegistryCommand)
+@click.option("--owner", help="Only models of this owner; - for those of nobody.")
+@click.option(
+    "--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Only models with this label; repeatable."
+)
 @registry_option
 @json_option
-def list_models(address: str, as_json: bool) -> None:
-    """List every model."""
+def list_models(owner: str | None, labels: tuple[str, ...], address: str, as_json: bool) -> None:
+    """List every model, or those of an owner or with labels."""
     snapshot = Registry.open(address).latest()
-    documents = list(snapshot.models.values())
+    # A model whose first publisher died has a document that only keeps its numbers from being given again.
+    documents = [d for d in snapshot.models.values() if d.versions and _listed(d, owner, labels)]
     if as_json:
         print_json([{**_facts(d), "digest": snapshot.model_digests[d.name], "versions": d.numbers} for d in documents])
         return
     print_table(("model", "versions", "newest", "aliases", "owner"), map(_summary, documents))
+
+
+def _listed(document: ModelDocument, owner: str | None, labels: Sequence[str]) -> bool:
+    if owner is not None and (document.owner or "-") != owner:
+        return False
+    wanted = [label.partition("=") for label in labels]
+    return all(
+        name in document.labels and (not separator or document.labels[name] == value)
+        for name, separator, value in wanted
+    )
 
 
 @models.command(cls=RegistryCommand)
@@ -72,14 +87,15 @@ class _View:
 
 def _view(registry: Registry, document: ModelDocument, number: int) -> _View:
     aliases = [alias for alias, target in sorted(document.aliases.items()) if target == number]
+    entry = document.entry(number)
     damage = registry.damage(document.name, number)
     manifest = None
     try:
-        manifest = registry.manifest(document.name, number)
+        manifest = None if entry.collected else registry.manifest(document.name, number)
     except CorruptError as error:
         if str(error) not in damage:
             damage.append(str(error))
-    return _View(document.name, number, aliases, document.entry(number), manifest, damage)
+    return _View(document.name, number, aliases, entry, manifest, damage)
 
 
 def _print_views(
@@ -106,10 +122,17 @@ def _row(view: _View, serving: Mapping[tuple[str, int], Serving] | None) -> list
         view.entry.author,
         view.size,
         ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()),
-        "DAMAGED" if view.damage else "intact",
+        _files(view),
     ]
     state = _serving(view, serving)
     return [*row, state.state if state else "not loaded"] if serving is not None else row
+
+
+def _files(view: _View) -> str:
+    if view.entry.collected:
+        return "removed"
+    state = "DAMAGED" if view.damage else "intact"
+    return f"{state}, retired" if view.entry.retired else state
 
 
 def _serving(view: _View, serving: Mapping[tuple[str, int], Serving] | None) -> Serving | None:
@@ -126,6 +149,8 @@ def _view_json(view: _View, serving: Mapping[tuple[str, int], Serving] | None) -
         "bytes": view.size,
         "files": {name: file.model_dump(mode="json") for name, file in sorted(view.entry.files.items())},
         "damage": list(view.damage),
+        "retired": view.entry.retired.model_dump(mode="json") if view.entry.retired else None,
+        "source": view.entry.source.model_dump(mode="json") if view.entry.source else None,
         "manifest": view.manifest.model_dump(mode="json") if view.manifest else None,
     }
     if serving is not None:

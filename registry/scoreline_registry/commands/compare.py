@@ -1,0 +1,84 @@
+"""``scoreline models compare``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from scoreline_registry.commands.options import RefType, RegistryCommand, json_option, registry_option
+from scoreline_registry.commands.output import print_json, print_table
+from scoreline_registry.comparison import Difference, contract_differences, file_differences, metric_differences
+from scoreline_registry.manifest import GOLDEN_FILE
+from scoreline_registry.names import ModelRef
+from scoreline_registry.registry import Registry
+
+if TYPE_CHECKING:
+    from scoreline_registry.golden_comparison import GoldenComparison
+
+
+@click.command(cls=RegistryCommand)
+@click.argument("left", type=RefType(), metavar="A")
+@click.argument("right", type=RefType(), metavar="B")
+@registry_option
+@json_option
+def compare(left: ModelRef, right: ModelRef, address: str, as_json: bool) -> None:
+    """Show what differs between two versions: contracts, metrics, files, and answers to golden rows both have."""
+    registry = Registry.open(address)
+    snapshot = registry.latest()
+    sides = [snapshot.resolve(left), snapshot.resolve(right)]
+    names = [f"{model}@{number}" for model, number in sides]
+    entries = [snapshot.models[model].entry(number) for model, number in sides]
+    ours, theirs = (registry.manifest(*side) for side in sides)
+    parts = {
+        "contracts": contract_differences(ours, theirs),
+        "metrics": metric_differences(ours, theirs),
+        "files": file_differences(*({name: facts.sha256 for name, facts in e.files.items()} for e in entries)),
+    }
+    without = [name for name, entry in zip(names, entries, strict=True) if GOLDEN_FILE not in entry.files]
+    golden, why = (None, f"{without[0]} has no golden rows") if without else _golden(registry, *sides)
+    if as_json:
+        listed = {name: [_json(difference) for difference in found] for name, found in parts.items()}
+        print_json({"left": names[0], "right": names[1], **listed, "golden": _golden_json(golden), "golden_note": why})
+        return
+    rows = [(name, d.what, _short(d.left), _short(d.right)) for name, found in parts.items() for d in found]
+    print_table(("part", "what", *names), rows)
+    click.echo(why or _golden_text(golden))
+
+
+def _golden(
+    registry: Registry, left: tuple[str, int], right: tuple[str, int]
+) -> tuple[GoldenComparison | None, str | None]:
+    """The comparison of golden rows, or what it needs that is not installed."""
+    try:
+        from scoreline_registry.golden_comparison import compare_golden
+    except ModuleNotFoundError as error:
+        return None, f"golden rows were not compared: that needs {error.name} (pip install {error.name})"
+    ours, theirs = (registry.read_file(*side, GOLDEN_FILE) for side in (left, right))
+    inputs = [registry.manifest(*side).inputs for side in (left, right)]
+    return compare_golden(ours, theirs, left_inputs=inputs[0], right_inputs=inputs[1]), None
+
+
+def _golden_text(golden: GoldenComparison | None) -> str:
+    if golden is None or not golden.shared:
+        return "the two have no golden row in common"
+    gaps = ", ".join(f"{name} differs by at most {gap:.3g}" for name, gap in golden.largest.items())
+    return f"on {golden.shared} golden rows that both have ({golden.left} and {golden.right} in all): {gaps}"
+
+
+def _golden_json(golden: GoldenComparison | None) -> dict[str, object] | None:
+    if golden is None:
+        return None
+    rows = {"left": golden.left, "right": golden.right, "shared": golden.shared}
+    return {**rows, "largest": dict(golden.largest), "mean": dict(golden.mean)}
+
+
+def _json(difference: Difference) -> dict[str, object]:
+    return {"what": difference.what, "left": difference.left, "right": difference.right}
+
+
+def _short(value: object) -> str | None:
+    if value is None:
+        return None
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,174 @@
+"""``scoreline rollback``, ``retire``, ``unretire``, ``gc`` and ``verify``."""
+
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from scoreline_registry.collection import DEFAULT_RETENTION, Collection, collect
+from scoreline_registry.commands.options import (
+    NameType,
+    RefType,
+    RegistryCommand,
+    json_option,
+    registry_option,
+    signing_options,
+    writing_options,
+)
+from scoreline_registry.commands.output import print_json, print_outcome
+from scoreline_registry.errors import NoRegistryError
+from scoreline_registry.names import ModelRef
+from scoreline_registry.registry import Registry
+from scoreline_registry.storage import open_storage
+from scoreline_registry.verification import Verification
+from scoreline_registry.verification import verify as verify_storage
+
+_KINDS = {"models": "model", "routes": "route"}
+
+
+@click.command(cls=RegistryCommand)
+@click.argument("target", required=False, metavar="[models/NAME|routes/NAME|NAME]")
+@click.option("--all", "everything", is_flag=True, help="Every alias and every route, instead of one TARGET.")
+@click.option("--to", type=click.IntRange(min=0), required=True, metavar="REVISION", help="Where they were then.")
+@registry_option
+@json_option
+@writing_options
+def rollback(
+    target: str | None, everything: bool, to: int, address: str, as_json: bool, expect: str | None, **signed: Any
+) -> None:
+    """Move the aliases of a model, or a route, back to where an earlier revision had them, as a new revision.
+
+    \b
+    scoreline rollback routes/credit --to 41
+    scoreline rollback --all --to 41 --dry-run
+    """
+    if everything == (target is not None):
+        raise click.UsageError("name one model or route, or give --all")
+    if everything and expect is not None:
+        raise click.UsageError("--expect is the digest of one document; with --all there are many")
+    registry = Registry.open(address)
+    place = {} if target is None else _place(registry, target)
+    outcome = registry.rollback(to=to, model=place.get("model"), route=place.get("route"), expect=expect, **signed)
+    print_outcome(outcome, as_json=as_json, target=target or "all", to=to)
+
+
+def _place(registry: Registry, text: str) -> dict[str, str]:
+    """The kind and name that a target means; a bare name must be only one of the two."""
+    folder, separator, name = text.rpartition("/")
+    if separator and folder not in _KINDS:
+        raise click.UsageError(f"{text!r}: write models/NAME, routes/NAME or NAME")
+    name = NameType(_KINDS.get(folder, "target")).convert(name, None, click.get_current_context())
+    if separator:
+        return {_KINDS[folder]: name}
+    snapshot = registry.latest()
+    if name in snapshot.models and name in snapshot.routes:
+        raise click.UsageError(f"{name} is a model and a route: write models/{name} or routes/{name}")
+    return {"route" if name in snapshot.routes else "model": name}
+
+
+@click.command(cls=RegistryCommand)
+@click.argument("ref", type=RefType(), metavar="MODEL@VERSION")
+@registry_option
+@json_option
+@writing_options
+def retire(ref: ModelRef, address: str, as_json: bool, **signed: Any) -> None:
+    """Take a version out of use; refused while an alias or a route reaches it."""
+    version = _version(ref)
+    print_outcome(Registry.open(address).retire(ref.model, version, **signed), as_json=as_json, version=str(ref))
+
+
+@click.command(cls=RegistryCommand)
+@click.argument("ref", type=RefType(), metavar="MODEL@VERSION")
+@registry_option
+@json_option
+@writing_options
+def unretire(ref: ModelRef, address: str, as_json: bool, **signed: Any) -> None:
+    """Bring a retired version back, as long as gc has not removed its files."""
+    version = _version(ref)
+    print_outcome(Registry.open(address).unretire(ref.model, version, **signed), as_json=as_json, version=str(ref))
+
+
+def _version(ref: ModelRef) -> int:
+    if ref.version is None:
+        raise click.UsageError(f"{ref} is an alias; write the version's number, such as {ref.model}@7")
+    return ref.version
+
+
+@click.command(cls=RegistryCommand)
+@click.option(
+    "--retention-days",
+    type=click.FloatRange(min=0, max=36_500),
+    default=DEFAULT_RETENTION.days,
+    show_default=True,
+    help="How long a version stays after it was retired.",
+)
+@registry_option
+@json_option
+@signing_options
+def gc(retention_days: float, address: str, as_json: bool, **signed: Any) -> None:
+    """Remove the files of versions retired long ago, and what publishers that died left behind."""
+    found = collect(Registry.open(address), retention=timedelta(days=retention_days), **signed)
+    if as_json:
+        print_json(_collection_json(found))
+        return
+    verb = "would remove" if signed["dry_run"] else "removed"
+    for name in found.retired:
+        click.echo(f"{verb} {name}: retired")
+    for name in found.abandoned:
+        click.echo(f"{verb} {name}: claimed and never committed")
+    for name in found.leftovers:
+        click.echo(f"{verb} {name}: left by a writer that died")
+    click.echo(f"{verb} {len(found.files)} files, {found.bytes:,} bytes; revision {found.outcome.revision}")
+
+
+def _collection_json(found: Collection) -> dict[str, object]:
+    return {
+        "retired": found.retired,
+        "abandoned": found.abandoned,
+        "files": found.files,
+        "bytes": found.bytes,
+        "leftovers": found.leftovers,
+        "revision": found.outcome.revision,
+        "written": found.outcome.written,
+    }
+
+
+@click.command(cls=RegistryCommand)
+@registry_option
+@json_option
+@click.pass_context
+def verify(ctx: click.Context, address: str, as_json: bool) -> None:
+    """Read everything again and compare it with its digest; exit code 1 when anything is wrong."""
+    storage = open_storage(address)
+    if next(storage.list(""), None) is None:
+        raise NoRegistryError(address)
+    report = verify_storage(storage)
+    if as_json:
+        print_json(_verification_json(report))
+    else:
+        _print_verification(report)
+    ctx.exit(1 if report.findings else 0)
+
+
+def _print_verification(report: Verification) -> None:
+    for finding in report.findings:
+        click.echo(finding)
+    for note in report.notes:
+        click.echo(f"note: {note}")
+    state = f"{len(report.findings)} PROBLEMS" if report.findings else "all as committed"
+    click.echo(
+        f"{report.revisions} revisions, {report.documents} documents, {report.versions} versions, "
+        f"{report.files} files, {report.bytes:,} bytes: {state}"
+    )
+
+
+def _verification_json(report: Verification) -> dict[str, object]:
+    return {
+        "revisions": report.revisions,
+        "documents": report.documents,
+        "versions": report.versions,
+        "files": report.files,
+        "bytes": report.bytes,
+        "findings": [{"key": finding.key, "problem": finding.problem} for finding in report.findings],
+        "notes": report.notes,
+    }
