@@ -34,18 +34,18 @@ def reserved(listen: str) -> Iterator[str]:
 def bound(listen: str) -> socket.socket:
     """A TCP socket bound to ``host:port`` and not listening. Raises StartError when that cannot be."""
     host, _, port = listen.rpartition(":")
-    if not host or not port.isdecimal():
+    if not host or not port.isdecimal() or int(port) > 65535:
         raise StartError(f"cannot listen on {listen!r}: it must read HOST:PORT, such as 127.0.0.1:50051")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
         taken = socket.socket(family, kind, protocol)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise StartError(f"cannot listen on {listen}: {error}") from error
     try:
         # Connections that an earlier server closed must not hold the port.
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(address)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         taken.close()
         raise StartError(f"cannot listen on {listen}: {error}") from error
     return taken
