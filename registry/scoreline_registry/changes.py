@@ -7,7 +7,7 @@ change whatever is there.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from scoreline_registry.checks import route_problems
+from scoreline_registry.checks import routable, route_problems
 from scoreline_registry.documents import D, ModelDocument, VersionEntry
 from scoreline_registry.errors import ClaimLostError, ConflictError, InvalidError, RefusedError
 from scoreline_registry.names import ModelRef, check_name
@@ -84,7 +84,7 @@ def apply_route(spec: RouteSpec, *, expect: str | None = None) -> Change:
         check_expected(state.routes, spec.route, expect)
         before = state.routes.get(spec.route)
         like = spec.input_schema.like
-        schema = schema_like(state.usable(like).inputs) if like else written_schema(spec.input_schema)
+        schema = schema_like(routable(like, state.usable(like)).inputs) if like else written_schema(spec.input_schema)
         after = next_document(spec, schema=schema, before=before)
         problems = route_problems(after, state.usable)
         if problems:

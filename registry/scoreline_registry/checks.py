@@ -18,12 +18,20 @@ def route_problems(document: RouteDocument, manifest_of: Callable[[str], Manifes
     problems = rule_problems(document.rules)
     for ref in document.refs:
         try:
-            inputs = manifest_of(ref).inputs
+            inputs = routable(ref, manifest_of(ref)).inputs
         except (NotFoundError, RefusedError) as error:
             problems.append(str(error))
         else:
             problems += contract_problems(document.input_schema, ref, inputs)
     return problems
+
+
+def routable(ref: str, manifest: Manifest) -> Manifest:
+    """The same manifest. Raises RefusedError for a version that has no score, because it was published as it is."""
+    if manifest.tensors is None:
+        return manifest
+    reason = "it was published as it is and answers raw tensors: no route can name it; publish it with --score-output"
+    raise RefusedError(ref, [reason])
 
 
 def rule_problems(rules: Sequence[Rule]) -> list[str]:

@@ -113,17 +113,23 @@ class SequenceContract(Value):
 
 
 class InputContract(Value):
-    """Everything a version takes: ``features`` float32 [N, F] in this order, and optionally a sequence."""
+    """Everything a version takes: ``features`` float32 [N, F] in this order, and optionally a sequence.
+
+    It is empty for a version that takes raw tensors, and for no other; the manifest sees to that.
+    """
 
     features: tuple[Feature, ...] = Field(default=(), max_length=MAX_FEATURES)
     sequence: SequenceContract | None = None
 
     @model_validator(mode="after")
-    def _something_distinct(self) -> Self:
-        if not self.features and self.sequence is None:
-            raise ValueError("a model takes features, a sequence or both")
+    def _distinct(self) -> Self:
         _refuse_repeats("feature", tuple(f.name for f in self.features))
         return self
+
+    @property
+    def is_empty(self) -> bool:
+        """True where it takes neither features nor a sequence."""
+        return not self.features and self.sequence is None
 
 
 class Band(Value):

@@ -1,11 +1,12 @@
 """The manifest of one version: everything a server, a reviewer or an auditor must know about a model file."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from scoreline_registry.contract import InputContract, ScoreContract, Sparse, Value
+from scoreline_registry.tensors import TensorContract
 
 MANIFEST_SCHEMA = 1
 
@@ -72,8 +73,14 @@ class TrainingFacts(Value):
     libraries: dict[str, str] = Field(default_factory=dict)
 
 
-class Manifest(Value):
-    """One version of a model. Unknown fields are kept, so that an older Scoreline passes on what a newer one wrote."""
+class Manifest(Sparse):
+    """One version of a model. Unknown fields are kept, so that an older Scoreline passes on what a newer one wrote.
+
+    ``tensors`` is set for a graph that was published as it is: it takes and gives raw tensors, ``inputs`` is empty, no
+    output is a score, and no route can name it.
+    """
+
+    LATER = frozenset({"tensors"})
 
     schema_number: int = Field(default=MANIFEST_SCHEMA, ge=1)
     family: str = Field(min_length=1, max_length=64)
@@ -86,3 +93,12 @@ class Manifest(Value):
     training: TrainingFacts | None = None
     created_at: Moment
     files: dict[str, FileFacts] = Field(default_factory=dict)
+    tensors: TensorContract | None = None
+
+    @model_validator(mode="after")
+    def _takes_something(self) -> Self:
+        if self.inputs.is_empty and self.tensors is None:
+            raise ValueError("a model takes features, a sequence or both")
+        if self.tensors is not None and not self.inputs.is_empty:
+            raise ValueError("a model that takes raw tensors has no features and no sequence")
+        return self
