@@ -2,6 +2,7 @@
 
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import grpc
@@ -13,11 +14,20 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
 
 
 def add_to_server(
-    pipeline: Pipeline, server: grpc.Server, *, streams: dict[str, Handler], by_admin_address: bool = False
+    pipeline: Pipeline,
+    server: grpc.Server,
+    *,
+    streams: dict[str, Handler],
+    without: Sequence[str] = (),
+    by_admin_address: bool = False,
 ) -> None:
-    """Registers every method of the pipeline, as raw bytes because the pipeline decodes, and streams beside them."""
+    """Registers the methods of the pipeline, as raw bytes because the pipeline decodes, and streams beside them.
+
+    ``without`` are the methods that the hot lane has: registered twice, their calls would split at random.
+    """
     services: dict[str, dict[str, Handler]] = defaultdict(dict)
     unary = {path: _unary(pipeline, path, by_admin_address=by_admin_address) for path in pipeline.unary_methods}
+    unary = {path: handler for path, handler in unary.items() if path not in without}
     for path, handler in {**unary, **streams}.items():
         _, service, name = path.split("/")
         services[service][name] = handler
@@ -42,7 +52,7 @@ def _unary(pipeline: Pipeline, path: str, *, by_admin_address: bool) -> Handler:
             caller=lambda: caller_of(context, by_admin_address=by_admin_address),
             metadata=tuple(context.invocation_metadata()),
         )
-        (answer,) = pipeline.handle([call])
+        answer = pipeline.handle(call)
         if answer.code is not grpc.StatusCode.OK:
             context.set_trailing_metadata(answer.trailers)
             context.abort(answer.code, answer.details)

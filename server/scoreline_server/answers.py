@@ -1,6 +1,7 @@
 """What a block's rows came to, and the slices of it that answer each call in the form in which it asked."""
 
-import secrets
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -9,7 +10,8 @@ import numpy.typing as npt
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_server.binding import CLIPPED, DEFAULTED, MISSING, UNSEEN, Indices
-from scoreline_server.errors import ScoringError
+from scoreline_server.errors import CallError, ScoringError
+from scoreline_server.intake import Question
 from scoreline_server.model import Float32
 from scoreline_server.reasons import numeric_code
 from scoreline_server.served import NO_BAND, ServedRoute
@@ -81,11 +83,14 @@ class Outcome:
 class Answers:
     """Cuts one route's outcome into the responses of its calls."""
 
-    def __init__(self, route: ServedRoute, outcome: Outcome) -> None:
+    def __init__(self, route: ServedRoute, outcome: Outcome, *, calls: int) -> None:
         self._route = route
         self._outcome = outcome
+        self._ids = os.urandom(CALL_ID_BYTES * calls)
+        self._answered = 0
+        self._touched = bool(outcome.quality.any())
 
-    def answer(self, request: pb.ScoreRequest, start: int, stop: int) -> pb.ScoreResponse | ScoringError:
+    def answer(self, question: Question, start: int, stop: int) -> pb.ScoreResponse | ScoringError:
         """The response to the call whose rows are ``start`` to ``stop``.
 
         A call with one entity that cannot be scored fails as a whole, with that entity's error.
@@ -93,36 +98,46 @@ class Answers:
         errors = self._outcome.errors
         if stop - start == 1 and start in errors:
             return errors[start]
-        response = pb.ScoreResponse(revision=self._route.revision, call_id=secrets.token_bytes(CALL_ID_BYTES))
-        if request.HasField("packed"):
-            self._pack(response.packed, request, start, stop)
+        response = pb.ScoreResponse(revision=self._route.revision, call_id=self._next_id())
+        if question.packed:
+            self._pack(response.packed, question.extras, start, stop)
         else:
             for row in range(start, stop):
-                self._name(response, request, row, row - start)
+                self._name(response, question.extras, row, row - start)
         return response
 
-    def _pack(self, packed: pb.PackedScores, request: pb.ScoreRequest, start: int, stop: int) -> None:
+    def _next_id(self) -> bytes:
+        """Random bytes are drawn once per batch, because drawing them call by call costs more than the rest."""
+        at = self._answered * CALL_ID_BYTES
+        self._answered += 1
+        return self._ids[at : at + CALL_ID_BYTES]
+
+    def _pack(self, packed: pb.PackedScores, extras: Sequence[str], start: int, stop: int) -> None:
         outcome, rows = self._outcome, slice(start, stop)
         packed.scores = outcome.scores[rows].tobytes()
-        served, local = np.unique(outcome.served[rows], return_inverse=True)
-        packed.served.extend(self._served(index) for index in served.tolist())
-        packed.served_index = local.astype("<u2").tobytes()
+        if stop - start == 1:
+            packed.served.append(self._route.arms[outcome.served[start]].shown)
+            packed.served_index = b"\0\0"
+        else:
+            served, local = np.unique(outcome.served[rows], return_inverse=True)
+            packed.served.extend(self._route.arms[index].shown for index in served.tolist())
+            packed.served_index = local.astype("<u2").tobytes()
         packed.reasons = outcome.reasons[rows].tobytes()
         if outcome.band_names:
             packed.bands.extend(outcome.band_names)
             packed.band_index = outcome.bands[rows].tobytes()
         if outcome.points is not None:
             packed.points = outcome.points[rows].tobytes()
-        if outcome.quality[rows].any():
+        if self._touched and outcome.quality[rows].any():
             packed.quality = outcome.quality[rows].tobytes()
-        for name in request.extras:
+        for name in extras:
             packed.extras.extend(_extra_column(name, outcome, start, stop))
         if outcome.errors:
             packed.errors.extend(
                 entity_error(row - start, outcome.errors[row]) for row in range(start, stop) if row in outcome.errors
             )
 
-    def _name(self, response: pb.ScoreResponse, request: pb.ScoreRequest, row: int, position: int) -> None:
+    def _name(self, response: pb.ScoreResponse, extras: Sequence[str], row: int, position: int) -> None:
         outcome = self._outcome
         if row in outcome.errors:
             response.scores.add(error=entity_error(position, outcome.errors[row]))
@@ -146,16 +161,12 @@ class Answers:
                 clipped=quality[CLIPPED],
             ),
         )
-        for name in request.extras:
+        for name in extras:
             for column in _extra_column(name, outcome, row, row + 1):
                 entity.extras[name].CopyFrom(pb.Tensor(shape=column.values.shape[1:], data=column.values.data))
 
-    def _served(self, index: int) -> pb.ServedArm:
-        arm = self._route.arms[index]
-        return pb.ServedArm(model=arm.model.name, version=arm.model.version, arm=arm.ref, model_digest=arm.model.digest)
 
-
-def entity_error(row: int, error: ScoringError) -> pb.EntityError:
+def entity_error(row: int, error: CallError) -> pb.EntityError:
     """An error in its entity's place."""
     return pb.EntityError(
         row=row,

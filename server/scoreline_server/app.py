@@ -1,5 +1,6 @@
 """The server, assembled in one place and in order."""
 
+import os
 import sys
 import time
 from contextlib import nullcontext
@@ -12,6 +13,7 @@ from grpc_health.v1 import health, health_pb2
 
 from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
+from scoreline_server.admission import Admission
 from scoreline_server.authority import read_policy
 from scoreline_server.control import Control
 from scoreline_server.endpoint import SERVICES, Endpoint, has_tls
@@ -56,6 +58,7 @@ class Server:
         self.pipeline = Pipeline(
             lambda: self.watcher.catalog,
             metrics=self.metrics,
+            admission=Admission(max_queue_seconds=settings.max_queue_seconds),
             policy=read_policy(settings.policy_file),
             methods=[method for part in control for method in part.methods()],
         )
@@ -85,9 +88,9 @@ class Server:
         sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
         self.watcher.refresh(at_start=True)
         self.watcher.start()
-        self._endpoint.serve(self.pipeline, self.streams, self.health)
+        self._endpoint.serve(self.pipeline, self.streams, self.health, on_death=self._die)
         if self._admin:
-            self._admin.serve(self.pipeline, self.streams, self.health, by_admin_address=True)
+            self._admin.serve(self.pipeline, self.streams, self.health, on_death=self._die, by_admin_address=True)
         self._set_health(health_pb2.HealthCheckResponse.SERVING)
         _log.info(
             "serving",
@@ -119,6 +122,11 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _die(self) -> None:
+        """Ends the process at once: what cannot answer must not look alive. The supervisor starts another."""
+        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        os._exit(1)
 
     def _set_health(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
         for service in ("", *SERVICES):

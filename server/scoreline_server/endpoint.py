@@ -1,14 +1,18 @@
 """One listening address with everything that is served there: the pipeline's methods, streams, health, reflection."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
+import structlog
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from scoreline.v1 import registry_pb2, scoring_pb2
-from scoreline_server import adapter
+from scoreline_server import adapter, core
 from scoreline_server.errors import StartError
+from scoreline_server.lane import Lane, LaneLimits
+from scoreline_server.methods import SCORE
 from scoreline_server.pipeline import Pipeline
 from scoreline_server.settings import Settings
 from scoreline_server.streams import Streams
@@ -18,6 +22,11 @@ SERVICES = tuple(
     for file in (scoring_pb2.DESCRIPTOR, registry_pb2.DESCRIPTOR)
     for service in file.services_by_name.values()
 )
+
+_log = structlog.get_logger()
+
+_MAX_PENDING = 1_000_000
+_JOIN_SECONDS = 5.0
 
 
 class Endpoint:
@@ -39,9 +48,14 @@ class Endpoint:
                 ("grpc.so_reuseport", int(reuse_port)),
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
+                # With the defaults a burst behind one slow flush is cancelled by the core; only admission refuses.
+                ("grpc.server.max_pending_requests", _MAX_PENDING),
+                ("grpc.server.max_pending_requests_hard_limit", _MAX_PENDING),
             ],
         )
         self._port = _bind(self._grpc, address, settings)
+        self._settings = settings
+        self._lane: Lane | None = None
 
     @property
     def address(self) -> str:
@@ -54,18 +68,44 @@ class Endpoint:
         streams: Streams,
         health_servicer: health.HealthServicer,
         *,
+        on_death: Callable[[], None],
         by_admin_address: bool = False,
     ) -> None:
-        """Says what is served and opens for calls."""
+        """Says what is served and opens for calls. ``on_death`` is called when the hot lane cannot go on."""
         handlers = streams.handlers(by_admin_address=by_admin_address)
-        adapter.add_to_server(pipeline, self._grpc, streams=handlers, by_admin_address=by_admin_address)
+        hot = (SCORE,) if self._has_lane(by_admin_address=by_admin_address) else ()
+        if hot:
+            self._lane = Lane(self._grpc, hot, pipeline, limits=lane_limits(self._settings), on_death=on_death)
+        adapter.add_to_server(pipeline, self._grpc, streams=handlers, without=hot, by_admin_address=by_admin_address)
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, self._grpc)
         reflection.enable_server_reflection([*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME], self._grpc)
         self._grpc.start()
+        if self._lane:
+            self._lane.start()
 
     def stop(self, grace_seconds: float) -> None:
         """Takes no more calls and waits until the open ones have ended, at most ``grace_seconds``."""
         self._grpc.stop(grace_seconds).wait()
+        if self._lane:
+            self._lane.join(_JOIN_SECONDS)
+
+    def _has_lane(self, *, by_admin_address: bool) -> bool:
+        if by_admin_address or not self._settings.hot_lane:
+            return False
+        missing = core.missing_names(self._grpc)
+        if missing:
+            _log.warning("this grpcio cannot carry the hot lane; serving the ordinary way", missing=missing)
+        return not missing
+
+
+def lane_limits(settings: Settings) -> LaneLimits:
+    """What the settings say about the lane."""
+    return LaneLimits(
+        flush_seconds=settings.flush_seconds,
+        heavy_seconds=settings.heavy_seconds,
+        heavy_threads=settings.heavy_threads,
+        receive_seconds=settings.receive_seconds,
+    )
 
 
 def has_tls(settings: Settings) -> bool:

@@ -5,7 +5,7 @@ single call is a batch of one.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,11 @@ from scoreline_registry.contract import Points
 from scoreline_registry.route import UNIT_ENTITY
 from scoreline_server.answers import Answers, Outcome, Run
 from scoreline_server.binding import Bound, Indices
-from scoreline_server.catalog import Catalog
-from scoreline_server.describe import REASONS, missing_unit, route_of
+from scoreline_server.describe import REASONS, missing_unit
 from scoreline_server.errors import ScoringError
-from scoreline_server.named import read_named
-from scoreline_server.packed import read_packed
+from scoreline_server.intake import Question
 from scoreline_server.reasons import Reason
-from scoreline_server.rows import Rows, concatenated
+from scoreline_server.rows import Rows, joined
 from scoreline_server.served import NO_BAND, Arm, ServedRoute
 
 _log = structlog.get_logger()
@@ -38,74 +36,42 @@ def unobserved(route: ServedRoute, outcome: Outcome) -> None:
     """Looks away."""
 
 
-def score(requests: Sequence[pb.ScoreRequest], catalog: Catalog, observe: Observe = unobserved) -> list[Result]:
-    """Answers each request, in order, with a response or with the error that the whole call gets.
+def answer(questions: Sequence[Question], observe: Observe = unobserved) -> list[Result]:
+    """Answers each question, in order, with a response or with the error that the whole call gets.
 
     Args:
-        requests: any number of requests, for any routes.
-        catalog: what is served; every row of the batch sees the same.
+        questions: any number of questions, for any routes.
         observe: is told of each route's outcome.
     """
-    results: list[Result | None] = [None] * len(requests)
-    by_route: dict[str, list[tuple[int, Rows]]] = {}
-    for at, request in enumerate(requests):
-        try:
-            route = route_of(request.route, catalog)
-            _check_extras(request.extras, route)
-            rows = _read(request, route)
-            by_route.setdefault(route.name, []).append((at, rows))
-        except ScoringError as error:
-            results[at] = error
-    for name, parts in by_route.items():
-        route = catalog.routes[name]
-        block = concatenated([rows for _, rows in parts], route.layout)
-        wanted = sorted({extra for at, _ in parts for extra in requests[at].extras})
-        outcome = score_block(block, route, wanted)
+    results: dict[int, Result] = {}
+    for asked in _by_route(questions).values():
+        route = questions[asked[0]].route
+        block = joined([questions[at].piece for at in asked], route.layout)
+        outcome = score_block(block, route, sorted({name for at in asked for name in questions[at].extras}))
         observe(route, outcome)
-        answers = Answers(route, outcome)
+        answers = Answers(route, outcome, calls=len(asked))
         start = 0
-        for at, rows in parts:
-            results[at] = answers.answer(requests[at], start, start + len(rows))
-            start += len(rows)
-    return [result for result in results if result is not None]
+        for at in asked:
+            stop = start + len(questions[at].piece)
+            results[at] = answers.answer(questions[at], start, stop)
+            start = stop
+    return [results[at] for at in range(len(questions))]
 
 
-def _check_extras(extras: Sequence[str], route: ServedRoute) -> None:
-    for name in extras:
-        if name not in route.extras:
-            known = ", ".join(route.extras) or "none"
-            raise ScoringError(
-                Reason.UNKNOWN_EXTRA, f"route {route.name} has no extra output {name[:80]!r}; it has: {known}"
-            )
-
-
-def _read(request: pb.ScoreRequest, route: ServedRoute) -> Rows:
-    """The request's entities in the route's layout."""
-    if not request.HasField("packed"):
-        return read_named(request.entities, route.layout)
-    if request.entities:
-        raise ScoringError(Reason.TWO_FORMS, "send entities or packed, not both")
-    digest = request.packed.schema_digest
-    if digest == route.layout.digest:
-        return read_packed(request.packed, route.layout)
-    regather = route.older.get(digest)
-    if regather is None:
-        raise ScoringError(
-            Reason.STALE_SCHEMA,
-            f"route {route.name} does not take layout {digest[:12] or 'without digest'!r}: get the schema and repack",
-            current=route.layout.digest,
-            given=digest[:64],
-        )
-    return regather(read_packed(request.packed, regather.old))
+def _by_route(questions: Sequence[Question]) -> Mapping[int, list[int]]:
+    """The positions of the questions of each route; two revisions of one route are two."""
+    groups: dict[int, list[int]] = {}
+    for at, question in enumerate(questions):
+        groups.setdefault(id(question.route), []).append(at)
+    return groups
 
 
 def score_block(block: Rows, route: ServedRoute, extras: Sequence[str] = ()) -> Outcome:
     """Scores every row of one route's block; rows that cannot be scored have an error in the outcome."""
     outcome = Outcome.empty(len(block), errors=dict(block.errors))
-    arms, reasons = _assign(block, route, outcome)
-    outcome.reasons[:] = reasons
-    for index in np.unique(arms).tolist():
-        rows = np.flatnonzero(arms == index)
+    arms = _assign(block, route, outcome)
+    for index in set(arms):
+        rows = np.flatnonzero(np.array(arms) == index)
         if outcome.errors:
             rows = rows[[row not in outcome.errors for row in rows.tolist()]]
         if len(rows):
@@ -113,15 +79,16 @@ def score_block(block: Rows, route: ServedRoute, extras: Sequence[str] = ()) -> 
     return outcome
 
 
-def _assign(block: Rows, route: ServedRoute, outcome: Outcome) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint8]]:
-    """Which arm each row gets, and why. Rows without the unit that a split hashes get an error."""
+def _assign(block: Rows, route: ServedRoute, outcome: Outcome) -> Sequence[int]:
+    """Which arm each row gets; why goes to the outcome. Rows without the unit that a split hashes get an error."""
     units = _units(block, route)
-    if route.assigner.needs_unit:
+    if route.assigner.needs_unit and not all(units):
         for row, unit in enumerate(units):
             if not unit:
                 outcome.errors.setdefault(row, missing_unit(route))
     arms, reasons = route.assigner.assign_many(units, block.contexts or None)
-    return np.asarray(arms, np.intp), np.asarray([REASONS[reason] for reason in reasons], np.uint8)
+    outcome.reasons[:] = [REASONS[reason] for reason in reasons]
+    return arms
 
 
 def _units(block: Rows, route: ServedRoute) -> Sequence[str]:

@@ -26,6 +26,7 @@ class CallError(ServingError):
         self.reason = reason
         self.message = message
         self.metadata: Mapping[str, str] = {key: str(value) for key, value in metadata.items()}
+        self.retry_after_seconds: float | None = None
         super().__init__(message)
 
 

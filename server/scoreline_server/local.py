@@ -4,6 +4,7 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.registry import Registry
 from scoreline_server import describe, engine
 from scoreline_server.errors import ScoringError
+from scoreline_server.intake import question_of
 from scoreline_server.watcher import Watcher
 
 
@@ -23,7 +24,7 @@ class LocalScorer:
 
     def score(self, request: pb.ScoreRequest) -> pb.ScoreResponse:
         """Scores 1 to 1,024 entities."""
-        (result,) = engine.score([request], self._watcher.catalog)
+        (result,) = engine.answer([question_of(request, self._watcher.catalog)])
         if isinstance(result, ScoringError):
             raise result
         return result

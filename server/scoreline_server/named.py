@@ -11,12 +11,12 @@ from scoreline_server.layout import Layout
 from scoreline_server.model import Float32
 from scoreline_server.packed import too_long
 from scoreline_server.reasons import Reason
-from scoreline_server.rows import Rows, check_count, context_of
+from scoreline_server.rows import Piece, bytes_of, check_count, context_of
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
-def read_named(entities: Sequence[pb.Entity], layout: Layout) -> Rows:
+def read_named(entities: Sequence[pb.Entity], layout: Layout) -> Piece:
     """Reads one call's entities into blocks; an entity that cannot be read has an error beside its row.
 
     Raises ScoringError when the call as a whole is wrong.
@@ -42,13 +42,13 @@ def read_named(entities: Sequence[pb.Entity], layout: Layout) -> Rows:
             errors[row] = error
             histories.append(_NO_STEPS.reshape(0, len(layout.step_features)))
     contexts = [context_of(entity.context) for entity in entities]
-    return Rows(
+    return Piece(
         ids=[entity.entity_id for entity in entities],
-        numbers=numbers,
-        categories=categories,
+        numbers=bytes_of(numbers),
+        categories=bytes_of(categories),
         dictionary=list(dictionary),
-        steps=np.concatenate(histories) if layout.has_sequence else _NO_STEPS.reshape(0, 0),
-        lengths=np.array([len(history) for history in histories] if layout.has_sequence else [], np.int32),
+        steps=bytes_of(np.concatenate(histories)) if layout.has_sequence else b"",
+        lengths=bytes_of(np.array([len(steps) for steps in histories], np.int32)) if layout.has_sequence else b"",
         contexts=contexts if any(contexts) else (),
         errors=errors,
     )

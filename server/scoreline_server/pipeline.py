@@ -4,8 +4,9 @@ Policy lives here and not in gRPC interceptors, because calls may come by a path
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TypeVar
 
 import grpc
@@ -16,9 +17,11 @@ from google.rpc import error_details_pb2, status_pb2
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.errors import RegistryError
 from scoreline_server import engine
+from scoreline_server.admission import Admission
 from scoreline_server.authority import NOBODY, Action, Caller, Policy, read_policy
 from scoreline_server.catalog import Catalog
 from scoreline_server.errors import CallError
+from scoreline_server.intake import Question, question_of
 from scoreline_server.methods import SCORE, Method, describing
 from scoreline_server.metrics import Metrics
 from scoreline_server.reasons import CODES, Reason, numeric_code, reason_of
@@ -56,7 +59,12 @@ class Answer:
     code: grpc.StatusCode = grpc.StatusCode.OK
     details: str = ""
     trailers: Trailers = ()
-    reason: str = ""
+    error: CallError | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why the call failed; empty for one that did not."""
+        return self.error.reason if self.error else ""
 
     @classmethod
     def failed(cls, error: CallError) -> "Answer":
@@ -65,91 +73,118 @@ class Answer:
         status.details.add().Pack(
             error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
         )
+        if error.retry_after_seconds is not None:
+            hint = error_details_pb2.RetryInfo()
+            hint.retry_delay.FromTimedelta(timedelta(seconds=error.retry_after_seconds))
+            status.details.add().Pack(hint)
         trailers = (("grpc-status-details-bin", status.SerializeToString()),)
-        return cls(code=CODES[error.reason], details=error.message, trailers=trailers, reason=error.reason)
+        return cls(code=CODES[error.reason], details=error.message, trailers=trailers, error=error)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A call to Score that was taken in and waits to be scored. ``seconds`` is about how long that takes."""
+
+    call: Call
+    question: Question
+    seconds: float
 
 
 class Pipeline:
-    """Answers batches of calls from the current catalog."""
+    """Answers calls from the current catalog.
+
+    Whoever carries calls hands each to ``admit``. A call to Score that is sound comes back as a ticket; tickets are
+    handed, as many at once as there are, to ``score``, or to ``drop`` when nobody waits for them any more. Every other
+    call comes back answered. ``handle`` does both for one call.
+    """
 
     def __init__(
         self,
         catalog: Callable[[], Catalog],
         *,
         metrics: Metrics,
+        admission: Admission,
         policy: Policy | None = None,
         methods: Sequence[Method] = (),
     ) -> None:
         """``methods`` are answered beside Score and the describing ones."""
         self._catalog = catalog
         self._metrics = metrics
+        self._admission = admission
         self._policy = policy or read_policy(None)
         self._methods = {method.path: method for method in (*describing(), *methods)}
 
     @property
     def unary_methods(self) -> tuple[str, ...]:
-        """The paths of all methods that ``handle`` answers."""
+        """The paths of all unary methods."""
         return (SCORE, *self._methods)
 
-    def handle(self, calls: Sequence[Call]) -> list[Answer]:
-        """Answers each call, in order. Never raises: an unexpected failure becomes INTERNAL with a generic text."""
-        catalog = self._catalog()
-        with self._metrics.answering(len(calls)):
-            answers, routes = self._answers(calls, catalog)
-        self._count(calls, answers, routes)
+    def handle(self, call: Call) -> Answer:
+        """Answers one call. Never raises: an unexpected failure becomes INTERNAL with a generic text."""
+        taken = self.admit(call)
+        return self.score([taken])[0] if isinstance(taken, Ticket) else taken
+
+    def admit(self, call: Call) -> Ticket | Answer:
+        """Takes a call in, or answers it. Never raises."""
+        try:
+            if call.deadline is not None and time.time() > call.deadline:
+                raise CallError(Reason.DEADLINE_EXCEEDED, "the deadline passed before the call was looked at")
+            if call.method == SCORE:
+                return self._ticket(call)
+            answer = self._described(self._methods[call.method], call)
+        except Exception as error:  # noqa: BLE001
+            answer = failed(error)
+        self._count([call], [answer], "")
+        return answer
+
+    def score(self, tickets: Sequence[Ticket]) -> list[Answer]:
+        """Answers tickets, in order. Never raises."""
+        with self._metrics.answering(len(tickets)):
+            try:
+                results = engine.answer([ticket.question for ticket in tickets], self._metrics.scored)
+                answers = [_answer(result) for result in results]
+            except Exception as error:  # noqa: BLE001
+                answers = [failed(error)] * len(tickets)
+        self._admission.done(sum([ticket.seconds for ticket in tickets]))
+        self._count_tickets(tickets, answers)
         return answers
 
-    def _answers(self, calls: Sequence[Call], catalog: Catalog) -> tuple[list[Answer], Mapping[int, str]]:
-        """The answer to each call, and the served routes that calls asked for, by position."""
-        answers: list[Answer | None] = [None] * len(calls)
-        scores: list[tuple[int, pb.ScoreRequest]] = []
-        for at, call in enumerate(calls):
-            try:
-                _check_deadline(call)
-                if call.method == SCORE:
-                    self.authorize(Action.SCORE, call.caller)
-                    scores.append((at, decoded(pb.ScoreRequest, call.message)))
-                else:
-                    answers[at] = self._answer(self._methods[call.method], call, catalog)
-            except Exception as error:  # noqa: BLE001
-                answers[at] = failed(error)
-        for (at, _), answer in zip(scores, self._scored([request for _, request in scores], catalog), strict=True):
-            answers[at] = answer
-        routes = {at: request.route for at, request in scores if request.route in catalog.routes}
-        return [answer for answer in answers if answer is not None], routes
+    def drop(self, ticket: Ticket) -> None:
+        """Forgets a ticket whose caller went away."""
+        self._admission.done(ticket.seconds)
 
-    def _scored(self, requests: Sequence[pb.ScoreRequest], catalog: Catalog) -> list[Answer]:
-        if not requests:
-            return []
-        try:
-            return [_answer(result) for result in engine.score(requests, catalog, self._metrics.scored)]
-        except Exception as error:  # noqa: BLE001
-            return [failed(error)] * len(requests)
+    def _ticket(self, call: Call) -> Ticket:
+        self.authorize(Action.SCORE, call.caller)
+        question = question_of(decoded(pb.ScoreRequest, call.message), self._catalog())
+        seconds = question.seconds
+        self._admission.take(seconds, call.deadline)
+        return Ticket(call, question, seconds)
 
-    def _count(self, calls: Sequence[Call], answers: Sequence[Answer], routes: Mapping[int, str]) -> None:
+    def _described(self, method: Method, call: Call) -> Answer:
+        self.authorize(method.action, call.caller)
+        request = decoded(method.request, call.message)
+        return Answer(method.answer(request, self._catalog(), call.caller()).SerializeToString())
+
+    def _count_tickets(self, tickets: Sequence[Ticket], answers: Sequence[Answer]) -> None:
+        by_route: dict[str, list[int]] = {}
+        for at, ticket in enumerate(tickets):
+            by_route.setdefault(ticket.question.route.name, []).append(at)
+        for route, positions in by_route.items():
+            self._count([tickets[at].call for at in positions], [answers[at] for at in positions], route)
+
+    def _count(self, calls: Sequence[Call], answers: Sequence[Answer], route: str) -> None:
         """Counts calls that have all labels in common together, because counting one by one costs more."""
         now = time.perf_counter()
-        alike: dict[tuple[str, grpc.StatusCode, str, str], list[float]] = {}
-        for at, (call, answer) in enumerate(zip(calls, answers, strict=True)):
-            labels = call.method, answer.code, answer.reason, routes.get(at, "")
-            alike.setdefault(labels, []).append(now - call.arrived)
-        for (method, code, reason, route), seconds in alike.items():
+        alike: dict[tuple[str, grpc.StatusCode, str], list[float]] = {}
+        for call, answer in zip(calls, answers, strict=True):
+            alike.setdefault((call.method, answer.code, answer.reason), []).append(now - call.arrived)
+        for (method, code, reason), seconds in alike.items():
             self._metrics.calls(method, seconds, code=code, reason=reason, route=route)
 
     def authorize(self, action: Action, caller: Callable[[], Caller]) -> None:
         """Raises CallError with NOT_ALLOWED unless the caller may do it."""
         if not self._policy.is_open(action):
             self._policy.authorize(caller(), action)
-
-    def score(self, request: pb.ScoreRequest) -> engine.Result:
-        """Scores one decoded request from the current catalog."""
-        (result,) = engine.score([request], self._catalog(), self._metrics.scored)
-        return result
-
-    def _answer(self, method: Method, call: Call, catalog: Catalog) -> Answer:
-        self.authorize(method.action, call.caller)
-        request = decoded(method.request, call.message)
-        return Answer(method.answer(request, catalog, call.caller()).SerializeToString())
 
 
 def decoded(kind: type[_M], message: bytes) -> _M:
@@ -161,11 +196,6 @@ def decoded(kind: type[_M], message: bytes) -> _M:
         name = request.DESCRIPTOR.full_name
         raise CallError(Reason.MALFORMED_MESSAGE, f"the message is not a {name}", expected=name) from error
     return request
-
-
-def _check_deadline(call: Call) -> None:
-    if call.deadline is not None and time.time() > call.deadline:
-        raise CallError(Reason.DEADLINE_EXCEEDED, "the deadline passed before the call was looked at")
 
 
 def _answer(result: engine.Result) -> Answer:

@@ -1,6 +1,7 @@
-"""The engine's one form of input: the rows of one call as blocks in the route's layout.
+"""The engine's one form of input: entities as blocks in a route's layout.
 
-Both entity forms of the wire become ``Rows``; whatever is wrong with a single entity is kept beside its row, so that
+Both entity forms of the wire become a ``Piece`` per call, which is little more than the bytes that came; the pieces of
+a batch are joined into one ``Rows`` per route. Whatever is wrong with a single entity is kept beside its row, so that
 the others are scored.
 """
 
@@ -8,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_server.errors import ScoringError
@@ -22,8 +24,8 @@ MAX_ENTITIES = 1024
 
 
 @dataclass(slots=True)
-class Rows:
-    """N entities in a route's layout.
+class Piece:
+    """The entities of one call in a route's layout, as little-endian bytes whose lengths have been checked.
 
     Attributes:
         ids: [N] entity ids.
@@ -31,10 +33,27 @@ class Rows:
         categories: int32 [N, category features], indices into ``dictionary``, -1 where missing.
         dictionary: the category names that ``categories`` points to.
         steps: float32 [sum of lengths, step features].
-        lengths: int32 [N], or empty where the layout has no sequence.
+        lengths: int32 [N], empty where the layout has no sequence.
         contexts: [N], or empty where no row has a context.
         errors: what is wrong with single rows, by row.
     """
+
+    ids: Sequence[str]
+    numbers: bytes
+    categories: bytes = b""
+    dictionary: Sequence[str] = ()
+    steps: bytes = b""
+    lengths: bytes = b""
+    contexts: Sequence[Context] = ()
+    errors: dict[int, ScoringError] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(slots=True)
+class Rows:
+    """The rows of one or more pieces of one route, in order; the arrays are as in ``Piece``."""
 
     ids: Sequence[str]
     numbers: Float32
@@ -42,8 +61,8 @@ class Rows:
     dictionary: Sequence[str]
     steps: Float32
     lengths: Int32
-    contexts: Sequence[Context] = ()
-    errors: dict[int, ScoringError] = field(default_factory=dict)
+    contexts: Sequence[Context]
+    errors: dict[int, ScoringError]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -69,41 +88,74 @@ def context_of(values: Mapping[str, pb.Value]) -> Context:
     }
 
 
-def concatenated(parts: Sequence[Rows], layout: Layout) -> Rows:
+def joined(pieces: Sequence[Piece], layout: Layout) -> Rows:
     """The rows of several calls as one block; dictionaries are appended, rows keep their order."""
-    if len(parts) == 1:
-        return parts[0]
-    return Rows(
-        ids=[id_ for part in parts for id_ in part.ids],
-        numbers=np.concatenate([part.numbers for part in parts]),
-        categories=_shifted_categories(parts),
-        dictionary=[name for part in parts for name in part.dictionary],
-        steps=np.concatenate([part.steps for part in parts]) if layout.has_sequence else parts[0].steps,
-        lengths=np.concatenate([part.lengths for part in parts]) if layout.has_sequence else parts[0].lengths,
-        contexts=_contexts(parts),
-        errors=_shifted_errors(parts),
+    if len(pieces) == 1:
+        (piece,) = pieces
+        ids, dictionary, errors = piece.ids, piece.dictionary, dict(piece.errors)
+    else:
+        ids = [id_ for piece in pieces for id_ in piece.ids]
+        dictionary = [name for piece in pieces for name in piece.dictionary]
+        errors = _shifted_errors(pieces)
+    numbers = np.frombuffer(b"".join([piece.numbers for piece in pieces]), "<f4")
+    rows = Rows(
+        ids=ids,
+        numbers=numbers.reshape(len(ids), len(layout.numbers)),
+        categories=_NO_CATEGORIES,
+        dictionary=dictionary,
+        steps=_NO_STEPS,
+        lengths=_NO_LENGTHS,
+        contexts=_contexts(pieces),
+        errors=errors,
     )
+    if layout.categories:
+        _join_categories(rows, pieces, len(layout.categories))
+    if layout.has_sequence:
+        rows.lengths = np.frombuffer(b"".join([piece.lengths for piece in pieces]), "<i4")
+        steps = np.frombuffer(b"".join([piece.steps for piece in pieces]), "<f4")
+        rows.steps = steps.reshape(-1, len(layout.step_features))
+    return rows
 
 
-def _shifted_categories(parts: Sequence[Rows]) -> Int32:
-    if not parts[0].categories.shape[1]:
-        return np.empty((sum(map(len, parts)), 0), np.int32)
-    blocks, offset = [], 0
-    for part in parts:
-        blocks.append(np.where(part.categories >= 0, part.categories + np.int32(offset), np.int32(-1)))
-        offset += len(part.dictionary)
-    return np.concatenate(blocks)
+_NO_CATEGORIES: Int32 = np.empty((0, 0), np.int32)
+_NO_STEPS: Float32 = np.empty((0, 0), np.float32)
+_NO_LENGTHS: Int32 = np.empty(0, np.int32)
 
 
-def _contexts(parts: Sequence[Rows]) -> Sequence[Context]:
-    if not any(part.contexts for part in parts):
+def _join_categories(rows: Rows, pieces: Sequence[Piece], columns: int) -> None:
+    """Points every piece's indices into the common dictionary; what points outside its own is an error of its row."""
+    codes = np.frombuffer(b"".join([piece.categories for piece in pieces]), "<i4").reshape(-1, columns)
+    sizes = np.array([len(piece.dictionary) for piece in pieces], np.int32)
+    counts = [len(piece) for piece in pieces]
+    outside = (codes < -1) | (codes >= np.repeat(sizes, counts)[:, None])
+    if outside.any():
+        for row in np.flatnonzero(outside.any(axis=1)).tolist():
+            rows.errors.setdefault(row, _outside())
+        codes = np.where(outside, np.int32(-1), codes)
+    starts = np.repeat(np.cumsum(sizes) - sizes, counts)[:, None]
+    rows.categories = np.where(codes >= 0, codes + starts, codes).astype(np.int32, copy=False)
+
+
+def _outside() -> ScoringError:
+    return ScoringError(Reason.WRONG_INDEX, "a category points outside the dictionary", block="categories")
+
+
+def _contexts(pieces: Sequence[Piece]) -> Sequence[Context]:
+    if not any(piece.contexts for piece in pieces):
         return ()
-    return [context for part in parts for context in (part.contexts or [{}] * len(part))]
+    return [context for piece in pieces for context in (piece.contexts or [{}] * len(piece))]
 
 
-def _shifted_errors(parts: Sequence[Rows]) -> dict[int, ScoringError]:
+def _shifted_errors(pieces: Sequence[Piece]) -> dict[int, ScoringError]:
+    if not any(piece.errors for piece in pieces):
+        return {}
     errors, offset = {}, 0
-    for part in parts:
-        errors.update({row + offset: error for row, error in part.errors.items()})
-        offset += len(part)
+    for piece in pieces:
+        errors.update({row + offset: error for row, error in piece.errors.items()})
+        offset += len(piece)
     return errors
+
+
+def bytes_of(array: npt.NDArray[np.float32] | npt.NDArray[np.int32]) -> bytes:
+    """An array as a piece holds it."""
+    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.assignment import Assigner
 from scoreline_registry.contract import Points
 from scoreline_registry.route import RouteDocument, RouteSchema, schema_digest
@@ -26,6 +28,7 @@ class Arm:
     band_edges: np.ndarray[tuple[int], np.dtype[np.float64]]
     band_names: tuple[str, ...]
     points: Points | None
+    shown: pb.ServedArm
 
     @classmethod
     def of(cls, ref: str, model: LoadedModel, layout: Layout) -> "Arm":
@@ -38,6 +41,7 @@ class Arm:
             np.array([band.from_score for band in score.bands], np.float64),
             tuple(band.name for band in score.bands),
             score.points,
+            pb.ServedArm(model=model.name, version=model.version, arm=ref, model_digest=model.digest),
         )
 
 
@@ -60,12 +64,17 @@ class ServedRoute:
     fallback: int | None
     older: Mapping[str, Regather]
 
-    @property
+    @cached_property
+    def row_seconds(self) -> float:
+        """About what a row costs in its dearest arm."""
+        return max(arm.model.row_microseconds for arm in self.arms) / 1e6
+
+    @cached_property
     def required(self) -> frozenset[str]:
         """Features that at least one arm refuses to be without."""
         return frozenset().union(*(arm.binding.required_names for arm in self.arms))
 
-    @property
+    @cached_property
     def extras(self) -> tuple[str, ...]:
         """The extra outputs that at least one arm has."""
         return tuple(sorted({name for arm in self.arms for name in arm.model.manifest.score.extras}))

@@ -49,6 +49,20 @@ class Settings(BaseSettings):
         description="After SIGTERM, how long to serve on with health NOT_SERVING before stopping.",
     )
     drain_seconds: float = Field(default=10.0, ge=0, description="How long open calls may take to end at a stop.")
+    hot_lane: bool = Field(default=True, description="Serve Score on a thread of its own; off for the ordinary way.")
+    flush_seconds: float = Field(
+        default=0.002, gt=0, description="About how much work the hot lane scores before it looks for new calls."
+    )
+    heavy_seconds: float = Field(
+        default=0.005, gt=0, description="Calls that cost more are scored on threads beside the hot lane."
+    )
+    heavy_threads: int = Field(default=1, ge=1, le=64, description="How many threads score heavy calls.")
+    receive_seconds: float = Field(
+        default=20.0, gt=0, description="How long a call may be open without having sent its message."
+    )
+    max_queue_seconds: float = Field(
+        default=1.0, gt=0, description="How much work may wait, in seconds as models were timed; more is refused."
+    )
     stream_threads: int = Field(
         default=16, ge=1, le=1024, description="How many streams may be open; each holds a thread of its own."
     )

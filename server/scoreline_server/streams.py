@@ -18,8 +18,8 @@ from scoreline_server.adapter import Handler, caller_of
 from scoreline_server.answers import entity_error
 from scoreline_server.authority import Action
 from scoreline_server.errors import CallError
-from scoreline_server.methods import SCORE_STREAM, WATCH_REVISIONS
-from scoreline_server.pipeline import Pipeline, decoded, failed
+from scoreline_server.methods import SCORE, SCORE_STREAM, WATCH_REVISIONS
+from scoreline_server.pipeline import Call, Pipeline, decoded, failed
 from scoreline_server.reasons import Reason
 from scoreline_server.watcher import Watcher
 
@@ -73,11 +73,15 @@ class Streams:
             yield self._scored(message).SerializeToString()
 
     def _scored(self, message: bytes) -> scoring_pb2.ScoreStreamResponse:
+        """The answer to one request of a stream: a call of its own in all but the transport."""
         request = decoded(scoring_pb2.ScoreStreamRequest, message).request
-        result = self._pipeline.score(request)
-        if isinstance(result, CallError):
-            return scoring_pb2.ScoreStreamResponse(request_id=request.request_id, error=entity_error(0, result))
-        return scoring_pb2.ScoreStreamResponse(request_id=request.request_id, response=result)
+        answer = self._pipeline.handle(Call(SCORE, request.SerializeToString()))
+        response = scoring_pb2.ScoreStreamResponse(request_id=request.request_id)
+        if answer.error is None:
+            response.response.ParseFromString(answer.message)
+        else:
+            response.error.CopyFrom(entity_error(0, answer.error))
+        return response
 
     def _watch(self, message: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
         request = decoded(registry_pb2.WatchRevisionsRequest, message)

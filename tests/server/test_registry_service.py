@@ -6,7 +6,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.server.conftest import ROUTE, apply
+from tests.server.conftest import ROUTE
 from tests.server.toys import publish_linear
 from tests.server.wire import reason_of
 
@@ -231,7 +231,6 @@ def test_a_wrong_policy_stops_the_start_with_one_line(tmp_path: Path, text: str,
 
 def test_a_damaged_model_is_data_loss(registry: Registry, admin: rpc.RegistryServiceStub, tmp_path: Path) -> None:
     publish_linear(registry, "linear")
-    apply(registry, ROUTE.replace("@champion", "@1"))
     path = tmp_path / "registry/models/linear/1/manifest.json"
     path.chmod(0o644)
     path.write_text("{}")

@@ -286,7 +286,7 @@ class GetAssignmentResponse(_message.Message):
     reason: Global___Reason.ValueType
     """Why this arm."""
     rule: _builtins.int
-    """The deciding rule, from 0."""
+    """The deciding rule, from 0. Unset where a tester's or holdout's arm came before the rules."""
     bucket: _builtins.float
     """The unit's bucket in [0, 1), where one decided."""
     revision: _builtins.int
@@ -298,17 +298,22 @@ class GetAssignmentResponse(_message.Message):
         model: _builtins.str = ...,
         version: _builtins.int = ...,
         reason: Global___Reason.ValueType = ...,
-        rule: _builtins.int = ...,
+        rule: _builtins.int | None = ...,
         bucket: _builtins.float | None = ...,
         revision: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_bucket", b"_bucket", "bucket", b"bucket"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bucket", b"_bucket", "_rule", b"_rule", "bucket", b"bucket", "rule", b"rule"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bucket", b"_bucket", "arm", b"arm", "bucket", b"bucket", "model", b"model", "reason", b"reason", "revision", b"revision", "rule", b"rule", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bucket", b"_bucket", "_rule", b"_rule", "arm", b"arm", "bucket", b"bucket", "model", b"model", "reason", b"reason", "revision", b"revision", "rule", b"rule", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bucket: _TypeAlias = _typing.Literal["bucket"]  # noqa: Y015
     _WhichOneofArgType__bucket: _TypeAlias = _typing.Literal["_bucket", b"_bucket"]  # noqa: Y015
+    _WhichOneofReturnType__rule: _TypeAlias = _typing.Literal["rule"]  # noqa: Y015
+    _WhichOneofArgType__rule: _TypeAlias = _typing.Literal["_rule", b"_rule"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__bucket) -> _WhichOneofReturnType__bucket | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rule) -> _WhichOneofReturnType__rule | None: ...
 
 Global___GetAssignmentResponse: _TypeAlias = GetAssignmentResponse  # noqa: Y015
 

@@ -1,0 +1,109 @@
+"""All that Scoreline uses of grpcio's core, in one module, because ``grpc._cython.cygrpc`` is not public API.
+
+The server extra pins grpcio's minor, ``missing_names`` is asked at start, and without the lane the ordinary adapter
+serves the same pipeline.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import grpc
+from grpc._cython import cygrpc  # type: ignore[attr-defined]
+
+Event: TypeAlias = Any
+OnEvent: TypeAlias = Callable[[Event], None]
+Trailers: TypeAlias = tuple[tuple[str, str | bytes], ...]
+
+_NAMES = (
+    "CompletionQueue", "CompletionType", "ReceiveCloseOnServerOperation", "ReceiveMessageOperation",
+    "SendInitialMetadataOperation", "SendMessageOperation", "SendStatusFromServerOperation", "auth_context",
+)  # fmt: skip
+_NO_FLAGS = 0
+
+
+def missing_names(server: grpc.Server) -> list[str]:
+    """What this grpcio lacks of what the lane needs; empty when the lane can run."""
+    missing = [f"cygrpc.{name}" for name in _NAMES if not hasattr(cygrpc, name)]
+    core = getattr(server, "_cy_server", None)
+    wanted = ("register_completion_queue", "register_method", "request_registered_call")
+    return missing + [f"_cy_server.{name}" for name in wanted if not hasattr(core, name)]
+
+
+class CallQueue:
+    """A completion queue of its own on a server's core: hands out calls of registered methods."""
+
+    def __init__(self, server: grpc.Server, methods: Sequence[str]) -> None:
+        """Registers; must come before ``server.start()``."""
+        self._core = server._cy_server  # type: ignore[attr-defined]  # noqa: SLF001
+        self._queue = cygrpc.CompletionQueue()
+        self._core.register_completion_queue(self._queue)
+        for method in methods:
+            self._core.register_method(method)
+
+    def request(self, method: str, on_event: OnEvent) -> bool:
+        """Asks for one more call of a method; False once the server is stopping."""
+        try:
+            self._core.request_registered_call(self._queue, self._queue, method, on_event)
+        except ValueError:
+            return False
+        return True
+
+    def poll(self, deadline: float) -> Event | None:
+        """The next event, or None when there is none until ``deadline`` (in seconds of time.time())."""
+        event = self._queue.poll(deadline)
+        return None if event.completion_type == cygrpc.CompletionType.queue_timeout else event
+
+    def shutdown(self) -> None:
+        """Ends the queue; allowed once nothing is requested and no call is open."""
+        self._queue.shutdown()
+
+
+def is_shutdown(event: Event) -> bool:
+    """True for the last event of a queue."""
+    return bool(event.completion_type == cygrpc.CompletionType.queue_shutdown)
+
+
+def receive(call: Any, on_message: OnEvent, on_close: OnEvent) -> None:
+    """Asks for the call's message and for its end."""
+    call.start_server_batch((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), on_message)
+    call.start_server_batch((cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), on_close)
+
+
+def message_of(event: Event) -> bytes | None:
+    """The received message; None where the caller sent none or went away."""
+    message: bytes | None = event.batch_operations[0].message()
+    return message
+
+
+def was_cancelled(event: Event) -> bool:
+    """Whether a call that ended was cancelled, timed out or lost."""
+    return bool(event.batch_operations[0].cancelled())
+
+
+def send_answer(call: Any, message: bytes, on_sent: OnEvent) -> None:
+    """Sends a message with status OK."""
+    call.start_server_batch(
+        (
+            cygrpc.SendInitialMetadataOperation((), _NO_FLAGS),
+            cygrpc.SendMessageOperation(message, _NO_FLAGS),
+            cygrpc.SendStatusFromServerOperation((), 0, b"", _NO_FLAGS),
+        ),
+        on_sent,
+    )
+
+
+def send_status(call: Any, code: int, details: str, trailers: Trailers, on_sent: OnEvent) -> None:
+    """Sends a status without a message."""
+    call.start_server_batch(
+        (
+            cygrpc.SendInitialMetadataOperation((), _NO_FLAGS),
+            cygrpc.SendStatusFromServerOperation(trailers, code, details.encode(), _NO_FLAGS),
+        ),
+        on_sent,
+    )
+
+
+def auth_context(call: Any) -> dict[str, list[bytes]]:
+    """What TLS knows of the caller."""
+    context: dict[str, list[bytes]] = cygrpc.auth_context(call)
+    return context

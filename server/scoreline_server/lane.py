@@ -1,0 +1,273 @@
+"""The hot lane: the few busy unary methods on a completion queue and a thread of their own.
+
+grpcio's ordinary server hands every call from its polling thread to a pool; the hand-over costs more than a small
+model. Here one thread polls, decodes, scores and answers. It batches without ever waiting for a batch: while calls keep
+arriving it takes them in, and as soon as none is there it scores what it has. So batches form only of calls that queued
+up while the last one ran.
+
+Every call gets exactly one status, whatever happens to it; a lane that cannot go on says so and ends its process.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import structlog
+
+from scoreline_server import core
+from scoreline_server.authority import Caller
+from scoreline_server.errors import CallError
+from scoreline_server.heavy import HeavyPool
+from scoreline_server.pipeline import Answer, Call, Pipeline, Ticket
+from scoreline_server.reasons import Reason
+
+_log = structlog.get_logger()
+
+_ARMED = 128
+_IDLE_SECONDS = 0.25
+_FLUSH_ROWS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLimits:
+    """How a lane shares its time.
+
+    Attributes:
+        flush_seconds: about how much work is scored before the lane looks for new calls again.
+        heavy_seconds: a call that costs more is scored by threads of a pool, so that cheap ones do not wait for it.
+        heavy_threads: how many.
+        receive_seconds: how long a call may be open without having sent its message.
+    """
+
+    flush_seconds: float
+    heavy_seconds: float
+    heavy_threads: int
+    receive_seconds: float
+
+
+class Lane:
+    """Serves some methods of a server through a pipeline."""
+
+    def __init__(
+        self,
+        server: grpc.Server,
+        methods: Sequence[str],
+        pipeline: Pipeline,
+        *,
+        limits: LaneLimits,
+        on_death: Callable[[], None],
+    ) -> None:
+        """Registers the methods; must come before the server starts, and no other handler may have them.
+
+        Args:
+            server: the ordinary server, whose port, credentials and limits the lane shares.
+            methods: their paths.
+            pipeline: answers.
+            limits: how it shares its time.
+            on_death: called by the lane's thread when it cannot go on.
+        """
+        self._queue = core.CallQueue(server, methods)
+        self._methods = tuple(methods)
+        self._pipeline = pipeline
+        self._limits = limits
+        self._on_death = on_death
+        self._heavy = HeavyPool(pipeline.score, threads=limits.heavy_threads)
+        self._pending: deque[LaneCall] = deque()
+        self._unheard: deque[LaneCall] = deque()
+        self._open = 0
+        self._armed = 0
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="hot-lane", daemon=True)
+
+    def start(self) -> None:
+        """Takes calls; must come after the server has started."""
+        for method in self._methods:
+            for _ in range(_ARMED):
+                self._arm(method)
+        self._thread.start()
+
+    def join(self, timeout_seconds: float) -> None:
+        """Waits until every call has ended, once the server has been told to stop, and ends the thread."""
+        self._stopping = True
+        self._thread.join(timeout_seconds)
+        self._heavy.close()
+
+    @property
+    def open_calls(self) -> int:
+        """Calls that have not ended."""
+        return self._open
+
+    def _arm(self, method: str) -> None:
+        """Asks for the next call of a method; no longer possible once the server stops."""
+        if self._queue.request(method, lambda event: self._called(method, event)):
+            self._armed += 1
+
+    def _run(self) -> None:
+        try:
+            self._loop()
+        except BaseException:
+            _log.exception("the hot lane died")
+            self._on_death()
+            raise
+
+    def _loop(self) -> None:
+        poll = self._queue.poll
+        while True:
+            event = poll(0.0 if self._pending else time.time() + _IDLE_SECONDS)
+            if event is None:
+                if self._pending:
+                    self._flush()
+                elif self._is_over():
+                    self._queue.shutdown()
+                else:
+                    self._hang_up_on_the_silent()
+                continue
+            if core.is_shutdown(event):
+                return
+            try:
+                event.tag(event)
+            except Exception:  # noqa: BLE001  one call's trouble must not be another's
+                _log.exception("an event of a call failed")
+            # A kept event would keep its call alive while the queue is polled.
+            event = None
+
+    def _is_over(self) -> bool:
+        return self._stopping and not self._open and not self._armed
+
+    def _called(self, method: str, event: core.Event) -> None:
+        self._armed -= 1
+        if not event.success:
+            return
+        self._arm(method)
+        self._open += 1
+        call = LaneCall(self, method, event)
+        self._unheard.append(call)
+        core.receive(event.call, call.received, call.closed)
+
+    def take(self, call: "LaneCall") -> None:
+        """Puts a call with its message where it will be answered."""
+        taken = self._pipeline.admit(call.as_call())
+        if isinstance(taken, Answer):
+            call.answer(taken)
+        elif taken.seconds >= self._limits.heavy_seconds:
+            self._heavy.put(taken, call.answer)
+        else:
+            call.ticket = taken
+            self._pending.append(call)
+            if len(self._pending) >= _FLUSH_ROWS:
+                self._flush()
+
+    def ended(self) -> None:
+        """A call is over: its status was sent or nobody wants it."""
+        self._open -= 1
+
+    def _flush(self) -> None:
+        """Scores what is pending, as far as rows and time of one flush go, and answers."""
+        calls: list[LaneCall] = []
+        tickets: list[Ticket] = []
+        rows, seconds = 0, 0.0
+        while self._pending and rows < _FLUSH_ROWS and seconds < self._limits.flush_seconds:
+            call = self._pending.popleft()
+            ticket = call.ticket
+            if ticket is None:
+                continue
+            call.ticket = None
+            if call.is_gone:
+                self._pipeline.drop(ticket)
+                call.answer(_CANCELLED)
+                continue
+            rows, seconds = rows + len(ticket.question.piece), seconds + ticket.seconds
+            calls.append(call)
+            tickets.append(ticket)
+        if tickets:
+            for call, answer in zip(calls, self._pipeline.score(tickets), strict=True):
+                call.answer(answer)
+
+    def _hang_up_on_the_silent(self) -> None:
+        """Ends calls that were opened and never sent anything; otherwise they would pile up."""
+        oldest = time.time() - self._limits.receive_seconds
+        while self._unheard and (self._unheard[0].was_heard or self._unheard[0].opened < oldest):
+            call = self._unheard.popleft()
+            if not call.was_heard:
+                call.answer(_SILENT)
+
+
+_CANCELLED = Answer(code=grpc.StatusCode.CANCELLED, details="the caller went away")
+_EMPTY = Answer(code=grpc.StatusCode.UNIMPLEMENTED, details="the call ended without a message")
+_SILENT = Answer.failed(CallError(Reason.DEADLINE_EXCEEDED, "the call was opened and no message came"))
+
+
+class LaneCall:
+    """One call from its arrival to its status."""
+
+    __slots__ = (
+        "_call",
+        "_deadline",
+        "_is_answered",
+        "_lane",
+        "_message",
+        "_method",
+        "is_gone",
+        "opened",
+        "ticket",
+        "was_heard",
+    )
+
+    def __init__(self, lane: Lane, method: str, event: core.Event) -> None:
+        self._lane, self._method, self._call = lane, method, event.call
+        deadline: float = event.call_details.deadline
+        self._deadline = None if deadline == float("inf") else deadline
+        self._message = b""
+        self._is_answered = False
+        self.opened = time.time()
+        self.was_heard = False
+        self.is_gone = False
+        self.ticket: Ticket | None = None
+
+    def as_call(self) -> Call:
+        """The call as the pipeline takes it."""
+        return Call(self._method, self._message, self._deadline, self._caller)
+
+    def received(self, event: core.Event) -> None:
+        """The message came, or will not come."""
+        self.was_heard = True
+        message = core.message_of(event)
+        if message is None:
+            self.answer(_EMPTY)
+            return
+        self._message = message
+        try:
+            self._lane.take(self)
+        finally:
+            self._message = b""
+
+    def closed(self, event: core.Event) -> None:
+        """The caller half-closed for good, was cancelled, or ran out of time."""
+        if core.was_cancelled(event):
+            self.is_gone = True
+
+    def answer(self, answer: Answer) -> None:
+        """Sends the call's one status; from any thread. Sending to a caller that went away does no harm."""
+        if self._is_answered:
+            return
+        self._is_answered = True
+        self.was_heard = True
+        try:
+            if answer.code is grpc.StatusCode.OK:
+                core.send_answer(self._call, answer.message, self._sent)
+            else:
+                core.send_status(self._call, answer.code.value[0], answer.details, answer.trailers, self._sent)
+        except Exception:
+            self._lane.ended()
+            raise
+
+    def _sent(self, _event: core.Event) -> None:
+        self._lane.ended()
+
+    def _caller(self) -> Caller:
+        names: Any = core.auth_context(self._call).get("x509_common_name", [])
+        return Caller(self._call.peer(), names[0].decode() if names else "")
