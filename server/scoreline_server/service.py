@@ -23,7 +23,7 @@ _log = structlog.get_logger()
 
 OFF = ("", "off")
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  the folder made there is ours alone
-_ROOM_BYTES = 32 * 1024 * 1024
+LEAST_SHARED_BYTES = 32 * 1024 * 1024
 
 
 def run(settings: Settings) -> None:
@@ -73,6 +73,6 @@ def runtime_folder() -> Iterator[Path]:
 
     Workers count into files there. On a disk, writing those back could stall a worker.
     """
-    in_memory = os.access(SHARED_MEMORY, os.W_OK) and shutil.disk_usage(SHARED_MEMORY).free >= _ROOM_BYTES
+    in_memory = os.access(SHARED_MEMORY, os.W_OK) and shutil.disk_usage(SHARED_MEMORY).free >= LEAST_SHARED_BYTES
     with tempfile.TemporaryDirectory(prefix="scoreline-", dir=SHARED_MEMORY if in_memory else None) as folder:
         yield Path(folder)

@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, CommandSpec] = {
     "serve": CommandSpec("scoreline_server.commands:serve", "Serve a registry over gRPC.", "server"),
     "score": CommandSpec("scoreline.cli.score:score", "Score one entity, or a file of them.", "cli"),
     "status": CommandSpec("scoreline.cli.status:status", "Show what a running server has loaded.", "cli"),
+    "doctor": CommandSpec("scoreline_server.commands:doctor", "Check machine, registry and server.", "server"),
 }
 
 EXTRA_OF_MODULE: Mapping[str, str] = {"torch": "deep"}
