@@ -59,6 +59,14 @@ def test_an_older_graph_is_converted_and_not_merely_relabelled() -> None:
     np.testing.assert_array_equal(OnnxScorer(normalised(old).SerializeToString()).score(ROWS), ROWS.table.sum(axis=1))
 
 
+def test_what_is_asked_for_twice_is_made_once() -> None:
+    graph = GraphBuilder(TWO)
+    first, second = (graph.add("Mul", "features", graph.constant([2], np.float32)) for _ in range(2))
+    assert first == second
+    assert graph.constant([2], np.float64) != graph.constant([2], np.float32) != graph.constant(2, np.float32)
+    assert graph.add("Mul", first, first) != graph.add("Add", first, first)
+
+
 def test_graphs_inside_nodes_are_renamed_with_what_they_read() -> None:
     """score = x where the batch has more than one row, else -x."""
     graph = GraphBuilder(TWO)

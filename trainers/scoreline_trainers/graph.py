@@ -29,19 +29,28 @@ class Extra:
 
 
 class GraphBuilder:
-    """Adds nodes one by one; every ``add`` and ``constant`` returns the name of the tensor it makes."""
+    """Adds nodes one by one; every ``add`` and ``constant`` returns the name of the tensor it makes.
+
+    Asked again for the same operator on the same inputs, or for the same constant, it returns the tensor that is there:
+    parts that are written independently share what they have in common.
+    """
 
     def __init__(self, inputs: InputContract) -> None:
         self._inputs = inputs
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
         self._prefixes: set[str] = set()
+        self._made: dict[bytes, tuple[str, ...]] = {}
 
     def constant(self, value: npt.ArrayLike, dtype: npt.DTypeLike) -> str:
         """A fixed tensor."""
-        name = f"constant_{len(self._constants)}"
-        self._constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
-        return name
+        tensor = numpy_helper.from_array(np.asarray(value, dtype))
+        key = tensor.SerializeToString(deterministic=True)
+        if key not in self._made:
+            tensor.name = f"constant_{len(self._constants)}"
+            self._constants.append(tensor)
+            self._made[key] = (tensor.name,)
+        return self._made[key][0]
 
     def add(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """A node with one output; "" stands for an optional input that is left out."""
@@ -51,10 +60,14 @@ class GraphBuilder:
         self, op: str, inputs: Sequence[str], *, outputs: int, domain: str = "", **attributes: Any
     ) -> tuple[str, ...]:
         """A node with several outputs."""
-        stem = f"{op.lower()}_{len(self._nodes)}"
-        names = tuple(f"{stem}_{index}" for index in range(outputs))
-        self._nodes.append(helper.make_node(op, list(inputs), list(names), name=stem, domain=domain, **attributes))
-        return names
+        node = helper.make_node(op, list(inputs), [""] * outputs, domain=domain, **attributes)
+        key = node.SerializeToString(deterministic=True)
+        if key not in self._made:
+            node.name = f"{op.lower()}_{len(self._nodes)}"
+            node.output[:] = [f"{node.name}_{index}" for index in range(outputs)]
+            self._nodes.append(node)
+            self._made[key] = tuple(node.output)
+        return self._made[key]
 
     def cast(self, tensor: str, to: int) -> str:
         """``tensor`` as another element type, one of ``onnx.TensorProto``'s."""
