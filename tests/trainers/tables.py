@@ -34,6 +34,10 @@ BOTH = HISTORY.model_copy(update={"features": (FeatureSpec(name="age"), FeatureS
 SMALL: dict[str, dict[str, Any]] = {
     "logistic": {},
     "lightgbm": {"num_iterations": 30, "num_leaves": 12, "num_threads": 1, "early_stopping_rounds": 0},
+    "xgboost": {"num_boost_round": 30, "max_depth": 4, "early_stopping_rounds": 0},
+    "catboost": {"iterations": 30, "depth": 4, "learning_rate": 0.2, "early_stopping_rounds": 0},
+    "random_forest": {"n_estimators": 20, "max_leaf_nodes": 16},
+    "isolation_forest": {"n_estimators": 20, "max_samples": 64},
     "lstm": {"hidden": (6, 5), "head": 4, "epochs": 12, "batch_size": 32, "learning_rate": 0.02},
 }
 

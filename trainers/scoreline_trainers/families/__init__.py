@@ -32,6 +32,12 @@ _HERE = "scoreline_trainers.families"
 BUILT_IN: Mapping[str, Source] = {
     "logistic": Source(f"{_HERE}.logistic:Logistic", "logistic regression over features", ("sklearn",)),
     "lightgbm": Source(f"{_HERE}.lightgbm:LightGBM", "gradient-boosted trees over features", ("lightgbm",)),
+    "xgboost": Source(f"{_HERE}.xgboost:XGBoost", "gradient-boosted trees over features", ("xgboost",)),
+    "catboost": Source(f"{_HERE}.catboost:CatBoost", "symmetric boosted trees over features", ("catboost",)),
+    "random_forest": Source(f"{_HERE}.random_forest:RandomForest", "averaged trees over features", ("sklearn",)),
+    "isolation_forest": Source(
+        f"{_HERE}.isolation_forest:IsolationForest", "anomalies among features, without labels", ("sklearn",)
+    ),
     "lstm": Source(f"{_HERE}.lstm:LSTM", "recurrent network over histories", ("torch",), "deep"),
 }
 

@@ -54,6 +54,10 @@ class TreeColumns:
         pairs = zip(self.categories, self.sizes, strict=True)
         return [*self.numbers, *((column, slot) for column, size in pairs for slot in range(size + 2))]
 
+    def names(self, features: Sequence[Feature]) -> Sequence[str]:
+        """What each column of the matrix is called, such as "income" or "city = oslo"."""
+        return [_name(features, origin) for origin in self.origins]
+
     def apply(self, features: Float32) -> Float32:
         """float32 [N, F] -> float32 [N, width]."""
         slots = category_slots(features[:, self.categories], self.sizes)
@@ -74,3 +78,11 @@ def branch(origin: int | tuple[int, int], threshold: float, *, low: int, high: i
         return Branch(origin, threshold, yes=low, no=high, missing=missing_low)
     column, slot = origin
     return Branch((column, frozenset({slot})), threshold, yes=high, no=low)
+
+
+def _name(features: Sequence[Feature], origin: int | tuple[int, int]) -> str:
+    if isinstance(origin, int):
+        return features[origin].name
+    column, slot = origin
+    names = (*features[column].vocabulary, "any other", "missing")
+    return f"{features[column].name} = {names[slot]}"
