@@ -33,6 +33,19 @@ def adopt(
     return _Adoption(snapshot, previous, load_all).catalog(pins, budget_bytes)
 
 
+def adopt_earlier(snapshot: Snapshot, current: Catalog, load_all: LoadAll) -> Catalog:
+    """The current catalog with those of its missing routes that an earlier revision lets serve.
+
+    A process that starts has no last good revision in memory; the registry has them all.
+    """
+    missing = [name for name in current.problems if name not in current.routes and name in snapshot.routes]
+    if not missing:
+        return current
+    found = _Adoption(snapshot, current, load_all).routes(missing)
+    models = {arm.model.key: arm.model for route in found.values() for arm in route.arms}
+    return replace(current, routes={**current.routes, **found}, models={**current.models, **models})
+
+
 class _Adoption:
     """One pass over a revision; loads each version at most once."""
 
@@ -64,10 +77,17 @@ class _Adoption:
             failures=self._failures,
             routes={name: route for name, route in served.items() if route},
             problems=self._problems,
-            problem="; ".join(self._unreadable),
+            unreadable="; ".join(self._unreadable),
             aliased=aliased,
             digests=self._digests,
         )
+
+    def routes(self, names: Sequence[str]) -> Mapping[str, ServedRoute]:
+        """Those of some routes that can be served as this revision defines them."""
+        wanted = {name: self._wanted(name) for name in names}
+        self._obtain(key for refs in wanted.values() for key in (refs or {}).values())
+        served = {name: self._adopted(name, wanted) for name in names}
+        return {name: route for name, route in served.items() if route}
 
     def _is_settled(self, name: str) -> bool:
         """True where neither the route nor a model of it changed since it was adopted."""

@@ -15,6 +15,7 @@ from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
 from scoreline_server.admission import Admission
 from scoreline_server.authority import read_policy
+from scoreline_server.catalog import Catalog
 from scoreline_server.control import Control
 from scoreline_server.endpoint import SERVICES, Endpoint, has_tls
 from scoreline_server.errors import StartError
@@ -91,7 +92,8 @@ class Server:
         self._endpoint.serve(self.pipeline, self.streams, self.health, on_death=self._die)
         if self._admin:
             self._admin.serve(self.pipeline, self.streams, self.health, on_death=self._die, by_admin_address=True)
-        self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        self._show_health(self.watcher.catalog)
+        self.watcher.on_adoption = self._show_health
         _log.info(
             "serving",
             address=self.address,
@@ -122,6 +124,13 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _show_health(self, catalog: Catalog) -> None:
+        """Serving, unless there are routes and none of them could be adopted."""
+        if not self._draining:
+            able = catalog.can_score
+            status = health_pb2.HealthCheckResponse
+            self._set_health(status.SERVING if able else status.NOT_SERVING)
 
     def _die(self) -> None:
         """Ends the process at once: what cannot answer must not look alive. The supervisor starts another."""

@@ -19,7 +19,8 @@ class Catalog:
         failures: why versions were refused.
         routes: the adopted routes.
         problems: per route, why its newest definition is not the one that is served.
-        problem: why something of the registry could not be read; empty when all is well.
+        unreadable: what of the adopted revision could not be read; empty when all is well.
+        unread: why the newest revision could not be looked at just now; empty when it could.
         aliased: per model, the versions that its aliases point to.
         on_request: the loaded versions that nothing but a request keeps.
         digests: the digest of each document that was adopted, by kind and name.
@@ -30,7 +31,8 @@ class Catalog:
     failures: Mapping[Key, str] = field(default_factory=dict)
     routes: Mapping[str, ServedRoute] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
-    problem: str = ""
+    unreadable: str = ""
+    unread: str = ""
     aliased: Mapping[str, frozenset[int]] = field(default_factory=dict)
     on_request: frozenset[Key] = frozenset()
     digests: Mapping[tuple[str, str], str] = field(default_factory=dict)
@@ -39,3 +41,13 @@ class Catalog:
     def memory_bytes(self) -> int:
         """What the loaded versions take."""
         return sum(model.memory_bytes for model in self.models.values())
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the registry as a whole; empty when all is well."""
+        return "; ".join(filter(None, (self.unread, self.unreadable)))
+
+    @property
+    def can_score(self) -> bool:
+        """False while there are routes and none of them could be adopted."""
+        return bool(self.routes) or not self.problems

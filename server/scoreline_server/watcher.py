@@ -11,7 +11,7 @@ import structlog
 
 from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
-from scoreline_server.adoption import adopt
+from scoreline_server.adoption import adopt, adopt_earlier
 from scoreline_server.catalog import Catalog, Key
 from scoreline_server.errors import LoadError
 from scoreline_server.loader import load
@@ -19,6 +19,8 @@ from scoreline_server.model import LoadedModel
 from scoreline_server.pins import Pins
 
 _log = structlog.get_logger()
+
+_EARLIER_REVISIONS = 100
 
 
 class Watcher:
@@ -49,6 +51,7 @@ class Watcher:
         self._thread = threading.Thread(target=self._follow, name="registry-watcher", daemon=True)
         self._catalog = Catalog()
         self._adopted_pins: tuple[Key, ...] = ()
+        self.on_adoption: Callable[[Catalog], None] = lambda _: None
         self._looked = threading.Condition()
         self._looks = 0
 
@@ -66,19 +69,33 @@ class Watcher:
         try:
             snapshot = self._registry.latest()
         except RegistryError as error:
-            if str(error) != before.problem:
+            if str(error) != before.unread:
                 _log.error("registry unreadable, serving what is loaded", error=str(error))
-            self._catalog = replace(before, problem=str(error))
+            self._catalog = replace(before, unread=str(error))
             return False
         pins = self.pins.read()
         if snapshot.revision == before.revision and pins == self._adopted_pins:
+            self._catalog = replace(before, unread="") if before.unread else before
             return False
         with self._turn():
             load_all = self._load_on_every_core if at_start else self._load_in_turn
-            self._catalog = adopt(snapshot, before, load_all, pins=pins, budget_bytes=self._budget_bytes)
+            adopted = adopt(snapshot, before, load_all, pins=pins, budget_bytes=self._budget_bytes)
+            self._catalog = self._with_earlier(adopted) if at_start else adopted
         self._adopted_pins = pins
         _report(before, self._catalog)
+        self.on_adoption(self._catalog)
         return True
+
+    def _with_earlier(self, catalog: Catalog) -> Catalog:
+        """Looks for routes that cannot be served as they are in earlier revisions, the newest first."""
+        for revision in range(catalog.revision - 1, max(0, catalog.revision - _EARLIER_REVISIONS), -1):
+            if catalog.routes.keys() >= catalog.problems.keys():
+                break
+            try:
+                catalog = adopt_earlier(self._registry.at(revision), catalog, self._load_in_turn)
+            except RegistryError as error:
+                _log.warning("an earlier revision is unreadable", revision=revision, error=str(error))
+        return catalog
 
     def look_now(self, timeout_seconds: float) -> bool:
         """Wakes the thread and waits until it has looked; False when that took too long."""

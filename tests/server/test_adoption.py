@@ -6,6 +6,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tests.server.conftest import ROUTE, apply
 from tests.server.toys import linear_graph, publish_linear
 from tests.server.wire import entity, named
@@ -13,6 +14,8 @@ from tests.server.wire import entity, named
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
+from scoreline_server.app import Server
+from scoreline_server.settings import Settings
 
 ANN = named(entity("ann", income=1.0))
 
@@ -161,3 +164,50 @@ def test_an_unreadable_revision_is_reported_and_what_is_loaded_serves_on(
     assert eventually(lambda: status_stub.GetStatus(pb.GetStatusRequest()).problem != "")
     assert f"{newest + 1:08}" in status_stub.GetStatus(pb.GetStatusRequest()).problem
     assert stub.Score(ANN).scores[0].version == 1
+    (tmp_path / f"registry/revisions/{newest + 1:08}.json").unlink()
+    assert eventually(lambda: status_stub.GetStatus(pb.GetStatusRequest()).problem == "")
+
+
+def test_an_unreadable_model_is_reported_for_as_long_as_it_is_unreadable(
+    credit: Registry, tmp_path: Path, settings: Settings
+) -> None:
+    publish_linear(credit, "other")
+    digest = credit.latest().model_digests["other"]
+    (tmp_path / f"registry/documents/{digest}.json").unlink()
+    with Server(settings) as server:
+        assert digest in server.watcher.catalog.problem
+        assert server.watcher.look_now(5)
+        assert digest in server.watcher.catalog.problem
+        publish_linear(credit, "linear", (2.0, 0.0, 0.0))
+        assert server.watcher.look_now(5)
+        assert server.watcher.catalog.revision == credit.latest().revision
+        assert digest in server.watcher.catalog.problem
+
+
+def test_a_start_with_a_damaged_champion_serves_the_last_good_revision(
+    credit: Registry, tmp_path: Path, settings: Settings
+) -> None:
+    flipped(credit, tmp_path / "registry")
+    with Server(settings) as server, grpc.insecure_channel(server.address) as channel:
+        answer = rpc.ScoringServiceStub(channel).Score(ANN)
+        assert answer.scores[0].version == 1
+        assert answer.revision == credit.latest().revision - 1
+        status = rpc.StatusServiceStub(channel).GetStatus(pb.GetStatusRequest())
+        assert "model.onnx is damaged" in status.routes[0].problem
+        assert status.routes[0].adopted_revision == answer.revision
+
+
+def test_health_is_not_serving_while_no_route_could_be_adopted(
+    credit: Registry, tmp_path: Path, settings: Settings
+) -> None:
+    flip_a_byte(tmp_path / "registry/models/linear/1/model.onnx")
+    with Server(settings) as server, grpc.insecure_channel(server.address) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+
+        def state() -> int:
+            return int(health.Check(health_pb2.HealthCheckRequest(service="scoreline.v1.ScoringService")).status)
+
+        assert state() == health_pb2.HealthCheckResponse.NOT_SERVING
+        publish_linear(credit, "linear", (2.0, 0.0, 0.0))
+        move_to_2(credit)
+        assert eventually(lambda: state() == health_pb2.HealthCheckResponse.SERVING)

@@ -1,5 +1,6 @@
 """Starting, health, reflection, and ending without losing a call."""
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -9,12 +10,13 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from scoreline_registry.registry import Registry
 from tests.server.conftest import apply
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named
 
+from scoreline.v1 import registry_pb2, scoring_pb2
 from scoreline.v1 import scoring_pb2_grpc as rpc
+from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.errors import StartError
 from scoreline_server.settings import Settings, read_settings
@@ -52,6 +54,23 @@ def test_reflection_lists_the_services(credit: Registry, channel: grpc.Channel) 
     (answer,) = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
     names = {service.name for service in answer.list_services_response.service}
     assert {"scoreline.v1.ScoringService", "scoreline.v1.StatusService", "grpc.health.v1.Health"} <= names
+
+
+def code_of(channel: grpc.Channel, path: str) -> grpc.StatusCode:
+    """What an empty message to a method is answered with, at the latest after a second."""
+    call: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(path)
+    stream = call(iter([b""]), timeout=1)
+    with contextlib.suppress(grpc.RpcError):
+        list(stream)
+    return stream.code()
+
+
+def test_every_announced_method_is_served(server: Server, channel: grpc.Channel) -> None:
+    services = [s for file in (scoring_pb2, registry_pb2) for s in file.DESCRIPTOR.services_by_name.values()]
+    paths = [f"/{service.full_name}/{method.name}" for service in services for method in service.methods]
+    codes = {path: code_of(channel, path) for path in paths}
+    assert len(codes) > 15
+    assert grpc.StatusCode.UNIMPLEMENTED not in codes.values(), codes
 
 
 def test_sigterm_under_load_answers_every_call_that_was_accepted(credit: Registry, tmp_path: Path) -> None:
