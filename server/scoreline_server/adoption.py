@@ -63,7 +63,7 @@ class _Adoption:
     def catalog(self, pins: Sequence[Key], budget_bytes: int) -> Catalog:
         routes = {name: self._previous.routes[name] for name in self._snapshot.routes if self._is_settled(name)}
         wanted = {name: self._wanted(name) for name in self._snapshot.routes if name not in routes}
-        aliased = {name: self._aliased(name) for name in self._snapshot.models}
+        aliased = self._aliased()
         self._obtain(key for route in routes.values() for key in route.uses())
         self._obtain(key for refs in wanted.values() for key in (refs or {}).values())
         self._obtain((name, version) for name, versions in aliased.items() for version in versions)
@@ -108,14 +108,18 @@ class _Adoption:
             self._problems[name] = str(error)
             return None
 
-    def _aliased(self, name: str) -> frozenset[int]:
-        if self._same("model", name) and name in self._previous.aliased:
-            return self._previous.aliased[name]
-        try:
-            return frozenset(self._snapshot.models[name].aliases.values())
-        except RegistryError as error:
-            self._unreadable.append(str(error))
-            return frozenset()
+    def _aliased(self) -> Mapping[str, frozenset[int]]:
+        """The versions that each readable model's aliases point to."""
+        aliased = {}
+        for name in self._snapshot.models:
+            try:
+                if self._same("model", name) and name in self._previous.aliased:
+                    aliased[name] = self._previous.aliased[name]
+                else:
+                    aliased[name] = frozenset(self._snapshot.models[name].aliases.values())
+            except RegistryError as error:
+                self._unreadable.append(str(error))
+        return aliased
 
     def _obtain(self, keys: Iterable[Key]) -> None:
         """Takes versions over from the previous catalog, and loads the others."""
