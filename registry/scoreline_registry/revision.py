@@ -81,11 +81,6 @@ class Seal(Value):
     sha256: Digest
     check: Digest
 
-    @property
-    def intact(self) -> bool:
-        """Whether the seal is as it was written."""
-        return self.check == _seal_check(self.revision, self.sha256)
-
 
 def seal_key(number: int) -> str:
     """Where the seal of a revision is stored."""
@@ -94,21 +89,20 @@ def seal_key(number: int) -> str:
 
 def seal_bytes(entry: LogEntry) -> bytes:
     """The seal of a revision."""
-    check = _seal_check(entry.number, entry.digest)
-    return encode(Seal(revision=entry.number, sha256=entry.digest, check=check))
+    return _sealed(entry.number, entry.digest)
 
 
 def read_seal(number: int, data: bytes) -> Seal:
     """Reads a seal. Raises CorruptError and SchemaVersionError."""
     key = seal_key(number)
     seal = decode(Seal, data, key=key, supported=SEAL_SCHEMA)
-    if not seal.intact or seal.revision != number:
+    if seal.revision != number or data != _sealed(number, seal.sha256):
         raise CorruptError(key, "it is not what was written")
     return seal
 
 
-def _seal_check(number: int, digest: str) -> str:
-    return sha256_hex(f"{number}:{digest}".encode())
+def _sealed(number: int, digest: str) -> bytes:
+    return encode(Seal(revision=number, sha256=digest, check=sha256_hex(f"{number}:{digest}".encode())))
 
 
 def first_entry(data: bytes) -> tuple[RegistryRoot, LogEntry]:

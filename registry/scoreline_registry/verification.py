@@ -119,12 +119,22 @@ class _Inspection:
 
     def _sealed(self, number: int, revision: bytes | None) -> None:
         key = seal_key(number)
-        if key not in self._listed:
+        if key not in self._listed and not self._is_there(key):
             self._report.notes.append(f"{key} is not there; it is only needed to prove the newest revision")
             return
         seal = self._decoded(key, self._read(key), partial(read_seal, number))
         if seal is not None and revision is not None and seal.sha256 != sha256_hex(revision):
             self._found(revision_key(number), f"it is not what {key} says was committed")
+
+    def _is_there(self, key: str) -> bool:
+        """Whether there is anything, if only a link, under a key that is not listed."""
+        try:
+            self._storage.read(key)
+        except MissingKeyError:
+            return False
+        except RegistryError:
+            return True
+        return True
 
     def _documents(self, entries: list[LogEntry]) -> dict[str, ModelDocument]:
         """Every document that any revision names; returns the newest readable one of each model."""
