@@ -1,6 +1,5 @@
 """What a block's rows came to, and the slices of it that answer each call in the form in which it asked."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -83,10 +82,10 @@ class Outcome:
 class Answers:
     """Cuts one route's outcome into the responses of its calls."""
 
-    def __init__(self, route: ServedRoute, outcome: Outcome, *, calls: int) -> None:
+    def __init__(self, route: ServedRoute, outcome: Outcome, call_ids: bytes) -> None:
         self._route = route
         self._outcome = outcome
-        self._ids = os.urandom(CALL_ID_BYTES * calls)
+        self._ids = call_ids
         self._answered = 0
         self._touched = bool(outcome.quality.any())
 
@@ -107,7 +106,7 @@ class Answers:
         return response
 
     def _next_id(self) -> bytes:
-        """Random bytes are drawn once per batch, because drawing them call by call costs more than the rest."""
+        """The id of the call that is answered next."""
         at = self._answered * CALL_ID_BYTES
         self._answered += 1
         return self._ids[at : at + CALL_ID_BYTES]

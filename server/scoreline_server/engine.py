@@ -4,8 +4,10 @@ The engine is synchronous and knows no transport. It takes many calls at once, s
 single call is a batch of one.
 """
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.assignment import unit_of
 from scoreline_registry.contract import Points
 from scoreline_registry.route import UNIT_ENTITY
-from scoreline_server.answers import Answers, Outcome, Run
+from scoreline_server.answers import CALL_ID_BYTES, Answers, Outcome, Run
 from scoreline_server.binding import Bound, Indices
 from scoreline_server.describe import REASONS, missing_unit
 from scoreline_server.errors import ScoringError
@@ -28,11 +30,32 @@ from scoreline_server.served import NO_BAND, Arm, ServedRoute
 _log = structlog.get_logger()
 
 Result = pb.ScoreResponse | ScoringError
-Observe = Callable[[ServedRoute, Outcome], None]
-"""Sees what the rows of one route came to, once per batch."""
 
 
-def unobserved(route: ServedRoute, outcome: Outcome) -> None:
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The rows of one route that were scored together.
+
+    Attributes:
+        route: as it was served.
+        questions: the calls, in the order of their rows.
+        rows: what came, in the route's layout.
+        outcome: what it came to.
+        call_ids: CALL_ID_BYTES random bytes per call; with the row's place in its call they are the prediction's id.
+    """
+
+    route: ServedRoute
+    questions: Sequence[Question]
+    rows: Rows
+    outcome: Outcome
+    call_ids: bytes
+
+
+Observe = Callable[[Scored], None]
+"""Sees what was scored, once per route and batch, before it is answered."""
+
+
+def unobserved(scored: Scored) -> None:
     """Looks away."""
 
 
@@ -41,21 +64,26 @@ def answer(questions: Sequence[Question], observe: Observe = unobserved) -> list
 
     Args:
         questions: any number of questions, for any routes.
-        observe: is told of each route's outcome.
+        observe: is told of each route's rows.
     """
     results: dict[int, Result] = {}
-    for asked in _by_route(questions).values():
-        route = questions[asked[0]].route
-        block = joined([questions[at].piece for at in asked], route.layout)
-        outcome = score_block(block, route, sorted({name for at in asked for name in questions[at].extras}))
-        observe(route, outcome)
-        answers = Answers(route, outcome, calls=len(asked))
+    for positions in _by_route(questions).values():
+        scored = _scored([questions[at] for at in positions])
+        observe(scored)
+        answers = Answers(scored.route, scored.outcome, scored.call_ids)
         start = 0
-        for at in asked:
+        for at in positions:
             stop = start + len(questions[at].piece)
             results[at] = answers.answer(questions[at], start, stop)
             start = stop
     return [results[at] for at in range(len(questions))]
+
+
+def _scored(questions: Sequence[Question]) -> Scored:
+    route = questions[0].route
+    rows = joined([question.piece for question in questions], route.layout)
+    outcome = score_block(rows, route, sorted({name for question in questions for name in question.extras}))
+    return Scored(route, questions, rows, outcome, os.urandom(CALL_ID_BYTES * len(questions)))
 
 
 def _by_route(questions: Sequence[Question]) -> Mapping[int, list[int]]:

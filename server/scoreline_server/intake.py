@@ -25,6 +25,7 @@ class Question:
     piece: Piece
     packed: bool
     extras: Sequence[str]
+    request_id: str = ""
 
     @property
     def seconds(self) -> float:
@@ -39,10 +40,18 @@ def question_of(request: pb.ScoreRequest, catalog: Catalog) -> Question:
     if extras:
         _check_extras(extras, route)
     if not request.HasField("packed"):
-        return Question(route, read_named(request.entities, route.layout), packed=False, extras=extras)
+        return Question(
+            route,
+            read_named(request.entities, route.layout),
+            packed=False,
+            extras=extras,
+            request_id=request.request_id,
+        )
     if request.entities:
         raise ScoringError(Reason.TWO_FORMS, "send entities or packed, not both")
-    return Question(route, _read_packed(request.packed, route), packed=True, extras=extras)
+    return Question(
+        route, _read_packed(request.packed, route), packed=True, extras=extras, request_id=request.request_id
+    )
 
 
 def _read_packed(packed: pb.PackedEntities, route: ServedRoute) -> Piece:

@@ -106,11 +106,13 @@ class Pipeline:
         admission: Admission,
         policy: Policy | None = None,
         methods: Sequence[Method] = (),
+        observers: Sequence[engine.Observe] = (),
     ) -> None:
-        """``methods`` are answered beside Score and the describing ones."""
+        """``methods`` are answered beside Score and the describing ones; ``observers`` see all that is scored."""
         self._catalog = catalog
         self._metrics = metrics
         self._admission = admission
+        self._observers = observers
         self._policy = policy or read_policy(None)
         self._methods = {method.path: method for method in (*describing(), *methods)}
 
@@ -141,7 +143,7 @@ class Pipeline:
         """Answers tickets, in order. Never raises."""
         with self._metrics.answering(len(tickets)):
             try:
-                results = engine.answer([ticket.question for ticket in tickets], self._metrics.scored)
+                results = engine.answer([ticket.question for ticket in tickets], self._observe)
                 answers = [_answer(result) for result in results]
             except Exception as error:  # noqa: BLE001
                 answers = [failed(error)] * len(tickets)
@@ -152,6 +154,11 @@ class Pipeline:
     def drop(self, ticket: Ticket) -> None:
         """Forgets a ticket whose caller went away."""
         self._admission.done(ticket.seconds)
+
+    def _observe(self, scored: engine.Scored) -> None:
+        self._metrics.scored(scored.route, scored.outcome)
+        for observe in self._observers:
+            observe(scored)
 
     def _ticket(self, call: Call) -> Ticket:
         self.authorize(Action.SCORE, call.caller)
