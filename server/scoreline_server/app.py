@@ -45,7 +45,7 @@ class Server:
         on the same port.
         """
         self.settings = settings
-        self.metrics = Metrics()
+        self.metrics = Metrics(runtime)
         registry = _open(settings.registry)
         self.watcher = Watcher(
             registry,

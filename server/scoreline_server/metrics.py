@@ -1,106 +1,60 @@
-"""What a serving process counts, made for whoever serves in batches: one call per batch, whose children are cached.
+"""What a serving process counts, made for whoever serves in batches: one call per batch, a store per number.
 
-Under a supervisor the numbers lie in files of its runtime folder, one set per worker, which it merges and keeps beyond
-a worker's death; see ``totals``. Labels come from the registry and from fixed tables only: nothing that a caller makes
-up becomes a label. ``docs/metrics.md`` lists every metric; a test holds that page against the code.
+Labels come from the registry and from fixed tables only: nothing that a caller makes up becomes a label. ``families``
+lists what is counted, ``docs/metrics.md`` explains it.
 """
 
+import threading
 import time
 from bisect import bisect_left
 from collections import Counter as Bag
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import grpc
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from scoreline.v1 import scoring_pb2 as pb
+from scoreline_server import families
 from scoreline_server.answers import Outcome
+from scoreline_server.cells import Cells, Counts
+from scoreline_server.families import Family
 from scoreline_server.served import ServedRoute
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-CALL_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-LOAD_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
-
-
-class BatchHistogram(Histogram):
-    """A histogram that takes many observations at the price of one per bucket that they fall into."""
-
-    def observe_many(self, values: Sequence[float]) -> None:
-        """Observes every value."""
-        if len(values) == 1:
-            self.observe(values[0])
-            return
-        self._sum.inc(sum(values))
-        for bucket, count in Bag(bisect_left(self._upper_bounds, value) for value in values).items():
-            self._buckets[bucket].inc(count)
-
-
-class Children:
-    """The children of one metric by their label values; ``labels()`` itself costs more than counting does."""
-
-    def __init__(self, metric: Any) -> None:
-        self._metric = metric
-        self._children: dict[tuple[str, ...], Any] = {}
-
-    def __getitem__(self, values: tuple[str, ...]) -> Any:
-        child = self._children.get(values)
-        if child is None:
-            child = self._children[values] = self._metric.labels(*values)
-        return child
-
 
 class Metrics:
-    """Counts of one serving process. Safe for threads."""
+    """Counts of one serving process. Safe for threads.
 
-    def __init__(self) -> None:
-        registry = self.registry = CollectorRegistry()
+    ``folder`` is where a supervisor reads the counts; without one they stay in this process.
+    """
 
-        def counter(name: str, help_: str, *labels: str) -> Children:
-            return Children(Counter(f"scoreline_{name}", help_, labels, registry=registry))
+    def __init__(self, folder: Path | None = None) -> None:
+        self._cells = Cells(folder)
+        self._values = self._cells.values
+        self._firsts: dict[tuple[str, tuple[str, ...]], int] = {}
+        self._lock = threading.Lock()
 
-        def histogram(name: str, help_: str, buckets: Sequence[float], *labels: str) -> BatchHistogram:
-            return BatchHistogram(f"scoreline_{name}", help_, labels, registry=registry, buckets=buckets)
-
-        def gauge(name: str, help_: str) -> Gauge:
-            return Gauge(f"scoreline_{name}", help_, registry=registry, multiprocess_mode="livesum")
-
-        self._calls = counter("calls", "Calls that were answered.", "method", "code")
-        self._errors = counter("errors", "Calls that failed.", "method", "reason")
-        self._call_seconds = Children(
-            histogram("call_seconds", "From a call's arrival to its answer.", CALL_SECONDS, "method", "route")
-        )
-        self._batch_calls = histogram("batch_calls", "Calls that were answered together.", BATCH_SIZES)
-        self._batch_rows = Children(
-            histogram("batch_rows", "Rows of one route that were scored together.", BATCH_SIZES, "route")
-        )
-        self._rows = counter("rows", "Rows that were scored.", "route", "arm", "model", "version")
-        self._row_errors = counter("row_errors", "Rows that could not be scored.", "route", "reason")
-        self._fallback_rows = counter("fallback_rows", "Rows that the route's fallback scored.", "route")
-        self._arm_seconds = Children(
-            histogram("arm_seconds", "Scoring one batch's rows by one arm.", CALL_SECONDS, "route", "arm")
-        )
-        self._arm_failures = counter("arm_failures", "Batches that an arm's model failed on.", "route", "arm")
-        self._loads = counter("loads", "Versions that were loaded.", "model")
-        self._load_failures = counter("load_failures", "Versions that were refused.", "model")
-        self._load_seconds = histogram("load_seconds", "Loading and proving one version.", LOAD_SECONDS)
-        self._in_flight = gauge("calls_in_flight", "Calls that are being answered.")
-        self._queued = gauge("calls_queued", "Calls that wait for a thread.")
+    def counts(self) -> Counts:
+        """Everything that was counted so far."""
+        with self._lock:
+            return self._cells.counts()
 
     @contextmanager
     def answering(self, calls: int) -> Iterator[None]:
         """Counts a batch of calls as in flight while the block runs."""
-        self._batch_calls.observe(calls)
-        self._in_flight.inc(calls)
+        with self._lock:
+            self._observe(families.BATCH_CALLS, (), calls)
+            self._add(families.CALLS_IN_FLIGHT, (), calls)
         try:
             yield
         finally:
-            self._in_flight.dec(calls)
+            with self._lock:
+                self._add(families.CALLS_IN_FLIGHT, (), -calls)
 
     def calls(
         self, method: str, seconds: Sequence[float], *, code: grpc.StatusCode, reason: str = "", route: str = ""
@@ -114,27 +68,29 @@ class Metrics:
             reason: why they failed; empty for those that did not.
             route: the served route that they asked for; empty for an unknown one and where a method has none.
         """
-        self._calls[method, code.name].inc(len(seconds))
-        self._call_seconds[method, route].observe_many(seconds)
-        if reason:
-            self._errors[method, reason].inc(len(seconds))
+        with self._lock:
+            self._add(families.CALLS, (method, code.name), len(seconds))
+            self._observe(families.CALL_SECONDS, (method, route), *seconds)
+            if reason:
+                self._add(families.ERRORS, (method, reason), len(seconds))
 
     def scored(self, route: ServedRoute, outcome: Outcome) -> None:
         """Counts the rows of one route that were scored together."""
-        name = route.name
-        self._batch_rows[name,].observe(len(outcome.scores))
-        for run in outcome.runs:
-            arm = route.arms[run.arm]
-            self._arm_seconds[name, arm.ref].observe(run.seconds)
-            if run.failed:
-                self._arm_failures[name, arm.ref].inc()
-            else:
-                self._rows[name, arm.ref, arm.model.name, str(arm.model.version)].inc(run.rows)
-        if outcome.errors:
-            for reason, rows in Bag(error.reason for error in outcome.errors.values()).items():
-                self._row_errors[name, reason].inc(rows)
-        if route.fallback is not None and (fallen := int((outcome.reasons == pb.REASON_FALLBACK).sum())):
-            self._fallback_rows[name,].inc(fallen)
+        with self._lock:
+            self._observe(families.BATCH_ROWS, (route.name,), len(outcome.scores))
+            for run in outcome.runs:
+                arm = route.arms[run.arm]
+                self._observe(families.ARM_SECONDS, (route.name, arm.ref), run.seconds)
+                if run.failed:
+                    self._add(families.ARM_FAILURES, (route.name, arm.ref), 1)
+                else:
+                    labels = (route.name, arm.ref, arm.model.name, str(arm.model.version))
+                    self._add(families.ROWS, labels, run.rows)
+            if any(run.failed for run in outcome.runs):
+                self._add(families.FALLBACK_ROWS, (route.name,), int((outcome.reasons == pb.REASON_FALLBACK).sum()))
+            if outcome.errors:
+                for reason, rows in Bag(error.reason for error in outcome.errors.values()).items():
+                    self._add(families.ROW_ERRORS, (route.name, reason), rows)
 
     @contextmanager
     def loading(self, model: str) -> Iterator[None]:
@@ -143,14 +99,33 @@ class Metrics:
         try:
             yield
         except Exception:
-            self._load_failures[model,].inc()
+            with self._lock:
+                self._add(families.LOAD_FAILURES, (model,), 1)
             raise
-        self._loads[model,].inc()
-        self._load_seconds.observe(time.perf_counter() - start)
+        with self._lock:
+            self._add(families.LOADS, (model,), 1)
+            self._observe(families.LOAD_SECONDS, (), time.perf_counter() - start)
 
     def queued(self, change: int) -> None:
         """Counts calls that began (1) or ended (-1) to wait for a thread."""
-        self._queued.inc(change)
+        with self._lock:
+            self._add(families.CALLS_QUEUED, (), change)
+
+    def _add(self, family: Family, labels: tuple[str, ...], amount: float) -> None:
+        self._values[self._first(family, labels)] += amount
+
+    def _observe(self, family: Family, labels: tuple[str, ...], *observed: float) -> None:
+        first, values, bounds = self._first(family, labels), self._values, family.bounds
+        for value in observed:
+            values[first + bisect_left(bounds, value)] += 1
+        values[first + len(bounds) + 1] += sum(observed)
+
+    def _first(self, family: Family, labels: tuple[str, ...]) -> int:
+        key = (family.name, labels)
+        first = self._firsts.get(key)
+        if first is None:
+            first = self._firsts[key] = self._cells.take(family, labels)
+        return first
 
 
 class CountedThreads(ThreadPoolExecutor):

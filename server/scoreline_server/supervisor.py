@@ -145,6 +145,7 @@ class Supervisor:
         """One worker's life in a slot; its exit code."""
         order = Order(slot.number, self._settings, self._runtime, reuse_port=len(self._slots) > 1)
         worker = slot.worker = await WorkerProcess.spawn(order)
+        self._totals.born(worker.pid)
         if self._draining.is_set():
             worker.drain()
         slot.problem = ""

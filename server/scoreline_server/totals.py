@@ -1,33 +1,26 @@
 """What all workers have counted, dead ones included, and what their supervisor knows of them, as one page.
 
-Each worker counts into files of its own in the runtime folder (prometheus_client's multiprocess mode), which cost it no
-system call. A dead worker's counts are added to those of all dead ones, so that totals never fall and files do not pile
-up.
+The counts of a worker that died are added to those of all dead ones, so that totals never fall; its gauges are gone.
 """
 
 import platform
 import threading
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.mmap_dict import MmapedDict
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.utils import floatToGoString
 
 from scoreline.version import __version__
+from scoreline_server.cells import Child, Counts, forget_counts, read_counts
+from scoreline_server.families import FAMILIES, Family, Kind
 from scoreline_server.fleet import Fleet
 from scoreline_server.reports import WorkerState
-
-# The library's own types, which are not annotated.
-_Values: Any = MmapedDict
-_Collector: Any = MultiProcessCollector
-
-_LASTING = ("counter", "histogram")
-_THE_DEAD = "dead"
 
 
 class Totals:
@@ -35,61 +28,74 @@ class Totals:
 
     def __init__(self, runtime: Path) -> None:
         self._runtime = runtime
+        self._buried: Counts = {}
+        self._alive: set[int] = set()
         self._lock = threading.Lock()
 
     def page(self, fleet: Fleet) -> bytes:
         """Everything in Prometheus' text format."""
-        registry = CollectorRegistry()
-        registry.register(_Known(fleet))
-        registry.register(_Counted(self._runtime))
         with self._lock:
-            return generate_latest(registry)
+            counts = added(self._buried, *(read_counts(self._runtime, pid) for pid in self._alive))
+        registry = CollectorRegistry()
+        registry.register(_Collected([*known(fleet), *counted(counts)]))
+        return generate_latest(registry)
+
+    def born(self, pid: int) -> None:
+        """Counts a worker in."""
+        with self._lock:
+            self._alive.add(pid)
 
     def bury(self, pid: int) -> None:
-        """Adds what a dead worker has counted to the counts of the dead, and forgets its gauges."""
+        """Keeps what a dead worker has counted, and forgets its gauges."""
         with self._lock:
-            for kind in _LASTING:
-                self._add(kind, self._runtime / f"{kind}_{pid}.db")
-            for file in self._runtime.glob(f"gauge_*_{pid}.db"):
-                file.unlink()
-
-    def _add(self, kind: str, file: Path) -> None:
-        if not _has_counts(file):
-            return
-        dead = _Values(str(self._runtime / f"{kind}_{_THE_DEAD}.db"))
-        try:
-            for key, value, _, _ in _Values.read_all_values_from_file(str(file)):
-                dead.write_value(key, dead.read_value(key)[0] + value, 0.0)
-        finally:
-            dead.close()
-        file.unlink()
+            counts = read_counts(self._runtime, pid)
+            lasting = {child: numbers for child, numbers in counts.items() if FAMILIES[child[0]].kind is not Kind.GAUGE}
+            self._buried = added(self._buried, lasting)
+            self._alive.discard(pid)
+            forget_counts(self._runtime, pid)
 
 
-class _Counted:
-    """A collector of what the workers have counted."""
+class _Collected:
+    """A collector of what was collected already."""
 
-    def __init__(self, runtime: Path) -> None:
-        self._runtime = runtime
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = metrics
 
     def collect(self) -> Iterable[Metric]:
-        files = [str(file) for file in self._runtime.glob("*.db") if _has_counts(file)]
-        metrics: Iterable[Metric] = _Collector.merge(files)
-        return metrics
+        return self._metrics
 
 
-def _has_counts(file: Path) -> bool:
-    """Whether a file is there and more than just opened."""
-    return file.exists() and file.stat().st_size > 0
+def added(*counts: Counts) -> Counts:
+    """The sum of several processes' counts, child by child."""
+    total: dict[Child, Sequence[float]] = {}
+    for one in counts:
+        for child, numbers in one.items():
+            before = total.get(child)
+            total[child] = numbers if before is None else [a + b for a, b in zip(before, numbers, strict=True)]
+    return total
 
 
-class _Known:
-    """A collector of what the supervisor knows."""
+def counted(counts: Counts) -> Iterator[Metric]:
+    """What workers have counted, as Prometheus' metrics; a family that nobody counted yet has no samples."""
+    by_family: dict[str, list[tuple[tuple[str, ...], Sequence[float]]]] = defaultdict(list)
+    for (name, labels), numbers in counts.items():
+        by_family[name].append((labels, numbers))
+    for name, family in FAMILIES.items():
+        yield _metric(family, by_family[name])
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
 
-    def collect(self) -> Iterator[Metric]:
-        return known(self._fleet)
+def _metric(family: Family, children: Iterable[tuple[Sequence[str], Sequence[float]]]) -> Metric:
+    if family.kind is Kind.HISTOGRAM:
+        histogram = HistogramMetricFamily(family.name, family.help, labels=family.labels)
+        for labels, (*buckets, total) in children:
+            bounds = map(floatToGoString, (*family.bounds, float("inf")))
+            histogram.add_metric(labels, list(zip(bounds, accumulate(buckets), strict=True)), total)
+        return histogram
+    kind = CounterMetricFamily if family.kind is Kind.COUNTER else GaugeMetricFamily
+    metric = kind(family.name, family.help, labels=family.labels)
+    for labels, (number,) in children:
+        metric.add_metric(labels, number)
+    return metric
 
 
 def known(fleet: Fleet) -> Iterator[Metric]:

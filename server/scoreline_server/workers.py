@@ -25,13 +25,12 @@ class WorkerProcess:
 
     @classmethod
     async def spawn(cls, order: Order) -> Self:
-        """Starts a worker with its order; it counts into the folder ``order.runtime``."""
+        """Starts a worker with its order."""
         process = await asyncio.create_subprocess_exec(
             # -P: a file in the working folder must not stand in for a module.
             *(sys.executable, "-P", "-m", "scoreline_server.worker"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(order.runtime)},
             limit=_LONGEST_REPORT_BYTES,
             # Ctrl-C in a terminal reaches the whole group: the supervisor alone is to answer it.
             process_group=0,

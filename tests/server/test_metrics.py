@@ -1,10 +1,10 @@
 """What is counted, under which labels, and that the page about it says what the code does."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
-from prometheus_client import CollectorRegistry
 from tests.server.conftest import apply
 from tests.server.test_docs import rows
 from tests.server.toys import publish_linear
@@ -14,10 +14,11 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
+from scoreline_server.families import FAMILIES
 from scoreline_server.fleet import Fleet
-from scoreline_server.metrics import BatchHistogram, Metrics
+from scoreline_server.metrics import Metrics
 from scoreline_server.settings import Settings
-from scoreline_server.totals import known
+from scoreline_server.totals import counted, known
 
 SCORE = "/scoreline.v1.ScoringService/Score"
 GET_SCHEMA = "/scoreline.v1.ScoringService/GetSchema"
@@ -32,7 +33,8 @@ def server(registry: Registry, settings: Settings) -> Iterator[Server]:
 
 
 def count(server: Server, name: str, **labels: str) -> float:
-    return server.metrics.registry.get_sample_value(name, labels) or 0
+    families = counted(server.metrics.counts())
+    return sum(s.value for f in families for s in f.samples if s.name == name and s.labels == labels)
 
 
 def test_a_call_counts_its_method_code_route_rows_and_arm(server: Server, stub: rpc.ScoringServiceStub) -> None:
@@ -72,7 +74,7 @@ def test_what_callers_make_up_becomes_no_label(server: Server, stub: rpc.Scoring
             stub.GetSchema(pb.GetSchemaRequest(route=name))
     labels = [
         value
-        for family in server.metrics.registry.collect()
+        for family in counted(server.metrics.counts())
         for sample in family.samples
         for value in sample.labels.values()
     ]
@@ -89,24 +91,41 @@ def test_a_refused_version_counts_as_a_failed_load(server: Server, registry: Reg
 
 
 def test_many_observations_at_once_count_as_one_by_one() -> None:
-    values = [0.5, 1, 1, 3, 7, 100, 1]
-    histograms = [BatchHistogram("h", "h", registry=CollectorRegistry(), buckets=(1, 2, 4, 8)) for _ in range(2)]
-    for value in values:
-        histograms[0].observe(value)
-    histograms[1].observe_many(values)
-    one_by_one, at_once = ([(s.name, s.labels, s.value) for m in h.collect() for s in m.samples] for h in histograms)
-    kept = [sample for sample in at_once if not sample[0].endswith("_created")]
-    assert kept == [sample for sample in one_by_one if not sample[0].endswith("_created")]
-    assert ("h_bucket", {"le": "1.0"}, 4) in at_once
+    seconds = [0.0001, 0.00011, 0.004, 0.004, 0.2, 3.0, 100.0]
+    at_once, one_by_one = Metrics(), Metrics()
+    at_once.calls(SCORE, seconds, code=grpc.StatusCode.OK, route="credit")
+    for one in seconds:
+        one_by_one.calls(SCORE, [one], code=grpc.StatusCode.OK, route="credit")
+    assert at_once.counts().keys() == one_by_one.counts().keys()
+    for child, numbers in at_once.counts().items():
+        assert numbers == pytest.approx(one_by_one.counts()[child])
+    buckets = {
+        sample.labels["le"]: sample.value
+        for family in counted(at_once.counts())
+        for sample in family.samples
+        if sample.name == "scoreline_call_seconds_bucket"
+    }
+    assert [buckets[bound] for bound in ("0.0001", "0.00025", "0.005", "0.25", "10.0", "+Inf")] == [1, 2, 4, 5, 6, 7]
+
+
+def test_threads_lose_no_count() -> None:
+    metrics, calls = Metrics(), 2_000
+
+    def count_calls() -> None:
+        for _ in range(calls):
+            metrics.calls(SCORE, [0.001], code=grpc.StatusCode.OK)
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(count_calls) for _ in range(4)]:
+            done.result()
+    assert metrics.counts()["scoreline_calls", (SCORE, "OK")] == [4 * calls]
 
 
 def test_every_metric_stands_in_the_docs_with_its_type_and_labels() -> None:
     documented = {name: (kind, labels.replace("`", "")) for name, kind, labels, _ in rows("metrics.md")}
-    families = [*Metrics().registry._collector_to_names, *known(Fleet(()))]
-    coded = {}
-    for family in families:
-        kind = getattr(family, "type", None) or getattr(family, "_type")  # noqa: B009 - metrics have it, families not
-        name = getattr(family, "name", None) or getattr(family, "_name")  # noqa: B009
-        labels = ", ".join(getattr(family, "_labelnames")) or "none"  # noqa: B009
-        coded[f"{name}_total" if kind == "counter" else name] = (kind, labels)
-    assert documented == coded
+    coded = {family.name: (str(family.kind), family.labels) for family in FAMILIES.values()}
+    coded |= {family.name: (family.type, tuple(family._labelnames)) for family in known(Fleet(()))}  # type: ignore[attr-defined]
+    assert documented == {
+        f"{name}_total" if kind == "counter" else name: (kind, ", ".join(labels) or "none")
+        for name, (kind, labels) in coded.items()
+    }

@@ -1,7 +1,6 @@
 """The parts of a supervisor that are values: waits, ports, what several workers amount to, and counts beyond death."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -124,38 +123,48 @@ def test_a_runtime_folder_is_private_and_temporary() -> None:
 
 COUNTING = """
 import os, sys
-from prometheus_client import Counter, Gauge, Histogram
-Counter("calls", "Calls.", ["code"]).labels("OK").inc(float(sys.argv[1]))
-Histogram("seconds", "Seconds.", buckets=(1, 2)).observe(1.5)
-Gauge("open", "Open.", multiprocess_mode="livesum").set(4)
+from pathlib import Path
+import grpc
+from scoreline_server.metrics import Metrics
+metrics = Metrics(Path(sys.argv[1]))
+metrics.calls("/x/Score", [0.001, 3.0], code=grpc.StatusCode.OK)
+metrics.queued(4)
 print(os.getpid(), flush=True)
 os.kill(os.getpid(), 9)
 """
 
 
-def counted(folder: Path, calls: int) -> int:
+def counted(folder: Path) -> int:
     """Counts in a process that dies without a word; its id."""
-    done = subprocess.run(
-        [sys.executable, "-c", COUNTING, str(calls)], env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folder)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return int(done.stdout)
+    command = [sys.executable, "-c", COUNTING, str(folder)]
+    return int(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
 
 
 def samples(page: bytes) -> dict[str, float]:
     families = text_string_to_metric_families(page.decode())
-    return {s.name: s.value for family in families for s in family.samples if s.labels.get("le", "2.0") == "2.0"}
+    return {s.name: s.value for family in families for s in family.samples if s.labels.get("le", "0.001") == "0.001"}
 
 
 def test_totals_outlive_the_workers_that_counted_them(tmp_path: Path) -> None:
     totals = Totals(tmp_path)
-    for worker, expected in ((1, 3), (2, 6), (3, 9)):
-        pid = counted(tmp_path, 3)
-        (tmp_path / f"counter_{pid}0.db").touch()  # another worker that has just begun
-        before = samples(totals.page(Fleet(())))
-        assert (before["calls_total"], before["seconds_count"], before["open"]) == (expected, worker, 4)
-        totals.bury(pid)
-        after = samples(totals.page(Fleet(())))
-        assert (after["calls_total"], after["seconds_count"], after["seconds_bucket"]) == (expected, worker, worker)
-        assert "open" not in after
-    assert not [file for file in tmp_path.glob("*.db") if file.stat().st_size and "dead" not in file.name]
+    totals.born(1)  # a worker that has not counted yet
+    for worker in (1, 2, 3):
+        pid = counted(tmp_path)
+        totals.born(pid)
+        for dead in (False, True):
+            if dead:
+                totals.bury(pid)
+            page = samples(totals.page(Fleet(())))
+            assert page["scoreline_calls_total"] == page["scoreline_call_seconds_count"] == 2 * worker
+            assert page["scoreline_call_seconds_bucket"] == worker
+            assert page["scoreline_call_seconds_sum"] == pytest.approx(3.001 * worker)
+            assert page.get("scoreline_calls_queued") == (None if dead else 4)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_was_being_written_at_death_is_left_out(tmp_path: Path) -> None:
+    totals, pid = Totals(tmp_path), counted(tmp_path)
+    totals.born(pid)
+    (names,) = tmp_path.glob("*.names")
+    names.write_bytes(names.read_bytes() + b'["scoreline_loa')
+    assert samples(totals.page(Fleet(())))["scoreline_calls_total"] == 2

@@ -1,0 +1,71 @@
+"""Every metric that workers count: its name, kind, labels and meaning. Knows nothing of how it is counted or shown."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """Prometheus' types. A gauge tells of now and dies with its worker; the others are kept."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric. ``name`` is without a counter's ``_total``; ``bounds`` are a histogram's upper ones, ascending."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    bounds: tuple[float, ...] = ()
+
+    @property
+    def cells(self) -> int:
+        """How many numbers one child takes; of a histogram: a count per bound, one for all above, and the sum."""
+        return len(self.bounds) + 2 if self.kind is Kind.HISTOGRAM else 1
+
+
+def _counter(name: str, text: str, *labels: str) -> Family:
+    return Family(f"scoreline_{name}", Kind.COUNTER, text, labels)
+
+
+def _gauge(name: str, text: str) -> Family:
+    return Family(f"scoreline_{name}", Kind.GAUGE, text)
+
+
+def _histogram(name: str, text: str, bounds: tuple[float, ...], *labels: str) -> Family:
+    return Family(f"scoreline_{name}", Kind.HISTOGRAM, text, labels, bounds)
+
+
+_CALL_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_LOAD_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0)
+
+CALLS = _counter("calls", "Calls that were answered.", "method", "code")
+ERRORS = _counter("errors", "Calls that failed.", "method", "reason")
+CALL_SECONDS = _histogram("call_seconds", "From a call's arrival to its answer.", _CALL_SECONDS, "method", "route")
+BATCH_CALLS = _histogram("batch_calls", "Calls that were answered together.", _SIZES)
+BATCH_ROWS = _histogram("batch_rows", "Rows of one route that were scored together.", _SIZES, "route")
+ROWS = _counter("rows", "Rows that were scored.", "route", "arm", "model", "version")
+ROW_ERRORS = _counter("row_errors", "Rows that could not be scored.", "route", "reason")
+FALLBACK_ROWS = _counter("fallback_rows", "Rows left to the route's fallback.", "route")
+ARM_SECONDS = _histogram("arm_seconds", "Scoring one batch's rows by one arm.", _CALL_SECONDS, "route", "arm")
+ARM_FAILURES = _counter("arm_failures", "Batches that an arm's model failed on.", "route", "arm")
+LOADS = _counter("loads", "Versions that were loaded.", "model")
+LOAD_FAILURES = _counter("load_failures", "Versions that were refused.", "model")
+LOAD_SECONDS = _histogram("load_seconds", "Loading and proving one version.", _LOAD_SECONDS)
+CALLS_IN_FLIGHT = _gauge("calls_in_flight", "Calls that are being answered.")
+CALLS_QUEUED = _gauge("calls_queued", "Calls that wait for a thread.")
+
+FAMILIES: Mapping[str, Family] = {
+    family.name: family
+    for family in (
+        *(CALLS, ERRORS, CALL_SECONDS, BATCH_CALLS, BATCH_ROWS),
+        *(ROWS, ROW_ERRORS, FALLBACK_ROWS, ARM_SECONDS, ARM_FAILURES),
+        *(LOADS, LOAD_FAILURES, LOAD_SECONDS, CALLS_IN_FLIGHT, CALLS_QUEUED),
+    )
+}
