@@ -7,6 +7,7 @@ from typing import Any, Self, TypeVar
 
 import numpy.typing as npt
 
+from scoreline.attempts import Attempts
 from scoreline.batches import EntityBatch, batch_of
 from scoreline.channels import Metadata, endpoint
 from scoreline.entities import Columns, Entity, Steps, Value
@@ -56,7 +57,7 @@ class Client:
     ) -> None:
         place = endpoint(target, tls=tls, metadata=metadata, connections=connections)
         self._transport = transport or GrpcTransport(place)
-        self._flows = Flows(timeout_seconds=timeout_seconds, retry=retry)
+        self._flows = Flows(Attempts(timeout_seconds=timeout_seconds, retry=retry))
         self._parts_in_flight = PARTS_IN_FLIGHT * connections
 
     def score(

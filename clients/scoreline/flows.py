@@ -1,32 +1,26 @@
 """What each call of a client does, step by step, without doing any IO itself."""
 
-import itertools
-import random
 import secrets
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import StringValue
 
 from scoreline.answers import read_answer, read_score
+from scoreline.attempts import Attempts, Deadline
 from scoreline.batches import Batch
 from scoreline.block import Block, cut
 from scoreline.errors import (
     ENTITY_REASONS,
-    DeadlineError,
     EntityFailedError,
     InvalidRequestError,
     ScorelineError,
     StaleSchemaError,
 )
 from scoreline.results import Score, Scores
-from scoreline.retry import RetryBudget, RetryPolicy
 from scoreline.schema import RouteSchema
 from scoreline.status import Health, ServerStatus
-from scoreline.transport import Flow, Method, Pause, Send
+from scoreline.transport import Flow, Method, Send
 from scoreline.v1 import scoring_pb2 as pb
 
 MAX_ENTITIES = 1024
@@ -55,50 +49,33 @@ class Job:
     parts: Sequence[tuple[int, int]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Deadline:
-    seconds: float
-    ends: float
-
-
 class Flows:
     """The calls of one client, which share its schemas and its retry budget. Safe for threads."""
 
-    def __init__(
-        self,
-        *,
-        timeout_seconds: float,
-        retry: RetryPolicy,
-        clock: Callable[[], float] = time.monotonic,
-        jitter: Callable[[], float] = random.random,
-    ) -> None:
-        if not timeout_seconds > 0:
-            raise ValueError("timeout_seconds must be positive")
-        self._timeout_seconds = timeout_seconds
-        self._retry = retry
-        self._budget = RetryBudget(retry)
-        self._clock, self._jitter = clock, jitter
+    def __init__(self, attempts: Attempts) -> None:
+        self._attempts = attempts
         self._schemas: dict[str, RouteSchema] = {}
 
     def schema(self, route: str, *, refresh: bool, timeout_seconds: float | None) -> Flow[RouteSchema]:
         """Asks for a route's schema unless it is known."""
         known = None if refresh else self._schemas.get(route)
-        return known or (yield from self._fetch_schema(route, self._deadline(timeout_seconds)))
+        return known or (yield from self._fetch_schema(route, self._attempts.deadline(timeout_seconds)))
 
     def status(self, *, timeout_seconds: float | None) -> Flow[ServerStatus]:
         """Asks what the server has loaded."""
-        answer = yield from self._call(Method.STATUS, pb.GetStatusRequest(), self._deadline(timeout_seconds))
+        deadline = self._attempts.deadline(timeout_seconds)
+        answer = yield from self._attempts.call(Method.STATUS, pb.GetStatusRequest(), deadline)
         return ServerStatus.from_message(answer)
 
     def health(self, service: str, *, timeout_seconds: float | None) -> Flow[Health]:
         """Asks once: whoever asks for health wants to know it now."""
-        seconds = self._deadline(timeout_seconds).seconds
+        seconds = self._attempts.deadline(timeout_seconds).seconds
         answer = yield Send(Method.HEALTH, StringValue(value=service), seconds)
         return Health(answer.value)
 
     def score(self, ask: Ask) -> Flow[Score]:
         """Scores the one entity of a batch; its error is raised."""
-        deadline = self._deadline(ask.timeout_seconds)
+        deadline = self._attempts.deadline(ask.timeout_seconds)
         job = yield from self._job(ask, deadline)
         try:
             score = read_score((yield from self._ask(job, 0, 1, deadline)))
@@ -112,21 +89,21 @@ class Flows:
 
     def job(self, ask: Ask) -> Flow[Job]:
         """Packs a batch and cuts it. Raises what makes all of it impossible."""
-        return self._job(ask, self._deadline(ask.timeout_seconds))
+        return self._job(ask, self._attempts.deadline(ask.timeout_seconds))
 
     def parts(self, job: Job) -> Iterator[Flow[Scores]]:
         """A flow for each part of a job. None of them raises a ScorelineError: the part's rows carry it."""
         return (self._part(job, start, stop) for start, stop in job.parts)
 
     def _part(self, job: Job, start: int, stop: int) -> Flow[Scores]:
-        deadline = self._deadline(job.ask.timeout_seconds)
+        deadline = self._attempts.deadline(job.ask.timeout_seconds)
         try:
             return read_answer((yield from self._ask(job, start, stop, deadline)), stop - start)
         except ScorelineError as error:
             alone = stop - start == 1 and _of_entity(error)
             return Scores.failed(stop - start, EntityFailedError.of(error) if alone else error)
 
-    def _job(self, ask: Ask, deadline: _Deadline) -> Flow[Job]:
+    def _job(self, ask: Ask, deadline: Deadline) -> Flow[Job]:
         block = yield from self._pack(ask, deadline)
         request_id = secrets.token_hex(12) if ask.request_id is None else ask.request_id
         if len(block) == 1:
@@ -134,7 +111,7 @@ class Flows:
         most = min(self._schemas[ask.route].max_entities or MAX_ENTITIES, MAX_ENTITIES)
         return Job(ask, request_id, block, list(cut(block.row_bytes(), max_rows=most, max_bytes=MAX_PART_BYTES)))
 
-    def _pack(self, ask: Ask, deadline: _Deadline) -> Flow[Block]:
+    def _pack(self, ask: Ask, deadline: Deadline) -> Flow[Block]:
         known = self._schemas.get(ask.route)
         if known is None:
             return ask.batch.pack((yield from self._fetch_schema(ask.route, deadline)))
@@ -147,14 +124,14 @@ class Flows:
                 raise
         return ask.batch.pack(schema)
 
-    def _ask(self, job: Job, start: int, stop: int, deadline: _Deadline) -> Flow[pb.ScoreResponse]:
+    def _ask(self, job: Job, start: int, stop: int, deadline: Deadline) -> Flow[pb.ScoreResponse]:
         request = self._request(job, start, stop)
         try:
-            answer: pb.ScoreResponse = yield from self._call(Method.SCORE, request, deadline)
+            answer: pb.ScoreResponse = yield from self._attempts.call(Method.SCORE, request, deadline)
         except StaleSchemaError:
             if self._schemas[job.ask.route].digest == request.packed.schema_digest:
                 yield from self._fetch_schema(job.ask.route, deadline)
-            answer = yield from self._call(Method.SCORE, self._request(job, start, stop), deadline)
+            answer = yield from self._attempts.call(Method.SCORE, self._request(job, start, stop), deadline)
         return answer
 
     def _request(self, job: Job, start: int, stop: int) -> pb.ScoreRequest:
@@ -167,37 +144,11 @@ class Flows:
         request_id = job.request_id if len(job.parts) == 1 else f"{job.request_id}-{start}"
         return pb.ScoreRequest(route=ask.route, packed=packed, extras=ask.extras, request_id=request_id)
 
-    def _fetch_schema(self, route: str, deadline: _Deadline) -> Flow[RouteSchema]:
-        answer = yield from self._call(Method.SCHEMA, pb.GetSchemaRequest(route=route), deadline)
+    def _fetch_schema(self, route: str, deadline: Deadline) -> Flow[RouteSchema]:
+        answer = yield from self._attempts.call(Method.SCHEMA, pb.GetSchemaRequest(route=route), deadline)
         schema = RouteSchema.from_message(answer)
         self._schemas[route] = schema
         return schema
-
-    def _call(self, method: Method, request: Message, deadline: _Deadline) -> Flow[Any]:
-        for attempt in itertools.count(1):
-            left = deadline.ends - self._clock()
-            if left <= 0:
-                raise _late(method, deadline, attempt - 1)
-            try:
-                answer = yield Send(method, request, left)
-            except DeadlineError as error:
-                raise _late(method, deadline, attempt, reason=error.reason, metadata=error.metadata) from error
-            except ScorelineError as error:
-                error.attempts = attempt
-                wait = self._retry.wait_seconds(error, attempt, self._jitter())
-                if wait is None or deadline.ends - self._clock() <= wait or not self._budget.take():
-                    raise
-            else:
-                self._budget.answered()
-                return answer
-            yield Pause(wait)
-        raise AssertionError("unreachable")
-
-    def _deadline(self, timeout_seconds: float | None) -> _Deadline:
-        seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
-        if not seconds > 0:
-            raise ValueError("timeout_seconds must be positive")
-        return _Deadline(seconds, self._clock() + seconds)
 
 
 def collect(parts: Sequence[Scores]) -> Scores:
@@ -206,12 +157,6 @@ def collect(parts: Sequence[Scores]) -> Scores:
     if scores.errors and len(scores.errors) == len(scores) and all(map(_of_call, scores.errors.values())):
         raise scores.errors[0]
     return scores
-
-
-def _late(method: Method, deadline: _Deadline, attempts: int, **facts: Any) -> DeadlineError:
-    error = DeadlineError(f"no answer to {method} within {deadline.seconds:g} s", **facts)
-    error.attempts = attempts
-    return error
 
 
 def _of_call(error: ScorelineError) -> bool:

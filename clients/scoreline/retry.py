@@ -1,11 +1,13 @@
 """Which failed calls are made again, when, and how many at the most."""
 
+import math
 import threading
 from dataclasses import dataclass
 
 from scoreline.errors import Code, ScorelineError
 
 _RETRYABLE = frozenset({Code.UNAVAILABLE, Code.CANCELLED})
+_NOT_READY_ATTEMPTS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,22 +16,24 @@ class RetryPolicy:
 
     A server that stops cancels some of its open calls, hence CANCELLED; what the caller cancels is never retried.
     Before attempt n + 1 a call waits ``initial_backoff_seconds * multiplier ** (n - 1)``, at most
-    ``max_backoff_seconds``, times a random factor from 0.5 to 1; a server's hint is the least it waits. No call is made
-    after the caller's deadline, nor when ``max_attempts`` were made.
+    ``max_backoff_seconds``, times a random factor from 0.5 to 1; a server's hint is the least it waits. Retries go on
+    until the caller's deadline, so that a server may restart meanwhile; ``max_attempts`` ends them earlier, 1 means
+    none. A route that is not ready (ROUTE_NOT_READY) is asked for four times only: the server is well and says
+    that no revision of the route could be loaded, which another replica may contradict but time seldom mends.
 
     ``budget`` keeps a crowd of clients from making an outage worse: each retry takes one from it, each answer gives
     ``budget_per_answer`` back, and where it is empty errors are raised at once (gRPC proposal A6, retry throttling).
     """
 
-    max_attempts: int = 6
+    max_attempts: int | None = None
     initial_backoff_seconds: float = 0.05
-    max_backoff_seconds: float = 2.0
+    max_backoff_seconds: float = 1.0
     multiplier: float = 2.0
     budget: float = 500.0
     budget_per_answer: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.max_attempts < 1:
+        if self.max_attempts is not None and self.max_attempts < 1:
             raise ValueError("max_attempts must be at least 1; 1 means no retries")
         if not 0 < self.initial_backoff_seconds <= self.max_backoff_seconds:
             raise ValueError("initial_backoff_seconds must be positive and not above max_backoff_seconds")
@@ -41,13 +45,17 @@ class RetryPolicy:
 
         ``jitter`` is random in [0, 1).
         """
-        if attempt >= self.max_attempts or not _is_retryable(error):
+        if not _is_retryable(error) or attempt >= self._most_attempts(error):
             return None
         backoff = self.initial_backoff_seconds * self.multiplier ** min(attempt - 1, 64)
         wait = min(backoff, self.max_backoff_seconds) * (0.5 + jitter / 2)
         hint = error.retry_after_seconds
         # A crowd that was told the same moment is spread over the tenth after it.
         return wait if hint is None else max(wait, hint * (1 + jitter / 10))
+
+    def _most_attempts(self, error: ScorelineError) -> float:
+        most = math.inf if self.max_attempts is None else self.max_attempts
+        return min(most, _NOT_READY_ATTEMPTS) if error.reason == "ROUTE_NOT_READY" else most
 
 
 def _is_retryable(error: ScorelineError) -> bool:

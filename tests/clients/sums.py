@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field
 from typing import Any
@@ -116,6 +116,12 @@ class Sums(scoring_pb2_grpc.ScoringServiceServicer, scoring_pb2_grpc.StatusServi
         finally:
             with self._lock:
                 self._at_once -= 1
+
+    def GetAssignment(self, request: object, context: object) -> pb.GetAssignmentResponse:  # noqa: N802
+        raise NotImplementedError
+
+    def ScoreStream(self, requests: object, context: object) -> Iterator[pb.ScoreStreamResponse]:  # noqa: N802
+        raise NotImplementedError
 
     def _answer(self, request: pb.ScoreRequest) -> pb.ScoreResponse:
         packed = request.packed

@@ -236,6 +236,18 @@ def test_a_slow_server_meets_the_deadline(client: Client, sums: Sums) -> None:
     assert len(sums.requests) == 1
 
 
+@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan"), "5", True])
+def test_a_time_that_cannot_be_is_refused(client: Client, sums: Sums, seconds: Any) -> None:
+    with pytest.raises(scoreline.InvalidRequestError, match="timeout_seconds must be a positive, finite number"):
+        client.score("credit", {"income": 1.0}, timeout_seconds=seconds)
+    assert sums.schema_calls == 0
+
+
+def test_a_huge_time_is_as_good_as_none(client: Client) -> None:
+    assert client.score("credit", {"income": 1.0}, timeout_seconds=9e9).score == 1.0
+    assert client.health(timeout_seconds=1e300) is Health.SERVING
+
+
 def test_a_server_s_own_deadline_error_keeps_its_reason(client: Client, sums: Sums) -> None:
     sums.plan.append(fail(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"))
     with pytest.raises(scoreline.DeadlineError) as caught:
@@ -273,7 +285,7 @@ def test_a_closed_client_says_so(client: Client) -> None:
         client.score("credit", {"income": 1.0})
 
 
-@pytest.mark.parametrize("options", [{"timeout_seconds": 0}, {"connections": 0}])
+@pytest.mark.parametrize("options", [{"timeout_seconds": 0}, {"timeout_seconds": float("inf")}, {"connections": 0}])
 def test_options_that_cannot_be_are_refused(connect: Connect, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(options))} must be"):
         connect("127.0.0.1:1", **options)

@@ -16,6 +16,7 @@ from tests.clients.sums import Running, fail, make_schema
 
 import scoreline
 from scoreline import Code, RetryPolicy, ScorelineError
+from scoreline.attempts import Attempts
 from scoreline.batches import EntityBatch
 from scoreline.flows import Ask, Flows
 from scoreline.retry import RetryBudget
@@ -78,6 +79,42 @@ def test_a_server_that_comes_back_on_its_port_is_found(connect: Connect, start: 
     back.start()
     assert client.score("credit", {"income": 2.0}).score == 2.0
     back.join()
+
+
+def test_two_seconds_without_a_server_lose_nobody_s_call(start: Start) -> None:
+    first = start()
+    stop, failures, answered = threading.Event(), list[ScorelineError](), [0] * 8
+
+    def call(caller: int, client: Client) -> None:
+        while not stop.is_set():
+            try:
+                client.score("credit", {"income": float(caller)})
+                answered[caller] += 1
+            except ScorelineError as error:
+                failures.append(error)
+
+    with Client(first.target) as client:
+        callers = [threading.Thread(target=call, args=(caller, client)) for caller in range(8)]
+        for caller in callers:
+            caller.start()
+        time.sleep(0.2)
+        first.server.stop(0).wait()
+        time.sleep(2)
+        before = list(answered)
+        start(port=int(first.target.split(":")[1]))
+        time.sleep(1.5)
+        stop.set()
+        for caller in callers:
+            caller.join()
+    assert failures == []
+    assert all(now > then for now, then in zip(answered, before, strict=True))
+
+
+def test_a_route_that_is_not_ready_is_not_waited_for(client: Client, running: Running) -> None:
+    running.sums.plan.extend([fail(UNAVAILABLE, "ROUTE_NOT_READY")] * 9)
+    with pytest.raises(scoreline.UnavailableError) as caught:
+        client.score("credit", {"income": 1.0})
+    assert caught.value.attempts == 4
 
 
 def test_calls_that_a_stopping_server_breaks_off_are_made_again(connect: Connect, start: Start) -> None:
@@ -256,7 +293,7 @@ class Script:
 def test_back_off_doubles_and_each_attempt_has_only_the_time_that_is_left() -> None:
     script = Script(make_schema(), [scoreline.UnavailableError("gone") for _ in range(9)])
     policy = RetryPolicy(max_attempts=9, initial_backoff_seconds=0.1, max_backoff_seconds=0.5)
-    flows = Flows(timeout_seconds=1.0, retry=policy, clock=lambda: script.now, jitter=lambda: 0.999999)
+    flows = Flows(Attempts(timeout_seconds=1.0, retry=policy, clock=lambda: script.now, jitter=lambda: 0.999999))
     with pytest.raises(scoreline.UnavailableError) as caught:
         run(flows.score(Ask(route="credit", batch=EntityBatch((scoreline.Entity(),)))), script)
     assert script.waits == pytest.approx([0.1, 0.2, 0.4], rel=1e-4)
@@ -267,7 +304,7 @@ def test_back_off_doubles_and_each_attempt_has_only_the_time_that_is_left() -> N
 def test_one_client_s_retries_draw_on_one_budget() -> None:
     script = Script(make_schema(), [scoreline.UnavailableError("gone") for _ in range(99)])
     policy = RetryPolicy(budget=5, budget_per_answer=0)
-    flows = Flows(timeout_seconds=99.0, retry=policy, clock=lambda: script.now)
+    flows = Flows(Attempts(timeout_seconds=99.0, retry=policy, clock=lambda: script.now))
     for _ in range(10):
         with pytest.raises(scoreline.UnavailableError):
             run(flows.score(Ask(route="credit", batch=EntityBatch((scoreline.Entity(),)))), script)
@@ -275,7 +312,7 @@ def test_one_client_s_retries_draw_on_one_budget() -> None:
 
 
 def test_a_flow_asks_and_waits_without_doing_either_itself() -> None:
-    flow = Flows(timeout_seconds=1.0, retry=RetryPolicy()).score(
+    flow = Flows(Attempts(timeout_seconds=1.0, retry=RetryPolicy())).score(
         Ask(route="credit", batch=EntityBatch((scoreline.Entity(),)))
     )
     first = next(flow)

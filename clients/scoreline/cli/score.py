@@ -15,6 +15,7 @@ from scoreline.client import Client
 from scoreline.entities import Entity
 from scoreline.errors import ScorelineError
 from scoreline.results import Score, Scores
+from scoreline.retry import RetryPolicy
 
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
@@ -81,7 +82,7 @@ def _client(registry: str | None, connection: dict[str, Any]) -> Client:
         from scoreline.cli.local import LocalTransport, log_warnings
 
         log_warnings()
-        return Client(transport=LocalTransport(registry))
+        return Client(transport=LocalTransport(registry), retry=RetryPolicy(max_attempts=1))
     except ModuleNotFoundError as error:
         raise click.ClickException(missing(error.name or "", "score --local", "server")) from error
 
