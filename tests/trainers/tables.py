@@ -29,6 +29,20 @@ HISTORY = Columns(
     sequence=SequenceSpec(entity="person", order="day", features=("spent", "earned", "calls")),
 )
 BOTH = HISTORY.model_copy(update={"features": (FeatureSpec(name="age"), FeatureSpec(name="city"))})
+PURCHASES = Columns(
+    label="label",
+    features=(
+        FeatureSpec(name="amount"),
+        FeatureSpec(name="category", kind="category"),
+        FeatureSpec(name="hour"),
+        FeatureSpec(name="payment_method", kind="category"),
+    ),
+    sequence=SequenceSpec(
+        entity="purchase",
+        order="step",
+        features=("past_amount", "past_category", "past_hour", "past_payment"),
+    ),
+)
 
 # The least that each family can be trained with, so that the suite stays fast.
 SMALL: dict[str, dict[str, Any]] = {
@@ -38,6 +52,14 @@ SMALL: dict[str, dict[str, Any]] = {
     "catboost": {"iterations": 30, "depth": 4, "learning_rate": 0.2, "early_stopping_rounds": 0},
     "random_forest": {"n_estimators": 20, "max_leaf_nodes": 16},
     "isolation_forest": {"n_estimators": 20, "max_samples": 64},
+    "profile_deviation": {
+        "past": {
+            "amount": "past_amount",
+            "category": "past_category",
+            "hour": "past_hour",
+            "payment": "past_payment",
+        }
+    },
     "lstm": {"hidden": (6, 5), "head": 4, "epochs": 12, "batch_size": 32, "learning_rate": 0.02},
 }
 
@@ -87,9 +109,38 @@ def histories(entities: int = 300, *, longest: int = 9, seed: int = 0) -> pl.Dat
     return frame.with_columns(pl.when(pl.Series(draw.random(len(frame)) > 0.1)).then(pl.col("earned")).alias("earned"))
 
 
+def purchases(rows: int = 300, *, longest: int = 9, seed: int = 0) -> pl.DataFrame:
+    """One row per judged and past purchase; label 1 costs more than usual, at another hour, elsewhere."""
+    draw = np.random.default_rng(seed)
+    lengths = draw.integers(1, longest, rows, endpoint=True)
+    purchase = np.repeat(np.arange(rows), lengths)
+    label = (draw.random(rows) < 0.3).astype(np.int8)
+    usual, category, hour, payment = draw.normal(3, 1, rows), *(draw.integers(0, n, rows) for n in (5, 18, 3))
+    strange = label * (draw.random(rows) < 0.8)
+    frame = pl.DataFrame(
+        {
+            "purchase": [f"p{number}" for number in purchase],
+            "step": np.concatenate([np.arange(length) for length in lengths]),
+            "past_amount": np.exp(usual[purchase] + draw.normal(0, 0.4, len(purchase))),
+            "past_category": 5000.0 + np.where(draw.random(len(purchase)) < 0.8, category[purchase], 7),
+            "past_hour": hour[purchase] + draw.normal(3, 1, len(purchase)).clip(0, 6),
+            "past_payment": payment[purchase].astype(float),
+            "amount": np.exp(usual + 1.5 * strange + draw.normal(0, 0.4, rows))[purchase],
+            "category": (5000 + np.where(strange, draw.integers(0, 9, rows), category))[purchase],
+            "hour": ((hour + 3.0 + 9 * strange) % 24)[purchase],
+            "payment_method": np.array(["card", "cash", "later"])[np.where(strange, 2, payment)][purchase],
+            "label": label[purchase],
+        }
+    )
+    past = ("past_amount", "past_category", "past_hour", "past_payment")
+    hole = {name: pl.Series(draw.random(len(frame)) < 0.1) for name in past}
+    return frame.with_columns(pl.when(~hole[name]).then(pl.col(name)).alias(name) for name in past)
+
+
 def dataset(columns: Columns = TABLE, *, seed: int = 0) -> Dataset:
     """A few hundred rows."""
-    return Dataset.from_table(people(seed=seed) if columns is TABLE else histories(seed=seed), columns)
+    frame = {id(TABLE): people, id(PURCHASES): purchases}.get(id(columns), histories)(seed=seed)
+    return Dataset.from_table(frame, columns)
 
 
 def fit(family: str, data: Dataset, *, seed: int = 0, **options: Any) -> Fitted:

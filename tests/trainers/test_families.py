@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint
 import numpy as np
 import onnx
 import pytest
-from tests.trainers.tables import BOTH, HISTORY, TABLE, dataset, fit
+from tests.trainers.tables import BOTH, HISTORY, PURCHASES, TABLE, dataset, fit
 
 from scoreline_registry.contract import ScoreContract
 from scoreline_registry.errors import GateError
@@ -27,6 +27,7 @@ CASES = {
     "catboost": ("catboost", TABLE),
     "random_forest": ("random_forest", TABLE),
     "isolation_forest": ("isolation_forest", TABLE),
+    "profile_deviation": ("profile_deviation", PURCHASES),
     "lstm": ("lstm", HISTORY),
     "lstm with features": ("lstm", BOTH),
 }
@@ -90,9 +91,7 @@ def test_one_row_alone_scores_as_among_others(case: Case) -> None:
 
 
 def test_a_family_that_lacks_its_input_says_so(case: Case) -> None:
-    other = TABLE if case.columns is HISTORY else HISTORY
-    if case.columns is BOTH:
-        other = TABLE
+    other = HISTORY if case.columns in (TABLE, PURCHASES) else TABLE
     with pytest.raises(FitError, match="learns from"):
         fit(case.family, dataset(other))
 

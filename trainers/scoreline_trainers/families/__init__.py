@@ -38,6 +38,9 @@ BUILT_IN: Mapping[str, Source] = {
     "isolation_forest": Source(
         f"{_HERE}.isolation_forest:IsolationForest", "anomalies among features, without labels", ("sklearn",)
     ),
+    "profile_deviation": Source(
+        f"{_HERE}.profile_deviation:ProfileDeviation", "a purchase against its buyer's own history", ("sklearn",)
+    ),
     "lstm": Source(f"{_HERE}.lstm:LSTM", "recurrent network over histories", ("torch",), "deep"),
 }
 
