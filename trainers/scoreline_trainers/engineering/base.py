@@ -1,0 +1,132 @@
+"""What an entry of a recipe's ``engineered`` list is, and where it finds what it reads."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from scoreline_registry.contract import Feature, InputContract
+from scoreline_trainers.batch import Batch, Float64
+from scoreline_trainers.columns import Spec
+from scoreline_trainers.errors import DataError
+from scoreline_trainers.graph import GraphBuilder
+from scoreline_trainers.tensor import Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """What an entry may read: the recipe's features and steps, and every column that earlier entries made.
+
+    Attributes:
+        inputs: ``features`` describe the columns of ``batch``.
+        batch: M training rows.
+    """
+
+    inputs: InputContract
+    batch: Batch
+
+    def feature(self, name: str) -> Feature:
+        """One column's facts. Raises DataError where there is no such column."""
+        for feature in self.inputs.features:
+            if feature.name == name:
+                return feature
+        raise DataError(name, "is neither a feature nor made by an earlier entry of 'engineered'")
+
+    def category(self, name: str) -> Feature:
+        """The same for a category. Raises DataError where it is a number."""
+        return self._of_kind(name, "category")
+
+    def numbers(self, names: Sequence[str]) -> Float64:
+        """float64 [M, len(names)]. Raises DataError for a category or a column that is not there."""
+        indices = [self.inputs.features.index(self._of_kind(name, "number")) for name in names]
+        return self.batch.table[:, indices].astype(np.float64)
+
+    def steps(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The step features of these names, all where none is named. Raises DataError."""
+        if self.inputs.sequence is None:
+            raise DataError("", "'engineered' computes from steps, and the recipe has no sequence")
+        there = self.inputs.sequence.features
+        for name in names:
+            if name not in there:
+                raise DataError(name, f"is no step feature; there are {', '.join(there)}")
+        return tuple(names) or there
+
+    def _of_kind(self, name: str, kind: str) -> Feature:
+        feature = self.feature(name)
+        if feature.kind != kind:
+            raise DataError(name, f"is a {feature.kind} where 'engineered' needs a {kind}")
+        return feature
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """The same while nodes are added: which tensor holds a column.
+
+    Attributes:
+        graph: under construction.
+        steps: step feature -> its index in ``sequence``.
+        places: column -> float32 tensor [N, k] and the column in it.
+    """
+
+    graph: GraphBuilder
+    steps: Mapping[str, int]
+    places: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def numbers(self, names: Sequence[str]) -> Tensor:
+        """double [N, len(names)]."""
+        blocks = [self._block(tensor, indices) for tensor, indices in self._runs(names)]
+        return (blocks[0] if len(blocks) == 1 else blocks[0].beside(*blocks[1:])).number()
+
+    def add(self, tensor: str, columns: Sequence[Feature]) -> None:
+        """Makes float32 [N, len(columns)] readable by name."""
+        self.places.update({column.name: (tensor, index) for index, column in enumerate(columns)})
+
+    def _block(self, tensor: str, indices: list[int]) -> Tensor:
+        return Tensor(self.graph, tensor).columns(indices)
+
+    def _runs(self, names: Sequence[str]) -> list[tuple[str, list[int]]]:
+        """Neighbours that stand in one tensor, in the order of ``names``."""
+        runs: list[tuple[str, list[int]]] = []
+        for tensor, index in (self.places[name] for name in names):
+            if not runs or runs[-1][0] != tensor:
+                runs.append((tensor, []))
+            runs[-1][1].append(index)
+        return runs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """An entry that has seen the training rows.
+
+    Attributes:
+        columns: what it makes, named and described as inputs of a model.
+        nodes: adds what computes them and returns double [N, len(columns)].
+    """
+
+    columns: tuple[Feature, ...]
+    nodes: Callable[[Scope], Tensor]
+
+
+class Transformer(Spec, ABC):
+    """An entry as written. Subclasses say in their docstring what they compute, and what of degenerate values."""
+
+    kind: str
+
+    @abstractmethod
+    def learn(self, known: Known) -> Learned:
+        """Learns what it needs from training rows. Raises DataError where a column is missing or of another kind."""
+
+
+def numbers(names: Sequence[str]) -> tuple[Feature, ...]:
+    """Columns of these names that are numbers."""
+    return tuple(Feature(name=name) for name in names)
+
+
+def quantiles(values: Float64, shares: Sequence[float] | Float64) -> Float64:
+    """float64 [len(shares)]: linear quantiles of the known among [M] values; zeros where none is known.
+
+    Definition 7 of Hyndman and Fan, Sample Quantiles in Statistical Packages (The American Statistician 50, 1996).
+    """
+    known = values[~np.isnan(values)]
+    return np.quantile(known, shares) if len(known) else np.zeros(len(shares))
