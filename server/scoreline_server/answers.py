@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline.v1 import scoring_pb2 as pb
+from scoreline_server import wire
 from scoreline_server.binding import CLIPPED, DEFAULTED, MISSING, UNSEEN, Indices
 from scoreline_server.errors import CallError, ScoringError
 from scoreline_server.intake import Question
@@ -80,7 +81,7 @@ class Outcome:
 
 
 class Answers:
-    """Cuts one route's outcome into the responses of its calls."""
+    """Cuts one route's outcome into the serialized responses of its calls."""
 
     def __init__(self, route: ServedRoute, outcome: Outcome, call_ids: bytes) -> None:
         self._route = route
@@ -88,39 +89,51 @@ class Answers:
         self._ids = call_ids
         self._answered = 0
         self._touched = bool(outcome.quality.any())
+        self._scores = outcome.scores.tobytes()
+        self._reasons = outcome.reasons.tobytes()
 
-    def answer(self, question: Question, start: int, stop: int) -> pb.ScoreResponse | ScoringError:
-        """The response to the call whose rows are ``start`` to ``stop``.
+    def answer(self, question: Question, start: int, stop: int) -> bytes | ScoringError:
+        """The ScoreResponse to the call whose rows are ``start`` to ``stop``.
 
         A call with one entity that cannot be scored fails as a whole, with that entity's error.
         """
-        errors = self._outcome.errors
-        if stop - start == 1 and start in errors:
-            return errors[start]
-        response = pb.ScoreResponse(revision=self._route.revision, call_id=self._next_id())
+        at = self._answered * CALL_ID_BYTES
+        self._answered += 1
+        call_id = self._ids[at : at + CALL_ID_BYTES]
+        if stop - start == 1:
+            if start in self._outcome.errors:
+                return self._outcome.errors[start]
+            if question.packed and not question.extras:
+                return self._row(start, call_id)
+        response = pb.ScoreResponse(revision=self._route.revision, call_id=call_id)
         if question.packed:
             self._pack(response.packed, question.extras, start, stop)
         else:
             for row in range(start, stop):
                 self._name(response, question.extras, row, row - start)
-        return response
+        return response.SerializeToString()
 
-    def _next_id(self) -> bytes:
-        """The id of the call that is answered next."""
-        at = self._answered * CALL_ID_BYTES
-        self._answered += 1
-        return self._ids[at : at + CALL_ID_BYTES]
+    def _row(self, row: int, call_id: bytes) -> bytes:
+        """The packed answer of one row without the cost of a message, see ``wire``."""
+        outcome = self._outcome
+        rest = b""
+        if outcome.band_names:
+            rest += b"".join([wire.block(5, name.encode()) for name in outcome.band_names])
+            rest += wire.block(6, outcome.bands[row].tobytes())
+        if outcome.points is not None:
+            rest += wire.block(7, outcome.points[row].tobytes())
+        if self._touched and outcome.quality[row].any():
+            rest += wire.block(8, outcome.quality[row].tobytes())
+        arm = int(outcome.served[row])
+        score = self._scores[4 * row : 4 * row + 4]
+        return self._route.row_answers[arm].encode(score, self._reasons[row : row + 1], call_id, rest)
 
     def _pack(self, packed: pb.PackedScores, extras: Sequence[str], start: int, stop: int) -> None:
         outcome, rows = self._outcome, slice(start, stop)
         packed.scores = outcome.scores[rows].tobytes()
-        if stop - start == 1:
-            packed.served.append(self._route.arms[outcome.served[start]].shown)
-            packed.served_index = b"\0\0"
-        else:
-            served, local = np.unique(outcome.served[rows], return_inverse=True)
-            packed.served.extend(self._route.arms[index].shown for index in served.tolist())
-            packed.served_index = local.astype("<u2").tobytes()
+        served, local = np.unique(outcome.served[rows], return_inverse=True)
+        packed.served.extend(self._route.arms[index].shown for index in served.tolist())
+        packed.served_index = local.astype("<u2").tobytes()
         packed.reasons = outcome.reasons[rows].tobytes()
         if outcome.band_names:
             packed.bands.extend(outcome.band_names)

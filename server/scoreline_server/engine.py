@@ -29,7 +29,8 @@ from scoreline_server.served import NO_BAND, Arm, ServedRoute
 
 _log = structlog.get_logger()
 
-Result = pb.ScoreResponse | ScoringError
+Result = bytes | ScoringError
+"""A serialized ScoreResponse, or why the whole call failed."""
 
 
 @dataclass(frozen=True, slots=True)

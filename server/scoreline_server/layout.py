@@ -35,6 +35,16 @@ class Layout:
         """The column of each step feature in the steps block."""
         return {name: column for column, name in enumerate(self.step_features)}
 
+    @cached_property
+    def number_bytes(self) -> int:
+        """The bytes of one row of the numbers block."""
+        return 4 * len(self.numbers)
+
+    @cached_property
+    def has_only_numbers(self) -> bool:
+        """True for the commonest layouts: no category, no sequence."""
+        return not self.categories and not self.has_sequence
+
     @property
     def has_sequence(self) -> bool:
         """True where callers send a history."""

@@ -27,4 +27,4 @@ class LocalScorer:
         (result,) = engine.answer([question_of(request, self._watcher.catalog)])
         if isinstance(result, ScoringError):
             raise result
-        return result
+        return pb.ScoreResponse.FromString(result)

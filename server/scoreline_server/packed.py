@@ -67,7 +67,8 @@ def read_packed(packed: pb.PackedEntities, layout: Layout) -> Piece:
     count = len(ids)
     check_count(count)
     piece = Piece(ids, packed.numbers)
-    _check_length("numbers", piece.numbers, count, len(layout.numbers))
+    if len(piece.numbers) != count * layout.number_bytes:
+        _check_length("numbers", piece.numbers, count, len(layout.numbers))
     if layout.categories or packed.categories:
         piece.categories, piece.dictionary = packed.categories, packed.dictionary
         _check_length("categories", piece.categories, count, len(layout.categories), kind="int32")

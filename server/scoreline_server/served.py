@@ -14,6 +14,7 @@ from scoreline_server.binding import Binding
 from scoreline_server.layout import Layout
 from scoreline_server.model import LoadedModel
 from scoreline_server.packed import Regather
+from scoreline_server.wire import RowAnswer
 
 NO_BAND = 65535
 
@@ -63,6 +64,11 @@ class ServedRoute:
     arms: tuple[Arm, ...]
     fallback: int | None
     older: Mapping[str, Regather]
+
+    @cached_property
+    def row_answers(self) -> tuple[RowAnswer, ...]:
+        """What writes one-row answers, per arm."""
+        return tuple(RowAnswer(arm.shown, self.revision) for arm in self.arms)
 
     @cached_property
     def row_seconds(self) -> float:
