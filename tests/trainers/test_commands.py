@@ -5,15 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import onnx
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 from tests.trainers.tables import SMALL, people
 
-from scoreline_registry.manifest import CARD_FILE, GOLDEN_FILE, MODEL_FILE
 from scoreline_registry.registry import Registry
-from scoreline_trainers.commands import data, publish, train
+from scoreline_trainers.commands import data, train
 
 RECIPE = {
     "name": "income",
@@ -23,40 +21,13 @@ RECIPE = {
     "family": "logistic",
     "config": SMALL["logistic"],
 }
-MANIFEST = {
-    "inputs": {"features": [{"name": "x"}, {"name": "y", "min": 0, "max": 1}]},
-    "score": {"meaning": "how likely"},
-}
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     people(400).write_csv(tmp_path / "people.csv")
     (tmp_path / "income.yaml").write_text(yaml.safe_dump(RECIPE))
-    (tmp_path / "manifest.yaml").write_text(yaml.safe_dump(MANIFEST))
-    (tmp_path / "toy.onnx").write_bytes(toy())
     return tmp_path
-
-
-def toy(*, output: str = "score") -> bytes:
-    """sigmoid(max(x, y)), where missing ones count as 0."""
-    make = onnx.helper.make_node
-    nodes = [
-        make("IsNaN", ["features"], ["missing"]),
-        make("Where", ["missing", "zero", "features"], ["known"]),
-        make("ReduceMax", ["known", "axes"], ["margin"], keepdims=0),
-        make("Sigmoid", ["margin"], [output]),
-    ]
-    info = onnx.helper.make_tensor_value_info
-    features = info("features", onnx.TensorProto.FLOAT, ["N", 2])
-    constants = [
-        onnx.helper.make_tensor("zero", onnx.TensorProto.FLOAT, [], [0.0]),
-        onnx.helper.make_tensor("axes", onnx.TensorProto.INT64, [1], [1]),
-    ]
-    score = info(output, onnx.TensorProto.FLOAT, ["N"])
-    graph = onnx.helper.make_graph(nodes, "toy", [features], [score], constants)
-    opsets = [onnx.helper.make_opsetid("", 21)]
-    return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
 
 
 def run(command: object, *words: object) -> Result:
@@ -132,34 +103,6 @@ def test_the_list_names_recipes_and_families() -> None:
     assert "delinquency-lstm" in run(train, "--list").stdout
 
 
-def test_publish_checks_and_publishes_a_graph_from_elsewhere(folder: Path) -> None:
-    words = (folder / "toy.onnx", "--model", "toy", "--manifest", folder / "manifest.yaml")
-    result = run(publish, *words, "--registry", folder / "registry", "--json")
-    assert result.exit_code == 0, result.stderr
-    assert json.loads(result.stdout)["version"] == 1
-    manifest = Registry.open(folder / "registry").manifest("toy", 1)
-    assert manifest.files.keys() == {MODEL_FILE, GOLDEN_FILE, CARD_FILE}
-    assert (manifest.family, manifest.parity) == ("onnx", None)
-    assert manifest.golden is not None
-    assert manifest.golden.rows == 32
-
-
-def test_publish_refuses_a_graph_of_another_signature(folder: Path) -> None:
-    (folder / "toy.onnx").write_bytes(toy(output="probability"))
-    words = (folder / "toy.onnx", "--model", "toy", "--manifest", folder / "manifest.yaml")
-    result = run(publish, *words, "--registry", folder / "registry")
-    assert result.exit_code == 1
-    assert "Error: version of toy: its outputs are 'probability', not 'score'" in result.stderr
-    assert not (folder / "registry").exists()
-
-
-def test_publish_refuses_a_manifest_with_unknown_keys(folder: Path) -> None:
-    (folder / "manifest.yaml").write_text(yaml.safe_dump({**MANIFEST, "parity": {"rows": 9}}))
-    result = run(publish, folder / "toy.onnx", "--model", "toy", "--manifest", folder / "manifest.yaml")
-    assert result.exit_code == 1
-    assert "Error: manifest.yaml: parity: Extra inputs are not permitted" in result.stderr
-
-
 BLOCKED = """
 import sys
 
@@ -178,7 +121,12 @@ import {module}
     [
         ("scoreline_trainers", ("numpy", "onnx", "polars", "pydantic")),
         ("scoreline_trainers.commands", ("numpy", "onnx", "onnxruntime", "polars", "sklearn", "lightgbm", "torch")),
-        ("scoreline_trainers.foreign", ("polars", "pyarrow", "sklearn", "scipy", "lightgbm", "torch", "skl2onnx")),
+        ("scoreline_trainers.foreign", ("numpy", "onnx", "onnxruntime", "polars", "sklearn")),
+        ("scoreline_trainers.publishing.commands", ("numpy", "onnx", "onnxruntime", "polars", "sklearn")),
+        (
+            "scoreline_trainers.publishing.inspection",
+            ("polars", "pyarrow", "sklearn", "scipy", "lightgbm", "torch", "skl2onnx"),
+        ),
         ("scoreline_trainers.training", ("sklearn", "lightgbm", "torch", "skl2onnx", "onnxmltools", "pyarrow")),
         ("scoreline_trainers.families.logistic", ("lightgbm", "torch")),
         ("scoreline_trainers.families.lightgbm", ("sklearn", "torch")),

@@ -1,4 +1,4 @@
-"""The commands ``scoreline data``, ``scoreline train`` and ``scoreline publish``."""
+"""The commands ``scoreline data`` and ``scoreline train``, and what all commands of this package share."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,47 +111,6 @@ def train(
         registry = Registry.create(address)
         report = publish_candidate(candidate, written, registry, author=author, message=message, aliases=aliases)
     _show(report, as_json=as_json)
-
-
-@click.command(cls=TrainersCommand)
-@click.argument("graph", type=existing_file)
-@click.option("--model", required=True, type=NameType("model"), help="The model's name in the registry.")
-@click.option("--manifest", "manifest_file", required=True, type=existing_file, help="YAML or JSON: inputs, score, ...")
-@registry_option
-@alias_option
-@author_option
-@message_option
-@dry_run_option
-@json_option
-def publish(
-    graph: Path,
-    model: str,
-    manifest_file: Path,
-    address: str,
-    aliases: tuple[str, ...],
-    author: str,
-    message: str,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
-    """Publish an ONNX file that was made elsewhere, after the checks that need no native model."""
-    from scoreline_registry.registry import Registry, system_clock
-    from scoreline_trainers.foreign import ManifestSpec, foreign_version
-
-    spec = ManifestSpec.load(manifest_file)
-    manifest, files, proof = foreign_version(model, graph.read_bytes(), spec, created_at=system_clock())
-    version = None
-    if not dry_run:
-        version = Registry.create(address).publish(
-            model, files=files, manifest=manifest, author=author, message=message, aliases=aliases
-        )
-    facts = {"model": model, "version": version, "rows_checked": proof.rows, "golden_rows": proof.golden_facts.rows}
-    if as_json:
-        print_json(facts)
-    elif version is None:
-        click.echo(f"{model} passed every check on {proof.rows:,} rows; nothing was published")
-    else:
-        click.echo(f"published {model}@{version} ({', '.join(aliases)}) after {proof.rows:,} rows; parity is unknown")
 
 
 def _show(report: "TrainingReport", *, as_json: bool) -> None:

@@ -1,55 +1,145 @@
-"""Graphs that were made elsewhere: checked as far as a graph can be without its native model, then published."""
+"""Publishes models that were made elsewhere: hands them to a child process and makes a version of what comes back."""
 
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from scoreline_registry.contract import InputContract, ScoreContract
-from scoreline_registry.documents import problems_of
-from scoreline_registry.errors import InvalidError
+from scoreline_registry.contract import ScoreContract
+from scoreline_registry.errors import GateError
 from scoreline_registry.manifest import CARD_FILE, GOLDEN_FILE, MODEL_FILE, Manifest
 from scoreline_trainers.card import model_card
-from scoreline_trainers.gate import Proof, prove
-from scoreline_trainers.probes import from_contract
+from scoreline_trainers.publishing.confinement import ConfinedError, Limits, run_confined
+from scoreline_trainers.publishing.spec import (
+    INSPECTION_FILE,
+    PROBES_FILE,
+    PUBLISHED_FILE,
+    VERDICT_FILE,
+    Inspection,
+    ManifestSpec,
+    Verdict,
+    Wrapping,
+)
+
+_INSPECTOR = "scoreline_trainers.publishing.inspection"
+NOTHING_TO_WRAP, USUAL_LIMITS = Wrapping(), Limits()
+_NO_SCORE = ScoreContract(meaning="none: it answers raw tensors", kind="value")
 
 
-class ManifestSpec(BaseModel):
-    """What a person says about a graph; the rest of a manifest is measured."""
+@dataclass(frozen=True, slots=True, eq=False)
+class ForeignVersion:
+    """A version that passed every check and is not published yet.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Attributes:
+        manifest: without the facts of its files.
+        files: all but the manifest.
+        rows: on how many rows it was checked.
+    """
 
-    family: str = Field(default="onnx", min_length=1, max_length=64)
-    task: str = Field(default="binary", min_length=1, max_length=64)
-    inputs: InputContract
-    score: ScoreContract
-    metrics: dict[str, float] = {}
-
-    @classmethod
-    def load(cls, path: Path) -> "ManifestSpec":
-        """Reads a YAML or JSON file. Raises InvalidError with everything that is wrong."""
-        try:
-            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except OSError as error:
-            raise InvalidError(str(path), [error.strerror or "it cannot be read"]) from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InvalidError(path.name, [f"it is not YAML: {' '.join(str(error).split())}"]) from error
-        except ValidationError as error:
-            raise InvalidError(path.name, problems_of(error)) from error
+    manifest: Manifest
+    files: Mapping[str, bytes]
+    rows: int
 
 
-def foreign_version(
-    model: str, graph: bytes, spec: ManifestSpec, *, created_at: datetime
-) -> tuple[Manifest, dict[str, bytes], Proof]:
-    """A graph as a version: its manifest, its files without the manifest, and what the gate found.
+def scored_version(
+    model: str,
+    graph: Path,
+    spec: ManifestSpec,
+    *,
+    created_at: datetime,
+    wrapping: Wrapping = NOTHING_TO_WRAP,
+    limits: Limits = USUAL_LIMITS,
+) -> ForeignVersion:
+    """A graph in the standard signature, wrapped to it where ``wrapping`` says how.
+
+    A wrapped graph is held against the original on at least 2,000 rows; of one that came in the standard signature
+    there is nothing to hold it against.
+
+    Args:
+        model: its name in the registry.
+        graph: an ONNX file.
+        spec: what a person says about it; its inputs may be empty where every input of the graph is one column.
+        created_at: aware.
+        wrapping: how the graph's inputs and outputs stand to the signature.
+        limits: of reading and checking it.
 
     Raises:
-        GateError: the graph is no valid model, has another signature, or answers the same rows differently in other
-            batches or behind other padding. Parity is not checked: there is nothing to hold the graph against.
+        GateError: with everything that keeps it from publication.
     """
-    samples = from_contract(spec.inputs)
-    proof = prove(graph, subject=f"version of {model}", inputs=spec.inputs, score=spec.score, samples=samples)
-    manifest = Manifest(**dict(spec), golden=proof.golden_facts, created_at=created_at)
+    inspection = Inspection(subject=f"version of {model}", spec=spec, wrapping=wrapping)
+    verdict, files = _inspected(inspection, _bytes(inspection.subject, graph, limits), None, limits)
+    facts = {**dict(spec), "inputs": verdict.inputs}
+    manifest = Manifest(**facts, parity=verdict.parity, golden=verdict.golden, created_at=created_at)
+    return _version(model, manifest, files, verdict)
+
+
+def raw_version(
+    model: str,
+    graph: Path,
+    *,
+    created_at: datetime,
+    probes: Path | None = None,
+    family: str = "onnx",
+    limits: Limits = USUAL_LIMITS,
+) -> ForeignVersion:
+    """A graph kept byte by byte, with the tensors that it takes and gives; no route can name it.
+
+    ``probes`` is an .npz file with an array for each input, for graphs that made-up inputs make no sense to. Raises
+    GateError.
+    """
+    inspection = Inspection(subject=f"version of {model}")
+    data = _bytes(inspection.subject, graph, limits)
+    given = None if probes is None else _bytes(f"probes {probes.name}", probes, limits)
+    verdict, files = _inspected(inspection, data, given, limits)
+    manifest = Manifest(
+        family=family,
+        task="tensors",
+        inputs=verdict.inputs,
+        score=_NO_SCORE,
+        golden=verdict.golden,
+        tensors=verdict.tensors,
+        created_at=created_at,
+    )
+    return _version(model, manifest, files, verdict)
+
+
+def _version(model: str, manifest: Manifest, files: Mapping[str, bytes], verdict: Verdict) -> ForeignVersion:
     card = model_card(model, manifest, described={})
-    return manifest, {MODEL_FILE: graph, GOLDEN_FILE: proof.golden, CARD_FILE: card.encode()}, proof
+    return ForeignVersion(manifest, {**files, CARD_FILE: card.encode()}, verdict.rows)
+
+
+def _inspected(
+    inspection: Inspection, data: bytes, probes: bytes | None, limits: Limits
+) -> tuple[Verdict, Mapping[str, bytes]]:
+    """The verdict of a child process on a model that stands alone in an empty folder, and the files that it made."""
+    with TemporaryDirectory(prefix="scoreline-") as name:
+        folder = Path(name)
+        (folder / INSPECTION_FILE).write_text(inspection.model_dump_json(), encoding="utf-8")
+        (folder / MODEL_FILE).write_bytes(data)
+        if probes is not None:
+            (folder / PROBES_FILE).write_bytes(probes)
+        try:
+            run_confined(_INSPECTOR, folder, limits=limits)
+        except ConfinedError as error:
+            raise GateError(inspection.subject, [str(error)]) from error
+        verdict = Verdict.model_validate_json((folder / VERDICT_FILE).read_bytes())
+        if verdict.problems:
+            raise GateError(inspection.subject, verdict.problems)
+        return verdict, {
+            MODEL_FILE: (folder / PUBLISHED_FILE).read_bytes(),
+            GOLDEN_FILE: (folder / GOLDEN_FILE).read_bytes(),
+        }
+
+
+def _bytes(subject: str, file: Path, limits: Limits) -> bytes:
+    """A file that is no larger than allowed, however large it says it is."""
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise GateError(subject, [f"{file.name} is no regular file"])
+    with file.open("rb") as opened:
+        data = opened.read(min(file.stat().st_size, limits.file_bytes) + 1)
+    if len(data) > limits.file_bytes:
+        size, most = file.stat().st_size, limits.file_bytes
+        raise GateError(subject, [f"{file.name} has {size:,} bytes, at most {most:,} are read (--max-bytes)"])
+    return data

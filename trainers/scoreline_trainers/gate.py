@@ -91,7 +91,7 @@ def prove(
     allowed = {name: (tolerances or {}).get(name, TOLERANCE) for name in scorer.outputs}
     probes = make_probes(samples, inputs, edges=edges, seed=seed)
     outputs = _run(subject, scorer, probes.batch)
-    _refuse(subject, score_problems(outputs[SCORE], score, len(probes)))
+    _refuse(subject, score_problems(outputs[SCORE], score, probes))
     native = {} if reference is None else reference(probes.batch)
     problems = [*_parity_problems(outputs, native, probes, allowed)] if reference else []
     problems += [*_size_problems(subject, scorer, probes, outputs, allowed)]
@@ -108,16 +108,18 @@ def _golden_facts(rows: int, allowed: Tolerances) -> GoldenFacts:
     return GoldenFacts(rows=rows, tolerance=allowed[SCORE], tolerances=others)
 
 
-def score_problems(scores: Float32, score: ScoreContract, rows: int) -> list[str]:
+def score_problems(scores: Float32, score: ScoreContract, probes: Probes) -> list[str]:
     """What no score may be: of another shape, not a number, or outside what its kind allows."""
+    rows = len(probes)
     if scores.dtype != np.float32 or scores.shape != (rows,):
         return [f"{SCORE!r} is {scores.dtype}{list(scores.shape)} for {rows} rows, not float32[{rows}]"]
-    problems = []
-    if not np.isfinite(scores).all():
-        problems.append(f"{int((~np.isfinite(scores)).sum())} of {rows} scores are not finite numbers")
-    elif score.kind == "probability" and (scores.min() < 0 or scores.max() > 1):
-        problems.append(f"scores run from {scores.min():.6g} to {scores.max():.6g}, outside 0 to 1")
-    return problems
+    wrong = np.flatnonzero(~np.isfinite(scores))
+    if len(wrong):
+        shown = f"row {wrong[0]} ({probes.reasons[wrong[0]]}) {scores[wrong[0]]}"
+        return [f"{len(wrong)} of {rows} scores are not finite numbers; first: {shown}"]
+    if score.kind == "probability" and (scores.min() < 0 or scores.max() > 1):
+        return [f"scores run from {scores.min():.6g} to {scores.max():.6g}, outside 0 to 1"]
+    return []
 
 
 def difference_problems(

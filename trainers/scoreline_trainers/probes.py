@@ -1,4 +1,7 @@
-"""Rows that try to tell a graph from the model it was made of."""
+"""Rows that try to tell a graph from the model it was made of, among those that a server may send it.
+
+A required feature is never missing, a missing one that has a default is that, a number is within its limits.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,8 +44,8 @@ def make_probes(samples: Batch, inputs: InputContract, *, edges: Edges | None = 
         seed: of the choice of rows.
 
     Returns:
-        Samples, missing values, unseen categories, edges and their neighbours, and histories of one step and of
-        ``max_length`` steps.
+        Samples, missing values, unseen categories where they are not refused, edges and their neighbours, and histories
+        of one step and of ``max_length`` steps.
     """
     draw = np.random.default_rng(seed)
     samples = _stretched(samples, inputs)
@@ -82,8 +85,11 @@ def from_contract(inputs: InputContract, *, rows: int = MINIMUM_ROWS, seed: int 
 def _made_up(feature: Feature, rows: int, draw: np.random.Generator) -> Float32:
     if feature.kind == "category":
         return draw.integers(0, len(feature.vocabulary), rows).astype(np.float32)
+    low, high = limits(feature)
     values = draw.normal(size=rows) * 10.0 ** draw.integers(-1, 5, rows)
-    return np.clip(values, *limits(feature)).astype(np.float32)
+    if np.isfinite(high - low):
+        values = np.where(draw.random(rows) < 0.5, draw.uniform(low, high, rows), values)
+    return np.clip(values, low, high).astype(np.float32)
 
 
 def _chosen(rows: int, count: int, draw: np.random.Generator) -> Rows:
@@ -98,8 +104,11 @@ def _feature_parts(
         return
     holes = samples.take(_chosen(len(samples), _SHARE, draw))
     some = draw.random(holes.table.shape) < draw.choice([0.1, 0.5, 1.0], (len(holes), 1))
-    yield "missing values", holes.replace(features=np.where(some, np.float32(np.nan), holes.table))
-    categories = list(category_columns(features))
+    some &= ~np.array([feature.required for feature in features])
+    absent = np.array([feature.default_code for feature in features], np.float32)
+    if some.any():
+        yield "missing values", holes.replace(features=np.where(some, absent, holes.table))
+    categories = [column for column in category_columns(features) if features[column].unseen == "other"]
     if categories:
         strange = samples.take(_chosen(len(samples), _SHARE, draw))
         other = np.array([len(features[column].vocabulary) for column in categories], np.float32)
@@ -139,14 +148,15 @@ def _edge_parts(
 
 def _edge_values(samples: Batch, column: int, feature: Feature, edges: Edges) -> Float32:
     if feature.kind == "category":
-        return np.arange(len(feature.vocabulary) + 1, dtype=np.float32)
+        return np.arange(len(feature.vocabulary) + (feature.unseen == "other"), dtype=np.float32)
     seen = samples.table[:, column]
     seen = seen[~np.isnan(seen)]
     ends = np.array([seen.min(), seen.max()] if len(seen) else [0], np.float32)
     reach = 10 * np.abs(ends).max()
     stated = [limit for limit in limits(feature) if np.isfinite(limit)]
     values = [ends, [-reach, 0, reach], stated, edges.get(column, [])]
-    return np.unique(np.concatenate([np.asarray(part, np.float32) for part in values]))
+    found = np.concatenate([np.asarray(part, np.float32) for part in values])
+    return np.unique(np.clip(found, *np.array(limits(feature), np.float32)))
 
 
 def _some(values: Float32, count: int, draw: np.random.Generator) -> Float32:

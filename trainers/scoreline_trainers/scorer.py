@@ -1,8 +1,10 @@
 """Runs a graph as the server does: ONNX Runtime, one thread."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
 
 from scoreline_trainers.batch import Batch, Float32
@@ -26,6 +28,10 @@ class OnnxScorer:
     def outputs(self) -> Sequence[str]:
         """The names of the outputs in the graph's order."""
         return tuple(output.name for output in self._session.get_outputs())
+
+    def fetch(self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]]) -> Sequence[Any]:
+        """Some outputs of any graph: arrays, or what ONNX Runtime makes of values that are no tensors."""
+        return list(self._session.run(list(outputs), dict(feeds)))
 
     def run(self, batch: Batch) -> Mapping[str, Float32]:
         """Every output by name, ``score`` float32 [N] among them."""

@@ -27,9 +27,6 @@ COMMANDS: Mapping[str, CommandSpec] = {
     "publish": CommandSpec(
         "scoreline_trainers.publishing.commands:publish", "Check and publish an ONNX model.", "publish"
     ),
-    "import-repository": CommandSpec(
-        "scoreline_trainers.publishing.commands:import_repository", "Publish what Triton or OpenVINO serve.", "publish"
-    ),
     "models": CommandSpec("scoreline_registry.commands:models", "List models and show their versions.", "registry"),
     "alias": CommandSpec("scoreline_registry.commands:alias", "Move names such as champion.", "registry"),
     "route": CommandSpec("scoreline_registry.commands:route", "Plan, apply and show routes.", "registry"),

@@ -1,0 +1,114 @@
+"""A foreign graph run as it came: the reference that the wrapped one is held against.
+
+What the wrapper does in the graph is done here in numpy, so that a mistake in either is a difference.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import TensorProto
+
+from scoreline_registry.contract import Feature, InputContract
+from scoreline_trainers.batch import Batch, Float64
+from scoreline_trainers.publishing.answers import Answer
+from scoreline_trainers.publishing.datatypes import DATATYPES, DTYPES
+from scoreline_trainers.publishing.running import fetched, opened
+from scoreline_trainers.publishing.sources import Source
+from scoreline_trainers.publishing.spec import FEATURES
+
+MISSING_NAME = ""
+"""What a string input gets for a missing category; no vocabulary has it."""
+
+OTHER_NAME = "__other__"
+"""What a string input gets for a name outside its vocabulary."""
+
+Array = npt.NDArray[Any]
+
+
+def category_names(feature: Feature) -> tuple[str, ...]:
+    """The strings of a category's codes: its vocabulary, then any other name, then a missing one."""
+    return (*feature.vocabulary, OTHER_NAME, MISSING_NAME)
+
+
+class Original:
+    """The native model that the gate compares with.
+
+    Raises:
+        UnfitError: here or later, where ONNX Runtime cannot open or run it.
+    """
+
+    def __init__(
+        self, model: bytes, inputs: InputContract, sources: Sequence[Source], answers: Mapping[str, Answer]
+    ) -> None:
+        """Opens a graph; ``answers`` are what is compared, by the name that the wrapped graph gives it."""
+        self._scorer = opened(model)
+        self._features, self._sources, self._answers = inputs.features, sources, answers
+
+    @property
+    def batch(self) -> int | None:
+        """How many rows the graph takes at once, where it is written for one number of them."""
+        return next((source.batch for source in self._sources if source.batch is not None), None)
+
+    def __call__(self, batch: Batch) -> Mapping[str, Float64]:
+        """Every answer for N rows: float64 [N, ...]."""
+        found = {name: self._answer(answer, values) for (name, answer), values in self._outputs(batch).items()}
+        return {name: np.asarray(values, np.float64) for name, values in found.items()}
+
+    def shapes(self, batch: Batch) -> Mapping[str, tuple[int, ...]]:
+        """How each answer's output looks for these rows, before a column is taken."""
+        return {name: _table(answer, values).shape for (name, answer), values in self._outputs(batch).items()}
+
+    def _answer(self, answer: Answer, values: Any) -> Array:
+        table = _table(answer, values)
+        if answer.column is not None:
+            return table[:, answer.column]
+        return table.reshape(-1) if table.ndim == 2 and table.shape[1] == 1 else table
+
+    def _outputs(self, batch: Batch) -> Mapping[tuple[str, Answer], Any]:
+        wanted = list(self._answers.items())
+        names = [answer.output for _, answer in wanted]
+        if self.batch is None:
+            return dict(zip(wanted, fetched(self._scorer, names, self._feeds(batch)), strict=True))
+        parts = [fetched(self._scorer, names, self._feeds(part)) for part in _parts(batch, self.batch)]
+        joined = [_joined(values, len(batch)) for values in zip(*parts, strict=True)]
+        return dict(zip(wanted, joined, strict=True))
+
+    def _feeds(self, batch: Batch) -> Mapping[str, Array]:
+        return {source.name: self._feed(source, batch) for source in self._sources}
+
+    def _feed(self, source: Source, batch: Batch) -> Array:
+        dtype = DTYPES[DATATYPES[source.elem_type]]
+        if source.part != FEATURES:
+            return batch.feeds()[source.part].astype(dtype)
+        table = batch.table[:, list(source.columns)]
+        if source.elem_type == TensorProto.STRING:
+            names = [self._names(column, table[:, at]) for at, column in enumerate(source.columns)]
+            table = np.stack(names, axis=1)
+        return (table if source.rank == 2 else table.reshape(-1)).astype(dtype)
+
+    def _names(self, column: int, codes: npt.NDArray[np.float32]) -> Array:
+        names = np.array(category_names(self._features[column]), np.object_)
+        missing = np.isnan(codes)
+        return np.asarray(names[np.where(missing, len(names) - 1, np.nan_to_num(codes)).astype(np.intp)])
+
+
+def _table(answer: Answer, values: Any) -> Array:
+    """An output as numbers; ONNX Runtime gives what a ZipMap makes as one mapping for each row."""
+    if not answer.classes:
+        return np.asarray(values)
+    return np.array([[row[name] for name in answer.classes] for row in values], np.float32)
+
+
+def _parts(batch: Batch, size: int) -> list[Batch]:
+    """Batches of exactly ``size`` rows; the last one is filled up with its first row."""
+    starts = range(0, len(batch), size)
+    rows = [np.arange(start, start + size) for start in starts]
+    return [batch.take(np.where(these < len(batch), these, these[0])) for these in rows]
+
+
+def _joined(parts: Sequence[Any], rows: int) -> Any:
+    if isinstance(parts[0], list):
+        return [row for part in parts for row in part][:rows]
+    return np.concatenate([np.asarray(part) for part in parts])[:rows]

@@ -1,0 +1,110 @@
+"""What a person says about a model that was made elsewhere, and what is handed to the checks. Values only."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from scoreline_registry.contract import InputContract, ScoreContract
+from scoreline_registry.documents import problems_of
+from scoreline_registry.errors import InvalidError
+from scoreline_registry.manifest import GoldenFacts, ParityFacts
+from scoreline_registry.tensors import TensorContract
+
+FEATURES, SEQUENCE, LENGTHS = "features", "sequence", "lengths"
+STANDARD_INPUTS = (FEATURES, SEQUENCE, LENGTHS)
+
+INSPECTION_FILE = "inspection.json"
+PROBES_FILE = "probes.npz"
+VERDICT_FILE = "verdict.json"
+PUBLISHED_FILE = "published.onnx"
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class _Stated(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ManifestSpec(_Stated):
+    """What a person says about a graph; the rest of a manifest is measured."""
+
+    family: str = Field(default="onnx", min_length=1, max_length=64)
+    task: str = Field(default="binary", min_length=1, max_length=64)
+    inputs: InputContract = InputContract()
+    score: ScoreContract
+    metrics: dict[str, float] = {}
+
+    @classmethod
+    def stated(cls, *, features: Sequence[str], meaning: str, kind: str | None = None) -> "ManifestSpec":
+        """The least that can be said: the names of numbers, all of them required. Raises InvalidError."""
+        score = {"meaning": meaning, **({"kind": kind} if kind else {})}
+        inputs = {"features": [{"name": name, "required": True} for name in features]}
+        try:
+            return cls.model_validate({"inputs": inputs, "score": score})
+        except ValidationError as error:
+            raise InvalidError("--features", problems_of(error)) from error
+
+    @classmethod
+    def load(cls, path: Path) -> "ManifestSpec":
+        """Reads a YAML or JSON file. Raises InvalidError with everything that is wrong."""
+        try:
+            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        except OSError as error:
+            raise InvalidError(str(path), [error.strerror or "it cannot be read"]) from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InvalidError(path.name, [f"it is not YAML: {' '.join(str(error).split())}"]) from error
+        except ValidationError as error:
+            raise InvalidError(path.name, problems_of(error)) from error
+
+
+class Wrapping(_Stated):
+    """How a graph's own inputs and outputs stand to the standard signature.
+
+    Attributes:
+        score_output: the output that is the score, with ":COLUMN" where it has several columns. Without one the graph
+            must have the standard signature already, and is published byte by byte.
+        inputs: the graph's input -> what it takes: "features", "sequence", "lengths", or names of features. Inputs that
+            are not named take what their own name says.
+    """
+
+    score_output: Text | None = None
+    inputs: dict[Text, Text] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """True where nothing is to be wrapped."""
+        return self.score_output is None and not self.inputs
+
+
+class Inspection(_Stated):
+    """One model to check. Its graph and, where they are given, probe inputs stand in files beside this.
+
+    Attributes:
+        subject: what errors call it.
+        spec: None for a graph that is kept as it is.
+    """
+
+    subject: str
+    spec: ManifestSpec | None = None
+    wrapping: Wrapping = Wrapping()
+
+
+class Verdict(_Stated):
+    """What came of it: either problems, or the facts of a manifest.
+
+    Attributes:
+        problems: everything that keeps the model from publication.
+        rows: rows on which it was checked; of a graph as it is, 1.
+        inputs: the contract, completed.
+        tensors: of a graph as it is.
+    """
+
+    problems: tuple[str, ...] = ()
+    rows: int = 0
+    inputs: InputContract = InputContract()
+    parity: ParityFacts | None = None
+    golden: GoldenFacts | None = None
+    tensors: TensorContract | None = None

@@ -1,0 +1,112 @@
+"""A foreign graph inside the standard signature: columns, names and numbers in front of it, one score behind it."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, version_converter
+
+from scoreline_registry.contract import InputContract
+from scoreline_trainers.graph import ML_DOMAIN, OPSET, SCORE, Extra, GraphBuilder
+from scoreline_trainers.publishing.answers import Answer
+from scoreline_trainers.publishing.original import category_names
+from scoreline_trainers.publishing.refusal import UnfitError
+from scoreline_trainers.publishing.screening import required_inputs
+from scoreline_trainers.publishing.sources import Source
+from scoreline_trainers.publishing.spec import FEATURES, LENGTHS, SEQUENCE
+
+_PREFIX = "model"
+_STANDARD_TYPES = {SEQUENCE: TensorProto.FLOAT, LENGTHS: TensorProto.INT64}
+
+
+def wrapped(
+    model: onnx.ModelProto, *, inputs: InputContract, sources: Sequence[Source], answers: Mapping[str, Answer]
+) -> onnx.ModelProto:
+    """The model in the standard signature, at this package's opsets.
+
+    Args:
+        model: screened; left as it is.
+        inputs: the contract of the whole.
+        sources: of each of the model's inputs.
+        answers: the outputs by name, ``score`` among them.
+
+    Raises:
+        UnfitError: the graph cannot be brought to these opsets.
+    """
+    graph = GraphBuilder(inputs)
+    feeds = {source.name: _fed(graph, source, inputs) for source in sources}
+    try:
+        inner = graph.embed(_bare(model, answers), prefix=_PREFIX, feeds=feeds)
+        outputs = {name: Extra(_number(graph, inner[a.tensor].tensor, a, name)) for name, a in answers.items()}
+        return graph.build_outputs({SCORE: outputs.pop(SCORE), **outputs})
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0][:300]
+        raise UnfitError([f"it cannot be brought to opset {OPSET}: {reason}"]) from error
+
+
+def _fed(graph: GraphBuilder, source: Source, inputs: InputContract) -> str:
+    """The tensor that an input of the model reads."""
+    if source.part != FEATURES:
+        return _cast(graph, source.part, source.elem_type, declared=_STANDARD_TYPES[source.part])
+    if source.elem_type == TensorProto.STRING:
+        names = [_names(graph, column, inputs) for column in source.columns]
+        block = names[0] if len(names) == 1 else graph.add("Concat", *names, axis=1)
+    elif source.columns == tuple(range(len(inputs.features))):
+        block = _cast(graph, FEATURES, source.elem_type)
+    else:
+        block = _cast(graph, graph.columns(FEATURES, source.columns), source.elem_type)
+    return block if source.rank == 2 else graph.add("Reshape", block, graph.constant([-1], np.int64))
+
+
+def _names(graph: GraphBuilder, column: int, inputs: InputContract) -> str:
+    """string [N, 1]: the names of a category's codes."""
+    names = category_names(inputs.features[column])
+    code = graph.columns(FEATURES, [column])
+    known = graph.add("Where", graph.add("IsNaN", code), graph.constant(len(names) - 1, np.float32), code)
+    return graph.add("Gather", graph.constant(names, np.object_), graph.cast(known, TensorProto.INT64), axis=0)
+
+
+def _number(graph: GraphBuilder, tensor: str, answer: Answer, name: str) -> str:
+    """float32 [N] for the score; an extra output keeps its shape."""
+    if answer.column is not None:
+        tensor = graph.column(tensor, answer.column)
+    elif name == SCORE:
+        tensor = graph.add("Reshape", tensor, graph.constant([-1], np.int64))
+    return _cast(graph, tensor, TensorProto.FLOAT, declared=answer.elem_type)
+
+
+def _cast(graph: GraphBuilder, tensor: str, to: int, *, declared: int = TensorProto.FLOAT) -> str:
+    return tensor if to == declared else graph.cast(tensor, to)
+
+
+def _bare(model: onnx.ModelProto, answers: Mapping[str, Answer]) -> onnx.ModelProto:
+    """A copy that gives the answers' tensors alone and promises no shapes, which tools often declare wrong."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    graph = copy.graph
+    kept = [node for node in model.graph.node if node.op_type != "ZipMap" or node.domain != ML_DOMAIN]
+    del graph.node[:], graph.output[:], graph.value_info[:]
+    graph.node.extend(kept)
+    graph.output.extend(
+        helper.make_tensor_value_info(answer.tensor, answer.elem_type, [None] * answer.rank)
+        for answer in {answer.tensor: answer for answer in answers.values()}.values()
+    )
+    needed = {value.name: value for value in required_inputs(model.graph)}
+    del graph.input[:]
+    graph.input.extend(_any_rows(value) for value in needed.values())
+    return _lowered(copy)
+
+
+def _any_rows(value: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
+    """The same input for any number of rows."""
+    copy = onnx.ValueInfoProto()
+    copy.CopyFrom(value)
+    sides = copy.type.tensor_type.shape.dim
+    if len(sides):
+        sides[0].dim_param = "N"
+    return copy
+
+
+def _lowered(model: onnx.ModelProto) -> onnx.ModelProto:
+    declared = max((opset.version for opset in model.opset_import if not opset.domain), default=OPSET)
+    return version_converter.convert_version(model, OPSET) if declared > OPSET else model
