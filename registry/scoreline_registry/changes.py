@@ -68,7 +68,7 @@ def set_alias(model: str, alias: str, version: int, *, expect: str | None = None
     def change(state: State) -> State:
         document = state.models.require(model)
         check_expected(state.models, model, expect)
-        state.usable(f"{model}@{version}")
+        state.in_use(f"{model}@{version}")
         return _pointed(state, document.changed(aliases={**document.aliases, alias: version}), [alias])
 
     return change

@@ -44,7 +44,7 @@ def promote(
         raise RefusedError(f"promotion of {ref}", ["both addresses are the same registry; set an alias instead"])
     snapshot = source.latest()
     model, version = snapshot.resolve(ref)
-    snapshot.state.usable(f"{model}@{version}")
+    snapshot.state.in_use(f"{model}@{version}")
     entry = snapshot.models[model].entry(version)
     origin = Source(
         registry_id=source.registry_id,

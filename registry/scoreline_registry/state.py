@@ -90,15 +90,19 @@ class State:
         return self.manifest(*self.resolve(ref))
 
     def usable(self, ref: str) -> Manifest:
-        """The manifest of the version that a reference means, when routes and aliases may use it.
+        """The manifest of the version that a reference means, when routes may use it.
 
         Raises NotFoundError, CorruptError, and RefusedError for a retired version.
         """
+        return self.manifest(*self.in_use(ref))
+
+    def in_use(self, ref: str) -> tuple[str, int]:
+        """What ``resolve`` gives. Raises NotFoundError, and RefusedError for a retired version."""
         model, version = self.resolve(ref)
         retired = self.models.require(model).entry(version).retired
         if retired is not None:
             raise RefusedError(ref, [f"{retired.author} retired it on {retired.at:%Y-%m-%d}; use another version"])
-        return self.manifest(model, version)
+        return model, version
 
     def with_model(self, document: ModelDocument) -> "State":
         """The same with one model added or replaced."""
