@@ -18,7 +18,8 @@ STANDARD_DOMAINS = DEFAULT_DOMAINS | {ML_DOMAIN}
 RUNTIME_DOMAINS = STANDARD_DOMAINS | {"com.microsoft"}
 """The standard ones, and the one whose operators every ONNX Runtime brings along."""
 
-MAX_DEPTH = 32
+MAX_DEPTH = 16
+MAX_CALLS = 64
 MAX_NODES = 1_000_000
 
 _RANDOM = frozenset(
@@ -84,7 +85,7 @@ def _size_problem(model: onnx.ModelProto) -> str:
     sizes: dict[FunctionKey, int] = {}
     for key in functions:
         if not _measure(key, functions, sizes, ()):
-            return f"its function {key[1]!r} calls itself, or others more than {MAX_DEPTH} deep"
+            return f"its function {key[1]!r} calls itself, or others more than {MAX_CALLS} deep"
     nodes = sum(sizes.get((node.domain, node.op_type), 1) for node in _nodes_of(model.graph.node))
     return f"it has more than {MAX_NODES:,} nodes once its functions are unfolded" if nodes > MAX_NODES else ""
 
@@ -98,7 +99,7 @@ def _measure(
     """Counts the nodes of a function with all that it calls; False where it calls itself or too deep."""
     if key in sizes:
         return True
-    if key in callers or len(callers) >= MAX_DEPTH:
+    if key in callers or len(callers) >= MAX_CALLS:
         return False
     total = 0
     for node in _nodes_of(functions[key].node):
