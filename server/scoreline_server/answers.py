@@ -35,6 +35,7 @@ class Outcome:
 
     Attributes:
         scores: float32 [N], NaN where there is an error.
+        assigned: uint16 [N], index of the arm that the route chose.
         served: uint16 [N], index of the arm that scored.
         reasons: uint8 [N], values of pb.Reason.
         bands: uint16 [N], indices into ``band_names``, or NO_BAND.
@@ -46,6 +47,7 @@ class Outcome:
     """
 
     scores: Float32
+    assigned: npt.NDArray[np.uint16]
     served: npt.NDArray[np.uint16]
     reasons: npt.NDArray[np.uint8]
     bands: npt.NDArray[np.uint16]
@@ -61,6 +63,7 @@ class Outcome:
         """N rows that nothing has scored yet."""
         return cls(
             scores=np.full(count, np.nan, np.float32),
+            assigned=np.zeros(count, np.uint16),
             served=np.zeros(count, np.uint16),
             reasons=np.zeros(count, np.uint8),
             bands=np.full(count, NO_BAND, np.uint16),

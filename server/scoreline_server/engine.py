@@ -53,7 +53,7 @@ class Scored:
 
 
 Observe = Callable[[Scored], None]
-"""Sees what was scored, once per route and batch, before it is answered."""
+"""Sees what was scored, once per route and batch, before it is answered; nothing of it changes any more."""
 
 
 def unobserved(scored: Scored) -> None:
@@ -99,7 +99,9 @@ def score_block(block: Rows, route: ServedRoute, extras: Sequence[str] = ()) -> 
     """Scores every row of one route's block; rows that cannot be scored have an error in the outcome."""
     outcome = Outcome.empty(len(block), errors=dict(block.errors))
     arms = _assign(block, route, outcome)
-    for index in set(arms):
+    chosen = set(arms)
+    outcome.assigned[:] = arms[0] if len(chosen) == 1 else arms
+    for index in chosen:
         rows = np.flatnonzero(np.array(arms) == index)
         if outcome.errors:
             rows = rows[[row not in outcome.errors for row in rows.tolist()]]

@@ -19,13 +19,17 @@ _CALL_SECONDS = 50e-6
 
 @dataclass(slots=True)
 class Question:
-    """A request that can be scored, and the route as it was served when the request came."""
+    """A request that can be scored, and the route as it was served when the request came.
+
+    ``arrived`` is when that was, in seconds of ``time.perf_counter()``.
+    """
 
     route: ServedRoute
     piece: Piece
     packed: bool
     extras: Sequence[str]
     request_id: str = ""
+    arrived: float = 0.0
 
     @property
     def seconds(self) -> float:

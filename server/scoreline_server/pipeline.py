@@ -165,6 +165,7 @@ class Pipeline:
         if not self._all_may_score:
             self._policy.authorize(call.caller(), Action.SCORE)
         question = question_of(decoded(pb.ScoreRequest, call.message), self._catalog())
+        question.arrived = call.arrived
         seconds = question.seconds
         self._admission.take(seconds, call.deadline)
         return Ticket(call, question, seconds)
