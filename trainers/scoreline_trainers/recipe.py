@@ -8,19 +8,23 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from scoreline_registry.contract import Band, Points, ScoreContract
 from scoreline_registry.errors import InvalidNameError
 from scoreline_registry.names import check_name
 from scoreline_registry.route import RouteSpec
+from scoreline_trainers.bands import Bands
+from scoreline_trainers.batch import Float64
+from scoreline_trainers.calibration import Calibration
 from scoreline_trainers.columns import Columns, Spec
+from scoreline_trainers.engineering import Entry
 from scoreline_trainers.errors import RecipeError
 from scoreline_trainers.families import FAMILIES
-from scoreline_trainers.metrics import METRICS
+from scoreline_trainers.metrics import METRICS, Label
 from scoreline_trainers.validation import Validation
 
 PACKAGED = files("scoreline_trainers") / "recipes"
@@ -43,17 +47,27 @@ class PointsSpec(Spec):
 
 
 class ScoreSpec(Spec):
-    """What the score means; ``bands`` maps each band's name to the score it starts at, ascending."""
+    """What the score means.
+
+    ``bands`` maps each band's name to the score it starts at, ascending, or says how the cut-offs are chosen.
+    """
 
     meaning: str = Field(default="probability that the label is 1", min_length=1)
-    bands: dict[str, float] = Field(default_factory=dict)
+    bands: Bands = Field(default_factory=dict)
     points: PointsSpec | None = None
 
+    def with_cuts(self, label: Label, score: Float64) -> "ScoreSpec":
+        """The same with cut-offs chosen on validation rows, where they are to be chosen. Raises DataError."""
+        if isinstance(self.bands, dict):
+            return self
+        return self.model_copy(update={"bands": self.bands.cuts(label, score)})
+
     def contract(self, *, extras: Sequence[str] = ()) -> ScoreContract:
-        """The same as the registry stores it."""
+        """The same as the registry stores it; cut-offs that are still to be chosen are left out."""
+        cuts = self.bands if isinstance(self.bands, dict) else {}
         return ScoreContract(
             meaning=self.meaning,
-            bands=tuple(Band(name=name, from_score=start) for name, start in self.bands.items()),
+            bands=tuple(Band(name=name, from_score=start) for name, start in cuts.items()),
             points=None if self.points is None else Points(**self.points.model_dump()),
             extras=tuple(extras),
         )
@@ -65,6 +79,9 @@ class Recipe(Columns):
     Attributes:
         name: the model's name in the registry.
         data: a CSV or Parquet file, relative to the recipe, with ``${NAME}`` for environment variables; or a generator.
+        engineered: columns that are computed in the model's graph, see ``scoreline_trainers.engineering``.
+        keep: which raw inputs the family gets beside them; see ``kept``.
+        calibration: what bends the score into a probability, by its method alone or with its options.
         family: one of FAMILIES.
         config: the family's options.
         seed: of everything that is drawn.
@@ -75,6 +92,9 @@ class Recipe(Columns):
     name: str
     description: str = ""
     data: Synthetic | str
+    engineered: tuple[Entry, ...] = ()
+    keep: tuple[Literal["features", "sequence"], ...] | None = None
+    calibration: Calibration | None = None
     family: str
     config: dict[str, Any] = Field(default_factory=dict)
     validation: Validation = Validation()
@@ -98,6 +118,28 @@ class Recipe(Columns):
             if name not in METRICS:
                 raise ValueError(f"{name!r} is no metric; there are {', '.join(METRICS)}")
         return names
+
+    @field_validator("calibration", mode="before")
+    @classmethod
+    def _by_method(cls, calibration: object) -> object:
+        return {"method": calibration} if isinstance(calibration, str) else calibration
+
+    @model_validator(mode="after")
+    def _keeps_beside(self) -> Self:
+        if self.keep is not None and not self.engineered:
+            raise ValueError("'keep' goes with 'engineered'")
+        return self
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """The raw inputs that the family gets.
+
+        By default features, and the sequence unless columns are computed from it.
+        """
+        if self.keep is not None:
+            return frozenset(self.keep)
+        over_steps = any(entry.over_steps for entry in self.engineered)
+        return frozenset({"features"} if over_steps else {"features", "sequence"})
 
     @field_validator("score")
     @classmethod
@@ -203,7 +245,7 @@ def _problem(kind: str, location: tuple[int | str, ...], message: str, model: ty
 def _is_branch(part: int | str) -> bool:
     """Pydantic names the branch of a union in the location; a person did not write it."""
     return isinstance(part, str) and (
-        part.startswith(("tuple[", "literal[", "function-")) or part in ("Synthetic", "str")
+        part.startswith(("tuple[", "literal[", "function-")) or part in ("Synthetic", "str", "cuts", "quantiles")
     )
 
 

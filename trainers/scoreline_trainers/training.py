@@ -31,6 +31,7 @@ from scoreline_trainers.families.base import Fitted
 from scoreline_trainers.gate import Proof, prove
 from scoreline_trainers.graph import SCORE, output_names
 from scoreline_trainers.metrics import evaluate
+from scoreline_trainers.pipeline import fit_model
 from scoreline_trainers.progress import Progress, Silent
 from scoreline_trainers.recipe import Recipe, Synthetic
 from scoreline_trainers.synthetic import GENERATORS
@@ -120,7 +121,8 @@ def train(
     run = _run(recipe, as_frame(table), data_sha256, progress, clock)
     progress.begin("export and prove")
     model = run.fitted.to_onnx()
-    contract = recipe.score.contract(extras=[name for name in output_names(model) if name != SCORE])
+    spec = recipe.score.with_cuts(run.judged.label, run.scores)
+    contract = spec.contract(extras=[name for name in output_names(model) if name != SCORE])
     proof = _proof(run, model.SerializeToString(), contract)
     manifest = _manifest(run, contract, proof, created_at=clock())
     files = _files(run, manifest, model.SerializeToString(), proof)
@@ -185,7 +187,7 @@ def _run(recipe: Recipe, frame: pl.DataFrame, data_sha256: str | None, progress:
     learned, judged = split_table(frame, recipe, validation=recipe.validation, seed=recipe.seed)
     family = FAMILIES[recipe.family]
     started = clock()
-    fitted = family.fit(learned, recipe.family_config(), seed=recipe.seed, progress=progress)
+    fitted = fit_model(recipe, learned, progress=progress)
     seconds = (clock() - started).total_seconds()
     progress.begin("evaluate")
     facts = TrainingFacts(

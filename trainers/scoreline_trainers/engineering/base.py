@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -110,6 +111,9 @@ class Learned:
 
 class Transformer(Spec, ABC):
     """An entry as written. Subclasses say in their docstring what they compute, and what of degenerate values."""
+
+    over_steps: ClassVar[bool] = False
+    """It reads the sequence."""
 
     kind: str
 

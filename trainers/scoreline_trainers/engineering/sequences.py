@@ -8,7 +8,7 @@ population ones, so that one step has a deviation. Time is counted in steps, for
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -25,6 +25,8 @@ Statistic = Literal["mean", "median", "std", "cv", "skew", "kurtosis"]
 
 class _OverWindows(Transformer):
     """One column per measure, step feature and window. ``steps`` are all step features where none is named."""
+
+    over_steps: ClassVar[bool] = True
 
     steps: tuple[FeatureName, ...] = ()
     windows: Widths
@@ -153,6 +155,8 @@ class Rolling(_OverWindows):
 
 class Lag(Transformer):
     """The value ``lags`` steps before the newest one; missing where the history is shorter or the value is missing."""
+
+    over_steps: ClassVar[bool] = True
 
     kind: Literal["lag"]
     steps: tuple[FeatureName, ...] = ()

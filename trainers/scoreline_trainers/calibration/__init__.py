@@ -1,0 +1,47 @@
+"""Scores that mean what they say, whatever family they come from: learned on rows held out of training, exact nodes."""
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from scoreline_trainers.batch import Float64
+from scoreline_trainers.calibration.calibrated import Calibrated, Calibrator
+from scoreline_trainers.calibration.isotonic import Isotonic
+from scoreline_trainers.calibration.sigmoid import Sigmoid
+from scoreline_trainers.columns import Spec
+from scoreline_trainers.dataset import Dataset
+from scoreline_trainers.errors import DataError
+from scoreline_trainers.families.base import Fitted
+from scoreline_trainers.metrics import Label
+
+Method = Literal["isotonic", "sigmoid"]
+
+CALIBRATORS: Mapping[Method, Callable[[Label, Float64], Calibrator]] = {
+    "isotonic": Isotonic.learn,
+    "sigmoid": Sigmoid.learn,
+}
+
+
+class Calibration(Spec):
+    """How a score is calibrated.
+
+    Attributes:
+        method: isotonic follows any rising curve and wants some thousand rows; sigmoid has two parameters.
+        fraction: share of the training rows that is held out for it.
+    """
+
+    method: Method
+    fraction: float = Field(default=0.2, gt=0, lt=1)
+
+
+def calibrated(model: Fitted, held_out: Dataset, method: Method) -> Calibrated:
+    """``model`` with a calibrator that was learned on rows which the model has not seen.
+
+    Raises:
+        DataError: the rows hold one label only.
+    """
+    if held_out.positives in (0, len(held_out)):
+        raise DataError("", f"the {len(held_out)} rows held out for calibration have one label: raise its fraction")
+    calibrator = CALIBRATORS[method](held_out.label, model.predict(held_out.batch))
+    return Calibrated(held_out.inputs, model, calibrator)

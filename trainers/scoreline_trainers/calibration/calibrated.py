@@ -1,0 +1,68 @@
+"""A model whose score is bent so that it says what share of such rows has the label."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import onnx
+from onnx import TensorProto
+
+from scoreline_registry.contract import InputContract
+from scoreline_trainers.batch import Batch, Float32, Float64
+from scoreline_trainers.families.base import Fitted
+from scoreline_trainers.graph import SCORE, GraphBuilder
+from scoreline_trainers.tensor import Tensor
+
+
+class Calibrator(Protocol):
+    """A learned function of one score."""
+
+    def apply(self, score: Float64) -> Float64:
+        """Natively: float64 [N] -> [N]."""
+
+    def nodes(self, score: Tensor) -> Tensor:
+        """The same as nodes: double [N] -> [N]."""
+
+    def describe(self) -> str:
+        """For people."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibrated(Fitted):
+    """A model with a calibrator behind it. Its other outputs stay what they are."""
+
+    inputs: InputContract
+    model: Fitted
+    calibrator: Calibrator
+
+    def predict(self, batch: Batch) -> Float64:
+        """float64 [N]."""
+        return self.calibrator.apply(self.model.predict(batch))
+
+    def to_onnx(self) -> onnx.ModelProto:
+        """The model's graph and, in double, the calibrator's nodes."""
+        graph = GraphBuilder(self.inputs)
+        outputs = dict(graph.embed(self.model.to_onnx(), prefix="model"))
+        raw = Tensor(graph, outputs.pop(SCORE).tensor).number()
+        score = graph.cast(self.calibrator.nodes(raw).name, TensorProto.FLOAT)
+        return graph.build(score, extras=outputs)
+
+    def extras(self, batch: Batch) -> Mapping[str, Float64]:
+        """The model's."""
+        return self.model.extras(batch)
+
+    def tolerances(self) -> Mapping[str, float]:
+        """The model's."""
+        return self.model.tolerances()
+
+    def edges(self) -> Mapping[int, Float32]:
+        """The model's."""
+        return self.model.edges()
+
+    def describe(self) -> Mapping[str, str | int | float]:
+        """The model's facts, and how it is calibrated."""
+        return {**self.model.describe(), "calibration": self.calibrator.describe()}
+
+    def files(self) -> Mapping[str, bytes]:
+        """The model's."""
+        return self.model.files()
