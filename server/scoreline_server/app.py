@@ -1,7 +1,6 @@
 """The server, assembled in one place and in order."""
 
 import os
-import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -30,9 +29,6 @@ from scoreline_server.turns import Turns
 from scoreline_server.watcher import Watcher
 
 _log = structlog.get_logger()
-
-# ONNX Runtime releases the GIL while it runs; with the default 5 ms a busy loader thread would hold up every answer.
-_SWITCH_INTERVAL_SECONDS = 5e-5
 
 
 class Server:
@@ -86,7 +82,6 @@ class Server:
 
     def start(self) -> None:
         """Adopts the registry's newest revision, then opens for calls."""
-        sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
         self.watcher.refresh(at_start=True)
         self.watcher.start()
         self._endpoint.serve(self.pipeline, self.streams, self.health, on_death=self._die)

@@ -17,6 +17,7 @@ from scoreline_server.errors import LoadError
 from scoreline_server.loader import load
 from scoreline_server.model import LoadedModel
 from scoreline_server.pins import Pins
+from scoreline_server.switching import background_work
 
 _log = structlog.get_logger()
 
@@ -77,7 +78,7 @@ class Watcher:
         if snapshot.revision == before.revision and pins == self._adopted_pins:
             self._catalog = replace(before, unread="") if before.unread else before
             return False
-        with self._turn():
+        with self._turn(), background_work():
             load_all = self._load_on_every_core if at_start else self._load_in_turn
             adopted = adopt(snapshot, before, load_all, pins=pins, budget_bytes=self._budget_bytes)
             self._catalog = self._with_earlier(adopted) if at_start else adopted
