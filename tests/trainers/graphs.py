@@ -1,6 +1,7 @@
 """Small ONNX graphs as others make them, authored by hand, and the command that publishes them."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,9 +11,11 @@ import onnx
 from click.testing import CliRunner, Result
 from onnx import TensorProto, helper, numpy_helper
 
-Shape = Sequence[int | str | None] | None
+from scoreline_registry.manifest import MODEL_FILE
+from scoreline_trainers.publishing.inspection import inspect
+from scoreline_trainers.publishing.spec import INSPECTION_FILE, Inspection, ManifestSpec, Verdict, Wrapping
 
-MODEL = "toy"
+Shape = Sequence[int | str | None] | None
 
 
 def value(name: str, shape: Shape = ("N", 2), kind: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
@@ -48,6 +51,14 @@ def mean_model(**options: Any) -> onnx.ModelProto:
     """y = sigmoid of the mean of x over its columns."""
     nodes = [node("ReduceMean", ["x", "axes"], ["m"], keepdims=0), node("Sigmoid", ["m"], ["y"])]
     return model(nodes, constants={"axes": np.array([1])}, **options)
+
+
+def inspected(graph: onnx.ModelProto, folder: Path, spec: ManifestSpec | None, wrapping: Wrapping) -> Verdict:
+    """What the child process would say, said by this one, which takes a tenth of the time."""
+    inspection = Inspection(subject="toy", spec=spec, wrapping=wrapping)
+    (folder / INSPECTION_FILE).write_text(inspection.model_dump_json())
+    (folder / MODEL_FILE).write_bytes(graph.SerializeToString())
+    return inspect(folder)
 
 
 def run(command: click.Command, *words: object) -> Result:

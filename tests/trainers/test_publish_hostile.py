@@ -12,16 +12,14 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from tests.trainers.graphs import mean_model, model, node, run, value
+from tests.trainers.graphs import inspected, mean_model, model, node, run, value
 
 from scoreline_registry.errors import GateError
-from scoreline_registry.manifest import MODEL_FILE
 from scoreline_trainers.foreign import ForeignVersion, raw_version
 from scoreline_trainers.publishing.commands import publish
 from scoreline_trainers.publishing.confinement import Limits
-from scoreline_trainers.publishing.inspection import inspect
 from scoreline_trainers.publishing.screening import parsed, screening_problems
-from scoreline_trainers.publishing.spec import INSPECTION_FILE, Inspection, ManifestSpec, Verdict, Wrapping
+from scoreline_trainers.publishing.spec import ManifestSpec, Verdict, Wrapping
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 TIGHT = Limits(memory_bytes=2**30, seconds=20)
@@ -34,13 +32,8 @@ def kept(graph: onnx.ModelProto, folder: Path, *, limits: Limits = TIGHT) -> For
 
 
 def verdict(graph: onnx.ModelProto, folder: Path, *, as_is: bool = False) -> Verdict:
-    """What the child would say, said by this process."""
     spec = ManifestSpec.stated(features=["a", "b"], meaning="test")
-    wrapping = Wrapping(score_output="y")
-    inspection = Inspection(subject="toy") if as_is else Inspection(subject="toy", spec=spec, wrapping=wrapping)
-    (folder / INSPECTION_FILE).write_text(inspection.model_dump_json())
-    (folder / MODEL_FILE).write_bytes(graph.SerializeToString())
-    return inspect(folder)
+    return inspected(graph, folder, None if as_is else spec, Wrapping(score_output="y"))
 
 
 def custom_operator() -> onnx.ModelProto:

@@ -12,6 +12,7 @@ from onnx import TensorProto
 
 from scoreline_registry.contract import Feature, InputContract
 from scoreline_trainers.batch import Batch, Float64
+from scoreline_trainers.graph import SCORE
 from scoreline_trainers.publishing.answers import Answer
 from scoreline_trainers.publishing.datatypes import DATATYPES, DTYPES
 from scoreline_trainers.publishing.running import fetched, opened
@@ -54,6 +55,7 @@ class Original:
     def __call__(self, batch: Batch) -> Mapping[str, Float64]:
         """Every answer for N rows: float64 [N, ...]."""
         found = {name: self._answer(answer, values) for (name, answer), values in self._outputs(batch).items()}
+        found[SCORE] = found[SCORE].reshape(-1)
         return {name: np.asarray(values, np.float64) for name, values in found.items()}
 
     def shapes(self, batch: Batch) -> Mapping[str, tuple[int, ...]]:
@@ -64,7 +66,7 @@ class Original:
         table = _table(answer, values)
         if answer.column is not None:
             return table[:, answer.column]
-        return table.reshape(-1) if table.ndim == 2 and table.shape[1] == 1 else table
+        return table
 
     def _outputs(self, batch: Batch) -> Mapping[tuple[str, Answer], Any]:
         wanted = list(self._answers.items())

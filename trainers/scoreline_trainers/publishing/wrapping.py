@@ -37,7 +37,7 @@ def wrapped(
     feeds = {source.name: _fed(graph, source, inputs) for source in sources}
     try:
         inner = graph.embed(_bare(model, answers), prefix=_PREFIX, feeds=feeds)
-        outputs = {name: Extra(_number(graph, inner[a.tensor].tensor, a, name)) for name, a in answers.items()}
+        outputs = {name: _output(graph, inner[a.tensor].tensor, a, name) for name, a in answers.items()}
         return graph.build_outputs({SCORE: outputs.pop(SCORE), **outputs})
     except Exception as error:
         reason = str(error).strip().splitlines()[0][:300]
@@ -66,13 +66,15 @@ def _names(graph: GraphBuilder, column: int, inputs: InputContract) -> str:
     return graph.add("Gather", graph.constant(names, np.object_), graph.cast(known, TensorProto.INT64), axis=0)
 
 
-def _number(graph: GraphBuilder, tensor: str, answer: Answer, name: str) -> str:
+def _output(graph: GraphBuilder, tensor: str, answer: Answer, name: str) -> Extra:
     """float32 [N] for the score; an extra output keeps its shape."""
+    sides = () if answer.column is not None or name == SCORE else range(1, answer.rank)
     if answer.column is not None:
         tensor = graph.column(tensor, answer.column)
     elif name == SCORE:
         tensor = graph.add("Reshape", tensor, graph.constant([-1], np.int64))
-    return _cast(graph, tensor, TensorProto.FLOAT, declared=answer.elem_type)
+    number = _cast(graph, tensor, TensorProto.FLOAT, declared=answer.elem_type)
+    return Extra(number, tuple(f"{name}_{side}" for side in sides))
 
 
 def _cast(graph: GraphBuilder, tensor: str, to: int, *, declared: int = TensorProto.FLOAT) -> str:
