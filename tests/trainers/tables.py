@@ -44,6 +44,8 @@ PURCHASES = Columns(
     ),
 )
 
+_QUICK: dict[str, Any] = {"epochs": 12, "batch_size": 32, "learning_rate": 0.02}
+
 # The least that each family can be trained with, so that the suite stays fast.
 SMALL: dict[str, dict[str, Any]] = {
     "logistic": {},
@@ -60,7 +62,11 @@ SMALL: dict[str, dict[str, Any]] = {
             "payment": "past_payment",
         }
     },
-    "lstm": {"hidden": (6, 5), "head": 4, "epochs": 12, "batch_size": 32, "learning_rate": 0.02},
+    "mlp": {"hidden": (8, 6), "epochs": 25, "patience": 25, "batch_size": 64, "learning_rate": 0.01},
+    "lstm": {"hidden": (6, 5), "head": 4, **_QUICK},
+    "cnn_lstm": {"channels": (4, 6), "hidden": (6, 5), "head": 4, **_QUICK},
+    "tcn": {"channels": 5, "dilations": (1, 2), "head": 4, **_QUICK},
+    "transformer": {"width": 8, "heads": 2, "layers": 2, "feed_forward": 6, "head": 4, **_QUICK},
 }
 
 

@@ -41,7 +41,11 @@ BUILT_IN: Mapping[str, Source] = {
     "profile_deviation": Source(
         f"{_HERE}.profile_deviation:ProfileDeviation", "a purchase against its buyer's own history", ("sklearn",)
     ),
+    "mlp": Source(f"{_HERE}.mlp:MLP", "dense network over features", ("torch",), "deep"),
     "lstm": Source(f"{_HERE}.lstm:LSTM", "recurrent network over histories", ("torch",), "deep"),
+    "cnn_lstm": Source(f"{_HERE}.cnn_lstm:CNNLSTM", "convolutions, then LSTM over histories", ("torch",), "deep"),
+    "tcn": Source(f"{_HERE}.tcn:TCN", "dilated convolutions over histories", ("torch",), "deep"),
+    "transformer": Source(f"{_HERE}.transformer:Transformer", "attention over histories", ("torch",), "deep"),
 }
 
 

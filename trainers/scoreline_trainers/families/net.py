@@ -1,0 +1,168 @@
+"""What a network of torch is and what it is fed. Needs the extra ``deep``.
+
+A net computes log odds twice: in ``margin`` with torch, and in ``emit`` as ONNX nodes from its weights. Nothing is
+traced, so N and T stay dynamic, and the gate proves that both are the same.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from onnx import TensorProto
+from pydantic import Field
+from torch import nn
+
+from scoreline_trainers.batch import Batch, Float32, Int64, Rows
+from scoreline_trainers.dataset import Dataset
+from scoreline_trainers.families.base import FamilyConfig
+from scoreline_trainers.families.layers import emit_real_steps
+from scoreline_trainers.graph import Extra, GraphBuilder
+from scoreline_trainers.preprocessing import Design, Scaling
+
+
+class NetworkConfig(FamilyConfig):
+    """Options that all networks share.
+
+    Attributes:
+        dropout: share of the values that are left out while training, where the network has such places.
+        epochs: the most passes over the training rows.
+        patience: stops after so many epochs without a better log loss on the held-out rows.
+        stopping_fraction: share of the training rows that is held out for that.
+        threads: of torch. The model depends on it in the last digits.
+    """
+
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    epochs: int = Field(default=12, ge=1)
+    patience: int = Field(default=3, ge=1)
+    batch_size: int = Field(default=256, ge=2)
+    learning_rate: float = Field(default=0.002, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    stopping_fraction: float = Field(default=0.1, gt=0, lt=1)
+    threads: int = Field(default=1, ge=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fed:
+    """N rows as a net takes them; a part that the model has not is empty, with width 0.
+
+    Attributes:
+        steps: float32 [N, T, 2S]: scaled values, gaps filled, then a flag for each value that was missing. Padding is
+            finite.
+        lengths: int64 [N].
+        features: float32 [N, D]: scaled numbers, gaps filled, and one-hot categories.
+    """
+
+    steps: torch.Tensor
+    lengths: torch.Tensor
+    features: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def real(self) -> torch.Tensor:
+        """bool [N, T]: which steps count."""
+        return torch.arange(self.steps.shape[1]) < self.lengths[:, None]
+
+    def take(self, rows: Rows) -> "Fed":
+        """The given rows, with no more steps than their longest needs."""
+        index = torch.from_numpy(rows)
+        lengths = self.lengths[index]
+        return Fed(self.steps[index, : int(lengths.max())], lengths, self.features[index])
+
+
+@dataclass(frozen=True, slots=True)
+class Symbols:
+    """The tensors of a graph that are the parts of ``Fed``, and ``real`` bool [N, T]; "" where there is none."""
+
+    steps: str = ""
+    real: str = ""
+    features: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Feed:
+    """Turns a batch into what nets take, natively and as nodes.
+
+    Attributes:
+        steps: scaling of the step features, where the model takes a sequence.
+        design: the features' matrix, where it takes features.
+    """
+
+    steps: Scaling | None = None
+    design: Design | None = None
+
+    @classmethod
+    def fit(cls, data: Dataset) -> "Feed":
+        """Learns from real steps and all features of a dataset."""
+        steps = design = None
+        if data.sequence is not None and data.lengths is not None:
+            steps = Scaling.fit(real_steps(data.sequence, data.lengths))
+        if data.features is not None:
+            design = Design.fit(data.features, data.inputs.features)
+        return cls(steps, design)
+
+    @property
+    def step_width(self) -> int:
+        """2S."""
+        return 0 if self.steps is None else 2 * len(self.steps.fill)
+
+    @property
+    def feature_width(self) -> int:
+        """D."""
+        return 0 if self.design is None else self.design.width
+
+    def tensors(self, batch: Batch) -> Fed:
+        """The parts of a batch that the model takes."""
+        steps, lengths = np.zeros((len(batch), 1, 0), np.float32), np.ones(len(batch), np.int64)
+        if self.steps is not None:
+            sequence, lengths = batch.history
+            steps = np.concatenate([self.steps.apply(sequence), np.isnan(sequence)], axis=2).astype(np.float32)
+        features = np.zeros((len(batch), 0), np.float32)
+        if self.design is not None:
+            features = self.design.apply(batch.table).astype(np.float32)
+        return Fed(*(torch.from_numpy(part) for part in (steps, lengths, features)))
+
+    def emit(self, graph: GraphBuilder) -> Symbols:
+        """The nodes of ``tensors``."""
+        steps = real = features = ""
+        if self.steps is not None:
+            scaled = graph.cast(self.steps.emit(graph, "sequence"), TensorProto.FLOAT)
+            missing = graph.cast(graph.add("IsNaN", "sequence"), TensorProto.FLOAT)
+            steps, real = graph.add("Concat", scaled, missing, axis=2), emit_real_steps(graph)
+        if self.design is not None:
+            features = graph.cast(self.design.emit(graph, "features"), TensorProto.FLOAT)
+        return Symbols(steps, real, features)
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """What a net adds to a graph: its log odds float32 [N, 1], and further outputs by name."""
+
+    margin: str
+    extras: Mapping[str, Extra] = field(default_factory=dict)
+
+
+class Net(nn.Module):
+    """A network. Families subclass this and say at least the first two."""
+
+    @abstractmethod
+    def margin(self, fed: Fed) -> torch.Tensor:
+        """Log odds float32 [N]. What stands in padding must not matter."""
+
+    @abstractmethod
+    def emit(self, graph: GraphBuilder, symbols: Symbols) -> Emitted:
+        """The nodes of ``margin`` and ``extras`` of a net that no longer learns."""
+
+    def extras(self, fed: Fed) -> Mapping[str, torch.Tensor]:
+        """Further outputs by name, float32, first axis N."""
+        del fed
+        return {}
+
+
+def real_steps(sequence: Float32, lengths: Int64) -> Float32:
+    """[N, T, S] -> [sum of lengths, S]: no padding."""
+    real: Float32 = sequence[np.arange(sequence.shape[1]) < lengths[:, None]]
+    return real
