@@ -17,7 +17,7 @@ from scoreline.version import __version__
 from scoreline_server.core import missing_names
 from scoreline_server.cores import usable_cores
 from scoreline_server.findings import Finding, bytes_text, fail, graded, ok, warn
-from scoreline_server.service import LEAST_SHARED_BYTES, SHARED_MEMORY
+from scoreline_server.runtime import LEAST_SHARED_BYTES, SHARED_MEMORY
 from scoreline_server.totals import installed
 
 PIDS_LIMIT = Path("/sys/fs/cgroup/pids.max")

@@ -1,12 +1,8 @@
 """``scoreline serve``, assembled in one place and in order: ports, folder, supervisor, ops port, workers."""
 
 import asyncio
-import os
-import shutil
 import socket
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import structlog
@@ -15,6 +11,7 @@ from scoreline_server import ops
 from scoreline_server.cores import usable_cores
 from scoreline_server.errors import StartError
 from scoreline_server.ports import bound, has_port, reserved
+from scoreline_server.runtime import runtime_folder, runtime_parent
 from scoreline_server.settings import Settings
 from scoreline_server.supervisor import Supervisor, answer_signals
 from scoreline_server.totals import Totals
@@ -22,8 +19,6 @@ from scoreline_server.totals import Totals
 _log = structlog.get_logger()
 
 OFF = ("", "off")
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  the folder made there is ours alone
-LEAST_SHARED_BYTES = 32 * 1024 * 1024
 
 
 def run(settings: Settings) -> None:
@@ -37,7 +32,7 @@ def run(settings: Settings) -> None:
         if settings.admin_listen:
             ports["admin_listen"] = stack.enter_context(reserved(settings.admin_listen))
         listener = None if settings.ops_listen in OFF else stack.enter_context(bound(settings.ops_listen))
-        runtime = stack.enter_context(runtime_folder())
+        runtime = stack.enter_context(runtime_folder(runtime_parent()))
         asyncio.run(_serve(settings.model_copy(update=ports), workers, runtime, listener))
 
 
@@ -65,14 +60,3 @@ def worker_count(settings: Settings) -> int:
         if workers > 1 and not has_port(address):
             raise StartError(f"{workers} workers cannot share {address}: listen on a TCP port, or set workers to 1")
     return workers
-
-
-@contextmanager
-def runtime_folder() -> Iterator[Path]:
-    """A folder of this server alone, mode 0700, gone afterwards; in memory where there is room.
-
-    Workers count into files there. On a disk, writing those back could stall a worker.
-    """
-    in_memory = os.access(SHARED_MEMORY, os.W_OK) and shutil.disk_usage(SHARED_MEMORY).free >= LEAST_SHARED_BYTES
-    with tempfile.TemporaryDirectory(prefix="scoreline-", dir=SHARED_MEMORY if in_memory else None) as folder:
-        yield Path(folder)

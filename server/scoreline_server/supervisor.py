@@ -144,7 +144,11 @@ class Supervisor:
     async def _live(self, slot: _Slot) -> int:
         """One worker's life in a slot; its exit code."""
         order = Order(slot.number, self._settings, self._runtime, reuse_port=len(self._slots) > 1)
-        worker = slot.worker = await WorkerProcess.spawn(order)
+        try:
+            worker = slot.worker = await WorkerProcess.spawn(order)
+        except OSError as error:
+            slot.problem = f"no process can be started: {error}"
+            return error.errno or 1
         self._totals.born(worker.pid)
         if self._draining.is_set():
             worker.drain()

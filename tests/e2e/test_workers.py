@@ -77,6 +77,15 @@ def swap(registry: Registry, server: Running, times: int, *, model_bytes: bytes 
         server.wait_until(partial(have_read, newest))
 
 
+def settled_memory(server: Running) -> list[float]:
+    """Each worker's resident megabytes: the least of some moments under load, because a swap holds two versions."""
+    moments = []
+    for _ in range(20):
+        moments.append([worker["resident_bytes"] / 2**20 for worker in server.status()["workers"]])
+        time.sleep(0.1)
+    return [round(min(worker), 1) for worker in zip(*moments, strict=True)]
+
+
 def test_swaps_at_two_workers_lose_no_call(registry: Registry, tmp_path: Path) -> None:
     with running(tmp_path / "registry", tmp_path / "log", *QUICK) as server:
         server.wait_until(both_serve)
@@ -101,15 +110,14 @@ def test_fifty_swaps_under_load_lose_no_call_and_keep_no_memory(registry: Regist
         server.wait_until(both_serve)
         with load(server.address) as crowd:
             swap(registry, server, 5, model_bytes=data)
-            early = server.status()["workers"]
+            early = settled_memory(server)
             swap(registry, server, 45, model_bytes=data)
-            late = server.status()["workers"]
+            late = settled_memory(server)
         for caller in crowd:
             assert caller.started == caller.answered > 100
-        growth = [after["resident_bytes"] / before["resident_bytes"] for before, after in zip(early, late, strict=True)]
-        print(f"calls {sum(c.answered for c in crowd)}; MB after 5 swaps", *(w["resident_bytes"] >> 20 for w in early),
-              "after 50", *(w["resident_bytes"] >> 20 for w in late))  # fmt: skip
-        assert max(growth) <= 1.15
+        calls = sum(caller.answered for caller in crowd)
+        print(f"{calls} calls; MB per worker after 5 swaps {early}, after 50 {late}")
+        assert max(after / before for before, after in zip(early, late, strict=True)) <= 1.15
 
 
 @pytest.mark.parametrize("deaths", [2, pytest.param(15, marks=pytest.mark.acceptance)])

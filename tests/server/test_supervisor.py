@@ -14,7 +14,8 @@ from scoreline_server.errors import StartError
 from scoreline_server.fleet import Fleet, Seat
 from scoreline_server.ports import bound, reserved
 from scoreline_server.reports import Order, Report, RouteReport, WorkerState
-from scoreline_server.service import runtime_folder, worker_count
+from scoreline_server.runtime import runtime_folder
+from scoreline_server.service import worker_count
 from scoreline_server.settings import Settings, read_settings
 from scoreline_server.totals import Totals
 
@@ -115,10 +116,19 @@ def test_a_quota_bounds_the_cores() -> None:
         quota_cores("max 100000\n")
 
 
-def test_a_runtime_folder_is_private_and_temporary() -> None:
-    with runtime_folder() as folder:
+def test_a_runtime_folder_is_private_and_temporary(tmp_path: Path) -> None:
+    with runtime_folder(tmp_path) as folder:
         assert folder.stat().st_mode & 0o777 == 0o700
-    assert not folder.exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_folder_of_a_killed_server_is_removed_by_the_next_one_and_no_other(tmp_path: Path) -> None:
+    killed, foreign = tmp_path / "scoreline-killed", tmp_path / "scoreline-notes"
+    for folder in (killed, foreign):
+        folder.mkdir()
+    (killed / "owner.lock").touch()
+    with runtime_folder(tmp_path) as first, runtime_folder(tmp_path) as second:
+        assert {first, second, foreign} == set(tmp_path.iterdir())
 
 
 COUNTING = """
