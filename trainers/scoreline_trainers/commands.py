@@ -17,6 +17,7 @@ from scoreline_registry.commands.output import print_json, print_table
 from scoreline_trainers.errors import TrainersError
 
 if TYPE_CHECKING:
+    from scoreline_registry.registry import Registry
     from scoreline_trainers.training import TrainingReport
 
 existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -27,9 +28,7 @@ alias_option = click.option(
     "aliases",
     multiple=True,
     type=NameType("alias"),
-    default=("champion",),
-    show_default=True,
-    help="What the new version is called; may be repeated.",
+    help="What the new version is called; may be repeated.  [default: champion, while the model has none]",
 )
 dry_run_option = click.option("--dry-run", is_flag=True, help="Do and check everything; publish nothing.")
 
@@ -54,18 +53,23 @@ def data() -> None:
 @click.option("--rows", type=click.IntRange(min=1), default=20_000, show_default=True, help="How many people.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Equal seeds, equal tables.")
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .parquet or .csv file.")
+@click.option("--force", is_flag=True, help="Replace a file that exists.")
+@click.option("--dry-run", is_flag=True, help="Make the table and write nothing.")
 @json_option
-def synth(kind: str, rows: int, seed: int, out: Path, as_json: bool) -> None:
+def synth(kind: str, rows: int, seed: int, out: Path, force: bool, dry_run: bool, as_json: bool) -> None:
     """Write a made-up table: customers who may buy, or accounts that may default."""
+    if out.exists() and not force:
+        raise Failure(f"{out} exists already: name another file, or replace it with --force")
     from scoreline_trainers.synthetic import GENERATORS
     from scoreline_trainers.tables import write_table
 
     frame = GENERATORS[kind](rows, seed=seed)
-    write_table(frame, out)
+    if not dry_run:
+        write_table(frame, out)
     if as_json:
         print_json({"file": str(out), "rows": len(frame), "columns": frame.columns})
     else:
-        click.echo(f"wrote {out}: {len(frame):,} rows of {', '.join(frame.columns)}")
+        click.echo(f"{'would write' if dry_run else 'wrote'} {out}: {len(frame):,} rows of {', '.join(frame.columns)}")
 
 
 @click.command(cls=TrainersCommand)
@@ -109,8 +113,16 @@ def train(
     report = candidate.report
     if not dry_run:
         registry = Registry.create(address)
-        report = publish_candidate(candidate, written, registry, author=author, message=message, aliases=aliases)
+        names = aliases_of(aliases, registry, written.name)
+        report = publish_candidate(candidate, written, registry, author=author, message=message, aliases=names)
     _show(report, as_json=as_json)
+
+
+def aliases_of(given: tuple[str, ...], registry: "Registry", model: str) -> tuple[str, ...]:
+    """The aliases to move: those given, or "champion" for a model that has no champion to take it from."""
+    models = registry.latest().models
+    has_champion = model in models and "champion" in models[model].aliases
+    return given or (() if has_champion else ("champion",))
 
 
 def _show(report: "TrainingReport", *, as_json: bool) -> None:
@@ -131,7 +143,8 @@ def _show(report: "TrainingReport", *, as_json: bool) -> None:
         click.echo(f"{report.model} was not published (--dry-run)")
         return
     route = f", route {report.route} applied" if report.route else ""
-    click.echo(f"published {report.model}@{report.version} ({', '.join(report.aliases)}){route}")
+    names = f" ({', '.join(report.aliases)})" if report.aliases else ""
+    click.echo(f"published {report.model}@{report.version}{names}{route}")
 
 
 def _list(*, as_json: bool) -> None:
