@@ -153,6 +153,11 @@ def layer_salt(salt: str, layer: str | None) -> str:
     return salt if layer is None else f"{salt}/{layer}"
 
 
+def shadow_salt(salt: str, ref: str) -> str:
+    """What a route's sample of one shadow hashes with; no layer's name has a slash, so none shares it."""
+    return f"{salt}/shadow/{ref}"
+
+
 class _CompiledRule:
     """One rule: ``owners[i]`` is the arm from bucket ``starts[i]`` on."""
 

@@ -19,6 +19,7 @@ from scoreline_registry.route import (
     RuleSpec,
     SchemaFeature,
     SchemaSpec,
+    Shadow,
     schema_digest,
 )
 
@@ -94,6 +95,7 @@ def next_document(spec: RouteSpec, *, schema: RouteSchema, before: RouteDocument
         testers=dict(sorted(spec.testers.items())),
         holdout_millionths=millionths(spec.holdout),
         fallback=spec.fallback,
+        shadows=tuple(Shadow(ref=shadow.ref, sample_millionths=millionths(shadow.sample)) for shadow in spec.shadows),
     )
     return _numbered(document)
 
@@ -112,7 +114,7 @@ def restored(past: RouteDocument, *, before: RouteDocument | None) -> RouteDocum
 def without_arm(document: RouteDocument, ref: str) -> RouteDocument:
     """The route without one arm: its buckets go to the first other arm of the same rule, its testers to the rules.
 
-    Where it is the fallback, the first arm of the last rule is from then on.
+    Where it is the fallback, the first arm of the last rule is from then on. A shadow can be taken out like an arm.
 
     Raises NotFoundError when the route has no such arm, and RefusedError where it is the only arm of a rule.
     """
@@ -129,7 +131,9 @@ def without_arm(document: RouteDocument, ref: str) -> RouteDocument:
     rules = tuple(_rule_without(rule, ref) for rule in document.rules)
     fallback = rules[-1].arms[0].ref if document.fallback == ref else document.fallback
     testers = {unit: arm for unit, arm in document.testers.items() if arm != ref}
-    return _numbered(document.model_copy(update={"rules": rules, "fallback": fallback, "testers": testers}))
+    shadows = tuple(shadow for shadow in document.shadows if shadow.ref != ref)
+    update = {"rules": rules, "fallback": fallback, "testers": testers, "shadows": shadows}
+    return _numbered(document.model_copy(update=update))
 
 
 def _rule_without(rule: Rule, ref: str) -> Rule:
@@ -165,6 +169,8 @@ def spec_of(document: RouteDocument) -> dict[str, Any]:
         spec["holdout"] = _percent(document.holdout_millionths)
     if document.fallback is not None:
         spec["fallback"] = document.fallback
+    if document.shadows:
+        spec["shadows"] = [{"model": s.ref, "sample": _percent(s.sample_millionths)} for s in document.shadows]
     return spec
 
 
@@ -307,6 +313,7 @@ def _facts(document: RouteDocument) -> dict[str, str]:
     facts |= {f"tester {unit}": arm for unit, arm in document.testers.items()}
     facts["holdout"] = f"{_percent(document.holdout_millionths)} %"
     facts["fallback"] = document.fallback or "none"
+    facts |= {f"shadow {shadow.ref}": f"{_percent(shadow.sample_millionths)} %" for shadow in document.shadows}
     return facts
 
 

@@ -5,7 +5,7 @@ itself, and which buckets belong to which arm. ``planning`` makes the one from t
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self
 
@@ -31,6 +31,7 @@ MAX_EARLIER_SCHEMAS = 8
 MAX_RULES = 100
 MAX_ARMS = 100
 MAX_TESTERS = 1000
+MAX_SHADOWS = 20
 MAX_UNIT_LENGTH = 256
 
 UNIT_ENTITY = "entity_id"
@@ -69,6 +70,11 @@ def _check_tester(unit: str) -> str:
 def _check_last_rule(when: object) -> None:
     if when is not None:
         raise ValueError("the last rule must have no `when`, so that every unit gets an arm")
+
+
+def _check_shadows(refs: Sequence[str]) -> None:
+    if len(set(refs)) != len(refs):
+        raise ValueError("a shadow stands twice")
 
 
 Ref = Annotated[str, AfterValidator(_check_ref)]
@@ -159,16 +165,24 @@ class Rule(Sparse):
         return None if self.when is None else parse_condition(self.when)
 
 
+class Shadow(Value):
+    """A model that scores a sample of the units beside their arm, and whose scores nobody is answered with."""
+
+    ref: Ref
+    sample_millionths: int = Field(ge=1, le=1_000_000)
+
+
 class RouteDocument(Sparse):
     """A route as stored. The last rule has no condition, so every unit gets an arm.
 
     ``earlier_schemas`` are the last layouts before this one, newest first, so that callers who still pack by them can
     be understood. ``testers`` name units that always get the arm given, before anything else is looked at.
     ``holdout_millionths`` of the other units always get the first arm of the last rule. A route with testers or layers
-    is of schema 2, because a reader that knows neither would give units other arms.
+    is of schema 2, because a reader that knows neither would give units other arms. ``shadows`` ask for no higher
+    schema: who does not know them answers all the same.
     """
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"testers"})
+    LATER: ClassVar[frozenset[str]] = frozenset({"testers", "shadows"})
 
     schema_number: int = Field(default=FIRST_ROUTE_SCHEMA, ge=1)
     route: Name
@@ -180,15 +194,22 @@ class RouteDocument(Sparse):
     testers: dict[Tester, Ref] = Field(default_factory=dict, max_length=MAX_TESTERS)
     holdout_millionths: int = Field(default=0, ge=0, le=1_000_000)
     fallback: Ref | None = None
+    shadows: tuple[Shadow, ...] = Field(default=(), max_length=MAX_SHADOWS)
 
     @model_validator(mode="after")
-    def _every_unit_gets_an_arm(self) -> Self:
+    def _consistent(self) -> Self:
         _check_last_rule(self.rules[-1].when)
+        _check_shadows([shadow.ref for shadow in self.shadows])
         return self
 
     @property
     def refs(self) -> tuple[str, ...]:
-        """Every model reference of the route, each once: arms in order, those of testers, then the fallback."""
+        """Every model reference of the route, each once: those that answer, then shadows."""
+        return tuple(dict.fromkeys([*self.answering_refs, *(shadow.ref for shadow in self.shadows)]))
+
+    @property
+    def answering_refs(self) -> tuple[str, ...]:
+        """The references without which the route cannot serve: arms in order, those of testers, then the fallback."""
         return tuple(dict.fromkeys([*self.arms, self.fallback] if self.fallback else self.arms))
 
     @property
@@ -258,6 +279,19 @@ class RuleSpec(Strict):
         return self
 
 
+class ShadowSpec(Strict):
+    """A model that scores ``sample`` percent of the units beside their arm, for comparison."""
+
+    ref: Ref = Field(alias="model")
+    sample: Percent = Decimal(100)
+
+    @model_validator(mode="after")
+    def _samples(self) -> Self:
+        if not self.sample:
+            raise ValueError(f"a shadow that samples nothing does nothing: leave {self.ref} out")
+        return self
+
+
 class RouteSpec(Strict):
     """A route as people write it."""
 
@@ -269,8 +303,10 @@ class RouteSpec(Strict):
     testers: dict[Tester, Ref] = Field(default_factory=dict, max_length=MAX_TESTERS)
     holdout: Percent = Decimal(0)
     fallback: Ref | None = None
+    shadows: tuple[ShadowSpec, ...] = Field(default=(), max_length=MAX_SHADOWS)
 
     @model_validator(mode="after")
-    def _every_unit_gets_an_arm(self) -> Self:
+    def _consistent(self) -> Self:
         _check_last_rule(self.rules[-1].when)
+        _check_shadows([shadow.ref for shadow in self.shadows])
         return self

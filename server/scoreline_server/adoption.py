@@ -8,7 +8,9 @@ models costs little.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from scoreline_registry.checks import contract_problems
 from scoreline_registry.errors import RegistryError
+from scoreline_registry.route import RouteDocument
 from scoreline_registry.snapshot import Snapshot
 from scoreline_server.catalog import Catalog, Key
 from scoreline_server.errors import LoadError
@@ -42,7 +44,7 @@ def adopt_earlier(snapshot: Snapshot, current: Catalog, load_all: LoadAll) -> Ca
     if not missing:
         return current
     found = _Adoption(snapshot, current, load_all).routes(missing)
-    models = {arm.model.key: arm.model for route in found.values() for arm in route.arms}
+    models = {scorer.model.key: scorer.model for route in found.values() for scorer in (*route.arms, *route.shadows)}
     return replace(current, routes={**current.routes, **found}, models={**current.models, **models})
 
 
@@ -63,11 +65,13 @@ class _Adoption:
     def catalog(self, pins: Sequence[Key], budget_bytes: int) -> Catalog:
         routes = {name: self._previous.routes[name] for name in self._snapshot.routes if self._is_settled(name)}
         wanted = {name: self._wanted(name) for name in self._snapshot.routes if name not in routes}
+        shadows = {name: self._shadows(name) for name, refs in wanted.items() if refs is not None}
         aliased = self._aliased()
         self._obtain(key for route in routes.values() for key in route.uses())
         self._obtain(key for refs in wanted.values() for key in (refs or {}).values())
+        self._obtain(key for refs in shadows.values() for key in refs.values())
         self._obtain((name, version) for name, versions in aliased.items() for version in versions)
-        served = {name: self._adopted(name, wanted) for name in self._snapshot.routes}
+        served = {name: self._adopted(name, wanted, shadows) for name in self._snapshot.routes}
         reached = {key for route in served.values() if route for key in route.uses()}
         self._models.update({key: self._previous.models[key] for key in reached if key not in self._models})
         return Catalog(
@@ -86,13 +90,15 @@ class _Adoption:
         """Those of some routes that can be served as this revision defines them."""
         wanted = {name: self._wanted(name) for name in names}
         self._obtain(key for refs in wanted.values() for key in (refs or {}).values())
-        served = {name: self._adopted(name, wanted) for name in names}
+        shadows = {name: self._shadows(name) for name, refs in wanted.items() if refs is not None}
+        self._obtain(key for refs in shadows.values() for key in refs.values())
+        served = {name: self._adopted(name, wanted, shadows) for name in names}
         return {name: route for name, route in served.items() if route}
 
     def _is_settled(self, name: str) -> bool:
-        """True where neither the route nor a model of it changed since it was adopted."""
+        """True where neither the route nor a model of it changed since it was adopted, shadows and all."""
         route = self._previous.routes.get(name)
-        if route is None or name in self._previous.problems:
+        if route is None or name in self._previous.problems or len(route.shadows) < len(route.document.shadows):
             return False
         return self._same("route", name) and all(self._same("model", model) for model, _ in route.uses())
 
@@ -103,10 +109,20 @@ class _Adoption:
     def _wanted(self, name: str) -> Mapping[str, Key] | None:
         """The version that each reference of a changed route means, or None where that cannot be read."""
         try:
-            return {ref: self._snapshot.resolve(ref) for ref in self._snapshot.routes[name].refs}
+            return {ref: self._snapshot.resolve(ref) for ref in self._snapshot.routes[name].answering_refs}
         except RegistryError as error:
             self._problems[name] = str(error)
             return None
+
+    def _shadows(self, name: str) -> Mapping[str, Key]:
+        """The version that each shadow of a changed route means; one that cannot be known is reported and left out."""
+        keys = {}
+        try:
+            for shadow in self._snapshot.routes[name].shadows:
+                keys[shadow.ref] = self._snapshot.resolve(shadow.ref)
+        except RegistryError as error:
+            self._unreadable.append(f"route {name} lacks a shadow: {error}")
+        return keys
 
     def _aliased(self) -> Mapping[str, frozenset[int]]:
         """The versions that each readable model's aliases point to."""
@@ -135,7 +151,9 @@ class _Adoption:
             else:
                 self._models[key] = loaded
 
-    def _adopted(self, name: str, wanted: Mapping[str, Mapping[str, Key] | None]) -> ServedRoute | None:
+    def _adopted(
+        self, name: str, wanted: Mapping[str, Mapping[str, Key] | None], shadows: Mapping[str, Mapping[str, Key]]
+    ) -> ServedRoute | None:
         """The route as this revision defines it, or as it was where that cannot be served."""
         before = self._previous.routes.get(name)
         if name not in wanted:
@@ -148,7 +166,22 @@ class _Adoption:
             self._problems[name] = str(LoadError(*failed, self._failures[failed]))
             return before
         models = {ref: self._models[key] for ref, key in refs.items()}
-        return serve_route(self._snapshot.routes[name], self._snapshot.revision, models)
+        document = self._snapshot.routes[name]
+        return serve_route(document, self._snapshot.revision, models, self._fit(document, shadows[name]))
+
+    def _fit(self, document: RouteDocument, keys: Mapping[str, Key]) -> Mapping[str, LoadedModel]:
+        """The shadows that are loaded and take what callers send; the others are reported: they stop no route."""
+        fit = {}
+        for ref, key in keys.items():
+            model = self._models.get(key)
+            problems = [self._failures[key]] if model is None else []
+            if model is not None:
+                problems = contract_problems(document.input_schema, ref, model.manifest.inputs)
+            if model is not None and not problems:
+                fit[ref] = model
+            else:
+                self._unreadable.append(f"route {document.route} lacks its shadow {ref}: {'; '.join(problems)}")
+        return fit
 
     def _pinned(self, pins: Sequence[Key], budget_bytes: int) -> frozenset[Key]:
         """Loads what was asked for, the most wanted first, as far as the budget goes."""

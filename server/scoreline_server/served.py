@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 
 from scoreline.v1 import scoring_pb2 as pb
-from scoreline_registry.assignment import Assigner
+from scoreline_registry.assignment import Assigner, shadow_salt
+from scoreline_registry.bucketing import WHOLE, UnitHasher
 from scoreline_registry.contract import Points
 from scoreline_registry.route import RouteDocument, RouteSchema, schema_digest
 from scoreline_server.binding import Binding
@@ -47,6 +49,20 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class ServedShadow:
+    """A model that scores a sample of a route's rows after they were answered.
+
+    A unit is in the sample when its bucket under ``hasher`` is below ``share``.
+    """
+
+    ref: str
+    model: LoadedModel
+    binding: Binding
+    hasher: UnitHasher
+    share: float
+
+
+@dataclass(frozen=True)
 class ServedRoute:
     """An adopted route. Immutable; a new revision makes a new one.
 
@@ -54,6 +70,7 @@ class ServedRoute:
         arms: the arms that the assigner can choose, in its order, then the fallback if it is none of them.
         fallback: index into ``arms``, or None.
         older: how to read the layouts that callers may still send, by schema digest.
+        shadows: those that could be loaded.
     """
 
     name: str
@@ -64,6 +81,7 @@ class ServedRoute:
     arms: tuple[Arm, ...]
     fallback: int | None
     older: Mapping[str, Regather]
+    shadows: tuple[ServedShadow, ...] = ()
 
     @cached_property
     def row_answers(self) -> tuple[RowAnswer, ...]:
@@ -87,7 +105,7 @@ class ServedRoute:
 
     def uses(self) -> frozenset[tuple[str, int]]:
         """The versions that this route can reach."""
-        return frozenset(arm.model.key for arm in self.arms)
+        return frozenset(scorer.model.key for scorer in (*self.arms, *self.shadows))
 
 
 def layout_of(schema: RouteSchema) -> Layout:
@@ -101,8 +119,13 @@ def layout_of(schema: RouteSchema) -> Layout:
     )
 
 
-def serve_route(document: RouteDocument, revision: int, models: Mapping[str, LoadedModel]) -> ServedRoute:
-    """Compiles a route whose every arm is loaded; ``models`` holds them by reference text."""
+def serve_route(
+    document: RouteDocument,
+    revision: int,
+    models: Mapping[str, LoadedModel],
+    shadows: Mapping[str, LoadedModel] = MappingProxyType({}),
+) -> ServedRoute:
+    """Compiles a route whose every arm is loaded; both mappings hold models by reference text."""
     layout = layout_of(document.input_schema)
     assigner = Assigner(document)
     refs = list(assigner.arms)
@@ -118,6 +141,17 @@ def serve_route(document: RouteDocument, revision: int, models: Mapping[str, Loa
         arms=arms,
         fallback=None if document.fallback is None else refs.index(document.fallback),
         older=_older(document, layout, arms),
+        shadows=tuple(
+            ServedShadow(
+                ref=shadow.ref,
+                model=shadows[shadow.ref],
+                binding=Binding(shadows[shadow.ref].manifest.inputs, layout),
+                hasher=UnitHasher(shadow_salt(document.salt, shadow.ref)),
+                share=shadow.sample_millionths / WHOLE,
+            )
+            for shadow in document.shadows
+            if shadow.ref in shadows
+        ),
     )
 
 

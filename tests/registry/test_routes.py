@@ -97,10 +97,10 @@ def test_a_new_length_alone_is_no_new_layout() -> None:
 
 
 def test_what_a_newer_scoreline_keeps_in_a_route_survives_an_apply() -> None:
-    raw = json.loads(encode(following(spec()))) | {"shadows": [{"ref": "stack@1", "sample": 25}]}
+    raw = json.loads(encode(following(spec()))) | {"mirrors": [{"ref": "stack@1", "sample": 25}]}
     stored = decode(RouteDocument, canonical_json(raw), key="k", supported=ROUTE_SCHEMA)
     again = json.loads(encode(following(spec(holdout=5), stored)))
-    assert again["shadows"] == raw["shadows"]
+    assert again["mirrors"] == raw["mirrors"]
     assert again["holdout_millionths"] == 50_000
 
 
