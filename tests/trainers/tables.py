@@ -44,6 +44,17 @@ PURCHASES = Columns(
     ),
 )
 
+OVER_FEATURES = ("logistic", "lightgbm", "xgboost", "catboost", "random_forest", "isolation_forest", "mlp")
+OVER_HISTORIES = ("lstm", "cnn_lstm", "tcn", "transformer")
+
+# What each family is tested on.
+CASES: dict[str, tuple[str, Columns]] = {
+    **{name: (name, TABLE) for name in OVER_FEATURES},
+    "profile_deviation": ("profile_deviation", PURCHASES),
+    **{name: (name, HISTORY) for name in OVER_HISTORIES},
+    **{f"{name} with features": (name, BOTH) for name in OVER_HISTORIES},
+}
+
 _QUICK: dict[str, Any] = {"epochs": 12, "batch_size": 32, "learning_rate": 0.02}
 
 # The least that each family can be trained with, so that the suite stays fast.
@@ -143,10 +154,14 @@ def purchases(rows: int = 300, *, longest: int = 9, seed: int = 0) -> pl.DataFra
     return frame.with_columns(pl.when(~hole[name]).then(pl.col(name)).alias(name) for name in past)
 
 
+def table(columns: Columns, **options: int) -> pl.DataFrame:
+    """The table that has these columns."""
+    return {id(TABLE): people, id(PURCHASES): purchases}.get(id(columns), histories)(**options)
+
+
 def dataset(columns: Columns = TABLE, *, seed: int = 0) -> Dataset:
     """A few hundred rows."""
-    frame = {id(TABLE): people, id(PURCHASES): purchases}.get(id(columns), histories)(seed=seed)
-    return Dataset.from_table(frame, columns)
+    return Dataset.from_table(table(columns, seed=seed), columns)
 
 
 def fit(family: str, data: Dataset, *, seed: int = 0, **options: Any) -> Fitted:

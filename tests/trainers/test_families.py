@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint
 import numpy as np
 import onnx
 import pytest
-from tests.trainers.tables import BOTH, HISTORY, PURCHASES, TABLE, dataset, fit
+from tests.trainers.tables import CASES, HISTORY, PURCHASES, TABLE, dataset, fit
 
 from scoreline_registry.contract import ScoreContract
 from scoreline_registry.errors import GateError
@@ -20,19 +20,6 @@ from scoreline_trainers.families.base import Fitted
 from scoreline_trainers.gate import Proof, prove
 from scoreline_trainers.scorer import OnnxScorer
 
-RECURRING = ("lstm", "cnn_lstm", "tcn", "transformer")
-CASES = {
-    "logistic": ("logistic", TABLE),
-    "lightgbm": ("lightgbm", TABLE),
-    "xgboost": ("xgboost", TABLE),
-    "catboost": ("catboost", TABLE),
-    "random_forest": ("random_forest", TABLE),
-    "isolation_forest": ("isolation_forest", TABLE),
-    "profile_deviation": ("profile_deviation", PURCHASES),
-    "mlp": ("mlp", TABLE),
-    **{name: (name, HISTORY) for name in RECURRING},
-    **{f"{name} with features": (name, BOTH) for name in RECURRING},
-}
 UNSUPERVISED = {"isolation_forest"}
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import ModelProto
 from pydantic import ValidationError
-from tests.trainers.tables import BOTH, HISTORY, TABLE, dataset, fit
+from tests.trainers.tables import BOTH, HISTORY, OVER_HISTORIES, TABLE, dataset, fit
 
 from scoreline_registry.contract import ScoreContract
 from scoreline_registry.errors import GateError
@@ -27,8 +27,6 @@ from scoreline_trainers.gate import prove
 from scoreline_trainers.graph import GraphBuilder
 from scoreline_trainers.probes import with_garbage
 from scoreline_trainers.scorer import OnnxScorer
-
-OVER_HISTORIES = ("lstm", "cnn_lstm", "tcn", "transformer")
 
 
 def network(family: str, *, features: bool = False, **options: Any) -> FittedNetwork:
