@@ -3,8 +3,10 @@
 import contextlib
 
 from scoreline_registry.cache import Cache
+from scoreline_registry.documents import sha256_hex
 from scoreline_registry.errors import CorruptError, MissingKeyError, NotFoundError, SchemaVersionError, StorageError
 from scoreline_registry.revision import (
+    REGISTRY_KEY,
     REVISIONS_PREFIX,
     LogEntry,
     read_entry,
@@ -48,9 +50,10 @@ class RevisionLog:
         return parent
 
     def last(self, known: LogEntry) -> LogEntry:
-        """The newest revision, looked for from a known one on: one read when there is nothing newer.
+        """The newest revision, looked for from a known one on: two reads when there is nothing newer.
 
-        Steps double until a number is free, then halve: a log of n revisions takes about 2 log2(n) reads.
+        Steps double until a number is free, then halve: a log of n revisions takes about 2 log2(n) reads. Raises
+        CorruptError when the known revision itself is gone or changed: an unmounted volume has nothing newer either.
         """
         low, step = known, 1
         while (found := self._find(low.number + step)) is not None:
@@ -63,7 +66,18 @@ class RevisionLog:
                 high = middle
             else:
                 low = self._after(low, found)
+        if low.number == known.number:
+            self._check_still_there(known)
         return low
+
+    def _check_still_there(self, entry: LogEntry) -> None:
+        key = revision_key(entry.number) if entry.number else REGISTRY_KEY
+        try:
+            data = self._storage.read(key)
+        except MissingKeyError as error:
+            raise CorruptError(key, "it was there and is missing: is the store still mounted?") from error
+        if sha256_hex(data) != entry.digest:
+            raise CorruptError(key, "it is not what it was: the past was changed")
 
     def check_whole(self, last: LogEntry) -> None:
         """Raises CorruptError when revisions exist behind a gap, as after a restore of half a backup."""

@@ -90,7 +90,7 @@ class Registry:
         return self._clock()
 
     def latest(self) -> Snapshot:
-        """The newest revision: one read from the store when nothing is new."""
+        """The newest revision: two reads from the store when nothing is new."""
         return self._commits.latest()
 
     def at(self, revision: int) -> Snapshot:

@@ -184,13 +184,13 @@ def test_opening_a_long_log_reads_a_few_revisions(memory: MemoryStorage, registr
     assert len(counting.reads) < 40
 
 
-def test_looking_for_news_is_one_read(memory: MemoryStorage, registry: Registry) -> None:
+def test_looking_for_news_reads_what_would_be_new_and_what_was_newest(memory: MemoryStorage, registry: Registry) -> None:
     publish(registry)
     counting = CountingStorage(memory)
     reader = Registry.open(counting)
     counting.reads.clear()
     reader.latest()
-    assert counting.reads == [revision_key(2)]
+    assert counting.reads == [revision_key(2), revision_key(1)]
 
 
 @pytest.mark.parametrize("behind", [1, 2, 3, 7, 20])
@@ -250,3 +250,25 @@ def test_times_never_fall_when_a_clock_does(memory: MemoryStorage) -> None:
     publish(registry)
     assert registry.at(1).created_at == MOMENT + timedelta(hours=1)
     assert registry.at(2).created_at == MOMENT + timedelta(hours=1)
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_a_registry_that_disappears_is_said_and_not_taken_for_quiet(tmp_path: Path, published: bool) -> None:
+    registry = Registry.create(tmp_path / "registry")
+    if published:
+        publish(registry)
+    (tmp_path / "registry").rename(tmp_path / "elsewhere")
+    with pytest.raises(CorruptError, match="still mounted"):
+        registry.latest()
+    (tmp_path / "elsewhere").rename(tmp_path / "registry")
+    assert registry.latest().revision == int(published)
+
+
+def test_a_newest_revision_that_was_replaced_is_said(tmp_path: Path) -> None:
+    registry = Registry.create(tmp_path / "registry")
+    publish(registry)
+    newest = tmp_path / "registry" / revision_key(1)
+    newest.chmod(0o644)
+    newest.write_bytes(newest.read_bytes() + b" ")
+    with pytest.raises(CorruptError, match="past was changed"):
+        registry.latest()
