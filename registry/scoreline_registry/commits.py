@@ -59,7 +59,7 @@ class Commits:
         return self._snapshot(self._known)
 
     def latest(self) -> Snapshot:
-        """The newest revision: one read from the store when nothing is new."""
+        """The newest revision: two reads from the store when nothing is new."""
         return self._snapshot(self._newest())
 
     def at(self, revision: int) -> Snapshot:

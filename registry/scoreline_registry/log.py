@@ -53,7 +53,7 @@ class RevisionLog:
         """The newest revision, looked for from a known one on: two reads when there is nothing newer.
 
         Steps double until a number is free, then halve: a log of n revisions takes about 2 log2(n) reads. Raises
-        CorruptError when the known revision itself is gone or changed: an unmounted volume has nothing newer either.
+        CorruptError when the newest revision itself is gone or changed: an unmounted volume has nothing newer either.
         """
         low, step = known, 1
         while (found := self._find(low.number + step)) is not None:
@@ -66,8 +66,7 @@ class RevisionLog:
                 high = middle
             else:
                 low = self._after(low, found)
-        if low.number == known.number:
-            self._check_still_there(known)
+        self._check_still_there(low)
         return low
 
     def _check_still_there(self, entry: LogEntry) -> None:
