@@ -21,6 +21,7 @@ from scoreline_registry.manifest import GOLDEN_FILE, MODEL_FILE, GoldenFacts, Ma
 from scoreline_registry.registry import Registry
 from scoreline_server.errors import LoadError
 from scoreline_server.model import LoadedModel
+from scoreline_server.raw_tensors import golden_call, input_types
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -39,11 +40,11 @@ def load(registry: Registry, name: str, version: int) -> LoadedModel:
         model = LoadedModel(name, version, manifest.files[MODEL_FILE].sha256, manifest, session)
         if golden is None or manifest.golden is None:
             raise _UnfitError("it has no golden rows to prove itself with; publish it through the gate")
-        rows = _arrays(golden)
-        _self_test(model, rows, manifest.golden)
+        inputs, outputs = _golden_call(model, _arrays(golden))
+        _self_test(model, inputs, outputs, manifest.golden)
         return replace(
             model,
-            row_microseconds=_row_microseconds(model, rows),
+            row_microseconds=_row_microseconds(model, inputs, list(outputs)),
             memory_bytes=max(_resident_bytes() - resident, len(data)),
         )
     except RegistryError as error:
@@ -74,11 +75,13 @@ def _check_signature(session: ort.InferenceSession, manifest: Manifest) -> None:
         expected["features"] = "tensor(float)"
     if manifest.inputs.sequence is not None:
         expected |= {"sequence": "tensor(float)", "lengths": "tensor(int64)"}
+    if manifest.tensors is not None:
+        expected = input_types(manifest.tensors)
     found = {put.name: put.type for put in session.get_inputs()}
     if found != expected:
         raise _UnfitError(f"the graph takes {found}, its manifest says {expected}")
     outputs = {put.name for put in session.get_outputs()}
-    missing = {"score", *manifest.score.extras} - outputs
+    missing = set(_output_names(manifest)) - outputs
     if missing:
         raise _UnfitError(f"the graph lacks the outputs {', '.join(sorted(missing))}")
 
@@ -91,23 +94,32 @@ def _arrays(golden: bytes) -> Arrays:
         raise _UnfitError(f"{GOLDEN_FILE} cannot be read: {_first_line(error)}") from error
 
 
-def _self_test(model: LoadedModel, golden: Arrays, facts: GoldenFacts) -> None:
-    """Runs the golden rows and compares every output, NaN equal to NaN."""
-    extras = model.manifest.score.extras
-    absent = [name for name in ("score", *extras, *_inputs(model)) if name not in golden]
-    if absent:
-        raise _UnfitError(f"{GOLDEN_FILE} lacks {', '.join(absent)}")
-    try:
-        outputs = model.run({name: golden[name] for name in _inputs(model)}, extras)
-    except Exception as error:
-        raise _UnfitError(f"the golden rows cannot be scored: {_first_line(error)}") from error
-    for name, got in zip(("score", *extras), outputs, strict=True):
-        _compare(name, got, golden[name], facts.tolerances.get(name, facts.tolerance))
+def _output_names(manifest: Manifest) -> list[str]:
+    if manifest.tensors is not None:
+        return [tensor.name for tensor in manifest.tensors.outputs]
+    return ["score", *manifest.score.extras]
 
 
-def _run(model: LoadedModel, inputs: Arrays, extras: Sequence[str] = ()) -> list[npt.NDArray[Any]]:
+def _golden_call(model: LoadedModel, golden: Arrays) -> tuple[Arrays, Arrays]:
+    """The golden inputs and outputs by name: rows, or for a model published as it is one whole call."""
     try:
-        return model.run(inputs, extras)
+        if model.manifest.tensors is not None:
+            return golden_call(model.manifest.tensors, golden)
+        inputs = [put.name for put in model.session.get_inputs()]
+        return {name: golden[name] for name in inputs}, {name: golden[name] for name in _output_names(model.manifest)}
+    except KeyError as error:
+        raise _UnfitError(f"{GOLDEN_FILE} lacks {error.args[0]}") from error
+
+
+def _self_test(model: LoadedModel, inputs: Arrays, outputs: Arrays, facts: GoldenFacts) -> None:
+    """Repeats the golden call and compares every output, NaN equal to NaN."""
+    for (name, expected), got in zip(outputs.items(), _run(model, inputs, list(outputs)), strict=True):
+        _compare(name, got, expected, facts.tolerances.get(name, facts.tolerance))
+
+
+def _run(model: LoadedModel, inputs: Arrays, outputs: Sequence[str]) -> list[npt.NDArray[Any]]:
+    try:
+        return [np.asarray(value) for value in model.session.run(outputs, inputs)]
     except Exception as error:
         raise _UnfitError(f"the golden rows cannot be scored: {_first_line(error)}") from error
 
@@ -115,23 +127,28 @@ def _run(model: LoadedModel, inputs: Arrays, extras: Sequence[str] = ()) -> list
 def _compare(name: str, got: npt.NDArray[Any], expected: npt.NDArray[Any], tolerance: float) -> None:
     if got.shape != expected.shape:
         raise _UnfitError(f"golden output {name} has shape {got.shape}, expected {expected.shape}")
-    close = np.isclose(got, expected, rtol=0, atol=tolerance, equal_nan=True).reshape(len(got), -1).all(axis=1)
+    if expected.dtype.kind != "f":
+        if not np.array_equal(got.astype(expected.dtype), expected):
+            raise _UnfitError(f"golden output {name} differs, where it must be equal")
+        return
+    close = np.isclose(got, expected, rtol=0, atol=tolerance, equal_nan=True)
     if not close.all():
-        rows = np.flatnonzero(~close)
+        by_row = np.atleast_1d(close)
+        rows = np.flatnonzero(~by_row.reshape(len(by_row), -1).all(axis=1))
         worst = float(np.nanmax(np.abs(got - expected), initial=0.0))
         raise _UnfitError(
-            f"golden rows differ: {len(rows)} of {len(got)} rows of {name}, first row {rows[0]}, "
+            f"golden rows differ: {len(rows)} of {len(by_row)} rows of {name}, first row {rows[0]}, "
             f"by up to {worst:.3g} where {tolerance:.3g} is allowed"
         )
 
 
-def _row_microseconds(model: LoadedModel, golden: Arrays) -> float:
-    """Warms the session up and returns the median time of one row, in microseconds."""
-    one = {name: golden[name][:1] for name in _inputs(model)}
+def _row_microseconds(model: LoadedModel, inputs: Arrays, outputs: Sequence[str]) -> float:
+    """Warms the session up and returns the median time of one row, or of a whole raw call, in microseconds."""
+    one = inputs if model.manifest.tensors is not None else {name: array[:1] for name, array in inputs.items()}
     times = []
     for _ in range(_TIMED_RUNS):
         start = time.perf_counter()
-        _run(model, one)
+        _run(model, one, outputs)
         times.append(time.perf_counter() - start)
     return round(1e6 * sorted(times)[_TIMED_RUNS // 2], 1)
 
@@ -140,10 +157,6 @@ def _resident_bytes() -> int:
     """This process's resident memory. What a load adds to it is only as exact as other threads are quiet."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
-
-
-def _inputs(model: LoadedModel) -> list[str]:
-    return [put.name for put in model.session.get_inputs()]
 
 
 def _first_line(error: Exception) -> str:

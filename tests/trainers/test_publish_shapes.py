@@ -1,5 +1,6 @@
 """The shapes in which other tools write models: each published, and its graph held against the native model."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
