@@ -44,7 +44,7 @@ def adopt_earlier(snapshot: Snapshot, current: Catalog, load_all: LoadAll) -> Ca
     if not missing:
         return current
     found = _Adoption(snapshot, current, load_all).routes(missing)
-    models = {scorer.model.key: scorer.model for route in found.values() for scorer in (*route.arms, *route.shadows)}
+    models = {model.key: model for route in found.values() for model in route.models}
     return replace(current, routes={**current.routes, **found}, models={**current.models, **models})
 
 

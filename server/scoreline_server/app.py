@@ -18,6 +18,8 @@ from scoreline_server.catalog import Catalog
 from scoreline_server.control import Control
 from scoreline_server.endpoint import SERVICES, Endpoint, has_tls
 from scoreline_server.errors import StartError
+from scoreline_server.journal.opening import open_journal
+from scoreline_server.methods import telling
 from scoreline_server.metrics import CountedThreads, Metrics
 from scoreline_server.pins import Pins
 from scoreline_server.pipeline import Pipeline
@@ -34,11 +36,13 @@ _log = structlog.get_logger()
 class Server:
     """A serving process: ``with Server(settings) as server: ...`` serves until the block ends, then drains."""
 
-    def __init__(self, settings: Settings, *, runtime: Path | None = None, reuse_port: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, *, runtime: Path | None = None, worker: int = 0, reuse_port: bool = False
+    ) -> None:
         """Takes the port; raises StartError when that cannot be.
 
-        ``runtime`` is a folder that the workers of one supervisor share. With ``reuse_port`` other workers may listen
-        on the same port.
+        ``runtime`` is a folder that the workers of one supervisor share, ``worker`` this one's number among them. With
+        ``reuse_port`` others may listen on the same port.
         """
         self.settings = settings
         self.metrics = Metrics(runtime)
@@ -51,13 +55,15 @@ class Server:
             turn=Turns(runtime / "loading.lock").turn if runtime else nullcontext,
             loading=self.metrics.loading,
         )
+        self.journal = open_journal(settings, worker=worker, counting=self.metrics)
         control = (RegistryReads(registry), RegistryWrites(registry), Control(registry, self.watcher))
         self.pipeline = Pipeline(
             lambda: self.watcher.catalog,
             metrics=self.metrics,
-            admission=Admission(max_queue_seconds=settings.max_queue_seconds),
+            admission=_admission(settings),
             policy=read_policy(settings.policy_file),
-            methods=[method for part in control for method in part.methods()],
+            methods=[telling(lambda: self.problem), *(method for part in control for method in part.methods())],
+            observers=[observe for observe in (self.journal,) if observe is not None],
         )
         self.streams = Streams(self.pipeline, registry, self.watcher, threads=settings.stream_threads)
         self.health = health.HealthServicer()
@@ -76,12 +82,19 @@ class Server:
         return self._endpoint.address
 
     @property
+    def problem(self) -> str:
+        """What is wrong although calls are answered, the registry apart; empty when all is well."""
+        return self.journal.problem if self.journal else ""
+
+    @property
     def admin_address(self) -> str:
         """Where changes are taken from other hosts; empty without an admin address."""
         return self._admin.address if self._admin else ""
 
     def start(self) -> None:
         """Adopts the registry's newest revision, then opens for calls."""
+        if self.journal:
+            self.journal.start()
         self.watcher.refresh(at_start=True)
         self.watcher.start()
         self._endpoint.serve(self.pipeline, self.streams, self.health, on_death=self._die)
@@ -108,6 +121,8 @@ class Server:
         for endpoint in filter(None, (self._endpoint, self._admin)):
             endpoint.stop(self.settings.drain_seconds)
         self.streams.close()
+        if self.journal:
+            self.journal.close()
         self.watcher.stop()
         _log.info("stopped")
 
@@ -135,6 +150,12 @@ class Server:
     def _set_health(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
         for service in ("", *SERVICES):
             self.health.set(service, status)
+
+
+def _admission(settings: Settings) -> Admission:
+    """Heavy calls have threads of their own beside the hot lane only."""
+    heavy_seconds = settings.heavy_seconds if settings.hot_lane else float("inf")
+    return Admission(max_queue_seconds=settings.max_queue_seconds, heavy_seconds=heavy_seconds)
 
 
 def _open(registry: str) -> Registry:

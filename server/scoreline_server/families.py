@@ -58,6 +58,15 @@ ARM_FAILURES = _counter("arm_failures", "Batches that an arm's model failed on."
 LOADS = _counter("loads", "Versions that were loaded.", "model")
 LOAD_FAILURES = _counter("load_failures", "Versions that were refused.", "model")
 LOAD_SECONDS = _histogram("load_seconds", "Loading and proving one version.", _LOAD_SECONDS)
+JOURNAL_ROWS = _counter("journal_rows", "Rows that were written to the journal.")
+JOURNAL_BYTES = _counter("journal_bytes", "Bytes that were written to the journal.")
+JOURNAL_DROPPED = _counter("journal_dropped", "Rows that the journal could not take.")
+JOURNAL_FAILURES = _counter("journal_failures", "Times that the disk refused the journal.")
+JOURNAL_TROUBLED = _gauge("journal_troubled", "Workers whose journal cannot be written.")
+SHADOW_ROWS = _counter("shadow_rows", "Rows that a shadow scored.", "route", "shadow", "model", "version")
+SHADOW_DROPPED = _counter("shadow_dropped", "Sampled rows that a shadow had no time for.", "route", "shadow")
+SHADOW_ERRORS = _counter("shadow_errors", "Sampled rows that a shadow could not score.", "route", "shadow", "reason")
+SHADOW_SECONDS = _histogram("shadow_seconds", "Scoring one batch by one shadow.", _CALL_SECONDS, "route", "shadow")
 CALLS_IN_FLIGHT = _gauge("calls_in_flight", "Calls that are being answered.")
 CALLS_QUEUED = _gauge("calls_queued", "Calls that wait for a thread.")
 
@@ -67,5 +76,7 @@ FAMILIES: Mapping[str, Family] = {
         *(CALLS, ERRORS, CALL_SECONDS, BATCH_CALLS, BATCH_ROWS),
         *(ROWS, ROW_ERRORS, FALLBACK_ROWS, ARM_SECONDS, ARM_FAILURES),
         *(LOADS, LOAD_FAILURES, LOAD_SECONDS, CALLS_IN_FLIGHT, CALLS_QUEUED),
+        *(JOURNAL_ROWS, JOURNAL_BYTES, JOURNAL_DROPPED, JOURNAL_FAILURES, JOURNAL_TROUBLED),
+        *(SHADOW_ROWS, SHADOW_DROPPED, SHADOW_ERRORS, SHADOW_SECONDS),
     )
 }

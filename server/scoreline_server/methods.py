@@ -13,6 +13,7 @@ from scoreline_server.catalog import Catalog
 
 SCORE = "/scoreline.v1.ScoringService/Score"
 SCORE_STREAM = "/scoreline.v1.ScoringService/ScoreStream"
+GET_STATUS = "/scoreline.v1.StatusService/GetStatus"
 WATCH_REVISIONS = "/scoreline.v1.RegistryService/WatchRevisions"
 
 
@@ -28,9 +29,20 @@ class Method:
 
 def describing() -> list[Method]:
     """The methods that tell of routes and of the server itself."""
-    scoring, status = "/scoreline.v1.ScoringService/", "/scoreline.v1.StatusService/"
+    scoring = "/scoreline.v1.ScoringService/"
     return [
         Method(scoring + "GetSchema", pb.GetSchemaRequest, Action.DESCRIBE, describe.schema),
         Method(scoring + "GetAssignment", pb.GetAssignmentRequest, Action.DESCRIBE, describe.assignment),
-        Method(status + "GetStatus", pb.GetStatusRequest, Action.DESCRIBE, describe.status),
+        Method(GET_STATUS, pb.GetStatusRequest, Action.DESCRIBE, describe.status),
     ]
+
+
+def telling(problem: Callable[[], str]) -> Method:
+    """GetStatus of a server that knows of problems beside the registry's; takes the place of the describing one."""
+
+    def status(request: pb.GetStatusRequest, catalog: Catalog, caller: Caller) -> pb.GetStatusResponse:
+        answer = describe.status(request, catalog, caller)
+        answer.problem = "; ".join(filter(None, (answer.problem, problem())))
+        return answer
+
+    return Method(GET_STATUS, pb.GetStatusRequest, Action.DESCRIBE, status)

@@ -8,7 +8,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections import Counter as Bag
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +21,7 @@ from scoreline_server import families
 from scoreline_server.answers import Outcome
 from scoreline_server.cells import Cells, Counts
 from scoreline_server.families import Family
-from scoreline_server.served import ServedRoute
+from scoreline_server.served import ServedRoute, ServedShadow
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -105,6 +105,43 @@ class Metrics:
         with self._lock:
             self._add(families.LOADS, (model,), 1)
             self._observe(families.LOAD_SECONDS, (), time.perf_counter() - start)
+
+    def journaled(self, rows: int, size: int) -> None:
+        """Counts rows that were written to the journal, and the bytes that were written with them."""
+        with self._lock:
+            self._add(families.JOURNAL_ROWS, (), rows)
+            self._add(families.JOURNAL_BYTES, (), size)
+
+    def journal_dropped(self, rows: int) -> None:
+        """Counts rows that the journal could not take."""
+        with self._lock:
+            self._add(families.JOURNAL_DROPPED, (), rows)
+
+    def journal_failed(self) -> None:
+        """Counts a refusal of the disk."""
+        with self._lock:
+            self._add(families.JOURNAL_FAILURES, (), 1)
+
+    def journal_troubled(self, change: int) -> None:
+        """Counts a journal that cannot be written (1), or can be again (-1)."""
+        with self._lock:
+            self._add(families.JOURNAL_TROUBLED, (), change)
+
+    def shadowed(
+        self, route: str, shadow: ServedShadow, *, rows: int, seconds: float, errors: Mapping[str, int]
+    ) -> None:
+        """Counts a batch of one shadow: rows that it scored, and by reason those that it could not."""
+        with self._lock:
+            labels = (route, shadow.ref, shadow.model.name, str(shadow.model.version))
+            self._add(families.SHADOW_ROWS, labels, rows)
+            self._observe(families.SHADOW_SECONDS, (route, shadow.ref), seconds)
+            for reason, count in errors.items():
+                self._add(families.SHADOW_ERRORS, (route, shadow.ref, reason), count)
+
+    def shadow_dropped(self, route: str, shadow: ServedShadow, rows: int) -> None:
+        """Counts sampled rows that a shadow had no time for."""
+        with self._lock:
+            self._add(families.SHADOW_DROPPED, (route, shadow.ref), rows)
 
     def queued(self, change: int) -> None:
         """Counts calls that began (1) or ended (-1) to wait for a thread."""

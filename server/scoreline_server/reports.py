@@ -72,7 +72,7 @@ class Report:
     Attributes:
         state: where it is in its life.
         address: where it listens.
-        problem: why it failed, or what of the registry it cannot read; empty when all is well.
+        problem: why it failed, or what it cannot read of the registry or write to the journal; else empty.
         revision: the newest revision that it has read.
         routes: its routes by name.
         models: how many versions it has loaded.

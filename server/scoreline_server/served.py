@@ -103,9 +103,14 @@ class ServedRoute:
         """The extra outputs that at least one arm has."""
         return tuple(sorted({name for arm in self.arms for name in arm.model.manifest.score.extras}))
 
+    @property
+    def models(self) -> Sequence[LoadedModel]:
+        """Every model behind this route, those of shadows too."""
+        return [*(arm.model for arm in self.arms), *(shadow.model for shadow in self.shadows)]
+
     def uses(self) -> frozenset[tuple[str, int]]:
         """The versions that this route can reach."""
-        return frozenset(scorer.model.key for scorer in (*self.arms, *self.shadows))
+        return frozenset(model.key for model in self.models)
 
 
 def layout_of(schema: RouteSchema) -> Layout:

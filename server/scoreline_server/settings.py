@@ -66,6 +66,36 @@ class Settings(BaseSettings):
     stream_threads: int = Field(
         default=16, ge=1, le=1024, description="How many streams may be open; each holds a thread of its own."
     )
+    journal_dir: str = Field(
+        default="auto",
+        description="Folder of the journal; auto is the registry's folder with -journal behind, off writes none.",
+    )
+    journal_fsync_seconds: float = Field(
+        default=1.0, gt=0, description="How long what was journaled may wait until it survives a loss of power."
+    )
+    journal_rotate_bytes: int = Field(
+        default=256 * 1024 * 1024, ge=4096, description="Size at which a new journal file is begun."
+    )
+    journal_rotate_seconds: float = Field(default=3600.0, gt=0, description="Age at which a new journal file is begun.")
+    journal_keep_days: float = Field(
+        default=30.0, ge=0, description="How long journal files are kept after their last row; 0 for ever."
+    )
+    journal_keep_bytes: int = Field(
+        default=10 * 1024 * 1024 * 1024,
+        ge=0,
+        description="How much the journal's folder may hold before the oldest files go; 0 for no limit.",
+    )
+    journal_queue_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="How much may wait for a slow disk before rows are dropped and counted.",
+    )
+    journal_hmac_key_file: Path | None = Field(
+        default=None, description="Key that hashes sensitive features in the journal; without one they are left out."
+    )
+    shadow_queue_rows: int = Field(
+        default=4096, ge=1, description="How many rows may wait for shadows before rows are dropped and counted."
+    )
     memory_budget_bytes: int = Field(
         default=0, ge=0, description="What all models may take before versions loaded on request go; 0 for no limit."
     )

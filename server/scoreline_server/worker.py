@@ -25,7 +25,7 @@ def main() -> int:
     order = Order.read(_first_line())
     log.configure(order.settings, worker=order.number)
     try:
-        with Server(order.settings, runtime=order.runtime, reuse_port=order.reuse_port) as server:
+        with Server(order.settings, runtime=order.runtime, worker=order.number, reuse_port=order.reuse_port) as server:
             reports.serving(server)
             while not _order_to_end(ended):
                 reports.serving(server)
@@ -43,14 +43,15 @@ class _Reports:
         self._pipe = os.dup(sys.stdout.fileno())
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         self._catalog: Catalog | None = None
+        self._problem = ""
         self._last = Report(WorkerState.STARTING)
 
     def serving(self, server: Server) -> None:
         """Reports what is served, if that has changed."""
-        catalog = server.watcher.catalog
-        if catalog is not self._catalog:
-            self._catalog = catalog
-            self.send(report_of(catalog, server.address))
+        catalog, problem = server.watcher.catalog, server.problem
+        if catalog is not self._catalog or problem != self._problem:
+            self._catalog, self._problem = catalog, problem
+            self.send(report_of(catalog, server.address, problem))
 
     def draining(self) -> None:
         """Reports the drain."""
@@ -67,13 +68,13 @@ class _Reports:
             return
 
 
-def report_of(catalog: Catalog, address: str) -> Report:
-    """What a serving worker says of its catalog."""
+def report_of(catalog: Catalog, address: str, problem: str) -> Report:
+    """What a serving worker says of its catalog, and of what else is wrong."""
     adopted = {name: route.revision for name, route in catalog.routes.items()}
     return Report(
         state=WorkerState.SERVING,
         address=address,
-        problem=catalog.problem,
+        problem="; ".join(filter(None, (catalog.problem, problem))),
         revision=catalog.revision,
         routes={
             name: RouteReport(adopted.get(name, 0), catalog.problems.get(name, ""))

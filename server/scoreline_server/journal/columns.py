@@ -1,0 +1,120 @@
+"""Columns as the body of a block: a table of ids and lengths, then the bytes of each.
+
+    columns      uint16
+    per column   uint8 id, uint32 length in bytes
+    then the columns, one after another
+
+Readers pass over columns that they do not know.
+"""
+
+import json
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Column(IntEnum):
+    """The columns of ROWS and SHADOWS blocks; R rows of C calls.
+
+    A column that holds nothing but its default is left out: zeros for numbers, empty for texts.
+    """
+
+    FACTS = 1
+    """JSON object. ROWS: route (its key in this file), rows, calls, time (of the first call, ns since 1970)."""
+    CALL_IDS = 2
+    """12 bytes [C]. The prediction id is their hex form, a dash and the row's index in its call."""
+    CALL_ROWS = 3
+    """uint16 [C]: how many rows each call has."""
+    CALL_TIMES = 4
+    """int32 [C]: microseconds from ``time`` until the call was scored."""
+    CALL_LATENCIES = 5
+    """uint32 [C]: microseconds from the call's arrival until it was scored."""
+    REQUEST_IDS = 6
+    """texts [C]."""
+    ENTITY_IDS = 7
+    """texts [R]."""
+    NUMBERS = 8
+    """float32 [R, number features], NaN for missing."""
+    CATEGORIES = 9
+    """int32 [R, category features]: indices into DICTIONARY, -1 for missing."""
+    DICTIONARY = 10
+    """JSON list of the category names."""
+    LENGTHS = 11
+    """int32 [R]: the number of steps."""
+    STEPS = 12
+    """float32 [sum of lengths, step features]."""
+    CONTEXTS = 13
+    """JSON list of the distinct contexts."""
+    CONTEXT_INDEX = 14
+    """uint32 [R]: indices into CONTEXTS."""
+    HASHES = 15
+    """16 bytes [R, hashed features], zero for missing."""
+    ASSIGNED = 16
+    """uint16 [R]: the assigned arm, an index into the route's arms; left out where it is the one that served."""
+    SERVED = 17
+    """uint16 [R]: the arm that scored."""
+    REASONS = 18
+    """uint8 [R]: scoreline.v1.Reason."""
+    SCORES = 19
+    """float32 [R]."""
+    BANDS = 20
+    """uint16 [R]: indices into the route's bands, 65535 for none."""
+    QUALITY = 21
+    """uint16 [R, 4]: missing, defaulted, unseen, clipped."""
+    ERRORS = 22
+    """JSON object: why rows have no score, by row. SHADOWS: the same."""
+    PLACES = 23
+    """uint16 [R]. SHADOWS: the row's index in its call; CALL_IDS is then [R]."""
+
+
+def packed(columns: Mapping[Column, bytes]) -> bytes:
+    """Columns as a body."""
+    sizes = list(map(len, columns.values()))
+    table = [number for pair in zip(columns, sizes, strict=True) for number in pair]
+    return b"".join((struct.pack(f"<H{'BI' * len(sizes)}", len(sizes), *table), *columns.values()))
+
+
+def unpacked(body: bytes) -> dict[int, memoryview]:
+    """The columns of a body by id. Raises ValueError where it is none."""
+    try:
+        (count,) = struct.unpack_from("<H", body)
+        table = struct.unpack_from(f"<{'BI' * count}", body, 2)
+    except struct.error as error:
+        raise ValueError("the table of columns stops short") from error
+    ids, sizes = table[::2], table[1::2]
+    ends = list(accumulate(sizes, initial=2 + 5 * count))
+    if ends[-1] != len(body):
+        raise ValueError(f"the columns are {ends[-1]} bytes, the body {len(body)}")
+    view = memoryview(body)
+    return {id_: view[start:end] for id_, (start, end) in zip(ids, pairwise(ends), strict=True)}
+
+
+def packed_arrays(arrays: Iterable[npt.NDArray[Any]]) -> bytes:
+    """Arrays one after another."""
+    return b"".join([array.tobytes() for array in arrays])
+
+
+def packed_texts(texts: Sequence[str]) -> bytes:
+    """Texts as uint32 lengths in code points, then all of them in UTF-8."""
+    lengths = np.fromiter(map(len, texts), "<u4", len(texts))
+    return lengths.tobytes() + "".join(texts).encode()
+
+
+def unpacked_texts(data: memoryview, count: int) -> list[str]:
+    """``count`` texts. Raises ValueError where they are not."""
+    lengths = np.frombuffer(data[: 4 * count], "<u4").tolist()
+    text = bytes(data[4 * count :]).decode()
+    if len(lengths) != count or sum(lengths) != len(text):
+        raise ValueError(f"these are not {count} texts")
+    ends = list(accumulate(lengths, initial=0))
+    return [text[start:end] for start, end in pairwise(ends)]
+
+
+def packed_json(value: Any) -> bytes:
+    """A value as JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,225 @@
+"""Makes columns of what was scored: many batches of one route become one block."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scoreline_server.engine import Scored
+from scoreline_server.journal.blocks import Kind, framed
+from scoreline_server.journal.columns import Column, packed, packed_arrays, packed_json, packed_texts
+from scoreline_server.journal.facts import ArmFacts, RouteFacts
+from scoreline_server.journal.privacy import Hasher, Shown
+from scoreline_server.rows import Context
+from scoreline_server.served import NO_BAND, ServedRoute
+
+_MOST_MICROSECONDS = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A scored batch and when that was: ns since 1970, and seconds of ``time.perf_counter()``."""
+
+    scored: Scored
+    nanoseconds: int = field(default_factory=time.time_ns)
+    seconds: float = field(default_factory=time.perf_counter)
+
+    def __len__(self) -> int:
+        return len(self.scored.rows)
+
+
+class RouteEncoder:
+    """Encodes the rows of one route as it is served. ``key`` is what rows of a file call it."""
+
+    def __init__(self, route: ServedRoute, key: int, hasher: Hasher | None) -> None:
+        self.route = route
+        self._hasher = hasher
+        self._shown = Shown.of(route)
+        self.facts = _facts(route, key, self._shown, hashed=hasher is not None)
+        self._bands = {name: index for index, name in enumerate(self.facts.bands)}
+        self._band_tables: dict[tuple[str, ...], npt.NDArray[np.uint16]] = {}
+
+    def described(self) -> bytes:
+        """The block that rows need before them in their file."""
+        return framed(Kind.ROUTE, self.facts.body())
+
+    def encoded(self, batches: Sequence[Observed]) -> bytes:
+        """The block of some batches, in order."""
+        columns: dict[Column, bytes] = {
+            Column.FACTS: packed_json(
+                {
+                    "route": self.facts.key,
+                    "rows": sum(len(one.scored.rows) for one in batches),
+                    "calls": sum(len(one.scored.questions) for one in batches),
+                    "time": batches[0].nanoseconds,
+                }
+            )
+        }
+        columns |= _calls(batches) | self._inputs([one.scored for one in batches])
+        columns |= self._outcomes([one.scored for one in batches])
+        return framed(Kind.ROWS, packed(columns))
+
+    def _inputs(self, scored: Sequence[Scored]) -> dict[Column, bytes]:
+        layout, shown = self.route.layout, self._shown
+        columns: dict[Column, bytes] = {
+            Column.ENTITY_IDS: packed_texts(list(chain.from_iterable(one.rows.ids for one in scored)))
+        }
+        if layout.numbers:
+            blocks = [one.rows.numbers for one in scored]
+            if len(shown.numbers) < len(layout.numbers):
+                blocks = [block[:, shown.numbers] for block in blocks]
+            columns[Column.NUMBERS] = packed_arrays(blocks)
+        if layout.categories:
+            codes, names = _recoded(scored)
+            columns[Column.CATEGORIES] = codes[:, shown.categories].astype("<i4").tobytes()
+            columns[Column.DICTIONARY] = packed_json(self._dictionary(codes, names))
+        if layout.has_sequence:
+            columns[Column.LENGTHS] = packed_arrays(one.rows.lengths for one in scored)
+            columns[Column.STEPS] = packed_arrays(one.rows.steps for one in scored)
+        if any(one.rows.contexts for one in scored):
+            columns |= _contexts(scored)
+        if self.facts.hashed:
+            columns[Column.HASHES] = self._hashes(scored)
+        return columns
+
+    def _dictionary(self, codes: npt.NDArray[np.int32], names: Sequence[str]) -> Sequence[str]:
+        """The names that the shown columns use; what only a sensitive one uses must not slip through here."""
+        if len(self._shown.categories) == codes.shape[1]:
+            return names
+        used = set(codes[:, self._shown.categories].ravel().tolist())
+        return [name if code in used else "" for code, name in enumerate(names)]
+
+    def _hashes(self, scored: Sequence[Scored]) -> bytes:
+        """[R, hashed features] of 16 bytes each."""
+        layout, hasher = self.route.layout, self._hasher
+        if hasher is None:
+            return b""
+        hashed = []
+        codes, names = _recoded(scored)
+        numbers = np.concatenate([one.rows.numbers for one in scored])
+        for name in self.facts.hashed:
+            if name in layout.numbers:
+                column = hasher.numbers(name, numbers[:, layout.numbers[name]])
+            else:
+                column = hasher.categories(name, codes[:, layout.categories[name]], names)
+            hashed.append(np.frombuffer(column, "V16"))
+        return np.stack(hashed, axis=1).tobytes()
+
+    def _outcomes(self, scored: Sequence[Scored]) -> dict[Column, bytes]:
+        outcomes = [one.outcome for one in scored]
+        served = packed_arrays(outcome.served for outcome in outcomes)
+        assigned = packed_arrays(outcome.assigned for outcome in outcomes)
+        quality = packed_arrays(outcome.quality for outcome in outcomes)
+        columns: dict[Column, bytes] = {
+            Column.SCORES: packed_arrays(outcome.scores for outcome in outcomes),
+            Column.REASONS: packed_arrays(outcome.reasons for outcome in outcomes),
+        }
+        if served.strip(b"\0"):
+            columns[Column.SERVED] = served
+        if assigned != served:
+            columns[Column.ASSIGNED] = assigned
+        if quality.strip(b"\0"):
+            columns[Column.QUALITY] = quality
+        if self._bands:
+            columns[Column.BANDS] = b"".join([self._band_indices(one) for one in scored])
+        if any(outcome.errors for outcome in outcomes):
+            columns[Column.ERRORS] = packed_json(_errors(scored))
+        return columns
+
+    def _band_indices(self, scored: Scored) -> bytes:
+        """The bands of one batch, which numbers them as its arms ran, as the route numbers them."""
+        names = tuple(scored.outcome.band_names)
+        table = self._band_tables.get(names)
+        if table is None:
+            table = self._band_tables[names] = np.full(NO_BAND + 1, NO_BAND, "<u2")
+            table[: len(names)] = [self._bands[name] for name in names]
+        return table[scored.outcome.bands].tobytes()
+
+
+def _facts(route: ServedRoute, key: int, shown: Shown, *, hashed: bool) -> RouteFacts:
+    layout = route.layout
+    numbers, categories = list(layout.numbers), list(layout.categories)
+    return RouteFacts(
+        key=key,
+        route=route.name,
+        revision=route.revision,
+        unit=route.document.unit,
+        schema_digest=layout.digest,
+        numbers=tuple(numbers[column] for column in shown.numbers),
+        categories=tuple(categories[column] for column in shown.categories),
+        hashed=shown.sensitive if hashed else (),
+        left_out=() if hashed else shown.sensitive,
+        step_features=layout.step_features,
+        arms=tuple(ArmFacts(arm.ref, arm.model.name, arm.model.version, arm.model.digest) for arm in route.arms),
+        bands=tuple(dict.fromkeys(name for arm in route.arms for name in arm.band_names)),
+    )
+
+
+def _calls(batches: Sequence[Observed]) -> dict[Column, bytes]:
+    """What each call has once."""
+    questions = [question for one in batches for question in one.scored.questions]
+    counts = [len(one.scored.questions) for one in batches]
+    times = np.array([(one.nanoseconds - batches[0].nanoseconds) // 1000 for one in batches])
+    arrived = np.array([question.arrived for question in questions])
+    latencies = np.repeat([one.seconds for one in batches], counts) - arrived
+    columns: dict[Column, bytes] = {
+        Column.CALL_IDS: b"".join([one.scored.call_ids for one in batches]),
+        Column.CALL_ROWS: np.array([len(question.piece) for question in questions], "<u2").tobytes(),
+        Column.CALL_TIMES: np.repeat(times, counts).astype("<i4").tobytes(),
+        Column.CALL_LATENCIES: (latencies * 1e6).clip(0, _MOST_MICROSECONDS).astype("<u4").tobytes(),
+    }
+    request_ids = [question.request_id for question in questions]
+    if any(request_ids):
+        columns[Column.REQUEST_IDS] = packed_texts(request_ids)
+    return columns
+
+
+def _recoded(scored: Sequence[Scored]) -> tuple[npt.NDArray[np.int32], list[str]]:
+    """All category codes over one dictionary without repeats."""
+    index: dict[str, int] = {}
+    recoded = []
+    for one in scored:
+        # A missing value is -1, which as an index is the last entry.
+        table = [*(index.setdefault(name, len(index)) for name in one.rows.dictionary), -1]
+        recoded.append(np.array(table, np.int32)[one.rows.categories])
+    return np.concatenate(recoded), list(index)
+
+
+def _contexts(scored: Sequence[Scored]) -> dict[Column, bytes]:
+    """Each distinct context once; calls share theirs among rows, so identity is enough."""
+    places: dict[int, int] = {}
+    distinct: list[Context] = []
+    indices = []
+    nothing: Context = {}
+    for one in scored:
+        for context in one.rows.contexts or [nothing] * len(one.rows):
+            place = places.get(id(context))
+            if place is None:
+                place = places[id(context)] = len(distinct)
+                distinct.append(context)
+            indices.append(place)
+    return {Column.CONTEXTS: packed_json(_finite(distinct)), Column.CONTEXT_INDEX: np.array(indices, "<u4").tobytes()}
+
+
+def _finite(contexts: Iterable[Context]) -> list[dict[str, Any]]:
+    """Contexts as JSON has them: a number that is not finite becomes its name."""
+    return [
+        {
+            key: str(value) if isinstance(value, float) and not np.isfinite(value) else value
+            for key, value in context.items()
+        }
+        for context in contexts
+    ]
+
+
+def _errors(scored: Sequence[Scored]) -> dict[int, str]:
+    """The reason of each row without a score."""
+    errors, start = {}, 0
+    for one in scored:
+        errors.update({start + row: error.reason.value for row, error in one.outcome.errors.items()})
+        start += len(one.rows)
+    return errors

@@ -1,0 +1,145 @@
+"""A worker's files one after another: when a new one is begun, what has to stand in it, and which old ones go."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from scoreline_server.journal.blocks import Kind, framed
+from scoreline_server.journal.encoding import Observed, RouteEncoder
+from scoreline_server.journal.facts import FileFacts
+from scoreline_server.journal.file import Disk, JournalFile, begin
+from scoreline_server.journal.privacy import Hasher
+from scoreline_server.journal.retention import Retention, enforce
+from scoreline_server.journal.shadowed import ShadowScores
+from scoreline_server.served import ServedRoute
+
+_log = structlog.get_logger()
+
+_TIDY_SECONDS = 60.0
+_BLOCK_ROWS = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class JournalOptions:
+    """Where and how a journal is written.
+
+    Attributes:
+        folder: of the files.
+        fsync_seconds: how long a block may wait until it survives a loss of power.
+        rotate_bytes, rotate_seconds: when a new file is begun.
+        retention: which files go.
+        queue_bytes: about how much memory may wait to be written.
+        hasher: for sensitive features; None leaves them out.
+    """
+
+    folder: Path
+    fsync_seconds: float
+    rotate_bytes: int
+    rotate_seconds: float
+    retention: Retention
+    queue_bytes: int
+    hasher: Hasher | None = None
+
+
+class Series:
+    """The file that is written now, and the end of those before it. For one thread; every method raises OSError."""
+
+    def __init__(self, options: JournalOptions, facts: FileFacts, disk: Disk) -> None:
+        self._options, self._facts, self._disk = options, facts, disk
+        self._file: JournalFile | None = None
+        self._encoders: dict[str, RouteEncoder] = {}
+        self._keys = 0
+        self._synced = self._tidied = 0.0
+
+    def append(self, batch: Sequence[Observed | ShadowScores]) -> int:
+        """Writes a batch as blocks; how many bytes."""
+        file = self._current()
+        data, keys = self._blocks(batch, file)
+        file.append(data)
+        file.described |= keys
+        return len(data)
+
+    def keep_up(self) -> None:
+        """Syncs and tidies when it is time."""
+        now = time.monotonic()
+        if self._file is not None and not self._file.is_synced and now - self._synced >= self._options.fsync_seconds:
+            self._synced = now
+            self._file.sync()
+            if self._file.is_gone:
+                self.close()
+        if now - self._tidied >= _TIDY_SECONDS:
+            self._tidied = now
+            self._tidy()
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether everything written would survive a loss of power."""
+        return self._file is None or self._file.is_synced
+
+    def close(self) -> None:
+        """Ends the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _current(self) -> JournalFile:
+        file, options = self._file, self._options
+        if file is not None:
+            age = time.monotonic() - file.begun
+            if file.size < options.rotate_bytes and age < options.rotate_seconds:
+                return file
+            self.close()
+        facts = self._facts.begun(time.time_ns())
+        file = begin(options.folder, facts, disk=self._disk)
+        try:
+            file.append(framed(Kind.FILE, facts.body()))
+        except OSError:
+            file.discard()
+            raise
+        self._file = file
+        self._tidied = 0.0
+        return file
+
+    def _tidy(self) -> None:
+        try:
+            enforce(self._options.retention, self._options.folder, time.time())
+        except OSError as error:
+            _log.warning("old journal files could not be removed", error=str(error))
+
+    def _blocks(self, batch: Sequence[Observed | ShadowScores], file: JournalFile) -> tuple[bytes, set[int]]:
+        """A batch as blocks, each route described before its rows, and the keys of those that were not before."""
+        blocks, keys = [], set[int]()
+        shadows = [item for item in batch if isinstance(item, ShadowScores)]
+        for group in _groups(item for item in batch if isinstance(item, Observed)):
+            encoder = self._encoder(group[0].scored.route)
+            key = encoder.facts.key
+            if key not in file.described and key not in keys:
+                blocks.append(encoder.described())
+                keys.add(key)
+            blocks.append(encoder.encoded(group))
+        blocks += [scores.block() for scores in shadows]
+        return b"".join(blocks), keys
+
+    def _encoder(self, route: ServedRoute) -> RouteEncoder:
+        encoder = self._encoders.get(route.name)
+        if encoder is None or encoder.route is not route:
+            self._keys += 1
+            encoder = self._encoders[route.name] = RouteEncoder(route, self._keys, self._options.hasher)
+        return encoder
+
+
+def _groups(batches: Iterable[Observed]) -> list[list[Observed]]:
+    """Batches that become one block: of one route as it is served, and not too many rows."""
+    groups: dict[int, list[list[Observed]]] = {}
+    rows: dict[int, int] = {}
+    for one in batches:
+        route = id(one.scored.route)
+        if route not in groups or rows[route] + len(one) > _BLOCK_ROWS:
+            groups.setdefault(route, []).append([])
+            rows[route] = 0
+        groups[route][-1].append(one)
+        rows[route] += len(one)
+    return [group for of_route in groups.values() for group in of_route]
