@@ -8,6 +8,7 @@ from scoreline_registry.errors import CorruptError, MissingKeyError, NotFoundErr
 from scoreline_registry.revision import (
     REGISTRY_KEY,
     REVISIONS_PREFIX,
+    SEALS_PREFIX,
     LogEntry,
     read_entry,
     read_seal,
@@ -83,6 +84,9 @@ class RevisionLog:
         later = next(self._storage.list(REVISIONS_PREFIX, after=revision_key(last.number)), None)
         if later is not None and self._find(last.number + 1) is None:
             raise CorruptError(revision_key(last.number + 1), f"it is missing, while {later.key} exists")
+        sealed = next(self._storage.list(SEALS_PREFIX, after=seal_key(last.number)), None)
+        if sealed is not None and self._find(last.number + 1) is None:
+            raise CorruptError(revision_key(last.number + 1), f"it is missing, while its seal {sealed.key} exists")
 
     def append(self, entry: LogEntry, data: bytes) -> bool:
         """Writes a revision, whose file is ``data``, unless someone else wrote one of its number; True when it is ours.
