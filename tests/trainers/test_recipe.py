@@ -90,7 +90,9 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str, problem:
 
 
 def test_a_recipe_that_is_not_there_is_answered_with_the_packaged_ones() -> None:
-    with pytest.raises(RecipeError, match="no such file, and the packaged recipes are delinquency-lstm, prop"):
+    with pytest.raises(
+        RecipeError, match="no such file, and the packaged recipes are delinquency-lightgbm, delinquency-lstm, prop"
+    ):
         find_recipe("nope.yaml")
 
 

@@ -26,6 +26,8 @@ BATCH_SIZES = (1, 7, 256)
 
 _BATCHES_PER_SIZE = 8
 _ROWS_SHOWN = 3
+# The most that a server scores at once. Windows over histories take many times the memory of the histories.
+_ROWS_AT_ONCE = 1024
 
 Outputs = Mapping[str, Float32]
 Tolerances = Mapping[str, float]
@@ -212,6 +214,12 @@ def _opened(subject: str, model: bytes) -> OnnxScorer:
 
 
 def _run(subject: str, scorer: OnnxScorer, batch: Batch) -> Outputs:
+    parts = [batch.take(slice(start, start + _ROWS_AT_ONCE)) for start in range(0, len(batch), _ROWS_AT_ONCE)]
+    outputs = [_run_part(subject, scorer, part) for part in parts]
+    return {name: np.concatenate([np.atleast_1d(part[name]) for part in outputs]) for name in outputs[0]}
+
+
+def _run_part(subject: str, scorer: OnnxScorer, batch: Batch) -> Outputs:
     try:
         return scorer.run(batch)
     except Exception as error:

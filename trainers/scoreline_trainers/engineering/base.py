@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from scoreline_registry.contract import Feature, InputContract
-from scoreline_trainers.batch import Batch, Float64
+from scoreline_trainers.batch import Float32, Float64
 from scoreline_trainers.columns import Spec
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.graph import GraphBuilder
@@ -20,12 +20,12 @@ class Known:
     """What an entry may read: the recipe's features and steps, and every column that earlier entries made.
 
     Attributes:
-        inputs: ``features`` describe the columns of ``batch``.
-        batch: M training rows.
+        inputs: ``features`` describe every column.
+        values: column -> its float32 [M] values in the training rows.
     """
 
     inputs: InputContract
-    batch: Batch
+    values: Callable[[str], Float32]
 
     def feature(self, name: str) -> Feature:
         """One column's facts. Raises DataError where there is no such column."""
@@ -38,10 +38,15 @@ class Known:
         """The same for a category. Raises DataError where it is a number."""
         return self._of_kind(name, "category")
 
+    def check_numbers(self, names: Sequence[str]) -> None:
+        """Raises DataError for a category or a column that is not there."""
+        for name in names:
+            self._of_kind(name, "number")
+
     def numbers(self, names: Sequence[str]) -> Float64:
         """float64 [M, len(names)]. Raises DataError for a category or a column that is not there."""
-        indices = [self.inputs.features.index(self._of_kind(name, "number")) for name in names]
-        return self.batch.table[:, indices].astype(np.float64)
+        self.check_numbers(names)
+        return np.stack([self.values(name) for name in names], axis=1).astype(np.float64)
 
     def steps(self, names: Sequence[str]) -> tuple[str, ...]:
         """The step features of these names, all where none is named. Raises DataError."""

@@ -111,7 +111,7 @@ class Lifecycle(_Stages):
 
     def learn(self, known: Known) -> Learned:
         """Learns nothing."""
-        known.numbers([self.column])
+        known.check_numbers([self.column])
         return self._coded(np.array(list(self.stages.values())))
 
 

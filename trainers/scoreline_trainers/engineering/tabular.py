@@ -28,7 +28,7 @@ class Ratio(Transformer):
     def learn(self, known: Known) -> Learned:
         """Learns nothing."""
         both = (self.numerator, self.denominator)
-        known.numbers(both)
+        known.check_numbers(both)
 
         def nodes(scope: Scope) -> Tensor:
             above, below = scope.numbers(both[:1]), scope.numbers(both[1:])
@@ -53,7 +53,7 @@ class Cross(Transformer):
         """Learns nothing: a pair's vocabulary is every pair of names."""
         name = self.name or "_x_".join(self.columns)
         if known.feature(self.columns[0]).kind == "number":
-            known.numbers(self.columns)
+            known.check_numbers(self.columns)
             return Learned(numbers([name]), self._product)
         first, second = (known.category(column).vocabulary for column in self.columns)
         pairs = tuple(f"{a} & {b}" for a in first for b in second)
@@ -92,12 +92,14 @@ class Bins(Transformer):
 
     def learn(self, known: Known) -> Learned:
         """Learns the edges where only their number is given."""
-        values = known.numbers([self.column])[:, 0]
-        shares = np.arange(1, self.count or 1) / (self.count or 1)
-        edges = np.asarray(self.edges) if self.edges else np.unique(quantiles(values, shares))
+        edges = np.asarray(self.edges) if self.count is None else self._learned_edges(known, self.count)
+        known.check_numbers([self.column])
         return Learned(
             numbers([self.name or f"{self.column}_bin"]), lambda scope: counted(scope.numbers([self.column]), edges)
         )
+
+    def _learned_edges(self, known: Known, count: int) -> Float64:
+        return np.unique(quantiles(known.numbers([self.column])[:, 0], np.arange(1, count) / count))
 
 
 class Log1p(Transformer):
@@ -112,7 +114,7 @@ class Log1p(Transformer):
 
     def learn(self, known: Known) -> Learned:
         """Learns nothing."""
-        known.numbers(self.columns)
+        known.check_numbers(self.columns)
 
         def nodes(scope: Scope) -> Tensor:
             values = scope.numbers(self.columns)
