@@ -36,6 +36,7 @@ proto: $(VENV)/.dev  ## regenerate the code under clients/scoreline/v1
 
 bench: $(VENV)/.dev  ## what each part of a score costs on this machine
 	@$(BIN)/python -m tests.benchmarks
+	@$(BIN)/python -m tests.benchmarks.families
 
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

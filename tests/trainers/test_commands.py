@@ -12,6 +12,7 @@ from tests.trainers.tables import SMALL, people
 
 from scoreline_registry.registry import Registry
 from scoreline_trainers.commands import data, train
+from scoreline_trainers.families import BUILT_IN
 
 RECIPE = {
     "name": "income",
@@ -99,7 +100,9 @@ def test_train_without_a_recipe_is_bad_usage() -> None:
 def test_the_list_names_recipes_and_families() -> None:
     listed = json.loads(run(train, "--list", "--json").stdout)
     assert "propensity-lightgbm" in {recipe["recipe"] for recipe in listed["recipes"]}
-    assert {"logistic", "lightgbm", "lstm"} <= {family["family"] for family in listed["families"]}
+    extras = {family["family"]: family["extra"] for family in listed["families"]}
+    assert extras.keys() >= BUILT_IN.keys()
+    assert (extras["lightgbm"], extras["transformer"]) == ("trainers", "deep")
     assert "delinquency-lstm" in run(train, "--list").stdout
 
 
@@ -129,7 +132,12 @@ import {module}
         ),
         ("scoreline_trainers.training", ("sklearn", "lightgbm", "torch", "skl2onnx", "onnxmltools", "pyarrow")),
         ("scoreline_trainers.families.logistic", ("lightgbm", "torch")),
-        ("scoreline_trainers.families.lightgbm", ("sklearn", "torch")),
+        ("scoreline_trainers.families.lightgbm", ("sklearn", "torch", "xgboost", "catboost")),
+        ("scoreline_trainers.families.xgboost", ("torch", "lightgbm", "catboost")),
+        ("scoreline_trainers.families.catboost", ("torch", "lightgbm", "xgboost")),
+        ("scoreline_trainers.families.isolation_forest", ("torch", "lightgbm", "xgboost", "catboost")),
+        ("scoreline_trainers.families.profile_deviation", ("torch", "lightgbm", "xgboost", "catboost")),
+        ("scoreline_trainers.families.transformer", ("sklearn", "lightgbm", "xgboost", "catboost", "onnxscript")),
     ],
 )
 def test_nothing_imports_more_than_its_extra_brings(module: str, blocked: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -109,6 +110,11 @@ def test_a_family_whose_library_is_missing_is_disabled_with_one_plain_line() -> 
     some = Families({"odd": Source("nowhere:Odd", "odd", needs=("no_such_library",), extra="deep")})
     with pytest.raises(FamilyError, match=r"^family 'odd' needs no_such_library: pip install 'scoreline\[deep\]'$"):
         some["odd"]
+
+
+def test_every_family_stands_in_the_docs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "families.md").read_text()
+    assert [name for name in families.BUILT_IN if f"`{name}`" not in page] == []
 
 
 def test_an_unknown_family_is_refused_with_those_there_are() -> None:

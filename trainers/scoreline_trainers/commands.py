@@ -152,11 +152,15 @@ def _list(*, as_json: bool) -> None:
     from scoreline_trainers.recipe import packaged_summaries
 
     recipes = packaged_summaries()
-    families = [(name, source.summary, FAMILIES.problem(name) or "ready") for name, source in FAMILIES.sources.items()]
+    columns = ("family", "summary", "extra", "state")
+    families = [
+        (name, source.summary, source.extra, FAMILIES.problem(name) or "ready")
+        for name, source in FAMILIES.sources.items()
+    ]
     if as_json:
-        named = [dict(zip(("family", "summary", "state"), family, strict=True)) for family in families]
+        named = [dict(zip(columns, family, strict=True)) for family in families]
         print_json({"recipes": [{"recipe": name, "summary": text} for name, text in recipes], "families": named})
         return
     print_table(("recipe", "summary"), recipes)
     click.echo()
-    print_table(("family", "summary", "state"), families)
+    print_table(columns, families)

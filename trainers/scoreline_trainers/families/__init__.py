@@ -19,7 +19,7 @@ GROUP = "scoreline.families"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a family's class stands, what it is, the modules it needs and the extra that brings them."""
+    """Where a family's class stands, what it is, the modules it needs and the extra that brings them ("" for none)."""
 
     target: str
     summary: str
@@ -82,7 +82,7 @@ class Families(Mapping[str, Family[Any]]):
 
 def discovered() -> Mapping[str, Source]:
     """The built-in families and those of other installed distributions, which may not replace a built-in one."""
-    others = {point.name: Source(point.value, f"from {point.value}") for point in entry_points(group=GROUP)}
+    others = {point.name: Source(point.value, f"from {point.value}", extra="") for point in entry_points(group=GROUP)}
     return {**others, **BUILT_IN}
 
 
