@@ -107,3 +107,9 @@ def auth_context(call: Any) -> dict[str, list[bytes]]:
     """What TLS knows of the caller."""
     context: dict[str, list[bytes]] = cygrpc.auth_context(call)
     return context
+
+
+def peer(call: Any) -> str:
+    """Where the caller is, as ``ServicerContext.peer()`` says it."""
+    address: bytes = call.peer()
+    return address.decode()

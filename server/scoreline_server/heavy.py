@@ -2,55 +2,67 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 import structlog
 
-from scoreline_server.pipeline import Answer, Ticket
-
 _log = structlog.get_logger()
 
-Reply = Callable[[Answer], None]
+_J = TypeVar("_J")
 
-_MOST_AT_ONCE = 32
+_BATCH_JOBS = 32
+# Jobs that are scored together are answered together: more than this would make the first wait for the last.
+_BATCH_SECONDS = 0.02
 
 
-class HeavyPool:
-    """Scores tickets in a few threads. Each takes all that is queued, so that batches form here as in the lane."""
+class HeavyPool(Generic[_J]):
+    """Does jobs in a few threads. Each takes what is queued, so that batches form here as in the lane."""
 
-    def __init__(self, score: Callable[[Sequence[Ticket]], list[Answer]], *, threads: int) -> None:
+    def __init__(self, score: Callable[[Sequence[_J], float], None], *, threads: int) -> None:
+        """``score`` answers jobs; it is told the time, in seconds of time.time()."""
         self._score = score
-        self._queue: queue.SimpleQueue[tuple[Ticket, Reply] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[_J, float] | None] = queue.SimpleQueue()
         self._threads = [threading.Thread(target=self._run, name="heavy", daemon=True) for _ in range(threads)]
         for thread in self._threads:
             thread.start()
 
-    def put(self, ticket: Ticket, reply: Reply) -> None:
-        """Has a ticket scored, then replies from a thread of the pool."""
-        self._queue.put((ticket, reply))
+    def put(self, job: _J, seconds: float) -> None:
+        """Has a job done by a thread of the pool; it takes about that long."""
+        self._queue.put((job, seconds))
 
-    def close(self) -> None:
+    def close(self, timeout_seconds: float) -> None:
         """Ends the threads after what is queued."""
         for _ in self._threads:
             self._queue.put(None)
+        deadline = time.monotonic() + timeout_seconds
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
-        while (first := self._queue.get()) is not None:
-            jobs = [first]
-            while len(jobs) < _MOST_AT_ONCE:
-                try:
-                    job = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if job is None:
-                    self._queue.put(None)
-                    break
-                jobs.append(job)
-            answers = self._score([ticket for ticket, _ in jobs])
-            for (_, reply), answer in zip(jobs, answers, strict=True):
-                try:
-                    reply(answer)
-                except Exception:  # noqa: BLE001  one caller's trouble must not be another's
-                    _log.exception("an answer could not be sent")
+        while jobs := self._next_jobs():
+            try:
+                self._score(jobs, time.time())
+            except Exception:  # noqa: BLE001  a thread that ends would leave the rest of the queue unanswered
+                _log.exception("heavy calls failed")
+            # Kept jobs would keep their calls alive until others come.
+            jobs.clear()
+
+    def _next_jobs(self) -> list[_J]:
+        """Waits for a job and takes others that fit beside it; none at the end."""
+        jobs: list[_J] = []
+        taken, seconds = self._queue.get(), 0.0
+        while taken is not None:
+            jobs.append(taken[0])
+            seconds += taken[1]
+            if len(jobs) == _BATCH_JOBS or seconds >= _BATCH_SECONDS:
+                return jobs
+            try:
+                taken = self._queue.get_nowait()
+            except queue.Empty:
+                return jobs
+        if jobs:
+            # The end is for the next turn.
+            self._queue.put(None)
+        return jobs

@@ -8,12 +8,13 @@ up while the last one ran.
 Every call gets exactly one status, whatever happens to it; a lane that cannot go on says so and ends its process.
 """
 
+import itertools
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import structlog
@@ -22,14 +23,19 @@ from scoreline_server import core
 from scoreline_server.authority import Caller
 from scoreline_server.errors import CallError
 from scoreline_server.heavy import HeavyPool
-from scoreline_server.pipeline import Answer, Call, Pipeline, Ticket
+from scoreline_server.pipeline import Answer, Call, Pipeline, Ticket, failed
 from scoreline_server.reasons import Reason
 
 _log = structlog.get_logger()
 
+Job: TypeAlias = "tuple[LaneCall, Ticket]"
+Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
+
 _ARMED = 128
 _IDLE_SECONDS = 0.25
 _FLUSH_ROWS = 4096
+# A call comes as four events. Without a limit a flood of calls that are refused would keep those taken in from scoring.
+_INTAKE_EVENTS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +81,11 @@ class Lane:
         self._pipeline = pipeline
         self._limits = limits
         self._on_death = on_death
-        self._heavy = HeavyPool(pipeline.score, threads=limits.heavy_threads)
+        self._heavy = HeavyPool(self._score, threads=limits.heavy_threads)
         self._pending: deque[LaneCall] = deque()
-        self._unheard: deque[LaneCall] = deque()
+        # A dict, because it keeps the order of arrival and lets go of a call as soon as its message is there.
+        self._unheard: dict[LaneCall, None] = {}
+        self._looked = 0.0
         self._open = 0
         self._armed = 0
         self._stopping = False
@@ -94,7 +102,7 @@ class Lane:
         """Waits until every call has ended, once the server has been told to stop, and ends the thread."""
         self._stopping = True
         self._thread.join(timeout_seconds)
-        self._heavy.close()
+        self._heavy.close(timeout_seconds)
 
     @property
     def open_calls(self) -> int:
@@ -116,24 +124,29 @@ class Lane:
 
     def _loop(self) -> None:
         poll = self._queue.poll
+        handled = 0
         while True:
             event = poll(0.0 if self._pending else time.time() + _IDLE_SECONDS)
-            if event is None:
-                if self._pending:
-                    self._flush()
-                elif self._is_over():
-                    self._queue.shutdown()
-                else:
-                    self._hang_up_on_the_silent()
-                continue
-            if core.is_shutdown(event):
-                return
-            try:
-                event.tag(event)
-            except Exception:  # noqa: BLE001  one call's trouble must not be another's
-                _log.exception("an event of a call failed")
-            # A kept event would keep its call alive while the queue is polled.
-            event = None
+            if event is not None:
+                if core.is_shutdown(event):
+                    return
+                try:
+                    event.tag(event)
+                except Exception:  # noqa: BLE001  one call's trouble must not be another's
+                    _log.exception("an event of a call failed")
+                # A kept event would keep its call alive while the queue is polled.
+                event = None
+                handled += 1
+                if handled < _INTAKE_EVENTS:
+                    continue
+            handled = 0
+            now = time.time()
+            if self._pending:
+                self._flush(now)
+            elif self._is_over():
+                self._queue.shutdown()
+            if now > self._looked + _IDLE_SECONDS:
+                self._hang_up_on_the_silent(now)
 
     def _is_over(self) -> bool:
         return self._stopping and not self._open and not self._armed
@@ -145,8 +158,12 @@ class Lane:
         self._arm(method)
         self._open += 1
         call = LaneCall(self, method, event)
-        self._unheard.append(call)
+        self._unheard[call] = None
         core.receive(event.call, call.received, call.closed)
+
+    def heard(self, call: "LaneCall") -> None:
+        """A call's message has come, or will not come."""
+        self._unheard.pop(call, None)
 
     def take(self, call: "LaneCall") -> None:
         """Puts a call with its message where it will be answered."""
@@ -154,50 +171,74 @@ class Lane:
         if isinstance(taken, Answer):
             call.answer(taken)
         elif taken.seconds >= self._limits.heavy_seconds:
-            self._heavy.put(taken, call.answer)
+            self._heavy.put((call, taken), taken.seconds)
         else:
             call.ticket = taken
             self._pending.append(call)
-            if len(self._pending) >= _FLUSH_ROWS:
-                self._flush()
+
+    def lost(self, call: "LaneCall") -> None:
+        """Nobody waits for a call any more: what it was going to cost is free for others at once."""
+        if call.ticket is not None:
+            ticket, call.ticket = call.ticket, None
+            self._pipeline.drop(ticket)
+            call.answer(_CANCELLED)
 
     def ended(self) -> None:
         """A call is over: its status was sent or nobody wants it."""
         self._open -= 1
 
-    def _flush(self) -> None:
+    def _flush(self, now: float) -> None:
         """Scores what is pending, as far as rows and time of one flush go, and answers."""
-        calls: list[LaneCall] = []
-        tickets: list[Ticket] = []
+        jobs: list[Job] = []
         rows, seconds = 0, 0.0
         while self._pending and rows < _FLUSH_ROWS and seconds < self._limits.flush_seconds:
             call = self._pending.popleft()
-            ticket = call.ticket
+            ticket, call.ticket = call.ticket, None
             if ticket is None:
                 continue
-            call.ticket = None
-            if call.is_gone:
-                self._pipeline.drop(ticket)
-                call.answer(_CANCELLED)
-                continue
-            rows, seconds = rows + len(ticket.question.piece), seconds + ticket.seconds
-            calls.append(call)
-            tickets.append(ticket)
-        if tickets:
-            for call, answer in zip(calls, self._pipeline.score(tickets), strict=True):
-                call.answer(answer)
+            if not call.is_late(now):
+                rows, seconds = rows + len(ticket.question.piece), seconds + ticket.seconds
+            jobs.append((call, ticket))
+        self._score(jobs, now)
 
-    def _hang_up_on_the_silent(self) -> None:
+    def _score(self, jobs: Sequence[Job], now: float) -> None:
+        """Scores jobs and answers, except those that nobody waits for; on the lane's thread or on a heavy one."""
+        wanted: list[Job] = []
+        for call, ticket in jobs:
+            if call.is_gone or call.is_late(now):
+                self._pipeline.drop(ticket)
+                _reply(call, _CANCELLED if call.is_gone else _LATE)
+            else:
+                wanted.append((call, ticket))
+        if not wanted:
+            return
+        try:
+            answers = self._pipeline.score([ticket for _, ticket in wanted])
+        except Exception as error:  # noqa: BLE001  whatever happened, each caller gets a status
+            answers = [failed(error)] * len(wanted)
+        for (call, _), answer in zip(wanted, answers, strict=True):
+            _reply(call, answer)
+
+    def _hang_up_on_the_silent(self, now: float) -> None:
         """Ends calls that were opened and never sent anything; otherwise they would pile up."""
-        oldest = time.time() - self._limits.receive_seconds
-        while self._unheard and (self._unheard[0].was_heard or self._unheard[0].opened < oldest):
-            call = self._unheard.popleft()
-            if not call.was_heard:
-                call.answer(_SILENT)
+        self._looked = now
+        oldest = now - self._limits.receive_seconds
+        for call in list(itertools.takewhile(lambda call: call.opened < oldest, self._unheard)):
+            self.heard(call)
+            _reply(call, _SILENT)
+
+
+def _reply(call: "LaneCall", answer: Answer) -> None:
+    """Answers one of many calls; one caller's trouble must not be another's."""
+    try:
+        call.answer(answer)
+    except Exception:  # noqa: BLE001
+        _log.exception("an answer could not be sent")
 
 
 _CANCELLED = Answer(code=grpc.StatusCode.CANCELLED, details="the caller went away")
 _EMPTY = Answer(code=grpc.StatusCode.UNIMPLEMENTED, details="the call ended without a message")
+_LATE = Answer.failed(CallError(Reason.DEADLINE_EXCEEDED, "the deadline passed while the call waited to be scored"))
 _SILENT = Answer.failed(CallError(Reason.DEADLINE_EXCEEDED, "the call was opened and no message came"))
 
 
@@ -210,52 +251,61 @@ class LaneCall:
         "_is_answered",
         "_lane",
         "_message",
+        "_metadata",
         "_method",
         "is_gone",
         "opened",
         "ticket",
-        "was_heard",
     )
 
     def __init__(self, lane: Lane, method: str, event: core.Event) -> None:
         self._lane, self._method, self._call = lane, method, event.call
         deadline: float = event.call_details.deadline
         self._deadline = None if deadline == float("inf") else deadline
+        self._metadata: Metadata = event.invocation_metadata
         self._message = b""
         self._is_answered = False
         self.opened = time.time()
-        self.was_heard = False
         self.is_gone = False
         self.ticket: Ticket | None = None
 
     def as_call(self) -> Call:
         """The call as the pipeline takes it."""
-        return Call(self._method, self._message, self._deadline, self._caller)
+        return Call(self._method, self._message, self._deadline, self._caller, self._metadata)
+
+    def is_late(self, now: float) -> bool:
+        """Whether its deadline has passed."""
+        return self._deadline is not None and now > self._deadline
 
     def received(self, event: core.Event) -> None:
         """The message came, or will not come."""
-        self.was_heard = True
+        self._lane.heard(self)
         message = core.message_of(event)
         if message is None:
             self.answer(_EMPTY)
-            return
-        self._message = message
-        try:
-            self._lane.take(self)
-        finally:
-            self._message = b""
+        elif not self._is_answered:
+            self._take(message)
 
     def closed(self, event: core.Event) -> None:
         """The caller half-closed for good, was cancelled, or ran out of time."""
         if core.was_cancelled(event):
             self.is_gone = True
+            self._lane.lost(self)
+
+    def _take(self, message: bytes) -> None:
+        self._message = message
+        try:
+            self._lane.take(self)
+        except Exception as error:  # noqa: BLE001  whatever happened, the caller gets a status
+            self.answer(failed(error))
+        finally:
+            self._message = b""
 
     def answer(self, answer: Answer) -> None:
         """Sends the call's one status; from any thread. Sending to a caller that went away does no harm."""
         if self._is_answered:
             return
         self._is_answered = True
-        self.was_heard = True
         try:
             if answer.code is grpc.StatusCode.OK:
                 core.send_answer(self._call, answer.message, self._sent)
@@ -270,4 +320,4 @@ class LaneCall:
 
     def _caller(self) -> Caller:
         names: Any = core.auth_context(self._call).get("x509_common_name", [])
-        return Caller(self._call.peer(), names[0].decode() if names else "")
+        return Caller(core.peer(self._call), names[0].decode() if names else "")

@@ -148,7 +148,7 @@ class Pipeline:
                 answers = [_answer(result) for result in results]
             except Exception as error:  # noqa: BLE001
                 answers = [failed(error)] * len(tickets)
-        self._admission.done(sum([ticket.seconds for ticket in tickets]))
+        self._admission.done(*[ticket.seconds for ticket in tickets])
         self._count_tickets(tickets, answers)
         return answers
 

@@ -1,0 +1,82 @@
+"""The two ways that a call to Score can come, and a gate before the models so that calls can be made to wait."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import grpc
+import pytest
+
+from scoreline.v1 import scoring_pb2 as pb
+from scoreline_server import engine
+from scoreline_server.app import Server
+from scoreline_server.intake import Question
+from scoreline_server.lane import Lane
+from scoreline_server.methods import SCORE
+
+BOTH_WAYS = pytest.mark.parametrize("hot_lane", [True, False], ids=["lane", "ordinary"])
+
+Score = Callable[..., pb.ScoreResponse]
+
+
+def score_by(channel: grpc.Channel) -> "grpc.UnaryUnaryMultiCallable[pb.ScoreRequest, pb.ScoreResponse]":
+    """Calls Score."""
+    call: grpc.UnaryUnaryMultiCallable[pb.ScoreRequest, pb.ScoreResponse] = channel.unary_unary(
+        SCORE, pb.ScoreRequest.SerializeToString, pb.ScoreResponse.FromString
+    )
+    return call
+
+
+@contextmanager
+def connected(server: Server, **options: object) -> Iterator[grpc.Channel]:
+    """A channel of its own to a server; ``options`` with _ for the dots after grpc."""
+    arguments = [("grpc.use_local_subchannel_pool", 1), *((f"grpc.{name}", value) for name, value in options.items())]
+    with grpc.insecure_channel(server.address, arguments) as channel:
+        yield channel
+
+
+def lane_of(server: Server) -> Lane:
+    """The server's lane."""
+    lane = server._endpoint._lane
+    assert lane is not None
+    return lane
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 10) -> None:
+    """Waits until something holds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.005)
+
+
+class Gate:
+    """Stands before the models: while it is shut, whoever scores waits here.
+
+    ``entered`` counts batches that came to the gate, ``calls`` the calls that went through.
+    """
+
+    def __init__(self) -> None:
+        self.entered = 0
+        self.calls = 0
+        self._open = threading.Event()
+        self._open.set()
+        self._answer = engine.answer
+
+    def shut(self) -> None:
+        """Lets nobody through."""
+        self._open.clear()
+
+    def open(self) -> None:
+        """Lets all through."""
+        self._open.set()
+
+    def __call__(
+        self, questions: Sequence[Question], observe: engine.Observe = engine.unobserved
+    ) -> list[engine.Result]:
+        """Scores once the gate is open."""
+        self.entered += 1
+        assert self._open.wait(20)
+        self.calls += len(questions)
+        return self._answer(questions, observe)
