@@ -11,6 +11,9 @@ from typing import Self
 from scoreline_server.reports import Order, Report, WorkerState
 
 _LONGEST_REPORT_BYTES = 64 * 1024 * 1024
+# glibc raises this threshold by itself once a large block was freed; from then on models lie in the heap, whose holes
+# stay resident when they go: after 50 swaps of a 6 MB model 200 MB instead of 125.
+_ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(1024 * 1024)}
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -31,6 +34,7 @@ class WorkerProcess:
             *(sys.executable, "-P", "-m", "scoreline_server.worker"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            env={**_ALLOCATION, **os.environ},
             limit=_LONGEST_REPORT_BYTES,
             # Ctrl-C in a terminal reaches the whole group: the supervisor alone is to answer it.
             process_group=0,
