@@ -15,6 +15,7 @@ from tests.clients.sums import Running, Sums, make_schema
 
 from scoreline.cli import app
 from scoreline.cli.commands import COMMANDS
+from scoreline.cli.output import counting, print_table
 from scoreline.version import __version__
 
 MAIN = "import sys; from scoreline.cli import main; sys.exit(main())"
@@ -176,6 +177,58 @@ def test_a_file_of_entities_keeps_its_order_and_its_errors(
     assert (code, err) == (1, "Error: 1 of 3 entities could not be scored\n")
 
 
+def test_rows_that_cannot_be_read_or_sent_leave_the_others_alone(
+    running: Running, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("entity_id,income\na,1\nb,much\nc,1e39\nd,4\n")
+    arguments = ["score", "credit", "--server", running.target, "--input", str(table)]
+    code, out, err = scoreline(capsys, *arguments, "--json")
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [answer.get("score") for answer in answers] == [1.0, None, None, 4.0]
+    assert [answer["error"]["message"] for answer in answers[1:3]] == [
+        "line 3: 'income' takes a number, not 'much'",
+        "line 4: 'income' is a number too large for float32",
+    ]
+    assert (code, err) == (1, "Error: 2 of 4 entities could not be scored\n")
+    code, out, _ = scoreline(capsys, *arguments)
+    assert code == 1
+    assert [line.split()[:2] for line in out.splitlines()[1:]] == [["0", "a"], ["1", "b"], ["2", "c"], ["3", "d"]]
+
+
+def test_a_wrong_header_is_one_line(running: Running, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("incom\n1\n2\n")
+    code, out, err = scoreline(capsys, "score", "credit", "--server", running.target, "--input", str(table))
+    assert (code, out) == (1, "")
+    assert err == "Error: route 'credit' has no feature 'incom'; the nearest it has is 'income'\n"
+
+
+@pytest.mark.parametrize("text", ["", "income\n"])
+def test_a_file_without_rows_is_said_to_have_none(
+    running: Running, capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str
+) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text(text)
+    code, out, err = scoreline(capsys, "score", "credit", "--server", running.target, "--input", str(table))
+    assert (code, out, err) == (0, "", f"{table}: there are no rows to score\n")
+
+
+def test_long_files_are_counted_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with counting("Scoring", "rows") as count:
+        count(12_345)
+    assert "12,345 rows" in capsys.readouterr().err
+
+
+def test_headings_keep_their_units(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("model", "µs/row"), [("credit", 12.0)])
+    assert capsys.readouterr().out.split() == ["MODEL", "µs/row", "credit", "12"]
+
+
 def test_the_error_of_one_entity_is_the_command_s(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = scoreline(
         capsys, "score", "credit", "--server", running.target, "--set", "income=1", "--id", "bad"
@@ -192,7 +245,14 @@ def test_json_lines_come_from_standard_input(start: Start) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["--set", "income=1", "--input", __file__], ["--input", __file__], ["--set", "a=1", "--tls-key", __file__]],
+    [
+        [],
+        ["--set", "income=1", "--input", __file__],
+        ["--input", __file__],
+        ["--set", "a=1", "--tls-key", __file__],
+        ["--set", "age"],
+        ["--set", "=1"],
+    ],
 )
 def test_bad_usage_exits_with_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     code, out, err = scoreline(capsys, "score", "credit", *arguments)
@@ -202,7 +262,7 @@ def test_bad_usage_exits_with_2(capsys: pytest.CaptureFixture[str], arguments: l
 
 def test_a_wrong_feature_is_one_line(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = scoreline(capsys, "score", "credit", "--server", running.target, "--set", "incom=1")
-    assert (code, err) == (1, "Error: row 0: route 'credit' has no feature 'incom'; the nearest it has is 'income'\n")
+    assert (code, err) == (1, "Error: route 'credit' has no feature 'incom'; the nearest it has is 'income'\n")
 
 
 def test_status_shows_what_is_loaded_and_why_not(running: Running, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,17 +6,38 @@ import pytest
 from tests.clients.sums import route_schema
 
 from scoreline import Entity, InvalidRequestError
-from scoreline.cli.rows import from_csv, from_json_lines, from_pairs
+from scoreline.cli.rows import Read, from_csv, from_json_lines, from_pairs
 
 SCHEMA = route_schema(numbers=("income", "age"), categories=("status",))
 
 
+def entities(lines: Iterable[Read]) -> list[Entity]:
+    """What every line came to; an error is raised."""
+    found = []
+    for line in lines:
+        if line.entity is None:
+            raise line.error or AssertionError("neither an entity nor an error")
+        found.append(line.entity)
+    return found
+
+
 def csv(text: str, *, id_column: str = "entity_id", known_only: bool = False) -> list[Entity]:
-    return list(from_csv(text.splitlines(), SCHEMA, id_column=id_column, known_only=known_only))
+    return entities(from_csv(text.splitlines(), SCHEMA, id_column=id_column, known_only=known_only))
 
 
 def json_lines(lines: Iterable[str], *, known_only: bool = False) -> list[Entity]:
-    return list(from_json_lines(lines, SCHEMA, id_column="entity_id", known_only=known_only))
+    return entities(from_json_lines(lines, SCHEMA, id_column="entity_id", known_only=known_only))
+
+
+def test_wrong_lines_stand_in_their_places() -> None:
+    text = 'entity_id,income\na,much\nb,2\nc,3,4\nd,4\n"e"x,5\nf,6\n'
+    read = list(from_csv(text.splitlines(keepends=True), SCHEMA, id_column="entity_id", known_only=False))
+    assert [(line.line, line.entity_id, line.entity is not None) for line in read] == [
+        (2, "a", False), (3, "b", True), (4, "", False), (5, "d", True), (6, "", False), (7, "f", True),
+    ]  # fmt: skip
+    lines = ['{"income": 1}', "{", '{"income": 3}']
+    outcomes = from_json_lines(lines, SCHEMA, id_column="entity_id", known_only=False)
+    assert [line.error is None for line in outcomes] == [True, False, True]
 
 
 def test_csv_columns_are_ids_features_and_context() -> None:

@@ -27,6 +27,9 @@ COMMANDS: Mapping[str, CommandSpec] = {
     "publish": CommandSpec(
         "scoreline_trainers.publishing.commands:publish", "Check and publish an ONNX model.", "publish"
     ),
+    "import-repository": CommandSpec(
+        "scoreline_trainers.publishing.commands:import_repository", "Publish what Triton or OpenVINO serve.", "publish"
+    ),
     "models": CommandSpec("scoreline_registry.commands:models", "List models and show their versions.", "registry"),
     "alias": CommandSpec("scoreline_registry.commands:alias", "Move names such as champion.", "registry"),
     "route": CommandSpec("scoreline_registry.commands:route", "Plan, apply and show routes.", "registry"),
@@ -43,10 +46,13 @@ COMMANDS: Mapping[str, CommandSpec] = {
     "serve": CommandSpec("scoreline_server.commands:serve", "Serve a registry over gRPC.", "server"),
     "score": CommandSpec("scoreline.cli.score:score", "Score one entity, or a file of them.", "cli"),
     "status": CommandSpec("scoreline.cli.status:status", "Show what a running server has loaded.", "cli"),
+    "journal": CommandSpec(
+        "scoreline_server.journal.commands:journal", "Read what a server was asked and answered.", "server"
+    ),
     "doctor": CommandSpec("scoreline_server.commands:doctor", "Check machine, registry and server.", "server"),
 }
 
-EXTRA_OF_MODULE: Mapping[str, str] = {"torch": "deep"}
+EXTRA_OF_MODULE: Mapping[str, str] = {"pyarrow": "trainers", "torch": "deep"}
 """Modules that need more than their command's own extra."""
 
 

@@ -3,39 +3,55 @@
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeVar
 
 import click
 
+T = TypeVar("T")
 
-def print_json(value: Any, *, indent: int | None = None) -> None:
-    """Prints one JSON value; numbers that JSON does not have become null."""
+
+def print_json(value: Any, *, indent: int | None = 2) -> None:
+    """Prints one JSON value; numbers that JSON does not have become null, times ISO 8601."""
     click.echo(json.dumps(_plain(value), indent=indent, ensure_ascii=False, allow_nan=False))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Prints rows under their headings."""
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Prints rows under their headings; nothing but the headings where there are none."""
     cells = [[_text(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _print_rich(columns, cells)
         return
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-    for line in ([name.upper() for name in columns], *cells):
+    for line in ([_heading(name) for name in columns], *cells):
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 @contextmanager
-def working(text: str) -> Iterator[None]:
-    """Shows on a terminal that something is going on."""
+def counting(text: str, unit: str) -> Iterator[Callable[[int], None]]:
+    """Shows on a terminal how many are done so far; the block says how many more are."""
     if not sys.stderr.isatty():
-        yield
+        yield lambda _more: None
         return
     from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    with Console(stderr=True).status(text):
-        yield
+    columns = (SpinnerColumn(), TextColumn(f"{text}: {{task.completed:,}} {unit}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=None)
+        yield lambda more: bar.advance(task, more)
+
+
+def progress(items: Sequence[T], label: str) -> Iterable[T]:
+    """The items, with a progress bar on the terminal's error stream where there are several."""
+    if len(items) < 2 or not sys.stderr.isatty():
+        return items
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(items, description=label, console=Console(stderr=True), transient=True)
 
 
 def _print_rich(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
@@ -50,15 +66,24 @@ def _print_rich(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     Console().print(table)
 
 
+def _heading(name: str) -> str:
+    # The capital of the micro sign looks like an M, which turns micro into mega.
+    return name.upper() if name.isascii() else name
+
+
 def _text(cell: object) -> str:
     if isinstance(cell, float):
         return f"{cell:.6g}"
+    if isinstance(cell, datetime):
+        return cell.strftime("%Y-%m-%d %H:%M:%S")
     return "" if cell is None else " ".join(str(cell).split())
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

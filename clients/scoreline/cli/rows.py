@@ -4,49 +4,42 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scoreline.entities import Entity, Value
-from scoreline.errors import InvalidRequestError
+from scoreline.errors import InvalidRequestError, ScorelineError
 from scoreline.schema import RouteSchema
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 CONTEXT = "context."
 _FLAGS = {"true": True, "false": False}
 
 
-def from_csv(lines: Iterable[str], schema: RouteSchema, *, id_column: str, known_only: bool) -> Iterator[Entity]:
+class Read(NamedTuple):
+    """What a line came to: an entity, or the error that stands in its place; the id where there is one."""
+
+    line: int
+    entity_id: str
+    entity: Entity | None
+    error: ScorelineError | None = None
+
+
+def from_csv(lines: Iterable[str], schema: RouteSchema, *, id_column: str, known_only: bool) -> Iterator[Read]:
     """An entity per line below the header. Columns are features, the id, or ``context.NAME``; empty means missing.
 
-    With ``known_only`` other columns are left out. Raises InvalidRequestError with the line.
+    With ``known_only`` other columns are left out. Raises InvalidRequestError for a header that cannot be.
     """
-    reader = csv.reader(_decoded(lines), strict=True)
-    try:
-        header = next(reader, [])
-        _refuse_repeats(header)
-        for cells in reader:
-            if len(cells) != len(header):
-                raise _wrong(reader.line_num, f"has {len(cells)} fields, the header has {len(header)}")
-            named = dict(zip(header, cells, strict=True))
-            yield _from_texts(named, schema, id_column=id_column, known_only=known_only, line=reader.line_num)
-    except csv.Error as error:
-        raise _wrong(reader.line_num, f"is not CSV: {error}") from error
+    return _decoded(_csv(csv.reader(lines, strict=True), schema, id_column=id_column, known_only=known_only))
 
 
-def from_json_lines(lines: Iterable[str], schema: RouteSchema, *, id_column: str, known_only: bool) -> Iterator[Entity]:
+def from_json_lines(lines: Iterable[str], schema: RouteSchema, *, id_column: str, known_only: bool) -> Iterator[Read]:
     """An entity per line: an object with "entity_id", "features", "sequence" and "context", or a flat one.
 
-    In a flat one everything else is a feature. Raises InvalidRequestError with the line.
+    In a flat one everything else is a feature.
     """
-    for number, line in enumerate(_decoded(lines), 1):
-        if not line.strip():
-            continue
-        try:
-            item = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise _wrong(number, f"is not JSON: {error.msg} at column {error.colno}") from error
-        if not isinstance(item, dict):
-            raise _wrong(number, "must be a JSON object")
-        yield _from_object(item, schema, id_column=id_column, known_only=known_only, line=number)
+    return _decoded(_json_lines(lines, schema, id_column=id_column, known_only=known_only))
 
 
 def from_pairs(pairs: Sequence[str], schema: RouteSchema, *, entity_id: str) -> Entity:
@@ -59,6 +52,50 @@ def from_pairs(pairs: Sequence[str], schema: RouteSchema, *, entity_id: str) -> 
         named[name] = value
     entity = _from_texts(named, schema, id_column="", known_only=False, line=None)
     return Entity(entity_id=entity_id, features=entity.features, context=entity.context)
+
+
+def _csv(reader: "Reader", schema: RouteSchema, *, id_column: str, known_only: bool) -> Iterator[Read]:
+    header = _header(reader)
+    while True:
+        entity_id = ""
+        try:
+            cells = next(reader)
+            if len(cells) != len(header):
+                raise _wrong(reader.line_num, f"has {len(cells)} fields, the header has {len(header)}")
+            named = dict(zip(header, cells, strict=True))
+            entity_id = named.get(id_column, "")
+            entity = _from_texts(named, schema, id_column=id_column, known_only=known_only, line=reader.line_num)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Read(reader.line_num, "", None, _wrong(reader.line_num, f"is not CSV: {error}"))
+        except InvalidRequestError as error:
+            yield Read(reader.line_num, entity_id, None, error)
+        else:
+            yield Read(reader.line_num, entity_id, entity)
+
+
+def _json_lines(lines: Iterable[str], schema: RouteSchema, *, id_column: str, known_only: bool) -> Iterator[Read]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            entity = _from_json(line, schema, id_column=id_column, known_only=known_only, number=number)
+        except InvalidRequestError as error:
+            yield Read(number, "", None, error)
+        else:
+            yield Read(number, entity.entity_id, entity)
+
+
+def _header(reader: "Reader") -> Sequence[str]:
+    try:
+        header = next(reader, [])
+    except csv.Error as error:
+        raise _wrong(1, f"is not CSV: {error}") from error
+    repeated = [name for name, count in Counter(header).items() if count > 1]
+    if repeated:
+        raise _wrong(1, f"has the column {repeated[0]!r} twice")
+    return header
 
 
 def _from_texts(
@@ -96,6 +133,16 @@ def _fact(text: str) -> Value:
         return text
 
 
+def _from_json(line: str, schema: RouteSchema, *, id_column: str, known_only: bool, number: int) -> Entity:
+    try:
+        item = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise _wrong(number, f"is not JSON: {error.msg} at column {error.colno}") from error
+    if not isinstance(item, dict):
+        raise _wrong(number, "must be a JSON object")
+    return _from_object(item, schema, id_column=id_column, known_only=known_only, line=number)
+
+
 def _from_object(
     item: Mapping[str, Any], schema: RouteSchema, *, id_column: str, known_only: bool, line: int
 ) -> Entity:
@@ -122,17 +169,11 @@ def _id(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _decoded(lines: Iterable[str]) -> Iterator[str]:
+def _decoded(lines: Iterator[Read]) -> Iterator[Read]:
     try:
         yield from lines
     except UnicodeDecodeError as error:
         raise InvalidRequestError(f"the input is not UTF-8: {error.reason}", reason="WRONG_TYPE") from error
-
-
-def _refuse_repeats(header: Sequence[str]) -> None:
-    repeated = [name for name, count in Counter(header).items() if count > 1]
-    if repeated:
-        raise _wrong(1, f"has the column {repeated[0]!r} twice")
 
 
 def _wrong(line: int | None, text: str) -> InvalidRequestError:

@@ -18,7 +18,7 @@ def status(as_json: bool, **connection: Any) -> None:
     with connect(**connection) as client:
         found, health = client.status(), client.health()
     if as_json:
-        print_json({"health": health.name, **asdict(found)}, indent=2)
+        print_json({"health": health.name, **asdict(found)})
         return
     click.echo(f"scoreline {found.server_version}, {health.name}, registry revision {found.revision}")
     _print(found)
