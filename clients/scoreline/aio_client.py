@@ -1,18 +1,24 @@
 """The client for asyncio."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import numpy.typing as npt
 
+from scoreline.aio_coalescer import AioCoalescer
+from scoreline.asks import Ask
 from scoreline.attempts import Attempts
-from scoreline.batches import EntityBatch, batch_of
+from scoreline.batches import Rows, take_in
 from scoreline.channels import Metadata, endpoint
-from scoreline.client import DEFAULT_TIMEOUT_SECONDS, NO_CONTEXT, PARTS_IN_FLIGHT
+from scoreline.chunks import Chunk, Part, chunks
+from scoreline.client import DEFAULT_TIMEOUT_SECONDS, NO_CONTEXT
+from scoreline.coalescing import OPEN_PER_CONNECTION
 from scoreline.entities import Columns, Entity, Steps, Value
-from scoreline.flows import Ask, Flows, collect
+from scoreline.flows import Flows
+from scoreline.gathering import Gathering
 from scoreline.grpc_transport import AioTransport
 from scoreline.results import Score, Scores
 from scoreline.retry import RetryPolicy
@@ -43,12 +49,14 @@ class AsyncClient:
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         metadata: Metadata = (),
         connections: int = 1,
+        coalesce: bool = True,
         transport: AsyncTransport | None = None,
     ) -> None:
         place = endpoint(target, tls=tls, metadata=metadata, connections=connections)
         self._transport = transport or AioTransport(place)
         self._flows = Flows(Attempts(timeout_seconds=timeout_seconds, retry=retry))
-        self._parts_in_flight = PARTS_IN_FLIGHT * connections
+        self._most_open = OPEN_PER_CONNECTION * connections
+        self._coalescer = AioCoalescer(self._flows, self._transport, most_open=self._most_open) if coalesce else None
 
     async def score(
         self,
@@ -64,19 +72,15 @@ class AsyncClient:
     ) -> Score:
         """Scores one entity, as Client.score does."""
         entity = Entity(entity_id=entity_id, features=features, sequence=sequence, context=context)
-        ask = Ask(
-            route=route,
-            batch=EntityBatch((entity,)),
-            extras=extras,
-            request_id=request_id,
-            timeout_seconds=timeout_seconds,
-        )
-        return await self._run(self._flows.score(ask))
+        ask = Ask(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
+        if self._coalescer is None or request_id is not None:
+            return await self._run(self._flows.score(ask, entity))
+        return await self._coalescer.score(ask, entity)
 
     async def score_many(
         self,
         route: str,
-        rows: Iterable[Entity] | Columns | Mapping[str, Any],
+        rows: Iterable[Rows] | Columns | Mapping[str, Any],
         *,
         entity_ids: Sequence[str] | npt.NDArray[Any] | None = None,
         sequences: npt.NDArray[Any] | Sequence[Steps | None] | None = None,
@@ -87,10 +91,12 @@ class AsyncClient:
         timeout_seconds: float | None = None,
     ) -> Scores:
         """Scores any number of entities in their order, as Client.score_many does."""
-        batch = batch_of(rows, entity_ids=entity_ids, sequences=sequences, lengths=lengths, contexts=contexts)
-        ask = Ask(route=route, batch=batch, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
-        job = await self._run(self._flows.job(ask))
-        return collect(await self._run_all(list(self._flows.parts(job))))
+        ask = Ask(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
+        given = take_in(rows, entity_ids=entity_ids, sequences=sequences, lengths=lengths, contexts=contexts)
+        await self._run(self._flows.schema(route, refresh=False, timeout_seconds=timeout_seconds))
+        gathering = Gathering(given.count)
+        await self._gather(chunks(self._flows, ask, given.batches), gathering)
+        return gathering.scores()
 
     async def schema(self, route: str, *, refresh: bool = False, timeout_seconds: float | None = None) -> RouteSchema:
         """What a route expects; asked for once, unless ``refresh``."""
@@ -119,13 +125,17 @@ class AsyncClient:
     async def _run(self, flow: Flow[_T]) -> _T:
         return await run_async(flow, self._transport)
 
-    async def _run_all(self, flows: Sequence[Flow[_T]]) -> list[_T]:
-        slots = asyncio.Semaphore(self._parts_in_flight)
-
-        async def run_in_slot(flow: Flow[_T]) -> _T:
-            async with slots:
-                return await self._run(flow)
-
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(run_in_slot(flow)) for flow in flows]
-        return [task.result() for task in tasks]
+    async def _gather(self, flows: Iterator[Chunk], gathering: Gathering) -> None:
+        underway: deque[asyncio.Task[Sequence[Part]]] = deque()
+        try:
+            for flow in flows:
+                if len(underway) == self._most_open:
+                    gathering.add(await underway[0])
+                    underway.popleft()
+                underway.append(asyncio.create_task(self._run(flow)))
+            for task in underway:
+                gathering.add(await task)
+        finally:
+            for task in underway:
+                task.cancel()
+            await asyncio.gather(*underway, return_exceptions=True)

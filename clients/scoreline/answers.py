@@ -1,7 +1,6 @@
 """Reads the server's packed answer."""
 
 import math
-import struct
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,19 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline.errors import Code, EntityFailedError, ServerError
-from scoreline.results import DataQuality, ExtraColumn, Names, Reason, Score, Scores
+from scoreline.results import ExtraColumn, Names, Scores
 from scoreline.v1 import scoring_pb2 as pb
 
-_NO_BAND = 65535
-_FLOAT, _DOUBLE, _INDEX, _QUALITY = map(struct.Struct, ("<f", "<d", "<H", "<4H"))
+NO_BAND = 65535
 
 
 def read_answer(answer: pb.ScoreResponse, count: int) -> Scores:
     """The scores of a packed answer to ``count`` entities. Raises ServerError when it cannot be one."""
     if not answer.HasField("packed"):
-        raise ServerError(
-            "the server did not answer in the packed form in which it was asked: is it a Scoreline server?"
-        )
+        raise not_packed()
     packed = answer.packed
     failed = [error.row for error in packed.errors]
     if failed and not 0 <= min(failed) <= max(failed) < count:
@@ -40,39 +36,9 @@ def read_answer(answer: pb.ScoreResponse, count: int) -> Scores:
         revision=np.full(count, answer.revision, np.int64),
         model_digest=_texts((arm.model_digest for arm in packed.served), served),
         quality=_optional("quality", packed.quality, "<u2", (count, 4), 0),
-        extras={extra.name: _extra(extra) for extra in packed.extras},
-        errors={error.row: _entity_error(error) for error in packed.errors},
+        extras=_extras(packed),
+        errors={error.row: entity_error(error, error.row) for error in packed.errors},
     )
-
-
-def read_score(answer: pb.ScoreResponse) -> Score:
-    """What ``read_answer(answer, 1)[0]`` is, at a tenth of its cost. Raises ServerError."""
-    packed = answer.packed
-    if packed.errors:
-        return read_answer(answer, 1)[0]
-    try:
-        (score,), (reason,) = _FLOAT.unpack(packed.scores), packed.reasons
-        (served,) = _INDEX.unpack(packed.served_index)
-        (band,) = _INDEX.unpack(packed.band_index) if packed.band_index else (_NO_BAND,)
-        (points,) = _DOUBLE.unpack(packed.points) if packed.points else (math.nan,)
-        quality = DataQuality(*_QUALITY.unpack(packed.quality)) if packed.quality else DataQuality()
-        arm = packed.served[served]
-        return Score(
-            score=score,
-            band=None if band == _NO_BAND else packed.bands[band],
-            points=None if math.isnan(points) else points,
-            extras={extra.name: _extra(extra).values[0] for extra in packed.extras if extra.rows},
-            model=arm.model,
-            version=arm.version,
-            arm=arm.arm,
-            reason=Reason(reason),
-            prediction_id=f"{answer.call_id.hex()}-0",
-            revision=answer.revision,
-            model_digest=arm.model_digest,
-            quality=quality,
-        )
-    except (struct.error, ValueError, IndexError) as error:
-        raise ServerError(f"the answer is not one packed score ({error}): is it a Scoreline server?") from error
 
 
 def _served(packed: pb.PackedScores, count: int, failed: list[int]) -> npt.NDArray[np.int64]:
@@ -95,14 +61,23 @@ def _bands(packed: pb.PackedScores, count: int) -> Names:
     if not packed.band_index:
         return np.full(count, None, object)
     index = _array("band_index", packed.band_index, "<u2", (count,)).astype(np.int64)
-    index[index == _NO_BAND] = -1  # finds the None at the end
+    index[index == NO_BAND] = -1  # finds the None at the end
     if index.max(initial=-1) >= len(packed.bands):
         raise ServerError(f"the answer points outside its {len(packed.bands)} bands")
     found: Names = np.array([*packed.bands, None], object)[index]
     return found
 
 
-def _extra(extra: pb.ExtraColumn) -> ExtraColumn:
+def _extras(packed: pb.PackedScores) -> dict[str, ExtraColumn]:
+    # Arms may give an output in different shapes; then it comes as several columns.
+    columns: dict[str, list[ExtraColumn]] = {}
+    for extra in packed.extras:
+        columns.setdefault(extra.name, []).append(read_extra(extra))
+    return {name: ExtraColumn.joined(parts) for name, parts in columns.items()}
+
+
+def read_extra(extra: pb.ExtraColumn) -> ExtraColumn:
+    """An extra output's column. Raises ServerError where its blocks do not fit each other."""
     shape = tuple(extra.values.shape)
     rows = _array(f"rows of {extra.name}", extra.rows, "<i4", shape[:1])
     return ExtraColumn(rows.astype(np.int64), _array(extra.name, extra.values.data, "<f4", shape))
@@ -119,7 +94,13 @@ def _array(name: str, data: bytes, dtype: str, shape: tuple[int, ...]) -> npt.ND
     return np.frombuffer(data, dtype).reshape(shape)
 
 
-def _entity_error(error: pb.EntityError) -> EntityFailedError:
+def entity_error(error: pb.EntityError, row: int) -> EntityFailedError:
+    """The error of one entity, which the caller knows as ``row``."""
     return EntityFailedError(
-        error.message, row=error.row, code=Code(error.code), reason=error.reason, metadata=error.metadata
+        error.message, row=row, code=Code(error.code), reason=error.reason, metadata=error.metadata
     )
+
+
+def not_packed() -> ServerError:
+    """The error for an answer in another form than the question's."""
+    return ServerError("the server did not answer in the packed form in which it was asked: is it a Scoreline server?")

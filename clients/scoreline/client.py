@@ -1,17 +1,24 @@
 """The client for threads."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
 
 import numpy.typing as npt
 
+from scoreline.asks import Ask
 from scoreline.attempts import Attempts
-from scoreline.batches import EntityBatch, batch_of
+from scoreline.batches import Rows, take_in
 from scoreline.channels import Metadata, endpoint
+from scoreline.chunks import Chunk, Part, chunks
+from scoreline.coalescer import Coalescer
+from scoreline.coalescing import OPEN_PER_CONNECTION
 from scoreline.entities import Columns, Entity, Steps, Value
-from scoreline.flows import Ask, Flows, collect
+from scoreline.flows import Flows
+from scoreline.gathering import Gathering
 from scoreline.grpc_transport import GrpcTransport
 from scoreline.results import Score, Scores
 from scoreline.retry import RetryPolicy
@@ -23,9 +30,6 @@ from scoreline.transport import Flow, Transport, run
 _T = TypeVar("_T")
 
 DEFAULT_TIMEOUT_SECONDS = 5.0
-PARTS_IN_FLIGHT = 2
-"""Calls that ``score_many`` keeps open per connection: one is scored while the next one travels."""
-
 NO_CONTEXT: Mapping[str, Value] = MappingProxyType({})
 
 
@@ -53,12 +57,14 @@ class Client:
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         metadata: Metadata = (),
         connections: int = 1,
+        coalesce: bool = True,
         transport: Transport | None = None,
     ) -> None:
         place = endpoint(target, tls=tls, metadata=metadata, connections=connections)
         self._transport = transport or GrpcTransport(place)
         self._flows = Flows(Attempts(timeout_seconds=timeout_seconds, retry=retry))
-        self._parts_in_flight = PARTS_IN_FLIGHT * connections
+        self._most_open = OPEN_PER_CONNECTION * connections
+        self._coalescer = Coalescer(self._flows, self._transport, most_open=self._most_open) if coalesce else None
 
     def score(
         self,
@@ -82,19 +88,15 @@ class Client:
         wrong types (before anything is sent), and the other errors of ``scoreline.errors``.
         """
         entity = Entity(entity_id=entity_id, features=features, sequence=sequence, context=context)
-        ask = Ask(
-            route=route,
-            batch=EntityBatch((entity,)),
-            extras=extras,
-            request_id=request_id,
-            timeout_seconds=timeout_seconds,
-        )
-        return self._run(self._flows.score(ask))
+        ask = Ask(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
+        if self._coalescer is None or request_id is not None:
+            return self._run(self._flows.score(ask, entity))
+        return self._coalescer.score(ask, entity)
 
     def score_many(
         self,
         route: str,
-        rows: Iterable[Entity] | Columns | Mapping[str, Any],
+        rows: Iterable[Rows] | Columns | Mapping[str, Any],
         *,
         entity_ids: Sequence[str] | npt.NDArray[Any] | None = None,
         sequences: npt.NDArray[Any] | Sequence[Steps | None] | None = None,
@@ -115,10 +117,12 @@ class Client:
         got through is that error raised. InvalidRequestError for rows that no route could take is raised before
         anything is sent.
         """
-        batch = batch_of(rows, entity_ids=entity_ids, sequences=sequences, lengths=lengths, contexts=contexts)
-        ask = Ask(route=route, batch=batch, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
-        job = self._run(self._flows.job(ask))
-        return collect(self._run_all(list(self._flows.parts(job))))
+        ask = Ask(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
+        given = take_in(rows, entity_ids=entity_ids, sequences=sequences, lengths=lengths, contexts=contexts)
+        self._run(self._flows.schema(route, refresh=False, timeout_seconds=timeout_seconds))
+        gathering = Gathering(given.count)
+        self._gather(chunks(self._flows, ask, given.batches), gathering)
+        return gathering.scores()
 
     def schema(self, route: str, *, refresh: bool = False, timeout_seconds: float | None = None) -> RouteSchema:
         """What a route expects; asked for once, unless ``refresh``."""
@@ -147,8 +151,16 @@ class Client:
     def _run(self, flow: Flow[_T]) -> _T:
         return run(flow, self._transport)
 
-    def _run_all(self, flows: Sequence[Flow[_T]]) -> list[_T]:
-        if len(flows) == 1:
-            return [self._run(flows[0])]
-        with ThreadPoolExecutor(self._parts_in_flight, thread_name_prefix="scoreline") as pool:
-            return list(pool.map(self._run, flows))
+    def _gather(self, flows: Iterator[Chunk], gathering: Gathering) -> None:
+        first, second = next(flows, None), next(flows, None)
+        if first is None or second is None:
+            gathering.add([] if first is None else self._run(first))
+            return
+        with ThreadPoolExecutor(self._most_open, thread_name_prefix="scoreline") as pool:
+            underway: deque[Future[Sequence[Part]]] = deque()
+            for flow in chain((first, second), flows):
+                if len(underway) == self._most_open:
+                    gathering.add(underway.popleft().result())
+                underway.append(pool.submit(self._run, flow))
+            for future in underway:
+                gathering.add(future.result())

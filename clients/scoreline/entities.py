@@ -64,3 +64,19 @@ class Columns:
             lengths=None if self.lengths is None else self.lengths[part],
             contexts=self.contexts if len(self.contexts) <= 1 else self.contexts[part],
         )
+
+    def only(self, rows: Sequence[int]) -> "Columns":
+        """The entities at ``rows``."""
+        return Columns(
+            features={name: _taken(column, rows) for name, column in self.features.items()},
+            entity_ids=_taken(self.entity_ids, rows) if len(self.entity_ids) else (),
+            sequences=None if self.sequences is None else _taken(self.sequences, rows),
+            lengths=None if self.lengths is None else _taken(self.lengths, rows),
+            contexts=self.contexts if len(self.contexts) <= 1 else _taken(self.contexts, rows),
+        )
+
+
+def _taken(column: Any, rows: Sequence[int]) -> Any:
+    if isinstance(column, np.ma.MaskedArray):
+        return column[list(rows)]
+    return np.asarray(column)[list(rows)] if hasattr(column, "__array__") else [column[row] for row in rows]

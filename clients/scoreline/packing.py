@@ -4,7 +4,7 @@ What no route could take is refused here, before anything is sent. Whether a val
 its range is the server's to say, entity by entity.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scoreline.block import Block
 from scoreline.entities import Columns, Entity
 from scoreline.histories import histories, history_columns
-from scoreline.refusals import unknown_name, wrong_shape
+from scoreline.refusals import unknown_name, wrong_shape, wrong_type
 from scoreline.schema import RouteSchema
 from scoreline.values import Place, category_column, codes, contexts, floats, number_column, texts
 
@@ -76,6 +76,8 @@ def pack_columns(columns: Columns, schema: RouteSchema, *, first_row: int = 0) -
 
 def _check_names(entities: Sequence[Entity], schema: RouteSchema, first_row: int) -> None:
     for index, entity in enumerate(entities):
+        if not isinstance(entity.features, Mapping):
+            raise wrong_type("features", "a mapping of names to values", entity.features, first_row + index)
         if not schema.names.issuperset(entity.features):
             unknown = next(name for name in entity.features if name not in schema.names)
             raise unknown_name("feature", unknown, schema.names, route=schema.route, row=first_row + index)

@@ -11,17 +11,30 @@ import numpy as np
 
 from scoreline.errors import InvalidRequestError
 
+_NAMED = 5
+"""How many known names a refusal lists where none is like the unknown one."""
+
 
 def unknown_name(
     what: str, name: str, known: Collection[str], *, route: str, row: int | None = None
 ) -> InvalidRequestError:
-    """A name that the route's schema does not have; the message names the nearest that it has."""
-    near = difflib.get_close_matches(str(name), sorted(known), n=1, cutoff=0.0)
-    hint = f"; the nearest it has is {near[0]!r}" if near else ""
-    return invalid(f"route {route!r} has no {what} {name!r}{hint}", "UNKNOWN_FEATURE", str(name), row)
+    """A name that the route's schema does not have; the message names the nearest, or some that it has."""
+    return invalid(
+        f"route {route!r} has no {what} {name!r}{_hint(str(name), known)}", "UNKNOWN_FEATURE", str(name), row
+    )
 
 
-def wrong_type(name: str, wanted: str, value: Any, row: int) -> InvalidRequestError:
+def _hint(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    if near:
+        return f"; the nearest it has is {near[0]!r}"
+    if not known:
+        return "; it has none"
+    some = ", ".join(map(repr, sorted(known)[:_NAMED]))
+    return f"; it has {some}" + (f" and {len(known) - _NAMED} more" if len(known) > _NAMED else "")
+
+
+def wrong_type(name: str, wanted: str, value: Any, row: int | None = None) -> InvalidRequestError:
     """A value of a type that its feature cannot take."""
     return invalid(f"{name!r} takes {wanted}, not {type(value).__name__}", "WRONG_TYPE", name, row)
 
@@ -38,6 +51,11 @@ def out_of_range(name: str, row: int) -> InvalidRequestError:
     return invalid(f"{name!r} is a number too large for float32", "NOT_FINITE", name, row)
 
 
+def no_text(name: str, row: int | None = None) -> InvalidRequestError:
+    """A text that no message can carry."""
+    return invalid(f"{name!r} holds half of a surrogate pair, which is no character", "WRONG_TYPE", name, row)
+
+
 def unexpected_sequence(route: str, row: int) -> InvalidRequestError:
     """A history for a route that takes none."""
     return invalid(f"route {route!r} takes no sequence", "UNEXPECTED_SEQUENCE", "sequence", row)
@@ -45,6 +63,18 @@ def unexpected_sequence(route: str, row: int) -> InvalidRequestError:
 
 def invalid(text: str, reason: str, name: str, row: int | None = None) -> InvalidRequestError:
     """An error about ``name`` at ``row`` of what the caller handed in, if it is about one row."""
-    where = "" if row is None else f"row {row}: "
+    where = "" if row is None else _where(row)
     facts = {"feature": name} | ({} if row is None else {"row": str(row)})
     return InvalidRequestError(where + text, reason=reason, metadata=facts)
+
+
+def without_row(error: InvalidRequestError) -> InvalidRequestError:
+    """The same error for a caller who handed in one entity and never spoke of rows."""
+    facts = dict(error.metadata)
+    row = facts.pop("row", None)
+    text = error.message if row is None else error.message.removeprefix(_where(row))
+    return InvalidRequestError(text, reason=error.reason, metadata=facts)
+
+
+def _where(row: int | str) -> str:
+    return f"row {row}: "

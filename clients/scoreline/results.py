@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import NamedTuple, Self, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from scoreline.errors import EntityFailedError, ScorelineError
+from scoreline.errors import ScorelineError
 
 Names: TypeAlias = npt.NDArray[np.object_]
 """Texts, one per row."""
@@ -72,10 +72,22 @@ class Score:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExtraColumn:
-    """One extra output over the rows whose arm has it: ``rows`` int64 [R] ascending, ``values`` float32 [R, ...]."""
+    """One extra output over the rows whose arm has it: ``rows`` int64 [R] ascending, ``values`` float32 [R, ...].
+
+    Where arms give it in different shapes, ``values`` is an object array [R] of float32 arrays.
+    """
 
     rows: npt.NDArray[np.int64]
-    values: npt.NDArray[np.float32]
+    values: npt.NDArray[Any]
+
+    @classmethod
+    def joined(cls, columns: Sequence[Self]) -> Self:
+        """The columns of one output over different rows as one."""
+        if len(columns) == 1:
+            return columns[0]
+        rows = np.concatenate([column.rows for column in columns])
+        order = np.argsort(rows, kind="stable")
+        return cls(rows[order], _stacked([column.values for column in columns])[order])
 
     def get(self, row: int) -> npt.NDArray[np.float32] | None:
         """The value at a row, or None where its arm lacks the output."""
@@ -134,23 +146,6 @@ class Scores:
             quality=np.zeros((count, 4), np.uint16),
         )
 
-    @classmethod
-    def concatenate(cls, parts: Sequence[Self]) -> Self:
-        """The rows of all parts, one part after another."""
-        if len(parts) <= 1:
-            return parts[0] if parts else cls.blank(0)
-        starts = np.cumsum([0, *map(len, parts)]).tolist()
-        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
-        return cls(
-            **columns,
-            extras=_joined_extras(parts, starts),
-            errors={
-                start + row: _at(error, start + row)
-                for start, part in zip(starts, parts, strict=False)
-                for row, error in part.errors.items()
-            },
-        )
-
     def __len__(self) -> int:
         return len(self.scores)
 
@@ -180,22 +175,10 @@ class Scores:
         )
 
 
-_COLUMNS = tuple(name for name in Scores.__dataclass_fields__ if name not in {"extras", "errors"})
-
-
-def _joined_extras(parts: Sequence[Scores], starts: Sequence[int]) -> dict[str, ExtraColumn]:
-    names = dict.fromkeys(name for part in parts for name in part.extras)
-    return {name: _joined_extra(name, parts, starts) for name in names}
-
-
-def _joined_extra(name: str, parts: Sequence[Scores], starts: Sequence[int]) -> ExtraColumn:
-    found = [(start, part.extras[name]) for start, part in zip(starts, parts, strict=False) if name in part.extras]
-    return ExtraColumn(
-        rows=np.concatenate([column.rows + start for start, column in found]),
-        values=np.concatenate([column.values for _, column in found]),
-    )
-
-
-def _at(error: ScorelineError, row: int) -> ScorelineError:
-    """The same error, with the row that it has among all."""
-    return EntityFailedError.of(error, row=row) if isinstance(error, EntityFailedError) else error
+def _stacked(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    if len({(part.dtype, part.shape[1:]) for part in parts}) == 1:
+        return np.concatenate(parts)
+    values = np.empty(sum(map(len, parts)), object)
+    for index, value in enumerate(value for part in parts for value in part):
+        values[index] = value
+    return values

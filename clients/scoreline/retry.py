@@ -4,7 +4,7 @@ import math
 import threading
 from dataclasses import dataclass
 
-from scoreline.errors import Code, ScorelineError
+from scoreline.errors import ClosedError, Code, ScorelineError
 
 _RETRYABLE = frozenset({Code.UNAVAILABLE, Code.CANCELLED})
 _NOT_READY_ATTEMPTS = 4
@@ -60,7 +60,7 @@ class RetryPolicy:
 
 def _is_retryable(error: ScorelineError) -> bool:
     hinted = error.code is Code.RESOURCE_EXHAUSTED and error.retry_after_seconds is not None
-    return error.code in _RETRYABLE or hinted
+    return (error.code in _RETRYABLE or hinted) and not isinstance(error, ClosedError)
 
 
 class RetryBudget:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline.entities import Value
-from scoreline.refusals import invalid, out_of_range, wrong_shape, wrong_type
+from scoreline.refusals import invalid, no_text, out_of_range, wrong_shape, wrong_type
 from scoreline.v1 import scoring_pb2 as pb
 
 Float32: TypeAlias = npt.NDArray[np.float32]
@@ -21,7 +21,7 @@ Int32: TypeAlias = npt.NDArray[np.int32]
 Int64: TypeAlias = npt.NDArray[np.int64]
 Place: TypeAlias = Callable[[int], tuple[str, int]]
 
-_PLAIN_NUMBERS = frozenset({float, int, bool, NoneType})
+PLAIN_NUMBERS = frozenset({float, int, bool, NoneType})
 _NUMBERS = (Real, np.bool_, Decimal)
 _NUMBER_KINDS = "fiub"
 _TEXT_KINDS = "UT"
@@ -37,7 +37,7 @@ def floats(values: Sequence[Any], place: Place) -> Float32:
 
     Raises InvalidRequestError for anything else and for numbers that float32 cannot hold.
     """
-    if not _PLAIN_NUMBERS.issuperset(map(type, values)):
+    if not PLAIN_NUMBERS.issuperset(map(type, values)):
         _refuse_other_types(values, place)
         values = [None if value is None else _float(value, index, place) for index, value in enumerate(values)]
     try:
@@ -63,6 +63,8 @@ def codes(values: Sequence[Any], words: dict[str, int], place: Place) -> Int32:
     found = np.full(len(values), -1, np.int32)
     for index, value in enumerate(values):
         if isinstance(value, str):
+            if value not in words and not is_text(value):
+                raise no_text(*place(index))
             found[index] = words.setdefault(str(value), len(words))
         elif not _is_missing(value):
             name, row = place(index)
@@ -109,7 +111,20 @@ def texts(values: Sequence[Any] | npt.NDArray[Any], place: Place) -> list[str]:
         if not isinstance(value, str):
             name, row = place(index)
             raise wrong_type(name, "text", value, row)
+        if not is_text(value):
+            raise no_text(*place(index))
     return found
+
+
+def is_text(value: str) -> bool:
+    """Whether UTF-8 can carry a text: it cannot where half of a surrogate pair stands alone."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def contexts(values: Sequence[Mapping[str, Value]], first_row: int) -> list[pb.Context]:
@@ -121,6 +136,11 @@ def contexts(values: Sequence[Mapping[str, Value]], first_row: int) -> list[pb.C
 
 
 def _context(context: Mapping[str, Value], row: int) -> pb.Context:
+    if not isinstance(context, Mapping):
+        raise wrong_type("context", "a mapping of names to values", context, row)
+    for name in context:
+        if not isinstance(name, str) or not is_text(name):
+            raise wrong_type("context", "names as text", name, row)
     return pb.Context(values={name: _context_value(name, value, row) for name, value in context.items()})
 
 
@@ -130,6 +150,8 @@ def _context_value(name: str, value: Any, row: int) -> pb.Value:
     if isinstance(value, bool | np.bool_):
         return pb.Value(flag=bool(value))
     if isinstance(value, str):
+        if not is_text(value):
+            raise no_text(f"context.{name}", row)
         return pb.Value(text=value)
     if not isinstance(value, _NUMBERS):
         raise wrong_type(f"context.{name}", "a number, a text or a flag", value, row)

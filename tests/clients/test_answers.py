@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoreline import Code, Reason, Score, Scores, ServerError
-from scoreline.answers import read_answer, read_score
+from scoreline import Code, Reason, Score, ScorelineError, Scores, ServerError
+from scoreline.answers import read_answer
+from scoreline.chunks import Part
+from scoreline.gathering import Gathering
+from scoreline.row_answers import Outcome, read_rows
 from scoreline.v1 import scoring_pb2 as pb
 
 
@@ -55,20 +58,54 @@ def shown(score: Score) -> dict[str, Any]:
     }
 
 
-@given(answer=answers())
-def test_one_score_is_read_as_a_column_of_one(answer: pb.ScoreResponse) -> None:
-    assert shown(read_score(answer)) == shown(read_answer(answer, 1)[0])
-
-
 @given(answer=answers(count=3))
-def test_joined_parts_hold_every_row_of_each(answer: pb.ScoreResponse) -> None:
+def test_rows_are_read_one_by_one_as_they_are_by_column(answer: pb.ScoreResponse) -> None:
+    by_column = read_answer(answer, 3)
+    for row, outcome in enumerate(read_rows(answer, 3)):
+        if isinstance(outcome, Score):
+            assert shown(outcome) == shown(by_column[row])
+        else:
+            assert told(outcome) == told(by_column.errors[row])
+
+
+def told(error: Outcome) -> tuple[Any, ...]:
+    """What an error says."""
+    assert isinstance(error, ScorelineError)
+    return (type(error), error.message, error.code, error.reason, error.metadata)
+
+
+@given(answer=answers(count=3), known=st.booleans(), first=st.permutations(range(3)))
+def test_gathered_parts_hold_every_row_of_each(answer: pb.ScoreResponse, known: bool, first: list[int]) -> None:
     part = read_answer(answer, 3)
-    joined = Scores.concatenate([part, Scores.failed(2, ServerError("down")), part])
+    parts = [part, Scores.failed(2, ServerError("down")), part]
+    places = [np.arange(3), np.arange(3, 5), np.arange(5, 8)]
+    gathering = Gathering(8 if known else 0)
+    gathering.add(Part(places[index], parts[index]) for index in first)
+    joined = gathering.scores()
     rows = [shown(score) for score in joined]
     assert rows[:3] == [shown(score) for score in part]
     assert [row["error"] for row in rows[3:5]] == [(None, "")] * 2
     moved = {row + 5: (row + 5, "NOT_FINITE") for row in part.errors}
     assert [row["error"] for row in rows[5:]] == [moved.get(row) for row in range(5, 8)]
+
+
+def test_parts_need_not_be_of_consecutive_rows() -> None:
+    part = Scores.blank(2)
+    gathering = Gathering()
+    gathering.add([Part(np.array([0, 3]), part), Part(np.array([1, 2]), Scores.failed(2, ServerError("down")))])
+    assert sorted(gathering.scores().errors) == [1, 2]
+
+
+def test_an_output_that_arms_give_in_several_shapes_is_kept_whole() -> None:
+    packed = answer().packed
+    for row, width in ((0, 2), (1, 3)):
+        tensor = pb.Tensor(shape=[1, width], data=np.full(width, width, "<f4").tobytes())
+        packed.extras.append(pb.ExtraColumn(name="x", rows=np.array([row], "<i4").tobytes(), values=tensor))
+    packed.scores, packed.served_index, packed.reasons = bytes(8), bytes(4), bytes(2)
+    both = pb.ScoreResponse(packed=packed)
+    scores = read_answer(both, 2)
+    assert [scores[row].extras["x"].tolist() for row in (0, 1)] == [[2, 2], [3, 3, 3]]
+    assert [shown(score) for score in scores] == [shown(row) for row in read_rows(both, 2) if isinstance(row, Score)]
 
 
 def answer(**blocks: Any) -> pb.ScoreResponse:
@@ -99,13 +136,16 @@ def answer(**blocks: Any) -> pb.ScoreResponse:
     ],
 )
 def test_what_cannot_be_an_answer_is_the_server_s_error(wrong: pb.ScoreResponse) -> None:
-    for read in (read_score, lambda answer: read_answer(answer, 1)):
-        with pytest.raises(ServerError):
-            read(wrong)
+    with pytest.raises(ServerError):
+        read_rows(wrong, 1)
+    with pytest.raises(ServerError):
+        read_answer(wrong, 1)
 
 
 def test_reasons_and_codes_of_a_newer_server_are_unknown_not_errors() -> None:
-    assert read_score(answer(reasons=bytes([99]))).reason is Reason.UNKNOWN
+    (score,) = read_rows(answer(reasons=bytes([99])), 1)
+    assert isinstance(score, Score)
+    assert score.reason is Reason.UNKNOWN
     error = read_answer(answer(errors=[pb.EntityError(row=0, code=77, reason="NEW")]), 1).errors[0]
     assert (error.code, error.reason) == (Code.UNKNOWN, "NEW")
 

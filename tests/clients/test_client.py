@@ -281,8 +281,10 @@ def test_health_is_the_standard_service_s(client: Client) -> None:
 def test_a_closed_client_says_so(client: Client) -> None:
     client.score("credit", {"income": 1.0})
     client.close()
+    started = time.monotonic()
     with pytest.raises(scoreline.ClosedError, match="make a new one"):
         client.score("credit", {"income": 1.0})
+    assert time.monotonic() - started < 1
 
 
 @pytest.mark.parametrize("options", [{"timeout_seconds": 0}, {"timeout_seconds": float("inf")}, {"connections": 0}])

@@ -1,7 +1,9 @@
 """What callers give becomes the blocks that the schema lays out, or is refused with the place named."""
 
 import math
+from collections.abc import Iterator
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,11 @@ from hypothesis import strategies as st
 from tests.clients.sums import route_schema
 
 from scoreline import Columns, Entity, InvalidRequestError, RouteSchema
-from scoreline.batches import batch_of
+from scoreline.asks import Ask
+from scoreline.batches import take_in
 from scoreline.block import cut
 from scoreline.packing import pack_columns, pack_entities
+from scoreline.row import join_rows, pack_row
 from scoreline.v1 import scoring_pb2 as pb
 
 Numbers = ("income", "age")
@@ -240,8 +244,100 @@ def test_one_context_for_all_travels_once_and_types_are_kept_apart(schema: Route
     assert [context.values["vip"].WhichOneof("kind") for context in apart.contexts] == ["flag", "number"]
 
 
-def test_rows_must_be_entities_or_columns() -> None:
-    with pytest.raises(TypeError, match="rows must be Entity values"):
-        batch_of([{"income": 1.0}])
-    with pytest.raises(TypeError, match="entity_ids belong beside columns"):
-        batch_of([Entity()], entity_ids=["a"])
+@pytest.mark.parametrize(
+    ("rows", "beside", "text"),
+    [
+        ([5], {}, "'rows' takes Entity values, .* not int"),
+        (5, {}, "'rows' takes Entity values, .* not int"),
+        ("rows", {}, "'rows' takes Entity values, .* not str"),
+        (Entity(), {}, "rows: give a list of Entity values"),
+        ([Entity()], {"entity_ids": ["a"]}, "entity_ids belong beside columns"),
+        ({"income": iter([1.0])}, {}, "'income' takes a column with a length"),
+        ({"income": [1.0, 2.0], "age": [1.0]}, {}, "'age' must be a column"),
+        ({"income": [1.0]}, {"lengths": [1, 2]}, "'lengths' must be"),
+    ],
+)
+def test_rows_must_be_entities_or_columns(rows: Any, beside: dict[str, Any], text: str) -> None:
+    with pytest.raises(InvalidRequestError, match=text):
+        list(take_in(rows, **beside).batches)
+
+
+def test_rows_are_taken_no_sooner_than_they_are_asked_for(schema: RouteSchema) -> None:
+    taken = []
+
+    def rows() -> Iterator[Entity | dict[str, Any]]:
+        for row in range(3000):
+            taken.append(row)
+            yield Entity(entity_id=str(row))
+        yield {"income": np.ones(1500)}
+
+    batches = take_in(rows()).batches
+    assert (len(next(batches)), len(taken)) == (1024, 1024)
+    assert [(batch.first_row, len(batch)) for batch in batches] == [
+        (1024, 1024), (2048, 952), (3000, 1024), (4024, 476)
+    ]  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(batch=st.lists(entities, min_size=1, max_size=6))
+def test_rows_that_were_packed_apart_travel_as_if_packed_together(batch: list[Entity], schema: RouteSchema) -> None:
+    rows = [pack_row(entity, schema) for entity in batch]
+    assert unpack(join_rows(rows, schema.digest)) == unpack(pack_entities(batch, schema).message(0, len(batch)))
+    assert join_rows(rows, schema.digest).ByteSize() <= 64 + sum(row.size + 8 for row in rows)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    features=st.fixed_dictionaries(
+        {}, optional={**dict.fromkeys(Numbers, numbers), **dict.fromkeys(Words, st.one_of(words, numbers))}
+    )
+)
+def test_plain_entities_are_packed_like_any_other(features: dict[str, Any]) -> None:
+    schema = route_schema(numbers=Numbers, categories=Words)
+
+    def outcome(entity: Entity) -> Any:
+        try:
+            return join_rows([pack_row(entity, schema)], schema.digest).SerializeToString(deterministic=True)
+        except InvalidRequestError as error:
+            return error.message
+
+    # A mapping that is no dict goes the long way.
+    assert outcome(Entity(features=features)) == outcome(Entity(features=MappingProxyType(features)))
+
+
+@pytest.mark.parametrize(
+    "entity",
+    [
+        Entity(entity_id="\ud800"),
+        Entity(features={"status": "\ud800"}),
+        Entity(context={"segment": "\ud800"}),
+        Entity(context={"\ud800": 1.0}),
+        Entity(features=[1.0]),  # type: ignore[arg-type]
+        Entity(context="premium"),  # type: ignore[arg-type]
+        Entity(context={1: 1.0}),  # type: ignore[dict-item]
+    ],
+)
+def test_what_no_message_can_carry_is_refused_without_speaking_of_rows(entity: Entity, schema: RouteSchema) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        pack_row(entity, schema)
+    assert "row" not in caught.value.message + str(caught.value.metadata)
+    with pytest.raises(InvalidRequestError, match=r"^row 0: "):
+        pack_entities([entity], schema)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"route": 3}, {"route": "\ud800"}, {"extras": "zz"}, {"extras": [3]}, {"request_id": 7}, {"request_id": "\udfff"}],
+)
+def test_names_that_are_no_texts_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequestError, match=next(iter(wrong))):
+        Ask(**{"route": "credit", **wrong})
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("incom", "the nearest it has is 'income'"), ("zzz", "it has 'age', 'city', 'income', 'status'")],
+)
+def test_an_unknown_name_meets_the_nearest_or_those_there_are(name: str, hint: str, schema: RouteSchema) -> None:
+    with pytest.raises(InvalidRequestError, match=hint):
+        pack_row(Entity(features={name: 1.0}), schema)

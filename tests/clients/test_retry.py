@@ -16,9 +16,9 @@ from tests.clients.sums import Running, fail, make_schema
 
 import scoreline
 from scoreline import Code, RetryPolicy, ScorelineError
+from scoreline.asks import Ask
 from scoreline.attempts import Attempts
-from scoreline.batches import EntityBatch
-from scoreline.flows import Ask, Flows
+from scoreline.flows import Flows
 from scoreline.retry import RetryBudget
 from scoreline.transport import Method, Pause, Send, run
 from scoreline.v1 import scoring_pb2 as pb
@@ -235,7 +235,7 @@ def test_eight_threads_share_one_client(running: Running) -> None:
         for worker in workers:
             worker.join()
     assert failures == []
-    assert len(running.sums.requests) == 320
+    assert sum(len(request.packed.entity_ids) for request in running.sums.requests) == 320
 
 
 @given(
@@ -295,7 +295,7 @@ def test_back_off_doubles_and_each_attempt_has_only_the_time_that_is_left() -> N
     policy = RetryPolicy(max_attempts=9, initial_backoff_seconds=0.1, max_backoff_seconds=0.5)
     flows = Flows(Attempts(timeout_seconds=1.0, retry=policy, clock=lambda: script.now, jitter=lambda: 0.999999))
     with pytest.raises(scoreline.UnavailableError) as caught:
-        run(flows.score(Ask(route="credit", batch=EntityBatch((scoreline.Entity(),)))), script)
+        run(flows.score(Ask(route="credit"), scoreline.Entity()), script)
     assert script.waits == pytest.approx([0.1, 0.2, 0.4], rel=1e-4)
     assert [call.timeout_seconds for call in script.sent] == pytest.approx([1.0, 0.9, 0.7, 0.3], rel=1e-4)
     assert (caught.value.attempts, caught.value.code) == (4, Code.UNAVAILABLE)
@@ -307,14 +307,12 @@ def test_one_client_s_retries_draw_on_one_budget() -> None:
     flows = Flows(Attempts(timeout_seconds=99.0, retry=policy, clock=lambda: script.now))
     for _ in range(10):
         with pytest.raises(scoreline.UnavailableError):
-            run(flows.score(Ask(route="credit", batch=EntityBatch((scoreline.Entity(),)))), script)
+            run(flows.score(Ask(route="credit"), scoreline.Entity()), script)
     assert len(script.sent) == 10 + 5
 
 
 def test_a_flow_asks_and_waits_without_doing_either_itself() -> None:
-    flow = Flows(Attempts(timeout_seconds=1.0, retry=RetryPolicy())).score(
-        Ask(route="credit", batch=EntityBatch((scoreline.Entity(),)))
-    )
+    flow = Flows(Attempts(timeout_seconds=1.0, retry=RetryPolicy())).score(Ask(route="credit"), scoreline.Entity())
     first = next(flow)
     assert isinstance(first, Send)
     assert first.method is Method.SCHEMA
