@@ -1,0 +1,163 @@
+"""``scoreline journal``: what a server was asked and what it answered."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scoreline_server.journal.blocks import Fault
+from scoreline_server.journal.follower import Follower
+from scoreline_server.journal.opening import AUTO, journal_folder
+from scoreline_server.journal.reader import FileReader, Selection, journal_files, read_records, read_shadows
+from scoreline_server.journal.records import SHADOW_FIXED, Records, Values, shadow_columns
+from scoreline_server.journal.tables import moment, united, write_csv, write_jsonl
+
+_POLL_SECONDS = 0.2
+_SHOWN = ("time", "prediction_id", "route", "arm", "model", "version", "reason", "score", "band", "error", "latency_ms")
+
+
+@click.group()
+def journal() -> None:
+    """What a server was asked and what it answered."""
+
+
+folders_argument = click.argument(
+    "folders", nargs=-1, metavar="[FOLDER]...", type=click.Path(exists=True, path_type=Path)
+)
+registry_option = click.option(
+    "--registry", envvar="SCORELINE_REGISTRY", default="./registry", show_default=True, show_envvar=True,
+    help="Registry whose journal is read where no FOLDER is given.",
+)  # fmt: skip
+route_option = click.option("--route", help="Rows of this route only.")
+
+
+def _folders(given: tuple[Path, ...], registry: str) -> tuple[Path, ...]:
+    """The folders to read: those given, or the default one of a registry."""
+    if given:
+        return given
+    folder = journal_folder(AUTO, registry)
+    if folder is None or not folder.is_dir():
+        raise click.UsageError(f"there is no {folder or 'folder for ' + registry}: name the folder of the journal")
+    return (folder,)
+
+
+@journal.command()
+@folders_argument
+@registry_option
+@route_option
+@click.option("-n", "count", type=click.IntRange(min=0), default=10, show_default=True, help="How many rows.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per row, inputs and all.")
+def tail(folders: tuple[Path, ...], registry: str, route: str | None, count: int, follow: bool, as_json: bool) -> None:
+    """Print the newest rows of all FOLDERs together."""
+    follower = Follower(_folders(folders, registry), route)
+    show = _as_json if as_json else _as_line
+    for row in follower.newest(count):
+        click.echo(show(row))
+    while follow:
+        sys.stdout.flush()
+        time.sleep(_POLL_SECONDS)
+        for row in follower.news():
+            click.echo(show(row))
+
+
+@journal.command()
+@folders_argument
+@registry_option
+@route_option
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Where to: a name that ends in .parquet, .csv or .jsonl.")  # fmt: skip
+@click.option("--since", type=click.DateTime(), help="Rows scored at or after this time, UTC.")
+@click.option("--until", type=click.DateTime(), help="Rows scored before this time, UTC.")
+@click.option("--drop-retries", is_flag=True, help="Of calls with one request id, only the first.")
+@click.option("--shadows", is_flag=True, help="The scores of shadows instead, to be joined by prediction_id.")
+def export(
+    folders: tuple[Path, ...], registry: str, route: str | None, out: Path, since: datetime | None,
+    until: datetime | None, drop_retries: bool, shadows: bool,
+) -> None:  # fmt: skip
+    """Write the rows of all FOLDERs as one table."""
+    write = _writer(out)
+    places = _folders(folders, registry)
+    selection = Selection(route, _nanoseconds(since), _nanoseconds(until), drop_retries)
+    faults: list[str] = []
+
+    def note(path: Path, fault: Fault) -> None:
+        faults.append(_fault_text(path, fault))
+
+    if shadows:
+        scores = read_shadows(places, selection, on_fault=note)
+        rows = write(out, SHADOW_FIXED, (shadow_columns(some) for some in scores))
+    else:
+        types = united(records.types for records in read_records(places, selection))
+        blocks = (records.columns for records in read_records(places, selection, on_fault=note))
+        rows = write(out, types, blocks)
+    for fault in faults:
+        click.echo(fault, err=True)
+    click.echo(f"{rows} rows in {out}")
+
+
+@journal.command()
+@folders_argument
+@registry_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def verify(folders: tuple[Path, ...], registry: str, as_json: bool) -> None:
+    """Check every block of all FOLDERs. The exit code is 1 when something is damaged.
+
+    A torn tail is no damage: a writer was killed, or is still at it.
+    """
+    files, rows, faults = 0, 0, list[tuple[Path, Fault]]()
+    for path in journal_files(_folders(folders, registry)):
+        files += 1
+        for found in FileReader(path).read():
+            if isinstance(found, Fault):
+                faults.append((path, found))
+            elif isinstance(found, Records):
+                rows += len(found)
+    damaged = [fault for _, fault in faults if not fault.is_torn]
+    if as_json:
+        told = [{"file": str(path), "start": f.start, "end": f.end, "problem": f.problem, "torn": f.is_torn}
+                for path, f in faults]  # fmt: skip
+        click.echo(json.dumps({"sound": not damaged, "files": files, "rows": rows, "faults": told}, indent=2))
+    else:
+        for path, fault in faults:
+            click.echo(_fault_text(path, fault))
+        click.echo(f"{files} files, {rows} rows, {len(faults) - len(damaged)} torn tails, {len(damaged)} damages")
+    if damaged:
+        raise SystemExit(1)
+
+
+def _writer(out: Path) -> Callable[[Path, Mapping[str, str], Iterable[Mapping[str, Values]]], int]:
+    """What writes a file of that name; pyarrow is loaded only where it is needed."""
+    if out.suffix == ".parquet":
+        from scoreline_server.journal.arrow import write_parquet
+
+        return write_parquet
+    if out.suffix == ".csv":
+        return write_csv
+    if out.suffix == ".jsonl":
+        return write_jsonl
+    raise click.UsageError(f"--out {out} ends in none of .parquet, .csv and .jsonl")
+
+
+def _nanoseconds(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.replace(tzinfo=UTC).timestamp() * 1e6) * 1000
+
+
+def _fault_text(path: Path, fault: Fault) -> str:
+    kind = "torn tail" if fault.is_torn else "damaged"
+    return f"{path}: {kind}, bytes {fault.start} to {fault.end}: {fault.problem}"
+
+
+def _as_json(row: dict[str, Any]) -> str:
+    told = {name: value for name, value in row.items() if value is not None}
+    return json.dumps({**told, "time": moment(row["time"])}, ensure_ascii=False)
+
+
+def _as_line(row: dict[str, Any]) -> str:
+    row = {**row, "time": moment(row["time"])}
+    return "  ".join(f"{row[name]:.6g}" if isinstance(row[name], float) else str(row[name] or "-") for name in _SHOWN)

@@ -1,0 +1,278 @@
+"""The rows of a block as columns with names, whichever route they are of."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scoreline.v1 import scoring_pb2 as pb
+from scoreline_registry.assignment import unit_of
+from scoreline_server.journal.columns import Column, unpacked, unpacked_texts
+from scoreline_server.journal.facts import FileFacts, RouteFacts
+from scoreline_server.journal.privacy import HASH_BYTES
+from scoreline_server.journal.shadowed import CALL_ID_BYTES, ShadowScores
+from scoreline_server.served import NO_BAND
+
+Values = Sequence[Any]
+
+FIXED: Mapping[str, str] = {
+    "prediction_id": "string",
+    "time": "timestamp",
+    "route": "string",
+    "revision": "int64",
+    "unit": "string",
+    "entity_id": "string",
+    "request_id": "string",
+    "reason": "string",
+    "assigned_arm": "string",
+    "arm": "string",
+    "model": "string",
+    "version": "int64",
+    "model_digest": "string",
+    "score": "float32",
+    "band": "string",
+    "error": "string",
+    "missing": "int32",
+    "defaulted": "int32",
+    "unseen": "int32",
+    "clipped": "int32",
+    "latency_ms": "float64",
+    "context": "string",
+    "schema_digest": "string",
+    "onnxruntime": "string",
+    "host": "string",
+    "worker": "int32",
+}
+"""The columns that every row has, and their types. What a row lacks is None; ``context`` is a JSON object."""
+
+SHADOW_FIXED: Mapping[str, str] = {
+    "prediction_id": "string",
+    "time": "timestamp",
+    "route": "string",
+    "revision": "int64",
+    "shadow": "string",
+    "model": "string",
+    "version": "int64",
+    "model_digest": "string",
+    "score": "float32",
+    "error": "string",
+}
+"""The columns of a shadow's score; ``prediction_id`` is that of the row that was answered."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """The rows of one block.
+
+    ``time`` is in ns since 1970, when a row was scored; ``latency_ms`` is from its call's arrival to that moment.
+    ``kept`` marks the rows that are looked at, None for all.
+    """
+
+    file: FileFacts
+    route: RouteFacts
+    raw: Mapping[int, memoryview]
+    kept: npt.NDArray[np.bool_] | None = None
+
+    @classmethod
+    def read(cls, body: bytes, file: FileFacts, routes: Mapping[int, RouteFacts]) -> "Records":
+        """The rows that a body is. Raises ValueError or KeyError where it is none."""
+        raw = unpacked(body)
+        facts = json.loads(bytes(raw[Column.FACTS]))
+        return cls(file, routes[facts["route"]], raw)
+
+    def __len__(self) -> int:
+        return self._count if self.kept is None else int(self.kept.sum())
+
+    @cached_property
+    def types(self) -> Mapping[str, str]:
+        """The type of each column: those of FIXED, then ``feature.<name>``, ``hash.<name>`` and ``step.<name>``."""
+        return {
+            **FIXED,
+            **{f"feature.{name}": "float32" for name in self.route.numbers},
+            **{f"feature.{name}": "string" for name in self.route.categories},
+            **{f"hash.{name}": "string" for name in self.route.hashed},
+            **{f"step.{name}": "float32s" for name in self.route.step_features},
+        }
+
+    @cached_property
+    def columns(self) -> Mapping[str, Values]:
+        """The values of each column that is kept, as ``types`` orders them."""
+        everything = {**self._fixed(), **self._features(), **self._steps()}
+        if self.kept is None:
+            return everything
+        rows = np.flatnonzero(self.kept).tolist()
+        return {name: [values[row] for row in rows] for name, values in everything.items()}
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The rows one by one, as plain values."""
+        names = list(self.columns)
+        for values in zip(*self.columns.values(), strict=True):
+            yield dict(zip(names, values, strict=True))
+
+    @cached_property
+    def times(self) -> npt.NDArray[np.int64]:
+        """When each row of the block was scored, in ns since 1970: int64 [rows of the block]."""
+        offsets = self._array(Column.CALL_TIMES, "<i4").astype(np.int64) * 1000
+        return np.asarray(self._per_row(offsets + self._facts["time"]), np.int64)
+
+    @cached_property
+    def call_keys(self) -> list[tuple[str, str]]:
+        """The route and the request id of each row of the block; rows of one call and of its retries are alike."""
+        return [(self.route.route, id_) for id_ in self._request_ids]
+
+    @cached_property
+    def prediction_ids(self) -> list[str]:
+        """The prediction id of each row of the block."""
+        ids = [call.hex() for call in np.frombuffer(self.raw[Column.CALL_IDS], f"V{CALL_ID_BYTES}").tolist()]
+        return [
+            f"{id_}-{place}" for id_, rows in zip(ids, self._call_rows.tolist(), strict=True) for place in range(rows)
+        ]
+
+    @cached_property
+    def _facts(self) -> Mapping[str, Any]:
+        facts: Mapping[str, Any] = json.loads(bytes(self.raw[Column.FACTS]))
+        return facts
+
+    @property
+    def _count(self) -> int:
+        return int(self._facts["rows"])
+
+    @cached_property
+    def _call_rows(self) -> npt.NDArray[np.uint16]:
+        return self._array(Column.CALL_ROWS, "<u2")
+
+    @cached_property
+    def _request_ids(self) -> list[str]:
+        if Column.REQUEST_IDS not in self.raw:
+            return [""] * self._count
+        texts = unpacked_texts(self.raw[Column.REQUEST_IDS], self._facts["calls"])
+        return [text for text, rows in zip(texts, self._call_rows.tolist(), strict=True) for _ in range(rows)]
+
+    def _array(self, column: Column, dtype: str, per_row: int = 1) -> npt.NDArray[Any]:
+        """A column; zeros where it was left out."""
+        if column in self.raw:
+            return np.frombuffer(self.raw[column], dtype)
+        return np.zeros(self._count * per_row, dtype)
+
+    def _per_row(self, per_call: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.repeat(per_call, self._call_rows)
+
+    def _json(self, column: Column, otherwise: Any) -> Any:
+        return json.loads(bytes(self.raw[column])) if column in self.raw else otherwise
+
+    def _fixed(self) -> dict[str, Values]:
+        count, route = self._count, self.route
+        entity_ids = unpacked_texts(self.raw[Column.ENTITY_IDS], count)
+        contexts = self._contexts()
+        served = self._array(Column.SERVED, "<u2")
+        assigned = np.frombuffer(self.raw[Column.ASSIGNED], "<u2") if Column.ASSIGNED in self.raw else served
+        errors = {int(row): reason for row, reason in self._json(Column.ERRORS, {}).items()}
+        arms = [route.arms[arm] if row not in errors else None for row, arm in enumerate(served.tolist())]
+        quality = self._array(Column.QUALITY, "<u2", 4).reshape(-1, 4)
+        latencies = self._per_row(self._array(Column.CALL_LATENCIES, "<u4")) / 1000
+        return {
+            "prediction_id": self.prediction_ids,
+            "time": self.times.tolist(),
+            "route": [route.route] * count,
+            "revision": [route.revision] * count,
+            "unit": [unit_of(route.unit, id_, context) for id_, context in zip(entity_ids, contexts, strict=True)],
+            "entity_id": entity_ids,
+            "request_id": [id_ or None for id_ in self._request_ids],
+            "reason": _reasons(self._array(Column.REASONS, "u1"), errors),
+            "assigned_arm": [_arm(route, arm, errors.get(row)) for row, arm in enumerate(assigned.tolist())],
+            "arm": [arm and arm.ref for arm in arms],
+            "model": [arm and arm.model for arm in arms],
+            "version": [arm and arm.version for arm in arms],
+            "model_digest": [arm and arm.digest for arm in arms],
+            "score": _or_none(self._array(Column.SCORES, "<f4")),
+            "band": self._bands(),
+            "error": [errors.get(row) for row in range(count)],
+            **{name: quality[:, at].tolist() for at, name in enumerate(("missing", "defaulted", "unseen", "clipped"))},
+            "latency_ms": latencies.tolist(),
+            "context": [json.dumps(context, ensure_ascii=False) if context else None for context in contexts],
+            "schema_digest": [route.schema_digest] * count,
+            "onnxruntime": [self.file.onnxruntime] * count,
+            "host": [self.file.host] * count,
+            "worker": [self.file.worker] * count,
+        }
+
+    def _contexts(self) -> Sequence[Mapping[str, Any]]:
+        if Column.CONTEXTS not in self.raw:
+            return [{}] * self._count
+        distinct = self._json(Column.CONTEXTS, [])
+        return [distinct[index] for index in self._array(Column.CONTEXT_INDEX, "<u4").tolist()]
+
+    def _bands(self) -> Values:
+        if Column.BANDS not in self.raw:
+            return [None] * self._count
+        names = self.route.bands
+        return [None if band == NO_BAND else names[band] for band in self._array(Column.BANDS, "<u2").tolist()]
+
+    def _features(self) -> dict[str, Values]:
+        features: dict[str, Values] = {}
+        if self.route.numbers:
+            numbers = np.frombuffer(self.raw[Column.NUMBERS], "<f4").reshape(self._count, -1)
+            features |= {f"feature.{name}": _or_none(numbers[:, at]) for at, name in enumerate(self.route.numbers)}
+        if self.route.categories:
+            codes = np.frombuffer(self.raw[Column.CATEGORIES], "<i4").reshape(self._count, -1)
+            names = [*self._json(Column.DICTIONARY, []), None]
+            for at, name in enumerate(self.route.categories):
+                features[f"feature.{name}"] = [names[code] for code in codes[:, at].tolist()]
+        if self.route.hashed:
+            hashes = np.frombuffer(self.raw[Column.HASHES], f"V{HASH_BYTES}").reshape(self._count, -1)
+            for at, name in enumerate(self.route.hashed):
+                features[f"hash.{name}"] = [hashed.hex() if any(hashed) else None for hashed in hashes[:, at].tolist()]
+        return features
+
+    def _steps(self) -> dict[str, Values]:
+        names = self.route.step_features
+        if not names:
+            return {}
+        steps = np.frombuffer(self.raw[Column.STEPS], "<f4").reshape(-1, len(names))
+        ends = np.cumsum([0, *self._array(Column.LENGTHS, "<i4")]).tolist()
+        return {
+            f"step.{name}": [_or_none(steps[start:end, at]) for start, end in pairwise(ends)]
+            for at, name in enumerate(names)
+        }
+
+
+def shadow_columns(scores: ShadowScores) -> Mapping[str, Values]:
+    """The values of each column of SHADOW_FIXED."""
+    count = len(scores)
+    return {
+        "prediction_id": scores.prediction_ids,
+        "time": [scores.nanoseconds] * count,
+        "route": [scores.route] * count,
+        "revision": [scores.revision] * count,
+        "shadow": [scores.ref] * count,
+        "model": [scores.model] * count,
+        "version": [scores.version] * count,
+        "model_digest": [scores.digest] * count,
+        "score": _or_none(scores.scores),
+        "error": [scores.errors.get(row) for row in range(count)],
+    }
+
+
+def height(columns: Mapping[str, Values]) -> int:
+    """How many rows some columns have; they are never none at all."""
+    return len(next(iter(columns.values())))
+
+
+def _or_none(numbers: npt.NDArray[np.float32]) -> list[float | None]:
+    """Numbers with None for NaN."""
+    return [None if number != number else number for number in numbers.tolist()]  # noqa: PLR0124  NaN differs from itself
+
+
+def _reasons(reasons: npt.NDArray[np.uint8], errors: Mapping[int, str]) -> list[str | None]:
+    names = {value: name.removeprefix("REASON_") for name, value in pb.Reason.items()}
+    return [None if row in errors else names[reason] for row, reason in enumerate(reasons.tolist())]
+
+
+def _arm(route: RouteFacts, arm: int, error: str | None) -> str | None:
+    """The assigned arm; a row without the unit that a split needs was given none."""
+    return None if error == "MISSING_UNIT" else route.arms[arm].ref
