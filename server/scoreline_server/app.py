@@ -26,6 +26,7 @@ from scoreline_server.pipeline import Pipeline
 from scoreline_server.registry_reads import RegistryReads
 from scoreline_server.registry_writes import RegistryWrites
 from scoreline_server.settings import Settings
+from scoreline_server.shadows import Shadows, unkept
 from scoreline_server.streams import Streams
 from scoreline_server.turns import Turns
 from scoreline_server.watcher import Watcher
@@ -56,6 +57,11 @@ class Server:
             loading=self.metrics.loading,
         )
         self.journal = open_journal(settings, worker=worker, counting=self.metrics)
+        self.shadows = Shadows(
+            queue_rows=settings.shadow_queue_rows,
+            counting=self.metrics,
+            keep=self.journal.shadows if self.journal else unkept,
+        )
         control = (RegistryReads(registry), RegistryWrites(registry), Control(registry, self.watcher))
         self.pipeline = Pipeline(
             lambda: self.watcher.catalog,
@@ -63,7 +69,7 @@ class Server:
             admission=_admission(settings),
             policy=read_policy(settings.policy_file),
             methods=[telling(lambda: self.problem), *(method for part in control for method in part.methods())],
-            observers=[observe for observe in (self.journal,) if observe is not None],
+            observers=[self.journal, self.shadows] if self.journal else [self.shadows],
         )
         self.streams = Streams(self.pipeline, registry, self.watcher, threads=settings.stream_threads)
         self.health = health.HealthServicer()
@@ -95,6 +101,7 @@ class Server:
         """Adopts the registry's newest revision, then opens for calls."""
         if self.journal:
             self.journal.start()
+        self.shadows.start()
         self.watcher.refresh(at_start=True)
         self.watcher.start()
         self._endpoint.serve(self.pipeline, self.streams, self.health, on_death=self._die)
@@ -121,6 +128,7 @@ class Server:
         for endpoint in filter(None, (self._endpoint, self._admin)):
             endpoint.stop(self.settings.drain_seconds)
         self.streams.close()
+        self.shadows.close()
         if self.journal:
             self.journal.close()
         self.watcher.stop()

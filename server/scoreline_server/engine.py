@@ -112,7 +112,7 @@ def score_block(block: Rows, route: ServedRoute, extras: Sequence[str] = ()) -> 
 
 def _assign(block: Rows, route: ServedRoute, outcome: Outcome) -> Sequence[int]:
     """Which arm each row gets; why goes to the outcome. Rows without the unit that a split hashes get an error."""
-    units = _units(block, route)
+    units = units_of(block, route)
     if route.assigner.needs_unit and not all(units):
         for row, unit in enumerate(units):
             if not unit:
@@ -122,7 +122,8 @@ def _assign(block: Rows, route: ServedRoute, outcome: Outcome) -> Sequence[int]:
     return arms
 
 
-def _units(block: Rows, route: ServedRoute) -> Sequence[str]:
+def units_of(block: Rows, route: ServedRoute) -> Sequence[str]:
+    """What the route hashes of each row; empty where the caller did not send it."""
     unit = route.document.unit
     if unit == UNIT_ENTITY:
         return block.ids

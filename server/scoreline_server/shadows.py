@@ -1,0 +1,216 @@
+"""Scores a sample of what was answered by models that nobody is answered with, for comparison.
+
+That happens after the answers, on a thread of its own and in batches as large as a flush. Serving threads only put a
+reference into a bounded queue; when the thread does not keep up, rows are dropped and counted.
+"""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+from scoreline_server.answers import CALL_ID_BYTES
+from scoreline_server.binding import Indices
+from scoreline_server.engine import Scored, units_of
+from scoreline_server.journal.shadowed import ShadowScores
+from scoreline_server.reasons import Reason
+from scoreline_server.rows import Rows, joined
+from scoreline_server.served import ServedRoute, ServedShadow
+
+_log = structlog.get_logger()
+
+_GATHER_SECONDS = 0.005
+_BATCH_ROWS = 256
+
+
+class Counting(Protocol):
+    """Counts what shadows do."""
+
+    def shadowed(
+        self, route: str, shadow: ServedShadow, *, rows: int, seconds: float, errors: Mapping[str, int]
+    ) -> None:
+        """A batch of one shadow: rows that it scored, and by reason those that it could not."""
+
+    def shadow_dropped(self, route: str, shadow: ServedShadow, rows: int) -> None:
+        """Rows that were left out, sampled or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The answered rows of some calls to one route, at most about _BATCH_ROWS.
+
+    ``call_ids`` and ``places`` are those of each row of ``rows``; ``answered`` are the rows that have a score.
+    """
+
+    route: ServedRoute
+    rows: Rows
+    answered: Indices
+    call_ids: npt.NDArray[np.void]
+    places: npt.NDArray[np.uint16]
+
+    @classmethod
+    def of(cls, scored: Sequence[Scored]) -> "Batch":
+        """What was scored of one route, in one piece."""
+        route = scored[0].route
+        pieces = [question.piece for one in scored for question in one.questions]
+        counts = [len(piece) for piece in pieces]
+        calls = np.frombuffer(b"".join([one.call_ids for one in scored]), f"V{CALL_ID_BYTES}")
+        failed = np.concatenate([_failed(one) for one in scored])
+        return cls(
+            route,
+            joined(pieces, route.layout),
+            np.flatnonzero(~failed),
+            np.repeat(calls, counts),
+            np.concatenate([np.arange(count, dtype=np.uint16) for count in counts]),
+        )
+
+    def sampled(self, shadow: ServedShadow) -> Indices:
+        """The answered rows whose unit is in a shadow's sample; a row without a unit is sampled by its prediction."""
+        if shadow.share >= 1:
+            return self.answered
+        units = units_of(self.rows, self.route)
+        rows = self.answered.tolist()
+        buckets = shadow.hasher.buckets(units[row] or self._prediction_id(row) for row in rows)
+        return self.answered[np.array(buckets) < shadow.share]
+
+    def _prediction_id(self, row: int) -> str:
+        return f"{self.call_ids[row].tobytes().hex()}-{self.places[row]}"
+
+
+class Shadows:
+    """Scores what it observes. ``keep`` gets the scores, on the thread of the shadows."""
+
+    def __init__(self, *, queue_rows: int, counting: Counting, keep: Callable[[ShadowScores], None]) -> None:
+        """``queue_rows`` is how many rows may wait."""
+        self._queue_rows, self._counting, self._keep = queue_rows, counting, keep
+        self._queue: deque[Scored] = deque()
+        self._queued = 0
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="shadows", daemon=True)
+
+    def start(self) -> None:
+        """Begins to score."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends; what still waits is dropped, because nobody waits for it."""
+        self._closing.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def __call__(self, scored: Scored) -> None:
+        """Takes rows of a route that has shadows."""
+        if not scored.route.shadows:
+            return
+        rows = len(scored.rows)
+        with self._lock:
+            is_full = self._queued + rows > self._queue_rows
+            if not is_full:
+                self._queue.append(scored)
+                self._queued += rows
+        if is_full:
+            self._drop(scored)
+        elif not self._wake.is_set():
+            self._wake.set()
+
+    def _drop(self, scored: Scored) -> None:
+        for shadow in scored.route.shadows:
+            self._counting.shadow_dropped(scored.route.name, shadow, len(scored.rows))
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._wake.wait()
+            self._wake.clear()
+            self._closing.wait(_GATHER_SECONDS)
+            while not self._closing.is_set() and (taken := self._taken()):
+                try:
+                    self._score(Batch.of(taken))
+                except Exception:  # noqa: BLE001  the thread must live on; whatever it was is logged
+                    _log.exception("a batch could not be shadowed", route=taken[0].route.name)
+        for scored in self._queue:
+            self._drop(scored)
+
+    def _taken(self) -> list[Scored]:
+        """The oldest of the queue: of one route as it is served, and no more than a batch."""
+        taken: list[Scored] = []
+        rows = 0
+        with self._lock:
+            while self._queue and rows < _BATCH_ROWS and (not taken or self._queue[0].route is taken[0].route):
+                taken.append(self._queue.popleft())
+                rows += len(taken[-1].rows)
+            self._queued -= rows
+        return taken
+
+    def _score(self, batch: Batch) -> None:
+        for shadow in batch.route.shadows:
+            rows = batch.sampled(shadow)
+            if len(rows):
+                start = time.perf_counter()
+                scores, errors = score_shadow(batch, shadow, rows)
+                self._counting.shadowed(
+                    batch.route.name,
+                    shadow,
+                    rows=len(rows) - len(errors),
+                    seconds=time.perf_counter() - start,
+                    errors=Counter(errors.values()),
+                )
+                self._keep(_told(batch, shadow, rows, scores, errors))
+
+
+def score_shadow(
+    batch: Batch, shadow: ServedShadow, rows: Indices
+) -> tuple[npt.NDArray[np.float32], Mapping[int, str]]:
+    """Scores some rows of a batch by a shadow.
+
+    Returns float32 [len(rows)], NaN where there is an error, and the reason of each error by its place in ``rows``.
+    """
+    bound = shadow.binding.bind(batch.rows, rows)
+    scores = np.full(len(batch.rows), np.nan, np.float32)
+    errors = {row: error.reason.value for row, error in bound.errors.items()}
+    bound = bound.accepted()
+    try:
+        for group, inputs in shadow.binding.inputs(batch.rows, bound) if len(bound.rows) else ():
+            scores[bound.rows[group]] = shadow.model.run(inputs)[0]
+    except Exception as error:  # noqa: BLE001  whatever ONNX Runtime raises, the next batch may be better
+        _log.error("shadow failed", route=batch.route.name, shadow=shadow.ref, error=str(error)[:500])
+        errors |= dict.fromkeys(bound.rows.tolist(), Reason.MODEL_FAILED.value)
+        scores[bound.rows] = np.nan
+    places = {row: place for place, row in enumerate(rows.tolist())}
+    return scores[rows], {places[row]: reason for row, reason in errors.items()}
+
+
+def _told(
+    batch: Batch, shadow: ServedShadow, rows: Indices, scores: npt.NDArray[np.float32], errors: Mapping[int, str]
+) -> ShadowScores:
+    return ShadowScores(
+        route=batch.route.name,
+        revision=batch.route.revision,
+        ref=shadow.ref,
+        model=shadow.model.name,
+        version=shadow.model.version,
+        digest=shadow.model.digest,
+        call_ids=batch.call_ids[rows].tobytes(),
+        places=batch.places[rows],
+        scores=scores,
+        errors=errors,
+    )
+
+
+def _failed(scored: Scored) -> npt.NDArray[np.bool_]:
+    """Which rows have no score."""
+    failed = np.zeros(len(scored.rows), bool)
+    failed[list(scored.outcome.errors)] = True
+    return failed
+
+
+def unkept(_scores: ShadowScores) -> None:
+    """Lets scores go."""
