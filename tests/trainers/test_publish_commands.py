@@ -89,8 +89,8 @@ def test_a_manifest_with_unknown_keys_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--as-is", "--score-output", "y"], "leave --score-output out"),
-        (["--as-is", "--features", "a"], "leave --features out"),
+        (["--as-is", "--score-output", "y"], "has no use for --score-output"),
+        (["--as-is", "--features", "a"], "has no use for --features"),
         (["--features", "a", "--manifest", "mean.onnx"], "leave them out"),
         (["--input", "x"], "'x' is not NAME=TARGET"),
         (["--probes", "mean.onnx"], "--probes goes with --as-is"),

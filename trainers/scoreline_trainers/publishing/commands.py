@@ -1,16 +1,18 @@
-"""The command ``scoreline publish``."""
+"""The commands ``scoreline publish`` and ``scoreline import-repository``."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from scoreline_registry.commands.options import NameType, json_option, registry_option
-from scoreline_registry.commands.output import print_json
+from scoreline_registry.commands.options import Failure, NameType, json_option, registry_option
+from scoreline_registry.commands.output import print_json, print_table, progress
 from scoreline_trainers.commands import (
     TrainersCommand,
     alias_option,
+    aliases_of,
     author_option,
     dry_run_option,
     existing_file,
@@ -21,6 +23,8 @@ from scoreline_trainers.publishing.options import limit_options, wrapping_option
 if TYPE_CHECKING:
     from scoreline_trainers.foreign import ForeignVersion
     from scoreline_trainers.publishing.confinement import Limits
+    from scoreline_trainers.publishing.importing import Imported
+    from scoreline_trainers.publishing.repository import FoundVersion
     from scoreline_trainers.publishing.spec import ManifestSpec
 
 
@@ -65,12 +69,13 @@ def publish(
     limits = _limits(max_bytes, max_memory, max_seconds)
     if as_is:
         version = raw_version(model, graph, created_at=system_clock(), probes=probes, limits=limits)
-        aliases = aliases if _was_given("aliases") else ()
     else:
         version = _scored(model, graph, limits=limits, **stated)
     number = None
     if not dry_run:
-        number = Registry.create(address).publish(
+        registry = Registry.create(address)
+        aliases = aliases if as_is else aliases_of(aliases, registry, model)
+        number = registry.publish(
             model, files=version.files, manifest=version.manifest, author=author, message=message, aliases=aliases
         )
     if as_json:
@@ -79,18 +84,101 @@ def publish(
         _tell(model, number, version, aliases)
 
 
+@click.command("import-repository", cls=TrainersCommand)
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--only", multiple=True, metavar="MODEL", help="Take this model of the repository alone; repeatable.")
+@click.option("--served-only", is_flag=True, help="Take the versions that its version policies serve, and no others.")
+@wrapping_options
+@limit_options
+@registry_option
+@click.option("--alias", "aliases", multiple=True, type=NameType("alias"), help="Of each newest served version.")
+@author_option
+@message_option
+@dry_run_option
+@json_option
+def import_repository(
+    folder: Path,
+    only: tuple[str, ...],
+    served_only: bool,
+    address: str,
+    aliases: tuple[str, ...],
+    author: str,
+    message: str,
+    dry_run: bool,
+    as_json: bool,
+    max_bytes: int,
+    max_memory: int,
+    max_seconds: float,
+    **stated: Any,
+) -> None:
+    """Publish the ONNX models of FOLDER, a model repository of Triton or OpenVINO.
+
+    They keep their own tensors, unless --score-output says which output of all of them is a score. Versions get numbers
+    of their own here; the table says which.
+    """
+    from scoreline_registry.registry import Registry
+    from scoreline_trainers.publishing.importing import Importer, newest_served
+    from scoreline_trainers.publishing.repository import find_versions
+
+    _check_usage(as_is=not stated["score_output"], probes=None, stated=stated)
+    found = [version for version in find_versions(folder) if not only or version.folder in only]
+    found = [version for version in found if version.served or version.file is None or not served_only]
+    if not found:
+        raise Failure(f"{folder} holds no {'such ' if only else ''}model: it needs folders such as MODEL/1/model.onnx")
+    make = partial(_made, limits=_limits(max_bytes, max_memory, max_seconds), stated=stated)
+    registry = None if dry_run else Registry.create(address)
+    importer = Importer(make, registry, author, message, aliases, newest_served(found))
+    _show_imported([importer.take(version) for version in progress(found, "checking models")], as_json=as_json)
+
+
+def _made(found: "FoundVersion", file: Path, *, limits: "Limits", stated: dict[str, Any]) -> "ForeignVersion":
+    from scoreline_registry.registry import system_clock
+    from scoreline_trainers.foreign import raw_version
+
+    if stated["score_output"]:
+        return _scored(found.model, file, limits=limits, **stated)
+    return raw_version(found.model, file, created_at=system_clock(), limits=limits)
+
+
+def _show_imported(rows: Sequence["Imported"], *, as_json: bool) -> None:
+    if as_json:
+        print_json([_imported_facts(row) for row in rows])
+    else:
+        columns = ("repository", "served", "result", "here", "reason")
+        print_table(columns, (_imported_row(row) for row in rows))
+    refused = sum(row.result == "refused" for row in rows)
+    if refused:
+        raise Failure(f"{refused} of {len(rows)} versions were refused; the others are done")
+
+
+def _imported_facts(row: "Imported") -> dict[str, object]:
+    found = row.found
+    return {
+        "repository_model": found.folder,
+        "repository_version": found.version or None,
+        "served": found.served,
+        "model": found.model,
+        "version": row.version,
+        "result": row.result,
+        "reason": row.reason,
+    }
+
+
+def _imported_row(row: "Imported") -> tuple[object, ...]:
+    found = row.found
+    source = f"{found.folder}/{found.version}" if found.version else found.folder
+    here = f"{found.model}@{row.version}" if row.version is not None else ""
+    return source, "yes" if found.served else "no", row.result, here, row.reason
+
+
 def _check_usage(*, as_is: bool, probes: Path | None, stated: dict[str, Any]) -> None:
     named = [name.replace("_file", "").replace("_", "-") for name, value in stated.items() if value]
     if as_is and named:
-        raise click.UsageError(f"--as-is keeps the graph as it is; leave --{' and --'.join(named)} out")
+        raise click.UsageError(f"a graph that is kept as it is has no use for --{' and --'.join(named)}")
     if probes and not as_is:
         raise click.UsageError("--probes goes with --as-is; other probes are made from the contract")
     if stated["manifest_file"] and (stated["features"] or stated["kind"]):
         raise click.UsageError("--manifest says what --features and --kind say; leave them out")
-
-
-def _was_given(name: str) -> bool:
-    return click.get_current_context().get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
 
 
 def _limits(max_bytes: int, max_memory: int, max_seconds: float) -> "Limits":
