@@ -104,9 +104,9 @@ def send_status(call: Any, code: int, details: str, trailers: Trailers, on_sent:
 
 
 def auth_context(call: Any) -> dict[str, list[bytes]]:
-    """What TLS knows of the caller."""
-    context: dict[str, list[bytes]] = cygrpc.auth_context(call)
-    return context
+    """What TLS knows of the caller, as ``ServicerContext.auth_context()`` says it."""
+    context: dict[bytes, list[bytes]] = cygrpc.auth_context(call) or {}
+    return {key.decode(): values for key, values in context.items()}
 
 
 def peer(call: Any) -> str:

@@ -29,6 +29,11 @@ def call_headers(stream: int, path: str = SCORE, *, timeout: str = "") -> bytes:
     return frame(HEADERS, END_HEADERS, stream, block)
 
 
+def whole_call(stream: int, body: bytes, *, timeout: str = "") -> bytes:
+    """A call with its one message; at most 16 KiB, the largest frame that a server must take."""
+    return call_headers(stream, timeout=timeout) + frame(DATA, END_STREAM, stream, message(body))
+
+
 def message(body: bytes) -> bytes:
     """A gRPC message, uncompressed."""
     return struct.pack("!BI", 0, len(body)) + body
@@ -53,10 +58,6 @@ class RawConnection:
     def send(self, data: bytes) -> None:
         """Sends bytes."""
         self.socket.sendall(data)
-
-    def score(self, body: bytes, stream: int = 1, *, timeout: str = "") -> None:
-        """Sends a whole call to Score; at most 16 KiB, the largest frame that a server must take."""
-        self.send(call_headers(stream, timeout=timeout) + frame(DATA, END_STREAM, stream, message(body)))
 
     def more(self, count: int, stream: int = 1) -> None:
         """Lets the server send more bytes of a stream, and of all streams together."""
@@ -84,6 +85,18 @@ class RawConnection:
                 block = payload
             if kind == RST_STREAM or (kind in {DATA, HEADERS} and flags & END_STREAM):
                 return data, block
+
+    def count_answers(self, calls: int) -> int:
+        """Reads until that many calls have ended; how many of them had a message."""
+        answered: set[int] = set()
+        while calls:
+            kind, flags, stream, payload = self.next_frame()
+            if kind == DATA:
+                answered.add(stream)
+                # The window of the connection starts with 64 KiB, whatever a stream's is.
+                self.send(frame(WINDOW_UPDATE, 0, 0, struct.pack("!I", len(payload))))
+            calls -= kind == RST_STREAM or (kind == HEADERS and flags & END_STREAM)
+        return len(answered)
 
     def abort(self) -> None:
         """Closes with a TCP reset."""

@@ -10,7 +10,7 @@ import grpc
 import pytest
 from tests.server.carriers import Gate, connected, lane_of, score_by, wait_until
 from tests.server.conftest import apply
-from tests.server.frames import DATA, END_STREAM, RawConnection, call_headers, frame
+from tests.server.frames import DATA, END_STREAM, RawConnection, call_headers, frame, message, whole_call
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named, reason_of
 
@@ -72,7 +72,7 @@ def test_a_call_whose_deadline_has_passed_is_told_so_unscored(
 ) -> None:
     with RawConnection(server.address) as connection:
         with held(channel, gate):
-            connection.score(ANN.SerializeToString(), timeout="1m")
+            connection.send(whole_call(1, ANN.SerializeToString(), timeout="1m"))
             time.sleep(0.1)
         _, trailers = connection.until_end()
         assert DEADLINE_EXCEEDED in trailers
@@ -120,7 +120,7 @@ def test_a_connection_that_is_lost_while_its_calls_wait_does_no_harm(
     with held(channel, gate):
         connection = RawConnection(server.address)
         for stream in range(1, 40, 2):
-            connection.score(ANN.SerializeToString(), stream)
+            connection.send(whole_call(stream, ANN.SerializeToString()))
         time.sleep(0.2)
         connection.abort()
         time.sleep(0.2)
@@ -133,7 +133,7 @@ def test_who_does_not_read_its_answer_holds_up_nobody(server: Server, channel: g
     many = named(*(entity(f"u{row}", income=1.0) for row in range(400)))
     with RawConnection(server.address, window=100) as slow:
         for stream in (1, 3, 5, 7):
-            slow.score(many.SerializeToString(), stream)
+            slow.send(whole_call(stream, many.SerializeToString()))
         for _ in range(50):
             assert score_by(channel)(ANN, timeout=10).scores[0].version == 1
         slow.more(1 << 20)
@@ -183,7 +183,7 @@ def test_a_message_that_comes_too_late_is_not_scored(server: Server, channel: gr
         connection.send(call_headers(1))
         _, trailers = connection.until_end()
         assert DEADLINE_EXCEEDED in trailers
-        connection.send(frame(DATA, END_STREAM, 1, b"\0" + len(body).to_bytes(4, "big") + body))
+        connection.send(frame(DATA, END_STREAM, 1, message(body)))
         assert score_by(channel)(ANN).scores[0].version == 1
     assert gate.calls == 1
     assert_nothing_is_left(server)

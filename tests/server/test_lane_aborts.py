@@ -1,0 +1,123 @@
+"""Connections that break off at every point of a call leave nothing behind, by both ways."""
+
+import gc
+import random
+import resource
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+import pytest
+from tests.server.carriers import connected, lane_of, score_by, wait_until
+from tests.server.conftest import apply
+from tests.server.frames import CANCEL, DATA, RST_STREAM, RawConnection, call_headers, frame, message, whole_call
+from tests.server.toys import publish_linear
+from tests.server.wire import entity, named
+
+from scoreline_registry.registry import Registry
+from scoreline_server.app import Server
+from scoreline_server.lane import LaneCall
+from scoreline_server.settings import Settings
+
+ANN = named(*(entity(f"u{row}", income=1.0) for row in range(10)))
+BODY = ANN.SerializeToString()
+RST = frame(RST_STREAM, 0, 1, CANCEL.to_bytes(4, "big"))
+
+# What is sent before the connection goes: a call cut off at each point where it can be.
+CUTS: tuple[bytes, ...] = (
+    b"",
+    call_headers(1)[:20],
+    call_headers(1),
+    call_headers(1) + RST,
+    call_headers(1) + frame(DATA, 0, 1, message(BODY)[:3]),
+    call_headers(1) + frame(DATA, 0, 1, message(BODY)[:50]),
+    (call_headers(1) + frame(DATA, 0, 1, message(BODY)))[:-50],
+    call_headers(1) + frame(DATA, 0, 1, message(BODY)),
+    call_headers(1) + frame(DATA, 0, 1, message(BODY)) + RST,
+    whole_call(1, BODY),
+    whole_call(1, BODY) + RST,
+    b"".join(whole_call(stream, BODY) for stream in range(1, 21, 2)),
+    call_headers(1) + b"\xff" * 100,
+)
+
+
+@pytest.fixture
+def registry(registry: Registry) -> Registry:
+    publish_linear(registry, "linear", aliases=("champion",))
+    apply(registry)
+    return registry
+
+
+@pytest.fixture(params=[True, False], ids=["lane", "ordinary"])
+def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
+    return settings.model_copy(update={"hot_lane": request.param})
+
+
+def cut_off(address: str, rng: random.Random) -> None:
+    """A connection that breaks off, by the end of its stream or by a reset."""
+    connection = RawConnection(address)
+    try:
+        connection.send(rng.choice(CUTS))
+    except ConnectionError:
+        # The server may hang up on nonsense first.
+        return
+    finally:
+        (connection.abort if rng.random() < 0.5 else connection.socket.close)()
+
+
+def kill_channel(server: Server) -> None:
+    """A channel of gRPC's own that is closed in the middle of its calls."""
+    with connected(server) as channel:
+        for _ in range(5):
+            score_by(channel).future(ANN)
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@pytest.fixture
+def settled(server: Server, channel: grpc.Channel) -> Callable[[], None]:
+    """Waits until no call is open."""
+
+    def settle() -> None:
+        assert score_by(channel)(ANN, timeout=20).scores[0].version == 1
+        wait_until(lambda: server.pipeline._admission.queued_seconds == 0)
+        if server.settings.hot_lane:
+            wait_until(lambda: lane_of(server).open_calls == 0)
+        gc.collect()
+
+    return settle
+
+
+@pytest.mark.parametrize(
+    ("connections", "growth_bytes"),
+    [(300, 4 << 20), pytest.param(10_000, 8 << 20, marks=pytest.mark.acceptance)],
+)
+def test_aborted_connections_leave_nothing_behind(
+    server: Server, settled: Callable[[], None], connections: int, growth_bytes: int
+) -> None:
+    rng = random.Random(7)
+
+    def abort(times: int) -> None:
+        for at in range(times):
+            if at % 30 == 0:
+                kill_channel(server)
+            else:
+                cut_off(server.address, rng)
+        settled()
+
+    # Allocators and pools of threads grow once.
+    abort(connections // 3)
+    files, memory = open_files(), resident_bytes()
+    abort(connections)
+    wait_until(lambda: open_files() <= files + 2)
+    grown = resident_bytes() - memory
+    print(f"{connections} aborted connections: {grown / 1024:.0f} KiB, {open_files() - files} files more")
+    assert grown < growth_bytes
+    if server.settings.hot_lane:
+        wait_until(lambda: not [each for each in gc.get_objects() if isinstance(each, LaneCall)])
