@@ -4,10 +4,12 @@
 newest one are left out, and whoever exports is told.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scoreline_registry.manifest import Manifest
+from scoreline_registry.tensors import Tensor as RawTensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,9 @@ def triton_model(name: str, manifests: Mapping[int, Manifest]) -> TritonModel:
 
 
 def _signature(manifest: Manifest) -> tuple[list[Tensor], list[Tensor]]:
-    """The tensors of the standard graph signature that a version has."""
+    """The tensors of the standard graph signature that a version has, or its own where it was published as it is."""
+    if manifest.tensors is not None:
+        return [*map(_raw, manifest.tensors.inputs)], [*map(_raw, manifest.tensors.outputs)]
     inputs = []
     if manifest.inputs.features:
         inputs.append(Tensor("features", "TYPE_FP32", (-1, len(manifest.inputs.features))))
@@ -53,8 +57,12 @@ def _signature(manifest: Manifest) -> tuple[list[Tensor], list[Tensor]]:
     return inputs, outputs
 
 
-def _names(signature: tuple[list[Tensor], list[Tensor]]) -> list[list[tuple[str, str]]]:
-    return [[(tensor.name, tensor.dtype) for tensor in side] for side in signature]
+def _raw(tensor: RawTensor) -> Tensor:
+    return Tensor(tensor.name, f"TYPE_{'STRING' if tensor.datatype == 'BYTES' else tensor.datatype}", tensor.shape)
+
+
+def _names(signature: tuple[list[Tensor], list[Tensor]]) -> list[list[tuple[str, str, int]]]:
+    return [[(tensor.name, tensor.dtype, len(tensor.shape)) for tensor in side] for side in signature]
 
 
 def _widest(tensors: tuple[Tensor, ...]) -> Tensor:
@@ -77,8 +85,10 @@ def _config(name: str, inputs: list[Tensor], outputs: list[Tensor], versions: tu
 
 
 def _tensors(kind: str, tensors: list[Tensor]) -> list[str]:
-    rows = [
-        f'  {{ name: "{tensor.name}" data_type: {tensor.dtype} dims: [{", ".join(map(str, tensor.shape))}] }}'
-        for tensor in tensors
-    ]
-    return [f"{kind} [", ",\n".join(rows), "]"]
+    return [f"{kind} [", ",\n".join(map(_written, tensors)), "]"]
+
+
+def _written(tensor: Tensor) -> str:
+    # A raw tensor's name may hold anything; JSON's escapes are the text format's.
+    name, dims = json.dumps(tensor.name, ensure_ascii=False), ", ".join(map(str, tensor.shape))
+    return f"  {{ name: {name} data_type: {tensor.dtype} dims: [{dims}] }}"

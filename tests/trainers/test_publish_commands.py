@@ -1,6 +1,7 @@
 """``scoreline publish``, run as a person runs it."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from scoreline_registry.errors import RefusedError
 from scoreline_registry.manifest import CARD_FILE, GOLDEN_FILE, MODEL_FILE
 from scoreline_registry.registry import Registry
 from scoreline_registry.route import RouteSpec
-from scoreline_trainers.publishing.commands import publish
+from scoreline_trainers.publishing.commands import import_repository, publish
+from scoreline_trainers.publishing.spec import ManifestSpec
 
 MANIFEST = {
     "inputs": {"features": [{"name": "a", "default": 0.5}, {"name": "b", "required": True, "min": 0, "max": 1}]},
@@ -120,3 +122,12 @@ def test_as_is_moves_no_alias_unless_told_to_and_no_route_can_name_it(folder: Pa
         )
         with pytest.raises(RefusedError, match=r"toy@\w+: it was published as it is and answers raw tensors"):
             registry.apply_route(spec, author="me", message="")
+
+
+def test_the_manifest_in_the_documentation_is_one(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "publishing.md").read_text(encoding="utf-8")
+    (tmp_path / "credit.yaml").write_text(text.partition("```yaml\n")[2].partition("```")[0])
+    spec = ManifestSpec.load(tmp_path / "credit.yaml")
+    assert [feature.name for feature in spec.inputs.features] == ["income", "visits", "city"]
+    for option in re.findall(r"`(--[a-z-]+)", text):
+        assert any(option in parameter.opts for command in (publish, import_repository) for parameter in command.params)

@@ -228,6 +228,8 @@ def test_a_folder_without_models_is_said_to_be_none(tmp_path: Path) -> None:
 
 def test_what_is_exported_for_triton_comes_back_byte_by_byte(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(mean_model().SerializeToString())
+    raw = run(publish, tmp_path / "m.onnx", "--model", "raw", "--as-is", "--registry", tmp_path / "ours")
+    assert raw.exit_code == 0, raw.stderr
     words = (tmp_path / "m.onnx", "--model", "credit", "--score-output", "y", "--features", "a,b")
     for _ in range(2):
         assert run(publish, *words, "--registry", tmp_path / "ours").exit_code == 0
@@ -235,10 +237,12 @@ def test_what_is_exported_for_triton_comes_back_byte_by_byte(tmp_path: Path) -> 
     export_triton(ours, tmp_path / "triton")
     result = run(import_repository, tmp_path / "triton", "--registry", tmp_path / "theirs", "--json")
     assert result.exit_code == 0, result.stderr
-    first, second = json.loads(result.stdout)
+    first, second, third = json.loads(result.stdout)
     assert (first["served"], first["result"], first["version"]) == (True, "published", 1)
     assert (second["result"], second["version"]) == ("already there", 1)
     theirs = Registry.open(tmp_path / "theirs")
+    assert (third["model"], third["version"]) == ("raw", 1)
+    assert theirs.manifest("raw", 1).tensors == ours.manifest("raw", 1).tensors
     assert theirs.read_file("credit", 1, MODEL_FILE) == ours.read_file("credit", 1, MODEL_FILE)
     tensors = theirs.manifest("credit", 1).tensors
     assert tensors is not None
