@@ -9,7 +9,7 @@ from typing import TypeAlias
 from google.protobuf.message import Message
 
 from scoreline.asks import Ask
-from scoreline.coalescing import MOST_ROWS, Group, Line, Traveller
+from scoreline.coalescing import MOST_ROWS, PATIENCE_SECONDS, Group, Line, Traveller
 from scoreline.entities import Entity
 from scoreline.errors import ClosedError, ScorelineError, StaleSchemaError
 from scoreline.flows import Flows, Key, Question, result
@@ -71,7 +71,8 @@ class AioCoalescer:
         if line.open < self._most_open and not line.is_called:
             line.is_called = True
             loop.call_soon(self._send_waiting, question.key, line)
-        self._look_after(question.key, line, min(caller.deadline.ends, line.impatient_at))
+        if line.timer is None or caller.deadline.ends < line.timer_ends:
+            self._look_after(question.key, line, min(caller.deadline.ends, caller.queued + PATIENCE_SECONDS))
         try:
             return await caller.wake
         except asyncio.CancelledError:
@@ -114,10 +115,7 @@ class AioCoalescer:
             self._send_waiting(key, line)
 
     def _look_after(self, key: Key, line: _AioLine, when: float) -> None:
-        """Makes sure that the line is looked at when it is ``when``, or before."""
         if line.timer is not None:
-            if line.timer_ends <= when:
-                return
             line.timer.cancel()
         line.timer_ends = when
         line.timer = asyncio.get_running_loop().call_later(max(when - time.monotonic(), 0.0), self._look, key, line)
@@ -135,7 +133,7 @@ class AioCoalescer:
             self._send_one(key, line)
         ends = [caller.deadline.ends for caller in waiting if not caller.wake.done()]
         if ends:
-            self._look_after(key, line, min([*ends, line.impatient_at] if line.waiting else ends))
+            self._look_after(key, line, min(*ends, now + PATIENCE_SECONDS))
 
 
 class _Watched:

@@ -5,8 +5,7 @@ import math
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 
@@ -18,8 +17,7 @@ MAX_TIMEOUT_SECONDS = 366 * 24 * 3600.0
 """Longer ones are cut to this: no call takes a year, and gRPC counts nanoseconds in 64 bits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(NamedTuple):
     """How long a caller said that it waits, and the clock's time when that is over."""
 
     seconds: float

@@ -35,9 +35,10 @@ class Row(NamedTuple):
     @property
     def size(self) -> int:
         """About how many bytes it adds to a message, and at least its blocks'."""
-        words = sum(len(word) for word in self.words if word) + 4 * len(self.words)
-        context = self.context.ByteSize() if self.context else 0
-        return len(self.entity_id) + len(self.numbers) + len(self.steps) + words + context + 16
+        size = len(self.entity_id) + len(self.numbers) + len(self.steps) + 16
+        if self.words:
+            size += sum([len(word) for word in self.words if word]) + 4 * len(self.words)
+        return size if self.context is None else size + self.context.ByteSize()
 
 
 def pack_row(entity: Entity, schema: RouteSchema) -> Row:
@@ -69,19 +70,28 @@ def _plain_row(entity: Entity, schema: RouteSchema) -> Row | None:
         return None
     if type(entity_id) is not str or not entity_id.isascii() or not schema.names.issuperset(features):
         return None
-    numbers = [features.get(name, _NAN) for name in schema.numbers]
-    words = [features.get(name) for name in schema.categories]
-    if not _PLAIN_NUMBERS.issuperset(map(type, numbers)) or not _PLAIN_WORDS.issuperset(map(type, words)):
+    words = [*map(features.get, schema.categories)]
+    numbers = _plain_numbers(schema.pick_numbers(features))
+    if numbers is None or not _PLAIN_WORDS.issuperset(map(type, words)) or not all(map(_is_plain_word, words)):
         return None
-    if not all(word is None or word.isascii() for word in words):
+    return Row(entity_id, numbers, words)
+
+
+def _plain_numbers(numbers: Sequence[Any]) -> bytes | None:
+    if not PLAIN_NUMBERS.issuperset(map(type, numbers)):
         return None
+    pack = _floats(len(numbers)).pack
     try:
-        return Row(entity_id, _floats(len(numbers)).pack(*numbers), words)
-    except OverflowError:
+        try:
+            return pack(*numbers)
+        except struct.error:
+            return pack(*[_NAN if number is None else number for number in numbers])
+    except (OverflowError, struct.error):
         return None  # beyond float32, which the other way says in full
 
 
-_PLAIN_NUMBERS = PLAIN_NUMBERS - {type(None)}
+def _is_plain_word(word: str | None) -> bool:
+    return word is None or word.isascii()
 
 
 @lru_cache(maxsize=64)

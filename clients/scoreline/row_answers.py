@@ -44,11 +44,11 @@ def _errors(packed: pb.PackedScores, count: int) -> dict[int, EntityFailedError]
 def _outcomes(answer: pb.ScoreResponse, count: int, errors: Mapping[int, ScorelineError]) -> list[Outcome]:
     packed = answer.packed
     scores = _unpack("f", count, packed.scores)
-    points = _unpack("d", count, packed.points) if packed.points else (math.nan,) * count
+    points = _points(packed, count)
     reasons, served = _unpack("B", count, packed.reasons), _unpack("H", count, packed.served_index)
     arms = [(arm.model, arm.version, arm.arm, arm.model_digest) for arm in packed.served]
     band_index = _unpack("H", count, packed.band_index) if packed.band_index else (NO_BAND,) * count
-    bands: dict[int, str | None] = dict(enumerate(packed.bands)) | {NO_BAND: None}
+    bands: dict[int, str | None] = {NO_BAND: None, **dict(enumerate(packed.bands))}
     quality, extras = _quality(packed, count), _extras(packed, count)
     call_id, revision = answer.call_id.hex(), answer.revision
     found: list[Outcome] = []
@@ -60,7 +60,7 @@ def _outcomes(answer: pb.ScoreResponse, count: int, errors: Mapping[int, Scoreli
         score = Score(
             score=scores[row],
             band=bands[band_index[row]],
-            points=None if math.isnan(points[row]) else points[row],
+            points=points[row],
             extras=extras[row],
             model=model,
             version=version,
@@ -77,6 +77,12 @@ def _outcomes(answer: pb.ScoreResponse, count: int, errors: Mapping[int, Scoreli
 
 def _unpack(kind: str, count: int, data: bytes) -> tuple[Any, ...]:
     return struct.unpack(f"<{count}{kind}", data)
+
+
+def _points(packed: pb.PackedScores, count: int) -> Sequence[float | None]:
+    if not packed.points:
+        return (None,) * count
+    return [None if math.isnan(points) else points for points in _unpack("d", count, packed.points)]
 
 
 def _quality(packed: pb.PackedScores, count: int) -> Sequence[DataQuality]:

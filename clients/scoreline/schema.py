@@ -1,9 +1,11 @@
 """What a route expects from its callers, as the server described it."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
-from typing import Self
+from operator import itemgetter
+from typing import Any, Self
 
 from scoreline.v1 import scoring_pb2 as pb
 
@@ -80,6 +82,18 @@ class RouteSchema:
     def categories(self) -> tuple[str, ...]:
         """The names of the category features, in the order of the packed block."""
         return tuple(f.name for f in self.features if f.kind is FeatureKind.CATEGORY)
+
+    def pick_numbers(self, features: Mapping[str, Any]) -> Sequence[Any]:
+        """The values of the number features in the order of the packed block; None where one is absent."""
+        try:
+            return self._all_numbers(features)
+        except KeyError:
+            return [*map(features.get, self.numbers)]
+
+    @cached_property
+    def _all_numbers(self) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+        # One call in C for all names; for a single name it would give the bare value.
+        return itemgetter(*self.numbers) if len(self.numbers) > 1 else lambda named: [*map(named.get, self.numbers)]
 
     @cached_property
     def names(self) -> frozenset[str]:

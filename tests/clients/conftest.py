@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.clients.sums import Running, Sums, start
 
 import scoreline
 from scoreline import RetryPolicy
+from tests.clients.sums import Running, Sums, start
 
 QUICK = RetryPolicy(initial_backoff_seconds=0.005, max_backoff_seconds=0.02)
 Start = Callable[..., Running]

@@ -10,13 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.clients.conftest import Start
-from tests.clients.sums import Running, Sums, make_schema
 
 from scoreline.cli import app
 from scoreline.cli.commands import COMMANDS
 from scoreline.cli.output import counting, print_table
 from scoreline.version import __version__
+from tests.clients.conftest import Start
+from tests.clients.sums import Running, Sums, make_schema
 
 MAIN = "import sys; from scoreline.cli import main; sys.exit(main())"
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 import pytest
-from tests.clients.sums import route_schema
 
 from scoreline import Entity, InvalidRequestError
 from scoreline.cli.rows import Read, from_csv, from_json_lines, from_pairs
+from tests.clients.sums import route_schema
 
 SCHEMA = route_schema(numbers=("income", "age"), categories=("status",))
 

@@ -6,11 +6,11 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from tests.clients.conftest import Connect
-from tests.clients.sums import Running, Sums, fail, make_schema
 
 import scoreline
 from scoreline import Entity, Health, Reason
+from tests.clients.conftest import Connect
+from tests.clients.sums import Running, Sums, fail, make_schema
 
 Client = scoreline.Client
 

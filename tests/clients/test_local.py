@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.server.conftest import apply
-from tests.server.toys import publish_linear, sigmoid
 
 import scoreline
 from scoreline.cli.local import LocalTransport
 from scoreline_registry.registry import Registry
+from tests.server.conftest import apply
+from tests.server.toys import publish_linear, sigmoid
 
 
 @pytest.fixture

@@ -11,8 +11,6 @@ import pytest
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.clients.conftest import Connect, Start
-from tests.clients.sums import Running, fail, make_schema
 
 import scoreline
 from scoreline import Code, RetryPolicy, ScorelineError
@@ -22,6 +20,8 @@ from scoreline.flows import Flows
 from scoreline.retry import RetryBudget
 from scoreline.transport import Method, Pause, Send, run
 from scoreline.v1 import scoring_pb2 as pb
+from tests.clients.conftest import Connect, Start
+from tests.clients.sums import Running, fail, make_schema
 
 Client = scoreline.Client
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE

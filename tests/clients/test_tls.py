@@ -5,10 +5,10 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.clients.conftest import Connect, Start
 
 import scoreline
 from scoreline import RetryPolicy, TlsOptions
+from tests.clients.conftest import Connect, Start
 
 ONCE = RetryPolicy(max_attempts=1)
 
