@@ -130,7 +130,7 @@ class Shadows:
         while not self._closing.is_set():
             self._wake.wait()
             self._wake.clear()
-            self._closing.wait(_GATHER_SECONDS)
+            time.sleep(_GATHER_SECONDS)
             while not self._closing.is_set() and (taken := self._taken()):
                 try:
                     self._score(Batch.of(taken))

@@ -29,7 +29,7 @@ class Column(IntEnum):
     CALL_IDS = 2
     """12 bytes [C]. The prediction id is their hex form, a dash and the row's index in its call."""
     CALL_ROWS = 3
-    """uint16 [C]: how many rows each call has."""
+    """uint16 [C]: how many rows each call has; left out where each has one."""
     CALL_TIMES = 4
     """int32 [C]: microseconds from ``time`` until the call was scored."""
     CALL_LATENCIES = 5
@@ -117,4 +117,8 @@ def unpacked_texts(data: memoryview, count: int) -> list[str]:
 
 def packed_json(value: Any) -> bytes:
     """A value as JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _JSON.encode(value).encode()
+
+
+# Made once: json.dumps would make one for every block.
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))

@@ -53,7 +53,7 @@ class RouteEncoder:
             Column.FACTS: packed_json(
                 {
                     "route": self.facts.key,
-                    "rows": sum(len(one.scored.rows) for one in batches),
+                    "rows": sum(map(len, batches)),
                     "calls": sum(len(one.scored.questions) for one in batches),
                     "time": batches[0].nanoseconds,
                 }
@@ -161,17 +161,18 @@ def _facts(route: ServedRoute, key: int, shown: Shown, *, hashed: bool) -> Route
 
 def _calls(batches: Sequence[Observed]) -> dict[Column, bytes]:
     """What each call has once."""
-    questions = [question for one in batches for question in one.scored.questions]
-    counts = [len(one.scored.questions) for one in batches]
-    times = np.array([(one.nanoseconds - batches[0].nanoseconds) // 1000 for one in batches])
+    questions = list(chain.from_iterable([one.scored.questions for one in batches]))
+    counts = np.array([len(one.scored.questions) for one in batches])
+    times = np.array([(one.nanoseconds - batches[0].nanoseconds) // 1000 for one in batches], "<i4")
     arrived = np.array([question.arrived for question in questions])
-    latencies = np.repeat([one.seconds for one in batches], counts) - arrived
+    latencies = 1e6 * (np.array([one.seconds for one in batches]).repeat(counts) - arrived)
     columns: dict[Column, bytes] = {
         Column.CALL_IDS: b"".join([one.scored.call_ids for one in batches]),
-        Column.CALL_ROWS: np.array([len(question.piece) for question in questions], "<u2").tobytes(),
-        Column.CALL_TIMES: np.repeat(times, counts).astype("<i4").tobytes(),
-        Column.CALL_LATENCIES: (latencies * 1e6).clip(0, _MOST_MICROSECONDS).astype("<u4").tobytes(),
+        Column.CALL_TIMES: times.repeat(counts).tobytes(),
+        Column.CALL_LATENCIES: np.minimum(np.maximum(latencies, 0), _MOST_MICROSECONDS).astype("<u4").tobytes(),
     }
+    if sum(map(len, batches)) != len(questions):
+        columns[Column.CALL_ROWS] = np.array([len(question.piece) for question in questions], "<u2").tobytes()
     request_ids = [question.request_id for question in questions]
     if any(request_ids):
         columns[Column.REQUEST_IDS] = packed_texts(request_ids)

@@ -144,7 +144,9 @@ class Records:
 
     @cached_property
     def _call_rows(self) -> npt.NDArray[np.uint16]:
-        return self._array(Column.CALL_ROWS, "<u2")
+        if Column.CALL_ROWS in self.raw:
+            return np.frombuffer(self.raw[Column.CALL_ROWS], "<u2")
+        return np.ones(self._facts["calls"], np.uint16)
 
     @cached_property
     def _request_ids(self) -> list[str]:

@@ -15,6 +15,7 @@ from scoreline_server.journal.privacy import Hasher
 from scoreline_server.journal.retention import Retention, enforce
 from scoreline_server.journal.shadowed import ShadowScores
 from scoreline_server.served import ServedRoute
+from scoreline_server.switching import background_work
 
 _log = structlog.get_logger()
 
@@ -57,7 +58,8 @@ class Series:
     def append(self, batch: Sequence[Observed | ShadowScores]) -> int:
         """Writes a batch as blocks; how many bytes."""
         file = self._current()
-        data, keys = self._blocks(batch, file)
+        with background_work():
+            data, keys = self._blocks(batch, file)
         file.append(data)
         file.described |= keys
         return len(data)

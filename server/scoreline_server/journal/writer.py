@@ -1,12 +1,13 @@
 """The journal's writer: takes what was scored on the serving threads, writes it on a thread of its own.
 
 A serving thread only puts a reference into a bounded queue; when the queue is full because the disk is slow, the rows
-are dropped and counted. The writer gathers for some milliseconds, so that small batches share a block, and hands each
+are dropped and counted. The writer gathers for ten milliseconds, so that small batches share a block, and hands each
 block to the system at once: a killed process loses what it answered in those milliseconds, a loss of power what came
 after the last sync. A disk that refuses keeps its batch waiting until it takes it.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
@@ -22,7 +23,7 @@ from scoreline_server.journal.shadowed import ShadowScores
 
 _log = structlog.get_logger()
 
-_GATHER_SECONDS = 0.005
+_GATHER_SECONDS = 0.01
 _RETRY_SECONDS = 0.5
 # What a row takes beside its numbers: ids, results, and the objects around them.
 _ROW_BYTES = 200
@@ -122,7 +123,7 @@ class Journal:
         if self._is_waiting:
             self._wake.wait(self._options.fsync_seconds)
             self._wake.clear()
-        self._closing.wait(_GATHER_SECONDS)
+        time.sleep(_GATHER_SECONDS)
 
     def _taken(self) -> list[Observed | ShadowScores]:
         with self._lock:
