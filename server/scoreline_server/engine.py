@@ -102,7 +102,7 @@ def score_block(block: Rows, route: ServedRoute, extras: Sequence[str] = ()) -> 
     chosen = set(arms)
     outcome.assigned[:] = arms[0] if len(chosen) == 1 else arms
     for index in chosen:
-        rows = np.flatnonzero(np.array(arms) == index)
+        rows = np.arange(len(block)) if len(chosen) == 1 else np.flatnonzero(np.array(arms) == index)
         if outcome.errors:
             rows = rows[[row not in outcome.errors for row in rows.tolist()]]
         if len(rows):
@@ -163,14 +163,23 @@ def _run(block: Rows, arm: Arm, index: int, bound: Bound, extras: Sequence[str],
         outcome.scores[rows] = scores
         for name, values in zip(own_extras, extra_values, strict=True):
             outcome.extras.setdefault(name, []).append((rows, values))
-    outcome.served[bound.rows] = index
-    outcome.quality[bound.rows] = bound.quality
-    scores = outcome.scores[bound.rows]
+    # A slice costs a fraction of what an index array does, and most batches go to one arm whole.
+    where = slice(None) if len(bound.rows) == len(outcome.scores) else bound.rows
+    outcome.served[where] = index
+    if bound.quality.any():
+        outcome.quality[where] = bound.quality
+    if arm.band_names or arm.points is not None:
+        _rate(arm, bound.rows, outcome)
+
+
+def _rate(arm: Arm, rows: Indices, outcome: Outcome) -> None:
+    """Writes bands and points of rows that an arm has scored."""
+    scores = outcome.scores[rows]
     if arm.band_names:
         bands = np.searchsorted(arm.band_edges, scores, side="right") - 1
-        outcome.bands[bound.rows] = np.where(bands >= 0, outcome.band_ids(arm.band_names)[bands], NO_BAND)
+        outcome.bands[rows] = np.where(bands >= 0, outcome.band_ids(arm.band_names)[bands], NO_BAND)
     if arm.points is not None:
-        outcome.set_points(bound.rows, points_of(scores, arm.points))
+        outcome.set_points(rows, points_of(scores, arm.points))
 
 
 def points_of(scores: npt.NDArray[Any], points: Points) -> npt.NDArray[np.float64]:
