@@ -16,8 +16,6 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from tests.server.toys import publish_linear
-from tests.server.wire import packed
 
 import scoreline
 from scoreline_registry.contract import Feature
@@ -27,6 +25,8 @@ from scoreline_server.app import Server
 from scoreline_server.methods import SCORE
 from scoreline_server.pipeline import Call, Pipeline
 from scoreline_server.settings import Settings
+from tests.server.toys import publish_linear
+from tests.server.wire import packed
 
 COLUMNS = 30
 ROUNDS = 3

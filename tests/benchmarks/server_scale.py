@@ -13,9 +13,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from tests.benchmarks.registry_scale import Spinner
-from tests.server.toys import publish_linear
-
 from scoreline_registry.documents import ModelDocument, VersionEntry, encode, sha256_hex
 from scoreline_registry.manifest import GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, FileFacts
 from scoreline_registry.registry import Registry
@@ -24,6 +21,8 @@ from scoreline_registry.state import State
 from scoreline_server.app import Server
 from scoreline_server.loader import _resident_bytes
 from scoreline_server.settings import Settings
+from tests.benchmarks.registry_scale import Spinner
+from tests.server.toys import publish_linear
 
 ADOPTIONS = 20
 STORED = (1, 2)

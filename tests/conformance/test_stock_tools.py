@@ -12,12 +12,12 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
-from tests.server.conftest import apply
-from tests.server.toys import publish_linear, sigmoid
 
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.settings import Settings
+from tests.server.conftest import apply
+from tests.server.toys import publish_linear, sigmoid
 
 pytestmark = pytest.mark.conformance
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import grpc
 from prometheus_client.parser import text_string_to_metric_families
-from tests.e2e.conftest import Running
 
 import scoreline
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc as rpc
+from tests.e2e.conftest import Running
 
 _Sample = tuple[str, tuple[tuple[str, str], ...]]
 

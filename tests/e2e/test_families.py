@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from tests.trainers.tables import CASES, SMALL, TABLE, table
 
 import scoreline
 from scoreline_registry.registry import Registry
@@ -17,6 +16,7 @@ from scoreline_trainers.dataset import Dataset
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.recipe import Recipe
 from scoreline_trainers.training import Candidate, publish_candidate, train
+from tests.trainers.tables import CASES, SMALL, TABLE, table
 
 ROWS = 2000
 

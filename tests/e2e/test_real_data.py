@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from tests.e2e.conftest import Serve
 
 import scoreline
 from scoreline_registry.registry import Registry
@@ -14,6 +13,7 @@ from scoreline_registry.route import RouteSpec
 from scoreline_trainers.dataset import Dataset
 from scoreline_trainers.recipe import Recipe, find_recipe
 from scoreline_trainers.training import Candidate, publish_candidate, recipe_table, train
+from tests.e2e.conftest import Serve
 
 ROWS = 30_000
 

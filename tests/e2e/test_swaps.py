@@ -5,12 +5,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import scoreline
+from scoreline_registry.registry import Registry
 from tests.e2e.conftest import Serve
 from tests.server.conftest import apply
 from tests.server.toys import publish_linear, sigmoid
-
-import scoreline
-from scoreline_registry.registry import Registry
 
 SWAPS = 20
 

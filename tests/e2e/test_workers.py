@@ -16,14 +16,14 @@ import grpc
 import numpy as np
 import pytest
 from onnx import helper, numpy_helper
+
+from scoreline.v1 import scoring_pb2_grpc as rpc
+from scoreline_registry.registry import Registry
 from tests.e2e.conftest import Running, running
 from tests.e2e.load import load, raw_outcomes, scraped, total, wait_for_calls
 from tests.server.conftest import apply
 from tests.server.toys import linear_graph, publish_linear
 from tests.server.wire import entity, named
-
-from scoreline.v1 import scoring_pb2_grpc as rpc
-from scoreline_registry.registry import Registry
 
 SCORE = "/scoreline.v1.ScoringService/Score"
 Status = dict[str, Any]

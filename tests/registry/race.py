@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from tests.registry.samples import MODEL_BYTES, manifest, spec
-
 from scoreline_registry.errors import ClaimLostError, ConflictError, NotFoundError, RefusedError, StorageError
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import LocalStorage, StoredFile
+from tests.registry.samples import MODEL_BYTES, manifest, spec
 
 MODELS = ("credit", "churn")
 

@@ -4,13 +4,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.registry.samples import spec
 
 from scoreline_registry.assignment import Assigner, unit_of
 from scoreline_registry.bucketing import bucket
 from scoreline_registry.conditions import ContextValue
 from scoreline_registry.planning import next_document, written_schema
 from scoreline_registry.route import RouteDocument
+from tests.registry.samples import spec
 
 PREMIUM = {"segment": {"in": ["premium", "private"]}}
 UNITS = [f"customer-{number}" for number in range(20_000)]

@@ -1,7 +1,6 @@
 from typing import Any
 
 import pytest
-from tests.registry.samples import apply, publish, spec
 
 from scoreline_registry.checks import contract_problems, rule_problems
 from scoreline_registry.contract import Feature, InputContract, SequenceContract
@@ -9,6 +8,7 @@ from scoreline_registry.errors import NotFoundError, RefusedError
 from scoreline_registry.planning import next_document, written_schema
 from scoreline_registry.registry import Registry
 from scoreline_registry.route import RouteSchema, SchemaFeature
+from tests.registry.samples import apply, publish, spec
 
 AGE = Feature(name="age", required=True)
 INCOME = Feature(name="income", required=True)

@@ -14,11 +14,11 @@ import click
 import grpc
 import pytest
 from click.testing import CliRunner, Result
-from tests.registry.samples import apply, publish, spec
 
 from scoreline.v1 import scoring_pb2, scoring_pb2_grpc
 from scoreline_registry import commands
 from scoreline_registry.registry import Registry
+from tests.registry.samples import apply, publish, spec
 
 ROUTE = """
 route: credit

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.registry.samples import apply, publish, spec
 
 from scoreline_registry.errors import ConflictError, InvalidError, NotFoundError, StorageError
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import MemoryStorage, Storage, StoredFile
+from tests.registry.samples import apply, publish, spec
 
 
 class UnreliableStorage:

@@ -2,11 +2,11 @@ import io
 
 import numpy as np
 import pytest
-from tests.registry.samples import manifest
 
 from scoreline_registry.comparison import contract_differences, file_differences, metric_differences
 from scoreline_registry.contract import Feature, InputContract, SequenceContract
 from scoreline_registry.golden_comparison import compare_golden
+from tests.registry.samples import manifest
 
 AGE = Feature(name="age")
 INCOME = Feature(name="income", required=True)

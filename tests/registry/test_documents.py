@@ -3,7 +3,6 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.registry.samples import MOMENT, manifest, spec
 
 from scoreline_registry.contract import Value
 from scoreline_registry.documents import (
@@ -21,6 +20,7 @@ from scoreline_registry.planning import next_document, written_schema
 from scoreline_registry.publication import facts_of
 from scoreline_registry.revision import REVISION_SCHEMA, Revision
 from scoreline_registry.route import ROUTE_SCHEMA, RouteDocument
+from tests.registry.samples import MOMENT, manifest, spec
 
 
 def entry() -> VersionEntry:

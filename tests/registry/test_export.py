@@ -2,7 +2,6 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.registry.samples import MODEL_BYTES, manifest, publish
 
 from scoreline_registry.contract import Feature, SequenceContract
 from scoreline_registry.errors import CorruptError, RefusedError
@@ -10,6 +9,7 @@ from scoreline_registry.export import MARKER, export_triton
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import MemoryStorage
 from scoreline_registry.triton import triton_model
+from tests.registry.samples import MODEL_BYTES, manifest, publish
 
 DAILY = SequenceContract(features=("balance", "spend"), max_length=90)
 AGE, INCOME = Feature(name="age"), Feature(name="income")

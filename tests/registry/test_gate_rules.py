@@ -1,12 +1,12 @@
 import math
 
 import pytest
-from tests.registry.samples import manifest
 
 from scoreline_registry.contract import ScoreContract
 from scoreline_registry.errors import GateError
 from scoreline_registry.gate_rules import check_gate, gate_problems
 from scoreline_registry.manifest import GoldenFacts, Manifest, ParityFacts
+from tests.registry.samples import manifest
 
 FILES = {"model.onnx", "golden.npz"}
 

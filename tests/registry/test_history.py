@@ -1,9 +1,8 @@
 from itertools import islice
 
-from tests.registry.samples import MODEL_BYTES, apply, manifest, publish, spec
-
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import MemoryStorage
+from tests.registry.samples import MODEL_BYTES, apply, manifest, publish, spec
 
 
 def test_history_tells_newest_first_what_each_revision_did(registry: Registry) -> None:

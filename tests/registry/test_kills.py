@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.registry.kill_points import VERBS
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.registry.samples import apply, publish, spec
 
 from scoreline_registry.assignment import Assigner, layer_salt
 from scoreline_registry.bucketing import bucket
@@ -17,6 +16,7 @@ from scoreline_registry.planning import next_document, route_plan, spec_of, with
 from scoreline_registry.registry import Registry
 from scoreline_registry.route import RouteDocument, RouteSpec
 from scoreline_registry.route_file import read_route
+from tests.registry.samples import apply, publish, spec
 
 UNITS = [f"customer-{number}" for number in range(20_000)]
 MANY = [f"customer-{number}" for number in range(100_000)]

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.registry.samples import MOMENT, apply, publish, spec
 
 from scoreline_registry.changes import Change
 from scoreline_registry.documents import canonical_json, sha256_hex
@@ -15,6 +14,7 @@ from scoreline_registry.registry import Registry
 from scoreline_registry.revision import read_seal, revision_key, seal_key
 from scoreline_registry.state import State
 from scoreline_registry.storage import MemoryStorage, Storage, StoredFile
+from tests.registry.samples import MOMENT, apply, publish, spec
 
 
 class CountingStorage:

@@ -2,12 +2,12 @@ from collections.abc import Callable
 
 import pytest
 from pydantic import TypeAdapter
-from tests.registry.samples import MODEL_BYTES, manifest, publish, spec
 
 from scoreline_registry.documents import Name
 from scoreline_registry.errors import InvalidError, InvalidNameError
 from scoreline_registry.names import ModelRef, check_feature_name, check_name
 from scoreline_registry.registry import Registry
+from tests.registry.samples import MODEL_BYTES, manifest, publish, spec
 
 HOSTILE = [
     "",

@@ -1,5 +1,4 @@
 import pytest
-from tests.registry.samples import MODEL_BYTES, apply, publish, spec
 
 from scoreline_registry.contract import Feature
 from scoreline_registry.errors import CorruptError, RefusedError
@@ -7,6 +6,7 @@ from scoreline_registry.promotion import promote
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import MemoryStorage
 from scoreline_registry.verification import verify
+from tests.registry.samples import MODEL_BYTES, apply, publish, spec
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.registry.samples import MODEL_BYTES, apply, manifest, publish, spec
 
 from scoreline_registry.contract import Feature
 from scoreline_registry.errors import ConflictError, CorruptError, InvalidError, NotFoundError, RefusedError
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import LocalStorage, MemoryStorage, Storage
+from tests.registry.samples import MODEL_BYTES, apply, manifest, publish, spec
 
 
 def test_a_published_version_is_complete(storage: Storage) -> None:

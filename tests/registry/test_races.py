@@ -8,12 +8,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.registry.race import MODELS
-from tests.registry.samples import publish
 
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import LocalStorage
 from scoreline_registry.verification import verify
+from tests.registry.race import MODELS
+from tests.registry.samples import publish
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.registry.samples import MOMENT, apply, publish, spec
 
 from scoreline_registry.collection import collect
 from scoreline_registry.errors import ClaimLostError, NotFoundError, RefusedError
@@ -14,6 +13,7 @@ from scoreline_registry.registry import Registry
 from scoreline_registry.state import State
 from scoreline_registry.storage import LocalStorage, MemoryStorage
 from scoreline_registry.verification import verify
+from tests.registry.samples import MOMENT, apply, publish, spec
 
 
 class Clock:

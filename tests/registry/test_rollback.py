@@ -1,7 +1,6 @@
 from typing import TypedDict
 
 import pytest
-from tests.registry.samples import apply, publish, spec
 
 from scoreline_registry.contract import Feature
 from scoreline_registry.errors import ConflictError, NotFoundError, RefusedError
@@ -9,6 +8,7 @@ from scoreline_registry.planning import written_schema
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import MemoryStorage
 from scoreline_registry.verification import verify
+from tests.registry.samples import apply, publish, spec
 
 INCOME = Feature(name="income", required=True)
 AGE = Feature(name="age", required=True)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.registry.samples import apply, publish, spec
 
 from scoreline_registry.assignment import Assigner
 from scoreline_registry.conditions import Context
@@ -26,6 +25,7 @@ from scoreline_registry.route import (
     SchemaFeature,
     schema_digest,
 )
+from tests.registry.samples import apply, publish, spec
 
 UNITS = [f"customer-{number}" for number in range(4000)]
 PREMIUM = {"segment": {"eq": "premium"}}

@@ -1,10 +1,9 @@
 """What a commit costs does not grow with what it leaves alone; tests/benchmarks/registry_scale.py has the figures."""
 
-from tests.benchmarks.registry_scale import fill
-from tests.registry.test_log import CountingStorage
-
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import MemoryStorage
+from tests.benchmarks.registry_scale import fill
+from tests.registry.test_log import CountingStorage
 
 
 def test_taking_in_a_commit_reads_only_what_it_changed(memory: MemoryStorage, registry: Registry) -> None:

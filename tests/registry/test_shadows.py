@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.registry.samples import apply, publish, spec
 
 from scoreline_registry.assignment import Assigner, shadow_salt
 from scoreline_registry.documents import encode
@@ -14,6 +13,7 @@ from scoreline_registry.planning import next_document, route_plan, spec_of, with
 from scoreline_registry.registry import Registry
 from scoreline_registry.route import RouteDocument, RouteSpec
 from scoreline_registry.route_file import read_route, write_route
+from tests.registry.samples import apply, publish, spec
 
 SHADOWS = [{"model": "b@champion", "sample": 25}, {"model": "c@2"}]
 

@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.registry.samples import apply, manifest, publish, spec
-from tests.registry.test_commands import Shell
 
 from scoreline_registry import commands
 from scoreline_registry.registry import Registry
+from tests.registry.samples import apply, manifest, publish, spec
+from tests.registry.test_commands import Shell
 
 
 @pytest.fixture

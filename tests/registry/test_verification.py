@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.registry.samples import apply, publish, spec
 
 from scoreline_registry.documents import canonical_json
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import LocalStorage, MemoryStorage
 from scoreline_registry.verification import verify
+from tests.registry.samples import apply, publish, spec
 
 
 def small_registry(root: Path) -> Registry:

@@ -7,15 +7,15 @@ from pathlib import Path
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tests.server.conftest import ROUTE, apply
-from tests.server.toys import linear_graph, publish_linear
-from tests.server.wire import entity, named
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.settings import Settings
+from tests.server.conftest import ROUTE, apply
+from tests.server.toys import linear_graph, publish_linear
+from tests.server.wire import entity, named
 
 ANN = named(entity("ann", income=1.0))
 

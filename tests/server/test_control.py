@@ -2,10 +2,6 @@
 
 import grpc
 import pytest
-from tests.server.conftest import StubOf, apply
-from tests.server.test_routing import SPLIT
-from tests.server.toys import publish_linear, sigmoid
-from tests.server.wire import entity, named, reason_of, value
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc as rpc
@@ -14,6 +10,10 @@ from scoreline_registry.registry import Registry
 from scoreline_server import loader
 from scoreline_server.app import Server
 from scoreline_server.settings import Settings
+from tests.server.conftest import StubOf, apply
+from tests.server.test_routing import SPLIT
+from tests.server.toys import publish_linear, sigmoid
+from tests.server.wire import entity, named, reason_of, value
 
 NAME = "models/linear/versions/{}"
 

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.server.conftest import apply
-from tests.server.toys import publish_linear
-from tests.server.wire import entity, named
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc as rpc
@@ -16,6 +13,9 @@ from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.errors import StartError
 from scoreline_server.settings import Settings
+from tests.server.conftest import apply
+from tests.server.toys import publish_linear
+from tests.server.wire import entity, named
 
 ANN = named(entity("ann", income=1.0))
 

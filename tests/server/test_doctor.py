@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.server.conftest import apply
-from tests.server.toys import publish_linear
 
 from scoreline_registry.registry import Registry
 from scoreline_server import doctor, machine
 from scoreline_server.app import Server
 from scoreline_server.findings import Verdict
+from tests.server.conftest import apply
+from tests.server.toys import publish_linear
 
 NOON = 1_900_000_000.0
 

@@ -3,13 +3,13 @@
 import grpc
 import numpy as np
 import pytest
-from tests.server.conftest import ROUTE, apply
-from tests.server.toys import publish_linear, publish_sequence
-from tests.server.wire import entity, named, packed, reason_of
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
+from tests.server.conftest import ROUTE, apply
+from tests.server.toys import publish_linear, publish_sequence
+from tests.server.wire import entity, named, packed, reason_of
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 LATE = ROUTE.replace("credit", "late").replace("linear", "steps").replace(

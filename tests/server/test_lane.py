@@ -11,11 +11,6 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from tests.server.carriers import Gate, connected, score_by
-from tests.server.conftest import apply
-from tests.server.frames import RawConnection, whole_call
-from tests.server.toys import publish_linear, sigmoid
-from tests.server.wire import entity, named, packed, reason_of
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.registry import Registry
@@ -24,6 +19,11 @@ from scoreline_server.app import Server
 from scoreline_server.methods import SCORE
 from scoreline_server.pipeline import Answer, Call, Pipeline, Ticket
 from scoreline_server.settings import Settings
+from tests.server.carriers import Gate, connected, score_by
+from tests.server.conftest import apply
+from tests.server.frames import RawConnection, whole_call
+from tests.server.toys import publish_linear, sigmoid
+from tests.server.wire import entity, named, packed, reason_of
 
 ANN = named(entity("ann", income=1.0))
 

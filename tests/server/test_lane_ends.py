@@ -8,11 +8,6 @@ from contextlib import contextmanager
 
 import grpc
 import pytest
-from tests.server.carriers import Gate, connected, lane_of, score_by, wait_until
-from tests.server.conftest import apply
-from tests.server.frames import DATA, END_STREAM, RawConnection, call_headers, frame, message, whole_call
-from tests.server.toys import publish_linear
-from tests.server.wire import entity, named, reason_of
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.registry import Registry
@@ -21,6 +16,11 @@ from scoreline_server.app import Server
 from scoreline_server.lane import LaneCall
 from scoreline_server.methods import SCORE
 from scoreline_server.settings import Settings
+from tests.server.carriers import Gate, connected, lane_of, score_by, wait_until
+from tests.server.conftest import apply
+from tests.server.frames import DATA, END_STREAM, RawConnection, call_headers, frame, message, whole_call
+from tests.server.toys import publish_linear
+from tests.server.wire import entity, named, reason_of
 
 ANN = named(entity("ann", income=1.0))
 DEADLINE_EXCEEDED = b"grpc-status\x014"

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.server.carriers import score_by
-from tests.server.conftest import apply
-from tests.server.toys import publish_linear
-from tests.server.wire import entity, named, reason_of
 
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.settings import Settings
+from tests.server.carriers import score_by
+from tests.server.conftest import apply
+from tests.server.toys import publish_linear
+from tests.server.wire import entity, named, reason_of
 
 ANN = named(entity("ann", income=1.0))
 POLICY = """

@@ -10,9 +10,6 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from tests.server.conftest import apply
-from tests.server.toys import publish_linear
-from tests.server.wire import entity, named
 
 from scoreline.v1 import registry_pb2, scoring_pb2
 from scoreline.v1 import scoring_pb2_grpc as rpc
@@ -20,6 +17,9 @@ from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.errors import StartError
 from scoreline_server.settings import Settings, read_settings
+from tests.server.conftest import apply
+from tests.server.toys import publish_linear
+from tests.server.wire import entity, named
 
 ANN = named(entity("ann", income=1.0))
 

@@ -5,10 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
-from tests.server.conftest import apply
-from tests.server.test_docs import rows
-from tests.server.toys import publish_linear
-from tests.server.wire import entity, named
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc as rpc
@@ -19,6 +15,10 @@ from scoreline_server.fleet import Fleet
 from scoreline_server.metrics import Metrics
 from scoreline_server.settings import Settings
 from scoreline_server.totals import counted, known
+from tests.server.conftest import apply
+from tests.server.test_docs import rows
+from tests.server.toys import publish_linear
+from tests.server.wire import entity, named
 
 SCORE = "/scoreline.v1.ScoringService/Score"
 GET_SCHEMA = "/scoreline.v1.ScoringService/GetSchema"

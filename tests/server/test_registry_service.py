@@ -6,9 +6,6 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.server.conftest import ROUTE
-from tests.server.toys import publish_linear
-from tests.server.wire import reason_of
 
 from scoreline.v1 import registry_pb2 as pb
 from scoreline.v1 import registry_pb2_grpc as rpc
@@ -18,6 +15,9 @@ from scoreline_server.app import Server
 from scoreline_server.authority import Action, Caller, Policy, read_policy
 from scoreline_server.errors import CallError, StartError
 from scoreline_server.settings import Settings
+from tests.server.conftest import ROUTE
+from tests.server.toys import publish_linear
+from tests.server.wire import reason_of
 
 
 @pytest.fixture

@@ -4,14 +4,14 @@ import grpc
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from tests.server.conftest import ROUTE, StubOf, apply
-from tests.server.toys import linear_graph, publish_linear, sigmoid
-from tests.server.wire import entity, named, packed, reason_of
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.assignment import Assigner
 from scoreline_registry.contract import Feature
 from scoreline_registry.registry import Registry
+from tests.server.conftest import ROUTE, StubOf, apply
+from tests.server.toys import linear_graph, publish_linear, sigmoid
+from tests.server.wire import entity, named, packed, reason_of
 
 SPLIT = """
 route: credit

@@ -1,10 +1,10 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.trainers.tables import HISTORY, dataset
 
 from scoreline_registry.contract import Feature
 from scoreline_trainers.baseline import Baseline, baseline, count_category, count_number
+from tests.trainers.tables import HISTORY, dataset
 
 
 @given(st.lists(st.floats(width=32, allow_infinity=False), max_size=60))

@@ -7,7 +7,6 @@ import numpy.typing as npt
 import onnx
 import pytest
 from sklearn.isotonic import IsotonicRegression
-from tests.trainers.tables import dataset, fit
 
 from scoreline_registry.contract import Feature, InputContract, ScoreContract
 from scoreline_trainers.batch import Batch, Float64
@@ -21,6 +20,7 @@ from scoreline_trainers.families.base import Fitted
 from scoreline_trainers.gate import prove
 from scoreline_trainers.graph import Extra, GraphBuilder
 from scoreline_trainers.metrics import auc, expected_calibration_error
+from tests.trainers.tables import dataset, fit
 
 ONE = InputContract(features=(Feature(name="p"),))
 

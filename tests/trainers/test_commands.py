@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from tests.trainers.tables import SMALL, people
 
 from scoreline_registry.registry import Registry
 from scoreline_trainers.commands import data, train
 from scoreline_trainers.families import BUILT_IN
+from tests.trainers.tables import SMALL, people
 
 RECIPE = {
     "name": "income",

@@ -5,7 +5,6 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pytest
-from tests.trainers.tables import HISTORY, TABLE, Capsule, histories, people
 
 from scoreline_registry.contract import Feature, InputContract
 from scoreline_trainers.batch import Batch
@@ -13,6 +12,7 @@ from scoreline_trainers.columns import Columns, FeatureSpec, SequenceSpec
 from scoreline_trainers.dataset import Dataset, split_table
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.validation import Validation
+from tests.trainers.tables import HISTORY, TABLE, Capsule, histories, people
 
 
 @pytest.mark.parametrize("wrap", [pa.table, Capsule, lambda frame: frame])

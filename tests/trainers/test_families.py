@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from tests.trainers.tables import CASES, HISTORY, PURCHASES, TABLE, dataset, fit
 
 from scoreline_registry.contract import ScoreContract
 from scoreline_registry.errors import GateError
@@ -20,6 +19,7 @@ from scoreline_trainers.families import FAMILIES, Families, Source
 from scoreline_trainers.families.base import Fitted
 from scoreline_trainers.gate import Proof, prove
 from scoreline_trainers.scorer import OnnxScorer
+from tests.trainers.tables import CASES, HISTORY, PURCHASES, TABLE, dataset, fit
 
 UNSUPERVISED = {"isolation_forest"}
 

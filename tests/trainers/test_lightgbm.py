@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from onnxmltools import convert_lightgbm
 from onnxmltools.convert.common.data_types import FloatTensorType
 from pydantic import ValidationError
-from tests.trainers.tables import dataset, fit
 
 from scoreline_registry.contract import Feature, InputContract, ScoreContract
 from scoreline_registry.errors import GateError
@@ -24,6 +23,7 @@ from scoreline_trainers.families.lightgbm_graph import booster_graph, float32_th
 from scoreline_trainers.gate import Proof, prove
 from scoreline_trainers.graph import normalised
 from scoreline_trainers.scorer import OnnxScorer
+from tests.trainers.tables import dataset, fit
 
 ZERO = float(np.float32(1e-35))
 

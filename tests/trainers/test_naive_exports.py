@@ -19,7 +19,6 @@ from skl2onnx.common.data_types import FloatTensorType
 from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
-from tests.trainers.tables import people
 
 from scoreline_registry.contract import Feature, InputContract, ScoreContract, SequenceContract
 from scoreline_registry.errors import GateError
@@ -36,6 +35,7 @@ from scoreline_trainers.probes import Edges
 from scoreline_trainers.progress import Progress
 from scoreline_trainers.recipe import Recipe
 from scoreline_trainers.training import train
+from tests.trainers.tables import people
 
 WIDTH = 5
 INPUTS = InputContract(features=tuple(Feature(name=f"x{index}") for index in range(WIDTH)))

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import ModelProto
 from pydantic import ValidationError
-from tests.trainers.tables import BOTH, HISTORY, OVER_HISTORIES, TABLE, dataset, fit
 
 from scoreline_registry.contract import ScoreContract
 from scoreline_registry.errors import GateError
@@ -27,6 +26,7 @@ from scoreline_trainers.gate import prove
 from scoreline_trainers.graph import GraphBuilder
 from scoreline_trainers.probes import with_garbage
 from scoreline_trainers.scorer import OnnxScorer
+from tests.trainers.tables import BOTH, HISTORY, OVER_HISTORIES, TABLE, dataset, fit
 
 
 def network(family: str, *, features: bool = False, **options: Any) -> FittedNetwork:

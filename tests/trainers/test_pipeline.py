@@ -6,7 +6,6 @@ import numpy as np
 import onnx
 import polars as pl
 import pytest
-from tests.trainers.tables import SMALL, histories, people
 
 from scoreline_registry.errors import GateError
 from scoreline_registry.manifest import BOOSTER_FILE, MODEL_FILE
@@ -21,6 +20,7 @@ from scoreline_trainers.synthetic.delinquency import delinquency
 from scoreline_trainers.synthetic.propensity import propensity
 from scoreline_trainers.training import Candidate, train
 from scoreline_trainers.validation import Validation
+from tests.trainers.tables import SMALL, histories, people
 
 TABLE = {
     "name": "income",

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from tests.trainers.tables import PURCHASES, dataset, fit
 
 from scoreline_registry.contract import Feature, InputContract, SequenceContract
 from scoreline_trainers.batch import Batch
@@ -16,6 +15,7 @@ from scoreline_trainers.families.profile import AmountZ, HourRarity, Rarity
 from scoreline_trainers.families.profile_deviation import FittedProfileDeviation, ProfileDeviationConfig
 from scoreline_trainers.probes import with_garbage
 from scoreline_trainers.scorer import OnnxScorer
+from tests.trainers.tables import PURCHASES, dataset, fit
 
 NAN = math.nan
 

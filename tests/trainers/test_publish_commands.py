@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from tests.trainers.graphs import mean_model, model, node, run, value
 
 from scoreline_registry.errors import RefusedError
 from scoreline_registry.manifest import CARD_FILE, GOLDEN_FILE, MODEL_FILE
@@ -15,6 +14,7 @@ from scoreline_registry.registry import Registry
 from scoreline_registry.route import RouteSpec
 from scoreline_trainers.publishing.commands import import_repository, publish
 from scoreline_trainers.publishing.spec import ManifestSpec
+from tests.trainers.graphs import mean_model, model, node, run, value
 
 MANIFEST = {
     "inputs": {"features": [{"name": "a", "default": 0.5}, {"name": "b", "required": True, "min": 0, "max": 1}]},

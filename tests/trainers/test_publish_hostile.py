@@ -12,7 +12,6 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from tests.trainers.graphs import inspected, mean_model, model, node, run, value
 
 from scoreline_registry.errors import GateError
 from scoreline_trainers.foreign import ForeignVersion, raw_version
@@ -20,6 +19,7 @@ from scoreline_trainers.publishing.commands import publish
 from scoreline_trainers.publishing.confinement import Limits
 from scoreline_trainers.publishing.screening import parsed, screening_problems
 from scoreline_trainers.publishing.spec import ManifestSpec, Verdict, Wrapping
+from tests.trainers.graphs import inspected, mean_model, model, node, run, value
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 TIGHT = Limits(memory_bytes=2**30, seconds=20)

@@ -8,7 +8,6 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from tests.trainers.graphs import inspected, model, node, value
 
 from scoreline_registry.errors import GateError
 from scoreline_registry.manifest import GOLDEN_FILE, MODEL_FILE
@@ -20,6 +19,7 @@ from scoreline_server.watcher import Watcher
 from scoreline_trainers.foreign import ForeignVersion, raw_version
 from scoreline_trainers.golden import read_arrays, write_arrays
 from scoreline_trainers.publishing.spec import Wrapping
+from tests.trainers.graphs import inspected, model, node, value
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -8,7 +8,6 @@ from typing import Any
 import onnx
 import pytest
 from google.protobuf import struct_pb2, text_format
-from tests.trainers.graphs import mean_model, model, node, run, value
 
 from scoreline_registry.export import export_triton
 from scoreline_registry.manifest import MODEL_FILE
@@ -17,6 +16,7 @@ from scoreline_trainers.publishing.commands import import_repository, publish
 from scoreline_trainers.publishing.model_config import VersionPolicy, parse_config
 from scoreline_trainers.publishing.repository import find_versions, model_name
 from scoreline_trainers.publishing.text_format import parse
+from tests.trainers.graphs import mean_model, model, node, run, value
 
 CONFIG = """
 # As people write it.

@@ -11,7 +11,6 @@ import numpy.typing as npt
 import onnx
 import pytest
 from onnx import TensorProto
-from tests.trainers.graphs import inspected, mean_model, model, node, value
 
 from scoreline_registry.contract import Feature, InputContract, ScoreContract, SequenceContract
 from scoreline_registry.errors import GateError
@@ -21,6 +20,7 @@ from scoreline_trainers.foreign import ForeignVersion, scored_version
 from scoreline_trainers.golden import read_arrays
 from scoreline_trainers.publishing.spec import ManifestSpec, Wrapping
 from scoreline_trainers.scorer import OnnxScorer
+from tests.trainers.graphs import inspected, mean_model, model, node, value
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 NAMES = ("age", "income", "visits")

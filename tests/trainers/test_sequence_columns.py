@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.trainers.engineered import by_name, entry, histories, made
 
 from scoreline_trainers.batch import Batch, Float32
 from scoreline_trainers.engineering.plan import Plan
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.probes import with_garbage
+from tests.trainers.engineered import by_name, entry, histories, made
 
 # A history, oldest first; None is a missing step.
 History = Sequence[float | None]

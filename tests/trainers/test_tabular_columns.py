@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.trainers.engineered import by_name, entry, made, table
 
 from scoreline_trainers.batch import Batch
 from scoreline_trainers.dataset import Dataset
 from scoreline_trainers.engineering import TRANSFORMERS, Entry
 from scoreline_trainers.engineering.plan import Plan
 from scoreline_trainers.errors import DataError
+from tests.trainers.engineered import by_name, entry, made, table
 
 NAN = math.nan
 LARGEST = float(np.finfo(np.float32).max)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.trainers.tables import SMALL, histories, people
 
 from scoreline_registry.errors import GateError, RefusedError
 from scoreline_registry.manifest import BASELINE_FILE, BOOSTER_FILE, CARD_FILE, GOLDEN_FILE, MODEL_FILE
@@ -23,6 +22,7 @@ from scoreline_trainers.progress import Lines
 from scoreline_trainers.recipe import Recipe
 from scoreline_trainers.scorer import OnnxScorer
 from scoreline_trainers.training import Candidate, publish_candidate, recipe_table, train
+from tests.trainers.tables import SMALL, histories, people
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

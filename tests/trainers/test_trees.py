@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from skl2onnx import to_onnx
-from tests.trainers.tables import dataset, fit
 
 from scoreline_registry.contract import Feature, InputContract, ScoreContract
 from scoreline_registry.errors import GateError
@@ -28,6 +27,7 @@ from scoreline_trainers.families.xgboost_graph import booster_graph as xgboost_g
 from scoreline_trainers.gate import prove
 from scoreline_trainers.graph import normalised
 from scoreline_trainers.scorer import OnnxScorer
+from tests.trainers.tables import dataset, fit
 
 FORESTS = ("xgboost", "catboost", "random_forest", "isolation_forest")
 
