@@ -184,7 +184,7 @@ def test_opening_a_long_log_reads_a_few_revisions(memory: MemoryStorage, registr
     assert len(counting.reads) < 40
 
 
-def test_looking_for_news_reads_what_would_be_new_and_what_was_newest(memory: MemoryStorage, registry: Registry) -> None:
+def test_looking_for_news_reads_what_would_be_new_and_what_is_newest(memory: MemoryStorage, registry: Registry) -> None:
     publish(registry)
     counting = CountingStorage(memory)
     reader = Registry.open(counting)
