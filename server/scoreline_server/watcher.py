@@ -1,6 +1,5 @@
 """Follows the registry: notices a new revision, adopts it off the serving threads, then swaps one reference."""
 
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
 from scoreline_server.adoption import adopt, adopt_earlier
 from scoreline_server.catalog import Catalog, Key
+from scoreline_server.cores import usable_cores
 from scoreline_server.errors import LoadError
 from scoreline_server.loader import load
 from scoreline_server.model import LoadedModel
@@ -136,7 +136,7 @@ class Watcher:
         return {key: self._load(key) for key in keys}
 
     def _load_on_every_core(self, keys: Sequence[Key]) -> Mapping[Key, LoadedModel | LoadError]:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             return dict(zip(keys, pool.map(self._load, keys), strict=True))
 
     def _follow(self) -> None:
