@@ -93,6 +93,19 @@ def test_a_zipmap_of_named_classes_is_stripped(table: Float32, tmp_path: Path) -
     np.testing.assert_allclose(scores(version, table), fitted.predict_proba(table)[:, 0], rtol=0, atol=1e-6)
 
 
+def test_a_forest_whose_sums_pass_one_by_a_rounding_error_is_kept_within_it(table: Float32, tmp_path: Path) -> None:
+    from skl2onnx import to_onnx
+    from sklearn.ensemble import RandomForestClassifier
+
+    fitted = RandomForestClassifier(20, random_state=0).fit(table, table.sum(axis=1) > 0)
+    graph = to_onnx(fitted, table[:1], options={"zipmap": False}, target_opset={"": 21, "ai.onnx.ml": 3})
+    version = published(graph, tmp_path, numbers(*NAMES), score="probabilities:1")
+    found = scores(version, table)
+    np.testing.assert_allclose(found, fitted.predict_proba(table)[:, 1], rtol=0, atol=1e-5)
+    (raw,) = OnnxScorer(graph.SerializeToString()).fetch(["probabilities"], {"X": table})
+    assert raw[:, 1].max() > found.max() == 1
+
+
 def test_lightgbm_by_onnxmltools_with_missing_values(table: Float32, tmp_path: Path) -> None:
     import lightgbm
     from onnxmltools import convert_lightgbm

@@ -120,7 +120,7 @@ def score_problems(scores: Float32, score: ScoreContract, probes: Probes) -> lis
         shown = f"row {wrong[0]} ({probes.reasons[wrong[0]]}) {scores[wrong[0]]}"
         return [f"{len(wrong)} of {rows} scores are not finite numbers; first: {shown}"]
     if score.kind == "probability" and (scores.min() < 0 or scores.max() > 1):
-        return [f"scores run from {scores.min():.6g} to {scores.max():.6g}, outside 0 to 1"]
+        return [f"scores run from {scores.min():.9g} to {scores.max():.9g}, outside 0 to 1"]
     return []
 
 

@@ -16,7 +16,7 @@ import onnx
 from scoreline_registry.contract import InputContract
 from scoreline_registry.errors import GateError
 from scoreline_registry.manifest import GOLDEN_FILE, MODEL_FILE
-from scoreline_trainers.batch import Batch
+from scoreline_trainers.batch import Batch, Float64
 from scoreline_trainers.gate import TOLERANCE, Proof, prove
 from scoreline_trainers.golden import read_arrays
 from scoreline_trainers.graph import SCORE, output_names
@@ -105,7 +105,10 @@ def _wrapped(folder: Path, data: bytes, model: onnx.ModelProto, inspection: Insp
     said |= {name: score_answer(model.graph, name) for name in spec.score.extras}
     answers = _seen(Original(data, inputs, sources, said), samples, said)
     original = Original(data, inputs, sources, answers)
-    published = wrapped(model, inputs=inputs, sources=sources, answers=answers).SerializeToString()
+    native = original(samples)[SCORE]
+    refuse(_range_problems(native, spec))
+    bounded = spec.score.kind == "probability" and bool((native < 0).any() or (native > 1).any())
+    published = wrapped(model, inputs=inputs, sources=sources, answers=answers, bounded=bounded).SerializeToString()
     try:
         proof = prove(
             published,
@@ -114,7 +117,7 @@ def _wrapped(folder: Path, data: bytes, model: onnx.ModelProto, inspection: Insp
             score=spec.score,
             samples=samples,
             reference=original,
-            tolerances=_tolerances(original, samples, spec),
+            tolerances=_tolerances(native, spec),
         )
     except GateError as error:
         raise UnfitError([*error.problems, *_fixed(original.batch)]) from error
@@ -128,11 +131,21 @@ def _seen(original: Original, samples: Batch, answers: Mapping[str, Answer]) -> 
     return {SCORE: answers[SCORE].of_score_shape(shapes[SCORE]), **extras}
 
 
-def _tolerances(original: Original, samples: Batch, spec: ManifestSpec) -> dict[str, float]:
+def _range_problems(native: Float64, spec: ManifestSpec) -> list[str]:
+    """Sums in float32, such as a forest's, may pass 1 by a rounding error; what passes it by more is no probability."""
+    low, high = np.nanmin(native, initial=0.0), np.nanmax(native, initial=1.0)
+    if spec.score.kind != "probability" or (low >= -TOLERANCE and high <= 1 + TOLERANCE):
+        return []
+    return [
+        f"scores run from {low:.6g} to {high:.6g}, outside 0 to 1: if they are no probabilities, their kind is value"
+    ]
+
+
+def _tolerances(native: Float64, spec: ManifestSpec) -> dict[str, float]:
     """What float32 can hold of a large value differs by more than a probability may."""
     if spec.score.kind == "probability":
         return {}
-    largest = float(np.nanmax(np.abs(original(samples)[SCORE]), initial=0.0))
+    largest = float(np.nanmax(np.abs(native), initial=0.0))
     return {SCORE: max(TOLERANCE, _RELATIVE_TOLERANCE * largest)} if np.isfinite(largest) else {}
 
 

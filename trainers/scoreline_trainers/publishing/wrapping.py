@@ -20,7 +20,12 @@ _STANDARD_TYPES = {SEQUENCE: TensorProto.FLOAT, LENGTHS: TensorProto.INT64}
 
 
 def wrapped(
-    model: onnx.ModelProto, *, inputs: InputContract, sources: Sequence[Source], answers: Mapping[str, Answer]
+    model: onnx.ModelProto,
+    *,
+    inputs: InputContract,
+    sources: Sequence[Source],
+    answers: Mapping[str, Answer],
+    bounded: bool = False,
 ) -> onnx.ModelProto:
     """The model in the standard signature, at this package's opsets.
 
@@ -29,6 +34,7 @@ def wrapped(
         inputs: the contract of the whole.
         sources: of each of the model's inputs.
         answers: the outputs by name, ``score`` among them.
+        bounded: whether scores below 0 become 0 and those above 1 become 1; NaN stays.
 
     Raises:
         UnfitError: the graph cannot be brought to these opsets.
@@ -38,7 +44,8 @@ def wrapped(
     try:
         inner = graph.embed(_bare(model, answers), prefix=_PREFIX, feeds=feeds)
         outputs = {name: _output(graph, inner[a.tensor].tensor, a, name) for name, a in answers.items()}
-        return graph.build_outputs({SCORE: outputs.pop(SCORE), **outputs})
+        score = outputs.pop(SCORE)
+        return graph.build_outputs({SCORE: _bounded(graph, score) if bounded else score, **outputs})
     except Exception as error:
         reason = str(error).strip().splitlines()[0][:300]
         raise UnfitError([f"it cannot be brought to opset {OPSET}: {reason}"]) from error
@@ -75,6 +82,13 @@ def _output(graph: GraphBuilder, tensor: str, answer: Answer, name: str) -> Extr
         tensor = graph.add("Reshape", tensor, graph.constant([-1], np.int64))
     number = _cast(graph, tensor, TensorProto.FLOAT, declared=answer.elem_type)
     return Extra(number, tuple(f"{name}_{side}" for side in sides))
+
+
+def _bounded(graph: GraphBuilder, score: Extra) -> Extra:
+    """Within 0 and 1. Clip may make a number of NaN; a comparison never holds for one."""
+    zero, one = graph.constant(0, np.float32), graph.constant(1, np.float32)
+    most = graph.add("Where", graph.add("Greater", score.tensor, one), one, score.tensor)
+    return Extra(graph.add("Where", graph.add("Less", most, zero), zero, most))
 
 
 def _cast(graph: GraphBuilder, tensor: str, to: int, *, declared: int = TensorProto.FLOAT) -> str:
