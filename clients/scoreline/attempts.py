@@ -56,16 +56,17 @@ class Attempts:
 
     def call(self, method: Method, request: Message, deadline: Deadline) -> Flow[Any]:
         """Makes a call, again where the policy says so, and returns its answer. Raises ScorelineError."""
+        failure: ScorelineError | None = None
         for attempt in itertools.count(1):
             left = deadline.ends - self.clock()
             if left <= 0:
-                raise late(method, deadline, attempt - 1)
+                raise failure or late(method, deadline, attempt - 1)
             try:
                 answer = yield Send(method, request, left)
             except DeadlineError as error:
                 raise late(method, deadline, attempt, error) from error
             except ScorelineError as error:
-                error.attempts = attempt
+                failure, error.attempts = error, attempt
                 wait = self._retry.wait_seconds(error, attempt, self._jitter())
                 if wait is None or deadline.ends - self.clock() <= wait or not self._budget.take():
                     raise

@@ -62,7 +62,7 @@ def measure(
     address: str, *, clients: Sequence[str], callers: Sequence[int], seconds: float, rounds: int
 ) -> list[Figures]:
     """Every figure, each the median of some rounds that take turns."""
-    figures = []
+    figures: list[Figures] = []
     for client in clients:
         for count in callers:
             taken: dict[str, list[Figures]] = {mode: [] for mode, _ in MODES}

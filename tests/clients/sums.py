@@ -52,10 +52,10 @@ def route_schema(**options: Any) -> RouteSchema:
 
 
 def fail(
-    code: grpc.StatusCode, reason: str = "", *, retry_after: float | None = None, text: str = "told to"
+    code: grpc.StatusCode, reason: str = "", *, retry_after: float | None = None, text: str = "told to", **facts: str
 ) -> Failure:
     """A failure with an ErrorInfo, and a RetryInfo where ``retry_after`` seconds are given."""
-    details = [error_details_pb2.ErrorInfo(reason=reason, domain="scoreline", metadata={"fact": "value"})]
+    details = [error_details_pb2.ErrorInfo(reason=reason, domain="scoreline", metadata=facts or {"fact": "value"})]
     if retry_after is not None:
         details.append(error_details_pb2.RetryInfo(retry_delay=Duration(nanos=int(retry_after * 1e9))))
     packed = []
@@ -70,7 +70,7 @@ def fail(
     return abort
 
 
-@dataclass
+@dataclass(repr=False)
 class Sums(scoring_pb2_grpc.ScoringServiceServicer, scoring_pb2_grpc.StatusServiceServicer):
     """Scores are sums; ``plan`` holds what the next Score calls do instead of answering (None: answer)."""
 
@@ -179,7 +179,7 @@ def sums(packed: pb.PackedEntities) -> "np.ndarray[Any, np.dtype[np.float32]]":
     return answer
 
 
-@dataclass
+@dataclass(repr=False)
 class Running:
     """A server that listens on ``target``."""
 
