@@ -66,8 +66,13 @@ EVERYTHING = model(
 )
 
 
-def test_every_datatype_is_kept_with_its_shape_and_its_golden_call(tmp_path: Path) -> None:
-    version = kept(EVERYTHING, tmp_path)
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> ForeignVersion:
+    return kept(EVERYTHING, tmp_path_factory.mktemp("everything"))
+
+
+def test_every_datatype_is_kept_with_its_shape_and_its_golden_call(everything: ForeignVersion) -> None:
+    version = everything
     assert version.files[MODEL_FILE] == EVERYTHING.SerializeToString()
     tensors = version.manifest.tensors
     assert tensors is not None
@@ -90,8 +95,8 @@ def test_every_datatype_is_kept_with_its_shape_and_its_golden_call(tmp_path: Pat
     np.testing.assert_array_equal(golden["output_1"], golden["input_2"])
 
 
-def test_a_server_loads_it_on_request_alone_and_repeats_its_golden_call(tmp_path: Path) -> None:
-    registry = stored(kept(EVERYTHING, tmp_path))
+def test_a_server_loads_it_on_request_alone_and_repeats_its_golden_call(everything: ForeignVersion) -> None:
+    registry = stored(everything)
     assert load(registry, "toy", 1).row_microseconds > 0
     watcher = Watcher(registry, poll_seconds=60)
     watcher.refresh()
@@ -118,15 +123,14 @@ def test_a_server_loads_it_on_request_alone_and_repeats_its_golden_call(tmp_path
     ],
 )
 def test_a_server_refuses_it_where_the_golden_call_is_another(
-    name: str, change: Any, reason: str | None, tmp_path: Path
+    name: str, change: Any, reason: str | None, everything: ForeignVersion
 ) -> None:
-    version = kept(EVERYTHING, tmp_path)
-    arrays = read_arrays(version.files[GOLDEN_FILE])
+    arrays = read_arrays(everything.files[GOLDEN_FILE])
     if change is None:
         del arrays[name]
     else:
         arrays[name] = change(arrays[name])
-    registry = stored(version, golden_npz=write_arrays(arrays))
+    registry = stored(everything, golden_npz=write_arrays(arrays))
     if reason is None:
         load(registry, "toy", 1)
         return
@@ -134,10 +138,9 @@ def test_a_server_refuses_it_where_the_golden_call_is_another(
         load(registry, "toy", 1)
 
 
-def test_a_server_refuses_a_graph_that_takes_something_else_than_its_manifest_says(tmp_path: Path) -> None:
-    version = kept(EVERYTHING, tmp_path)
+def test_a_server_refuses_a_graph_that_takes_something_else_than_its_manifest_says(everything: ForeignVersion) -> None:
     other = model([node("Identity", ["x"], ["y"])], outputs=[value("y")])
-    registry = stored(version, model_onnx=other.SerializeToString())
+    registry = stored(everything, model_onnx=other.SerializeToString())
     with pytest.raises(LoadError, match=r"the graph takes \{'x': 'tensor\(float\)'\}, its manifest says"):
         load(registry, "toy", 1)
 
