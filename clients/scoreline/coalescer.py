@@ -64,7 +64,8 @@ class Coalescer:
         until: float | None = min(caller.deadline.ends, caller.queued + PATIENCE_SECONDS)
         try:
             while until is not None:
-                caller.wake.acquire(timeout=max(until - time.monotonic(), 0.0))
+                if caller.wake.acquire(timeout=max(until - time.monotonic(), 0.0)):
+                    break
                 with self._lock:
                     until = self._look(line, caller)
             return caller.outcome or self._lead(key, line, caller, cast("_Group", caller.leads))
