@@ -1,6 +1,5 @@
 """TLS and mutual TLS with certificates made here; needs the ``openssl`` command."""
 
-import subprocess
 from pathlib import Path
 
 import grpc
@@ -11,26 +10,6 @@ from scoreline import RetryPolicy, TlsOptions
 from tests.clients.conftest import Connect, Start
 
 ONCE = RetryPolicy(max_attempts=1)
-
-
-def openssl(*arguments: str, cwd: Path) -> None:
-    subprocess.run(["openssl", *arguments], cwd=cwd, check=True, capture_output=True)
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ca, server (for scoring.internal) and client as NAME.crt and NAME.key."""
-    folder = tmp_path_factory.mktemp("certificates")
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=ca", "-days", "2", cwd=folder)
-    for name, host in (("server", "scoring.internal"), ("client", "batch.internal")):
-        openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={host}", cwd=folder)
-        (folder / "names").write_text(f"subjectAltName=DNS:{host}\n")
-        openssl(
-            "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
-            "-out", f"{name}.crt", "-days", "2", "-extfile", "names", cwd=folder,
-        )  # fmt: skip
-    return folder
 
 
 @pytest.fixture(params=[False, True], ids=["tls", "mutual"])

@@ -1,0 +1,40 @@
+"""Every recipe of docs/clients.md runs."""
+
+import re
+import textwrap
+from pathlib import Path
+
+import grpc
+import pytest
+
+from tests.clients.conftest import Start
+
+PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
+RECIPES = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def title(recipe: str) -> str:
+    """The heading that a recipe stands under."""
+    before = PAGE.read_text().partition(recipe)[0]
+    return (re.findall(r"^#+ (.*)", before, re.MULTILINE) or [""])[-1]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=title)
+def test_a_recipe_runs(
+    recipe: str, start: Start, certificates: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    credentials = None
+    if "TlsOptions" in recipe:
+        pair = ((certificates / "server.key").read_bytes(), (certificates / "server.crt").read_bytes())
+        credentials = grpc.ssl_server_credentials(
+            [pair], (certificates / "ca.crt").read_bytes(), require_client_auth=True
+        )
+    monkeypatch.setenv("SCORELINE_SERVER", start(credentials=credentials).target)
+    monkeypatch.chdir(certificates)
+    exec(compile(textwrap.dedent(recipe), str(PAGE), "exec"), {"__name__": "__main__"})
+
+
+def test_every_variable_of_the_client_is_named() -> None:
+    folder = Path(__file__).parents[2] / "clients" / "scoreline"
+    used = set(re.findall(r"\bSCORELINE_[A-Z]+\b", "".join(path.read_text() for path in folder.rglob("*.py"))))
+    assert used <= set(re.findall(r"`(SCORELINE_[A-Z]+)`", PAGE.read_text()))
