@@ -262,9 +262,9 @@ def test_when_the_caller_who_makes_a_shared_call_is_interrupted_another_makes_it
     callers = [threading.Thread(target=call) for _ in range(12)]
     for caller in callers:
         caller.start()
+    threading.Timer(0.2, transport.gate.set).start()
     for caller in callers:
         caller.join(10)
-        transport.gate.set()
     assert sorted(outcomes) == ["interrupted"] + ["scored"] * 11
 
 

@@ -16,7 +16,7 @@ RECIPES = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.
 def title(recipe: str) -> str:
     """The heading that a recipe stands under."""
     before = PAGE.read_text().partition(recipe)[0]
-    return (re.findall(r"^#+ (.*)", before, re.MULTILINE) or [""])[-1]
+    return str(re.findall(r"^#+ (.*)", before, re.MULTILINE)[-1])
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=title)
@@ -25,10 +25,8 @@ def test_a_recipe_runs(
 ) -> None:
     credentials = None
     if "TlsOptions" in recipe:
-        pair = ((certificates / "server.key").read_bytes(), (certificates / "server.crt").read_bytes())
-        credentials = grpc.ssl_server_credentials(
-            [pair], (certificates / "ca.crt").read_bytes(), require_client_auth=True
-        )
+        key, cert, ca = ((certificates / name).read_bytes() for name in ("server.key", "server.crt", "ca.crt"))
+        credentials = grpc.ssl_server_credentials([(key, cert)], ca, require_client_auth=True)
     monkeypatch.setenv("SCORELINE_SERVER", start(credentials=credentials).target)
     monkeypatch.chdir(certificates)
     exec(compile(textwrap.dedent(recipe), str(PAGE), "exec"), {"__name__": "__main__"})
