@@ -111,9 +111,9 @@ class Coalescer:
             self._returned(line)
 
     def _leave(self, line: _Line, caller: _Caller) -> None:
-        caller.left = True
-        if caller.group is None:
+        if caller.group is None and not caller.left:
             line.waiting.remove(caller)
+        caller.left = True
 
     def _returned(self, line: _Line) -> None:
         """A call of the line is over: who has queued up goes."""
