@@ -33,6 +33,9 @@ from scoreline_server.watcher import Watcher
 
 _log = structlog.get_logger()
 
+# Shadows wait while more work than this is in hand.
+_BUSY_SECONDS = 0.0005
+
 
 class Server:
     """A serving process: ``with Server(settings) as server: ...`` serves until the block ends, then drains."""
@@ -57,8 +60,10 @@ class Server:
             loading=self.metrics.loading,
         )
         self.journal = open_journal(settings, worker=worker, counting=self.metrics)
+        admission = Admission(max_queue_seconds=settings.max_queue_seconds)
         self.shadows = Shadows(
             queue_rows=settings.shadow_queue_rows,
+            is_busy=lambda: admission.queued_seconds > _BUSY_SECONDS,
             counting=self.metrics,
             keep=self.journal.shadows if self.journal else unkept,
         )

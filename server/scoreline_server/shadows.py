@@ -1,7 +1,7 @@
 """Scores a sample of what was answered by models that nobody is answered with, for comparison.
 
-That happens after the answers, on a thread of its own and in batches as large as a flush. Serving threads only put a
-reference into a bounded queue; when the thread does not keep up, rows are dropped and counted.
+That happens after the answers, in batches, on a thread of its own that waits while callers do. Serving threads only put
+a reference into a bounded queue; when the thread does not keep up, rows are dropped and counted.
 """
 
 import threading
@@ -22,11 +22,13 @@ from scoreline_server.journal.shadowed import ShadowScores
 from scoreline_server.reasons import Reason
 from scoreline_server.rows import Rows, joined
 from scoreline_server.served import ServedRoute, ServedShadow
+from scoreline_server.switching import background_work
 
 _log = structlog.get_logger()
 
 _GATHER_SECONDS = 0.005
-_BATCH_ROWS = 256
+_YIELD_SECONDS = 0.001
+_BATCH_ROWS = 64
 
 
 class Counting(Protocol):
@@ -86,9 +88,16 @@ class Batch:
 class Shadows:
     """Scores what it observes. ``keep`` gets the scores, on the thread of the shadows."""
 
-    def __init__(self, *, queue_rows: int, counting: Counting, keep: Callable[[ShadowScores], None]) -> None:
-        """``queue_rows`` is how many rows may wait."""
-        self._queue_rows, self._counting, self._keep = queue_rows, counting, keep
+    def __init__(
+        self,
+        *,
+        queue_rows: int,
+        is_busy: Callable[[], bool],
+        counting: Counting,
+        keep: Callable[[ShadowScores], None],
+    ) -> None:
+        """``queue_rows`` is how many rows may wait; ``is_busy`` says that callers do, and shadows must."""
+        self._queue_rows, self._is_busy, self._counting, self._keep = queue_rows, is_busy, counting, keep
         self._queue: deque[Scored] = deque()
         self._queued = 0
         self._lock = threading.Lock()
@@ -132,8 +141,11 @@ class Shadows:
             self._wake.clear()
             time.sleep(_GATHER_SECONDS)
             while not self._closing.is_set() and (taken := self._taken()):
+                while self._is_busy() and not self._closing.is_set():
+                    time.sleep(_YIELD_SECONDS)
                 try:
-                    self._score(Batch.of(taken))
+                    with background_work():
+                        self._score(Batch.of(taken))
                 except Exception:  # noqa: BLE001  the thread must live on; whatever it was is logged
                     _log.exception("a batch could not be shadowed", route=taken[0].route.name)
         for scored in self._queue:

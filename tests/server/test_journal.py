@@ -5,10 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.server.conftest import apply
-from tests.server.journals import FACTS, catalog_of, journal_in, scored
-from tests.server.toys import CITY, FEATURES, publish_linear, publish_sequence
-from tests.server.wire import entity, named, packed
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.contract import Band, Feature
@@ -18,6 +14,10 @@ from scoreline_server.journal.privacy import Hasher, read_hasher
 from scoreline_server.journal.reader import Selection, journal_files, read_records, read_shadows
 from scoreline_server.journal.records import Records
 from scoreline_server.journal.shadowed import ShadowScores
+from tests.server.conftest import apply
+from tests.server.journals import FACTS, catalog_of, journal_in, scored
+from tests.server.toys import CITY, FEATURES, publish_linear, publish_sequence
+from tests.server.wire import entity, named, packed
 
 SPLIT = """
 route: credit
@@ -33,7 +33,10 @@ SECRET = Feature(name="debt", sensitive=True)
 SECRET_CITY = CITY.model_copy(update={"sensitive": True})
 
 
-def rows_of(folder: Path, selection: Selection = Selection()) -> list[dict[str, object]]:
+ALL = Selection()
+
+
+def rows_of(folder: Path, selection: Selection = ALL) -> list[dict[str, object]]:
     return [row for records in read_records([folder], selection) for row in records.rows()]
 
 
@@ -111,7 +114,9 @@ def test_batches_that_share_a_block_keep_their_rows(split: Registry, folder: Pat
     asked, seen = {}, []
     for at in range(20):
         requests = [
-            named(*(entity(f"{at}-{call}-{row}", income=float(row), city=city, context={"at": at}) for row in range(call)))
+            named(
+                *(entity(f"{at}-{call}-{row}", income=float(row), city=city, context={"at": at}) for row in range(call))
+            )
             for call, city in ((1, "oslo"), (3, "rome"), (2, f"city {at}"))
         ]
         answers, observed = scored(catalog, *requests)
@@ -120,8 +125,8 @@ def test_batches_that_share_a_block_keep_their_rows(split: Registry, folder: Pat
             for one, score in zip(request.entities, answer.scores, strict=True):
                 asked[score.prediction_id] = (one.entity_id, one.features["city"].text, score.arm, score.score, at)
     journal = journal_in(folder)
-    for one in seen:
-        journal(one)
+    for batch in seen:
+        journal(batch)
     journal.close()
     found = {
         row["prediction_id"]: (
