@@ -21,6 +21,7 @@ def test_taking_in_a_commit_reads_only_what_it_changed(memory: MemoryStorage, re
         "seals/00000002.json",
         "revisions/00000004.json",
         "revisions/00000003.json",
+        "revisions/00000002.json",
         changed,
     ]
 

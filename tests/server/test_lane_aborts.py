@@ -127,4 +127,4 @@ def test_aborted_connections_leave_nothing_behind(
     wait_until(lambda: len(gc.get_objects()) < objects + connections // 3)
     assert more_memory - memory < MOST_BYTES
     if server.settings.hot_lane:
-        wait_until(lambda: not [each for each in gc.get_objects() if isinstance(each, LaneCall)])
+        wait_until(lambda: not [each for each in gc.get_objects() if type(each) is LaneCall])

@@ -64,7 +64,7 @@ def assert_nothing_is_left(server: Server) -> None:
     if server.settings.hot_lane:
         wait_until(lambda: lane_of(server).open_calls == 0)
         gc.collect()
-        wait_until(lambda: not [each for each in gc.get_objects() if isinstance(each, LaneCall)])
+        wait_until(lambda: not [each for each in gc.get_objects() if type(each) is LaneCall])
 
 
 def test_a_call_whose_deadline_has_passed_is_told_so_unscored(
@@ -195,4 +195,4 @@ def test_calls_that_were_answered_are_forgotten_under_load(server: Server, chann
     for _ in range(300):
         score(ANN)
     gc.collect()
-    assert sum(isinstance(each, LaneCall) for each in gc.get_objects()) <= 2
+    assert sum(type(each) is LaneCall for each in gc.get_objects()) <= 2
