@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PROTOS := $(wildcard protos/scoreline/v1/*.proto)
 DEMO ?=
+BENCH ?=
 export SCORELINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: help demo test conformance acceptance check proto bench clean
+.PHONY: help demo test conformance acceptance check proto bench bench-peers clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 demo: $(VENV)/.demo  ## train, publish, route, serve, swap and score, on synthetic customers
 	@$(BIN)/scoreline demo $(DEMO)
@@ -34,12 +35,15 @@ check: $(VENV)/.dev  ## lint, format, types, generated code
 proto: $(VENV)/.dev  ## regenerate the code under clients/scoreline/v1
 	@PATH="$(abspath $(BIN)):$$PATH" sh .ci/generate clients $(PROTOS)
 
-bench: $(VENV)/.dev  ## what each part of a score costs on this machine
-	@$(BIN)/python -m tests.benchmarks
+bench: $(VENV)/.dev  ## how fast the server is, against others on this machine; BENCH=--quick for a first look
+	@$(BIN)/python -m tests.benchmarks $(BENCH)
 	@$(BIN)/python -m tests.benchmarks.families
 
-clean:  ## remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+bench-peers: $(VENV)/.dev  ## install what the server is measured against under .bench
+	@$(BIN)/python -m tests.benchmarks.installing
+
+clean:  ## remove .venv, .bench and caches
+	rm -rf $(VENV) .bench .mypy_cache .pytest_cache .ruff_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Scoreline needs Python 3.11 or newer; set PYTHON=...")'
