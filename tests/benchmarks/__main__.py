@@ -1,117 +1,105 @@
-"""``make bench``: what a score costs on this machine, printed as a table, or with --json as one object.
+"""``make bench``: how fast the real server is, against others on the same machine in the same run.
 
-Absolute figures wander with the machine's other work; compare figures of one run only.
+Absolute figures wander with the machine's other work; compare figures of one run only. docs/performance.md says how to
+read the tables.
 """
 
 import argparse
 import json
-import statistics
+import os
+import platform
 import tempfile
-import threading
-import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from rich.console import Console
-from rich.table import Table
 
-import scoreline
-from scoreline_registry.contract import Feature
-from scoreline_registry.registry import Registry
-from scoreline_registry.route_file import read_route
-from scoreline_server.app import Server
-from scoreline_server.methods import SCORE
-from scoreline_server.pipeline import Call, Pipeline
-from scoreline_server.settings import Settings
-from tests.server.toys import publish_linear
-from tests.server.wire import packed
+from tests.benchmarks import load
+from tests.benchmarks.bars import bars
+from tests.benchmarks.chart import chart
+from tests.benchmarks.clients import bulk, callers
+from tests.benchmarks.load import LoadError
+from tests.benchmarks.pace import FULL, QUICK, Bench, Figures
+from tests.benchmarks.parts import parts
+from tests.benchmarks.report import show
+from tests.benchmarks.serving import StartError
+from tests.benchmarks.stages import stages
+from tests.benchmarks.starting import starting
+from tests.benchmarks.steadiness import steadiness
+from tests.benchmarks.throughput import against_others, by_family, by_setting
+from tests.benchmarks.trained import Stock
 
-COLUMNS = 30
-ROUNDS = 3
+SECTIONS: Mapping[str, Callable[[Stock, Bench], Figures]] = {
+    "others": against_others,
+    "families": by_family,
+    "settings": by_setting,
+    "steadiness": steadiness,
+    "starting": starting,
+    "callers": callers,
+    "bulk": bulk,
+    "stages": stages,
+    "parts": lambda _, bench: parts(bench),
+}
 
 
 def main() -> None:
-    """Runs every measurement and prints it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder))
+    """Measures what was asked for, prints it, and writes the files that were named."""
+    arguments = _arguments()
+    console = Console(width=None if Console().is_terminal else 150)
+    figures = measure(arguments.only or list(SECTIONS), quick=arguments.quick)
+    rows = bars(figures)
     if arguments.json:
-        print(json.dumps(figures, indent=2))
-        return
-    table = Table("what", "figure", title="a linear model of 30 features, split 90/10")
-    for name, figure in figures.items():
-        table.add_row(name, f"{figure:,.1f}")
-    Console().print(table)
+        reached = [{**asdict(row), "verdict": row.verdict} for row in rows]
+        arguments.json.write_text(json.dumps({**figures, "bars": reached}, indent=2) + "\n")
+    if arguments.svg and "others" in figures:
+        title = f"One-row calls, LightGBM of 300 trees ({figures['about']['when'][:10]})"
+        arguments.svg.write_text(chart(figures["others"]["servers"], title=title))
+    show(console, figures, rows)
 
 
-def measure(folder: Path) -> dict[str, float]:
-    """Every figure by name, medians of three rounds."""
-    _prepare(folder)
-    figures: dict[str, float] = {}
-    settings = Settings(registry=str(folder), listen="127.0.0.1:0", log_level="error")
-    with Server(settings) as server:
-        for rows in (1, 32, 1024):
-            figures[f"pipeline, {rows} rows in one call: µs per row"] = _median(partial(_pipeline, server, 1, rows))
-        figures["pipeline, 32 calls of one row: µs per row"] = _median(lambda: _pipeline(server, 32, 1))
-        with scoreline.Client(server.address) as client:
-            for callers in (1, 8):
-                latencies = sorted(_calls(client, callers))
-                figures[f"Client.score, {callers} callers: p50 µs"] = latencies[len(latencies) // 2]
-                figures[f"Client.score, {callers} callers: p99 µs"] = latencies[int(len(latencies) * 0.99)]
+def measure(names: list[str], *, quick: bool) -> dict[str, Any]:
+    """The figures of some sections by name; what could not be measured is told under ``skipped``."""
+    figures: dict[str, Any] = {"about": _about(quick=quick), "skipped": []}
+    progress = Console(stderr=True)
+    with tempfile.TemporaryDirectory() as folder, progress.status("making models") as status:
+        for name in names:
+            progress.log(name)
+            own = Path(folder) / name
+            own.mkdir()
+            bench = Bench(QUICK if quick else FULL, own, lambda text, name=name: status.update(f"{name}: {text}"))  # type: ignore[misc]
+            try:
+                figures[name] = SECTIONS[name](Stock(), bench)
+            except (StartError, LoadError, FileNotFoundError) as error:
+                figures["skipped"].append(f"{name}: {error}" if load.installed() else f"{name}: {load.HINT}")
+                continue
+            reasons = figures[name].get("skipped", {})
+            figures["skipped"] += [f"{who}: {why}" for who, why in reasons.items()]
     return figures
 
 
-def _prepare(folder: Path) -> None:
-    names = [f"f{i}" for i in range(COLUMNS)]
-    registry = Registry.create(folder)
-    features = tuple(Feature(name=name) for name in names)
-    publish_linear(registry, "linear", [0.1] * COLUMNS, features=features, aliases=("champion",))
-    schema = ", ".join(f"{name}: number" for name in names)
-    text = (
-        f"route: credit\nschema: {{features: {{{schema}}}}}\nrules:\n- split: {{linear@champion: 90, linear@1: 10}}\n"
-    )
-    registry.apply_route(read_route(text, source="bench"), author="bench", message="route")
+def _about(*, quick: bool) -> dict[str, Any]:
+    return {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "quick": quick,
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "load_average": os.getloadavg(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("grpcio", "onnxruntime", "numpy")},
+    }
 
 
-def _median(measurement: Callable[[], float]) -> float:
-    return statistics.median(measurement() for _ in range(ROUNDS))
-
-
-def _pipeline(server: Server, calls: int, rows: int) -> float:
-    """Microseconds per row of the pipeline alone, without a wire."""
-    pipeline: Pipeline = server.pipeline
-    digest = server.watcher.catalog.routes["credit"].layout.digest
-    numbers = np.random.default_rng(0).normal(size=(rows, COLUMNS)).tolist()
-    batch = [Call(SCORE, packed(digest, numbers).SerializeToString())] * calls
-    repeats = max(20, 20_000 // (calls * rows))
-    pipeline.handle(batch)
-    start = time.perf_counter()
-    for _ in range(repeats):
-        pipeline.handle(batch)
-    return 1e6 * (time.perf_counter() - start) / (repeats * calls * rows)
-
-
-def _calls(client: scoreline.Client, callers: int, each: int = 300) -> list[float]:
-    """Microseconds of each call of some threads that score one entity at a time."""
-    features = {f"f{i}": float(i) for i in range(COLUMNS)}
-    times: list[float] = []
-
-    def call() -> None:
-        for number in range(each):
-            start = time.perf_counter()
-            client.score("credit", features, entity_id=f"unit-{number}")
-            times.append(1e6 * (time.perf_counter() - start))
-
-    threads = [threading.Thread(target=call) for _ in range(callers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return times
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="short loads and 50 models, to see that everything runs")
+    parser.add_argument("--only", metavar="NAME", action="append", choices=list(SECTIONS), help=", ".join(SECTIONS))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="write a chart there")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
