@@ -8,6 +8,8 @@ import argparse
 import json
 import os
 import platform
+import signal
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -49,6 +51,8 @@ SECTIONS: Mapping[str, Callable[[Stock, Bench], Figures]] = {
 def main() -> None:
     """Measures what was asked for, prints it, and writes the files that were named."""
     arguments = _arguments()
+    # Ends by an exception, so that every server that was started is ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     console = Console(width=None if Console().is_terminal else 150)
     figures = measure(arguments.only or list(SECTIONS), quick=arguments.quick)
     rows = bars(figures)

@@ -12,7 +12,7 @@ from pathlib import Path
 HINT = "h2load is missing: apt-get install nghttp2-client"
 
 CONNECTIONS = 8
-_WARM_UP_SECONDS = 0.5
+WARM_UP_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def installed() -> bool:
 def load(target: Target, *, in_flight: int, seconds: float) -> Loaded:
     """Calls as fast as answers come, ``in_flight`` at once. Raises LoadError when calls failed."""
     with _command(target, in_flight) as command:
-        timing = [f"--duration={_duration(seconds)}", f"--warm-up-time={_duration(_WARM_UP_SECONDS)}"]
+        timing = [f"--duration={_duration(seconds)}", f"--warm-up-time={_duration(WARM_UP_SECONDS)}"]
         done = subprocess.run([*command, *timing], capture_output=True, text=True, check=False, timeout=seconds + 60)
     return read(done.stdout, target)
 

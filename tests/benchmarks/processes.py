@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _END_SECONDS = 20.0
+_IDLE_SECONDS = 0.03
 
 
 class Program:
@@ -45,6 +46,10 @@ class Program:
     def memory_megabytes(self) -> float:
         """What all its processes hold, shared pages split among those that share them."""
         return sum(_proportional_kilobytes(pid) for pid in self.pids()) / 1024
+
+    def processor_seconds(self) -> float:
+        """What all its living processes have used."""
+        return sum(_ticks(pid) for pid in self.pids()) / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
         """Ends it: asked first, then by force."""
@@ -98,23 +103,20 @@ def free_port() -> int:
 def wait_until_idle(running: Program, seconds: float = 10) -> None:
     """Waits until a program has stopped using the processor, as one that has just started does not at once."""
     deadline = time.monotonic() + seconds
-    used = _ticks(running)
+    used = running.processor_seconds()
     while time.monotonic() < deadline:
         time.sleep(0.3)
-        before, used = used, _ticks(running)
-        if used - before <= 2:
+        before, used = used, running.processor_seconds()
+        if used - before < _IDLE_SECONDS:
             return
 
 
-def _ticks(running: Program) -> int:
-    total = 0
-    for pid in running.pids():
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        total += int(fields[11]) + int(fields[12])
-    return total
+def _ticks(pid: int) -> int:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[11]) + int(fields[12])
 
 
 def _proportional_kilobytes(pid: int) -> int:

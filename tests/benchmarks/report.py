@@ -30,11 +30,11 @@ def _bars(console: Console, rows: Iterable[Bar]) -> None:
 
 def _loads(console: Console, title: str, loads: Mapping[str, Any], memory: Mapping[str, float] | None = None) -> None:
     levels = list(next(iter(loads.values())))
-    heads = [f"{level} in flight: {what}" for level in levels for what in ("calls/s", "mean ms")]
+    heads = [f"{level} in flight: {what}" for level in levels for what in ("calls/s", "ms", "µs CPU")]
     rows = [
         (
             name,
-            *(figure for level in levels for figure in (by[level]["per_second"], by[level]["mean_ms"])),
+            *(by[level][field] for level in levels for field in ("per_second", "mean_ms", "processor_us")),
             *([] if memory is None else [memory.get(name, "")]),
         )
         for name, by in loads.items()

@@ -22,7 +22,7 @@ def against_others(stock: Stock, bench: Bench) -> Figures:
             try:
                 with ExitStack() as attempt:
                     servers[name] = attempt.enter_context(peer.running(bench.folder, stock.model_file()))
-                    load(servers[name].target, in_flight=8, seconds=0.2)
+                    load(servers[name].target, in_flight=8, seconds=0.5)
                     stack.push(attempt.pop_all())
             except (StartError, LoadError) as error:
                 servers.pop(name, None)
