@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import scoreline
-from scoreline import Entity, RetryPolicy
+from scoreline import Entity, RetryPolicy, coalescing
 from scoreline.asks import Ask
 from scoreline.attempts import Attempts, Deadline
 from scoreline.coalescer import Coalescer
@@ -99,7 +99,10 @@ def test_a_crowd_travels_in_few_calls_of_at_most_64(ask: crowds.Ask, sums: Moody
     assert len(sizes(sums)) <= 16
 
 
-def test_no_more_than_two_calls_are_open_per_connection(ask: crowds.Ask, sums: Moody) -> None:
+def test_no_more_than_two_calls_are_open_per_connection(
+    ask: crowds.Ask, sums: Moody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coalescing, "PATIENCE_SECONDS", 60.0)  # a busy machine may try anyone's
     sums.plan.extend([lambda context: time.sleep(0.02)] * 99)
     ask(sums.target, [{"features": {"income": float(row)}} for row in range(100)])
     assert sums.most_at_once == 2
