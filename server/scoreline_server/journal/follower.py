@@ -23,7 +23,7 @@ class Follower:
         """The last ``count`` rows so far, the oldest of them first. Files that have none of them are not read."""
         rows: list[Row] = []
         for path in reversed(journal_files(self._folders)):
-            if len(rows) == count and path.stat().st_mtime_ns < rows[0]["time"]:
+            if rows and len(rows) == count and path.stat().st_mtime_ns < rows[0]["time"]:
                 self._passed.add(path)
             else:
                 rows += self._last(path, count)
