@@ -57,7 +57,7 @@ def main() -> None:
     figures = measure(arguments.only or list(SECTIONS), quick=arguments.quick)
     rows = bars(figures)
     if arguments.json:
-        reached = [{**asdict(row), "verdict": row.verdict} for row in rows]
+        reached = [{**asdict(row), "verdict": row.verdict, "noisy": row.is_noisy} for row in rows]
         arguments.json.write_text(json.dumps({**figures, "bars": reached}, indent=2) + "\n")
     if arguments.svg and "others" in figures:
         title = f"One-row calls, LightGBM of 300 trees ({figures['about']['when'][:10]})"
@@ -82,6 +82,7 @@ def measure(names: list[str], *, quick: bool) -> dict[str, Any]:
                 continue
             reasons = figures[name].get("skipped", {})
             figures["skipped"] += [f"{who}: {why}" for who, why in reasons.items()]
+    figures["about"]["load_average_after"] = os.getloadavg()
     return figures
 
 

@@ -10,6 +10,7 @@ from tests.benchmarks.steadiness import LOADING, QUIET, SHADOW
 from tests.benchmarks.throughput import OURS
 
 _STALL_MS = 10.0
+_WANDERS = 1.15
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Bar:
         if self.required is None:
             return "short of the aim"
         return "reached" if self._reaches(self.required) else "MISSED"
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether the same server differed so much from itself that the verdict says little."""
+        return self.again is not None and not 1 / _WANDERS < self.again < _WANDERS
 
     def _reaches(self, level: float) -> bool:
         assert self.seen is not None

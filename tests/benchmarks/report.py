@@ -24,7 +24,8 @@ def _bars(console: Console, rows: Iterable[Bar]) -> None:
     table = Table("what", "required", "aim", "seen", "A/A", "", title="the bars")
     for row in rows:
         levels = [_number(level, row.unit) for level in (row.required, row.aim, row.seen)]
-        table.add_row(row.what, *levels, _number(row.again, "x"), row.verdict)
+        verdict = f"{row.verdict} (noisy)" if row.is_noisy else row.verdict
+        table.add_row(row.what, *levels, _number(row.again, "x"), verdict)
     console.print(table)
 
 

@@ -67,6 +67,11 @@ def test_a_bar_is_judged_by_what_is_required_and_aimed_at(seen: float | None, *,
     assert Bar("what", required, aim, seen, at_least=at_least).verdict == verdict
 
 
+@pytest.mark.parametrize(("again", "noisy"), [(None, False), (1.1, False), (0.9, False), (1.2, True), (0.8, True)])
+def test_a_run_that_differs_from_itself_is_called_noisy(again: float | None, *, noisy: bool) -> None:
+    assert Bar("what", 10.0, 14.0, 12.0, again).is_noisy == noisy
+
+
 def test_bars_divide_ours_by_theirs_and_leave_out_what_was_not_measured() -> None:
     levels = {"Scoreline": (20_000.0, 0.2), "Scoreline (again)": (19_000.0, 0.21), "KServe": (2_000.0, 0.8)}
     servers = {name: {"32": {"per_second": rate}, "1": {"mean_ms": mean}} for name, (rate, mean) in levels.items()}
