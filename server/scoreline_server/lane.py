@@ -34,9 +34,8 @@ Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 _ARMED = 128
 _IDLE_SECONDS = 0.25
 _FLUSH_ROWS = 4096
-# Taking calls in comes first, so that those which cannot be scored in time are refused while their callers still wait;
-# but after this many times a flush's length there is one, or a flood would keep what was taken in from being scored.
-_INTAKE_SHARE = 10
+# A call comes as four events. Without a limit a flood of calls that are refused would keep those taken in from scoring.
+_INTAKE_EVENTS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +123,8 @@ class Lane:
             raise
 
     def _loop(self) -> None:
-        poll, clock, flush_seconds = self._queue.poll, time.perf_counter, self._limits.flush_seconds
-        intake_ends = clock() + _INTAKE_SHARE * flush_seconds
+        poll = self._queue.poll
+        handled = 0
         while True:
             event = poll(0.0 if self._pending else time.time() + _IDLE_SECONDS)
             if event is not None:
@@ -137,22 +136,17 @@ class Lane:
                     _log.exception("an event of a call failed")
                 # A kept event would keep its call alive while the queue is polled.
                 event = None
-                if clock() < intake_ends:
+                handled += 1
+                if handled < _INTAKE_EVENTS:
                     continue
-            self._work(clock() + flush_seconds)
-            intake_ends = clock() + _INTAKE_SHARE * flush_seconds
-
-    def _work(self, until: float) -> None:
-        """What is to do between calls; scores until nothing is pending or that time of time.perf_counter() is over."""
-        while self._pending:
-            self._flush(time.time())
-            if time.perf_counter() >= until:
-                break
-        if self._is_over():
-            self._queue.shutdown()
-        now = time.time()
-        if now > self._looked + _IDLE_SECONDS:
-            self._hang_up_on_the_silent(now)
+            handled = 0
+            now = time.time()
+            if self._pending:
+                self._flush(now)
+            elif self._is_over():
+                self._queue.shutdown()
+            if now > self._looked + _IDLE_SECONDS:
+                self._hang_up_on_the_silent(now)
 
     def _is_over(self) -> bool:
         return self._stopping and not self._open and not self._armed
@@ -164,14 +158,6 @@ class Lane:
         self._arm(method)
         self._open += 1
         call = LaneCall(self, method, event)
-        try:
-            # Reading and parsing what will not be scored would cost those that are.
-            refused = self._pipeline.refusal(method, call.deadline)
-        except Exception as error:  # noqa: BLE001  whatever happened, the caller gets a status
-            refused = failed(error)
-        if refused is not None:
-            call.answer(refused)
-            return
         self._unheard[call] = None
         core.receive(event.call, call.received, call.closed)
 
@@ -261,12 +247,12 @@ class LaneCall:
 
     __slots__ = (
         "_call",
+        "_deadline",
         "_is_answered",
         "_lane",
         "_message",
         "_metadata",
         "_method",
-        "deadline",
         "is_gone",
         "opened",
         "ticket",
@@ -275,7 +261,7 @@ class LaneCall:
     def __init__(self, lane: Lane, method: str, event: core.Event) -> None:
         self._lane, self._method, self._call = lane, method, event.call
         deadline: float = event.call_details.deadline
-        self.deadline = None if deadline == float("inf") else deadline
+        self._deadline = None if deadline == float("inf") else deadline
         self._metadata: Metadata = event.invocation_metadata
         self._message = b""
         self._is_answered = False
@@ -285,11 +271,11 @@ class LaneCall:
 
     def as_call(self) -> Call:
         """The call as the pipeline takes it."""
-        return Call(self._method, self._message, self.deadline, self._caller, self._metadata)
+        return Call(self._method, self._message, self._deadline, self._caller, self._metadata)
 
     def is_late(self, now: float) -> bool:
         """Whether its deadline has passed."""
-        return self.deadline is not None and now > self.deadline
+        return self._deadline is not None and now > self._deadline
 
     def received(self, event: core.Event) -> None:
         """The message came, or will not come."""

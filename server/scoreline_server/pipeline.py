@@ -3,12 +3,10 @@
 Policy lives here and not in gRPC interceptors, because calls may come by a path that interceptors do not see.
 """
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache, lru_cache
 from typing import TypeVar
 
 import grpc
@@ -19,7 +17,7 @@ from google.rpc import error_details_pb2, status_pb2
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.errors import RegistryError
 from scoreline_server import engine
-from scoreline_server.admission import Admission, overloaded
+from scoreline_server.admission import Admission
 from scoreline_server.authority import NOBODY, Action, Caller, Policy, read_policy
 from scoreline_server.catalog import Catalog
 from scoreline_server.errors import CallError
@@ -95,10 +93,9 @@ class Ticket:
 class Pipeline:
     """Answers calls from the current catalog.
 
-    Whoever carries calls hands each to ``admit``, and before, where it has not read the message yet, asks for a
-    ``refusal``. A call to Score that is sound comes back as a ticket; tickets are handed, as many at once as there are,
-    to ``score``, or to ``drop`` when nobody waits for them any more. Every other call comes back answered. ``handle``
-    does all that for one call.
+    Whoever carries calls hands each to ``admit``. A call to Score that is sound comes back as a ticket; tickets are
+    handed, as many at once as there are, to ``score``, or to ``drop`` when nobody waits for them any more. Every other
+    call comes back answered. ``handle`` does both for one call.
     """
 
     def __init__(
@@ -134,26 +131,13 @@ class Pipeline:
         """Takes a call in, or answers it. Never raises."""
         try:
             if call.deadline is not None and time.time() > call.deadline:
-                answer = _late()
-            elif call.method == SCORE:
+                raise CallError(Reason.DEADLINE_EXCEEDED, "the deadline passed before the call was looked at")
+            if call.method == SCORE:
                 return self._ticket(call)
-            else:
-                answer = self._described(self._methods[call.method], call)
+            answer = self._described(self._methods[call.method], call)
         except Exception as error:  # noqa: BLE001
             answer = failed(error)
         self._count([call], [answer], "")
-        return answer
-
-    def refusal(self, method: str, deadline: float | None) -> Answer | None:
-        """The answer to a call to Score that need not be read, because it could not be scored in time; else None."""
-        if deadline is not None and time.time() > deadline:
-            answer = _late()
-        else:
-            wait = self._admission.too_long(deadline)
-            if wait is None:
-                return None
-            answer = _overloaded(math.ceil(wait * 100))
-        self._metrics.calls(method, (0.0,), code=answer.code, reason=answer.reason)
         return answer
 
     def score(self, tickets: Sequence[Ticket]) -> list[Answer]:
@@ -170,7 +154,7 @@ class Pipeline:
 
     def drop(self, ticket: Ticket) -> None:
         """Forgets a ticket whose caller went away."""
-        self._admission.given_up(ticket.seconds)
+        self._admission.done(ticket.seconds)
 
     def _observe(self, scored: engine.Scored) -> None:
         self._metrics.scored(scored.route, scored.outcome)
@@ -224,17 +208,6 @@ def decoded(kind: type[_M], message: bytes) -> _M:
         name = request.DESCRIPTOR.full_name
         raise CallError(Reason.MALFORMED_MESSAGE, f"the message is not a {name}", expected=name) from error
     return request
-
-
-@cache
-def _late() -> Answer:
-    return Answer.failed(CallError(Reason.DEADLINE_EXCEEDED, "the deadline passed before the call was looked at"))
-
-
-@lru_cache(maxsize=1024)
-def _overloaded(wait_hundredths: int) -> Answer:
-    """Kept, because making it costs as much as a small model, and it is needed most when there is no time."""
-    return Answer.failed(overloaded(wait_hundredths / 100))
 
 
 def _answer(result: engine.Result) -> Answer:
