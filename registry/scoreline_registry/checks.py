@@ -52,7 +52,12 @@ def _why(index: int, first_unconditional: int) -> str:
 
 def contract_problems(schema: RouteSchema, arm: str, inputs: InputContract) -> list[str]:
     """What one arm needs that a route's schema does not give."""
-    return [f"{arm} {problem}" for problem in (*_feature_problems(schema, inputs), *_sequence_problems(schema, inputs))]
+    problems = (
+        *_feature_problems(schema, inputs),
+        *_sequence_problems(schema, inputs),
+        *_neighbor_problems(schema, inputs),
+    )
+    return [f"{arm} {problem}" for problem in problems]
 
 
 def _feature_problems(schema: RouteSchema, inputs: InputContract) -> Iterator[str]:
@@ -78,4 +83,20 @@ def _sequence_problems(schema: RouteSchema, inputs: InputContract) -> Iterator[s
         yield (
             f"takes sequences of at most {inputs.sequence.max_length} steps, "
             f"the route's schema allows {schema.sequence.max_length}"
+        )
+
+
+def _neighbor_problems(schema: RouteSchema, inputs: InputContract) -> Iterator[str]:
+    if inputs.neighbors is None:
+        return
+    if schema.neighbors is None:
+        yield "takes neighbors, which the route's schema lacks"
+        return
+    for name in inputs.neighbors.features:
+        if name not in schema.neighbors.features:
+            yield f"requires the neighbor feature {name!r}, which the route's schema lacks"
+    if schema.neighbors.max_neighbors > inputs.neighbors.max_neighbors:
+        yield (
+            f"takes at most {inputs.neighbors.max_neighbors} neighbors, "
+            f"the route's schema allows {schema.neighbors.max_neighbors}"
         )

@@ -44,6 +44,8 @@ def _input_facts(manifest: Manifest) -> dict[str, Any]:
         facts["feature order"] = ", ".join(feature.name for feature in manifest.inputs.features)
     if manifest.inputs.sequence is not None:
         facts["sequence"] = _brief(manifest.inputs.sequence.model_dump(mode="json"))
+    if manifest.inputs.neighbors is not None:
+        facts["neighbors"] = _brief(manifest.inputs.neighbors.model_dump(mode="json"))
     return facts
 
 

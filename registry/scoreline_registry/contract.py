@@ -22,6 +22,7 @@ from scoreline_registry.names import check_feature_name
 
 MAX_FEATURES = 4096
 MAX_SEQUENCE_LENGTH = 4096
+MAX_NEIGHBORS = 1024
 MAX_VOCABULARY = 65536
 
 FeatureName = Annotated[str, AfterValidator(check_feature_name)]
@@ -112,14 +113,33 @@ class SequenceContract(Value):
         return self
 
 
-class InputContract(Value):
-    """Everything a version takes: ``features`` float32 [N, F] in this order, and optionally a sequence.
+class NeighborContract(Value):
+    """The units around a unit: ``neighbors`` float32 [N, K, G], G = features, and ``neighbor_mask`` bool [N, K].
+
+    The mask is True where a neighbour is; a unit may have none, and has ``max_neighbors`` at most. Graphs take any K
+    from 1, so that a server may pad.
+    """
+
+    features: tuple[FeatureName, ...] = Field(min_length=1, max_length=MAX_FEATURES)
+    max_neighbors: int = Field(ge=1, le=MAX_NEIGHBORS)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        _refuse_repeats("neighbor feature", self.features)
+        return self
+
+
+class InputContract(Sparse):
+    """Everything a version takes: ``features`` float32 [N, F] in this order, and optionally a sequence and neighbours.
 
     It is empty for a version that takes raw tensors, and for no other; the manifest sees to that.
     """
 
+    LATER: ClassVar[frozenset[str]] = frozenset({"neighbors"})
+
     features: tuple[Feature, ...] = Field(default=(), max_length=MAX_FEATURES)
     sequence: SequenceContract | None = None
+    neighbors: NeighborContract | None = None
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -128,8 +148,8 @@ class InputContract(Value):
 
     @property
     def is_empty(self) -> bool:
-        """True where it takes neither features nor a sequence."""
-        return not self.features and self.sequence is None
+        """True where it takes nothing."""
+        return not self.features and self.sequence is None and self.neighbors is None
 
 
 class Band(Value):

@@ -13,7 +13,8 @@ from scoreline_registry.contract import InputContract
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 _FEATURES, _SEQUENCE, _LENGTHS = "features", "sequence", "lengths"
-_INPUTS = (_FEATURES, _SEQUENCE, _LENGTHS, "neighbors", "neighbor_mask", "segment")
+_NEIGHBORS, _NEIGHBOR_MASK, _SEGMENT = "neighbors", "neighbor_mask", "segment"
+_INPUTS = (_FEATURES, _SEQUENCE, _LENGTHS, _NEIGHBORS, _NEIGHBOR_MASK, _SEGMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,13 @@ def _rows(arrays: Arrays, inputs: InputContract) -> list[tuple[object, ...]]:
     """Each row's inputs as a value that equals another version's for the same entity."""
     count = len(next(iter(arrays.values())))
     return [
-        (_features(arrays, inputs, row), _steps(arrays, inputs, row), *_others(arrays, row)) for row in range(count)
+        (
+            _features(arrays, inputs, row),
+            _steps(arrays, inputs, row),
+            _neighbors(arrays, inputs, row),
+            arrays[_SEGMENT][row].tobytes() if _SEGMENT in arrays else b"",
+        )
+        for row in range(count)
     ]
 
 
@@ -84,13 +91,19 @@ def _steps(arrays: Arrays, inputs: InputContract, row: int) -> bytes:
     if _SEQUENCE not in arrays or inputs.sequence is None:
         return b""
     length = int(arrays[_LENGTHS][row]) if _LENGTHS in arrays else None
-    names = inputs.sequence.features
+    return _by_name(arrays[_SEQUENCE][row, :length], inputs.sequence.features)
+
+
+def _neighbors(arrays: Arrays, inputs: InputContract, row: int) -> bytes:
+    """The neighbours that count, as ``_steps``."""
+    if _NEIGHBORS not in arrays or inputs.neighbors is None:
+        return b""
+    return _by_name(arrays[_NEIGHBORS][row][arrays[_NEIGHBOR_MASK][row]], inputs.neighbors.features)
+
+
+def _by_name(block: npt.NDArray[Any], names: tuple[str, ...]) -> bytes:
     order = sorted(range(len(names)), key=names.__getitem__)
-    return repr([names[column] for column in order]).encode() + arrays[_SEQUENCE][row, :length][:, order].tobytes()
-
-
-def _others(arrays: Arrays, row: int) -> tuple[bytes, ...]:
-    return tuple(arrays[name][row].tobytes() if name in arrays else b"" for name in _INPUTS[3:])
+    return repr([names[column] for column in order]).encode() + block[:, order].tobytes()
 
 
 def _gaps(left: npt.NDArray[Any], right: npt.NDArray[Any], pairs: list[tuple[int, int]]) -> npt.NDArray[np.float64]:

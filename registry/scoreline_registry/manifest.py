@@ -98,7 +98,7 @@ class Manifest(Sparse):
     @model_validator(mode="after")
     def _takes_something(self) -> Self:
         if self.inputs.is_empty and self.tensors is None:
-            raise ValueError("a model takes features, a sequence or both")
+            raise ValueError("a model takes features, a sequence, neighbors or several of them")
         if self.tensors is not None and not self.inputs.is_empty:
-            raise ValueError("a model that takes raw tensors has no features and no sequence")
+            raise ValueError("a model that takes raw tensors has no features, sequence or neighbors")
         return self

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from scoreline_registry.bucketing import WHOLE, BucketRange, least_movement, merged, millionths
-from scoreline_registry.contract import InputContract, SequenceContract
+from scoreline_registry.contract import InputContract, NeighborContract, SequenceContract
 from scoreline_registry.documents import canonical_json
 from scoreline_registry.errors import NotFoundError, RefusedError
 from scoreline_registry.route import (
@@ -68,7 +68,7 @@ class RoutePlan:
 def schema_like(inputs: InputContract) -> RouteSchema:
     """The schema that gives a model exactly what it takes."""
     features = tuple(SchemaFeature(name=feature.name, kind=feature.kind) for feature in inputs.features)
-    return RouteSchema(features=features, sequence=inputs.sequence)
+    return RouteSchema(features=features, sequence=inputs.sequence, neighbors=inputs.neighbors)
 
 
 def written_schema(spec: SchemaSpec) -> RouteSchema:
@@ -77,7 +77,10 @@ def written_schema(spec: SchemaSpec) -> RouteSchema:
     sequence = None
     if spec.sequence is not None:
         sequence = SequenceContract(features=spec.sequence.features, max_length=spec.sequence.max_length)
-    return RouteSchema(features=features, sequence=sequence)
+    neighbors = None
+    if spec.neighbors is not None:
+        neighbors = NeighborContract(features=spec.neighbors.features, max_neighbors=spec.neighbors.max_neighbors)
+    return RouteSchema(features=features, sequence=sequence, neighbors=neighbors)
 
 
 def next_document(spec: RouteSpec, *, schema: RouteSchema, before: RouteDocument | None) -> RouteDocument:
@@ -161,6 +164,9 @@ def spec_of(document: RouteDocument) -> dict[str, Any]:
     if document.input_schema.sequence is not None:
         sequence = document.input_schema.sequence
         schema["sequence"] = {"features": list(sequence.features), "max_length": sequence.max_length}
+    if document.input_schema.neighbors is not None:
+        around = document.input_schema.neighbors
+        schema["neighbors"] = {"features": list(around.features), "max_neighbors": around.max_neighbors}
     spec: dict[str, Any] = {"route": document.route, "schema": schema, "unit": document.unit, "salt": document.salt}
     spec["rules"] = [_written_rule(rule) for rule in document.rules]
     if document.testers:
@@ -307,6 +313,8 @@ def _facts(document: RouteDocument) -> dict[str, str]:
     facts = {f"feature {name}": str(kind) for name, kind in schema.kinds.items()}
     if schema.sequence is not None:
         facts["sequence"] = f"{', '.join(schema.sequence.features)} (at most {schema.sequence.max_length} steps)"
+    if schema.neighbors is not None:
+        facts["neighbors"] = f"{', '.join(schema.neighbors.features)} (at most {schema.neighbors.max_neighbors})"
     facts |= {"unit": document.unit, "salt": document.salt}
     for position, rule in enumerate(document.rules, start=1):
         facts[f"rule {position}"] = _rule_text(rule)

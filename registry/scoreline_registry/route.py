@@ -15,9 +15,11 @@ from scoreline_registry.bucketing import BucketRange, partition_problem, percent
 from scoreline_registry.conditions import Condition, parse_condition
 from scoreline_registry.contract import (
     MAX_FEATURES,
+    MAX_NEIGHBORS,
     MAX_SEQUENCE_LENGTH,
     FeatureKind,
     FeatureName,
+    NeighborContract,
     SequenceContract,
     Sparse,
     Value,
@@ -95,16 +97,19 @@ class SchemaFeature(Value):
     kind: FeatureKind = "number"
 
 
-class RouteSchema(Value):
-    """What callers of a route send: named columns in order, and optionally a sequence of steps."""
+class RouteSchema(Sparse):
+    """What callers of a route send: named columns in order, and optionally a sequence of steps and neighbours."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"neighbors"})
 
     features: tuple[SchemaFeature, ...] = Field(default=(), max_length=MAX_FEATURES)
     sequence: SequenceContract | None = None
+    neighbors: NeighborContract | None = None
 
     @model_validator(mode="after")
     def _something_distinct(self) -> Self:
-        if not self.features and self.sequence is None:
-            raise ValueError("a schema has features, a sequence or both")
+        if not self.features and self.sequence is None and self.neighbors is None:
+            raise ValueError("a schema has features, a sequence, neighbors or several of them")
         if len({feature.name for feature in self.features}) != len(self.features):
             raise ValueError("a feature stands twice")
         return self
@@ -118,11 +123,16 @@ class RouteSchema(Value):
 def schema_digest(schema: RouteSchema) -> str:
     """Identifies the layout of packed entities: names, kinds and order, never vocabularies or lengths.
 
-    The sha256 of the canonical JSON of ``{"features": [[name, kind], ...], "sequence": [name, ...] or null}``.
+    The sha256 of the canonical JSON of ``{"features": [[name, kind], ...], "sequence": [name, ...] or null}``, with
+    ``"neighbors": [name, ...]`` where there are any: layouts without keep the digest that they always had.
     """
-    features = [[feature.name, feature.kind] for feature in schema.features]
-    sequence = None if schema.sequence is None else list(schema.sequence.features)
-    return sha256_hex(canonical_json({"features": features, "sequence": sequence}))
+    layout: dict[str, Any] = {
+        "features": [[feature.name, feature.kind] for feature in schema.features],
+        "sequence": None if schema.sequence is None else list(schema.sequence.features),
+    }
+    if schema.neighbors is not None:
+        layout["neighbors"] = list(schema.neighbors.features)
+    return sha256_hex(canonical_json(layout))
 
 
 class Arm(Value):
@@ -250,17 +260,26 @@ class SequenceSpec(Strict):
     max_length: int = Field(ge=1, le=MAX_SEQUENCE_LENGTH)
 
 
+class NeighborSpec(Strict):
+    """The features of each neighbour that callers send, in order, and the most neighbours."""
+
+    features: tuple[FeatureName, ...] = Field(min_length=1, max_length=MAX_FEATURES)
+    max_neighbors: int = Field(ge=1, le=MAX_NEIGHBORS)
+
+
 class SchemaSpec(Strict):
-    """Columns by name with their kind, in order, and a sequence; or ``like``: what that version takes."""
+    """Columns by name with their kind, in order, a sequence and neighbours; or ``like``: what that version takes."""
 
     features: dict[FeatureName, FeatureKind] = Field(default_factory=dict)
     sequence: SequenceSpec | None = None
+    neighbors: NeighborSpec | None = None
     like: Ref | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        if (self.like is None) == (not self.features and self.sequence is None):
-            raise ValueError("write features and sequence, or `like: model@alias`, not both")
+        written = bool(self.features) or self.sequence is not None or self.neighbors is not None
+        if (self.like is not None) == written:
+            raise ValueError("write features, sequence and neighbors, or `like: model@alias`, not both")
         return self
 
 

@@ -51,6 +51,9 @@ def _signature(manifest: Manifest) -> tuple[list[Tensor], list[Tensor]]:
     if manifest.inputs.sequence is not None:
         inputs.append(Tensor("sequence", "TYPE_FP32", (-1, -1, len(manifest.inputs.sequence.features))))
         inputs.append(Tensor("lengths", "TYPE_INT64", (-1,)))
+    if manifest.inputs.neighbors is not None:
+        inputs.append(Tensor("neighbors", "TYPE_FP32", (-1, -1, len(manifest.inputs.neighbors.features))))
+        inputs.append(Tensor("neighbor_mask", "TYPE_BOOL", (-1, -1)))
     outputs = [Tensor("score", "TYPE_FP32", (-1,))]
     # What follows the batch in an extra output stands in the graph alone; a server reads it there.
     outputs += [Tensor(extra, "TYPE_FP32", (-1,)) for extra in manifest.score.extras]
