@@ -1,6 +1,5 @@
 """Recipes: one YAML file that says how a model is made."""
 
-import difflib
 import json
 import os
 import re
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from scoreline_registry.contract import Band, Points, ScoreContract
 from scoreline_registry.errors import InvalidNameError
@@ -25,6 +24,7 @@ from scoreline_trainers.engineering import Entry
 from scoreline_trainers.errors import RecipeError
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.metrics import METRICS, Label
+from scoreline_trainers.problems import problems_of
 from scoreline_trainers.validation import Validation
 
 PACKAGED = files("scoreline_trainers") / "recipes"
@@ -223,34 +223,6 @@ def find_recipe(text: str) -> tuple[Recipe, Path]:
     if not path.is_file():
         raise RecipeError(text, [f"there is no such file, and the packaged recipes are {', '.join(packaged)}"])
     return Recipe.load(path), path.parent
-
-
-def problems_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Each mistake as "where: what", with the nearest key for one that is unknown."""
-    found = [detail for detail in error.errors() if not _is_other_branch(detail["loc"])] or error.errors()
-    return [_problem(detail["type"], detail["loc"], detail["msg"], model) for detail in found]
-
-
-def _problem(kind: str, location: tuple[int | str, ...], message: str, model: type[BaseModel]) -> str:
-    path = [str(part) for part in location if not _is_branch(part)]
-    if kind == "extra_forbidden":
-        near = difflib.get_close_matches(path[-1], model.model_fields, n=1)
-        message = f"unknown key; did you mean {near[0]!r}?" if near else "unknown key"
-    elif kind == "missing":
-        message = "is missing"
-    message = message.removeprefix("Value error, ")
-    return f"{'.'.join(path)}: {message}" if path else message
-
-
-def _is_branch(part: int | str) -> bool:
-    """Pydantic names the branch of a union in the location; a person did not write it."""
-    return isinstance(part, str) and (
-        part.startswith(("tuple[", "literal[", "function-")) or part in ("Synthetic", "str", "cuts", "quantiles")
-    )
-
-
-def _is_other_branch(location: tuple[int | str, ...]) -> bool:
-    return any(isinstance(part, str) and part.startswith("literal[") for part in location)
 
 
 def _named(document: Mapping[str, Any]) -> dict[str, Any]:
