@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     )
     from scoreline.results import DataQuality, ExtraColumn, Reason, Score, Scores
     from scoreline.retry import RetryPolicy
-    from scoreline.schema import FeatureKind, FeatureSchema, RouteSchema, SequenceSchema
+    from scoreline.schema import FeatureKind, FeatureSchema, NeighborSchema, RouteSchema, SequenceSchema
     from scoreline.status import Health, ModelStatus, RouteStatus, ServerStatus
     from scoreline.tls import TlsOptions
 
@@ -57,6 +57,7 @@ _HOMES = {
     "Health": "status",
     "InvalidRequestError": "errors",
     "ModelStatus": "status",
+    "NeighborSchema": "schema",
     "NotFoundError": "errors",
     "OverloadedError": "errors",
     "Reason": "results",
@@ -105,6 +106,7 @@ __all__ = [
     "Health",
     "InvalidRequestError",
     "ModelStatus",
+    "NeighborSchema",
     "NotFoundError",
     "OverloadedError",
     "Reason",

@@ -65,13 +65,14 @@ class AsyncClient:
         *,
         entity_id: str = "",
         sequence: Steps | None = None,
+        neighbors: Steps | None = None,
         context: Mapping[str, Value] = NO_CONTEXT,
         extras: Sequence[str] = (),
         request_id: str | None = None,
         timeout_seconds: float | None = None,
     ) -> Score:
         """Scores one entity, as Client.score does."""
-        entity = Entity(entity_id=entity_id, features=features, sequence=sequence, context=context)
+        entity = Entity(entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context)
         ask = Ask(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
         if self._coalescer is None or request_id is not None:
             return await self._run(self._flows.score(ask, entity))
@@ -85,6 +86,8 @@ class AsyncClient:
         entity_ids: Sequence[str] | npt.NDArray[Any] | None = None,
         sequences: npt.NDArray[Any] | Sequence[Steps | None] | None = None,
         lengths: npt.NDArray[Any] | Sequence[int] | None = None,
+        neighbors: npt.NDArray[Any] | Sequence[Steps | None] | None = None,
+        neighbor_counts: npt.NDArray[Any] | Sequence[int] | None = None,
         contexts: Sequence[Mapping[str, Value]] | None = None,
         extras: Sequence[str] = (),
         request_id: str | None = None,
@@ -92,7 +95,10 @@ class AsyncClient:
     ) -> Scores:
         """Scores any number of entities in their order, as Client.score_many does."""
         ask = Ask(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
-        given = take_in(rows, entity_ids=entity_ids, sequences=sequences, lengths=lengths, contexts=contexts)
+        given = take_in(
+            rows, entity_ids=entity_ids, sequences=sequences, lengths=lengths,
+            neighbors=neighbors, neighbor_counts=neighbor_counts, contexts=contexts,
+        )  # fmt: skip
         await self._run(self._flows.schema(route, refresh=False, timeout_seconds=timeout_seconds))
         gathering = Gathering(given.count)
         await self._gather(chunks(self._flows, ask, given.batches), gathering)

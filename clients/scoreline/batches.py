@@ -159,6 +159,8 @@ def _checked(columns: Columns) -> Columns:
         ("sequences", columns.sequences, {count}),
         ("lengths", columns.lengths, {count}),
         ("contexts", columns.contexts, {0, 1, count}),
+        ("neighbors", columns.neighbors, {count}),
+        ("neighbor_counts", columns.neighbor_counts, {count}),
     ):
         if beside is not None and len(beside) not in lengths:
             raise wrong_shape(name, f"[{count}] like the columns", beside)

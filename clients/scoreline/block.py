@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from scoreline.ragged import Ragged
 from scoreline.v1 import scoring_pb2 as pb
 
 _FIELD_BYTES = 6
@@ -16,9 +17,8 @@ _FIELD_BYTES = 6
 class Block:
     """Entities laid out as a schema says.
 
-    ``numbers`` is float32 [N, F], ``categories`` int32 [N, C] of indices into ``dictionary`` with -1 for missing,
-    ``steps`` float32 [total, S] and ``offsets`` int64 [N + 1] where each entity's steps start; ``offsets`` is None
-    where the schema has no sequence. ``contexts`` holds none, one for all, or N.
+    ``numbers`` is float32 [N, F], ``categories`` int32 [N, C] of indices into ``dictionary`` with -1 for missing.
+    ``contexts`` holds none, one for all, or N.
     """
 
     digest: str
@@ -26,8 +26,8 @@ class Block:
     numbers: npt.NDArray[np.float32]
     categories: npt.NDArray[np.int32]
     dictionary: Sequence[str]
-    steps: npt.NDArray[np.float32]
-    offsets: npt.NDArray[np.int64] | None
+    steps: Ragged
+    neighbors: Ragged
     contexts: Sequence[pb.Context]
 
     def __len__(self) -> int:
@@ -36,28 +36,30 @@ class Block:
     def message(self, start: int, stop: int) -> pb.PackedEntities:
         """The rows from ``start`` up to ``stop`` as they go on the wire."""
         codes, dictionary = self._words(start, stop)
-        steps, lengths = self._history(start, stop)
+        steps, lengths = self.steps.rows(start, stop)
+        neighbors, neighbor_counts = self.neighbors.rows(start, stop)
         return pb.PackedEntities(
             schema_digest=self.digest,
             entity_ids=self.entity_ids[start:stop],
             numbers=self.numbers[start:stop].astype("<f4", copy=False).tobytes(),
             dictionary=dictionary,
             categories=codes.astype("<i4", copy=False).tobytes(),
-            steps=steps.astype("<f4", copy=False).tobytes(),
-            lengths=lengths.astype("<i4", copy=False).tobytes(),
+            steps=steps,
+            lengths=lengths,
+            neighbors=neighbors,
+            neighbor_counts=neighbor_counts,
             contexts=self.contexts if len(self.contexts) <= 1 else self.contexts[start:stop],
         )
 
     def row_bytes(self) -> npt.NDArray[np.int64]:
         """What each row adds to a message at most; int64 [N]. A word counts in every row that has it."""
-        fixed = 4 * (self.numbers.shape[1] + self.categories.shape[1]) + 4
+        fixed = 4 * (self.numbers.shape[1] + self.categories.shape[1])
         total = np.full(len(self), fixed, np.int64)
         total += np.fromiter((len(name.encode()) + _FIELD_BYTES for name in self.entity_ids), np.int64, len(self))
         # The last entry is what -1, a missing category, finds.
         words = np.array([*(len(word.encode()) + _FIELD_BYTES for word in self.dictionary), 0], np.int64)
         total += words[self.categories].sum(axis=1)
-        if self.offsets is not None:
-            total += 4 * self.steps.shape[1] * np.diff(self.offsets)
+        total += self.steps.row_bytes() + self.neighbors.row_bytes()
         if len(self.contexts) > 1:
             total += np.array([context.ByteSize() + _FIELD_BYTES for context in self.contexts], np.int64)
         return total
@@ -71,11 +73,6 @@ class Block:
         missing = int(used.size > 0 and used[0] < 0)
         local = inverse.reshape(codes.shape).astype(np.int32) - np.int32(missing)
         return local, [self.dictionary[word] for word in used[missing:]]
-
-    def _history(self, start: int, stop: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        if self.offsets is None:
-            return self.steps[:0], np.empty(0, np.int64)
-        return self.steps[self.offsets[start] : self.offsets[stop]], np.diff(self.offsets[start : stop + 1])
 
 
 def cut(row_bytes: npt.NDArray[np.int64], *, max_rows: int, max_bytes: int) -> Iterator[tuple[int, int]]:

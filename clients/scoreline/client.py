@@ -73,6 +73,7 @@ class Client:
         *,
         entity_id: str = "",
         sequence: Steps | None = None,
+        neighbors: Steps | None = None,
         context: Mapping[str, Value] = NO_CONTEXT,
         extras: Sequence[str] = (),
         request_id: str | None = None,
@@ -81,13 +82,14 @@ class Client:
         """Scores one entity.
 
         A feature that is absent, None or NaN is missing; a flag counts as 1 or 0. ``sequence`` is a mapping per step,
-        oldest first, or an array [T, S]. ``context`` holds facts that rules read. ``extras`` names extra outputs.
+        oldest first, or an array [T, S]; ``neighbors`` a mapping per neighbour, or an array [K, G]. ``context`` holds
+        facts that rules read. ``extras`` names extra outputs.
         ``request_id`` is the same on every retry, so that the journal's readers count the call once.
 
         Raises EntityFailedError when the server cannot score this entity, InvalidRequestError for unknown names and
         wrong types (before anything is sent), and the other errors of ``scoreline.errors``.
         """
-        entity = Entity(entity_id=entity_id, features=features, sequence=sequence, context=context)
+        entity = Entity(entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context)
         ask = Ask(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
         if self._coalescer is None or request_id is not None:
             return self._run(self._flows.score(ask, entity))
@@ -101,6 +103,8 @@ class Client:
         entity_ids: Sequence[str] | npt.NDArray[Any] | None = None,
         sequences: npt.NDArray[Any] | Sequence[Steps | None] | None = None,
         lengths: npt.NDArray[Any] | Sequence[int] | None = None,
+        neighbors: npt.NDArray[Any] | Sequence[Steps | None] | None = None,
+        neighbor_counts: npt.NDArray[Any] | Sequence[int] | None = None,
         contexts: Sequence[Mapping[str, Value]] | None = None,
         extras: Sequence[str] = (),
         request_id: str | None = None,
@@ -118,7 +122,10 @@ class Client:
         anything is sent.
         """
         ask = Ask(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
-        given = take_in(rows, entity_ids=entity_ids, sequences=sequences, lengths=lengths, contexts=contexts)
+        given = take_in(
+            rows, entity_ids=entity_ids, sequences=sequences, lengths=lengths,
+            neighbors=neighbors, neighbor_counts=neighbor_counts, contexts=contexts,
+        )  # fmt: skip
         self._run(self._flows.schema(route, refresh=False, timeout_seconds=timeout_seconds))
         gathering = Gathering(given.count)
         self._gather(chunks(self._flows, ask, given.batches), gathering)

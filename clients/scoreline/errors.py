@@ -158,6 +158,7 @@ ENTITY_REASONS = frozenset(
         "MODEL_FAILED",
         "NOT_FINITE",
         "SEQUENCE_TOO_LONG",
+        "TOO_MANY_NEIGHBORS",
         "UNKNOWN_CATEGORY",
     }
 )

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from scoreline.block import Block
 from scoreline.entities import Columns, Entity
-from scoreline.histories import histories, history_columns
+from scoreline.ragged import NEIGHBORS, SEQUENCE, ragged, ragged_columns
 from scoreline.refusals import unknown_name, wrong_shape, wrong_type
 from scoreline.schema import RouteSchema
 from scoreline.values import Place, category_column, codes, contexts, floats, number_column, texts
@@ -26,7 +26,6 @@ def pack_entities(entities: Sequence[Entity], schema: RouteSchema, *, first_row:
     _check_names(entities, schema, first_row)
     words: dict[str, int] = {}
     numbers, categories = schema.numbers, schema.categories
-    steps, offsets = histories([entity.sequence for entity in entities], schema, first_row)
     return Block(
         digest=schema.digest,
         entity_ids=texts([entity.entity_id for entity in entities], _column("entity_id", first_row)),
@@ -35,8 +34,8 @@ def pack_entities(entities: Sequence[Entity], schema: RouteSchema, *, first_row:
             len(entities), len(categories)
         ),
         dictionary=list(words),
-        steps=steps,
-        offsets=offsets,
+        steps=ragged([entity.sequence for entity in entities], SEQUENCE, schema, first_row),
+        neighbors=ragged([entity.neighbors for entity in entities], NEIGHBORS, schema, first_row),
         contexts=contexts([entity.context for entity in entities], first_row),
     )
 
@@ -61,15 +60,16 @@ def pack_columns(columns: Columns, schema: RouteSchema, *, first_row: int = 0) -
             categories[:, index] = category_column(columns.features[name], count, words, _column(name, first_row))
     if len(columns.contexts) not in {0, 1, count}:
         raise wrong_shape("contexts", f"none, one or [{count}]", columns.contexts)
-    steps, offsets = history_columns(columns, schema, count, first_row)
     return Block(
         digest=schema.digest,
         entity_ids=_ids(columns.entity_ids, count, first_row),
         numbers=numbers,
         categories=categories,
         dictionary=list(words),
-        steps=steps,
-        offsets=offsets,
+        steps=ragged_columns(columns.sequences, columns.lengths, SEQUENCE, schema, rows=count, first_row=first_row),
+        neighbors=ragged_columns(
+            columns.neighbors, columns.neighbor_counts, NEIGHBORS, schema, rows=count, first_row=first_row
+        ),
         contexts=contexts(columns.contexts, first_row),
     )
 

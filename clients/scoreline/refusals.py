@@ -56,9 +56,9 @@ def no_text(name: str, row: int | None = None) -> InvalidRequestError:
     return invalid(f"{name!r} holds half of a surrogate pair, which is no character", "WRONG_TYPE", name, row)
 
 
-def unexpected_sequence(route: str, row: int) -> InvalidRequestError:
-    """A history for a route that takes none."""
-    return invalid(f"route {route!r} takes no sequence", "UNEXPECTED_SEQUENCE", "sequence", row)
+def unexpected(part: str, route: str, row: int) -> InvalidRequestError:
+    """A "sequence" or "neighbors" for a route that takes none."""
+    return invalid(f"route {route!r} takes no {part}", f"UNEXPECTED_{part.upper()}", part, row)
 
 
 def invalid(text: str, reason: str, name: str, row: int | None = None) -> InvalidRequestError:

@@ -21,8 +21,9 @@ _PLAIN_WORDS = frozenset({str, type(None)})
 class Row(NamedTuple):
     """One entity as blocks of bytes, little-endian.
 
-    ``numbers`` is float32 [F], ``words`` holds a category's name or None [C], ``steps`` is float32 [T, S]. ``length``
-    is T, or None where the layout has no sequence; ``context`` is None where it is empty.
+    ``numbers`` is float32 [F], ``words`` holds a category's name or None [C], ``steps`` is float32 [T, S],
+    ``neighbors`` float32 [K, G]. ``length`` and ``neighbor_count`` are T and K, or None where the layout has no
+    sequence, no neighbours; ``context`` is None where it is empty.
     """
 
     entity_id: str
@@ -31,11 +32,13 @@ class Row(NamedTuple):
     steps: bytes = b""
     length: int | None = None
     context: pb.Context | None = None
+    neighbors: bytes = b""
+    neighbor_count: int | None = None
 
     @property
     def size(self) -> int:
         """About how many bytes it adds to a message, and at least its blocks'."""
-        size = len(self.entity_id) + len(self.numbers) + len(self.steps) + 16
+        size = len(self.entity_id) + len(self.numbers) + len(self.steps) + len(self.neighbors) + 16
         if self.words:
             size += sum([len(word) for word in self.words if word]) + 4 * len(self.words)
         return size if self.context is None else size + self.context.ByteSize()
@@ -58,15 +61,20 @@ def join_rows(rows: Sequence[Row], digest: str) -> pb.PackedEntities:
     if rows[0].length is not None:
         packed.steps = b"".join([row.steps for row in rows])
         packed.lengths = struct.pack(f"<{len(rows)}i", *[row.length for row in rows])
+    if rows[0].neighbor_count is not None:
+        packed.neighbors = b"".join([row.neighbors for row in rows])
+        packed.neighbor_counts = struct.pack(f"<{len(rows)}i", *[row.neighbor_count for row in rows])
     contexts = [row.context or pb.Context() for row in rows] if any(row.context for row in rows) else []
     packed.contexts.extend(contexts[:1] if all(context == contexts[0] for context in contexts) else contexts)
     return packed
 
 
 def _plain_row(entity: Entity, schema: RouteSchema) -> Row | None:
-    """A row where every value is of the plainest type and there is no history or context; None where one is not."""
+    """A row where every value is of the plainest type and nothing else; None where one is not."""
     features, entity_id = entity.features, entity.entity_id
-    if type(features) is not dict or entity.context or entity.sequence is not None or schema.sequence is not None:
+    if type(features) is not dict or not schema.is_flat:
+        return None
+    if entity.context or entity.sequence is not None or entity.neighbors is not None:
         return None
     if type(entity_id) is not str or not entity_id.isascii() or not schema.names.issuperset(features):
         return None
@@ -109,9 +117,11 @@ def _any_row(entity: Entity, schema: RouteSchema) -> Row:
         block.entity_ids[0],
         block.numbers.astype("<f4", copy=False).tobytes(),
         [names[code] for code in block.categories[0].tolist()],
-        block.steps.astype("<f4", copy=False).tobytes(),
-        None if block.offsets is None else len(block.steps),
+        block.steps.rows(0, 1)[0],
+        block.steps.total,
         block.contexts[0] if block.contexts else None,
+        block.neighbors.rows(0, 1)[0],
+        block.neighbors.total,
     )
 
 

@@ -40,9 +40,17 @@ class SequenceSchema:
     max_length: int
 
 
+@dataclass(frozen=True, slots=True)
+class NeighborSchema:
+    """The neighbour features, all numbers, in the order of a neighbour's columns, and the most that an entity has."""
+
+    features: tuple[str, ...]
+    max_neighbors: int
+
+
 @dataclass(frozen=True)
 class RouteSchema:
-    """A route's features in packed order, its sequence, what its split hashes and which extras its arms offer.
+    """A route's features in packed order, its sequence and neighbours, what its split hashes, its arms' extras.
 
     ``digest`` identifies names, kinds and order. ``unit`` is "entity_id" or "context.<name>".
     """
@@ -55,11 +63,13 @@ class RouteSchema:
     unit: str
     extras: tuple[str, ...]
     max_entities: int
+    neighbors: NeighborSchema | None = None
 
     @classmethod
     def from_message(cls, message: pb.GetSchemaResponse) -> Self:
         """Reads the server's answer."""
         sequence = message.sequence if message.HasField("sequence") else None
+        around = message.neighbors if message.HasField("neighbors") else None
         return cls(
             route=message.route,
             revision=message.revision,
@@ -71,7 +81,23 @@ class RouteSchema:
             unit=message.unit,
             extras=tuple(message.extras),
             max_entities=message.max_entities,
+            neighbors=around and NeighborSchema(tuple(around.features), around.max_neighbors),
         )
+
+    @property
+    def step_features(self) -> tuple[str, ...] | None:
+        """The columns of a step; None where the route takes no sequence."""
+        return None if self.sequence is None else self.sequence.features
+
+    @property
+    def neighbor_features(self) -> tuple[str, ...] | None:
+        """The columns of a neighbour; None where the route takes none."""
+        return None if self.neighbors is None else self.neighbors.features
+
+    @cached_property
+    def is_flat(self) -> bool:
+        """True where the route takes features alone."""
+        return self.sequence is None and self.neighbors is None
 
     @cached_property
     def numbers(self) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ def make_schema(
     numbers: Sequence[str] = ("income", "age"),
     categories: Sequence[str] = ("status",),
     steps: Sequence[str] = (),
+    neighbors: Sequence[str] = (),
     digest: str = "layout-1",
     max_entities: int = 1024,
 ) -> pb.GetSchemaResponse:
@@ -43,6 +44,7 @@ def make_schema(
         unit="entity_id",
         extras=["members"],
         max_entities=max_entities,
+        neighbors=pb.NeighborSchema(features=neighbors, max_neighbors=16) if neighbors else None,
     )
 
 
@@ -164,17 +166,22 @@ class Sums(scoring_pb2_grpc.ScoringServiceServicer, scoring_pb2_grpc.StatusServi
 
 
 def sums(packed: pb.PackedEntities) -> "np.ndarray[Any, np.dtype[np.float32]]":
-    """What the server answers: present numbers, ten times the length of each category, a hundred times the steps."""
+    """What the server answers: present numbers, ten times the length of each category, a hundred times the steps,
+    a thousand times the neighbours.
+    """
     count = len(packed.entity_ids)
     numbers = np.frombuffer(packed.numbers, "<f4").reshape(count, -1)
     codes = np.frombuffer(packed.categories, "<i4").reshape(count, -1)
     words = np.array([*(len(word) for word in packed.dictionary), 0], np.float32)
     scores = np.nansum(numbers, axis=1) + 10 * words[codes].sum(axis=1)
-    if packed.lengths:
-        lengths = np.frombuffer(packed.lengths, "<i4")
-        steps = np.frombuffer(packed.steps, "<f4").reshape(int(lengths.sum()), -1)
-        owner = np.repeat(np.arange(count), lengths)
-        scores += 100 * np.bincount(owner, np.nansum(steps, axis=1), minlength=count)
+    for factor, values, counts in (
+        (100, packed.steps, packed.lengths),
+        (1000, packed.neighbors, packed.neighbor_counts),
+    ):
+        items = np.frombuffer(counts, "<i4")
+        if items.any():
+            totals = np.nansum(np.frombuffer(values, "<f4").reshape(int(items.sum()), -1), axis=1)
+            scores += factor * np.bincount(np.repeat(np.arange(count), items), totals, minlength=count)
     answer: np.ndarray[Any, np.dtype[np.float32]] = scores.astype("<f4")
     return answer
 

@@ -130,3 +130,11 @@ def test_pairs_are_typed_by_the_schema(
 def test_a_pair_needs_its_sign() -> None:
     with pytest.raises(InvalidRequestError, match="write NAME=VALUE"):
         from_pairs(["income"], SCHEMA, entity_id="")
+
+
+def test_json_lines_carry_neighbors_unless_a_feature_has_the_name() -> None:
+    line = '{"income": 1, "neighbors": [{"late": 2}]}'
+    assert json_lines([line])[0] == Entity(features={"income": 1}, neighbors=[{"late": 2}])
+    named = route_schema(numbers=("income", "neighbors"))
+    (read,) = from_json_lines(['{"neighbors": 3}'], named, id_column="entity_id", known_only=False)
+    assert read.entity == Entity(features={"neighbors": 3})

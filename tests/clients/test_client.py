@@ -53,6 +53,16 @@ def test_sequences_and_contexts_reach_the_server(client: Client, sums: Sums) -> 
     assert sums.requests[0].packed.contexts[0].values["segment"].text == "premium"
 
 
+def test_neighbors_reach_the_server(client: Client, sums: Sums) -> None:
+    sums.schema = make_schema(neighbors=("late", "age"))
+    around = np.array([[1.0, np.nan], [np.nan, 2.0]])
+    by_name = client.score("credit", {"income": 5.0}, neighbors=[{"late": 1.0}, {"age": 2.0}])
+    assert by_name.score == client.score("credit", {"income": 5.0}, neighbors=around).score == 3005.0
+    assert client.score("credit", {"income": 5.0}).score == 5.0
+    many = client.score_many("credit", {}, neighbors=np.stack([around] * 3), neighbor_counts=[2, 0, 1])
+    assert many.scores.tolist() == [3000.0, 0.0, 1000.0]
+
+
 def test_ten_thousand_rows_come_back_in_order(client: Client, sums: Sums) -> None:
     income = np.arange(10_000, dtype=np.float64)
     ids = [f"c-{row}" for row in range(10_000)]

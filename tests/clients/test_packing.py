@@ -23,24 +23,30 @@ from tests.clients.sums import route_schema
 Numbers = ("income", "age")
 Words = ("status", "city")
 Steps = ("spend", "visits")
+Around = ("late", "age")
 
 numbers = st.one_of(st.none(), st.floats(width=32), st.booleans(), st.integers(-(2**24), 2**24))
 words = st.one_of(st.none(), st.text(max_size=5))
 odd = st.one_of(numbers, words, st.sampled_from([1e39, -1e39, 10**400, math.inf, "\ud800", b"", 1j]))
 entities = st.builds(
-    lambda entity_id, features, sequence, segment: Entity(
-        entity_id=entity_id, features=features, sequence=sequence, context={"segment": segment} if segment else {}
+    lambda entity_id, features, sequence, neighbors, segment: Entity(
+        entity_id=entity_id,
+        features=features,
+        sequence=sequence,
+        neighbors=neighbors,
+        context={"segment": segment} if segment else {},
     ),
     st.text(max_size=5),
     st.fixed_dictionaries({}, optional={**dict.fromkeys(Numbers, numbers), **dict.fromkeys(Words, words)}),
     st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(Steps, numbers)), max_size=4),
+    st.none() | st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(Around, numbers)), max_size=4),
     words,
 )
 
 
 @pytest.fixture(scope="module")
 def schema() -> RouteSchema:
-    return route_schema(numbers=Numbers, categories=Words, steps=Steps)
+    return route_schema(numbers=Numbers, categories=Words, steps=Steps, neighbors=Around)
 
 
 def unpack(packed: pb.PackedEntities) -> list[dict[str, Any]]:
@@ -48,8 +54,8 @@ def unpack(packed: pb.PackedEntities) -> list[dict[str, Any]]:
     count = len(packed.entity_ids)
     blocks = np.frombuffer(packed.numbers, "<f4").reshape(count, len(Numbers))
     codes = np.frombuffer(packed.categories, "<i4").reshape(count, len(Words))
-    lengths = np.frombuffer(packed.lengths, "<i4")
-    steps = np.split(np.frombuffer(packed.steps, "<f4").reshape(-1, len(Steps)), np.cumsum(lengths)[:-1])
+    steps = items(packed.steps, packed.lengths, Steps)
+    neighbors = items(packed.neighbors, packed.neighbor_counts, Around)
     contexts = list(packed.contexts)
     contexts = contexts * count if len(contexts) == 1 else contexts or [pb.Context()] * count
     return [
@@ -57,11 +63,19 @@ def unpack(packed: pb.PackedEntities) -> list[dict[str, Any]]:
             "id": packed.entity_ids[row],
             "features": present(zip(Numbers, blocks[row].tolist(), strict=True))
             | {name: packed.dictionary[code] for name, code in zip(Words, codes[row], strict=True) if code >= 0},
-            "sequence": [present(zip(Steps, step.tolist(), strict=True)) for step in steps[row]],
+            "sequence": steps[row],
+            "neighbors": neighbors[row],
             "segment": contexts[row].values["segment"].text if "segment" in contexts[row].values else None,
         }
         for row in range(count)
     ]
+
+
+def items(values: bytes, counts: bytes, names: tuple[str, ...]) -> list[list[dict[str, Any]]]:
+    """Each row's steps or neighbours."""
+    block = np.frombuffer(values, "<f4").reshape(-1, len(names)).tolist()
+    found = iter([present(zip(names, item, strict=True)) for item in block])
+    return [[next(found) for _ in range(count)] for count in np.frombuffer(counts, "<i4")]
 
 
 def present(pairs: Any) -> dict[str, Any]:
@@ -74,6 +88,7 @@ def plain(entity: Entity) -> dict[str, Any]:
         "id": entity.entity_id,
         "features": present(entity.features.items()),
         "sequence": [present(step.items()) for step in entity.sequence or ()],
+        "neighbors": [present(neighbor.items()) for neighbor in entity.neighbors or ()],
         "segment": entity.context.get("segment"),
     }
 
@@ -96,6 +111,7 @@ def test_columns_pack_to_the_same_message_as_entities(batch: list[Entity], schem
         features={name: [entity.features.get(name) for entity in batch] for name in Numbers + Words},
         entity_ids=[entity.entity_id for entity in batch],
         sequences=[entity.sequence for entity in batch],
+        neighbors=[entity.neighbors for entity in batch],
         contexts=[entity.context for entity in batch],
     )
     by_column = pack_columns(columns, schema).message(0, len(batch))
@@ -161,6 +177,13 @@ def test_a_category_may_be_missing(value: Any, schema: RouteSchema) -> None:
         (Entity(sequence=[{"spent": 1.0}]), "UNKNOWN_FEATURE", "nearest it has is 'spend'"),
         (Entity(sequence=[{}, {"visits": 1e39}]), "NOT_FINITE", r"'sequence\[1\].visits'"),
         (Entity(sequence=[[1.0, 2.0]]), "WRONG_TYPE", "a mapping per step"),  # type: ignore[list-item]
+        (Entity(neighbors=np.zeros((4, 3))), "WRONG_BLOCK_LENGTH", r"numbers \[K, 2\], not float64 \[4, 3\]"),
+        (
+            Entity(neighbors=[{"lat": 1.0}]),
+            "UNKNOWN_FEATURE",
+            "no neighbor feature 'lat'; the nearest it has is 'late'",
+        ),
+        (Entity(neighbors=[{}, {"age": 1e39}]), "NOT_FINITE", r"'neighbors\[1\].age'"),
         (Entity(context={"segment": [1]}), "WRONG_TYPE", "'context.segment' takes"),  # type: ignore[dict-item]
     ],
 )
@@ -192,6 +215,11 @@ def test_a_refusal_never_repeats_a_value(schema: RouteSchema) -> None:
         ({"features": {}, "sequences": np.zeros((2, 3, 5))}, "'sequences' must be numbers"),
         ({"features": {}, "sequences": np.zeros((2, 3, 2)), "lengths": [1, 4]}, "lengths must lie from 0 to 3"),
         ({"features": {}, "sequences": np.zeros((2, 3, 2)), "lengths": [1.0, 2.0]}, "'lengths' must be whole numbers"),
+        ({"features": {}, "neighbors": np.zeros((2, 3, 5))}, r"'neighbors' must be numbers \[2, K, 2\]"),
+        (
+            {"features": {}, "neighbors": np.zeros((2, 3, 2)), "neighbor_counts": [0, 4]},
+            "neighbor_counts must lie from 0 to 3, the K of neighbors",
+        ),
         (
             {"features": {}, "sequences": np.array([[[0, 0]] * 3, [[0, 1e39]] * 3]), "lengths": [3, 2]},
             r"row 1: 'sequence\[0\].visits' is a number too large",
@@ -228,14 +256,22 @@ def test_columns_come_as_arrays_of_any_kind(schema: RouteSchema) -> None:
 def test_padded_sequences_are_cut_to_their_lengths(schema: RouteSchema) -> None:
     sequences = np.arange(12, dtype=np.float64).reshape(2, 3, 2)
     block = pack_columns(Columns(features={}, sequences=sequences, lengths=[1, 2]), schema)
-    np.testing.assert_array_equal(block.steps, np.array([[0, 1], [6, 7], [8, 9]], np.float32))
+    np.testing.assert_array_equal(block.steps.values, np.array([[0, 1], [6, 7], [8, 9]], np.float32))
     np.testing.assert_array_equal(np.frombuffer(block.message(0, 2).lengths, "<i4"), [1, 2])
 
 
-def test_a_route_without_a_sequence_refuses_one() -> None:
-    with pytest.raises(InvalidRequestError, match="takes no sequence") as caught:
-        pack_entities([Entity(sequence=[])], route_schema())
-    assert caught.value.reason == "UNEXPECTED_SEQUENCE"
+def test_padded_neighbors_are_cut_to_their_counts_and_nobody_needs_any(schema: RouteSchema) -> None:
+    neighbors = np.arange(12, dtype=np.float64).reshape(2, 3, 2)
+    message = pack_columns(Columns(features={}, neighbors=neighbors, neighbor_counts=[0, 2]), schema).message(0, 2)
+    np.testing.assert_array_equal(np.frombuffer(message.neighbors, "<f4"), [6, 7, 8, 9])
+    np.testing.assert_array_equal(np.frombuffer(message.neighbor_counts, "<i4"), [0, 2])
+
+
+@pytest.mark.parametrize(("entity", "part"), [(Entity(sequence=[]), "sequence"), (Entity(neighbors=[]), "neighbors")])
+def test_a_route_that_takes_no_such_part_refuses_it(entity: Entity, part: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"takes no {part}") as caught:
+        pack_entities([entity], route_schema())
+    assert caught.value.reason == f"UNEXPECTED_{part.upper()}"
 
 
 def test_one_context_for_all_travels_once_and_types_are_kept_apart(schema: RouteSchema) -> None:
@@ -256,6 +292,7 @@ def test_one_context_for_all_travels_once_and_types_are_kept_apart(schema: Route
         ({"income": iter([1.0])}, {}, "'income' takes a column with a length"),
         ({"income": [1.0, 2.0], "age": [1.0]}, {}, "'age' must be a column"),
         ({"income": [1.0]}, {"lengths": [1, 2]}, "'lengths' must be"),
+        ({"income": [1.0]}, {"neighbor_counts": [1, 2]}, "'neighbor_counts' must be"),
     ],
 )
 def test_rows_must_be_entities_or_columns(rows: Any, beside: dict[str, Any], text: str) -> None:

@@ -11,7 +11,7 @@ OF_CALLS = {
 }  # fmt: skip
 """What a call as a whole is refused for."""
 
-BEFORE_SENDING = {"UNEXPECTED_SEQUENCE", "UNKNOWN_FEATURE", "WRONG_TYPE"}
+BEFORE_SENDING = {"UNEXPECTED_NEIGHBORS", "UNEXPECTED_SEQUENCE", "UNKNOWN_FEATURE", "WRONG_TYPE"}
 """What the client refuses by itself, and the server only in the named form."""
 
 

@@ -35,7 +35,7 @@ def from_csv(lines: Iterable[str], schema: RouteSchema, *, id_column: str, known
 
 
 def from_json_lines(lines: Iterable[str], schema: RouteSchema, *, id_column: str, known_only: bool) -> Iterator[Read]:
-    """An entity per line: an object with "entity_id", "features", "sequence" and "context", or a flat one.
+    """An entity per line: an object with "entity_id", "features", "sequence", "neighbors" and "context", or a flat one.
 
     In a flat one everything else is a feature.
     """
@@ -146,7 +146,7 @@ def _from_json(line: str, schema: RouteSchema, *, id_column: str, known_only: bo
 def _from_object(
     item: Mapping[str, Any], schema: RouteSchema, *, id_column: str, known_only: bool, line: int
 ) -> Entity:
-    own = {id_column, "sequence", "context"} - schema.names
+    own = {id_column, "sequence", "neighbors", "context"} - schema.names
     nested = isinstance(item.get("features"), dict)
     features = item["features"] if nested else {name: value for name, value in item.items() if name not in own}
     if known_only:
@@ -158,6 +158,7 @@ def _from_object(
         entity_id=_id(item.get(id_column)),
         features=features,
         sequence=item.get("sequence") if "sequence" in own else None,
+        neighbors=item.get("neighbors") if "neighbors" in own else None,
         context=context,
     )
 

@@ -459,6 +459,7 @@ class Entity(_message.Message):
     FEATURES_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
+    NEIGHBORS_FIELD_NUMBER: _builtins.int
     entity_id: _builtins.str
     """What the route's split hashes, unless the route names another unit. Required where the route has a split."""
     @_builtins.property
@@ -475,6 +476,12 @@ class Entity(_message.Message):
     def context(self) -> _containers.MessageMap[_builtins.str, Global___Value]:
         """Facts that rules read and features do not hold, such as "segment" or "channel"."""
 
+    @_builtins.property
+    def neighbors(self) -> _containers.RepeatedCompositeFieldContainer[Global___Neighbor]:
+        """The units around the entity, such as who referred it, at most the schema's `max_neighbors`; none is allowed. Refused
+        where the route takes no neighbors.
+        """
+
     def __init__(
         self,
         *,
@@ -482,10 +489,11 @@ class Entity(_message.Message):
         features: _abc.Mapping[_builtins.str, Global___Value] | None = ...,
         sequence: Global___Sequence | None = ...,
         context: _abc.Mapping[_builtins.str, Global___Value] | None = ...,
+        neighbors: _abc.Iterable[Global___Neighbor] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sequence", b"sequence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "entity_id", b"entity_id", "features", b"features", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "entity_id", b"entity_id", "features", b"features", "neighbors", b"neighbors", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -592,6 +600,50 @@ class Step(_message.Message):
 Global___Step: _TypeAlias = Step  # noqa: Y015
 
 @_typing.final
+class Neighbor(_message.Message):
+    """One unit beside an entity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FeaturesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    FEATURES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def features(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Neighbor feature values by name. A name that is absent is missing (NaN)."""
+
+    def __init__(
+        self,
+        *,
+        features: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["features", b"features"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Neighbor: _TypeAlias = Neighbor  # noqa: Y015
+
+@_typing.final
 class PackedEntities(_message.Message):
     """N entities as columns of little-endian blocks, laid out as GetSchema says. N is the number of `entity_ids`."""
 
@@ -605,6 +657,8 @@ class PackedEntities(_message.Message):
     STEPS_FIELD_NUMBER: _builtins.int
     LENGTHS_FIELD_NUMBER: _builtins.int
     CONTEXTS_FIELD_NUMBER: _builtins.int
+    NEIGHBORS_FIELD_NUMBER: _builtins.int
+    NEIGHBOR_COUNTS_FIELD_NUMBER: _builtins.int
     schema_digest: _builtins.str
     """The digest of the layout that the blocks follow. A digest that the route no longer accepts is refused with
     FAILED_PRECONDITION and reason STALE_SCHEMA: fetch the schema again and repack.
@@ -617,6 +671,10 @@ class PackedEntities(_message.Message):
     """float32 [sum of lengths, step features], row-major: the steps of all entities one after another, oldest first."""
     lengths: _builtins.bytes
     """int32 [N]: the number of steps of each entity. Empty where the schema has no sequence."""
+    neighbors: _builtins.bytes
+    """float32 [sum of neighbor counts, neighbor features], row-major: the neighbors of all entities one after another."""
+    neighbor_counts: _builtins.bytes
+    """int32 [N]: the number of neighbors of each entity, 0 for none. Empty where the schema has no neighbors."""
     @_builtins.property
     def entity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """N ids, in row order. Empty strings are allowed where the route has no split."""
@@ -640,10 +698,12 @@ class PackedEntities(_message.Message):
         steps: _builtins.bytes = ...,
         lengths: _builtins.bytes = ...,
         contexts: _abc.Iterable[Global___Context] | None = ...,
+        neighbors: _builtins.bytes = ...,
+        neighbor_counts: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "contexts", b"contexts", "dictionary", b"dictionary", "entity_ids", b"entity_ids", "lengths", b"lengths", "numbers", b"numbers", "schema_digest", b"schema_digest", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "contexts", b"contexts", "dictionary", b"dictionary", "entity_ids", b"entity_ids", "lengths", b"lengths", "neighbor_counts", b"neighbor_counts", "neighbors", b"neighbors", "numbers", b"numbers", "schema_digest", b"schema_digest", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1113,6 +1173,7 @@ class GetSchemaResponse(_message.Message):
     UNIT_FIELD_NUMBER: _builtins.int
     EXTRAS_FIELD_NUMBER: _builtins.int
     MAX_ENTITIES_FIELD_NUMBER: _builtins.int
+    NEIGHBORS_FIELD_NUMBER: _builtins.int
     route: _builtins.str
     """The route's name."""
     revision: _builtins.int
@@ -1135,6 +1196,10 @@ class GetSchemaResponse(_message.Message):
     def extras(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The names of extra outputs that at least one arm has."""
 
+    @_builtins.property
+    def neighbors(self) -> Global___NeighborSchema:
+        """Set where the route takes neighbors."""
+
     def __init__(
         self,
         *,
@@ -1146,10 +1211,11 @@ class GetSchemaResponse(_message.Message):
         unit: _builtins.str = ...,
         extras: _abc.Iterable[_builtins.str] | None = ...,
         max_entities: _builtins.int = ...,
+        neighbors: Global___NeighborSchema | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["sequence", b"sequence"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["neighbors", b"neighbors", "sequence", b"sequence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["extras", b"extras", "features", b"features", "max_entities", b"max_entities", "revision", b"revision", "route", b"route", "schema_digest", b"schema_digest", "sequence", b"sequence", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["extras", b"extras", "features", b"features", "max_entities", b"max_entities", "neighbors", b"neighbors", "revision", b"revision", "route", b"route", "schema_digest", b"schema_digest", "sequence", b"sequence", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1218,6 +1284,34 @@ class SequenceSchema(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SequenceSchema: _TypeAlias = SequenceSchema  # noqa: Y015
+
+@_typing.final
+class NeighborSchema(_message.Message):
+    """The neighbor part of a schema."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FEATURES_FIELD_NUMBER: _builtins.int
+    MAX_NEIGHBORS_FIELD_NUMBER: _builtins.int
+    max_neighbors: _builtins.int
+    """The most neighbors an entity may have. None is always allowed."""
+    @_builtins.property
+    def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The neighbor features in the order of the packed block. All are numbers."""
+
+    def __init__(
+        self,
+        *,
+        features: _abc.Iterable[_builtins.str] | None = ...,
+        max_neighbors: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "max_neighbors", b"max_neighbors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NeighborSchema: _TypeAlias = NeighborSchema  # noqa: Y015
 
 @_typing.final
 class GetStatusRequest(_message.Message):
