@@ -8,7 +8,7 @@ DEMO ?=
 BENCH ?=
 export SCORELINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: help demo test conformance acceptance check proto bench bench-peers clean
+.PHONY: help demo test conformance acceptance image-test check proto bench bench-peers clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -25,6 +25,10 @@ conformance: $(VENV)/.dev  ## against the standards and clients of others
 
 acceptance: $(VENV)/.dev  ## the long form of what `make test` shows in small
 	@$(BIN)/python -m pytest -q -m acceptance --timeout 1800
+
+image-test: $(VENV)/.dev  ## build the container image, run it and ask it from outside; says by which means
+	@sh .ci/image-tools
+	@$(BIN)/python -m pytest -q -m image
 
 check: $(VENV)/.dev  ## lint, format, types, generated code
 	@$(BIN)/ruff check .

@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, CommandSpec] = {
     "serve": CommandSpec("scoreline_server.commands:serve", "Serve a registry over gRPC.", "server"),
     "score": CommandSpec("scoreline.cli.score:score", "Score one entity, or a file of them.", "cli"),
     "status": CommandSpec("scoreline.cli.status:status", "Show what a running server has loaded.", "cli"),
+    "health": CommandSpec("scoreline.cli.health:health", "Say whether a server is ready, for probes.", "cli"),
     "journal": CommandSpec(
         "scoreline_server.journal.commands:journal", "Read what a server was asked and answered.", "server"
     ),
