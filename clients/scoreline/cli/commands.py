@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, CommandSpec] = {
     "score": CommandSpec("scoreline.cli.score:score", "Score one entity, or a file of them.", "cli"),
     "status": CommandSpec("scoreline.cli.status:status", "Show what a running server has loaded.", "cli"),
     "health": CommandSpec("scoreline.cli.health:health", "Say whether a server is ready, for probes.", "cli"),
+    "stubs": CommandSpec("scoreline.cli.stubs:stubs", "Hand out the protos, and Python made of them.", "cli"),
     "journal": CommandSpec(
         "scoreline_server.journal.commands:journal", "Read what a server was asked and answered.", "server"
     ),
