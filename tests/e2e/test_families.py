@@ -13,10 +13,9 @@ from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.settings import Settings
 from scoreline_trainers.dataset import Dataset
-from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.recipe import Recipe
 from scoreline_trainers.training import Candidate, publish_candidate, train
-from tests.trainers.tables import CASES, SMALL, TABLE, table
+from tests.trainers.tables import CASES, SMALL, TABLE, lacking, table
 
 ROWS = 2000
 
@@ -33,7 +32,7 @@ class Served:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder: Path = tmp_path_factory.mktemp("families") / "registry"
     registry = Registry.create(folder)
-    cases = [case for case, (family, _) in CASES.items() if not FAMILIES.problem(family)]
+    cases = [case for case, (family, _) in CASES.items() if not lacking(family)]
     candidates = {case: _published(case, registry) for case in cases}
     with (
         Server(Settings(registry=str(folder), listen="127.0.0.1:0", log_level="error")) as server,
@@ -45,7 +44,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.mark.parametrize("case", CASES)
 def test_a_caller_gets_what_the_native_model_says(served: Served, case: str) -> None:
     if case not in served.candidates:
-        pytest.skip(FAMILIES.problem(CASES[case][0]))
+        pytest.skip(lacking(CASES[case][0]))
     recipe, candidate = served.candidates[case]
     size = {"rows": ROWS} if CASES[case][1] is TABLE or "profile" in case else {"entities": ROWS}
     frame = _with_strangers(table(CASES[case][1], seed=1, **size))

@@ -1,5 +1,6 @@
 """Small tables, and what is learned from them, for the tests of the trainers."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,8 @@ CASES: dict[str, tuple[str, Columns]] = {
     "profile_deviation": ("profile_deviation", PURCHASES),
     **{name: (name, HISTORY) for name in OVER_HISTORIES},
     **{f"{name} with features": (name, BOTH) for name in OVER_HISTORIES},
+    **{name: (name, TABLE) for name in ("voting", "stacking", "segmented")},
+    "weighted": ("weighted", BOTH),
 }
 
 _QUICK: dict[str, Any] = {"epochs": 12, "batch_size": 32, "learning_rate": 0.02}
@@ -78,6 +81,27 @@ SMALL: dict[str, dict[str, Any]] = {
     "cnn_lstm": {"channels": (4, 6), "hidden": (6, 5), "head": 4, **_QUICK},
     "tcn": {"channels": 5, "dilations": (1, 2), "head": 4, **_QUICK},
     "transformer": {"width": 8, "heads": 2, "layers": 2, "feed_forward": 6, "head": 4, **_QUICK},
+}
+
+_TREES = {"family": "lightgbm", "config": SMALL["lightgbm"]}
+_LINEAR = {"family": "logistic"}
+
+SMALL |= {
+    "voting": {"members": [_TREES, _LINEAR, {"family": "xgboost", "config": SMALL["xgboost"]}]},
+    "stacking": {"members": [_TREES, _LINEAR], "folds": 3, "calibration": "sigmoid"},
+    "segmented": {
+        "segment": "city",
+        "member": _TREES,
+        "members": {"lima": _LINEAR},
+        "fallback": _LINEAR,
+        "min_rows": 100,
+    },
+    "weighted": {
+        "members": [
+            {"family": "lstm", "config": SMALL["lstm"], "keep": ["sequence"], "weight": 0.7},
+            {**_TREES, "keep": ["features"], "weight": 0.3},
+        ]
+    },
 }
 
 
@@ -164,10 +188,17 @@ def dataset(columns: Columns = TABLE, *, seed: int = 0) -> Dataset:
     return Dataset.from_table(table(columns, seed=seed), columns)
 
 
+def lacking(family: str) -> str:
+    """Why a family, or a member of it, cannot be used here; empty for one that can."""
+    nested = [member["family"] for member in SMALL[family].get("members", ()) if isinstance(member, dict)]
+    return next(filter(None, map(FAMILIES.problem, [family, *nested])), "")
+
+
 def fit(family: str, data: Dataset, *, seed: int = 0, **options: Any) -> Fitted:
     """A family trained with its smallest options."""
     chosen = FAMILIES[family]
-    config = chosen.config_type(**{**SMALL[family], **options})
+    # As a recipe reads it.
+    config = chosen.config_type.model_validate_json(json.dumps({**SMALL[family], **options}))
     return chosen.fit(data, config, seed=seed, progress=Silent())
 
 

@@ -19,7 +19,7 @@ from scoreline_trainers.families import FAMILIES, Families, Source
 from scoreline_trainers.families.base import Fitted
 from scoreline_trainers.gate import Proof, prove
 from scoreline_trainers.scorer import OnnxScorer
-from tests.trainers.tables import CASES, HISTORY, PURCHASES, TABLE, dataset, fit
+from tests.trainers.tables import CASES, HISTORY, PURCHASES, TABLE, dataset, fit, lacking
 
 UNSUPERVISED = {"isolation_forest"}
 
@@ -35,8 +35,8 @@ class Case:
 @pytest.fixture(scope="module", params=CASES)
 def case(request: pytest.FixtureRequest) -> Case:
     family, columns = CASES[request.param]
-    if FAMILIES.problem(family):
-        pytest.skip(FAMILIES.problem(family))
+    if lacking(family):
+        pytest.skip(lacking(family))
     data = dataset(columns)
     return Case(family, columns, data, fit(family, data))
 

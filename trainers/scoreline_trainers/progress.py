@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -30,6 +31,22 @@ class Silent:
 
     def advance(self, note: str = "") -> None:
         """Nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Stages of one part of a larger piece of work: their titles say which."""
+
+    whole: Progress
+    name: str
+
+    def begin(self, title: str, *, total: int | None = None) -> None:
+        """Begins the stage under both names."""
+        self.whole.begin(f"{self.name}: {title}", total=total)
+
+    def advance(self, note: str = "") -> None:
+        """Passes it on."""
+        self.whole.advance(note)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ class Isotonic:
 
     Its knots are the centres of the pools of an isotonic regression, so that scores keep their order: Oron and
     Flournoy, Centered Isotonic Regression (Statistics in Biopharmaceutical Research 9, 2017). Neighbouring pools are
-    merged while the line between them is steeper than ``STEEPEST``; rates stay half a row away from 0 and 1.
+    merged while the line between them is steeper than a limit; rates stay half a row away from 0 and 1.
 
     Attributes:
         x, y: float64 [K], K at least 2, the knots.
@@ -31,10 +31,10 @@ class Isotonic:
     slope: Float64
 
     @classmethod
-    def learn(cls, label: Label, score: Float64) -> "Isotonic":
+    def learn(cls, label: Label, score: Float64, *, steepest: float = STEEPEST) -> "Isotonic":
         """Learns from label [M] and score [M], of rows that the model has not seen."""
         pools = pooled(label, score)
-        x, rate = _merged(pools.centre, pools.rate, pools.rows)
+        x, rate = _merged(pools.centre, pools.rate, pools.rows, steepest)
         least = 0.5 / len(label)
         y = np.clip(rate, least, 1 - least)
         if len(x) == 1:
@@ -60,12 +60,12 @@ class Isotonic:
         return f"isotonic, {len(self.x)} knots"
 
 
-def _merged(x: Float64, rate: Float64, rows: Float64) -> tuple[Float64, Float64]:
-    """Knots no steeper than ``STEEPEST``."""
+def _merged(x: Float64, rate: Float64, rows: Float64, limit: float) -> tuple[Float64, Float64]:
+    """Knots with no line between them that is steeper than ``limit``."""
     while len(x) > 1:
         slope = np.diff(rate) / np.diff(x)
         steepest = int(slope.argmax())
-        if slope[steepest] <= STEEPEST:
+        if slope[steepest] <= limit:
             break
         both = slice(steepest, steepest + 2)
         weight = rows[both] / rows[both].sum()

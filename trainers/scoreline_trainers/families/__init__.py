@@ -46,6 +46,15 @@ BUILT_IN: Mapping[str, Source] = {
     "cnn_lstm": Source(f"{_HERE}.cnn_lstm:CNNLSTM", "convolutions, then LSTM over histories", ("torch",), "deep"),
     "tcn": Source(f"{_HERE}.tcn:TCN", "dilated convolutions over histories", ("torch",), "deep"),
     "transformer": Source(f"{_HERE}.transformer:Transformer", "attention over histories", ("torch",), "deep"),
+    "voting": Source(f"{_HERE}.voting:Voting", "the mean of members of any family"),
+    "stacking": Source(
+        f"{_HERE}.stacking:Stacking", "a calibrated regression over members of any family", ("sklearn",)
+    ),
+    "weighted": Source(f"{_HERE}.weighted:Weighted", "a weighted mean of members over features and histories"),
+    "segmented": Source(f"{_HERE}.segmented:Segmented", "a member for each segment, and a fallback"),
+    "transfer": Source(f"{_HERE}.transfer:Transfer", "a head per segment, pulled to a common one", ("torch",), "deep"),
+    "multitask": Source(f"{_HERE}.multitask:Multitask", "a head per segment, all learned together", ("torch",), "deep"),
+    "maml": Source(f"{_HERE}.maml:MAML", "heads that learn from a few rows of a segment", ("torch",), "deep"),
 }
 
 

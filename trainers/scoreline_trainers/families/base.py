@@ -17,7 +17,12 @@ from scoreline_trainers.progress import Progress
 
 
 class FamilyConfig(Spec):
-    """The base of a family's part of a recipe: frozen, strict, every option with a default."""
+    """The base of a family's part of a recipe: frozen, strict, every option with a default where there is one."""
+
+    @property
+    def nested(self) -> "Sequence[tuple[str, FamilyConfig]]":
+        """The families, with their options, that a model of this one is made of."""
+        return ()
 
 
 ConfigT = TypeVar("ConfigT", bound=FamilyConfig)
