@@ -26,8 +26,8 @@ from scoreline_trainers.batch import Batch, Float64
 from scoreline_trainers.card import model_card
 from scoreline_trainers.dataset import Dataset, split_table
 from scoreline_trainers.errors import RecipeError
-from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.families.base import Fitted
+from scoreline_trainers.families.members import libraries_of
 from scoreline_trainers.gate import Proof, prove
 from scoreline_trainers.graph import SCORE, output_names
 from scoreline_trainers.metrics import evaluate
@@ -185,7 +185,6 @@ def _synthetic_table(recipe: str, data: Synthetic) -> tuple[pl.DataFrame, str]:
 def _run(recipe: Recipe, frame: pl.DataFrame, data_sha256: str | None, progress: Progress, clock: Clock) -> Run:
     progress.begin("encode the table")
     learned, judged = split_table(frame, recipe, validation=recipe.validation, seed=recipe.seed)
-    family = FAMILIES[recipe.family]
     started = clock()
     fitted = fit_model(recipe, learned, progress=progress)
     seconds = (clock() - started).total_seconds()
@@ -196,7 +195,7 @@ def _run(recipe: Recipe, frame: pl.DataFrame, data_sha256: str | None, progress:
         seconds=round(seconds, 3),
         data_sha256=data_sha256 or table_digest(frame),
         recipe=recipe.model_dump(mode="json", exclude_defaults=True),
-        libraries=library_versions(family.libraries),
+        libraries=library_versions(libraries_of(recipe.family, recipe.family_config())),
     )
     return Run(recipe, fitted, learned, judged, fitted.predict(judged.batch), facts)
 
