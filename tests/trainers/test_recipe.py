@@ -82,7 +82,16 @@ def test_an_unknown_family_is_named_with_those_there_are() -> None:
         Recipe.parse({**MINIMAL, "family": "logit"})
 
 
-@pytest.mark.parametrize(("text", "problem"), [("a: [1", "it is not YAML"), ("- a", "it is not a mapping")])
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: [1", "line 1: "),
+        ("a: \a", "it is not YAML"),
+        ("- a", "it is not a mapping"),
+        ("name: churn\nseed: 1\nseed: 2", "line 3: the key 'seed' stands twice"),
+        ("config: {depth: 3, depth: 6}", "line 1: the key 'depth' stands twice"),
+    ],
+)
 def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str, problem: str) -> None:
     (tmp_path / "r.yaml").write_text(text)
     with pytest.raises(RecipeError, match=f"recipe r.yaml: {problem}"):

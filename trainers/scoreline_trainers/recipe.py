@@ -9,13 +9,13 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from scoreline_registry.contract import Band, Points, ScoreContract
-from scoreline_registry.errors import InvalidNameError
+from scoreline_registry.errors import InvalidError, InvalidNameError
 from scoreline_registry.names import check_name
 from scoreline_registry.route import RouteSpec
+from scoreline_registry.strict_yaml import read_yaml
 from scoreline_trainers.bands import Bands
 from scoreline_trainers.batch import Float64
 from scoreline_trainers.calibration import Calibration
@@ -165,11 +165,13 @@ class Recipe(Columns):
     def load(cls, path: Path | Traversable) -> Self:
         """Reads a recipe file. Raises RecipeError."""
         try:
-            document = yaml.safe_load(path.read_text(encoding="utf-8"))
+            document = read_yaml(path.read_text(encoding="utf-8"), source=path.name)
         except OSError as error:
             raise RecipeError(str(path), [error.strerror or "it cannot be read"]) from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise RecipeError(path.name, [f"it is not YAML: {' '.join(str(error).split())}"]) from error
+        except UnicodeDecodeError as error:
+            raise RecipeError(path.name, [f"it is not YAML: {error}"]) from error
+        except InvalidError as error:
+            raise RecipeError(path.name, error.problems) from error
         return cls.parse(document, source=path.name)
 
     def family_config(self, *, source: str = "recipe") -> Any:
@@ -207,7 +209,9 @@ def packaged_recipes() -> Mapping[str, Traversable]:
 
 def packaged_summaries() -> list[tuple[str, str]]:
     """Name and first line of the description of each packaged recipe. No family is imported."""
-    documents = ((name, yaml.safe_load(entry.read_text("utf-8"))) for name, entry in packaged_recipes().items())
+    documents = (
+        (name, read_yaml(entry.read_text("utf-8"), source=entry.name)) for name, entry in packaged_recipes().items()
+    )
     return [(name, str(document["description"]).splitlines()[0]) for name, document in documents]
 
 

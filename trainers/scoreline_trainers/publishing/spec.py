@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from scoreline_registry.contract import InputContract, ScoreContract
 from scoreline_registry.documents import problems_of
 from scoreline_registry.errors import InvalidError
 from scoreline_registry.manifest import GoldenFacts, ParityFacts
+from scoreline_registry.strict_yaml import read_yaml
 from scoreline_registry.tensors import TensorContract
 
 FEATURES, SEQUENCE, LENGTHS = "features", "sequence", "lengths"
@@ -51,11 +51,11 @@ class ManifestSpec(_Stated):
     def load(cls, path: Path) -> "ManifestSpec":
         """Reads a YAML or JSON file. Raises InvalidError with everything that is wrong."""
         try:
-            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+            return cls.model_validate(read_yaml(path.read_text(encoding="utf-8"), source=path.name))
         except OSError as error:
             raise InvalidError(str(path), [error.strerror or "it cannot be read"]) from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InvalidError(path.name, [f"it is not YAML: {' '.join(str(error).split())}"]) from error
+        except UnicodeDecodeError as error:
+            raise InvalidError(path.name, [f"it is not YAML: {error}"]) from error
         except ValidationError as error:
             raise InvalidError(path.name, problems_of(error)) from error
 
