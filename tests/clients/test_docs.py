@@ -1,6 +1,8 @@
 """Every recipe of docs/clients.md runs."""
 
 import re
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -10,7 +12,9 @@ import pytest
 from tests.clients.conftest import Start
 
 PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
-RECIPES = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+TESTS = [block for block in BLOCKS if "\ndef test_" in block]
+RECIPES = [block for block in BLOCKS if block not in TESTS]
 
 
 def title(recipe: str) -> str:
@@ -30,6 +34,15 @@ def test_a_recipe_runs(
     monkeypatch.setenv("SCORELINE_SERVER", start(credentials=credentials).target)
     monkeypatch.chdir(certificates)
     exec(compile(textwrap.dedent(recipe), str(PAGE), "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("tests", TESTS, ids=title)
+def test_tests_that_the_page_shows_pass(tests: str, tmp_path: Path) -> None:
+    (tmp_path / "test_page.py").write_text(tests)
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "test_page.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert f"{tests.count('def test_')} passed" in done.stdout
 
 
 def test_every_variable_of_the_client_is_named() -> None:
