@@ -35,7 +35,7 @@ class Sigmoid:
         """
         positives = int(label.sum())
         target = np.where(label == 1, (positives + 1) / (positives + 2), 1 / (len(label) - positives + 2))
-        design = np.stack([_log_odds(score), np.ones(len(score))], axis=1)
+        design = np.stack([log_odds(score, EXTREME), np.ones(len(score))], axis=1)
         weights = np.array([1.0, 0.0])
         for _ in range(_ITERATIONS):
             step = _newton_step(design, target, weights)
@@ -46,23 +46,28 @@ class Sigmoid:
 
     def apply(self, score: Float64) -> Float64:
         """float64 [N]."""
-        calibrated: Float64 = expit(self.slope * _log_odds(score) + self.shift)
+        calibrated: Float64 = expit(self.slope * log_odds(score, EXTREME) + self.shift)
         return calibrated
 
     def nodes(self, score: Tensor) -> Tensor:
         """The nodes of ``apply``: double [N] -> [N]."""
-        inside = score.apply("Max", EXTREME).apply("Min", 1 - EXTREME)
-        odds = inside / (inside * -1 + 1)
-        return (odds.apply("Log") * self.slope + self.shift).apply("Sigmoid")
+        return (log_odds_nodes(score, EXTREME) * self.slope + self.shift).apply("Sigmoid")
 
     def describe(self) -> str:
         """For people."""
         return f"sigmoid, {self.slope:.3g} * log odds {self.shift:+.3g}"
 
 
-def _log_odds(score: Float64) -> Float64:
-    inside = np.clip(score, EXTREME, 1 - EXTREME)
+def log_odds(score: Float64, extreme: float) -> Float64:
+    """ln(p / (1 - p)) of scores p cut to [extreme, 1 - extreme], in any shape."""
+    inside = np.clip(score, extreme, 1 - extreme)
     return np.log(inside / (1 - inside))
+
+
+def log_odds_nodes(score: Tensor, extreme: float) -> Tensor:
+    """The nodes of ``log_odds``."""
+    inside = score.apply("Max", extreme).apply("Min", 1 - extreme)
+    return (inside / (inside * -1 + 1)).apply("Log")
 
 
 def _newton_step(design: Float64, target: Float64, weights: Float64) -> Float64:

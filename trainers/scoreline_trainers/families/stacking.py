@@ -1,8 +1,8 @@
-"""Stacking: a logistic regression over the members' scores, calibrated.
+"""Stacking: a logistic regression over the log odds that members give, calibrated.
 
 Wolpert, Stacked Generalization (Neural Networks 5, 1992): the regression learns from scores of rows that the members
-had not learned from, those of the fold that each was left out of. It takes the scores themselves: their log odds would
-stretch the rounding of a float32 near 1 to more than the gate allows.
+had not learned from, those of the fold that each was left out of. Log odds, because where the label is rare all scores
+are near 0, and a regression over the scores themselves sees little there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from scoreline_trainers.batch import Float64, Int64
 from scoreline_trainers.calibration import Method
 from scoreline_trainers.calibration.calibrated import Calibrator
 from scoreline_trainers.calibration.isotonic import STEEPEST, Isotonic
-from scoreline_trainers.calibration.sigmoid import Sigmoid
+from scoreline_trainers.calibration.sigmoid import Sigmoid, log_odds, log_odds_nodes
 from scoreline_trainers.dataset import Dataset
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families.ensemble import Ensemble, EnsembleConfig, chosen_facts, fit_members
@@ -25,6 +25,9 @@ from scoreline_trainers.families.evidence import folds_of, out_of_fold
 from scoreline_trainers.metrics import Label
 from scoreline_trainers.progress import Progress
 from scoreline_trainers.tensor import Tensor
+
+# Beyond such odds the rounding of a member's float32 would be stretched to more than the gate allows.
+_EXTREME = 1e-4
 
 
 class StackingConfig(EnsembleConfig):
@@ -43,7 +46,7 @@ class StackingConfig(EnsembleConfig):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Meta:
-    """The regression: ``weights`` float64 [M] of the scores, and ``bias``."""
+    """The regression: ``weights`` float64 [M] of the log odds, and ``bias``."""
 
     weights: Float64
     bias: float
@@ -51,22 +54,17 @@ class Meta:
     @classmethod
     def learn(cls, scores: Float64, label: Label, *, C: float) -> "Meta":
         """Learns from scores [R, M] of rows that the members had not learned from."""
-        model = LogisticRegression(C=C, max_iter=1000).fit(scores, label)
+        model = LogisticRegression(C=C, max_iter=1000).fit(log_odds(scores, _EXTREME), label)
         return cls(model.coef_[0], float(model.intercept_[0]))
-
-    @property
-    def steepest(self) -> float:
-        """How far the score moves at most when every member's moves by one."""
-        return float(np.abs(self.weights).sum() / 4)
 
     def apply(self, scores: Float64) -> Float64:
         """float64 [N, M] -> [N]."""
-        score: Float64 = expit(scores @ self.weights + self.bias)
+        score: Float64 = expit(log_odds(scores, _EXTREME) @ self.weights + self.bias)
         return score
 
     def nodes(self, scores: Tensor) -> Tensor:
         """The nodes of ``apply``: double [N, M] -> [N]."""
-        margin = scores.apply("MatMul", scores.like(self.weights[:, None])) + self.bias
+        margin = log_odds_nodes(scores, _EXTREME).apply("MatMul", scores.like(self.weights[:, None])) + self.bias
         return margin.narrower(1).apply("Sigmoid")
 
 
@@ -132,4 +130,6 @@ def stacked(
         score[fold == each] = Meta.learn(scores[fold != each], label[fold != each], C=C).apply(scores[fold == each])
     if calibration == "sigmoid":
         return Stack(meta, Sigmoid.learn(label, score))
-    return Stack(meta, Isotonic.learn(label, score, steepest=STEEPEST / max(meta.steepest, 1)))
+    # Where members agree, their rounding is stretched by the weights first, then by the line.
+    stretched = max(np.abs(meta.weights).sum(), 1.0)
+    return Stack(meta, Isotonic.learn(label, score, steepest=STEEPEST / stretched))
