@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from scoreline_trainers.columns import Columns, FeatureSpec, SequenceSpec
+from scoreline_trainers.columns import Columns, FeatureSpec, NeighborSpec, SequenceSpec
 from scoreline_trainers.dataset import Dataset
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.families.base import Fitted
@@ -45,13 +45,23 @@ PURCHASES = Columns(
     ),
 )
 
+GRAPH = Columns(
+    label="label",
+    unit="person",
+    features=(FeatureSpec(name="age"), FeatureSpec(name="city")),
+    neighbors=NeighborSpec(ids="friends", features=("late", "age")),
+)
+
 OVER_FEATURES = ("logistic", "lightgbm", "xgboost", "catboost", "random_forest", "isolation_forest", "mlp")
 OVER_HISTORIES = ("lstm", "cnn_lstm", "tcn", "transformer")
+FEW_SHOT = ("transfer", "multitask", "maml")
 
 # What each family is tested on.
 CASES: dict[str, tuple[str, Columns]] = {
     **{name: (name, TABLE) for name in OVER_FEATURES},
+    **{name: (name, TABLE) for name in FEW_SHOT},
     "profile_deviation": ("profile_deviation", PURCHASES),
+    "gat": ("gat", GRAPH),
     **{name: (name, HISTORY) for name in OVER_HISTORIES},
     **{f"{name} with features": (name, BOTH) for name in OVER_HISTORIES},
     **{name: (name, TABLE) for name in ("voting", "stacking", "segmented")},
@@ -59,6 +69,7 @@ CASES: dict[str, tuple[str, Columns]] = {
 }
 
 _QUICK: dict[str, Any] = {"epochs": 12, "batch_size": 32, "learning_rate": 0.02}
+_HEADS: dict[str, Any] = {"segment": "city", "hidden": (8, 6), "epochs": 15, "batch_size": 64, "learning_rate": 0.01}
 
 # The least that each family can be trained with, so that the suite stays fast.
 SMALL: dict[str, dict[str, Any]] = {
@@ -76,7 +87,9 @@ SMALL: dict[str, dict[str, Any]] = {
             "payment": "past_payment",
         }
     },
+    "gat": {"heads": 2, "size": 4, "head": 6, "clusters": 3, **_QUICK},
     "mlp": {"hidden": (8, 6), "epochs": 25, "patience": 25, "batch_size": 64, "learning_rate": 0.01},
+    **{name: _HEADS for name in FEW_SHOT},
     "lstm": {"hidden": (6, 5), "head": 4, **_QUICK},
     "cnn_lstm": {"channels": (4, 6), "hidden": (6, 5), "head": 4, **_QUICK},
     "tcn": {"channels": 5, "dilations": (1, 2), "head": 4, **_QUICK},
@@ -178,9 +191,31 @@ def purchases(rows: int = 300, *, longest: int = 9, seed: int = 0) -> pl.DataFra
     return frame.with_columns(pl.when(~hole[name]).then(pl.col(name)).alias(name) for name in past)
 
 
+def friends(rows: int = 400, *, most: int = 5, seed: int = 0) -> pl.DataFrame:
+    """One row per person, some without a friend; whose friends are often late is labelled 1 more often."""
+    draw = np.random.default_rng(seed)
+    names = np.array([f"p{number}" for number in range(rows)])
+    late = draw.poisson(1.5, rows).astype(float)
+    circles = [draw.choice(rows, draw.integers(0, most, endpoint=True), replace=False) for _ in range(rows)]
+    around = np.array([late[circle].mean() if len(circle) else 1.5 for circle in circles])
+    age = draw.normal(45, 15, rows)
+    odds = 1.8 * (around - 1.5) + 0.03 * (age - 45)
+    late[draw.random(rows) < 0.1] = np.nan
+    return pl.DataFrame(
+        {
+            "person": names,
+            "age": age,
+            "city": [CITIES[index] for index in draw.integers(0, len(CITIES), rows)],
+            "late": late,
+            "friends": [names[circle].tolist() for circle in circles],
+            "label": (draw.random(rows) < 1 / (1 + np.exp(-odds))).astype(np.int8),
+        }
+    )
+
+
 def table(columns: Columns, **options: int) -> pl.DataFrame:
     """The table that has these columns."""
-    return {id(TABLE): people, id(PURCHASES): purchases}.get(id(columns), histories)(**options)
+    return {id(TABLE): people, id(PURCHASES): purchases, id(GRAPH): friends}.get(id(columns), histories)(**options)
 
 
 def dataset(columns: Columns = TABLE, *, seed: int = 0) -> Dataset:

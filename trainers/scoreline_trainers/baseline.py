@@ -40,7 +40,7 @@ class CategoryBaseline(Facts):
 
 
 class Baseline(Facts):
-    """The training rows by feature, every real step by step feature, and the scores of the validation rows."""
+    """The training rows by feature, real steps and neighbours by theirs, and the scores of the validation rows."""
 
     schema_number: int = BASELINE_SCHEMA
     rows: int
@@ -48,6 +48,8 @@ class Baseline(Facts):
     categories: dict[str, CategoryBaseline]
     steps: dict[str, NumberBaseline] = {}
     lengths: NumberBaseline | None = None
+    neighbors: dict[str, NumberBaseline] = {}
+    neighbor_counts: NumberBaseline | None = None
     score: NumberBaseline
 
 
@@ -62,6 +64,8 @@ def baseline(training: Dataset, validation_scores: Float64) -> Baseline:
         },
         steps=_steps(training),
         lengths=None if training.lengths is None else count_number(training.lengths.astype(np.float32)),
+        neighbors=_neighbors(training),
+        neighbor_counts=_neighbor_counts(training),
         score=count_number(validation_scores),
     )
 
@@ -92,3 +96,16 @@ def _steps(training: Dataset) -> dict[str, NumberBaseline]:
     real = training.sequence[np.arange(training.sequence.shape[1]) < training.lengths[:, None]]
     names = training.inputs.sequence.features
     return {name: count_number(real[:, index]) for index, name in enumerate(names)}
+
+
+def _neighbors(training: Dataset) -> dict[str, NumberBaseline]:
+    if training.batch.neighbors is None or training.inputs.neighbors is None:
+        return {}
+    neighbors, mask = training.batch.neighborhood
+    names = training.inputs.neighbors.features
+    return {name: count_number(neighbors[mask][:, index]) for index, name in enumerate(names)}
+
+
+def _neighbor_counts(training: Dataset) -> NumberBaseline | None:
+    mask = training.batch.neighbor_mask
+    return None if mask is None else count_number(mask.sum(axis=1).astype(np.float32))

@@ -58,6 +58,9 @@ def _inputs(manifest: Manifest) -> str:
     sequence = manifest.inputs.sequence
     if sequence is not None:
         parts.append(f"A history of 1 to {sequence.max_length} steps of: {', '.join(sequence.features)}.")
+    neighbors = manifest.inputs.neighbors
+    if neighbors is not None:
+        parts.append(f"Up to {neighbors.max_neighbors} neighbors, or none, each with: {', '.join(neighbors.features)}.")
     return "\n\n".join(parts)
 
 

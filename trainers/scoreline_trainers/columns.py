@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from scoreline_registry.contract import FeatureKind, FeatureName
+from scoreline_registry.contract import MAX_NEIGHBORS, FeatureKind, FeatureName
 
 
 class Spec(BaseModel):
@@ -67,6 +67,18 @@ class SequenceSpec(Spec):
         return frozenset({*wide, *self.features, *filter(None, (self.entity, self.order))})
 
 
+class NeighborSpec(Spec):
+    """Where neighbours stand: the rows of other units of the same table.
+
+    ``ids`` is a column that names each row's neighbours by their unit: lists, or text with white space between. Of each
+    neighbour its ``features`` are read. ``max_neighbors`` keeps the first ones; by default whoever has most decides.
+    """
+
+    ids: str
+    features: tuple[FeatureName, ...] = Field(min_length=1)
+    max_neighbors: int | None = Field(default=None, ge=1, le=MAX_NEIGHBORS)
+
+
 class Columns(Spec):
     """Roles of a table's columns.
 
@@ -79,11 +91,14 @@ class Columns(Spec):
     features: tuple[FeatureSpec, ...] | Literal["auto"] = ()
     exclude: tuple[str, ...] = ()
     sequence: SequenceSpec | None = None
+    neighbors: NeighborSpec | None = None
 
     @model_validator(mode="after")
     def _some_input(self) -> Self:
         if not self.features and self.sequence is None:
             raise ValueError("a model needs 'features', a 'sequence' or both")
+        if self.neighbors is not None and self.subject is None:
+            raise ValueError("'neighbors' need a 'unit', the column by which rows name each other")
         if self.exclude and self.features != "auto":
             raise ValueError("'exclude' goes with 'features: auto'")
         if self.label in self.input_columns:
@@ -91,15 +106,24 @@ class Columns(Spec):
         return self
 
     @property
+    def subject(self) -> str | None:
+        """The column that says whom a row is about: the unit, or else the entity of histories."""
+        return self.unit or (self.sequence.entity if self.sequence else None)
+
+    @property
     def input_columns(self) -> frozenset[str]:
         """Every column that is named as an input."""
         listed = () if self.features == "auto" else self.features
         steps = self.sequence.source_columns if self.sequence else frozenset()
-        return frozenset(spec.name for spec in listed) | steps
+        around = {self.neighbors.ids, *self.neighbors.features} if self.neighbors else set()
+        return frozenset(spec.name for spec in listed) | steps | around
 
     def feature_specs(self, names: list[str]) -> tuple[FeatureSpec, ...]:
         """The features, given the table's column names: the list as written, or what "auto" stands for."""
         if self.features != "auto":
             return self.features
-        spent = {self.label, self.time, self.unit, *self.exclude, *self.input_columns}
+        # What is read of neighbours may be read of the row itself too.
+        around = {self.neighbors.ids} if self.neighbors else set()
+        steps = self.sequence.source_columns if self.sequence else frozenset()
+        spent = {self.label, self.time, self.unit, *self.exclude, *steps, *around}
         return tuple(FeatureSpec(name=name) for name in names if name not in spent)

@@ -1,6 +1,6 @@
 """What a family learns from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -8,9 +8,10 @@ import polars as pl
 
 from scoreline_registry.contract import InputContract
 from scoreline_trainers.batch import Batch, Float32, Float64, Int64, Rows
-from scoreline_trainers.columns import Columns
+from scoreline_trainers.columns import Columns, NeighborSpec, SequenceSpec
 from scoreline_trainers.encoding import encode, infer_inputs
 from scoreline_trainers.errors import DataError
+from scoreline_trainers.neighborhoods import neighborhoods
 from scoreline_trainers.steps import Examples, to_examples
 from scoreline_trainers.tables import as_frame
 from scoreline_trainers.validation import Validation, split_rows
@@ -48,7 +49,7 @@ class Dataset:
         Raises:
             DataError: the table does not fit.
         """
-        examples = to_examples(as_frame(table), columns if inputs is None else _limited(columns, inputs))
+        examples = _examples(as_frame(table), columns if inputs is None else _limited(columns, inputs))
         return encode_examples(examples, columns, inputs or infer_inputs(examples, columns))
 
     def __len__(self) -> int:
@@ -68,6 +69,11 @@ class Dataset:
     def lengths(self) -> Int64 | None:
         """int64 [N]."""
         return self.batch.lengths
+
+    @property
+    def has_features_only(self) -> bool:
+        """Whether there are features, and no other part that a family would have to learn from."""
+        return set(self.batch.feeds()) == {"features"}
 
     @property
     def target(self) -> Float64:
@@ -92,7 +98,7 @@ def split_table(table: object, columns: Columns, *, validation: Validation, seed
     Raises:
         DataError: the table does not fit, or the training rows hold one label only.
     """
-    examples = to_examples(as_frame(table), columns)
+    examples = _examples(as_frame(table), columns)
     time = _optional(examples.frame, columns.time)
     train, judge = split_rows(validation, rows=len(examples.frame), time=time, seed=seed)
     inputs = infer_inputs(examples.take(train), columns)
@@ -109,17 +115,30 @@ def encode_examples(examples: Examples, columns: Columns, inputs: InputContract)
         features=encode(frame, inputs.features) if inputs.features else None,
         sequence=examples.sequence,
         lengths=examples.lengths,
+        neighbors=examples.neighbors,
+        neighbor_mask=examples.neighbor_mask,
     )
-    unit = columns.unit or (columns.sequence.entity if columns.sequence else None)
-    return Dataset(inputs, batch, _labels(frame, columns.label), _optional(frame, columns.time), _optional(frame, unit))
+    time, subject = _optional(frame, columns.time), _optional(frame, columns.subject)
+    return Dataset(inputs, batch, _labels(frame, columns.label), time, subject)
+
+
+def _examples(frame: pl.DataFrame, columns: Columns) -> Examples:
+    examples = to_examples(frame, columns)
+    if columns.neighbors is None or columns.subject is None:
+        return examples
+    found = neighborhoods(examples.frame, columns.neighbors, unit=columns.subject)
+    return replace(examples, neighbors=found.neighbors, neighbor_mask=found.mask)
 
 
 def _limited(columns: Columns, inputs: InputContract) -> Columns:
-    """The same columns with histories no longer than the contract allows."""
-    if columns.sequence is None or inputs.sequence is None:
-        return columns
-    sequence = columns.sequence.model_copy(update={"max_length": inputs.sequence.max_length})
-    return columns.model_copy(update={"sequence": sequence})
+    """The same columns with histories no longer and neighbours no more than the contract allows."""
+    update: dict[str, SequenceSpec | NeighborSpec] = {}
+    if columns.sequence is not None and inputs.sequence is not None:
+        update["sequence"] = columns.sequence.model_copy(update={"max_length": inputs.sequence.max_length})
+    if columns.neighbors is not None and inputs.neighbors is not None:
+        most = {"max_neighbors": inputs.neighbors.max_neighbors}
+        update["neighbors"] = columns.neighbors.model_copy(update=most)
+    return columns.model_copy(update=update)
 
 
 def _labels(frame: pl.DataFrame, name: str) -> Labels:

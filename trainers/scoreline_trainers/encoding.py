@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from pydantic import ValidationError
 
-from scoreline_registry.contract import Feature, FeatureKind, InputContract, SequenceContract
+from scoreline_registry.contract import Feature, FeatureKind, InputContract, NeighborContract, SequenceContract
 from scoreline_registry.errors import InvalidNameError
 from scoreline_registry.names import check_feature_name
 from scoreline_trainers.batch import Float32, Float64
@@ -34,7 +34,11 @@ def infer_inputs(examples: Examples, columns: Columns) -> InputContract:
     sequence = None
     if columns.sequence is not None and examples.sequence is not None:
         sequence = SequenceContract(features=columns.sequence.step_features, max_length=examples.sequence.shape[1])
-    return InputContract(features=features, sequence=sequence)
+    neighbors = None
+    if columns.neighbors is not None and examples.neighbors is not None:
+        most = examples.neighbors.shape[1]
+        neighbors = NeighborContract(features=columns.neighbors.features, max_neighbors=most)
+    return InputContract(features=features, sequence=sequence, neighbors=neighbors)
 
 
 def encode(frame: pl.DataFrame, features: Sequence[Feature]) -> Float32:

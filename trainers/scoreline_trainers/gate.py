@@ -2,8 +2,8 @@
 
 The graph is valid, has the standard signature, and gives every row the native model's score within the tolerance:
 rows as they come, rows with missing and unseen values, rows exactly on the edges where a score may jump, histories of
-every length, padded with anything, in batches of any size. What fails is not published, and the error says which rows
-differ by how much.
+every length and any number of neighbours, padded with anything, in batches of any size. What fails is not published,
+and the error says which rows differ by how much.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from scoreline_registry.manifest import GoldenFacts, ParityFacts
 from scoreline_trainers.batch import Batch, Float32, Float64, Rows
 from scoreline_trainers.golden import golden_file, golden_rows
 from scoreline_trainers.graph import SCORE
-from scoreline_trainers.probes import Edges, Probes, make_probes, with_garbage
+from scoreline_trainers.probes import Edges, Probes, make_probes, with_garbage, with_strangers
 from scoreline_trainers.scorer import OnnxScorer
 from scoreline_trainers.signature import structure_problems
 
@@ -99,6 +99,8 @@ def prove(
     problems += [*_size_problems(subject, scorer, probes, outputs, allowed)]
     if inputs.sequence is not None:
         problems += [*_padding_problems(subject, scorer, probes, outputs, allowed)]
+    if inputs.neighbors is not None:
+        problems += [*_stranger_problems(subject, scorer, probes, outputs, allowed)]
     _refuse(subject, problems)
     kept = probes.take(golden_rows(probes))
     differences = {name: float(row_differences(outputs[name], values).max()) for name, values in native.items()}
@@ -189,6 +191,22 @@ def _padding_problems(
         batch = probes.batch.take(rows)
         again = _run(subject, scorer, batch.replace(sequence=batch.history[0][:, :longest]))
         yield from _repetition_problems(again, outputs, probes, rows, tolerances, f"with T = {longest}")
+
+
+def _stranger_problems(
+    subject: str, scorer: OnnxScorer, probes: Probes, outputs: Outputs, tolerances: Tolerances
+) -> Iterator[str]:
+    everything = np.arange(len(probes))
+    for extra in (0, 3):
+        again = _run(subject, scorer, with_strangers(probes.batch, extra=extra))
+        what = f"with garbage where no neighbor is, K + {extra}"
+        yield from _repetition_problems(again, outputs, probes, everything, tolerances, what)
+    neighbors, mask = probes.batch.neighborhood
+    for most in {1, mask.shape[1]}:
+        rows = np.flatnonzero(~mask[:, most:].any(axis=1))
+        fewer = probes.batch.take(rows).replace(neighbors=neighbors[rows, :most], neighbor_mask=mask[rows, :most])
+        again = _run(subject, scorer, fewer)
+        yield from _repetition_problems(again, outputs, probes, rows, tolerances, f"with K = {most}")
 
 
 def _repetition_problems(

@@ -41,6 +41,7 @@ class GraphBuilder:
         self._constants: list[onnx.TensorProto] = []
         self._prefixes: set[str] = set()
         self._made: dict[bytes, tuple[str, ...]] = {}
+        self._kept: set[str] = set()
 
     def constant(self, value: npt.ArrayLike, dtype: npt.DTypeLike) -> str:
         """A fixed tensor."""
@@ -51,6 +52,22 @@ class GraphBuilder:
             self._constants.append(tensor)
             self._made[key] = (tensor.name,)
         return self._made[key][0]
+
+    def parameter(self, name: str, value: npt.ArrayLike, dtype: npt.DTypeLike) -> str:
+        """A fixed tensor that is never shared and keeps its name, so that it can be read and exchanged later.
+
+        Where the model is embedded, the name is the last part of the tensor's path. Raises ValueError for a name that
+        is taken.
+        """
+        self._take(name)
+        self._constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
+        return name
+
+    def named(self, tensor: str, name: str) -> str:
+        """``tensor`` under a name that it keeps like a ``parameter``. Raises ValueError for a name that is taken."""
+        self._take(name)
+        self._nodes.append(helper.make_node("Identity", [tensor], [name], name=f"identity_{len(self._nodes)}"))
+        return name
 
     def add(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """A node with one output; "" stands for an optional input that is left out."""
@@ -131,13 +148,18 @@ class GraphBuilder:
         graph = helper.make_graph(self._nodes, "model", input_values(self._inputs), values, self._constants)
         return normalised(helper.make_model(graph, opset_imports=_opsets()))
 
+    def _take(self, name: str) -> None:
+        if name in self._kept:
+            raise ValueError(f"a tensor is called {name!r} already")
+        self._kept.add(name)
+
     def _output(self, name: str, tensor: str, shape: tuple[int | str, ...]) -> onnx.ValueInfoProto:
         self._nodes.append(helper.make_node("Identity", [tensor], [name]))
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape])
 
 
 def input_values(inputs: InputContract) -> list[onnx.ValueInfoProto]:
-    """The declared graph inputs for a contract, in the standard order; N and T are dynamic."""
+    """The declared graph inputs for a contract, in the standard order; N, T and K are dynamic."""
     values = []
     if inputs.features:
         shape: list[str | int | None] = ["N", len(inputs.features)]
@@ -146,6 +168,10 @@ def input_values(inputs: InputContract) -> list[onnx.ValueInfoProto]:
         steps: list[str | int | None] = ["N", "T", len(inputs.sequence.features)]
         values.append(helper.make_tensor_value_info("sequence", TensorProto.FLOAT, steps))
         values.append(helper.make_tensor_value_info("lengths", TensorProto.INT64, ["N"]))
+    if inputs.neighbors is not None:
+        around: list[str | int | None] = ["N", "K", len(inputs.neighbors.features)]
+        values.append(helper.make_tensor_value_info("neighbors", TensorProto.FLOAT, around))
+        values.append(helper.make_tensor_value_info("neighbor_mask", TensorProto.BOOL, ["N", "K"]))
     return values
 
 

@@ -17,6 +17,7 @@ Edges = Mapping[int, Float32]
 MINIMUM_ROWS = 2000
 MAXIMUM_EDGES = 4000
 _SHARE = 500
+_RUBBISH = np.array([np.nan, np.inf, -np.inf, 1e30, -1e30, 7.5, -1.0], np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,14 +45,15 @@ def make_probes(samples: Batch, inputs: InputContract, *, edges: Edges | None = 
         seed: of the choice of rows.
 
     Returns:
-        Samples, missing values, unseen categories where they are not refused, edges and their neighbours, and histories
-        of one step and of ``max_length`` steps.
+        Samples, missing values, unseen categories where they are not refused, edges and values beside them, histories
+        of one step and of ``max_length`` steps, and neighbourhoods of none, one and ``max_neighbors``.
     """
     draw = np.random.default_rng(seed)
     samples = _stretched(samples, inputs)
     parts = [("sample", samples.take(_chosen(len(samples), MINIMUM_ROWS, draw)))]
     parts += _feature_parts(samples, inputs.features, draw)
     parts += _sequence_parts(samples, draw)
+    parts += _neighbor_parts(samples, draw)
     parts += _edge_parts(samples, inputs.features, edges or {}, draw)
     reasons = [reason for reason, batch in parts for _ in range(len(batch))]
     return Probes(concatenate([batch for _, batch in parts]), tuple(reasons))
@@ -64,22 +66,34 @@ def with_garbage(batch: Batch, *, extra_steps: int, seed: int = 0) -> Batch:
     padded = np.zeros((rows, steps + extra_steps, width), np.float32)
     padded[:, :steps] = sequence
     padding = np.arange(steps + extra_steps) >= lengths[:, None]
-    rubbish = np.array([np.nan, np.inf, -np.inf, 1e30, -1e30, 7.5, -1.0], np.float32)
-    padded[padding] = np.random.default_rng(seed).choice(rubbish, (int(padding.sum()), width))
+    padded[padding] = np.random.default_rng(seed).choice(_RUBBISH, (int(padding.sum()), width))
     return batch.replace(sequence=padded)
+
+
+def with_strangers(batch: Batch, *, extra: int, seed: int = 0) -> Batch:
+    """The same neighbours with ``extra`` more places, and garbage like ``with_garbage`` where no neighbour is."""
+    neighbors, mask = batch.neighborhood
+    wider = np.pad(mask, ((0, 0), (0, extra)))
+    padded = np.pad(neighbors, ((0, 0), (0, extra), (0, 0)))
+    padded[~wider] = np.random.default_rng(seed).choice(_RUBBISH, (int((~wider).sum()), neighbors.shape[2]))
+    return batch.replace(neighbors=padded, neighbor_mask=wider)
 
 
 def from_contract(inputs: InputContract, *, rows: int = MINIMUM_ROWS, seed: int = 0) -> Batch:
     """Made-up rows for a graph without training data: numbers within their limits, else around zero."""
     draw = np.random.default_rng(seed)
-    features = sequence = lengths = None
+    features = sequence = lengths = neighbors = mask = None
     if inputs.features:
         features = np.stack([_made_up(feature, rows, draw) for feature in inputs.features], axis=1)
     if inputs.sequence is not None:
         shape = (rows, inputs.sequence.max_length, len(inputs.sequence.features))
         sequence = draw.normal(size=shape).astype(np.float32)
         lengths = draw.integers(1, inputs.sequence.max_length, rows, endpoint=True)
-    return Batch(features, sequence, lengths)
+    if inputs.neighbors is not None:
+        around = (rows, inputs.neighbors.max_neighbors, len(inputs.neighbors.features))
+        neighbors = draw.normal(size=around).astype(np.float32)
+        mask = np.arange(around[1]) < draw.integers(0, around[1], rows, endpoint=True)[:, None]
+    return Batch(features, sequence, lengths, neighbors, mask)
 
 
 def _made_up(feature: Feature, rows: int, draw: np.random.Generator) -> Float32:
@@ -131,6 +145,22 @@ def _sequence_parts(samples: Batch, draw: np.random.Generator) -> Iterator[tuple
     yield "missing steps", holes.replace(sequence=np.where(some, np.float32(np.nan), sequence))
 
 
+def _neighbor_parts(samples: Batch, draw: np.random.Generator) -> Iterator[tuple[str, Batch]]:
+    if samples.neighbors is None:
+        return
+    alone = samples.take(_chosen(len(samples), _SHARE, draw))
+    yield "no neighbors", alone.replace(neighbor_mask=np.zeros_like(alone.neighborhood[1]))
+    known = np.flatnonzero(samples.neighborhood[1].any(axis=1))
+    if not len(known):
+        return
+    some = samples.take(known[_chosen(len(known), _SHARE, draw)])
+    mask = some.neighborhood[1]
+    yield "one neighbor", some.replace(neighbor_mask=mask & (mask.cumsum(axis=1) == 1))
+    yield "most neighbors", _neighbors_repeated(some)
+    holes = draw.random(some.neighborhood[0].shape) < 0.3
+    yield "missing neighbor values", some.replace(neighbors=np.where(holes, np.float32(np.nan), some.neighborhood[0]))
+
+
 def _edge_parts(
     samples: Batch, features: Sequence[Feature], edges: Edges, draw: np.random.Generator
 ) -> Iterator[tuple[str, Batch]]:
@@ -164,11 +194,16 @@ def _some(values: Float32, count: int, draw: np.random.Generator) -> Float32:
 
 
 def _stretched(samples: Batch, inputs: InputContract) -> Batch:
-    """The same histories with T = max_length."""
-    if samples.sequence is None or inputs.sequence is None:
-        return samples
-    missing = inputs.sequence.max_length - samples.sequence.shape[1]
-    return samples.replace(sequence=np.pad(samples.sequence, ((0, 0), (0, max(missing, 0)), (0, 0))))
+    """The same rows with T = max_length and K = max_neighbors."""
+    if samples.sequence is not None and inputs.sequence is not None:
+        steps = max(inputs.sequence.max_length - samples.sequence.shape[1], 0)
+        samples = samples.replace(sequence=np.pad(samples.sequence, ((0, 0), (0, steps), (0, 0))))
+    if samples.neighbors is not None and inputs.neighbors is not None:
+        neighbors, mask = samples.neighborhood
+        places = max(inputs.neighbors.max_neighbors - neighbors.shape[1], 0)
+        neighbors = np.pad(neighbors, ((0, 0), (0, places), (0, 0)))
+        samples = samples.replace(neighbors=neighbors, neighbor_mask=np.pad(mask, ((0, 0), (0, places))))
+    return samples
 
 
 def _repeated_to_the_end(batch: Batch) -> Batch:
@@ -177,3 +212,13 @@ def _repeated_to_the_end(batch: Batch) -> Batch:
     steps: Int64 = np.arange(sequence.shape[1]) % lengths[:, None]
     filled = np.take_along_axis(sequence, steps[:, :, None], axis=1)
     return batch.replace(sequence=filled, lengths=np.full(len(batch), sequence.shape[1], np.int64))
+
+
+def _neighbors_repeated(batch: Batch) -> Batch:
+    """Neighbourhoods of K: whoever is there, over and over. Every row has a neighbour."""
+    neighbors, mask = batch.neighborhood
+    first = np.argsort(~mask, axis=1, kind="stable")
+    places = np.arange(mask.shape[1]) % mask.sum(axis=1)[:, None]
+    chosen = np.take_along_axis(first, places, axis=1)
+    filled = np.take_along_axis(neighbors, chosen[:, :, None], axis=1)
+    return batch.replace(neighbors=filled, neighbor_mask=np.ones_like(mask))

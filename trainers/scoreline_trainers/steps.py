@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from scoreline_trainers.batch import Float32, Int64, Rows
+from scoreline_trainers.batch import Bools, Float32, Int64, Rows
 from scoreline_trainers.columns import Columns, SequenceSpec
 from scoreline_trainers.errors import DataError
 
@@ -20,16 +20,24 @@ class Examples:
         frame: N rows.
         sequence: float32 [N, T, S], oldest step first, zeros after a row's length.
         lengths: int64 [N], 1 to T.
+        neighbors, neighbor_mask: float32 [N, K, G] and bool [N, K], see ``neighborhoods``.
     """
 
     frame: pl.DataFrame
     sequence: Float32 | None = None
     lengths: Int64 | None = None
+    neighbors: Float32 | None = None
+    neighbor_mask: Bools | None = None
 
     def take(self, rows: Rows) -> "Examples":
         """The given rows, in the given order."""
-        sequence = None if self.sequence is None else self.sequence[rows]
-        return Examples(self.frame[rows], sequence, None if self.lengths is None else self.lengths[rows])
+        return Examples(
+            self.frame[rows],
+            None if self.sequence is None else self.sequence[rows],
+            None if self.lengths is None else self.lengths[rows],
+            None if self.neighbors is None else self.neighbors[rows],
+            None if self.neighbor_mask is None else self.neighbor_mask[rows],
+        )
 
 
 def to_examples(frame: pl.DataFrame, columns: Columns) -> Examples:
@@ -45,8 +53,19 @@ def to_examples(frame: pl.DataFrame, columns: Columns) -> Examples:
     return _wide(frame, spec) if spec.steps else _long(frame, spec, columns.label)
 
 
+def number_column(frame: pl.DataFrame, name: str, *, what: str = "step feature") -> Float32:
+    """A column as float32 [N], NaN where missing. Raises DataError for texts and infinity."""
+    column = frame[name]
+    if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
+        raise DataError(name, f"is a {what} and must be a number, not {column.dtype}")
+    values = column.cast(pl.Float64).to_numpy().astype(np.float32)
+    if np.isinf(values).any():
+        raise DataError(name, "holds infinite values: clean the data")
+    return values
+
+
 def _wide(frame: pl.DataFrame, spec: SequenceSpec) -> Examples:
-    columns = [[_numbers(frame, name) for name in names] for names in spec.steps.values()]
+    columns = [[number_column(frame, name) for name in names] for names in spec.steps.values()]
     block = np.ascontiguousarray(np.array(columns, np.float32).transpose(2, 1, 0))
     block = block[:, -(spec.max_length or block.shape[1]) :]
     return Examples(frame, block, np.full(len(frame), block.shape[1], np.int64))
@@ -73,19 +92,9 @@ def _folded(steps: pl.DataFrame, rows: Rows, spec: SequenceSpec) -> tuple[Float3
     kept = from_end < longest
     block = np.zeros((len(counts), longest, len(spec.features)), np.float32)
     at = lengths[rows] - 1 - from_end
-    values = np.stack([_numbers(steps, name) for name in spec.features], axis=1)
+    values = np.stack([number_column(steps, name) for name in spec.features], axis=1)
     block[rows[kept], at[kept]] = values[kept]
     return block, lengths.astype(np.int64)
-
-
-def _numbers(frame: pl.DataFrame, name: str) -> Float32:
-    column = frame[name]
-    if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
-        raise DataError(name, f"is a step feature and must be a number, not {column.dtype}")
-    values = column.cast(pl.Float64).to_numpy().astype(np.float32)
-    if np.isinf(values).any():
-        raise DataError(name, "holds infinite values: clean the data")
-    return values
 
 
 def _check_order(frame: pl.DataFrame, entity: str, order: str) -> None:

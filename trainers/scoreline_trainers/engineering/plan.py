@@ -62,7 +62,9 @@ class Plan:
             everything = _extended(everything, training.entries[-1])
         learned = training.entries
         features = everything.features[0 if keep_features else len(data.inputs.features) :]
-        inputs = InputContract(features=features, sequence=data.inputs.sequence if keep_sequence else None)
+        inputs = InputContract(
+            features=features, sequence=data.inputs.sequence if keep_sequence else None, neighbors=data.inputs.neighbors
+        )
         model = _graph(data.inputs, learned, given=slice(0 if keep_features else 1, None))
         return cls(data.inputs, inputs, tuple(learned), OnnxScorer(model.SerializeToString()))
 
@@ -83,7 +85,7 @@ class Plan:
     def apply(self, batch: Batch) -> Batch:
         """The rows as the model behind takes them."""
         sequence, lengths = (batch.sequence, batch.lengths) if self.inputs.sequence else (None, None)
-        return Batch(_run(self.scorer, batch), sequence, lengths)
+        return Batch(_run(self.scorer, batch), sequence, lengths, batch.neighbors, batch.neighbor_mask)
 
     def dataset(self, data: Dataset) -> Dataset:
         """The rows to train on."""
@@ -158,7 +160,9 @@ class _TrainingColumns:
 def _extended(inputs: InputContract, entry: Learned) -> InputContract:
     """With this entry's columns behind the features."""
     try:
-        return InputContract(features=(*inputs.features, *entry.columns), sequence=inputs.sequence)
+        return InputContract(
+            features=(*inputs.features, *entry.columns), sequence=inputs.sequence, neighbors=inputs.neighbors
+        )
     except ValidationError as error:
         raise DataError("", f"'engineered' cannot add its columns: {error.errors()[0]['msg']}") from error
 

@@ -128,8 +128,8 @@ class CatBoost:
 
     def fit(self, data: Dataset, config: CatBoostConfig, *, seed: int, progress: Progress) -> FittedCatBoost:
         """Boosts until the log loss on held-out training rows stops falling."""
-        if data.features is None or data.sequence is not None:
-            raise FitError(self.name, "learns from features and takes no sequence")
+        if data.features is None or not data.has_features_only:
+            raise FitError(self.name, "learns from features and takes no sequence and no neighbors")
         columns = TreeColumns.of(data.inputs.features, family=self.name)
         model = catboost.CatBoost(config.parameters(seed=seed))
         progress.begin("boost trees", total=config.iterations)

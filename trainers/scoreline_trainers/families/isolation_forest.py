@@ -98,8 +98,8 @@ class IsolationForest:
         self, data: Dataset, config: IsolationForestConfig, *, seed: int, progress: Progress
     ) -> FittedIsolationForest:
         """Grows every tree on rows drawn without their labels."""
-        if data.features is None or data.sequence is not None:
-            raise FitError(self.name, "learns from features and takes no sequence")
+        if data.features is None or not data.has_features_only:
+            raise FitError(self.name, "learns from features and takes no sequence and no neighbors")
         if len(data) < 2:
             raise FitError(self.name, "needs at least two rows to tell apart")
         columns = TreeColumns.of(data.inputs.features, family=self.name)

@@ -119,8 +119,8 @@ class LightGBM:
 
     def fit(self, data: Dataset, config: LightGBMConfig, *, seed: int, progress: Progress) -> FittedLightGBM:
         """Boosts until the log loss on held-out training rows stops falling."""
-        if data.features is None or data.sequence is not None:
-            raise FitError(self.name, "learns from features and takes no sequence")
+        if data.features is None or not data.has_features_only:
+            raise FitError(self.name, "learns from features and takes no sequence and no neighbors")
         booster = _boosted(data, config, seed=seed, progress=progress)
         best = booster.best_iteration if booster.best_iteration > 0 else booster.num_trees()
         cut = lightgbm.Booster(model_str=booster.model_to_string(num_iteration=best))

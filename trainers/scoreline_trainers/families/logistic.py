@@ -71,8 +71,8 @@ class Logistic:
 
     def fit(self, data: Dataset, config: LogisticConfig, *, seed: int, progress: Progress) -> FittedLogistic:
         """Fits by scikit-learn's L-BFGS, which draws nothing at random."""
-        if data.features is None or data.sequence is not None:
-            raise FitError(self.name, "learns from features and takes no sequence")
+        if data.features is None or not data.has_features_only:
+            raise FitError(self.name, "learns from features and takes no sequence and no neighbors")
         design = Design.fit(data.features, data.inputs.features)
         progress.begin("fit logistic regression")
         weight = "balanced" if config.balanced else None

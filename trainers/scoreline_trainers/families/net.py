@@ -6,7 +6,7 @@ traced, so N and T stay dynamic, and the gate proves that both are the same.
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -52,11 +52,21 @@ class Fed:
             finite.
         lengths: int64 [N].
         features: float32 [N, D]: scaled numbers, gaps filled, and one-hot categories.
+        neighbors: float32 [N, K, 2G] like ``steps``, finite everywhere; None where the model takes none.
+        neighbor_mask: bool [N, K], set exactly where ``neighbors`` is.
     """
 
     steps: torch.Tensor
     lengths: torch.Tensor
     features: torch.Tensor
+    neighbors: torch.Tensor | None = None
+    neighbor_mask: torch.Tensor | None = None
+
+    @classmethod
+    def of_features(cls, features: torch.Tensor) -> "Fed":
+        """Rows without a history."""
+        rows = len(features)
+        return cls(features.new_zeros((rows, 1, 0)), torch.ones(rows, dtype=torch.int64), features)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -66,11 +76,24 @@ class Fed:
         """bool [N, T]: which steps count."""
         return torch.arange(self.steps.shape[1]) < self.lengths[:, None]
 
+    @property
+    def neighborhood(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """``neighbors`` and ``neighbor_mask``, for nets that need them. Raises ValueError where there are none."""
+        if self.neighbors is None or self.neighbor_mask is None:
+            raise ValueError("this net takes neighbors, and was fed none")
+        return self.neighbors, self.neighbor_mask
+
     def take(self, rows: Rows) -> "Fed":
         """The given rows, with no more steps than their longest needs."""
         index = torch.from_numpy(rows)
         lengths = self.lengths[index]
-        return Fed(self.steps[index, : int(lengths.max())], lengths, self.features[index])
+        return Fed(
+            self.steps[index, : int(lengths.max())],
+            lengths,
+            self.features[index],
+            None if self.neighbors is None else self.neighbors[index],
+            None if self.neighbor_mask is None else self.neighbor_mask[index],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +103,8 @@ class Symbols:
     steps: str = ""
     real: str = ""
     features: str = ""
+    neighbors: str = ""
+    neighbor_mask: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,25 +114,35 @@ class Feed:
     Attributes:
         steps: scaling of the step features, where the model takes a sequence.
         design: the features' matrix, where it takes features.
+        neighbors: scaling of the neighbour features, where it takes neighbours.
     """
 
     steps: Scaling | None = None
     design: Design | None = None
+    neighbors: Scaling | None = None
 
     @classmethod
     def fit(cls, data: Dataset) -> "Feed":
         """Learns from real steps and all features of a dataset."""
-        steps = design = None
+        steps = design = neighbors = None
         if data.sequence is not None and data.lengths is not None:
             steps = Scaling.fit(real_steps(data.sequence, data.lengths))
         if data.features is not None:
             design = Design.fit(data.features, data.inputs.features)
-        return cls(steps, design)
+        if data.batch.neighbors is not None:
+            values, mask = data.batch.neighborhood
+            neighbors = Scaling.fit(values[mask])
+        return cls(steps, design, neighbors)
 
     @property
     def step_width(self) -> int:
         """2S."""
         return 0 if self.steps is None else 2 * len(self.steps.fill)
+
+    @property
+    def neighbor_width(self) -> int:
+        """2G."""
+        return 0 if self.neighbors is None else 2 * len(self.neighbors.fill)
 
     @property
     def feature_width(self) -> int:
@@ -119,22 +154,27 @@ class Feed:
         steps, lengths = np.zeros((len(batch), 1, 0), np.float32), np.ones(len(batch), np.int64)
         if self.steps is not None:
             sequence, lengths = batch.history
-            steps = np.concatenate([self.steps.apply(sequence), np.isnan(sequence)], axis=2).astype(np.float32)
+            steps = _flagged(self.steps, sequence)
         features = np.zeros((len(batch), 0), np.float32)
         if self.design is not None:
             features = self.design.apply(batch.table).astype(np.float32)
-        return Fed(*(torch.from_numpy(part) for part in (steps, lengths, features)))
+        fed = Fed(*(torch.from_numpy(part) for part in (steps, lengths, features)))
+        if self.neighbors is None:
+            return fed
+        neighbors, mask = batch.neighborhood
+        scaled = _flagged(self.neighbors, neighbors)
+        return replace(fed, neighbors=torch.from_numpy(scaled), neighbor_mask=torch.from_numpy(mask))
 
     def emit(self, graph: GraphBuilder) -> Symbols:
         """The nodes of ``tensors``."""
-        steps = real = features = ""
+        steps = real = features = neighbors = mask = ""
         if self.steps is not None:
-            scaled = graph.cast(self.steps.emit(graph, "sequence"), TensorProto.FLOAT)
-            missing = graph.cast(graph.add("IsNaN", "sequence"), TensorProto.FLOAT)
-            steps, real = graph.add("Concat", scaled, missing, axis=2), emit_real_steps(graph)
+            steps, real = _emit_flagged(graph, self.steps, "sequence"), emit_real_steps(graph)
         if self.design is not None:
             features = graph.cast(self.design.emit(graph, "features"), TensorProto.FLOAT)
-        return Symbols(steps, real, features)
+        if self.neighbors is not None:
+            neighbors, mask = _emit_flagged(graph, self.neighbors, "neighbors"), "neighbor_mask"
+        return Symbols(steps, real, features, neighbors, mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,16 +185,23 @@ class Emitted:
     extras: Mapping[str, Extra] = field(default_factory=dict)
 
 
-class Net(nn.Module):
-    """A network. Families subclass this and say at least the first two."""
+class Learner(nn.Module):
+    """What can be trained: it gives log odds."""
 
     @abstractmethod
     def margin(self, fed: Fed) -> torch.Tensor:
         """Log odds float32 [N]. What stands in padding must not matter."""
 
+
+class Net(Learner):
+    """A network. Families subclass this and say at least ``margin`` and ``emit``."""
+
     @abstractmethod
     def emit(self, graph: GraphBuilder, symbols: Symbols) -> Emitted:
         """The nodes of ``margin`` and ``extras`` of a net that no longer learns."""
+
+    def prepare(self, fed: Fed, *, seed: int) -> None:
+        """Takes from all training rows what no step of the training will change."""
 
     def extras(self, fed: Fed) -> Mapping[str, torch.Tensor]:
         """Further outputs by name, float32, first axis N."""
@@ -166,3 +213,15 @@ def real_steps(sequence: Float32, lengths: Int64) -> Float32:
     """[N, T, S] -> [sum of lengths, S]: no padding."""
     real: Float32 = sequence[np.arange(sequence.shape[1]) < lengths[:, None]]
     return real
+
+
+def _flagged(scaling: Scaling, values: Float32) -> Float32:
+    """[..., W] -> float32 [..., 2W]: scaled, gaps filled, then a flag for each value that was missing."""
+    return np.concatenate([scaling.apply(values), np.isnan(values)], axis=-1).astype(np.float32)
+
+
+def _emit_flagged(graph: GraphBuilder, scaling: Scaling, values: str) -> str:
+    """The nodes of ``_flagged``."""
+    scaled = graph.cast(scaling.emit(graph, values), TensorProto.FLOAT)
+    missing = graph.cast(graph.add("IsNaN", values), TensorProto.FLOAT)
+    return graph.add("Concat", scaled, missing, axis=-1)

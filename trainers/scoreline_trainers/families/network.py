@@ -57,12 +57,14 @@ class NetworkFamily(Generic[NetworkConfigT]):
 
     Attributes:
         takes_history: whether it needs a sequence and may take features too; else it takes features alone.
+        takes_neighbors: whether it needs neighbours beside them; else it takes none.
     """
 
     name: str
     config_type: type[NetworkConfigT]
     libraries: Sequence[str] = ("torch",)
     takes_history = True
+    takes_neighbors = False
 
     def build(self, feed: Feed, inputs: InputContract, config: NetworkConfigT) -> Net:
         """An untrained net; torch's seed is set."""
@@ -70,16 +72,25 @@ class NetworkFamily(Generic[NetworkConfigT]):
 
     def fit(self, data: Dataset, config: NetworkConfigT, *, seed: int, progress: Progress) -> FittedNetwork:
         """Trains with Adam until the log loss on held-out training rows stops falling, and keeps the best epoch."""
-        if self.takes_history and data.sequence is None:
-            raise FitError(self.name, "learns from histories: give the recipe a 'sequence'")
-        if not self.takes_history and (data.features is None or data.sequence is not None):
-            raise FitError(self.name, "learns from features and takes no sequence")
+        self._check_parts(data)
         feed = Feed.fit(data)
         with seeded(seed, threads=config.threads):
             net = self.build(feed, data.inputs, config)
             fed, target = feed.tensors(data.batch), torch.from_numpy(data.target.astype(np.float32))
+            net.prepare(fed, seed=seed)
             epochs = train_network(net, fed, target, config=config, seed=seed, progress=progress)
         return FittedNetwork(data.inputs, feed, net, epochs)
+
+    def _check_parts(self, data: Dataset) -> None:
+        if self.takes_history and data.sequence is None:
+            raise FitError(self.name, "learns from histories: give the recipe a 'sequence'")
+        if not self.takes_history and (data.features is None or data.sequence is not None):
+            raise FitError(self.name, "learns from features and takes no sequence")
+        mask = data.batch.neighbor_mask
+        if not self.takes_neighbors and mask is not None:
+            raise FitError(self.name, "learns from a unit alone and takes no neighbors")
+        if self.takes_neighbors and (mask is None or not mask.any()):
+            raise FitError(self.name, "learns from neighbors: give the recipe 'neighbors', and some rows at least one")
 
 
 def probabilities(net: Net, fed: Fed) -> Float64:

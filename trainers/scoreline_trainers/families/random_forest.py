@@ -88,8 +88,8 @@ class RandomForest:
 
     def fit(self, data: Dataset, config: RandomForestConfig, *, seed: int, progress: Progress) -> FittedRandomForest:
         """Grows every tree on its own bootstrap sample."""
-        if data.features is None or data.sequence is not None:
-            raise FitError(self.name, "learns from features and takes no sequence")
+        if data.features is None or not data.has_features_only:
+            raise FitError(self.name, "learns from features and takes no sequence and no neighbors")
         columns = TreeColumns.of(data.inputs.features, family=self.name)
         progress.begin("grow trees")
         forest = RandomForestClassifier(

@@ -122,8 +122,8 @@ class XGBoost:
 
     def fit(self, data: Dataset, config: XGBoostConfig, *, seed: int, progress: Progress) -> FittedXGBoost:
         """Boosts until the log loss on held-out training rows stops falling."""
-        if data.features is None or data.sequence is not None:
-            raise FitError(self.name, "learns from features and takes no sequence")
+        if data.features is None or not data.has_features_only:
+            raise FitError(self.name, "learns from features and takes no sequence and no neighbors")
         columns = TreeColumns.of(data.inputs.features, family=self.name)
         booster = _boosted(data, columns, config, seed=seed, progress=progress)
         booster.set_param({"nthread": 1})
