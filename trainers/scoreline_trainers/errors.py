@@ -6,6 +6,7 @@
     ├── FamilyError    a family that is unknown or not installed     (err.family)
     ├── FitError       a family that cannot learn from this dataset  (err.family)
     ├── ExportError    a fitted model that no exact graph exists for (err.family)
+    ├── AdaptError     a version that cannot take in a segment       (err.version)
     └── DemoError      the demo could not go on
 
 A graph that fails a check is the registry's ``GateError``. The facts stay attributes.
@@ -52,6 +53,14 @@ class FitError(_FamilyProblemError):
 
 class ExportError(_FamilyProblemError):
     """A fitted model that no exact graph exists for."""
+
+
+class AdaptError(TrainersError):
+    """A version that cannot take in a segment as asked."""
+
+    def __init__(self, version: str, problem: str) -> None:
+        self.version = version
+        super().__init__(f"{version} {problem}")
 
 
 class DemoError(TrainersError):

@@ -24,6 +24,9 @@ COMMANDS: Mapping[str, CommandSpec] = {
     "init": CommandSpec("scoreline_registry.commands:init", "Start a registry.", "registry"),
     "data": CommandSpec("scoreline_trainers.commands:data", "Make synthetic data.", "trainers"),
     "train": CommandSpec("scoreline_trainers.commands:train", "Train what a recipe says, and publish it.", "trainers"),
+    "adapt": CommandSpec(
+        "scoreline_trainers.adaptation.commands:adapt", "Teach a model a segment from a few rows.", "trainers"
+    ),
     "publish": CommandSpec(
         "scoreline_trainers.publishing.commands:publish", "Check and publish an ONNX model.", "publish"
     ),

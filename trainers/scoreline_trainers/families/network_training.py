@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from scoreline_trainers.batch import Int64, Rows
-from scoreline_trainers.families.net import Fed, Net, NetworkConfig
+from scoreline_trainers.families.net import Fed, Learner, NetworkConfig
 from scoreline_trainers.progress import Progress
 from scoreline_trainers.validation import hold_out
 
@@ -25,7 +25,7 @@ _BATCHES_PER_POOL = 16
 
 
 def train_network(
-    net: Net,
+    net: Learner,
     fed: Fed,
     target: torch.Tensor,
     *,
@@ -67,7 +67,7 @@ def train_network(
     return kept_epoch
 
 
-def mean_loss(net: Net, fed: Fed, target: torch.Tensor, rows: Rows, *, loss: Loss = log_loss) -> float:
+def mean_loss(net: Learner, fed: Fed, target: torch.Tensor, rows: Rows, *, loss: Loss = log_loss) -> float:
     """The loss of a net that is not learning."""
     net.eval()
     parts = np.array_split(rows, -(-len(rows) // PREDICT_ROWS))

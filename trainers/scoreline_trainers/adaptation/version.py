@@ -1,0 +1,211 @@
+"""Makes a version that knows one segment more out of a published one. Files come in, files go out."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from scoreline_registry.errors import GateError
+from scoreline_registry.gate_rules import check_gate
+from scoreline_registry.manifest import BASELINE_FILE, CARD_FILE, GOLDEN_FILE, MODEL_FILE, Manifest
+from scoreline_trainers.adaptation.comparison import Before, mixed_samples
+from scoreline_trainers.adaptation.graph import HeadedGraph
+from scoreline_trainers.adaptation.newcomer import Newcomer, Seat, with_segment
+from scoreline_trainers.adaptation.record import ADAPTATION_FILE, Adapted, Record
+from scoreline_trainers.baseline import Baseline
+from scoreline_trainers.batch import Batch, Float64, concatenate
+from scoreline_trainers.card import model_card
+from scoreline_trainers.dataset import Dataset
+from scoreline_trainers.errors import AdaptError
+from scoreline_trainers.gate import Proof, prove
+from scoreline_trainers.golden import read_arrays
+from scoreline_trainers.graph import SCORE
+
+# The most that a score may differ from what it must be. It does not differ at all where ONNX Runtime is the same.
+UNTOUCHED = 1e-7
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Published:
+    """A version as the registry has it; ``files`` are all but the manifest."""
+
+    model: str
+    version: int
+    manifest: Manifest
+    files: Mapping[str, bytes]
+
+    def __str__(self) -> str:
+        return f"{self.model}@{self.version}"
+
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        """As it was run."""
+        training = self.manifest.training
+        return {} if training is None or training.recipe is None else training.recipe
+
+    def record(self) -> Record:
+        """What it says about adapting. Raises AdaptError where it says nothing, or what cannot be done."""
+        if ADAPTATION_FILE not in self.files or "label" not in self.recipe:
+            families = "transfer, maml or multitask"
+            raise AdaptError(str(self), f"cannot take in a segment: train a model of family {families} by a recipe")
+        try:
+            record = Record.model_validate_json(self.files[ADAPTATION_FILE])
+        except ValidationError as error:
+            raise AdaptError(str(self), f"has an {ADAPTATION_FILE} that this release cannot read") from error
+        if json.dumps(record.feature) in json.dumps(self.recipe.get("engineered", [])):
+            problem = f"computes columns from {record.feature!r}, which change with its names: train it anew"
+            raise AdaptError(str(self), problem)
+        return record
+
+    def golden_inputs(self) -> Batch:
+        """The rows that servers reproduce."""
+        arrays = read_arrays(self.files[GOLDEN_FILE])
+        return Batch(features=arrays["features"])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AdaptedVersion:
+    """A version that passed the gate and is not published yet; ``files`` are all but the manifest.
+
+    Attributes:
+        entry: what was done.
+        before, after: the mean score of the segment's rows by the old version and by this one.
+        moved: the largest difference to what each score must be.
+        checked: on how many rows.
+    """
+
+    manifest: Manifest
+    files: Mapping[str, bytes]
+    entry: Adapted
+    before: float
+    after: float
+    moved: float
+    checked: int
+
+
+def adapt(published: Published, newcomer: Newcomer, *, created_at: datetime, again: bool = False) -> AdaptedVersion:
+    """Adds a head for a segment, or with ``again`` makes that of a known one anew.
+
+    Args:
+        published: a version of a family with heads.
+        newcomer: the segment's labelled rows; both labels must be among them.
+        created_at: aware.
+        again: the segment is known already.
+
+    Raises:
+        AdaptError: the version has no heads to add to, or knows the segment, or with ``again`` does not.
+        DataError: the rows do not fit.
+        GateError: the new graph does not score as it must.
+    """
+    record, graph = published.record(), HeadedGraph.read(published.files[MODEL_FILE])
+    seat = _seat(published, record, newcomer.segment, again=again)
+    inputs = with_segment(published.manifest.inputs, record.feature, newcomer.segment)
+    data = newcomer.dataset(inputs, feature=record.feature, label=published.recipe["label"])
+    head = _head(published, record, graph, seat, data)
+    model, before = graph.with_heads(_seated(graph.heads, seat, head)), Before.of(graph, seat, head)
+    manifest = published.manifest.model_copy(update={"inputs": inputs, "created_at": created_at, "files": {}})
+    proof = _proof(published, manifest, model, before, data.batch)
+    manifest = manifest.model_copy(update={"parity": proof.parity, "golden": proof.golden_facts})
+    entry = _entry(published, newcomer, data, created_at)
+    files = _files(published, manifest, model, proof, record, entry)
+    check_gate(
+        published.model, manifest=manifest, files=files, differences=proof.differences, tolerances=proof.tolerances
+    )
+    old = float(before.old.score(seat.as_before(data.batch)).mean())
+    new = float(before.outputs(data.batch)[SCORE].mean())
+    return AdaptedVersion(manifest, files, entry, old, new, max(proof.differences.values()), proof.rows)
+
+
+def _seat(published: Published, record: Record, segment: str, *, again: bool) -> Seat:
+    seat = Seat.among(published.manifest.inputs, record.feature, segment)
+    if seat.is_new and again:
+        raise AdaptError(str(published), f"does not know {segment!r} yet: leave out --again")
+    if not seat.is_new and not again:
+        raise AdaptError(str(published), f"knows {segment!r} already: --again replaces its head")
+    return seat
+
+
+def _head(published: Published, record: Record, graph: HeadedGraph, seat: Seat, data: Dataset) -> Float64:
+    """By the version's rule, from its own states and the heads that training made."""
+    names = published.manifest.inputs.features[seat.column].vocabulary
+    later = {entry.segment for entry in record.adapted} | {data.inputs.features[seat.column].vocabulary[seat.code]}
+    trained = [place for place, name in enumerate(names) if name not in later]
+    states = graph.states(seat.as_strangers(data.batch))
+    return record.rule.head(states, data.label, graph.heads[[*trained, len(names)]])
+
+
+def _seated(heads: Float64, seat: Seat, head: Float64) -> Float64:
+    others = heads if seat.is_new else np.delete(heads, seat.code, axis=0)
+    return np.insert(others, seat.code, head, axis=0)
+
+
+def _proof(published: Published, manifest: Manifest, model: bytes, before: Before, rows: Batch) -> Proof:
+    subject = f"{published} with another segment"
+    real = concatenate([before.seat.as_now(published.golden_inputs()), rows])
+    golden = published.manifest.golden
+    tolerances = {} if golden is None else {SCORE: golden.tolerance, **golden.tolerances}
+    proof = prove(
+        model,
+        subject=subject,
+        inputs=manifest.inputs,
+        score=manifest.score,
+        samples=mixed_samples(real, manifest.inputs, before.seat),
+        reference=before.outputs,
+        tolerances=tolerances,
+    )
+    for name, difference in proof.differences.items():
+        if difference > UNTOUCHED:
+            raise GateError(subject, [f"{name!r} is off by {difference:.3g}, {UNTOUCHED:g} is allowed"])
+    return proof
+
+
+def _entry(published: Published, newcomer: Newcomer, data: Dataset, at: datetime) -> Adapted:
+    return Adapted(
+        segment=newcomer.segment,
+        version=published.version,
+        rows=len(data),
+        positives=data.positives,
+        data_sha256=newcomer.data_sha256,
+        at=at,
+    )
+
+
+def _files(
+    published: Published, manifest: Manifest, model: bytes, proof: Proof, record: Record, entry: Adapted
+) -> dict[str, bytes]:
+    """Those of the old version, with what changed."""
+    history = (*(each for each in record.adapted if each.segment != entry.segment), entry)
+    record = record.model_copy(update={"adapted": history})
+    return {
+        **published.files,
+        MODEL_FILE: model,
+        GOLDEN_FILE: proof.golden,
+        ADAPTATION_FILE: record.model_dump_json(indent=2).encode(),
+        BASELINE_FILE: _baseline(published.files[BASELINE_FILE], record.feature, entry),
+        CARD_FILE: _card(published, manifest, record).encode(),
+    }
+
+
+def _baseline(data: bytes, feature: str, entry: Adapted) -> bytes:
+    """The rows that training saw, and beside them the segment's own in the counts of its name."""
+    before = Baseline.model_validate_json(data)
+    category = before.categories[feature]
+    grown = category.model_copy(update={"counts": {**category.counts, entry.segment: entry.rows}})
+    return before.model_copy(update={"categories": {**before.categories, feature: grown}}).model_dump_json().encode()
+
+
+def _card(published: Published, manifest: Manifest, record: Record) -> str:
+    lines = [
+        f"- {each.segment}: {each.rows} rows, {each.positives} with label 1, added to version {each.version}"
+        for each in record.adapted
+    ]
+    notes = [
+        str(published.recipe.get("description", "")),
+        "Segments that were taken in after training; the figures of quality are from before, without them:",
+        "\n".join(lines),
+    ]
+    return model_card(published.model, manifest, described={}, notes="\n\n".join(filter(None, notes)))
