@@ -7,7 +7,7 @@ from typing import Protocol, Self
 import numpy as np
 import onnx
 from onnx import TensorProto
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from scoreline_registry.contract import InputContract
 from scoreline_trainers.batch import Batch, Float32, Float64
@@ -31,12 +31,14 @@ class EnsembleConfig(FamilyConfig):
         choose: takes only some of them, by rows that they had not learned from.
     """
 
-    members: tuple[MemberSpec, ...] = Field(min_length=2)
+    members: tuple[MemberSpec, ...]
     choose: Choice | None = None
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         titles = [member.title for member in self.members]
+        if len(titles) < 2:
+            raise ValueError("'members' are at least two")
         for title in titles:
             if titles.count(title) > 1:
                 raise ValueError(f"two members are called {title!r}: give each a 'name'")

@@ -19,11 +19,12 @@ from scoreline_trainers.graph import SCORE
 from scoreline_trainers.problems import problems_of
 from scoreline_trainers.progress import Part, Progress
 
-Kept = Literal["features", "sequence"]
+Kept = Literal["features", "sequence", "neighbors"]
 
 _FEEDS: Mapping[Kept, frozenset[str]] = {
     "features": frozenset({"features"}),
     "sequence": frozenset({"sequence", "lengths"}),
+    "neighbors": frozenset({"neighbors", "neighbor_mask"}),
 }
 
 
@@ -123,11 +124,10 @@ def libraries_of(family: str, config: FamilyConfig) -> Sequence[str]:
 
 
 def _inputs_without(data: Dataset, spec: MemberSpec) -> InputContract:
-    there = {"features": bool(data.inputs.features), "sequence": data.inputs.sequence is not None}
-    absent = [part for part in spec.keep or () if not there[part]]
+    absent = [part for part in spec.keep or () if not getattr(data.inputs, part)]
     if absent:
         raise FitError(spec.family, f"learns from the recipe's {absent[0]}, and there is none")
-    nothing: Mapping[Kept, object] = {"features": (), "sequence": None}
+    nothing: Mapping[Kept, object] = {"features": (), "sequence": None, "neighbors": None}
     return data.inputs.model_copy(update={part: nothing[part] for part in spec.left_out})
 
 

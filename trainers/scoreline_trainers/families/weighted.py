@@ -45,7 +45,7 @@ class WeightedConfig(EnsembleConfig):
         recency: lets newer training rows count more.
     """
 
-    members: tuple[WeightedMemberSpec, ...] = Field(min_length=2)
+    members: tuple[WeightedMemberSpec, ...]
     measuring_fraction: float = Field(default=0.2, ge=0, lt=1)
     recency: Recency | None = None
 
