@@ -17,6 +17,8 @@ from scoreline_trainers.dataset import Dataset
 from scoreline_trainers.errors import FamilyError, FitError
 from scoreline_trainers.families import FAMILIES, Families, Source
 from scoreline_trainers.families.base import Fitted
+from scoreline_trainers.families.ensemble import Ensemble, WeightedMean
+from scoreline_trainers.families.members import Member
 from scoreline_trainers.gate import Proof, prove
 from scoreline_trainers.scorer import OnnxScorer
 from tests.trainers.tables import CASES, HISTORY, PURCHASES, TABLE, dataset, fit, lacking
@@ -84,6 +86,13 @@ def test_a_family_that_lacks_its_input_says_so(case: Case) -> None:
     other = HISTORY if case.columns in (TABLE, PURCHASES) else TABLE
     with pytest.raises(FitError, match="learns from"):
         fit(case.family, dataset(other))
+
+
+def test_every_family_may_be_a_member(case: Case) -> None:
+    members = tuple(Member(name, frozenset(), case.fitted) for name in ("first", "second"))
+    both = Ensemble(case.data.inputs, members, WeightedMean(np.array([0.75, 0.25])))
+    scorer = OnnxScorer(both.to_onnx().SerializeToString())
+    np.testing.assert_allclose(scorer.score(case.data.batch), case.fitted.predict(case.data.batch), atol=1e-5)
 
 
 def test_facts_are_for_people(case: Case) -> None:

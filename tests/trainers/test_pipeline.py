@@ -102,6 +102,22 @@ def test_delinquency_is_scored_from_raw_days_by_trees() -> None:
     assert found.manifest.inputs.features == ()
 
 
+def test_propensity_is_scored_by_a_stack() -> None:
+    recipe = packaged("propensity-stacking", validation=Validation())
+    found = check(recipe, propensity(3000, seed=7), propensity(500, seed=8), at_least=0.7)
+    assert found.manifest.score.extras == ("member_scores",)
+    assert str(found.report.described["calibration"]).startswith("isotonic")
+
+
+def test_delinquency_is_scored_by_a_network_over_days_beside_trees_over_windows() -> None:
+    pytest.importorskip("torch", reason="needs the extra deep")
+    network = {"family": "lstm", "config": {**SMALL["lstm"], "epochs": 2}, "keep": ["sequence"], "weight": 0.7}
+    trees = {"family": "lightgbm", "config": SMALL["lightgbm"], "keep": ["features"], "weight": 0.3}
+    recipe = packaged("delinquency-weighted", config={"members": [network, trees], "measuring_fraction": 0})
+    found = check(recipe, delinquency(500, seed=7), delinquency(100, seed=8), at_least=0.7)
+    assert found.report.described["weights"] == "lstm 0.700, lightgbm 0.300"
+
+
 def test_what_a_family_sees_is_chosen() -> None:
     data = Dataset.from_table(histories(), Recipe.parse(STEPS))
     entries = Recipe.parse(STEPS).engineered

@@ -48,5 +48,5 @@ def test_a_graph_finds_the_same_places(segments: Segments, rows: int) -> None:
 def test_only_a_category_has_segments() -> None:
     with pytest.raises(FitError, match=r"'segmented' learns from segments in 'age', a number: declare it 'kind: cat"):
         Segments.of(INPUTS, "age", family="segmented")
-    with pytest.raises(FitError, match=r"learns from segments in the feature 'tier'; the features are age, plan$"):
+    with pytest.raises(FitError, match=r"learns from segments in the feature 'tier', and the features are age, plan$"):
         Segments.of(INPUTS, "tier", family="segmented")

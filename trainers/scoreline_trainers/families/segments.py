@@ -35,8 +35,8 @@ class Segments:
         """Every name of a category feature, by its name in the contract. Raises FitError where it is none."""
         names = [each.name for each in inputs.features]
         if feature not in names:
-            there = ", ".join(names[:40]) or "missing"
-            raise FitError(family, f"learns from segments in the feature {feature!r}; the features are {there}")
+            there = f"the features are {', '.join(names[:40])}" if names else "there are no features"
+            raise FitError(family, f"learns from segments in the feature {feature!r}, and {there}")
         column = names.index(feature)
         found = inputs.features[column]
         if found.kind != "category":
