@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra deep")
 
 import torch
+from sklearn.metrics import roc_auc_score
 
 from scoreline_registry.contract import ScoreContract
 from scoreline_registry.errors import GateError
@@ -94,6 +95,20 @@ def test_late_friends_raise_the_score(fitted: FittedNetwork) -> None:
     prompt[:, :, 0], late[:, :, 0] = 0, 4
     difference = fitted.predict(batch.replace(neighbors=late)) - fitted.predict(batch.replace(neighbors=prompt))
     assert difference.mean() > 0.1
+
+
+def test_neighbors_tell_what_a_units_own_features_do_not_until_they_are_hidden() -> None:
+    everyone = dataset(GRAPH)
+    learned, judged = everyone.take(np.arange(300)), everyone.take(np.arange(300, 400))
+    alone = dataset(GRAPH.model_copy(update={"neighbors": None}))
+    own = fit("mlp", alone.take(np.arange(300))).predict(alone.take(np.arange(300, 400)).batch)
+    fitted = fit("gat", learned)
+    _, mask = judged.batch.neighborhood
+    hidden = fitted.predict(judged.batch.replace(neighbor_mask=np.zeros_like(mask)))
+    scores = {"own": own, "hidden": hidden, "shown": fitted.predict(judged.batch)}
+    auc = {name: roc_auc_score(judged.label, score) for name, score in scores.items()}
+    assert auc["shown"] > auc["own"] + 0.08
+    assert abs(auc["hidden"] - auc["own"]) < 0.08
 
 
 def test_attention_is_shared_out_among_the_unit_and_its_neighbors(fitted: FittedNetwork) -> None:
