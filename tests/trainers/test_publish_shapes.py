@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto
 
-from scoreline_registry.contract import Feature, InputContract, ScoreContract, SequenceContract
+from scoreline_registry.contract import Feature, InputContract, NeighborContract, ScoreContract, SequenceContract
 from scoreline_registry.errors import GateError
 from scoreline_registry.manifest import GOLDEN_FILE, MODEL_FILE
 from scoreline_trainers.batch import Batch, Float32
@@ -244,6 +244,32 @@ def test_a_sequence_model_is_fed_from_the_standard_sequence(tmp_path: Path) -> N
     version = published(graph, tmp_path, spec, score="y", inputs={"steps": "sequence", "n": "lengths"})
     steps = np.array([[[1.0], [2.0], [9.0]]], np.float32)
     score = OnnxScorer(version.files[MODEL_FILE]).score(Batch(sequence=steps, lengths=np.array([2])))
+    np.testing.assert_allclose(score, [1 / (1 + np.exp(-3))], rtol=0, atol=1e-6)
+
+
+def test_neighbors_reach_a_graph_of_doubles_with_a_mask_of_numbers(tmp_path: Path) -> None:
+    nodes = [
+        node("Squeeze", ["around", "last"], ["flat"]),
+        node("Cast", ["seen"], ["real"], to=TensorProto.BOOL),
+        node("IsNaN", ["flat"], ["hole"]),
+        node("Not", ["hole"], ["known"]),
+        node("And", ["real", "known"], ["counts"]),
+        node("Where", ["counts", "flat", "nothing"], ["kept"]),
+        node("ReduceSum", ["kept", "axes"], ["sum"], keepdims=0),
+        node("Sigmoid", ["sum"], ["y"]),
+    ]
+    graph = model(
+        nodes,
+        inputs=[value("around", ("b", "k", 1), TensorProto.DOUBLE), value("seen", ("b", "k"), TensorProto.FLOAT)],
+        outputs=[value("y", ("b",), TensorProto.DOUBLE)],
+        constants={"axes": np.array([1]), "last": np.array([2]), "nothing": np.float64(0)},
+    )
+    inputs = InputContract(neighbors=NeighborContract(features=("late",), max_neighbors=5))
+    spec = ManifestSpec(inputs=inputs, score=ScoreContract(meaning="test"))
+    version = published(graph, tmp_path, spec, score="y", inputs={"around": "neighbors", "seen": "neighbor_mask"})
+    around = np.array([[[1.0], [2.0], [9.0]]], np.float32)
+    batch = Batch(neighbors=around, neighbor_mask=np.array([[True, True, False]]))
+    score = OnnxScorer(version.files[MODEL_FILE]).score(batch)
     np.testing.assert_allclose(score, [1 / (1 + np.exp(-3))], rtol=0, atol=1e-6)
 
 

@@ -11,11 +11,17 @@ from scoreline_registry.errors import InvalidNameError
 from scoreline_registry.names import check_feature_name
 from scoreline_trainers.publishing.refusal import refuse
 from scoreline_trainers.publishing.screening import required_inputs, type_name
-from scoreline_trainers.publishing.spec import FEATURES, LENGTHS, SEQUENCE
+from scoreline_trainers.publishing.spec import FEATURES, LENGTHS, NEIGHBOR_MASK, NEIGHBORS, SEQUENCE
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
 _WHOLE = (TensorProto.INT64, TensorProto.INT32)
-_RANKS: Mapping[str, tuple[int, ...]] = {FEATURES: (1, 2), SEQUENCE: (3,), LENGTHS: (1,)}
+_RANKS: Mapping[str, tuple[int, ...]] = {
+    FEATURES: (1, 2), SEQUENCE: (3,), LENGTHS: (1,), NEIGHBORS: (3,), NEIGHBOR_MASK: (2,)
+}  # fmt: skip
+# What each part that is not taken apart may become.
+_BECOMES: Mapping[str, tuple[int, ...]] = {
+    SEQUENCE: _FLOATS, LENGTHS: _WHOLE, NEIGHBORS: _FLOATS, NEIGHBOR_MASK: (TensorProto.BOOL, *_FLOATS, *_WHOLE)
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,7 @@ class Source:
     Attributes:
         name: the graph's own.
         elem_type: one of ``onnx.TensorProto``'s.
-        rank: 1 for [N], 2 for [N, columns], 3 for [N, T, S].
+        rank: 1 for [N], 2 for [N, columns] and [N, K], 3 for [N, T, S] and [N, K, G].
         batch: the number of rows that the graph is written for; None for any.
         part: the standard input that it is made of.
         columns: of ``features``, in the order in which the graph takes them; empty for the other parts.
@@ -96,7 +102,7 @@ def sources_of(graph: onnx.GraphProto, inputs: InputContract, stated: Mapping[st
 
 
 def _target(name: str, inputs: InputContract, *, alone: bool) -> str:
-    if alone and inputs.sequence is None:
+    if alone and inputs.sequence is None and inputs.neighbors is None:
         return FEATURES
     return name
 
@@ -109,6 +115,8 @@ def _columns(target: str, inputs: InputContract) -> tuple[str, tuple[int, ...]] 
     if target == FEATURES and positions:
         return FEATURES, tuple(range(len(positions)))
     if target in (SEQUENCE, LENGTHS) and inputs.sequence is not None:
+        return target, ()
+    if target in (NEIGHBORS, NEIGHBOR_MASK) and inputs.neighbors is not None:
         return target, ()
     names = [name.strip() for name in target.split(",")]
     unknown = [name for name in names if name not in positions]
@@ -134,7 +142,7 @@ def _source_problems(value: onnx.ValueInfoProto, source: Source, inputs: InputCo
         yield from _width_problems(what, shape, source)
         for column in source.columns:
             yield from _feature_problems(what, source.elem_type, inputs.features[column])
-    elif source.elem_type not in (_FLOATS if source.part == SEQUENCE else _WHOLE):
+    elif source.elem_type not in _BECOMES[source.part]:
         yield f"{what} takes {type_name(source.elem_type)}, which {source.part} cannot become"
 
 
@@ -165,6 +173,8 @@ def _unused(inputs: InputContract, sources: Sequence[Source]) -> Iterator[str]:
     parts = {source.part for source in sources}
     if inputs.sequence is not None and SEQUENCE not in parts:
         yield "no input takes the sequence"
+    if inputs.neighbors is not None and NEIGHBORS not in parts:
+        yield "no input takes the neighbors"
 
 
 def _listed(names: Iterator[str] | Sequence[str]) -> str:

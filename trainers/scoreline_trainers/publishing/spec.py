@@ -14,7 +14,8 @@ from scoreline_registry.strict_yaml import read_yaml
 from scoreline_registry.tensors import TensorContract
 
 FEATURES, SEQUENCE, LENGTHS = "features", "sequence", "lengths"
-STANDARD_INPUTS = (FEATURES, SEQUENCE, LENGTHS)
+NEIGHBORS, NEIGHBOR_MASK = "neighbors", "neighbor_mask"
+STANDARD_INPUTS = (FEATURES, SEQUENCE, LENGTHS, NEIGHBORS, NEIGHBOR_MASK)
 
 INSPECTION_FILE = "inspection.json"
 PROBES_FILE = "probes.npz"
@@ -66,8 +67,8 @@ class Wrapping(_Stated):
     Attributes:
         score_output: the output that is the score, with ":COLUMN" where it has several columns. Without one the graph
             must have the standard signature already, and is published byte by byte.
-        inputs: the graph's input -> what it takes: "features", "sequence", "lengths", or names of features. Inputs that
-            are not named take what their own name says.
+        inputs: the graph's input -> what it takes: "features", "sequence", "lengths", "neighbors", "neighbor_mask", or
+            names of features. Inputs that are not named take what their own name says.
     """
 
     score_output: Text | None = None

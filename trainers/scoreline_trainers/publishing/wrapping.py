@@ -13,10 +13,15 @@ from scoreline_trainers.publishing.original import category_names
 from scoreline_trainers.publishing.refusal import UnfitError
 from scoreline_trainers.publishing.screening import required_inputs
 from scoreline_trainers.publishing.sources import Source
-from scoreline_trainers.publishing.spec import FEATURES, LENGTHS, SEQUENCE
+from scoreline_trainers.publishing.spec import FEATURES, LENGTHS, NEIGHBOR_MASK, NEIGHBORS, SEQUENCE
 
 _PREFIX = "model"
-_STANDARD_TYPES = {SEQUENCE: TensorProto.FLOAT, LENGTHS: TensorProto.INT64}
+_STANDARD_TYPES = {
+    SEQUENCE: TensorProto.FLOAT,
+    LENGTHS: TensorProto.INT64,
+    NEIGHBORS: TensorProto.FLOAT,
+    NEIGHBOR_MASK: TensorProto.BOOL,
+}
 
 
 def wrapped(
