@@ -43,7 +43,7 @@ class Spread(Spec):
         width = heads.shape[1]
         covariance = away.T @ away / max(len(away), 1)
         # A model that knows no difference between segments still leaves a new one some room.
-        ball = max(float(np.trace(covariance)) / width, 1e-6) * np.eye(width)
+        ball = max(float(np.trace(covariance)) / width, 0.01) * np.eye(width)
         mixed = (1 - self.share) * covariance + self.share * ball
         return most_probable(states, label, centre=heads[-1], precision=self.strength * np.linalg.inv(mixed))
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from scoreline_registry.errors import GateError
 from scoreline_registry.gate_rules import check_gate
-from scoreline_registry.manifest import BASELINE_FILE, CARD_FILE, GOLDEN_FILE, MODEL_FILE, Manifest
+from scoreline_registry.manifest import BASELINE_FILE, CARD_FILE, GOLDEN_FILE, MODEL_FILE, Manifest, ParityFacts
 from scoreline_trainers.adaptation.comparison import Before, mixed_samples
 from scoreline_trainers.adaptation.graph import HeadedGraph
 from scoreline_trainers.adaptation.newcomer import Newcomer, Seat, with_segment
@@ -109,7 +109,7 @@ def adapt(published: Published, newcomer: Newcomer, *, created_at: datetime, aga
     model, before = graph.with_heads(_seated(graph.heads, seat, head)), Before.of(graph, seat, head)
     manifest = published.manifest.model_copy(update={"inputs": inputs, "created_at": created_at, "files": {}})
     proof = _proof(published, manifest, model, before, data.batch)
-    manifest = manifest.model_copy(update={"parity": proof.parity, "golden": proof.golden_facts})
+    manifest = manifest.model_copy(update={"parity": _parity(published, proof), "golden": proof.golden_facts})
     entry = _entry(published, newcomer, data, created_at)
     files = _files(published, manifest, model, proof, record, entry)
     check_gate(
@@ -161,6 +161,14 @@ def _proof(published: Published, manifest: Manifest, model: bytes, before: Befor
         if difference > UNTOUCHED:
             raise GateError(subject, [f"{name!r} is off by {difference:.3g}, {UNTOUCHED:g} is allowed"])
     return proof
+
+
+def _parity(published: Published, proof: Proof) -> ParityFacts | None:
+    """As far from the native model as the old graph was, and as this one is from the old."""
+    before, now = published.manifest.parity, proof.parity
+    if before is None or now is None:
+        return now
+    return now.model_copy(update={"max_difference": before.max_difference + now.max_difference})
 
 
 def _entry(published: Published, newcomer: Newcomer, data: Dataset, at: datetime) -> Adapted:
