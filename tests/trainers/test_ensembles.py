@@ -90,7 +90,7 @@ def test_given_weights_are_kept_by_their_ratio() -> None:
     scores = together.extras(data.batch)["member_scores"]
     np.testing.assert_allclose(together.predict(data.batch), 0.7 * scores[:, 0] + 0.3 * scores[:, 1], atol=1e-15)
     assert together.describe()["weights"] == "lightgbm 0.700, logistic 0.300"
-    assert "member auc" not in together.describe()
+    assert "member AUC" not in together.describe()
 
 
 def test_fitted_weights_have_the_least_log_loss_of_all() -> None:
@@ -222,7 +222,7 @@ def test_the_members_that_do_best_together_are_chosen_and_the_card_says_so() -> 
     assert "logistic" in str(facts["members"])
     assert facts["members left out"] in ("lightgbm", "again")
     assert facts["rows judged"] == 160
-    assert {"mean q statistic", "mean disagreement", "mean double fault", "mean correlation"} <= facts.keys()
+    assert {"mean Q-statistic", "mean disagreement", "mean double fault", "mean correlation"} <= facts.keys()
     assert "lightgbm: trees" in facts or "again: trees" in facts
 
 

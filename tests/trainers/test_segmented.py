@@ -68,7 +68,7 @@ def test_a_segment_with_few_rows_or_few_of_a_label_has_no_member() -> None:
     rows, positives = (
         np.bincount(codes[chosen].astype(int)) for chosen in (codes >= 0, (codes >= 0) & (data.label > 0))
     )
-    few = segmented(data, min_rows=int(rows.max()), min_labels=1)
+    few = segmented(data, min_rows=int(rows.max()), min_labels=2)
     assert len(few.segments.names) == (rows == rows.max()).sum() < 6
     rare = segmented(data, min_rows=1, min_labels=int(np.minimum(positives, rows - positives).max()))
     assert 1 <= len(rare.segments.names) < 6

@@ -17,6 +17,13 @@ from scoreline_trainers.metrics import Label, auc
 from scoreline_trainers.progress import Progress
 from scoreline_trainers.validation import hold_out
 
+_MEASURES = {
+    "q_statistic": "Q-statistic",
+    "disagreement": "disagreement",
+    "double_fault": "double fault",
+    "correlation": "correlation",
+}
+
 
 class Choice(Spec):
     """Takes only the members that do best together, see ``diversity.choose_members``.
@@ -61,11 +68,11 @@ class Evidence:
     def facts(self) -> Mapping[str, str | int | float]:
         """AUC of each member, and how they differ: means over their pairs, and the pair that is most alike."""
         each = [f"{name} {auc(self.label, score):.4f}" for name, score in zip(self.names, self.scores.T, strict=True)]
-        facts: dict[str, str | int | float] = {"rows judged": len(self.label), "member auc": ", ".join(each)}
+        facts: dict[str, str | int | float] = {"rows judged": len(self.label), "member AUC": ", ".join(each)}
         if len(self.names) < 2:
             return facts
         found = diversity(self.scores, self.label)
-        means = {f"mean {measure.replace('_', ' ')}": round(mean, 4) for measure, mean in found.means().items()}
+        means = {f"mean {_MEASURES[measure]}": round(mean, 4) for measure, mean in found.means().items()}
         pairs = np.where(np.tri(len(self.names), dtype=np.bool_), -np.inf, found.correlation)
         first, second = np.unravel_index(pairs.argmax(), pairs.shape)
         alike = f"{self.names[first]} and {self.names[second]}, correlation {pairs.max():.3f}"

@@ -97,8 +97,9 @@ def fit_member(spec: MemberSpec, data: Dataset, *, ensemble: str, seed: int, pro
         kept = replace(data, inputs=_inputs_without(data, spec), batch=_batch_without(data.batch, spec.left_out))
         model = FAMILIES[spec.family].fit(kept, spec.options(), seed=seed, progress=Part(progress, spec.title))
     except FitError as error:
-        hint = "a member's 'keep' says which inputs it gets"
-        raise FitError(ensemble, f"cannot train its member {spec.title!r}: {error} ({hint})") from error
+        several = sum(bool(getattr(data.inputs, part)) for part in _FEEDS) > 1
+        hint = " (a member's 'keep' says which inputs it gets)" if several and spec.keep is None else ""
+        raise FitError(ensemble, f"cannot train its member {spec.title!r}: {error}{hint}") from error
     return Member(spec.title, spec.left_out, model)
 
 

@@ -1,7 +1,7 @@
 """A member for each segment that has rows enough, and a fallback member for everyone else, as one graph.
 
 Which segment a row belongs to stands in a category feature, see ``segments``. The graph runs each member on the rows of
-its own segment only, so a large batch costs what one member costs, whatever the number of segments.
+its own segment only, so what a large batch costs does not grow with the number of segments.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ class SegmentedConfig(FamilyConfig):
     members: dict[str, MemberSpec] = Field(default_factory=dict)
     fallback: MemberSpec | None = None
     min_rows: int = Field(default=200, ge=1)
-    min_labels: int = Field(default=10, ge=1)
+    min_labels: int = Field(default=10, ge=2)
 
     @property
     def nested(self) -> Sequence[tuple[str, FamilyConfig]]:
