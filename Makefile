@@ -8,7 +8,7 @@ DEMO ?=
 BENCH ?=
 export SCORELINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: help demo test conformance acceptance image-test check proto bench bench-peers clean
+.PHONY: help demo test conformance acceptance image-test sizes check proto bench bench-peers clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -29,6 +29,10 @@ acceptance: $(VENV)/.dev  ## the long form of what `make test` shows in small
 image-test: $(VENV)/.dev  ## build the container image, run it and ask it from outside; says by which means
 	@sh .ci/image-tools
 	@$(BIN)/python -m pytest -q -m image
+
+sizes: $(VENV)/.dev  ## how large the client, the server and the image are, each against its bar
+	@sh .ci/image-tools || true
+	@$(BIN)/python -m tests.deploy.sizes
 
 check: $(VENV)/.dev  ## lint, format, types, generated code
 	@$(BIN)/ruff check .

@@ -25,6 +25,7 @@ class Buildah:
 
     def build(self) -> Image:
         """Builds on the registry's base or, where no registry can be reached, on one by debootstrap."""
+        self.folder.mkdir(exist_ok=True)
         base, origin = self._base()
         wheels = self._wheels()
         config = self.folder / "pip.conf"

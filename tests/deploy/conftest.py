@@ -28,4 +28,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Says which way was used."""
     built = config.stash.get(_FOUND, None)
     if built is not None:
-        terminalreporter.write_line(f"image: {built.size_bytes / 1e6:.0f} MB, built and run by {built.way}")
+        terminalreporter.write_line(f"image: {built.size_bytes / 2**20:.0f} MiB, built and run by {built.way}")

@@ -1,6 +1,7 @@
 """What the Dockerfile promises, read from it without building it."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,12 @@ def test_everything_copied_from_the_repository_exists_and_reaches_the_engine() -
     copied = {source for one in BUILD.all("COPY") for source in one.words[:-1]}
     assert copied == sent
     assert all((ROOT / source).exists() for source in copied)
+
+
+def test_everything_that_the_wheel_is_made_of_is_copied() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {Path(path).parts[0] for path in (*wheel["packages"], *wheel["force-include"])}
+    assert needed <= {source for one in BUILD.all("COPY") for source in one.words[:-1]}
 
 
 def test_the_image_itself_copies_only_from_the_build_stage() -> None:

@@ -1,0 +1,36 @@
+# Goes before the commands of a page, which then run as they stand.
+# What a page says to install is here: tests/deploy/test_release.py installs each extra.
+pip() { :; }
+
+# Targets are looked up, and what they hand on is looked over; the slow ones run by themselves.
+make() {
+  local word
+  command make --dry-run -C "$ROOT" "$@" >/dev/null
+  for word in "$@"; do
+    case $word in BENCH=*) "$PYTHON" -m tests.benchmarks ${word#BENCH=} --help >/dev/null ;; esac
+  done
+}
+
+# A server runs beside the commands after it; what follows for ever is followed for a while.
+scoreline() {
+  case " $* " in
+    " serve ")
+      "$PYTHON" -m scoreline serve >/dev/null 2>server.log &
+      server=$!
+      until "$PYTHON" -m scoreline health >/dev/null 2>&1; do
+        kill -0 "$server" || { cat server.log; exit 1; }
+        sleep 0.1
+      done
+      ;;
+    *" -f "* | *" --watch "*) timeout --signal INT 5 "$PYTHON" -m scoreline "$@" || [ $? = 124 ] ;;
+    *) "$PYTHON" -m scoreline "$@" ;;
+  esac
+}
+
+end() {
+  local code=$?
+  if [ -n "${server:-}" ]; then kill "$server" && wait "$server"; fi
+  exit "$code"
+}
+trap end EXIT
+set -euo pipefail

@@ -1,0 +1,88 @@
+"""What pages take for granted: registries with a past, models from elsewhere, a journal with rows."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+import scoreline
+from scoreline.testing import FakeServer
+from scoreline_registry.registry import Registry
+from tests.server.conftest import apply
+from tests.server.toys import publish_linear
+
+_ROUTE = """
+route: credit
+schema:
+  features: {income: number, age: number, debt: number}
+rules:
+  - split: {credit@champion: 100}
+"""
+
+
+def registry_with_a_past(folder: Path) -> None:
+    """Seven versions of credit, a route of that name, more than 41 revisions, and a second registry."""
+    Registry.create(folder / "srv" / "prod-registry")
+    registry = Registry.create(folder / "registry")
+    for version in range(7):
+        publish_linear(registry, "credit", (1.0, 0.1 * version, 0.0), aliases=("champion",) if version == 5 else ())
+    apply(registry, _ROUTE)
+    (folder / "credit.yaml").write_text(_ROUTE + "holdout: 5\n")
+    for number in range(registry.latest().revision, 42):
+        registry.set_labels("credit", {"country": f"c{number}"}, author="tester", message="a past")
+
+
+def models_from_elsewhere(folder: Path) -> None:
+    """A classifier, a detector, a ranker with an example of its inputs, and a model repository."""
+    Registry.create(folder / "registry")
+    (folder / "credit.onnx").write_bytes(_classifier())
+    (folder / "detector.onnx").write_bytes(_sum_of("signal"))
+    (folder / "ranker.onnx").write_bytes(_sum_of("items"))
+    np.savez(folder / "example.npz", items=np.ones((2, 3), "f4"))
+    version = folder / "models" / "spend" / "1"
+    version.mkdir(parents=True)
+    (version / "model.onnx").write_bytes(_sum_of("spend"))
+
+
+def journal_with_rows(folder: Path) -> None:
+    """A registry that was served and asked, and the journals of two hosts."""
+    registry = Registry.create(folder / "registry")
+    publish_linear(registry, "linear", aliases=("champion",))
+    apply(registry)
+    journal = folder / "registry-journal"
+    with (
+        FakeServer(registry=folder / "registry", journal_dir=str(journal)) as server,
+        scoreline.Client(server.target) as client,
+    ):
+        client.score_many("credit", {"income": [1.0, 2.0, 3.0]}, entity_ids=["a", "b", "c"])
+    for host in ("host-a", "host-b"):
+        shutil.copytree(journal, folder / host / "journal")
+
+
+def _classifier() -> bytes:
+    """``input`` float32 [N, 3] to ``probabilities`` float32 [N, 2], as classifiers of other tools look."""
+    weights = numpy_helper.from_array(np.array([[-0.1, 0.1], [0.2, -0.2], [0.0, 0.3]], "f4"), "weights")
+    nodes = [
+        helper.make_node("MatMul", ["input", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"]),
+    ]
+    return _model(
+        nodes, "input", helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 2]), [weights]
+    )
+
+
+def _sum_of(name: str) -> bytes:
+    """An input float32 [N, 3] to ``total`` float32 [N]."""
+    axis = numpy_helper.from_array(np.array([1]), "axis")
+    node = helper.make_node("ReduceSum", [name, "axis"], ["total"], keepdims=0)
+    return _model([node], name, helper.make_tensor_value_info("total", TensorProto.FLOAT, ["N"]), [axis])
+
+
+def _model(
+    nodes: list[onnx.NodeProto], name: str, output: onnx.ValueInfoProto, constants: list[onnx.TensorProto]
+) -> bytes:
+    source = helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 3])
+    graph = helper.make_graph(nodes, "elsewhere", [source], [output], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10).SerializeToString()

@@ -1,0 +1,100 @@
+"""Every command of README.md and docs/ runs, here or in the test that is named for it."""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.docs import stages
+from tests.docs.pages import PAGES, ROOT, Block, blocks
+from tests.docs.walks import Walk, run
+
+QUICK = (
+    Walk("README.md", ["Two commands"]),
+    Walk("docs/clients.md", ["Without this client"], python=False),
+    Walk("docs/deploy.md", ["The test of the image"]),
+    Walk("docs/install.md"),
+    Walk("docs/journal.md", prepare=stages.journal_with_rows),
+    Walk("docs/performance.md"),
+    Walk("docs/publishing.md", prepare=stages.models_from_elsewhere, moved=["/models"]),
+    Walk("docs/registry.md", prepare=stages.registry_with_a_past, moved=["/srv"]),
+)
+LONG = (
+    Walk("README.md", ["The way of a score"]),
+    Walk(
+        "docs/quickstart.md",
+        [
+            "A registry, two models, a route",
+            "Scores",
+            "A new champion",
+            *(["Real borrowers"] if "SCORELINE_DATA" in os.environ else []),
+        ],
+    ),
+)
+ELSEWHERE: Mapping[tuple[str, str], str] = {
+    ("docs/clients.md", "Node, and others"): "tests/conformance/test_node.py",
+    ("docs/deploy.md", "A container"): "tests/deploy/test_image.py",
+    ("docs/quickstart.md", "Real borrowers"): "tests/e2e/test_real_data.py",
+}
+"""What runs in a test of its own, by page and heading: with another program, in an image, on data not everyone has."""
+
+COMMANDS = [block for page in PAGES for block in blocks(page) if block.language == "console"]
+PYTHON = [block for page in PAGES for block in blocks(page) if block.language == "python"]
+
+
+def place(block: Block) -> str:
+    return f"{block.page}: {block.heading}"
+
+
+@pytest.mark.parametrize("walk", QUICK, ids=lambda walk: walk.page)
+def test_the_commands_of_a_page_run(walk: Walk, tmp_path: Path) -> None:
+    done = run(walk, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("walk", LONG, ids=lambda walk: walk.page)
+def test_the_long_commands_of_a_page_run(walk: Walk, tmp_path: Path) -> None:
+    done = run(walk, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("block", COMMANDS, ids=place)
+def test_no_block_of_commands_is_left_out(block: Block) -> None:
+    elsewhere = ELSEWHERE.get((block.page, block.heading))
+    assert elsewhere or any(walk.covers(block) for walk in (*QUICK, *LONG)), "run it: add it to a Walk of this file"
+    assert elsewhere is None or (ROOT / elsewhere).is_file()
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=place)
+def test_no_python_is_left_out(block: Block) -> None:
+    # Every recipe of that page runs in tests/clients/test_docs.py.
+    assert block.page == "docs/clients.md" or any(walk.covers(block) for walk in (*QUICK, *LONG))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_says_what_it_is(page: str) -> None:
+    known = {"console", "python", "yaml", "js", "text", "toml", "json"}
+    assert {block.language for block in blocks(page)} <= known
+
+
+def test_extras_that_the_pages_install_exist() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = {
+        name
+        for path in PAGES.values()
+        for names in re.findall(r"scoreline\[([\w,]+)\]", path.read_text())
+        for name in names.split(",")
+    }
+    assert named <= extras.keys()
+    page = PAGES["docs/install.md"].read_text()
+    assert all(f"`scoreline[{name}]`" in page for name in extras if name not in {"registry", "dev"})
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for path in PAGES.values():
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"

@@ -1,0 +1,79 @@
+"""Runs the commands of a page in order in one shell, as a reader would."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.benchmarks.processes import free_port
+from tests.docs.pages import ROOT, Block, blocks
+
+_PRELUDE = Path(__file__).with_name("prelude.sh").read_text()
+_PORT = "127.0.0.1:50051"
+
+
+def nothing(folder: Path) -> None:
+    """What most pages need to be there before: nothing."""
+    del folder
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Sections of a page to be run together; without any, the whole page.
+
+    Attributes:
+        page: its path from the root of the repository.
+        sections: headings; empty for all.
+        prepare: makes what the page takes for granted, in the folder where the commands run.
+        moved: absolute paths that the page names; they lie in the folder instead.
+        python: whether the page's Python runs too, where it stands.
+    """
+
+    page: str
+    sections: Sequence[str] = ()
+    prepare: Callable[[Path], None] = field(default=nothing)
+    moved: Sequence[str] = ()
+    python: bool = True
+
+    def covers(self, block: Block) -> bool:
+        """Whether the block is run by this walk."""
+        languages = {"console", "python"} if self.python else {"console"}
+        here = block.page == self.page and (not self.sections or block.heading in self.sections)
+        return here and (block.language in languages or bool(block.file))
+
+    def script(self, folder: Path, address: str) -> str:
+        """The commands as one script of bash."""
+        text = "\n".join(_commands(block) for block in blocks(self.page) if self.covers(block))
+        for path in self.moved:
+            text = re.sub(rf"(?<=\s){path}\b", f"{folder}{path}", text)
+        return text.replace(_PORT, address)
+
+
+def run(walk: Walk, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a walk in a folder, its server on ports that are free."""
+    walk.prepare(folder)
+    address = f"127.0.0.1:{free_port()}"
+    environment = os.environ | {
+        "ROOT": str(ROOT),
+        "PYTHON": sys.executable,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+        "SCORELINE_LISTEN": address,
+        "SCORELINE_SERVER": address,
+        "SCORELINE_OPS_LISTEN": f"127.0.0.1:{free_port()}",
+    }
+    script = f"{_PRELUDE}\nset -x\n{walk.script(folder, address)}"
+    return subprocess.run(
+        ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=900
+    )
+
+
+def _commands(block: Block) -> str:
+    """A block as bash: files are written, Python is piped in, prompts go."""
+    if block.file:
+        return f"cat > {block.file} <<'END_OF_FILE'\n{block.text}END_OF_FILE"
+    if block.language == "python":
+        return f"\"$PYTHON\" - <<'END_OF_FILE'\n{block.text}END_OF_FILE"
+    return re.sub(r"^\$ ", "", block.text, flags=re.MULTILINE)
