@@ -7,7 +7,7 @@ Real data is read from the folder that SCORELINE_DATA names, and skipped where t
 import argparse
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,11 @@ _LEAST, _MOST_KNOWN, _MOST_JUDGED = 800, 8000, 3000
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Segments to hold out, one by one: name -> (rows of all others, its own rows)."""
+    """Segments to hold out: pairs of the rows to learn from, and of the rows of each segment to judge by."""
 
     columns: Columns
     segment: str
-    pairs: Mapping[str, tuple[pl.DataFrame, pl.DataFrame]]
+    pairs: Sequence[tuple[pl.DataFrame, Sequence[pl.DataFrame]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,13 @@ def measure(name: str, *, draws: int) -> Iterator[Line]:
     holding = SOURCES[name]()
     if holding is None:
         return
-    pairs = track(holding.pairs.values(), description=name, console=Console(stderr=True))
-    played = [play(known, own, holding.columns, holding.segment, configs=CONFIGS, draws=draws) for known, own in pairs]
+    pairs = track(holding.pairs, description=name, console=Console(stderr=True))
+    played = [
+        play(known, strangers, holding.columns, holding.segment, configs=CONFIGS, draws=draws)
+        for known, strangers in pairs
+    ]
     for family in FEW_SHOT:
-        yield line(name, family, [outcomes[family] for outcomes in played])
+        yield line(name, family, [outcome for outcomes in played for outcome in outcomes[family]])
 
 
 def line(data: str, family: str, outcomes: list[Outcome]) -> Line:
@@ -108,13 +111,12 @@ def show(console: Console, lines: list[Line]) -> None:
 
 def _strange() -> Holding:
     """One segment that behaves otherwise."""
-    return Holding(WORLD, "segment", {"new": (segments(16, 400), stranger(1500))})
+    return Holding(WORLD, "segment", [(segments(16, 400), [stranger(1500)])])
 
 
 def _varied() -> Holding:
     """Segments that differ from the known ones as those do among themselves."""
-    known = segments(16, 400)
-    return Holding(WORLD, "segment", {own["segment"][0]: (known, own) for own in newcomers(8, 1000)})
+    return Holding(WORLD, "segment", [(segments(16, 400), newcomers(8, 1000))])
 
 
 def _credit() -> Holding | None:
@@ -147,10 +149,8 @@ SOURCES = {
 def _each_held_out(frame: pl.DataFrame, columns: Columns, segment: str) -> Holding:
     frame = frame.sample(fraction=1, shuffle=True, seed=0)
     counts = frame[segment].value_counts().filter(pl.col("count") >= _LEAST).sort(segment)
-    pairs = {}
-    for name in counts[segment].to_list():
-        own = pl.col(segment) == name
-        pairs[str(name)] = frame.filter(~own).head(_MOST_KNOWN), frame.filter(own).head(_MOST_JUDGED)
+    owns = [pl.col(segment) == name for name in counts[segment].to_list()]
+    pairs = [(frame.filter(~own).head(_MOST_KNOWN), [frame.filter(own).head(_MOST_JUDGED)]) for own in owns]
     return Holding(columns, segment, pairs)
 
 

@@ -55,41 +55,69 @@ class Outcome:
 
 def play(
     known: pl.DataFrame,
-    stranger: pl.DataFrame,
+    strangers: Sequence[pl.DataFrame],
     columns: Columns,
     segment: str,
     *,
     configs: Mapping[str, Mapping[str, Any]],
     draws: int = DRAWS,
     seed: int = 0,
-) -> dict[str, Outcome]:
-    """What each family makes of a stranger.
+) -> dict[str, list[Outcome]]:
+    """What each family makes of strangers, one by one.
 
     Args:
         known: the rows of all other segments.
-        stranger: the held-out segment's rows.
+        strangers: the rows of each held-out segment.
         columns: what the tables' columns mean.
         segment: the feature that names segments.
         configs: the options of each family, and of ``mlp``.
         draws: how often ``SHOTS`` rows with both labels are drawn.
         seed: of the models and of the rows.
     """
-    data = Dataset.from_table(known, columns)
-    judged = Dataset.from_table(stranger, columns, inputs=data.inputs)
-    picks = shown_rows(judged.label, draws=draws, seed=seed)
-    general = _general(known, stranger, columns, segment, options=configs["mlp"], seed=seed)
-    base = _aucs(judged.label, [general] * draws, picks)
-    outcomes = {}
-    for family in FEW_SHOT:
-        fitted = _fitted(family, data, {"segment": segment, **configs.get(family, {})}, seed=seed)
-        graph = HeadedGraph.read(fitted.to_onnx().SerializeToString())
-        rule = Record.model_validate_json(fitted.files()[ADAPTATION_FILE]).rule
-        states = graph.states(judged.batch)
-        heads = [rule.head(states[rows], judged.label[rows], graph.heads) for rows in picks]
-        before = _aucs(judged.label, [log_odds(states, graph.heads[-1])] * draws, picks)
-        after = _aucs(judged.label, [log_odds(states, head) for head in heads], picks)
-        outcomes[family] = Outcome(base, before, after)
+    data, general = Dataset.from_table(known, columns), _Global.fit(known, columns, segment, configs["mlp"], seed=seed)
+    fitted = {
+        family: _fitted(family, data, {"segment": segment, **configs.get(family, {})}, seed=seed) for family in FEW_SHOT
+    }
+    outcomes: dict[str, list[Outcome]] = {family: [] for family in FEW_SHOT}
+    for frame in strangers:
+        judged = Dataset.from_table(frame, columns, inputs=data.inputs)
+        picks = shown_rows(judged.label, draws=draws, seed=seed)
+        base = _aucs(judged.label, [general.scores(frame)] * draws, picks)
+        for family in FEW_SHOT:
+            outcomes[family].append(Outcome(base, *_adapted(fitted[family], judged, picks)))
     return outcomes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Global:
+    """A model that does not see the segment."""
+
+    columns: Columns
+    data: Dataset
+    model: Fitted
+
+    @classmethod
+    def fit(
+        cls, known: pl.DataFrame, columns: Columns, segment: str, options: Mapping[str, Any], *, seed: int
+    ) -> "_Global":
+        features = tuple(spec for spec in columns.feature_specs(known.columns) if spec.name != segment)
+        blind = columns.model_copy(update={"features": features})
+        data = Dataset.from_table(known, blind)
+        return cls(blind, data, _fitted("mlp", data, options, seed=seed))
+
+    def scores(self, frame: pl.DataFrame) -> Float64:
+        """float64 [N]."""
+        return self.model.predict(Dataset.from_table(frame, self.columns, inputs=self.data.inputs).batch)
+
+
+def _adapted(fitted: Fitted, judged: Dataset, picks: Sequence[Rows]) -> tuple[Float64, Float64]:
+    """The AUCs without and with the rows of each draw."""
+    graph = HeadedGraph.read(fitted.to_onnx().SerializeToString())
+    rule = Record.model_validate_json(fitted.files()[ADAPTATION_FILE]).rule
+    states = graph.states(judged.batch)
+    heads = [rule.head(states[rows], judged.label[rows], graph.heads) for rows in picks]
+    before = _aucs(judged.label, [log_odds(states, graph.heads[-1])] * len(picks), picks)
+    return before, _aucs(judged.label, [log_odds(states, head) for head in heads], picks)
 
 
 def shown_rows(label: Label, *, draws: int, seed: int) -> list[Rows]:
@@ -100,23 +128,6 @@ def shown_rows(label: Label, *, draws: int, seed: int) -> list[Rows]:
         if 0 < label[rows].sum() < SHOTS:
             picks.append(rows)
     return picks
-
-
-def _general(
-    known: pl.DataFrame,
-    stranger: pl.DataFrame,
-    columns: Columns,
-    segment: str,
-    *,
-    options: Mapping[str, Any],
-    seed: int,
-) -> Float64:
-    """The global model's scores of the stranger's rows."""
-    features = tuple(spec for spec in columns.feature_specs(known.columns) if spec.name != segment)
-    blind = columns.model_copy(update={"features": features})
-    data = Dataset.from_table(known, blind)
-    rows = Dataset.from_table(stranger, blind, inputs=data.inputs)
-    return _fitted("mlp", data, options, seed=seed).predict(rows.batch)
 
 
 def _fitted(family: str, data: Dataset, options: Mapping[str, Any], *, seed: int) -> Fitted:

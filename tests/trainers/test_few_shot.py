@@ -27,7 +27,8 @@ QUICK: dict[str, Any] = {"epochs": 40, "patience": 8, "learning_rate": 0.005}
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, Outcome]:
     configs = {"mlp": {"hidden": (64, 64), **QUICK}, "transfer": QUICK, "multitask": QUICK, "maml": QUICK}
-    return play(segments(16, 250), stranger(1000), WORLD, "segment", configs=configs)
+    played = play(segments(16, 250), [stranger(1000)], WORLD, "segment", configs=configs)
+    return {family: each for family, (each,) in played.items()}
 
 
 @pytest.mark.parametrize("family", FEW_SHOT)
