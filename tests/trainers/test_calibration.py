@@ -115,6 +115,12 @@ def test_isotonic_is_never_so_steep_that_rounding_shows() -> None:
     assert found.apply(score).mean() == pytest.approx(label.mean(), abs=0.02)
 
 
+def test_isotonic_is_as_flat_as_it_is_told_to_be() -> None:
+    label, score = overconfident(3000)
+    assert Isotonic.learn(label, score).slope.max() > 3
+    assert Isotonic.learn(label, score, steepest=1.5).slope.max() <= 1.5
+
+
 def test_a_score_that_says_nothing_becomes_the_rate_of_the_label() -> None:
     label = (np.arange(200) % 4 == 0).astype(np.int8)
     for method in CALIBRATORS.values():

@@ -12,7 +12,7 @@ from scoreline_trainers.dataset import Dataset
 from scoreline_trainers.errors import FamilyError, FitError, RecipeError
 from scoreline_trainers.families.base import Fitted
 from scoreline_trainers.families.ensemble import Ensemble, WeightedMean
-from scoreline_trainers.families.evidence import Evidence, folds_of, out_of_fold
+from scoreline_trainers.families.evidence import Evidence, folds_of, held_out, out_of_fold
 from scoreline_trainers.families.members import Member, MemberSpec
 from scoreline_trainers.families.recency import Recency, recent
 from scoreline_trainers.families.stacking import Stack, stacked
@@ -174,6 +174,23 @@ def test_units_share_a_fold_and_folds_share_the_label() -> None:
     positives = np.bincount(alone, weights=data.label)
     assert positives.max() - positives.min() <= 1
     assert (folds_of(data, folds=4, seed=1) != alone).any()
+
+
+def test_members_are_measured_on_units_of_which_they_have_seen_no_row() -> None:
+    data, unit = dataset(), np.arange(800) // 4
+    by_four = Dataset(data.inputs, data.batch, data.label, unit=pl.Series("unit", unit))
+    found = held_out(
+        [MemberSpec(family="logistic")], by_four, fraction=0.25, ensemble="voting", seed=0, progress=Silent()
+    )
+    assert len(found.rows) == 200
+    assert len(np.unique(unit[found.rows])) == 50
+    assert found.label.mean() == pytest.approx(data.label.mean(), abs=0.1)
+
+
+def test_a_stack_of_members_whose_scores_hardly_differ_still_tells_rows_apart() -> None:
+    score = np.where(LABEL == 1, 0.55, 0.5) + DRAW.normal(0, 0.03, 4000)
+    found, new = stack(score, score + DRAW.normal(0, 0.01, 4000))
+    assert auc(LABEL[2000:], found.apply(new)) > auc(LABEL[2000:], new[:, 0]) - 0.01
 
 
 def test_no_row_is_judged_by_a_member_that_has_seen_it() -> None:

@@ -15,7 +15,6 @@ from scoreline_trainers.families.members import MemberSpec, fit_member
 from scoreline_trainers.families.recency import Recency, recent
 from scoreline_trainers.metrics import Label, auc
 from scoreline_trainers.progress import Progress
-from scoreline_trainers.validation import hold_out
 
 _MEASURES = {
     "q_statistic": "Q-statistic",
@@ -89,23 +88,24 @@ def held_out(
     progress: Progress,
     recency: Recency | None = None,
 ) -> Evidence:
-    """Trains every member on part of the rows and scores the rest. Raises FitError."""
-    learned, judged = hold_out(len(data), fraction=fraction, seed=seed)
-    label = data.label[judged]
-    if label.min() == label.max():
+    """Trains every member on part of the rows and scores the rest, split by unit as folds are. Raises FitError."""
+    turn = _turns(data, seed=seed)
+    last = np.floor((turn + 1) * fraction) > np.floor(turn * fraction)
+    learned, judged = data.take(np.flatnonzero(~last)), data.take(np.flatnonzero(last))
+    if judged.positives in (0, len(judged)):
         raise FitError(ensemble, f"has {len(judged)} rows of one label to measure members on: give it more rows")
-    rest = data.take(judged)
     scores = [
         fit_member(
             spec,
-            recent(data.take(learned), recency, ensemble=ensemble, seed=seed + place),
+            recent(learned, recency, ensemble=ensemble, seed=seed + place),
             ensemble=ensemble,
             seed=seed + place,
             progress=progress,
-        ).predict(rest.batch)
+        ).predict(judged.batch)
         for place, spec in enumerate(specs)
     ]
-    return Evidence(tuple(spec.title for spec in specs), judged, np.stack(scores, axis=1), label)
+    names = tuple(spec.title for spec in specs)
+    return Evidence(names, np.flatnonzero(last), np.stack(scores, axis=1), judged.label)
 
 
 def out_of_fold(
@@ -132,12 +132,16 @@ def out_of_fold(
 
 def folds_of(data: Dataset, *, folds: int, seed: int) -> Int64:
     """int64 [N], 0 to ``folds`` - 1: rows of one unit share a fold, and each fold has its share of label 1."""
+    return _turns(data, seed=seed) % folds
+
+
+def _turns(data: Dataset, *, seed: int) -> Int64:
+    """int64 [N]: the place of each row's unit in a line, from 0: those without label 1 first, else at random."""
     unit = _unit_numbers(data)
     positive = np.bincount(unit, weights=data.label) > 0
     shuffled = np.random.default_rng(seed).permutation(len(positive))
-    dealt = np.empty(len(positive), np.int64)
-    dealt[shuffled[np.argsort(positive[shuffled], kind="stable")]] = np.arange(len(positive)) % folds
-    return dealt[unit]
+    line = shuffled[np.argsort(positive[shuffled], kind="stable")]
+    return np.argsort(line)[unit]
 
 
 def _unit_numbers(data: Dataset) -> Int64:

@@ -28,6 +28,8 @@ from scoreline_trainers.tensor import Tensor
 
 # Beyond such odds the rounding of a member's float32 would be stretched to more than the gate allows.
 _EXTREME = 1e-4
+# What a regression that is nearly right must still allow, however large its weights.
+_STEEP_ENOUGH = 4.0
 
 
 class StackingConfig(EnsembleConfig):
@@ -131,5 +133,5 @@ def stacked(
     if calibration == "sigmoid":
         return Stack(meta, Sigmoid.learn(label, score))
     # Where members agree, their rounding is stretched by the weights first, then by the line.
-    stretched = max(np.abs(meta.weights).sum(), 1.0)
-    return Stack(meta, Isotonic.learn(label, score, steepest=STEEPEST / stretched))
+    steepest = np.clip(STEEPEST / np.abs(meta.weights).sum(), _STEEP_ENOUGH, STEEPEST)
+    return Stack(meta, Isotonic.learn(label, score, steepest=float(steepest)))
