@@ -7,7 +7,7 @@ make() {
   local word
   command make --dry-run -C "$ROOT" "$@" >/dev/null
   for word in "$@"; do
-    case $word in BENCH=*) "$PYTHON" -m tests.benchmarks ${word#BENCH=} --help >/dev/null ;; esac
+    case $word in BENCH=*) "$PYTHON" -c "from tests.benchmarks.__main__ import _arguments as read; read()" ${word#BENCH=} ;; esac
   done
 }
 
@@ -22,7 +22,7 @@ scoreline() {
         sleep 0.1
       done
       ;;
-    *" -f "* | *" --watch "*) timeout --signal INT 5 "$PYTHON" -m scoreline "$@" || [ $? = 124 ] ;;
+    *" -f "* | *" --watch "*) timeout --signal INT 3 "$PYTHON" -m scoreline "$@" || [ $? = 124 ] ;;
     *) "$PYTHON" -m scoreline "$@" ;;
   esac
 }

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.processes import free_port
 from tests.docs import stages
 from tests.docs.pages import PAGES, ROOT, Block, blocks
-from tests.docs.walks import Walk, run
+from tests.docs.walks import Walk, run, run_script
 
 QUICK = (
     Walk("README.md", ["Two commands"]),
@@ -60,6 +61,24 @@ def test_the_commands_of_a_page_run(walk: Walk, tmp_path: Path) -> None:
 def test_the_long_commands_of_a_page_run(walk: Walk, tmp_path: Path) -> None:
     done = run(walk, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "false\ntrue",
+        "scoreline models show credit\ntrue",
+        "echo 'not: a route' | scoreline route apply -\ntrue",
+        "scoreline serve\ntrue",
+        "make nothing\ntrue",
+        'make bench BENCH="--nothing"\ntrue',
+        "scoreline journal tail -f nowhere\ntrue",
+    ],
+)
+def test_a_page_fails_with_the_first_of_its_commands_that_fails(script: str, tmp_path: Path) -> None:
+    done = run_script(script, tmp_path, f"127.0.0.1:{free_port()}")
+    assert done.returncode != 0
+    assert "+ true" not in done.stderr
 
 
 @pytest.mark.parametrize("block", COMMANDS, ids=place)

@@ -56,6 +56,11 @@ def run(walk: Walk, folder: Path) -> subprocess.CompletedProcess[str]:
     """Runs a walk in a folder, its server on ports that are free."""
     walk.prepare(folder)
     address = f"127.0.0.1:{free_port()}"
+    return run_script(walk.script(folder, address), folder, address)
+
+
+def run_script(script: str, folder: Path, address: str) -> subprocess.CompletedProcess[str]:
+    """Runs commands as those of a page; ``address`` is where a server of theirs listens."""
     environment = os.environ | {
         "ROOT": str(ROOT),
         "PYTHON": sys.executable,
@@ -64,9 +69,9 @@ def run(walk: Walk, folder: Path) -> subprocess.CompletedProcess[str]:
         "SCORELINE_SERVER": address,
         "SCORELINE_OPS_LISTEN": f"127.0.0.1:{free_port()}",
     }
-    script = f"{_PRELUDE}\nset -x\n{walk.script(folder, address)}"
+    command = ["bash", "-c", f"{_PRELUDE}\nset -x\n{script}"]
     return subprocess.run(
-        ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=900
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=900
     )
 
 
