@@ -13,6 +13,7 @@ from scoreline.version import __version__
 from tests.deploy import sizes
 from tests.deploy.images import ROOT
 from tests.deploy.releases import CLEAN, build_sdist, build_wheel, install, pip
+from tests.docs.pages import blocks
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = ["", *PROJECT["optional-dependencies"]]
@@ -27,6 +28,7 @@ PROOFS: Mapping[str, tuple[str, str]] = {
     "trainers": ("import scoreline_trainers.training, sklearn, lightgbm, catboost, xgboost", "torch"),
     "deep": ("import scoreline_trainers.training, torch", "structlog"),
     "all": ("import scoreline_server.service, torch", "pytest"),
+    "bento": ("import bentoml, scoreline_server.app", "torch"),
     "dev": ("import pytest, scoreline_server.service, scoreline_trainers.training", "bentoml"),
 }
 
@@ -108,3 +110,20 @@ def test_an_install_from_the_sdist_hands_out_the_protos(tmp_path: Path) -> None:
 def test_the_client_and_the_server_are_no_larger_than_their_bars(tmp_path: Path) -> None:
     found = {size.what: size for size in sizes.installs(tmp_path)}
     assert {size.verdict for size in found.values()} == {"ok"}, found
+
+
+@pytest.mark.acceptance
+def test_the_recipes_of_the_client_hold_strict_types_against_a_bare_install(wheel: Path, tmp_path: Path) -> None:
+    interpreter = install(wheel, tmp_path / "venv")
+    recipes = [block.text for block in blocks("docs/clients.md") if block.language == "python"]
+    for number, recipe in enumerate(recipes):
+        if "import pytest" not in recipe:
+            (tmp_path / f"recipe_{number}.py").write_text(recipe)
+    mypy = ["-m", "mypy", "--config-file=", "--strict", "--allow-untyped-defs", "--allow-untyped-calls"]
+    found = [str(path) for path in tmp_path.glob("recipe_*.py")]
+    done = subprocess.run(
+        [sys.executable, *mypy, "--python-executable", interpreter, *found],
+        cwd=tmp_path, env=CLEAN, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert f"no issues found in {len(found)} source files" in done.stdout
