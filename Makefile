@@ -28,7 +28,7 @@ acceptance: $(VENV)/.dev  ## the long form of what `make test` shows in small
 
 image-test: $(VENV)/.dev  ## build the container image, run it and ask it from outside; says by which means
 	@sh .ci/image-tools
-	@$(BIN)/python -m pytest -q -m image --timeout 1200
+	@$(BIN)/python -m pytest -q -m image --timeout 1200 tests/deploy
 
 sizes: $(VENV)/.dev  ## how large the client, the server and the image are, each against its bar
 	@sh .ci/image-tools || true
