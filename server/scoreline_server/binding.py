@@ -4,7 +4,7 @@ Everything that can be known before a call is computed when the route is adopted
 category's codes, defaults and limits. A call then costs a few array operations for any number of rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,8 @@ import numpy.typing as npt
 from scoreline_registry.contract import Feature, InputContract
 from scoreline_server.errors import ScoringError
 from scoreline_server.layout import Layout
-from scoreline_server.model import Float32, length_groups, padded
+from scoreline_server.model import Float32
+from scoreline_server.ragged import Items, groups_of, refuse_infinite
 from scoreline_server.reasons import Reason
 from scoreline_server.rows import Rows
 
@@ -79,10 +80,10 @@ class Binding:
         self._limited = bool(np.isfinite(self._low).any() or np.isfinite(self._high).any())
         self._straight = not self._categories and np.array_equal(self._number_targets, np.arange(len(self._features)))
         self._in_order = np.array_equal(self._number_sources, np.arange(len(layout.numbers)))
-        sequence = contract.sequence
-        self._step_sources = (
-            None if sequence is None else np.array([layout.steps[name] for name in sequence.features], np.intp)
-        )
+        sequence, around = contract.sequence, contract.neighbors
+        self._is_flat = sequence is None and around is None
+        self._step_sources = None if sequence is None else _sources(sequence.features, layout.steps)
+        self._neighbor_sources = None if around is None else _sources(around.features, layout.neighbors)
 
     @property
     def takes_sequence(self) -> bool:
@@ -102,24 +103,29 @@ class Binding:
             self._clip(features, quality)
         if self._step_sources is not None:
             _check_history(block, rows, self._step_sources, errors)
+        if self._neighbor_sources is not None:
+            around = block.neighbors, block.neighbor_counts
+            refuse_infinite(*around, rows, self._neighbor_sources, errors, where="a neighbor")
         return Bound(rows, features, quality, errors)
 
     def inputs(self, block: Rows, bound: Bound) -> list[tuple[Indices, dict[str, npt.NDArray[Any]]]]:
         """The model's inputs in groups that are run together: (positions in ``bound.rows``, inputs by name)."""
-        everything = np.arange(len(bound.rows))
-        if self._step_sources is None:
-            return [(everything, {"features": bound.features})]
-        starts = (np.cumsum(block.lengths) - block.lengths)[bound.rows]
-        lengths = block.lengths[bound.rows]
-        steps = block.steps[:, self._step_sources]
+        if self._is_flat:
+            return [(np.arange(len(bound.rows)), {"features": bound.features})]
+        history = around = None
+        if self._step_sources is not None:
+            history = Items.of(block.steps, block.lengths, bound.rows, self._step_sources)
+        if self._neighbor_sources is not None:
+            around = Items.of(block.neighbors, block.neighbor_counts, bound.rows, self._neighbor_sources)
         groups = []
-        for group in length_groups(lengths):
-            inputs: dict[str, npt.NDArray[Any]] = {
-                "sequence": padded(steps, starts[group], lengths[group]),
-                "lengths": lengths[group].astype(np.int64),
-            }
-            if self._features:
-                inputs["features"] = bound.features[group]
+        for group in groups_of([items for items in (history, around) if items is not None]):
+            inputs: dict[str, npt.NDArray[Any]] = {"features": bound.features[group]} if self._features else {}
+            if history is not None:
+                inputs |= {"sequence": history.padded(group), "lengths": history.counts[group].astype(np.int64)}
+            if around is not None:
+                inputs["neighbors"] = around.padded(group)
+                places = np.arange(inputs["neighbors"].shape[1])
+                inputs["neighbor_mask"] = places < around.counts[group][:, None]
             groups.append((group, inputs))
         return groups
 
@@ -197,11 +203,12 @@ def _check_history(block: Rows, rows: Indices, sources: Indices, errors: dict[in
     lengths = block.lengths[rows]
     for row in rows[lengths == 0].tolist():
         errors.setdefault(row, ScoringError(Reason.EMPTY_SEQUENCE, "the sequence is empty: send at least one step"))
-    if np.isinf(block.steps).any():
-        owners = np.repeat(np.arange(len(block)), block.lengths)
-        infinite = np.isinf(block.steps[:, sources]).any(axis=1)
-        for row in set(owners[infinite].tolist()) & set(rows.tolist()):
-            errors.setdefault(row, ScoringError(Reason.NOT_FINITE, "a step of the sequence holds an infinite number"))
+    refuse_infinite(block.steps, block.lengths, rows, sources, errors, where="a step of the sequence")
+
+
+def _sources(names: Sequence[str], columns: Mapping[str, int]) -> Indices:
+    """Where the layout has the columns that the model reads, in its order."""
+    return np.array([columns[name] for name in names], np.intp)
 
 
 def _limit(value: float | None, otherwise: float) -> float:

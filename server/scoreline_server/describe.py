@@ -58,6 +58,9 @@ def schema(request: pb.GetSchemaRequest, catalog: Catalog, _caller: Caller = NOB
         )
     if layout.has_sequence:
         response.sequence.CopyFrom(pb.SequenceSchema(features=layout.step_features, max_length=layout.max_length))
+    if layout.has_neighbors:
+        most = layout.max_neighbors
+        response.neighbors.CopyFrom(pb.NeighborSchema(features=layout.neighbor_features, max_neighbors=most))
     return response
 
 

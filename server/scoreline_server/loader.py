@@ -75,6 +75,8 @@ def _check_signature(session: ort.InferenceSession, manifest: Manifest) -> None:
         expected["features"] = "tensor(float)"
     if manifest.inputs.sequence is not None:
         expected |= {"sequence": "tensor(float)", "lengths": "tensor(int64)"}
+    if manifest.inputs.neighbors is not None:
+        expected |= {"neighbors": "tensor(float)", "neighbor_mask": "tensor(bool)"}
     if manifest.tensors is not None:
         expected = input_types(manifest.tensors)
     found = {put.name: put.type for put in session.get_inputs()}

@@ -35,7 +35,8 @@ class LoadedModel:
 
         Args:
             inputs: ``features`` float32 [N, F] and, for models with a sequence, ``sequence`` float32 [N, T, S] and
-                ``lengths`` int64 [N].
+                ``lengths`` int64 [N], for those with neighbours ``neighbors`` float32 [N, K, G] and ``neighbor_mask``
+                bool [N, K].
             extras: names of extra outputs.
 
         Returns:
@@ -46,29 +47,18 @@ class LoadedModel:
 
 
 def padded(steps: Float32, starts: npt.NDArray[np.intp], lengths: Int32) -> Float32:
-    """Gathers ragged histories into one block.
+    """Gathers ragged histories, or neighbours, into one block.
 
     Args:
         steps: float32 [total, S], the steps of all rows one after another.
         starts: [N], where each row's steps begin.
-        lengths: [N], how many steps each row has, at least 1.
+        lengths: [N], how many steps each row has.
 
     Returns:
-        float32 [N, max(lengths), S]; zero after each row's end.
+        float32 [N, max(1, max(lengths)), S]; zero after each row's end.
     """
-    within = np.arange(int(lengths.max()))
+    within = np.arange(max(int(lengths.max()), 1))
     real = within[None, :] < lengths[:, None]
     block = np.zeros((len(lengths), len(within), steps.shape[1]), np.float32)
     block[real] = steps[(starts[:, None] + within[None, :])[real]]
     return block
-
-
-def length_groups(lengths: Int32) -> list[npt.NDArray[np.intp]]:
-    """Splits rows into groups of similar length, so that padding at most doubles the steps that are computed.
-
-    Returns row indices per group; together they are every row once.
-    """
-    if len(lengths) == 1:
-        return [np.zeros(1, np.intp)]
-    exponents = np.ceil(np.log2(lengths)).astype(np.intp)
-    return [np.flatnonzero(exponents == e) for e in np.unique(exponents)]

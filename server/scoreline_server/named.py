@@ -9,7 +9,7 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline_server.errors import ScoringError
 from scoreline_server.layout import Layout
 from scoreline_server.model import Float32
-from scoreline_server.packed import too_long
+from scoreline_server.packed import too_long, too_many
 from scoreline_server.reasons import Reason
 from scoreline_server.rows import Piece, bytes_of, check_count, context_of
 
@@ -27,6 +27,7 @@ def read_named(entities: Sequence[pb.Entity], layout: Layout) -> Piece:
     numbers = np.full((count, len(layout.numbers)), np.nan, np.float32)
     categories = np.full((count, len(layout.categories)), -1, np.int32)
     histories: list[Float32] = []
+    around: list[Float32] = []
     errors: dict[int, ScoringError] = {}
     for row, entity in enumerate(entities):
         try:
@@ -37,10 +38,12 @@ def read_named(entities: Sequence[pb.Entity], layout: Layout) -> Piece:
                     categories[row, category] = _category(name, value, dictionary)
                 else:
                     raise _unknown("feature", name, layout.features)
-            histories.append(_history(entity, layout))
+            steps, neighbors = _history(entity, layout), _neighborhood(entity, layout)
         except ScoringError as error:
             errors[row] = error
-            histories.append(_NO_STEPS.reshape(0, len(layout.step_features)))
+            steps, neighbors = _nothing(layout.steps), _nothing(layout.neighbors)
+        histories.append(steps)
+        around.append(neighbors)
     contexts = [context_of(entity.context) for entity in entities]
     return Piece(
         ids=[entity.entity_id for entity in entities],
@@ -48,13 +51,23 @@ def read_named(entities: Sequence[pb.Entity], layout: Layout) -> Piece:
         categories=bytes_of(categories),
         dictionary=list(dictionary),
         steps=bytes_of(np.concatenate(histories)) if layout.has_sequence else b"",
-        lengths=bytes_of(np.array([len(steps) for steps in histories], np.int32)) if layout.has_sequence else b"",
+        lengths=_counts(histories) if layout.has_sequence else b"",
+        neighbors=bytes_of(np.concatenate(around)) if layout.has_neighbors else b"",
+        neighbor_counts=_counts(around) if layout.has_neighbors else b"",
         contexts=contexts if any(contexts) else (),
         errors=errors,
     )
 
 
-_NO_STEPS = np.empty(0, np.float32)
+_NOTHING = np.empty(0, np.float32)
+
+
+def _nothing(columns: Mapping[str, int]) -> Float32:
+    return _NOTHING.reshape(0, len(columns))
+
+
+def _counts(blocks: Sequence[Float32]) -> bytes:
+    return bytes_of(np.array([len(block) for block in blocks], np.int32))
 
 
 def _number(name: str, value: pb.Value) -> float:
@@ -90,15 +103,31 @@ def _history(entity: pb.Entity, layout: Layout) -> Float32:
     if not layout.has_sequence:
         if steps:
             raise ScoringError(Reason.UNEXPECTED_SEQUENCE, "this route takes no sequence: leave it out")
-        return _NO_STEPS
+        return _NOTHING
     if len(steps) > layout.max_length:
         raise too_long(len(steps), layout.max_length)
-    block = np.full((len(steps), len(layout.step_features)), np.nan, np.float32)
-    for at, step in enumerate(steps):
-        for name, number in step.features.items():
-            column = layout.steps.get(name)
+    return _block([step.features for step in steps], layout.steps, "step feature")
+
+
+def _neighborhood(entity: pb.Entity, layout: Layout) -> Float32:
+    neighbors = entity.neighbors
+    if not layout.has_neighbors:
+        if neighbors:
+            raise ScoringError(Reason.UNEXPECTED_NEIGHBORS, "this route takes no neighbors: leave them out")
+        return _NOTHING
+    if len(neighbors) > layout.max_neighbors:
+        raise too_many(len(neighbors), layout.max_neighbors)
+    return _block([neighbor.features for neighbor in neighbors], layout.neighbors, "neighbor feature")
+
+
+def _block(items: Sequence[Mapping[str, float]], columns: Mapping[str, int], what: str) -> Float32:
+    """[items, columns], NaN where an item has no value."""
+    block = np.full((len(items), len(columns)), np.nan, np.float32)
+    for at, item in enumerate(items):
+        for name, number in item.items():
+            column = columns.get(name)
             if column is None:
-                raise _unknown("step feature", name, layout.steps)
+                raise _unknown(what, name, columns)
             block[at, column] = _float32(name, number)
     return block
 

@@ -24,6 +24,7 @@ class Regather:
     numbers: npt.NDArray[np.intp]
     categories: npt.NDArray[np.intp]
     steps: npt.NDArray[np.intp]
+    neighbors: npt.NDArray[np.intp]
 
     @classmethod
     def between(cls, old: Layout, new: Layout) -> "Regather":
@@ -33,6 +34,7 @@ class Regather:
             _sources(new.numbers, old.numbers),
             _sources(new.categories, old.categories),
             _sources(new.steps, old.steps),
+            _sources(new.neighbors, old.neighbors),
         )
 
     def __call__(self, piece: Piece) -> Piece:
@@ -41,6 +43,11 @@ class Regather:
         piece.numbers = _gather(piece.numbers, "<f4", len(self.old.numbers), self.numbers, nan)
         piece.categories = _gather(piece.categories, "<i4", len(self.old.categories), self.categories, none)
         piece.steps = _gather(piece.steps, "<f4", len(self.old.step_features), self.steps, nan)
+        if self.old.has_neighbors:
+            columns = len(self.old.neighbor_features)
+            piece.neighbors = _gather(piece.neighbors, "<f4", columns, self.neighbors, nan)
+        elif len(self.neighbors):
+            piece.neighbor_counts = bytes(4 * len(piece))
         return piece
 
 
@@ -74,6 +81,8 @@ def read_packed(packed: pb.PackedEntities, layout: Layout) -> Piece:
         _check_length("categories", piece.categories, count, len(layout.categories), kind="int32")
     if layout.has_sequence or packed.lengths or packed.steps:
         _read_histories(piece, packed, layout)
+    if layout.has_neighbors or packed.neighbors:
+        _read_neighbors(piece, packed, layout)
     if packed.contexts:
         piece.contexts = _contexts(packed, count)
     return piece
@@ -81,14 +90,27 @@ def read_packed(packed: pb.PackedEntities, layout: Layout) -> Piece:
 
 def _read_histories(piece: Piece, packed: pb.PackedEntities, layout: Layout) -> None:
     piece.lengths, piece.steps = packed.lengths, packed.steps
-    _check_length("lengths", piece.lengths, len(piece) if layout.has_sequence else 0, 1, kind="int32")
-    lengths = np.frombuffer(piece.lengths, "<i4")
-    if len(lengths) and lengths.min() < 0:
-        raise ScoringError(Reason.WRONG_BLOCK_LENGTH, "a length is negative", block="lengths")
+    lengths = _counts("lengths", piece.lengths, len(piece) if layout.has_sequence else 0)
     _check_length("steps", piece.steps, int(lengths.sum(dtype=np.int64)), len(layout.step_features))
-    if len(lengths) and int(lengths.max()) > layout.max_length:
-        for row in np.flatnonzero(lengths > layout.max_length).tolist():
-            piece.errors[row] = too_long(int(lengths[row]), layout.max_length)
+    for row in np.flatnonzero(lengths > layout.max_length).tolist():
+        piece.errors[row] = too_long(int(lengths[row]), layout.max_length)
+
+
+def _read_neighbors(piece: Piece, packed: pb.PackedEntities, layout: Layout) -> None:
+    piece.neighbor_counts, piece.neighbors = packed.neighbor_counts, packed.neighbors
+    counts = _counts("neighbor_counts", piece.neighbor_counts, len(piece) if layout.has_neighbors else 0)
+    _check_length("neighbors", piece.neighbors, int(counts.sum(dtype=np.int64)), len(layout.neighbor_features))
+    for row in np.flatnonzero(counts > layout.max_neighbors).tolist():
+        piece.errors.setdefault(row, too_many(int(counts[row]), layout.max_neighbors))
+
+
+def _counts(name: str, data: bytes, rows: int) -> npt.NDArray[np.int32]:
+    """How many items each row has. Raises ScoringError where these are not ``rows`` counts."""
+    _check_length(name, data, rows, 1, kind="int32")
+    counts = np.frombuffer(data, "<i4")
+    if len(counts) and counts.min() < 0:
+        raise ScoringError(Reason.WRONG_BLOCK_LENGTH, f"block {name} holds a negative number", block=name)
+    return counts
 
 
 def _contexts(packed: pb.PackedEntities, rows: int) -> list[Context]:
@@ -108,6 +130,16 @@ def too_long(length: int, most: int) -> ScoringError:
         Reason.SEQUENCE_TOO_LONG,
         f"the sequence has {length} steps, the route takes at most {most}: send the newest",
         found=length,
+        most=most,
+    )
+
+
+def too_many(count: int, most: int) -> ScoringError:
+    """The error of an entity with more neighbours than the route takes."""
+    return ScoringError(
+        Reason.TOO_MANY_NEIGHBORS,
+        f"the entity has {count} neighbors, the route takes at most {most}: send those that are closest",
+        found=count,
         most=most,
     )
 

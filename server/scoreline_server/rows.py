@@ -34,6 +34,8 @@ class Piece:
         dictionary: the category names that ``categories`` points to.
         steps: float32 [sum of lengths, step features].
         lengths: int32 [N], empty where the layout has no sequence.
+        neighbors: float32 [sum of neighbor_counts, neighbour features].
+        neighbor_counts: int32 [N], empty where the layout has no neighbours.
         contexts: [N], or empty where no row has a context.
         errors: what is wrong with single rows, by row.
     """
@@ -44,6 +46,8 @@ class Piece:
     dictionary: Sequence[str] = ()
     steps: bytes = b""
     lengths: bytes = b""
+    neighbors: bytes = b""
+    neighbor_counts: bytes = b""
     contexts: Sequence[Context] = ()
     errors: dict[int, ScoringError] = field(default_factory=dict)
 
@@ -61,6 +65,8 @@ class Rows:
     dictionary: Sequence[str]
     steps: Float32
     lengths: Int32
+    neighbors: Float32
+    neighbor_counts: Int32
     contexts: Sequence[Context]
     errors: dict[int, ScoringError]
 
@@ -105,6 +111,8 @@ def joined(pieces: Sequence[Piece], layout: Layout) -> Rows:
         dictionary=dictionary,
         steps=_NO_STEPS,
         lengths=_NO_LENGTHS,
+        neighbors=_NO_STEPS,
+        neighbor_counts=_NO_LENGTHS,
         contexts=_contexts(pieces),
         errors=errors,
     )
@@ -114,6 +122,10 @@ def joined(pieces: Sequence[Piece], layout: Layout) -> Rows:
         rows.lengths = np.frombuffer(b"".join([piece.lengths for piece in pieces]), "<i4")
         steps = np.frombuffer(b"".join([piece.steps for piece in pieces]), "<f4")
         rows.steps = steps.reshape(-1, len(layout.step_features))
+    if layout.has_neighbors:
+        rows.neighbor_counts = np.frombuffer(b"".join([piece.neighbor_counts for piece in pieces]), "<i4")
+        neighbors = np.frombuffer(b"".join([piece.neighbors for piece in pieces]), "<f4")
+        rows.neighbors = neighbors.reshape(-1, len(layout.neighbor_features))
     return rows
 
 

@@ -115,11 +115,13 @@ class ServedRoute:
 
 def layout_of(schema: RouteSchema) -> Layout:
     """A stored schema as columns."""
-    sequence = schema.sequence
+    sequence, around = schema.sequence, schema.neighbors
     return Layout(
         features=schema.kinds,
         step_features=() if sequence is None else tuple(sequence.features),
         max_length=0 if sequence is None else sequence.max_length,
+        neighbor_features=() if around is None else tuple(around.features),
+        max_neighbors=0 if around is None else around.max_neighbors,
         digest=schema_digest(schema),
     )
 

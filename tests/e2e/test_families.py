@@ -15,7 +15,7 @@ from scoreline_server.settings import Settings
 from scoreline_trainers.dataset import Dataset
 from scoreline_trainers.recipe import Recipe
 from scoreline_trainers.training import Candidate, publish_candidate, train
-from tests.trainers.tables import CASES, SMALL, TABLE, lacking, table
+from tests.trainers.tables import CASES, GRAPH, SMALL, TABLE, lacking, table
 
 ROWS = 2000
 
@@ -46,14 +46,16 @@ def test_a_caller_gets_what_the_native_model_says(served: Served, case: str) -> 
     if case not in served.candidates:
         pytest.skip(lacking(CASES[case][0]))
     recipe, candidate = served.candidates[case]
-    size = {"rows": ROWS} if CASES[case][1] is TABLE or "profile" in case else {"entities": ROWS}
+    size = {"rows": ROWS} if CASES[case][1] in (TABLE, GRAPH) or "profile" in case else {"entities": ROWS}
     frame = _with_strangers(table(CASES[case][1], seed=1, **size))
     data = Dataset.from_table(frame, recipe, inputs=candidate.manifest.inputs)
     sequences, lengths = data.batch.history if data.sequence is not None else (None, None)
+    neighbors, mask = data.batch.neighborhood if data.batch.neighbors is not None else (None, None)
     extras = candidate.manifest.score.extras
     scores = served.client.score_many(
         recipe.name, _raw(frame, recipe, candidate), sequences=sequences, lengths=lengths, extras=extras,
         entity_ids=[f"unit-{row}" for row in range(ROWS)],
+        neighbors=neighbors, neighbor_counts=None if mask is None else mask.sum(axis=1),
     )  # fmt: skip
     assert not scores.errors
     assert np.abs(scores.scores - candidate.fitted.predict(data.batch)).max() <= 1e-5

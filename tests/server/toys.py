@@ -9,7 +9,15 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from scoreline_registry.contract import Band, Feature, InputContract, Points, ScoreContract, SequenceContract
+from scoreline_registry.contract import (
+    Band,
+    Feature,
+    InputContract,
+    NeighborContract,
+    Points,
+    ScoreContract,
+    SequenceContract,
+)
 from scoreline_registry.manifest import GOLDEN_FILE, MODEL_FILE, GoldenFacts, Manifest
 from scoreline_registry.registry import Registry
 
@@ -71,6 +79,35 @@ def sequence_graph(weights: Sequence[float]) -> onnx.ModelProto:
         helper.make_node("Sigmoid", ["sum"], ["score"]),
     ]
     inputs: Inputs = {"sequence": (TensorProto.FLOAT, ["N", "T", len(weights)]), "lengths": (TensorProto.INT64, ["N"])}
+    return _model(nodes, inputs, ["score"], consts)
+
+
+def neighbor_graph(weights: Sequence[float]) -> onnx.ModelProto:
+    """score = sigmoid(income + sum over neighbours of known values . weights / 10), whatever stands elsewhere."""
+    consts = [
+        numpy_helper.from_array(np.array(weights, np.float32).reshape(-1, 1) / 10, "weights"),
+        numpy_helper.from_array(np.array([2], np.int64), "last"),
+        numpy_helper.from_array(np.array([1, 2], np.int64), "behind"),
+        numpy_helper.from_array(np.array([1], np.int64), "column"),
+        numpy_helper.from_array(np.array(0, np.float32), "zero"),
+    ]
+    nodes = [
+        helper.make_node("IsNaN", ["neighbors"], ["hole"]),
+        helper.make_node("Unsqueeze", ["neighbor_mask", "last"], ["seen"]),
+        helper.make_node("Not", ["hole"], ["known"]),
+        helper.make_node("And", ["known", "seen"], ["counts"]),
+        helper.make_node("Where", ["counts", "neighbors", "zero"], ["values"]),
+        helper.make_node("MatMul", ["values", "weights"], ["products"]),
+        helper.make_node("ReduceSum", ["products", "behind"], ["around"], keepdims=0),
+        helper.make_node("Squeeze", ["features", "column"], ["own"]),
+        helper.make_node("Add", ["own", "around"], ["logit"]),
+        helper.make_node("Sigmoid", ["logit"], ["score"]),
+    ]
+    inputs: Inputs = {
+        "features": (TensorProto.FLOAT, ["N", 1]),
+        "neighbors": (TensorProto.FLOAT, ["N", "K", len(weights)]),
+        "neighbor_mask": (TensorProto.BOOL, ["N", "K"]),
+    }
     return _model(nodes, inputs, ["score"], consts)
 
 
@@ -142,6 +179,29 @@ def publish_sequence(
         name,
         files={MODEL_FILE: sequence_graph(weights).SerializeToString(), GOLDEN_FILE: golden},
         manifest=_manifest(contract),
+        author="tester",
+        message=f"publish {name}",
+        aliases=aliases,
+    )
+
+
+def publish_neighbors(
+    registry: Registry, name: str, weights: Sequence[float] = (1.0, 2.0), *, max_neighbors: int = 8,
+    income: Feature = FEATURES[0], aliases: tuple[str, ...] = ("champion",),
+) -> int:  # fmt: skip
+    """Publishes a model over income and the neighbours' late and age."""
+    neighbors = np.linspace(-1, 1, 2 * 3 * 2).reshape(2, 3, 2).astype(np.float32)
+    mask = np.array([[True, True, True], [True, False, False]])
+    around = (neighbors @ (np.array(weights, np.float32) / 10) * mask).sum(axis=1)
+    golden = golden_bytes(
+        features=np.zeros((2, 1), np.float32), neighbors=neighbors, neighbor_mask=mask,
+        score=sigmoid(around).astype(np.float32),
+    )  # fmt: skip
+    contract = NeighborContract(features=("late", "age"), max_neighbors=max_neighbors)
+    return registry.publish(
+        name,
+        files={MODEL_FILE: neighbor_graph(weights).SerializeToString(), GOLDEN_FILE: golden},
+        manifest=_manifest(InputContract(features=(income,), neighbors=contract)),
         author="tester",
         message=f"publish {name}",
         aliases=aliases,

@@ -20,7 +20,7 @@ def value(raw: float | str | bool | None) -> pb.Value:
 
 
 def entity(
-    entity_id: str = "", *, steps: Sequence[Mapping[str, float]] = (),
+    entity_id: str = "", *, steps: Sequence[Mapping[str, float]] = (), neighbors: Sequence[Mapping[str, float]] = (),
     context: Mapping[str, float | str | bool] | None = None, **features: float | str | bool | None,
 ) -> pb.Entity:  # fmt: skip
     """One entity in the named form."""
@@ -29,6 +29,7 @@ def entity(
         features={name: value(raw) for name, raw in features.items()},
         sequence=pb.Sequence(steps=[pb.Step(features=step) for step in steps]) if steps else None,
         context={name: value(raw) for name, raw in (context or {}).items()},
+        neighbors=[pb.Neighbor(features=neighbor) for neighbor in neighbors],
     )
 
 

@@ -70,6 +70,10 @@ class Column(IntEnum):
     """JSON object: why rows have no score, by row. SHADOWS: the same."""
     PLACES = 23
     """uint16 [R]. SHADOWS: the row's index in its call; CALL_IDS is then [R]."""
+    NEIGHBOR_COUNTS = 24
+    """int32 [R]: the number of neighbours."""
+    NEIGHBORS = 25
+    """float32 [sum of neighbour counts, neighbour features]."""
 
 
 def packed(columns: Mapping[Column, bytes]) -> bytes:

@@ -80,6 +80,9 @@ class RouteEncoder:
         if layout.has_sequence:
             columns[Column.LENGTHS] = packed_arrays(one.rows.lengths for one in scored)
             columns[Column.STEPS] = packed_arrays(one.rows.steps for one in scored)
+        if self.facts.neighbor_features:
+            columns[Column.NEIGHBOR_COUNTS] = packed_arrays(one.rows.neighbor_counts for one in scored)
+            columns[Column.NEIGHBORS] = packed_arrays(one.rows.neighbors[:, shown.neighbors] for one in scored)
         if any(one.rows.contexts for one in scored):
             columns |= _contexts(scored)
         if self.facts.hashed:
@@ -142,7 +145,7 @@ class RouteEncoder:
 
 def _facts(route: ServedRoute, key: int, shown: Shown, *, hashed: bool) -> RouteFacts:
     layout = route.layout
-    numbers, categories = list(layout.numbers), list(layout.categories)
+    numbers, categories, neighbors = list(layout.numbers), list(layout.categories), layout.neighbor_features
     return RouteFacts(
         key=key,
         route=route.name,
@@ -154,6 +157,7 @@ def _facts(route: ServedRoute, key: int, shown: Shown, *, hashed: bool) -> Route
         hashed=shown.sensitive if hashed else (),
         left_out=() if hashed else shown.sensitive,
         step_features=layout.step_features,
+        neighbor_features=tuple(neighbors[column] for column in shown.neighbors),
         arms=tuple(ArmFacts(arm.ref, arm.model.name, arm.model.version, arm.model.digest) for arm in route.arms),
         bands=tuple(dict.fromkeys(name for arm in route.arms for name in arm.band_names)),
     )

@@ -77,6 +77,7 @@ class RouteFacts(_Told):
         hashed: the columns of HASHES.
         left_out: sensitive features that are not written at all.
         step_features: the columns of STEPS; empty without a sequence.
+        neighbor_features: the columns of NEIGHBORS; empty without neighbours.
         arms: what ASSIGNED and SERVED point to.
         bands: what BANDS points to.
     """
@@ -93,6 +94,7 @@ class RouteFacts(_Told):
     step_features: tuple[str, ...]
     arms: tuple[ArmFacts, ...]
     bands: tuple[str, ...]
+    neighbor_features: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, body: bytes) -> Self:

@@ -67,11 +67,12 @@ class Shown:
 
     numbers: Indices
     categories: Indices
+    neighbors: Indices
     sensitive: tuple[str, ...]
 
     @classmethod
     def of(cls, route: ServedRoute) -> "Shown":
-        """A feature is sensitive where at least one model behind the route says so."""
+        """A feature is sensitive where at least one model behind the route says so, and of neighbours too."""
         sensitive = {
             feature.name for model in route.models for feature in model.manifest.inputs.features if feature.sensitive
         }
@@ -79,5 +80,6 @@ class Shown:
         return cls(
             np.array([column for name, column in layout.numbers.items() if name not in sensitive], np.intp),
             np.array([column for name, column in layout.categories.items() if name not in sensitive], np.intp),
+            np.array([column for name, column in layout.neighbors.items() if name not in sensitive], np.intp),
             tuple(name for name in layout.features if name in sensitive),
         )

@@ -90,19 +90,23 @@ class Records:
 
     @cached_property
     def types(self) -> Mapping[str, str]:
-        """The type of each column: those of FIXED, then ``feature.<name>``, ``hash.<name>`` and ``step.<name>``."""
+        """The type of each column: those of FIXED, then ``<what>.<name>``.
+
+        What there is: feature, hash, step and neighbor.
+        """
         return {
             **FIXED,
             **{f"feature.{name}": "float32" for name in self.route.numbers},
             **{f"feature.{name}": "string" for name in self.route.categories},
             **{f"hash.{name}": "string" for name in self.route.hashed},
             **{f"step.{name}": "float32s" for name in self.route.step_features},
+            **{f"neighbor.{name}": "float32s" for name in self.route.neighbor_features},
         }
 
     @cached_property
     def columns(self) -> Mapping[str, Values]:
         """The values of each column that is kept, as ``types`` orders them."""
-        everything = {**self._fixed(), **self._features(), **self._steps()}
+        everything = {**self._fixed(), **self._features(), **self._steps(), **self._neighbors()}
         if self.kept is None:
             return everything
         rows = np.flatnonzero(self.kept).tolist()
@@ -232,13 +236,19 @@ class Records:
         return features
 
     def _steps(self) -> dict[str, Values]:
-        names = self.route.step_features
+        return self._lists("step", self.route.step_features, Column.STEPS, Column.LENGTHS)
+
+    def _neighbors(self) -> dict[str, Values]:
+        return self._lists("neighbor", self.route.neighbor_features, Column.NEIGHBORS, Column.NEIGHBOR_COUNTS)
+
+    def _lists(self, what: str, names: Sequence[str], values: Column, counts: Column) -> dict[str, Values]:
+        """One list per row and feature, of what rows have any number of."""
         if not names:
             return {}
-        steps = np.frombuffer(self.raw[Column.STEPS], "<f4").reshape(-1, len(names))
-        ends = np.cumsum([0, *self._array(Column.LENGTHS, "<i4")]).tolist()
+        block = np.frombuffer(self.raw[values], "<f4").reshape(-1, len(names))
+        ends = np.cumsum([0, *self._array(counts, "<i4")]).tolist()
         return {
-            f"step.{name}": [_or_none(steps[start:end, at]) for start, end in pairwise(ends)]
+            f"{what}.{name}": [_or_none(block[start:end, at]) for start, end in pairwise(ends)]
             for at, name in enumerate(names)
         }
 

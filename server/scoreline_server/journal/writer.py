@@ -77,7 +77,8 @@ class Journal:
     def __call__(self, scored: Scored) -> None:
         """Takes scored rows."""
         rows = scored.rows
-        size = rows.numbers.nbytes + rows.categories.nbytes + rows.steps.nbytes + _ROW_BYTES * len(rows)
+        blocks = (rows.numbers, rows.categories, rows.steps, rows.neighbors)
+        size = sum(block.nbytes for block in blocks) + _ROW_BYTES * len(rows)
         self._put(Observed(scored), size)
 
     def shadows(self, scores: ShadowScores) -> None:
