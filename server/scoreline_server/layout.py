@@ -52,6 +52,11 @@ class Layout:
         """True for the commonest layouts: no category, no sequence, no neighbours."""
         return not self.categories and not self.has_sequence and not self.has_neighbors
 
+    @cached_property
+    def is_ragged(self) -> bool:
+        """True where entities have any number of something: steps or neighbours."""
+        return self.has_sequence or self.has_neighbors
+
     @property
     def has_sequence(self) -> bool:
         """True where callers send a history."""

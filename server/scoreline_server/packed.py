@@ -79,9 +79,8 @@ def read_packed(packed: pb.PackedEntities, layout: Layout) -> Piece:
     if layout.categories or packed.categories:
         piece.categories, piece.dictionary = packed.categories, packed.dictionary
         _check_length("categories", piece.categories, count, len(layout.categories), kind="int32")
-    if layout.has_sequence or packed.lengths or packed.steps:
+    if layout.is_ragged or packed.lengths or packed.steps or packed.neighbors:
         _read_histories(piece, packed, layout)
-    if layout.has_neighbors or packed.neighbors:
         _read_neighbors(piece, packed, layout)
     if packed.contexts:
         piece.contexts = _contexts(packed, count)

@@ -118,6 +118,12 @@ def joined(pieces: Sequence[Piece], layout: Layout) -> Rows:
     )
     if layout.categories:
         _join_categories(rows, pieces, len(layout.categories))
+    if layout.is_ragged:
+        _join_ragged(rows, pieces, layout)
+    return rows
+
+
+def _join_ragged(rows: Rows, pieces: Sequence[Piece], layout: Layout) -> None:
     if layout.has_sequence:
         rows.lengths = np.frombuffer(b"".join([piece.lengths for piece in pieces]), "<i4")
         steps = np.frombuffer(b"".join([piece.steps for piece in pieces]), "<f4")
@@ -126,7 +132,6 @@ def joined(pieces: Sequence[Piece], layout: Layout) -> Rows:
         rows.neighbor_counts = np.frombuffer(b"".join([piece.neighbor_counts for piece in pieces]), "<i4")
         neighbors = np.frombuffer(b"".join([piece.neighbors for piece in pieces]), "<f4")
         rows.neighbors = neighbors.reshape(-1, len(layout.neighbor_features))
-    return rows
 
 
 _NO_CATEGORIES: Int32 = np.empty((0, 0), np.int32)
