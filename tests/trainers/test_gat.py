@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from scoreline_registry.contract import ScoreContract
 from scoreline_registry.errors import GateError
+from scoreline_registry.manifest import CARD_FILE
 from scoreline_trainers.batch import Batch
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families.gat import ATTENTION, GRAPH_WEIGHT, GATNet
@@ -21,8 +22,10 @@ from scoreline_trainers.families.network import FittedNetwork
 from scoreline_trainers.gate import prove
 from scoreline_trainers.graph import GraphBuilder
 from scoreline_trainers.probes import with_strangers
+from scoreline_trainers.recipe import Recipe
 from scoreline_trainers.scorer import OnnxScorer
-from tests.trainers.tables import GRAPH, HISTORY, TABLE, dataset, fit
+from scoreline_trainers.training import train
+from tests.trainers.tables import GRAPH, HISTORY, SMALL, TABLE, dataset, fit, friends
 
 
 def trained(**options: Any) -> FittedNetwork:
@@ -167,6 +170,31 @@ def test_without_neighbors_there_is_nothing_to_learn_from(columns: Any) -> None:
 def test_other_networks_refuse_neighbors(family: str) -> None:
     with pytest.raises(FitError, match="learns from"):
         fit(family, dataset(GRAPH))
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        {"family": "gat", "config": SMALL["gat"], "engineered": [{"kind": "log1p", "columns": ["age"]}]},
+        {
+            "family": "voting",
+            "config": {
+                "members": [
+                    {"family": "gat", "config": SMALL["gat"]},
+                    {"family": "logistic", "keep": ["features"]},
+                ]
+            },
+        },
+        {"family": "gat", "config": SMALL["gat"], "calibration": "sigmoid"},
+    ],
+    ids=["columns in front", "members beside", "a calibrator behind"],
+)
+def test_what_stands_around_the_family_passes_the_gate_with_it(steps: dict[str, Any]) -> None:
+    columns = GRAPH.model_dump(mode="json", exclude_defaults=True)
+    recipe = Recipe.parse({**columns, "name": "around", "data": "unused.csv", **steps})
+    candidate = train(recipe, friends())
+    assert candidate.manifest.inputs.neighbors == dataset(GRAPH).inputs.neighbors
+    assert "5 neighbors, or none, each with: late, age" in candidate.files[CARD_FILE].decode()
 
 
 class TrustingNet(GATNet):
