@@ -1,7 +1,7 @@
 """``python -m tests.benchmarks.families``: what each model family costs at its default size.
 
-Made-up rows of 30 features, four of them categories, and histories of 30 steps of 10. Absolute figures wander with the
-machine's other work; compare figures of one run only.
+Made-up rows of 30 features, four of them categories, histories of 30 steps of 10, and 20 neighbours of 10. Absolute
+figures wander with the machine's other work; compare figures of one run only.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from scoreline_trainers.training import Candidate, publish_candidate, train
 
 ROWS = 3000
 STEPS = 30
+NEIGHBORS = 20
 STEP_FEATURES = tuple(f"s{index}" for index in range(10))
 PURCHASE = ("amount", "category", "hour", "payment_method")
 
@@ -47,7 +48,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "random_forest": {},
     "isolation_forest": {},
     "profile_deviation": {},
-    **{name: {"epochs": 1} for name in ("mlp", *OVER_HISTORIES)},
+    **{name: {"epochs": 1} for name in ("mlp", "gat", *OVER_HISTORIES)},
 }
 
 
@@ -163,7 +164,18 @@ def _table(family: str) -> tuple[pl.DataFrame, dict[str, Any]]:
     numbers = {f"x{index}": hidden * (index % 3) + draw.normal(size=ROWS) for index in range(26)}
     codes = {f"c{index}": np.clip(hidden * 3 + 6 + draw.normal(size=ROWS), 0, 11).astype(int) for index in range(4)}
     names = {name: [f"n{code}" for code in values] for name, values in codes.items()}
-    return pl.DataFrame({**numbers, **names}).with_columns(label), {"features": [*numbers, *names]}
+    frame, columns = pl.DataFrame({**numbers, **names}).with_columns(label), {"features": [*numbers, *names]}
+    return (frame, columns) if family != "gat" else _circles(draw, frame, columns)
+
+
+def _circles(
+    draw: np.random.Generator, frame: pl.DataFrame, columns: dict[str, Any]
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Every row among NEIGHBORS others of the same table."""
+    near = [[str(other) for other in circle] for circle in draw.integers(0, len(frame), (len(frame), NEIGHBORS))]
+    units = pl.int_range(len(frame), eager=True).cast(pl.String).alias("unit")
+    around = {"ids": "near", "features": [f"x{index}" for index in range(10)]}
+    return frame.with_columns(units, pl.Series("near", near)), {**columns, "unit": "unit", "neighbors": around}
 
 
 def _histories(
