@@ -3,12 +3,15 @@
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.deploy.images import DOCKERFILE, NAME, ROOT, Container, Image, run
+
+_START_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,9 @@ class Engine:
         started = run(self.command, "run", "--detach", *limits, *given, "-p", "127.0.0.1::50051", "-v", mount, NAME)
         try:
             address = run(self.command, "port", started.strip(), "50051").split()[-1]
-            yield EngineContainer(self.command, started.strip(), address)
+            container = EngineContainer(self.command, started.strip(), address)
+            container.wait_until_healthy()
+            yield container
         finally:
             run(self.command, "rm", "--force", "--volumes", started.strip())
 
@@ -57,6 +62,14 @@ class EngineContainer:
         """By the engine's exec."""
         inside = [self.command, "exec", self.name, *command]
         return subprocess.run(inside, capture_output=True, text=True, check=False)
+
+    def wait_until_healthy(self) -> None:
+        """Raises TimeoutError with the container's log."""
+        deadline = time.monotonic() + _START_SECONDS
+        while self.execute("scoreline", "health").returncode != 0:
+            if time.monotonic() > deadline:
+                raise TimeoutError(run(self.command, "logs", self.name))
+            time.sleep(0.2)
 
     def terminate(self) -> None:
         """By the engine's kill."""
