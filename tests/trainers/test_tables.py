@@ -49,3 +49,9 @@ def test_only_known_endings_are_written(tmp_path: Path) -> None:
 def test_equal_tables_have_equal_digests() -> None:
     halves = pl.concat([FRAME[:1], FRAME[1:]], rechunk=False)
     assert table_digest(FRAME) == table_digest(halves) != table_digest(FRAME[:1])
+
+
+def test_tables_that_differ_in_their_lists_alone_have_different_digests() -> None:
+    one, other = (FRAME.with_columns(pl.Series("near", lists)) for lists in ([["a"], []], [[], ["a"]]))
+    assert table_digest(one) == table_digest(one.clone()) != table_digest(other)
+    assert table_digest(FRAME.with_columns(pl.Series("near", [[1], [2]]))) != table_digest(FRAME)

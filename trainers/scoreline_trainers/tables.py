@@ -54,13 +54,19 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
 
 
 def table_digest(frame: pl.DataFrame) -> str:
-    """Identifies a table that came from no file: sha256 in hex over its flat columns as CSV.
+    """Identifies a table that came from no file: sha256 in hex over its flat columns and its lists of ids as CSV.
 
     CSV, because equal values give equal text however their memory is laid out.
     """
     buffer = BytesIO()
-    frame.select(~(cs.nested() | cs.binary())).write_csv(buffer)
+    ids = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List) and _names_ids(dtype)]
+    texts = (pl.col(name).cast(pl.List(pl.String)).list.join("\n") for name in ids)
+    frame.with_columns(texts).select(~(cs.nested() | cs.binary())).write_csv(buffer)
     return hashlib.sha256(buffer.getbuffer()).hexdigest()
+
+
+def _names_ids(dtype: pl.List) -> bool:
+    return dtype.inner == pl.String or dtype.inner.is_numeric()
 
 
 def _parse(path: Path, raw: bytes) -> pl.DataFrame:
