@@ -113,6 +113,8 @@ def test_a_route_that_cannot_be_is_refused(route: object, says: str) -> None:
 def test_it_takes_routes_or_a_registry_and_is_started_before_it_is_asked() -> None:
     with pytest.raises(ValueError, match="either routes or registry"):
         FakeServer()
+    with pytest.raises(TypeError, match="no setting theads"):
+        FakeServer({"credit": CREDIT}, theads=2)
     with pytest.raises(RuntimeError, match="not started"):
         _ = FakeServer({"credit": CREDIT}).target
 

@@ -23,17 +23,10 @@ QUICK = (
     Walk("docs/publishing.md", prepare=stages.models_from_elsewhere, moved=["/models"]),
     Walk("docs/registry.md", prepare=stages.registry_with_a_past, moved=["/srv"]),
 )
+REAL_DATA = ["Real borrowers"] if os.environ.get("SCORELINE_DATA") else []
 LONG = (
     Walk("README.md", ["The way of a score"]),
-    Walk(
-        "docs/quickstart.md",
-        [
-            "A registry, two models, a route",
-            "Scores",
-            "A new champion",
-            *(["Real borrowers"] if "SCORELINE_DATA" in os.environ else []),
-        ],
-    ),
+    Walk("docs/quickstart.md", ["A registry, two models, a route", "Scores", "A new champion", *REAL_DATA]),
 )
 ELSEWHERE: Mapping[tuple[str, str], str] = {
     ("docs/clients.md", "Node, and others"): "tests/conformance/test_node.py",

@@ -61,7 +61,9 @@ def run(walk: Walk, folder: Path) -> subprocess.CompletedProcess[str]:
 
 def run_script(script: str, folder: Path, address: str) -> subprocess.CompletedProcess[str]:
     """Runs commands as those of a page; ``address`` is where a server of theirs listens."""
-    environment = os.environ | {
+    # A developer's own settings stay outside; where the data is does not.
+    kept = {name: value for name, value in os.environ.items() if name == "SCORELINE_DATA" or "SCORELINE" not in name}
+    environment = kept | {
         "ROOT": str(ROOT),
         "PYTHON": sys.executable,
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),

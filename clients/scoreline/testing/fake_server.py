@@ -34,10 +34,13 @@ class FakeServer:
             settings: of the server, by their names in docs/settings.md; the environment is not read.
 
         Raises:
-            ValueError: when both or neither are given.
+            ValueError: when both or neither of routes and registry are given.
+            TypeError: for a setting that the server does not have.
         """
         if (routes is None) == (registry is None):
             raise ValueError("give either routes or registry")
+        if unknown := settings.keys() - Settings.model_fields.keys():
+            raise TypeError(f"the server has no setting {', '.join(sorted(unknown))}")
         self._routes = dict(routes or {})
         self._folder = registry
         self._settings = {"listen": "127.0.0.1:0", "journal_dir": "off", "poll_seconds": 0.05} | settings
@@ -83,7 +86,11 @@ class FakeServer:
             raise RuntimeError(f"{name} was not adopted within {_ADOPTION_SECONDS:.0f} s")
 
     def __enter__(self) -> Self:
-        return self.start()
+        with ExitStack() as undone:
+            undone.callback(self._open.close)
+            self.start()
+            undone.pop_all()
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
