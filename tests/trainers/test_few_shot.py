@@ -114,13 +114,14 @@ def test_episodes_ask_for_what_they_did_not_show() -> None:
     learning, judging = Pool.split(members, rows=80, fraction=0.3, seed=0)
     assert learning.able(10) == judging.able(10) == [0, 1]
     for pool in (learning, judging):
-        shown, asked = pool.episodes(np.array([0, 1, 1]), shots=10, asked=20, draw=np.random.default_rng(0))
-        assert (shown.shape, asked.shape) == ((3, 10), (3, 20))
-        for episode, place in enumerate((0, 1, 1)):
-            rows = set(shown[episode].tolist())
-            assert len(rows) == 10
-            assert rows | set(asked[episode].tolist()) <= set(members[place].tolist())
-            assert not rows & set(asked[episode].tolist())
+        shown, asked = pool.episodes(200, shots=10, asked=20, draw=np.random.default_rng(0))
+        assert (shown.shape, asked.shape) == ((200, 10), (200, 20))
+        places = np.where(shown[:, 0] < 30, 0, 1)
+        assert 60 < places.sum() < 180
+        for rows, others, place in zip(shown.tolist(), asked.tolist(), places.tolist(), strict=True):
+            assert len(set(rows)) == 10
+            assert {*rows, *others} <= set(members[place].tolist())
+            assert not set(rows) & set(others)
     held_out = set(np.concatenate([judging.asked[0], judging.asked[1]]).tolist())
     assert not held_out & set(np.concatenate([learning.shown[0], learning.shown[1]]).tolist())
 

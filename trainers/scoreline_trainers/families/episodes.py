@@ -35,9 +35,15 @@ class Pool:
         ]
 
     def episodes(
-        self, places: Rows, *, shots: int, asked: int, draw: np.random.Generator
+        self, count: int, *, shots: int, asked: int, draw: np.random.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """int64 [B, shots] and [B, asked], rows of each place; no row is shown and asked for in one episode."""
+        """int64 [count, shots] and [count, asked]: rows of a segment each, none both shown and asked for.
+
+        A segment is drawn as often as it has rows to ask for: small ones would otherwise be learned by heart.
+        """
+        able = self.able(shots)
+        sizes = np.array([len(self.asked[place]) for place in able])
+        places = draw.choice(able, count, p=sizes / sizes.sum())
         pairs = [self._episode(place, shots, asked, draw) for place in places.tolist()]
         shown, wanted = (torch.from_numpy(np.stack(rows)) for rows in zip(*pairs, strict=True))
         return shown, wanted

@@ -7,6 +7,7 @@ fallback, so it is also learned to do without any steps.
 """
 
 import copy
+import math
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from scoreline_trainers.families.network_training import log_loss
 from scoreline_trainers.progress import Progress
 
 # Episodes that judge, the same after every epoch.
-_JUDGING = 40
+_JUDGING = 200
 
 
 class MAMLConfig(FewShotConfig):
@@ -29,7 +30,8 @@ class MAMLConfig(FewShotConfig):
 
     Attributes:
         order: 2 learns through the inner steps, 1 takes their gradient for constant.
-        inner_rate, inner_steps: of gradient descent on the rows that a segment shows.
+        inner_steps: of gradient descent on the rows that a segment shows.
+        inner_rate: of those steps, to begin with; it is learned too (Li and others, Meta-SGD, 2017).
         fallback_weight: of the log loss without any inner step, against the one after them.
         segments_per_step: how many segments an outer step learns from.
         asked: rows of each that the outer step asks for.
@@ -37,14 +39,14 @@ class MAMLConfig(FewShotConfig):
     """
 
     order: int = Field(default=2, ge=1, le=2)
-    inner_rate: float = Field(default=1.0, gt=0)
+    inner_rate: float = Field(default=0.1, gt=0)
     inner_steps: int = Field(default=10, ge=1)
     fallback_weight: float = Field(default=0.5, ge=0)
     segments_per_step: int = Field(default=16, ge=1)
     asked: int = Field(default=20, ge=1)
     epochs: int = Field(default=100, ge=1)
     patience: int = Field(default=20, ge=1)
-    learning_rate: float = Field(default=0.005, gt=0)
+    learning_rate: float = Field(default=0.003, gt=0)
 
 
 class MetaNet(nn.Module):
@@ -54,13 +56,14 @@ class MetaNet(nn.Module):
         super().__init__()
         self.body, self.config = body, config
         self.start = nn.Parameter(torch.zeros(config.hidden[-1] + 1))
+        self.log_rate = nn.Parameter(torch.tensor(math.log(config.inner_rate)))
 
     def loss(self, tasks: Tasks, shown: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
         """Of B episodes: rows [B, K] show, rows [B, Q] are asked for."""
         states, target = self._states(tasks, shown), tasks.target[shown]
         heads = self.start.expand(len(shown), -1)
         for _ in range(self.config.inner_steps):
-            heads = heads - self.config.inner_rate * self._slope(states, target, heads)
+            heads = heads - self.log_rate.exp() * self._slope(states, target, heads)
         states, target = self._states(tasks, asked), tasks.target[asked]
         before, after = states @ self.start, torch.einsum("bqh,bh->bq", states, heads)
         return log_loss(after, target) + self.config.fallback_weight * log_loss(before, target)
@@ -88,7 +91,7 @@ class MAML(FewShotFamily[MAMLConfig]):
         net = MetaNet(Body(tasks.features.shape[1], config.hidden, dropout=config.dropout), config)
         epochs = self._meta_train(net, tasks, config, seed=seed, progress=progress)
         states, label = tasks.states(net.body), tasks.label.numpy()
-        rule = Descend(rate=config.inner_rate, steps=config.inner_steps)
+        rule = Descend(rate=float(net.log_rate.detach().exp()), steps=config.inner_steps)
         heads = np.tile(net.start.detach().numpy().astype(np.float64), (tasks.segments + 1, 1))
         for place, rows in tasks.members().items():
             heads[place] = rule.head(states[rows], label[rows], heads)
@@ -96,13 +99,12 @@ class MAML(FewShotFamily[MAMLConfig]):
 
     def _meta_train(self, net: MetaNet, tasks: Tasks, config: MAMLConfig, *, seed: int, progress: Progress) -> int:
         """Trains in place and returns the epoch whose weights were kept, from 1."""
-        rows, draw = len(tasks.label), np.random.default_rng(seed)
+        rows, sizes = len(tasks.label), {"shots": config.shots, "asked": config.asked}
         pool, judging = Pool.split(tasks.members(), rows=rows, fraction=config.stopping_fraction, seed=seed)
-        able, judges = np.array(pool.able(config.shots)), np.array(judging.able(config.shots))
-        if len(able) < 2 or not len(judges):
+        if len(pool.able(config.shots)) < 2 or not judging.able(config.shots):
             raise FitError(self.name, f"learns from two or more segments of more than {config.shots} rows each")
-        sizes = {"shots": config.shots, "asked": config.asked}
-        exam = judging.episodes(np.resize(judges, _JUDGING), **sizes, draw=np.random.default_rng(seed))
+        draw = np.random.default_rng(seed)
+        exam = judging.episodes(_JUDGING, **sizes, draw=draw)
         steps = -(-rows // (config.segments_per_step * (config.shots + config.asked)))
         optimizer = torch.optim.Adam(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
         best, kept, kept_epoch = np.inf, copy.deepcopy(net.state_dict()), 0
@@ -111,8 +113,8 @@ class MAML(FewShotFamily[MAMLConfig]):
             net.train()
             for _ in range(steps):
                 optimizer.zero_grad()
-                places = draw.choice(able, config.segments_per_step)
-                net.loss(tasks, *pool.episodes(places, **sizes, draw=draw)).backward()  # type: ignore[no-untyped-call]
+                episodes = pool.episodes(config.segments_per_step, **sizes, draw=draw)
+                net.loss(tasks, *episodes).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
             with torch.no_grad():
                 judged = float(net.eval().loss(tasks, *exam))
