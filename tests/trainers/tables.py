@@ -90,7 +90,6 @@ SMALL: dict[str, dict[str, Any]] = {
     "gat": {"heads": 2, "size": 4, "head": 6, "clusters": 3, **_QUICK},
     "mlp": {"hidden": (8, 6), "epochs": 25, "patience": 25, "batch_size": 64, "learning_rate": 0.01},
     **dict.fromkeys(FEW_SHOT, _HEADS),
-    **{name: _HEADS for name in FEW_SHOT},
     "lstm": {"hidden": (6, 5), "head": 4, **_QUICK},
     "cnn_lstm": {"channels": (4, 6), "hidden": (6, 5), "head": 4, **_QUICK},
     "tcn": {"channels": 5, "dilations": (1, 2), "head": 4, **_QUICK},
