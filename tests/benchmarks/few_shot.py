@@ -40,7 +40,7 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the table; estimates are over draws."""
+    """A line of the table; estimates are over draws. ``worth`` is what the rows add to the model without them."""
 
     data: str
     family: str
@@ -49,6 +49,7 @@ class Line:
     without: float
     adapted: Estimate
     gain: Estimate
+    worth: Estimate
     won: float
 
 
@@ -63,7 +64,7 @@ def main() -> None:
     if arguments.json:
         print(json.dumps([asdict(line) for line in lines], indent=2))
     else:
-        show(Console(width=None if Console().is_terminal else 150), lines)
+        show(Console(width=None if Console().is_terminal else 180), lines)
 
 
 def measure(name: str, *, draws: int) -> Iterator[Line]:
@@ -81,21 +82,30 @@ def measure(name: str, *, draws: int) -> Iterator[Line]:
 
 
 def line(data: str, family: str, outcomes: list[Outcome]) -> Line:
-    """Means over segments, then over draws."""
+    """Means over segments, then over draws. A draw is won where it beats the global model on its segment."""
     general, without, adapted = (
         np.mean([getattr(outcome, part) for outcome in outcomes], axis=0) for part in ("general", "without", "adapted")
     )
     won = np.mean([outcome.adapted > outcome.general for outcome in outcomes])
     means = float(general.mean()), float(without.mean())
-    return Line(data, family, len(outcomes), *means, Estimate.of(adapted), Estimate.of(adapted - general), float(won))
+    return Line(
+        data,
+        family,
+        len(outcomes),
+        *means,
+        Estimate.of(adapted),
+        Estimate.of(adapted - general),
+        Estimate.of(adapted - without),
+        float(won),
+    )
 
 
 def show(console: Console, lines: list[Line]) -> None:
     """Prints the table."""
-    heads = ("data", "family", "held out", "global", "without rows", "with 10 rows", "gain over global", "draws won")
+    heads = ("data", "family", "held out", "global", "no rows", "10 rows", "over global", "over no rows", "won")
     table = Table(*heads, title=f"AUC of a segment that was never seen; mean of {DRAWS} draws (95 % interval)")
     for each in lines:
-        adapted, gain = each.adapted, each.gain
+        adapted = each.adapted
         table.add_row(
             each.data,
             each.family,
@@ -103,7 +113,7 @@ def show(console: Console, lines: list[Line]) -> None:
             f"{each.general:.4f}",
             f"{each.without:.4f}",
             f"{adapted.mean:.4f} ({adapted.low:.4f} to {adapted.high:.4f})",
-            f"{gain.mean:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})",
+            *(f"{by.mean:+.4f} ({by.low:+.4f} to {by.high:+.4f})" for by in (each.gain, each.worth)),
             f"{each.won:.0%}",
         )
     console.print(table)

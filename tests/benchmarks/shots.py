@@ -112,7 +112,7 @@ class _Global:
 
 def _adapted(fitted: Fitted, judged: Dataset, picks: Sequence[Rows]) -> tuple[Float64, Float64]:
     """The AUCs without and with the rows of each draw."""
-    graph = HeadedGraph.read(fitted.to_onnx().SerializeToString())
+    graph = HeadedGraph.read(fitted.to_onnx().SerializeToString(), subject="the model")
     rule = Record.model_validate_json(fitted.files()[ADAPTATION_FILE]).rule
     states = graph.states(judged.batch)
     heads = [rule.head(states[rows], judged.label[rows], graph.heads) for rows in picks]

@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from scoreline_trainers.adaptation.record import HEADS, STATES
 from scoreline_trainers.batch import Batch, Float64
+from scoreline_trainers.errors import AdaptError
 from scoreline_trainers.scorer import OnnxScorer
 
 
@@ -25,12 +26,12 @@ class HeadedGraph:
     path: str
 
     @classmethod
-    def read(cls, data: bytes) -> Self:
-        """From the bytes of ``model.onnx``. Raises ValueError where there is not exactly one set of heads."""
+    def read(cls, data: bytes, *, subject: str) -> Self:
+        """From the bytes of ``model.onnx``. Raises AdaptError about ``subject`` where there is not one set of heads."""
         model = onnx.load_model_from_string(data)
         found = [tensor.name for tensor in model.graph.initializer if tensor.name.rpartition("/")[2] == HEADS]
         if len(found) != 1:
-            raise ValueError(f"the graph has {len(found)} tensors named {HEADS!r}, not one")
+            raise AdaptError(subject, f"has {len(found)} sets of heads in its graph, not one: train it anew")
         return cls(model, found[0].removesuffix(HEADS))
 
     @property

@@ -101,7 +101,7 @@ def adapt(published: Published, newcomer: Newcomer, *, created_at: datetime, aga
         DataError: the rows do not fit.
         GateError: the new graph does not score as it must.
     """
-    record, graph = published.record(), HeadedGraph.read(published.files[MODEL_FILE])
+    record, graph = published.record(), HeadedGraph.read(published.files[MODEL_FILE], subject=str(published))
     seat = _seat(published, record, newcomer.segment, again=again)
     inputs = with_segment(published.manifest.inputs, record.feature, newcomer.segment)
     data = newcomer.dataset(inputs, feature=record.feature, label=published.recipe["label"])
