@@ -49,6 +49,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "isolation_forest": {},
     "profile_deviation": {},
     **{name: {"epochs": 1} for name in ("mlp", "gat", *OVER_HISTORIES)},
+    **{name: {"segment": "c0", "epochs": 1} for name in ("transfer", "multitask", "maml")},
 }
 
 

@@ -64,7 +64,7 @@ def main() -> None:
     if arguments.json:
         print(json.dumps([asdict(line) for line in lines], indent=2))
     else:
-        show(Console(width=None if Console().is_terminal else 180), lines)
+        show(Console(width=None if Console().is_terminal else 180), lines, draws=arguments.draws)
 
 
 def measure(name: str, *, draws: int) -> Iterator[Line]:
@@ -100,10 +100,10 @@ def line(data: str, family: str, outcomes: list[Outcome]) -> Line:
     )
 
 
-def show(console: Console, lines: list[Line]) -> None:
+def show(console: Console, lines: list[Line], *, draws: int) -> None:
     """Prints the table."""
     heads = ("data", "family", "held out", "global", "no rows", "10 rows", "over global", "over no rows", "won")
-    table = Table(*heads, title=f"AUC of a segment that was never seen; mean of {DRAWS} draws (95 % interval)")
+    table = Table(*heads, title=f"AUC of a segment that was never seen; mean of {draws} draws (95 % interval)")
     for each in lines:
         adapted = each.adapted
         table.add_row(

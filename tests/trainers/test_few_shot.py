@@ -8,14 +8,18 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra deep")
 
+from onnx import TensorProto
 from pydantic import ValidationError
 
 from scoreline_trainers.adaptation.newcomer import with_segment
+from scoreline_trainers.batch import Batch
 from scoreline_trainers.dataset import Dataset
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.families.episodes import Pool
-from scoreline_trainers.families.few_shot import FittedFewShot
+from scoreline_trainers.families.few_shot import FittedFewShot, emit_places
+from scoreline_trainers.graph import GraphBuilder
+from scoreline_trainers.scorer import OnnxScorer
 from tests.benchmarks.shots import Estimate, Outcome, play
 from tests.trainers.tables import FEW_SHOT, fit
 from tests.trainers.worlds import WORLD, segments, stranger
@@ -131,3 +135,17 @@ def test_a_segment_with_few_rows_is_no_obstacle(family: str) -> None:
     rare = pl.concat([segments(3, 60), stranger(3, name="rare")])
     fitted = fit(family, Dataset.from_table(rare, WORLD), segment="segment")
     assert np.isfinite(fitted.predict(Dataset.from_table(rare, WORLD).batch)).all()
+
+
+@pytest.mark.parametrize("heads", [1, 4])
+def test_the_heads_themselves_say_which_is_the_fallback(heads: int) -> None:
+    data = world()
+    graph = GraphBuilder(data.inputs)
+    places = emit_places(graph, 6, graph.parameter("heads", np.zeros((heads, 2)), np.float32))
+    scorer = OnnxScorer(graph.build(graph.cast(places, TensorProto.FLOAT)).SerializeToString())
+    codes = np.array([0, 1, 2, 3, 77, np.nan, -1], np.float32)
+    table = np.zeros((7, 7), np.float32)
+    table[:, 6] = codes
+    last = heads - 1
+    expected = [min(place, last) for place in (0, 1, 2, last, last, last, last)]
+    np.testing.assert_array_equal(scorer.score(Batch(features=table)), expected)

@@ -93,3 +93,17 @@ def test_what_does_not_fit_together_is_refused() -> None:
         graph.embed(total(), prefix="b", feeds={"sequence": "features"})
     with pytest.raises(ValueError, match=r"gives \['columns'\], not \['other'\]"):
         joined(doubled(), total(), inputs=TWO, feeds={"features": "other"})
+
+
+def test_a_tensor_with_a_name_of_its_own_is_found_again_wherever_its_model_stands() -> None:
+    graph = GraphBuilder(TWO)
+    shared = graph.constant([2, 3], np.float32)
+    weights = graph.parameter("weights", [2, 3], np.float32)
+    product = graph.named(graph.add("Mul", "features", weights), "product")
+    model = graph.build(graph.add("ReduceSum", product, graph.constant([1], np.int64), keepdims=0))
+    assert shared != weights
+    around = joined(doubled(), model, inputs=TWO, feeds={"features": "columns"})
+    assert [each.name for each in around.graph.initializer if each.name.endswith("weights")] == ["second/weights"]
+    assert "second/product" in {output for node in around.graph.node for output in node.output}
+    with pytest.raises(ValueError, match="a tensor is called 'weights' already"):
+        graph.named(product, "weights")
