@@ -27,8 +27,8 @@ class Confined:
     @property
     def first(self) -> int:
         """The process that is number 1 inside, by its number outside."""
-        pid = self.process.pid
-        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
+        (child,) = _children(self.process)
+        return child
 
     def execute(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Enters the namespaces as the image's user."""
@@ -56,7 +56,7 @@ def confined(root: Path, image: Image, registry: Path, settings: Mapping[str, st
     environment |= {"SCORELINE_LISTEN": f"127.0.0.1:{free_port()}", "SCORELINE_OPS_LISTEN": f"127.0.0.1:{free_port()}"}
     user, _, group = config["User"].partition(":")
     (volume,) = config["Volumes"]
-    command = ["unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", str(_CONFINE)]
+    command = ["unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", str(_CONFINE)]
     command += [str(root), str(registry), volume, user, group, *_assignments(environment)]
     command += [*config["Entrypoint"], *config["Cmd"]]
     with (
@@ -68,7 +68,21 @@ def confined(root: Path, image: Image, registry: Path, settings: Mapping[str, st
             _wait_until_it_serves(container, log)
             yield container
         finally:
-            process.kill()
+            _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Kills the first process, with which its namespace ends; unshare itself cannot, once its child is another user."""
+    for child in _children(process):
+        os.kill(child, signal.SIGKILL)
+    process.wait(_END_SECONDS)
+
+
+def _children(process: subprocess.Popen[str]) -> list[int]:
+    """None once it has ended."""
+    if process.poll() is not None:
+        return []
+    return [int(child) for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
 def _wait_until_it_serves(container: Confined, log: Path) -> None:

@@ -115,3 +115,11 @@ def test_sigterm_tells_of_the_end_while_every_call_is_answered(builder: Builder,
     assert "it drains" in health.stderr
     assert len(outcomes) > 100
     assert set(outcomes) == {grpc.StatusCode.OK}
+
+
+def test_nothing_of_a_container_is_left_running(builder: Builder, image: Image, folder: Path) -> None:
+    with builder.serving(image, folder) as container:
+        address = container.address
+    never = scoreline.RetryPolicy(max_attempts=1)
+    with scoreline.Client(address, retry=never) as client, pytest.raises(scoreline.UnavailableError):
+        client.status()
