@@ -26,7 +26,7 @@ from scoreline_trainers.errors import AdaptError, DataError
 from scoreline_trainers.recipe import Recipe
 from scoreline_trainers.scorer import OnnxScorer
 from scoreline_trainers.training import Candidate, publish_candidate, train
-from tests.trainers.tables import FEW_SHOT
+from tests.trainers.tables import BOTH, FEW_SHOT, histories
 from tests.trainers.worlds import NUMBERS, WORLD, newcomers, segments, stranger
 
 SMALL: dict[str, Any] = {"segment": "segment", "hidden": (8, 6), "epochs": 2}
@@ -167,6 +167,23 @@ def test_a_calibrated_model_with_columns_of_its_own_is_adapted_too() -> None:
         np.testing.assert_array_equal(scores(made, others), scores(before, others))
     rows = stranger(100, seed=6)
     assert np.abs(scores(made, rows) - scores(before, rows)).max() > 0.01
+
+
+def test_a_model_that_computes_from_histories_is_adapted_too() -> None:
+    columns = BOTH.model_dump(mode="json", exclude_defaults=True)
+    rolling = [{"kind": "rolling", "steps": ["spent"], "windows": [3], "statistics": ["mean"]}]
+    config = {"segment": "city", "hidden": (8, 6), "epochs": 2}
+    written = {**columns, "engineered": rolling, "family": "multitask", "config": config}
+    before = published(train(Recipe.parse({**written, "name": "world", "data": "unused.csv"}), histories()))
+    shown = histories(10, longest=4, seed=5).drop("city")
+    newcomer = Newcomer("atlantis", shown, "0" * 64)
+    made = adapt(before, newcomer, created_at=before.manifest.created_at)
+    assert made.entry.rows == 10
+    found = []
+    for version in (before, made):
+        data = Dataset.from_table(histories(200, seed=2), BOTH, inputs=version.manifest.inputs)
+        found.append(OnnxScorer(version.files["model.onnx"]).score(data.batch))
+    np.testing.assert_array_equal(found[1], found[0])
 
 
 def test_a_segment_that_must_be_given_is_adapted_too() -> None:

@@ -43,10 +43,10 @@ class Before:
 
 
 def mixed_samples(real: Batch, inputs: InputContract, seat: Seat, *, seed: int = 0) -> Batch:
-    """``real`` rows, then rows whose every value is that of some real row, of every segment and of unknown ones."""
+    """``real`` rows, then rows whose every feature is that of some real row, of every segment and of unknown ones."""
     draw, rows = np.random.default_rng(seed), real.table
     table = np.stack([draw.choice(column, _MIXED_ROWS) for column in rows.T], axis=1)
     feature = inputs.features[seat.column]
     unknown = feature.unseen == "other"
     table[:, seat.column] = draw.integers(0, len(feature.vocabulary), _MIXED_ROWS, endpoint=unknown)
-    return concatenate([real, Batch(features=table)])
+    return concatenate([real, real.take(draw.integers(0, len(rows), _MIXED_ROWS)).replace(features=table)])

@@ -1,6 +1,6 @@
 """A segment that is to be taken in: its labelled rows, and its place among the others."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from scoreline_registry.contract import Feature, InputContract
 from scoreline_trainers.batch import Batch
-from scoreline_trainers.columns import Columns, FeatureSpec
+from scoreline_trainers.columns import Columns
 from scoreline_trainers.dataset import Dataset
 from scoreline_trainers.errors import DataError
 
@@ -20,7 +20,7 @@ class Newcomer:
 
     Attributes:
         segment: its name.
-        table: with the label and every feature; the segment's own column may be left out.
+        table: with the columns that the model was trained on; the segment's own may be left out.
         data_sha256: of the file that the table was read from.
     """
 
@@ -28,17 +28,22 @@ class Newcomer:
     table: pl.DataFrame
     data_sha256: str
 
-    def dataset(self, inputs: InputContract, *, feature: str, label: str) -> Dataset:
-        """The rows, encoded by the contract that knows the segment.
+    def dataset(self, inputs: InputContract, *, feature: str, columns: Columns) -> Dataset:
+        """The rows, encoded by the contract that knows the segment; histories are as long as it allows.
+
+        Args:
+            inputs: the contract.
+            feature: whose names are the segments.
+            columns: what the table's columns mean.
 
         Raises:
             DataError: they do not fit, are of another segment, or have one label only.
         """
-        features = tuple(FeatureSpec(name=each.name) for each in inputs.features)
-        data = Dataset.from_table(self._named(feature), Columns(label=label, features=features), inputs=inputs)
+        data = Dataset.from_table(self._named(feature), columns, inputs=inputs)
         if data.positives in (0, len(data)):
-            raise DataError(label, f"has one value only in the {len(data)} rows: a new segment needs rows of both")
-        return data
+            rows = f"the {len(data)} rows"
+            raise DataError(columns.label, f"has one value only in {rows}: a new segment needs rows of both")
+        return replace(data, batch=_padded(data.batch, inputs))
 
     def _named(self, feature: str) -> pl.DataFrame:
         if feature not in self.table.columns:
@@ -107,6 +112,14 @@ def with_segment(inputs: InputContract, feature: str, segment: str) -> InputCont
         DataError: it can be no name.
     """
     return inputs.model_copy(update={"features": tuple(_grown(each, feature, segment) for each in inputs.features)})
+
+
+def _padded(batch: Batch, inputs: InputContract) -> Batch:
+    if inputs.sequence is None:
+        return batch
+    sequence, _ = batch.history
+    missing = inputs.sequence.max_length - sequence.shape[1]
+    return batch.replace(sequence=np.pad(sequence, ((0, 0), (0, missing), (0, 0))))
 
 
 def _grown(each: Feature, feature: str, segment: str) -> Feature:

@@ -19,6 +19,7 @@ from scoreline_trainers.adaptation.record import ADAPTATION_FILE, Adapted, Recor
 from scoreline_trainers.baseline import Baseline
 from scoreline_trainers.batch import Batch, Float64, concatenate
 from scoreline_trainers.card import model_card
+from scoreline_trainers.columns import Columns
 from scoreline_trainers.dataset import Dataset
 from scoreline_trainers.errors import AdaptError
 from scoreline_trainers.gate import Proof, prove
@@ -64,7 +65,13 @@ class Published:
     def golden_inputs(self) -> Batch:
         """The rows that servers reproduce."""
         arrays = read_arrays(self.files[GOLDEN_FILE])
-        return Batch(features=arrays["features"])
+        return Batch(**{name: arrays[name] for name in ("features", "sequence", "lengths") if name in arrays})
+
+    def columns(self) -> Columns:
+        """What the columns of a table to adapt it by mean."""
+        features = [{"name": feature.name} for feature in self.manifest.inputs.features]
+        kept = {name: self.recipe[name] for name in ("label", "sequence") if name in self.recipe}
+        return Columns.model_validate_json(json.dumps({**kept, "features": features}))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +111,7 @@ def adapt(published: Published, newcomer: Newcomer, *, created_at: datetime, aga
     record, graph = published.record(), HeadedGraph.read(published.files[MODEL_FILE], subject=str(published))
     seat = _seat(published, record, newcomer.segment, again=again)
     inputs = with_segment(published.manifest.inputs, record.feature, newcomer.segment)
-    data = newcomer.dataset(inputs, feature=record.feature, label=published.recipe["label"])
+    data = newcomer.dataset(inputs, feature=record.feature, columns=published.columns())
     head = _head(published, record, graph, seat, data)
     model, before = graph.with_heads(_seated(graph.heads, seat, head)), Before.of(graph, seat, head)
     manifest = published.manifest.model_copy(update={"inputs": inputs, "created_at": created_at, "files": {}})

@@ -185,8 +185,8 @@ class FewShotFamily(Generic[ConfigT]):
 
     def fit(self, data: Dataset, config: ConfigT, *, seed: int, progress: Progress) -> FittedFewShot:
         """Trains on every segment together. Raises FitError."""
-        if data.features is None or data.sequence is not None:
-            raise FitError(self.name, "learns from features and takes no sequence")
+        if data.features is None or data.sequence is not None or data.batch.neighbors is not None:
+            raise FitError(self.name, "learns from features and takes no sequence and no neighbors")
         segments = Segments.of(data.inputs, config.segment, family=self.name)
         design = _without(Design.fit(data.features, data.inputs.features), segments.column)
         if not design.width:
