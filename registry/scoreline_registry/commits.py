@@ -48,6 +48,7 @@ class Commits:
         self, storage: Storage, empty: LogEntry, *, clock: Callable[[], datetime], new_id: Callable[[], str]
     ) -> None:
         self._storage, self._clock, self._new_id = storage, clock, new_id
+        self._first = empty.number
         self._log = RevisionLog(storage, empty)
         self._lock = threading.Lock()
         self._known = empty
@@ -69,7 +70,7 @@ class Commits:
     def history(self, limit: int | None, *, before: int | None = None) -> Iterator[HistoryEntry]:
         """The revisions below ``before`` with what each changed, newest first, read as they are asked for."""
         entry = self._newest() if before is None else self._log.entry(before - 1)
-        while entry.number and (limit is None or limit > 0):
+        while entry.number > self._first and (limit is None or limit > 0):
             parent = self._log.parent(entry)
             yield self._history_entry(parent, entry)
             entry, limit = parent, None if limit is None else limit - 1

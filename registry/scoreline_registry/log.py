@@ -22,7 +22,7 @@ _KEPT_ENTRIES = 64
 
 
 class RevisionLog:
-    """The revisions of one registry. ``empty`` is revision 0, which stands for ``registry.json``."""
+    """The revisions of one registry. ``empty`` is the state before the first, which stands for ``registry.json``."""
 
     def __init__(self, storage: Storage, empty: LogEntry) -> None:
         self._storage = storage
@@ -32,10 +32,11 @@ class RevisionLog:
 
     def entry(self, number: int) -> LogEntry:
         """The revision of that number. Raises NotFoundError."""
-        if number == 0:
+        first = self._empty.number
+        if number == first:
             return self._empty
-        if number < 0:
-            raise NotFoundError("revision", str(number), "revisions count from 0")
+        if number < first:
+            raise NotFoundError("revision", str(number), f"revisions count from {first}")
         try:
             return self._entries.get(number, lambda: self._read(number))
         except MissingKeyError as error:
@@ -71,7 +72,7 @@ class RevisionLog:
         return low
 
     def _check_still_there(self, entry: LogEntry) -> None:
-        key = revision_key(entry.number) if entry.number else REGISTRY_KEY
+        key = REGISTRY_KEY if entry is self._empty else revision_key(entry.number)
         try:
             data = self._storage.read(key)
         except MissingKeyError as error:

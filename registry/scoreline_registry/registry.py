@@ -27,7 +27,7 @@ from scoreline_registry.rollback import Past, rollback_all, rollback_model, roll
 from scoreline_registry.route import RouteSpec
 from scoreline_registry.snapshot import Snapshot
 from scoreline_registry.state import State
-from scoreline_registry.storage import Storage, open_storage
+from scoreline_registry.storage import FrozenStorage, Storage, open_storage
 
 __all__ = ["Outcome", "Registry", "Snapshot", "random_id", "system_clock"]
 
@@ -43,9 +43,10 @@ class Registry:
         new_id: Callable[[], str] = random_id,
     ) -> None:
         """Opens the registry in ``storage``; most callers want ``open``, which also takes an address."""
-        self._storage, self._clock, self._new_id = storage, clock, new_id
         self._root, empty = first_entry(_registry_file(storage))
-        self._commits = Commits(storage, empty, clock=clock, new_id=new_id)
+        self._storage = FrozenStorage(storage) if self._root.frozen_at else storage
+        self._clock, self._new_id = clock, new_id
+        self._commits = Commits(self._storage, empty, clock=clock, new_id=new_id)
 
     @classmethod
     def open(

@@ -6,15 +6,17 @@ Each names the sha256 of the file before it, so that nobody can change the past 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
 from pydantic import Field
 
-from scoreline_registry.contract import Value
+from scoreline_registry.contract import Sparse, Value
 from scoreline_registry.documents import Name, decode, encode, sha256_hex
 from scoreline_registry.errors import CorruptError
 from scoreline_registry.manifest import Digest, Moment
 
-REGISTRY_SCHEMA = 1
+REGISTRY_SCHEMA = 2
+FIRST_REGISTRY_SCHEMA = 1
 REVISION_SCHEMA = 1
 REGISTRY_KEY = "registry.json"
 SEAL_SCHEMA = 1
@@ -24,12 +26,20 @@ SEALS_PREFIX = "seals/"
 _NO_PARENT = "0" * 64
 
 
-class RegistryRoot(Value):
-    """``registry.json``: the file that makes a store a registry."""
+class RegistryRoot(Sparse):
+    """``registry.json``: the file that makes a store a registry.
 
-    schema_number: int = Field(default=REGISTRY_SCHEMA, ge=1)
+    ``frozen_at`` makes it the copy of part of one revision, under that revision's number: its log begins and ends
+    there, and nothing can be committed to it. Such a root is of schema 2, because a reader that does not know would see
+    an empty registry.
+    """
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"frozen_at"})
+
+    schema_number: int = Field(default=FIRST_REGISTRY_SCHEMA, ge=1)
     registry_id: str = Field(min_length=1, max_length=64)
     created_at: Moment
+    frozen_at: int | None = Field(default=None, ge=1)
 
 
 class Revision(Value):
@@ -106,10 +116,13 @@ def _sealed(number: int, digest: str) -> bytes:
 
 
 def first_entry(data: bytes) -> tuple[RegistryRoot, LogEntry]:
-    """Reads ``registry.json``: the registry's facts, and revision 0, the empty state that is never stored."""
+    """Reads ``registry.json``: the registry's facts, and the empty state before its first revision, never stored.
+
+    That state is revision 0, in a frozen copy the one before the copied revision.
+    """
     root = decode(RegistryRoot, data, key=REGISTRY_KEY, supported=REGISTRY_SCHEMA)
     empty = Revision(
-        revision=0,
+        revision=root.frozen_at - 1 if root.frozen_at else 0,
         parent=_NO_PARENT,
         commit_id=root.registry_id,
         created_at=root.created_at,

@@ -91,9 +91,9 @@ class _Inspection:
     def _log(self) -> list[LogEntry]:
         """The revisions that can be read, oldest first."""
         parent, data = REGISTRY_KEY, self._read(REGISTRY_KEY)
-        self._decoded(REGISTRY_KEY, data, first_entry)
+        root = self._decoded(REGISTRY_KEY, data, first_entry)
         entries = []
-        for number in range(1, self._last_number() + 1):
+        for number in range(root[1].number + 1 if root else 1, self._last_number() + 1):
             digest = None if data is None else sha256_hex(data)
             key = revision_key(number)
             data = self._read(key)

@@ -86,6 +86,7 @@ class Server:
             else None
         )
         self._draining = False
+        self._stopped = False
 
     @property
     def address(self) -> str:
@@ -122,12 +123,17 @@ class Server:
             tls=has_tls(self.settings),
         )
 
-    def stop(self) -> None:
-        """Tells the world, waits ``drain_delay_seconds``, lets open calls end, closes. May be called twice."""
-        if self._draining:
-            return
+    def leave(self) -> None:
+        """Tells the world that it is about to stop, and serves on. May be called twice."""
         self._draining = True
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+
+    def stop(self) -> None:
+        """Tells the world, waits ``drain_delay_seconds``, lets open calls end, closes. May be called twice."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self.leave()
         _log.info("draining", delay_seconds=self.settings.drain_delay_seconds)
         time.sleep(self.settings.drain_delay_seconds)
         for endpoint in filter(None, (self._endpoint, self._admin)):

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
 
 from scoreline_registry.errors import StorageError
+from scoreline_registry.storage.frozen import FrozenStorage
 from scoreline_registry.storage.local import LocalStorage
 from scoreline_registry.storage.memory import MemoryStorage
 from scoreline_registry.storage.protocol import Storage, StoredFile, Tidied, check_key
@@ -15,6 +16,7 @@ from scoreline_registry.storage.writing import put_same
 
 __all__ = [
     "STORES",
+    "FrozenStorage",
     "LocalStorage",
     "MemoryStorage",
     "Storage",
