@@ -52,7 +52,16 @@ GRAPH = Columns(
     neighbors=NeighborSpec(ids="friends", features=("late", "age")),
 )
 
-OVER_FEATURES = ("logistic", "lightgbm", "xgboost", "catboost", "random_forest", "isolation_forest", "mlp")
+OVER_FEATURES = (
+    "logistic",
+    "lightgbm",
+    "xgboost",
+    "catboost",
+    "random_forest",
+    "isolation_forest",
+    "mlp",
+    "gan_hardened",
+)
 OVER_HISTORIES = ("lstm", "cnn_lstm", "tcn", "transformer")
 FEW_SHOT = ("transfer", "multitask", "maml")
 
@@ -86,6 +95,18 @@ SMALL: dict[str, dict[str, Any]] = {
             "hour": "past_hour",
             "payment": "past_payment",
         }
+    },
+    "gan_hardened": {
+        "hidden": (8, 6),
+        "denoiser": 8,
+        "generator": 8,
+        "epsilon": 0.3,
+        "n_estimators": 20,
+        "max_samples": 64,
+        "prototypes": 8,
+        "epochs": 15,
+        "batch_size": 64,
+        "learning_rate": 0.01,
     },
     "gat": {"heads": 2, "size": 4, "head": 6, "clusters": 3, **_QUICK},
     "mlp": {"hidden": (8, 6), "epochs": 25, "patience": 25, "batch_size": 64, "learning_rate": 0.01},

@@ -47,6 +47,9 @@ BUILT_IN: Mapping[str, Source] = {
     "tcn": Source(f"{_HERE}.tcn:TCN", "dilated convolutions over histories", ("torch",), "deep"),
     "transformer": Source(f"{_HERE}.transformer:Transformer", "attention over histories", ("torch",), "deep"),
     "gat": Source(f"{_HERE}.gat:GAT", "attention over neighbours, for units without history", ("torch",), "deep"),
+    "gan_hardened": Source(
+        f"{_HERE}.gan_hardened:GanHardened", "dense network that perturbed rows alarm", ("torch", "sklearn"), "deep"
+    ),
     "voting": Source(f"{_HERE}.voting:Voting", "the mean of members of any family"),
     "stacking": Source(
         f"{_HERE}.stacking:Stacking", "a calibrated regression over members of any family", ("sklearn",)
