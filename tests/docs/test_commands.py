@@ -32,6 +32,7 @@ ELSEWHERE: Mapping[tuple[str, str], str] = {
     ("docs/clients.md", "Node, and others"): "tests/conformance/test_node.py",
     ("docs/deploy.md", "A container"): "tests/deploy/test_image.py",
     ("docs/quickstart.md", "Real borrowers"): "tests/e2e/test_real_data.py",
+    ("docs/recipes.md", "A new segment from a few rows"): "tests/e2e/test_adapt.py",
 }
 """What runs in a test of its own, by page and heading: with another program, in an image, on data not everyone has."""
 
