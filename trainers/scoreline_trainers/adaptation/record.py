@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from scoreline_registry.manifest import Moment
 from scoreline_trainers.adaptation.rules import Rule
@@ -50,5 +50,5 @@ class Record(Facts):
 
     schema_number: Literal[1] = 1
     feature: str
-    rule: Rule = Field()
+    rule: Rule
     adapted: tuple[Adapted, ...] = ()

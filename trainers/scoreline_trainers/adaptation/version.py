@@ -139,7 +139,8 @@ def _seat(published: Published, record: Record, segment: str, *, again: bool) ->
 def _head(published: Published, record: Record, graph: HeadedGraph, seat: Seat, data: Dataset) -> Float64:
     """By the version's rule, from its own states and the heads that training made."""
     names = published.manifest.inputs.features[seat.column].vocabulary
-    later = {entry.segment for entry in record.adapted} | {data.inputs.features[seat.column].vocabulary[seat.code]}
+    own = data.inputs.features[seat.column].vocabulary[seat.code]
+    later = {own, *(entry.segment for entry in record.adapted)}
     trained = [place for place, name in enumerate(names) if name not in later]
     states = graph.states(seat.as_strangers(data.batch))
     return record.rule.head(states, data.label, graph.heads[[*trained, len(names)]])
