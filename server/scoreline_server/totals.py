@@ -36,9 +36,7 @@ class Totals:
         """Everything in Prometheus' text format."""
         with self._lock:
             counts = added(self._buried, *(read_counts(self._runtime, pid) for pid in self._alive))
-        registry = CollectorRegistry()
-        registry.register(_Collected([*known(fleet), *counted(counts)]))
-        return generate_latest(registry)
+        return rendered([*known(fleet), *counted(counts)])
 
     def born(self, pid: int) -> None:
         """Counts a worker in."""
@@ -53,6 +51,13 @@ class Totals:
             self._buried = added(self._buried, lasting)
             self._alive.discard(pid)
             forget_counts(self._runtime, pid)
+
+
+def rendered(metrics: Iterable[Metric]) -> bytes:
+    """Metrics in Prometheus' text format."""
+    registry = CollectorRegistry()
+    registry.register(_Collected(metrics))
+    return generate_latest(registry)
 
 
 class _Collected:

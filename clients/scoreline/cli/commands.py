@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, CommandSpec] = {
     "verify": CommandSpec("scoreline_registry.commands:verify", "Prove every file to be as committed.", "registry"),
     "gc": CommandSpec("scoreline_registry.commands:gc", "Remove what nobody can use any more.", "registry"),
     "serve": CommandSpec("scoreline_server.commands:serve", "Serve a registry over gRPC.", "server"),
+    "bento": CommandSpec("scoreline_server.bento.commands:bento", "Build a Bento of a route.", "bento"),
     "score": CommandSpec("scoreline.cli.score:score", "Score one entity, or a file of them.", "cli"),
     "status": CommandSpec("scoreline.cli.status:status", "Show what a running server has loaded.", "cli"),
     "health": CommandSpec("scoreline.cli.health:health", "Say whether a server is ready, for probes.", "cli"),

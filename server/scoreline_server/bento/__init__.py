@@ -1,0 +1,1 @@
+"""Scoreline in a Bento: building one from a route, and the service inside. Needs the extra ``bento``."""

@@ -1,0 +1,49 @@
+"""The folder that a Bento is built from, and that stands inside it as ``src``."""
+
+from pathlib import Path
+
+from scoreline_registry.contract import Value
+from scoreline_registry.documents import decode, encode
+from scoreline_registry.freezing import Frozen
+
+REGISTRY = "registry"
+REQUIREMENTS = "requirements.txt"
+WHEELS = "wheels"
+SERVICE = "service.py"
+_FACTS = "frozen.json"
+_SCHEMA = 1
+
+
+class VersionFacts(Value):
+    """One version; ``sha256`` is that of its model file."""
+
+    model: str
+    version: int
+    sha256: str
+
+
+class Facts(Value):
+    """``frozen.json``: what the frozen registry is a copy of."""
+
+    schema_number: int = _SCHEMA
+    registry_id: str
+    revision: int
+    route: str
+    versions: tuple[VersionFacts, ...]
+
+
+def write_facts(folder: Path, frozen: Frozen) -> None:
+    """Says in a folder what was frozen."""
+    facts = Facts(
+        registry_id=frozen.registry_id,
+        revision=frozen.revision,
+        route=frozen.route,
+        versions=tuple(VersionFacts(model=v.model, version=v.version, sha256=v.sha256) for v in frozen.versions),
+    )
+    (folder / _FACTS).write_bytes(encode(facts))
+
+
+def read_facts(folder: Path) -> Facts:
+    """What was frozen. Raises CorruptError and SchemaVersionError."""
+    path = folder / _FACTS
+    return decode(Facts, path.read_bytes(), key=str(path), supported=_SCHEMA)

@@ -1,0 +1,256 @@
+"""What the HTTP endpoints take and give, as JSON, and its way from and to the messages of gRPC."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import Message
+from pydantic import BaseModel, ConfigDict, Field
+
+from scoreline.v1 import scoring_pb2 as pb
+
+JsonValue = float | bool | str | None
+Values = dict[str, JsonValue]
+Row = dict[str, float | None]
+
+
+class _Sent(BaseModel):
+    """What callers send: an unknown key is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Unit(_Sent):
+    """Whose arm is asked for."""
+
+    entity_id: str = Field(default="", description="What the route's split hashes.")
+    context: Values = Field(default={}, description="Facts that rules read.")
+
+
+class Entity(Unit):
+    """One entity; null means missing."""
+
+    features: Values = Field(default={}, description="Feature values by name, as `schema` lists them.")
+    sequence: list[Row] | None = Field(default=None, description="The entity's history, oldest step first.")
+    neighbors: list[Row] = Field(default=[], description="The units around the entity.")
+
+
+class One(Entity):
+    """One entity to be scored."""
+
+    extras: list[str] = Field(default=[], description="Extra outputs to return, as `schema` lists them.")
+    request_id: str = Field(default="", description="Equal on a retry, for readers of the journal.")
+
+
+class Many(_Sent):
+    """1 to 1,024 entities to be scored."""
+
+    entities: list[Entity] = Field(description="1 to 1,024 entities.")
+    extras: list[str] = Field(default=[], description="Extra outputs to return, as `schema` lists them.")
+    request_id: str = Field(default="", description="Equal on a retry, for readers of the journal.")
+
+
+class Problem(BaseModel):
+    """Why something could not be answered: what to do, the reason of docs/errors.md, and facts."""
+
+    error: str
+    reason: str
+    metadata: dict[str, str] = {}
+
+
+class Tensor(BaseModel):
+    """A block of numbers, row-major; null where there is none."""
+
+    shape: list[int]
+    data: list[float | None]
+
+
+class Score(BaseModel):
+    """One entity's score. With ``problem``, nothing else counts."""
+
+    score: float | None = Field(description="A float32: read as such it is what gRPC answers, to the last bit.")
+    band: str = ""
+    points: float | None = None
+    extras: dict[str, Tensor] = {}
+    model: str = ""
+    version: int = 0
+    arm: str = ""
+    reason: str = ""
+    prediction_id: str = ""
+    quality: dict[str, int] = {}
+    problem: Problem | None = None
+
+
+class Answer(BaseModel):
+    """The score of one entity."""
+
+    score: Score
+    revision: int = Field(description="The registry's revision that the Bento was built from.")
+
+
+class Answers(BaseModel):
+    """The scores of entities, in order; those that cannot be scored fail alone."""
+
+    scores: list[Score]
+    revision: int = Field(description="The registry's revision that the Bento was built from.")
+
+
+class SchemaFeature(BaseModel):
+    """One feature that the route takes."""
+
+    name: str
+    kind: str
+    required: bool
+    vocabulary: list[str]
+
+
+class Schema(BaseModel):
+    """What the route expects."""
+
+    route: str
+    revision: int
+    features: list[SchemaFeature]
+    sequence: list[str] = Field(description="Step features; empty where the route takes no history.")
+    neighbors: list[str] = Field(description="Neighbor features; empty where the route takes none.")
+    unit: str
+    extras: list[str]
+    max_entities: int
+
+
+class Assignment(BaseModel):
+    """Which arm a unit gets, and why."""
+
+    arm: str
+    model: str
+    version: int
+    reason: str
+    bucket: float | None
+    revision: int
+
+
+class Health(BaseModel):
+    """Whether to send calls, and what is served by which models."""
+
+    ready: bool
+    draining: bool
+    problem: str
+    registry_id: str
+    revision: int
+    route: str
+    grpc_address: str
+    models: dict[str, str] = Field(description="sha256 of each version's model file.")
+
+
+def score_request(route: str, entities: list[Entity], extras: list[str], request_id: str) -> pb.ScoreRequest:
+    """The question that gRPC callers would ask in the named form."""
+    return pb.ScoreRequest(route=route, entities=map(_entity, entities), extras=extras, request_id=request_id)
+
+
+def assignment_request(route: str, unit: Unit) -> pb.GetAssignmentRequest:
+    """The same for an arm."""
+    return pb.GetAssignmentRequest(route=route, entity_id=unit.entity_id, context=_values(unit.context))
+
+
+def answer(response: pb.ScoreResponse) -> Answer:
+    """The score of the one entity of an answer."""
+    return Answer(score=_score(response.scores[0]), revision=response.revision)
+
+
+def answers(response: pb.ScoreResponse) -> Answers:
+    """All scores of an answer."""
+    return Answers(scores=[*map(_score, response.scores)], revision=response.revision)
+
+
+def schema(answer: pb.GetSchemaResponse) -> Schema:
+    """What a route expects."""
+    features = [
+        SchemaFeature(
+            name=feature.name,
+            kind=pb.FeatureKind.Name(feature.kind).removeprefix("FEATURE_KIND_").lower(),
+            required=feature.required,
+            vocabulary=[*feature.vocabulary],
+        )
+        for feature in answer.features
+    ]
+    return Schema(
+        route=answer.route,
+        revision=answer.revision,
+        features=features,
+        sequence=[*answer.sequence.features],
+        neighbors=[*answer.neighbors.features],
+        unit=answer.unit,
+        extras=[*answer.extras],
+        max_entities=answer.max_entities,
+    )
+
+
+def assignment(answer: pb.GetAssignmentResponse) -> Assignment:
+    """Which arm a unit gets."""
+    return Assignment(
+        arm=answer.arm,
+        model=answer.model,
+        version=answer.version,
+        reason=_reason(answer.reason),
+        bucket=answer.bucket if answer.HasField("bucket") else None,
+        revision=answer.revision,
+    )
+
+
+def _entity(entity: Entity) -> pb.Entity:
+    message = pb.Entity(entity_id=entity.entity_id, features=_values(entity.features), context=_values(entity.context))
+    if entity.sequence is not None:
+        message.sequence.steps.extend(pb.Step(features=_numbers(step)) for step in entity.sequence)
+    message.neighbors.extend(pb.Neighbor(features=_numbers(row)) for row in entity.neighbors)
+    return message
+
+
+def _values(values: Mapping[str, JsonValue]) -> dict[str, pb.Value]:
+    return {name: _value(value) for name, value in values.items()}
+
+
+def _value(value: JsonValue) -> pb.Value:
+    match value:
+        case None:
+            return pb.Value()
+        case bool():
+            return pb.Value(flag=value)
+        case str():
+            return pb.Value(text=value)
+    return pb.Value(number=value)
+
+
+def _numbers(row: Row) -> dict[str, float]:
+    return {name: float("nan") if value is None else value for name, value in row.items()}
+
+
+def _score(score: pb.EntityScore) -> Score:
+    if score.HasField("error"):
+        error = score.error
+        return Score(
+            score=None, problem=Problem(error=error.message, reason=error.reason, metadata=dict(error.metadata))
+        )
+    return Score(
+        score=score.score,
+        band=score.band,
+        points=score.points if score.HasField("points") else None,
+        extras={name: _tensor(tensor) for name, tensor in score.extras.items()},
+        model=score.model,
+        version=score.version,
+        arm=score.arm,
+        reason=_reason(score.reason),
+        prediction_id=score.prediction_id,
+        quality=_counts(score.quality),
+    )
+
+
+def _tensor(tensor: pb.Tensor) -> Tensor:
+    numbers = np.frombuffer(tensor.data, "<f4").tolist()
+    return Tensor(shape=[*tensor.shape], data=[number if np.isfinite(number) else None for number in numbers])
+
+
+def _counts(message: Message) -> dict[str, int]:
+    return {field.name: number for field, number in message.ListFields()}
+
+
+def _reason(reason: Any) -> str:
+    return pb.Reason.Name(reason).removeprefix("REASON_")

@@ -1,0 +1,183 @@
+"""The BentoML service: HTTP endpoints beside the gRPC server, both before the same pipeline."""
+
+# BentoML is not there where the server alone is checked, and its decorators then have no types.
+# mypy: disable-error-code="untyped-decorator"
+
+import sys
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, cast
+
+import bentoml
+import grpc
+from bentoml.images import Image
+from google.protobuf.message import Message
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as AsgiMessage
+
+from scoreline.v1 import scoring_pb2 as pb
+from scoreline_registry.registry import Registry
+from scoreline_server.bento import messages
+from scoreline_server.bento.context import REGISTRY, REQUIREMENTS, WHEELS, Facts, read_facts
+from scoreline_server.bento.examples import example_entity, with_example
+from scoreline_server.bento.hosting import Hosted, prepare, settings_of
+from scoreline_server.bento.messages import Answer, Answers, Assignment, Health, Many, One, Problem, Schema, Unit
+from scoreline_server.methods import SCORE
+from scoreline_server.pipeline import Call
+from scoreline_server.totals import counted, rendered
+
+_SCHEMA = "/scoreline.v1.ScoringService/GetSchema"
+_ASSIGNMENT = "/scoreline.v1.ScoringService/GetAssignment"
+
+_UNIT = with_example(Unit, {"entity_id": "customer-1"})
+
+_STATUS: Mapping[grpc.StatusCode, HTTPStatus] = {
+    grpc.StatusCode.INVALID_ARGUMENT: HTTPStatus.BAD_REQUEST,
+    grpc.StatusCode.FAILED_PRECONDITION: HTTPStatus.BAD_REQUEST,
+    grpc.StatusCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    grpc.StatusCode.PERMISSION_DENIED: HTTPStatus.FORBIDDEN,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: HTTPStatus.TOO_MANY_REQUESTS,
+    grpc.StatusCode.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED: HTTPStatus.GATEWAY_TIMEOUT,
+}
+
+_R = TypeVar("_R", bound=Message)
+_M = TypeVar("_M")
+
+
+def service_of(folder: Path) -> "bentoml.Service[Any]":
+    """The service of what ``folder`` holds: a frozen registry, what is known of it, and requirements."""
+    known, place = read_facts(folder), folder / REGISTRY
+    settings = settings_of(place)
+    entity = example_entity(Registry.open(place), known.route)
+    one, many = with_example(One, entity), with_example(Many, {"entities": [entity]})
+
+    class Scoring(_Endpoints):
+        """Scores through one route, over HTTP here and over gRPC on a port of its own."""
+
+        facts, registry = known, place
+
+        @bentoml.on_deployment
+        @staticmethod
+        def prepare() -> None:
+            """Once, before the workers."""
+            prepare(place)
+
+        @bentoml.api(route="/score")
+        def score(self, question: one, /) -> Answer:  # type: ignore[valid-type]
+            """Scores one entity; one that cannot be scored fails the call."""
+            return self._score(cast("One", question))
+
+        @bentoml.api(route="/score_many")
+        def score_many(self, question: many, /) -> Answers:  # type: ignore[valid-type]
+            """Scores 1 to 1,024 entities; among several, each fails alone."""
+            return self._score_many(cast("Many", question))
+
+    service = bentoml.service(
+        name=f"scoreline-{known.route}",
+        workers="cpu_count" if settings.workers == "auto" else settings.workers,
+        threads=settings.threads,
+        image=_image(folder),
+        labels={"scoreline.revision": str(known.revision), "scoreline.route": known.route},
+    )(Scoring)
+    service.add_asgi_middleware(_Closing, is_draining=lambda: Scoring.hosted is not None and Scoring.hosted.draining)
+    return service
+
+
+class _Endpoints:
+    """The life of a worker and the endpoints that are alike for every route. A process has one instance."""
+
+    facts: ClassVar[Facts]
+    registry: ClassVar[Path]
+    hosted: ClassVar[Hosted | None] = None
+
+    def __init__(self) -> None:
+        self._hosted = type(self).hosted = Hosted(self.registry, worker=bentoml.server_context.worker_index or 0)
+
+    @bentoml.on_startup
+    def start(self) -> None:
+        """In every worker, before HTTP is answered."""
+        self._hosted.start()
+
+    @bentoml.on_shutdown
+    def stop(self) -> None:
+        """In every worker, once HTTP has ended."""
+        self._hosted.stop()
+
+    def __is_ready__(self) -> bool:
+        return self._hosted.ready
+
+    def __metrics__(self, page: str) -> str:
+        return page + rendered(counted(self._hosted.counts())).decode()
+
+    @bentoml.api(route="/schema")
+    def schema(self) -> Schema:
+        """What the route expects from its callers."""
+        request = pb.GetSchemaRequest(route=self.facts.route)
+        return self._answer(_SCHEMA, request, pb.GetSchemaResponse, messages.schema)
+
+    @bentoml.api(route="/assignment")
+    def assignment(self, unit: _UNIT, /) -> Assignment:  # type: ignore[valid-type]
+        """Which arm a unit would get, and why; scores nothing."""
+        request = messages.assignment_request(self.facts.route, cast("Unit", unit))
+        return self._answer(_ASSIGNMENT, request, pb.GetAssignmentResponse, messages.assignment)
+
+    @bentoml.api(route="/health")
+    def health(self) -> Health:
+        """Whether to send calls, and what is served. Probes ask GET /readyz and /livez."""
+        server, catalog = self._hosted.server, self._hosted.server.watcher.catalog
+        return Health(
+            ready=self._hosted.ready,
+            draining=self._hosted.draining,
+            problem="; ".join(filter(None, (catalog.problem, server.problem))),
+            registry_id=self.facts.registry_id,
+            revision=catalog.revision,
+            route=self.facts.route,
+            grpc_address=server.address,
+            models={f"{version.model}@{version.version}": version.sha256 for version in self.facts.versions},
+        )
+
+    def _score(self, asked: One) -> Answer:
+        request = messages.score_request(self.facts.route, [asked], asked.extras, asked.request_id)
+        return self._answer(SCORE, request, pb.ScoreResponse, messages.answer)
+
+    def _score_many(self, asked: Many) -> Answers:
+        request = messages.score_request(self.facts.route, asked.entities, asked.extras, asked.request_id)
+        return self._answer(SCORE, request, pb.ScoreResponse, messages.answers)
+
+    def _answer(self, method: str, request: Message, kind: type[_R], read: Callable[[_R], _M]) -> _M:
+        """Asks the pipeline as a gRPC call does. A refusal becomes an HTTP answer with the reason that gRPC gives."""
+        answer = self._hosted.server.pipeline.handle(Call(method, request.SerializeToString()))
+        if answer.error is None:
+            return read(kind.FromString(answer.message))
+        problem = Problem(error=answer.details, reason=answer.reason, metadata=dict(answer.error.metadata))
+        status = _STATUS.get(answer.code, HTTPStatus.INTERNAL_SERVER_ERROR)
+        # BentoML hands a Response on as it is; an exception would lose its reason.
+        return cast("_M", JSONResponse(problem.model_dump(), status))
+
+
+class _Closing:
+    """While draining, answers ask callers to come again on another connection, so that none is cut."""
+
+    def __init__(self, app: ASGIApp, is_draining: Callable[[], bool]) -> None:
+        self._app, self._is_draining = app, is_draining
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def closing(message: AsgiMessage) -> None:
+            if message["type"] == "http.response.start" and self._is_draining():
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            await send(message)
+
+        await self._app(scope, receive, closing)
+
+
+def _image(folder: Path) -> Image:
+    """What a container needs. The versions are fixed already, so BentoML has none to look up."""
+    return Image(
+        python_version=f"{sys.version_info.major}.{sys.version_info.minor}",
+        lock_python_packages=False,
+        python_requirements=(folder / REQUIREMENTS).read_text(),
+        build_include_paths=[WHEELS],
+    )
