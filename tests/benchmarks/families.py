@@ -48,8 +48,21 @@ SIZES: dict[str, dict[str, Any]] = {
     "random_forest": {},
     "isolation_forest": {},
     "profile_deviation": {},
-    **{name: {"epochs": 1} for name in ("mlp", "gat", *OVER_HISTORIES)},
+    **{name: {"epochs": 1} for name in ("mlp", "gan_hardened", "gat", *OVER_HISTORIES)},
     **{name: {"segment": "c0", "epochs": 1} for name in ("transfer", "multitask", "maml")},
+}
+
+_TREES = {"family": "lightgbm", "config": SIZES["lightgbm"]}
+_LINEAR = {"family": "logistic"}
+_LSTM = {"family": "lstm", "config": SIZES["lstm"]}
+
+SIZES |= {
+    "voting": {"members": [_TREES, _LINEAR]},
+    "stacking": {"members": [_TREES, _LINEAR], "folds": 2, "calibration": "sigmoid"},
+    "weighted": {
+        "members": [{**_LSTM, "keep": ["sequence"], "weight": 0.7}, {**_TREES, "keep": ["features"], "weight": 0.3}]
+    },
+    "segmented": {"segment": "c0", "member": _TREES, "fallback": _LINEAR},
 }
 
 
@@ -159,6 +172,8 @@ def _table(family: str) -> tuple[pl.DataFrame, dict[str, Any]]:
     label = pl.Series("label", (draw.random(ROWS) < 1 / (1 + np.exp(-2 * hidden))).astype(np.int8))
     if family == "profile_deviation":
         return _histories(draw, PURCHASE, [hidden + 3, *(draw.integers(0, n, ROWS) for n in (12, 24, 4))], label)
+    if family == "weighted":
+        return _histories(draw, STEP_FEATURES, [hidden] * len(STEP_FEATURES), label)
     if family in OVER_HISTORIES:
         frame, columns = _histories(draw, STEP_FEATURES, [hidden] * len(STEP_FEATURES), label)
         return frame, {"sequence": columns["sequence"]}

@@ -49,7 +49,7 @@ def main() -> None:
         shares = (each.detected, each.flagged_clean, each.flagged_attacked)
         shown = ["-" if share is None else f"{100 * share:.1f} %" for share in shares]
         table.add_row(data, f"{epsilon}", model, f"{each.clean_auc:.4f}", f"{each.attacked_auc:.4f}", *shown)
-    Console().print(table)
+    Console(width=110).print(table)
 
 
 def tables() -> Iterator[tuple[str, pl.DataFrame]]:
@@ -90,7 +90,7 @@ def _telephone(folder: Path) -> pl.DataFrame:
 def _borrowers(folder: Path) -> pl.DataFrame:
     frame, _ = read_table(folder / "uci_credit_default" / "UCI_Credit_Card.csv.gz")
     codes = pl.col("SEX", "EDUCATION", "MARRIAGE").cast(pl.String)
-    return frame.rename({"default.payment.next.month": "label"}).drop("ID").with_columns(codes).head(BORROWERS)
+    return frame.rename({"class": "label"}).drop("ID").with_columns(codes).head(BORROWERS)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,18 @@ import scoreline
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.settings import Settings
+from scoreline_trainers.batch import Batch
+from scoreline_trainers.columns import Columns
 from scoreline_trainers.dataset import Dataset
+from scoreline_trainers.probes import with_garbage
 from scoreline_trainers.recipe import Recipe
 from scoreline_trainers.training import Candidate, publish_candidate, train
-from tests.trainers.tables import CASES, GRAPH, SMALL, TABLE, lacking, table
+from tests.trainers.tables import CASES, GRAPH, PURCHASES, SMALL, TABLE, lacking, table
 
 ROWS = 2000
+LEARNED = 400
+SIZES = (1, 7, 256)
+STEPS = (1, 2, 30, 90)
 
 
 @dataclass(frozen=True)
@@ -46,8 +52,7 @@ def test_a_caller_gets_what_the_native_model_says(served: Served, case: str) -> 
     if case not in served.candidates:
         pytest.skip(lacking(CASES[case][0]))
     recipe, candidate = served.candidates[case]
-    size = {"rows": ROWS} if CASES[case][1] in (TABLE, GRAPH) or "profile" in case else {"entities": ROWS}
-    frame = _with_strangers(table(CASES[case][1], seed=1, **size))
+    frame = _with_strangers(table(CASES[case][1], seed=1, **_rows(CASES[case][1], ROWS)))
     data = Dataset.from_table(frame, recipe, inputs=candidate.manifest.inputs)
     sequences, lengths = data.batch.history if data.sequence is not None else (None, None)
     neighbors, mask = data.batch.neighborhood if data.batch.neighbors is not None else (None, None)
@@ -70,6 +75,48 @@ def test_a_caller_gets_what_the_native_model_says(served: Served, case: str) -> 
             np.testing.assert_allclose(found.reshape(-1), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_calls_of_any_size_over_histories_of_any_length(served: Served, case: str) -> None:
+    if case not in served.candidates:
+        pytest.skip(lacking(CASES[case][0]))
+    recipe, candidate = served.candidates[case]
+    frame = _with_strangers(table(CASES[case][1], seed=2, **_rows(CASES[case][1], SIZES[-1])))
+    data = Dataset.from_table(frame, recipe, inputs=candidate.manifest.inputs)
+    raw = _raw(frame, recipe, candidate)
+    for steps in STEPS if data.sequence is not None else (1,):
+        batch = _of_length(data.batch, steps)
+        expected = candidate.fitted.predict(batch)
+        sent = batch if batch.sequence is None else with_garbage(batch, extra_steps=0)
+        for size in SIZES:
+            part = sent.take(slice(size))
+            neighbors, mask = part.neighborhood if part.neighbors is not None else (None, None)
+            scores = served.client.score_many(
+                recipe.name, {name: values[:size] for name, values in raw.items()},
+                sequences=part.sequence, lengths=part.lengths, entity_ids=[f"unit-{row}" for row in range(size)],
+                neighbors=neighbors, neighbor_counts=None if mask is None else mask.sum(axis=1),
+            )  # fmt: skip
+            assert not scores.errors
+            np.testing.assert_allclose(scores.scores, expected[:size], rtol=0, atol=1e-5)
+
+
+def _rows(columns: Columns, rows: int) -> dict[str, int]:
+    """The options of ``table`` for so many rows; histories are as long as any that is sent."""
+    if columns in (TABLE, GRAPH):
+        return {"rows": rows}
+    return {"rows" if columns is PURCHASES else "entities": rows, "longest": STEPS[-1]}
+
+
+def _of_length(batch: Batch, steps: int) -> Batch:
+    """The same histories, over and over or cut off: the first of ``steps`` steps, the others of that or fewer."""
+    if batch.sequence is None:
+        return batch
+    sequence, lengths = batch.history
+    places = np.arange(steps) % lengths[:, None]
+    drawn = np.random.default_rng(0).integers(1, steps, len(batch), endpoint=True)
+    drawn[0] = steps
+    return batch.replace(sequence=np.take_along_axis(sequence, places[:, :, None], axis=1), lengths=drawn)
+
+
 def _published(case: str, registry: Registry) -> tuple[Recipe, Candidate]:
     family, columns = CASES[case]
     name = case.replace("_", "-").replace(" ", "-")
@@ -84,7 +131,7 @@ def _published(case: str, registry: Registry) -> tuple[Recipe, Candidate]:
             "route": {"route": name, "schema": {"like": f"{name}@champion"}, "rules": [{"split": split}]},
         }
     )
-    candidate = train(recipe, table(columns))
+    candidate = train(recipe, table(columns, **_rows(columns, LEARNED)))
     publish_candidate(candidate, recipe, registry, author="tester")
     return recipe, candidate
 

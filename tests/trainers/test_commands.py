@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from scoreline_registry.registry import Registry
+from scoreline_trainers import families
 from scoreline_trainers.commands import data, train
 from scoreline_trainers.families import BUILT_IN
 from tests.trainers.tables import SMALL, people
@@ -104,6 +106,22 @@ def test_the_list_names_recipes_and_families() -> None:
     assert extras.keys() >= BUILT_IN.keys()
     assert (extras["lightgbm"], extras["transformer"]) == ("trainers", "deep")
     assert "delinquency-lstm" in run(train, "--list").stdout
+
+
+def test_a_missing_extra_disables_its_families_with_one_plain_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(families, "find_spec", lambda module: None if module == "torch" else ModuleSpec(module, None))
+    listed = json.loads(run(train, "--list", "--json").stdout)["families"]
+    states = {family["family"]: family["state"] for family in listed if family["family"] in BUILT_IN}
+    lacking = {name for name, source in BUILT_IN.items() if "torch" in source.needs}
+    assert {name for name, source in BUILT_IN.items() if source.extra == "deep"} == lacking
+    assert states == {
+        name: "needs torch: pip install 'scoreline[deep]'" if name in lacking else "ready" for name in BUILT_IN
+    }
+    refused = run(train, "delinquency-lstm", "--registry", str(tmp_path / "registry"))
+    assert refused.exit_code == 1
+    assert refused.stderr == "Error: family 'lstm' needs torch: pip install 'scoreline[deep]'\n"
 
 
 BLOCKED = """

@@ -126,6 +126,10 @@ def test_every_family_stands_in_the_docs() -> None:
     assert [name for name in families.BUILT_IN if f"`{name}`" not in page] == []
 
 
+def test_every_family_is_tested() -> None:
+    assert {family for family, _ in CASES.values()} == families.BUILT_IN.keys()
+
+
 def test_an_unknown_family_is_refused_with_those_there_are() -> None:
     with pytest.raises(FamilyError, match=r"'xgbost' is unknown; there are .*, logistic, .*, xgboost$"):
         FAMILIES["xgbost"]
