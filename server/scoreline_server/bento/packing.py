@@ -19,6 +19,7 @@ EXTRA = "bento"
 _OURS = canonicalize_name("scoreline")
 FILES = Path(__file__).with_name("files")
 _TREE = Path(__file__).parents[3]
+_FOR_BUILDING = frozenset({canonicalize_name("uv")})
 _BY_PIP = frozenset({"INSTALLER", "REQUESTED", "direct_url.json"})
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)$", re.MULTILINE)
 
@@ -70,7 +71,7 @@ def requirements(wheel: Path, versions: str) -> str:
     Raises StartError when one has no version there.
     """
     pins = {canonicalize_name(name): f"{name}=={version}" for name, version in _PIN.findall(versions)}
-    needed = closure(_own(wheel), _requirements_of)
+    needed = closure(_own(wheel), _requirements_of) - _FOR_BUILDING
     unknown = sorted(needed - pins.keys())
     if unknown:
         raise StartError(f"{_CONSTRAINTS} has no version of {', '.join(unknown)}: add what pip resolves")
