@@ -5,6 +5,7 @@ import operator
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from scoreline_registry.bucketing import WHOLE, UnitHasher
@@ -59,7 +60,7 @@ class Assigner:
         self._holdout = document.holdout_millionths / WHOLE
         self._holdout_arm = index[document.rules[-1].arms[0].ref]
 
-    @property
+    @cached_property
     def needs_unit(self) -> bool:
         """Whether any answer depends on the unit, testers aside: whoever sends none is none of them."""
         return self._holdout > 0 or any(rule.splits for rule in self._rules)

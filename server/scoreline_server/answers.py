@@ -31,16 +31,16 @@ class Run:
 
 @dataclass(slots=True)
 class Outcome:
-    """N scored rows.
+    """N scored rows. Arrays that most batches do not need are None until something is written to them.
 
     Attributes:
         scores: float32 [N], NaN where there is an error.
         assigned: uint16 [N], index of the arm that the route chose.
         served: uint16 [N], index of the arm that scored.
         reasons: uint8 [N], values of pb.Reason.
-        bands: uint16 [N], indices into ``band_names``, or NO_BAND.
+        bands: uint16 [N], indices into ``band_names``, or NO_BAND; None where no arm has bands.
         points: float64 [N] with NaN for none, or None where no arm has points.
-        quality: uint16 [N, 4]: missing, defaulted, unseen, clipped.
+        quality: uint16 [N, 4]: missing, defaulted, unseen, clipped; None where all are 0.
         extras: per name, (rows, values) of each run.
         errors: why rows have no score.
         runs: what each arm did, in order.
@@ -50,31 +50,49 @@ class Outcome:
     assigned: npt.NDArray[np.uint16]
     served: npt.NDArray[np.uint16]
     reasons: npt.NDArray[np.uint8]
-    bands: npt.NDArray[np.uint16]
-    quality: npt.NDArray[np.uint16]
     errors: dict[int, ScoringError]
+    bands: npt.NDArray[np.uint16] | None = None
     points: npt.NDArray[np.float64] | None = None
+    quality: npt.NDArray[np.uint16] | None = None
     band_names: list[str] = field(default_factory=list)
     extras: dict[str, list[tuple[Indices, npt.NDArray[Any]]]] = field(default_factory=dict)
     runs: list[Run] = field(default_factory=list)
 
     @classmethod
-    def empty(cls, count: int, *, errors: dict[int, ScoringError]) -> Self:
-        """N rows that nothing has scored yet."""
-        return cls(
-            scores=np.full(count, np.nan, np.float32),
-            assigned=np.zeros(count, np.uint16),
-            served=np.zeros(count, np.uint16),
-            reasons=np.zeros(count, np.uint8),
-            bands=np.full(count, NO_BAND, np.uint16),
-            quality=np.zeros((count, 4), np.uint16),
-            errors=errors,
-        )
+    def assigned_to(cls, arms: Sequence[int], reasons: Sequence[int], *, errors: dict[int, ScoringError]) -> Self:
+        """N rows that were assigned and that nothing has scored yet."""
+        assigned = np.array(arms, np.uint16)
+        scores = np.empty(len(assigned), np.float32)
+        scores.fill(np.nan)
+        return cls(scores, assigned, assigned, np.array(reasons, np.uint8), errors)
+
+    @property
+    def has_failed_run(self) -> bool:
+        """Whether a model failed."""
+        return any(run.failed for run in self.runs)
+
+    def fall_back(self, rows: Indices, arm: int) -> None:
+        """Leaves rows to another arm than the one they were assigned to."""
+        self.served = self.served.copy()
+        self.served[rows] = arm
+        self.reasons[rows] = pb.REASON_FALLBACK
 
     def band_ids(self, names: tuple[str, ...]) -> npt.NDArray[np.uint16]:
         """The index of each name in ``band_names``, which grows as arms bring new ones."""
         self.band_names.extend(name for name in names if name not in self.band_names)
         return np.array([self.band_names.index(name) for name in names], np.uint16)
+
+    def set_bands(self, rows: Indices, bands: npt.NDArray[np.uint16]) -> None:
+        """Writes indices into ``band_names``."""
+        if self.bands is None:
+            self.bands = np.full(len(self.scores), NO_BAND, np.uint16)
+        self.bands[rows] = bands
+
+    def set_quality(self, rows: Indices, quality: npt.NDArray[np.uint16]) -> None:
+        """Writes counts of what was odd about inputs."""
+        if self.quality is None:
+            self.quality = np.zeros((len(self.scores), 4), np.uint16)
+        self.quality[rows] = quality
 
     def set_points(self, rows: Indices, points: npt.NDArray[np.float64]) -> None:
         """Writes scorecard points."""
@@ -87,27 +105,35 @@ class Answers:
     """Cuts one route's outcome into the serialized responses of its calls."""
 
     def __init__(self, route: ServedRoute, outcome: Outcome, call_ids: bytes) -> None:
+        """``call_ids`` are CALL_ID_BYTES for each call."""
         self._route = route
         self._outcome = outcome
         self._ids = call_ids
-        self._answered = 0
-        self._touched = bool(outcome.quality.any())
         self._scores = outcome.scores.tobytes()
         self._reasons = outcome.reasons.tobytes()
+        self._served: list[int] = outcome.served.tolist()
+        self._rated = outcome.bands is not None or outcome.points is not None or outcome.quality is not None
 
-    def answer(self, question: Question, start: int, stop: int) -> bytes | ScoringError:
-        """The ScoreResponse to the call whose rows are ``start`` to ``stop``.
+    def all(self, questions: Sequence[Question]) -> list[bytes | ScoringError]:
+        """The ScoreResponse to each call, whose rows follow one another.
 
         A call with one entity that cannot be scored fails as a whole, with that entity's error.
         """
-        at = self._answered * CALL_ID_BYTES
-        self._answered += 1
-        call_id = self._ids[at : at + CALL_ID_BYTES]
-        if stop - start == 1:
-            if start in self._outcome.errors:
-                return self._outcome.errors[start]
-            if question.packed and not question.extras:
-                return self._row(start, call_id)
+        answers: list[bytes | ScoringError] = []
+        start = 0
+        for call, question in enumerate(questions):
+            stop = start + len(question.piece.ids)
+            call_id = self._ids[call * CALL_ID_BYTES : (call + 1) * CALL_ID_BYTES]
+            if stop == start + 1 and start in self._outcome.errors:
+                answers.append(self._outcome.errors[start])
+            elif stop == start + 1 and question.packed and not question.extras:
+                answers.append(self._row(start, call_id))
+            else:
+                answers.append(self._response(question, start, stop, call_id))
+            start = stop
+        return answers
+
+    def _response(self, question: Question, start: int, stop: int, call_id: bytes) -> bytes:
         response = pb.ScoreResponse(revision=self._route.revision, call_id=call_id)
         if question.packed:
             self._pack(response.packed, question.extras, start, stop)
@@ -118,18 +144,22 @@ class Answers:
 
     def _row(self, row: int, call_id: bytes) -> bytes:
         """The packed answer of one row without the cost of a message, see ``wire``."""
-        outcome = self._outcome
-        rest = b""
-        if outcome.band_names:
+        score, reason = self._scores[4 * row : 4 * row + 4], self._reasons[row : row + 1]
+        answer = self._route.row_answers[self._served[row]]
+        rest = self._rating(row) if self._rated else b""
+        return answer.encode(score, reason, call_id, rest)
+
+    def _rating(self, row: int) -> bytes:
+        """The fields of PackedScores that not every row has."""
+        outcome, rest = self._outcome, b""
+        if outcome.bands is not None:
             rest += b"".join([wire.block(5, name.encode()) for name in outcome.band_names])
             rest += wire.block(6, outcome.bands[row].tobytes())
         if outcome.points is not None:
             rest += wire.block(7, outcome.points[row].tobytes())
-        if self._touched and outcome.quality[row].any():
+        if outcome.quality is not None and outcome.quality[row].any():
             rest += wire.block(8, outcome.quality[row].tobytes())
-        arm = int(outcome.served[row])
-        score = self._scores[4 * row : 4 * row + 4]
-        return self._route.row_answers[arm].encode(score, self._reasons[row : row + 1], call_id, rest)
+        return rest
 
     def _pack(self, packed: pb.PackedScores, extras: Sequence[str], start: int, stop: int) -> None:
         outcome, rows = self._outcome, slice(start, stop)
@@ -138,12 +168,12 @@ class Answers:
         packed.served.extend(self._route.arms[index].shown for index in served.tolist())
         packed.served_index = local.astype("<u2").tobytes()
         packed.reasons = outcome.reasons[rows].tobytes()
-        if outcome.band_names:
+        if outcome.bands is not None:
             packed.bands.extend(outcome.band_names)
             packed.band_index = outcome.bands[rows].tobytes()
         if outcome.points is not None:
             packed.points = outcome.points[rows].tobytes()
-        if self._touched and outcome.quality[rows].any():
+        if outcome.quality is not None and outcome.quality[rows].any():
             packed.quality = outcome.quality[rows].tobytes()
         for name in extras:
             packed.extras.extend(_extra_column(name, outcome, start, stop))
@@ -158,8 +188,8 @@ class Answers:
             response.scores.add(error=entity_error(position, outcome.errors[row]))
             return
         arm = self._route.arms[outcome.served[row]]
-        quality = outcome.quality[row].tolist()
-        band = int(outcome.bands[row])
+        quality = [0] * 4 if outcome.quality is None else outcome.quality[row].tolist()
+        band = NO_BAND if outcome.bands is None else int(outcome.bands[row])
         entity = response.scores.add(
             score=float(outcome.scores[row]),
             band="" if band == NO_BAND else outcome.band_names[band],

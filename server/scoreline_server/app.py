@@ -60,7 +60,7 @@ class Server:
             loading=self.metrics.loading,
         )
         self.journal = open_journal(settings, worker=worker, counting=self.metrics)
-        admission = Admission(max_queue_seconds=settings.max_queue_seconds)
+        admission = _admission(settings)
         self.shadows = Shadows(
             queue_rows=settings.shadow_queue_rows,
             is_busy=lambda: admission.queued_seconds > _BUSY_SECONDS,
@@ -71,7 +71,7 @@ class Server:
         self.pipeline = Pipeline(
             lambda: self.watcher.catalog,
             metrics=self.metrics,
-            admission=_admission(settings),
+            admission=admission,
             policy=read_policy(settings.policy_file),
             methods=[telling(lambda: self.problem), *(method for part in control for method in part.methods())],
             observers=[self.journal, self.shadows] if self.journal else [self.shadows],

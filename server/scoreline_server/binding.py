@@ -43,13 +43,13 @@ class Bound:
     Attributes:
         rows: [n], which rows of the block these are.
         features: float32 [n, F].
-        quality: uint16 [n, 4]: missing, defaulted, unseen, clipped.
+        quality: uint16 [n, 4]: missing, defaulted, unseen, clipped; None where nothing of that can be.
         errors: rows of the block (not of ``rows``) that this model refuses.
     """
 
     rows: Indices
     features: Float32
-    quality: npt.NDArray[np.uint16]
+    quality: npt.NDArray[np.uint16] | None
     errors: dict[int, ScoringError]
 
     def accepted(self) -> "Bound":
@@ -57,7 +57,8 @@ class Bound:
         if not self.errors:
             return self
         kept = np.array([row not in self.errors for row in self.rows.tolist()], bool)
-        return Bound(self.rows[kept], self.features[kept], self.quality[kept], {})
+        quality = None if self.quality is None else self.quality[kept]
+        return Bound(self.rows[kept], self.features[kept], quality, {})
 
 
 class Binding:
@@ -82,6 +83,7 @@ class Binding:
         self._in_order = np.array_equal(self._number_sources, np.arange(len(layout.numbers)))
         sequence, around = contract.sequence, contract.neighbors
         self._is_flat = sequence is None and around is None
+        self._is_plain = not self._categories and not self._limited and self._is_flat
         self._step_sources = None if sequence is None else _sources(sequence.features, layout.steps)
         self._neighbor_sources = None if around is None else _sources(around.features, layout.neighbors)
 
@@ -93,8 +95,11 @@ class Binding:
     def bind(self, block: Rows, rows: Indices) -> Bound:
         """Builds the model's features for ``rows`` of ``block``; rows that the model refuses stand in ``errors``."""
         errors: dict[int, ScoringError] = {}
-        quality = np.zeros((len(rows), 4), np.uint16)
         features = self._gathered(block, rows)
+        if self._is_plain and np.isfinite(features).all():
+            return Bound(rows, features, None, errors)
+        quality = np.zeros((len(rows), 4), np.uint16)
+        features = features.copy() if features.base is not None else features
         for column in self._categories:
             self._code(column, block, rows, features, quality, errors)
         if not np.isfinite(features).all():
@@ -130,10 +135,10 @@ class Binding:
         return groups
 
     def _gathered(self, block: Rows, rows: Indices) -> Float32:
-        """The number columns in the model's order; everything else NaN. Always a fresh array."""
+        """The number columns in the model's order; everything else NaN. May be the block's own array."""
         whole = len(rows) == len(block)
         if self._straight and self._in_order:
-            return block.numbers.copy() if whole else block.numbers[rows]
+            return block.numbers if whole else block.numbers[rows]
         features = np.full((len(rows), len(self._features)), np.nan, np.float32)
         numbers = block.numbers if whole else block.numbers[rows]
         features[:, self._number_targets] = numbers[:, self._number_sources]

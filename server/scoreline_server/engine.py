@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.assignment import unit_of
 from scoreline_registry.contract import Points
 from scoreline_registry.route import UNIT_ENTITY
@@ -67,24 +66,26 @@ def answer(questions: Sequence[Question], observe: Observe = unobserved) -> list
         questions: any number of questions, for any routes.
         observe: is told of each route's rows.
     """
+    groups = _by_route(questions)
+    if len(groups) == 1:
+        return _answered(questions, observe)
     results: dict[int, Result] = {}
-    for positions in _by_route(questions).values():
-        scored = _scored([questions[at] for at in positions])
-        observe(scored)
-        answers = Answers(scored.route, scored.outcome, scored.call_ids)
-        start = 0
-        for at in positions:
-            stop = start + len(questions[at].piece)
-            results[at] = answers.answer(questions[at], start, stop)
-            start = stop
+    for positions in groups.values():
+        answers = _answered([questions[at] for at in positions], observe)
+        results.update(zip(positions, answers, strict=True))
     return [results[at] for at in range(len(questions))]
 
 
-def _scored(questions: Sequence[Question]) -> Scored:
+def _answered(questions: Sequence[Question], observe: Observe) -> list[Result]:
+    """Answers questions that all ask one route."""
     route = questions[0].route
     rows = joined([question.piece for question in questions], route.layout)
-    outcome = score_block(rows, route, sorted({name for question in questions for name in question.extras}))
-    return Scored(route, questions, rows, outcome, os.urandom(CALL_ID_BYTES * len(questions)))
+    extras = sorted({name for question in questions for name in question.extras})
+    scored = Scored(
+        route, questions, rows, score_block(rows, route, extras), os.urandom(CALL_ID_BYTES * len(questions))
+    )
+    observe(scored)
+    return Answers(route, scored.outcome, scored.call_ids).all(questions)
 
 
 def _by_route(questions: Sequence[Question]) -> Mapping[int, list[int]]:
@@ -97,29 +98,32 @@ def _by_route(questions: Sequence[Question]) -> Mapping[int, list[int]]:
 
 def score_block(block: Rows, route: ServedRoute, extras: Sequence[str] = ()) -> Outcome:
     """Scores every row of one route's block; rows that cannot be scored have an error in the outcome."""
-    outcome = Outcome.empty(len(block), errors=dict(block.errors))
-    arms = _assign(block, route, outcome)
-    chosen = set(arms)
-    outcome.assigned[:] = arms[0] if len(chosen) == 1 else arms
-    for index in chosen:
-        rows = np.arange(len(block)) if len(chosen) == 1 else np.flatnonzero(np.array(arms) == index)
-        if outcome.errors:
-            rows = rows[[row not in outcome.errors for row in rows.tolist()]]
-        if len(rows):
-            _score_arm(block, route, index, rows, extras, outcome)
+    outcome = _assigned(block, route)
+    for index, rows in _by_model(outcome, route):
+        sound = rows[[row not in outcome.errors for row in rows.tolist()]] if outcome.errors else rows
+        if len(sound):
+            _score_arm(block, route, index, sound, extras, outcome)
     return outcome
 
 
-def _assign(block: Rows, route: ServedRoute, outcome: Outcome) -> Sequence[int]:
-    """Which arm each row gets; why goes to the outcome. Rows without the unit that a split hashes get an error."""
-    units = units_of(block, route)
+def _assigned(block: Rows, route: ServedRoute) -> Outcome:
+    """Which arm each row gets, and why. Rows without the unit that a split hashes get an error."""
+    units, errors = units_of(block, route), dict(block.errors)
     if route.assigner.needs_unit and not all(units):
         for row, unit in enumerate(units):
             if not unit:
-                outcome.errors.setdefault(row, missing_unit(route))
+                errors.setdefault(row, missing_unit(route))
     arms, reasons = route.assigner.assign_many(units, block.contexts or None)
-    outcome.reasons[:] = [REASONS[reason] for reason in reasons]
-    return arms
+    return Outcome.assigned_to(arms, [REASONS[reason] for reason in reasons], errors=errors)
+
+
+def _by_model(outcome: Outcome, route: ServedRoute) -> list[tuple[int, Indices]]:
+    """The rows of each model that was chosen, and one of its arms: arms that mean one version are run together."""
+    models = route.first_arms[outcome.assigned]
+    chosen = set(models.tolist())
+    if len(chosen) == 1:
+        return [(chosen.pop(), np.arange(len(models)))]
+    return [(index, np.flatnonzero(models == index)) for index in chosen]
 
 
 def units_of(block: Rows, route: ServedRoute) -> Sequence[str]:
@@ -137,25 +141,33 @@ def _score_arm(
     """Scores rows by one arm; when its model fails, by the route's fallback."""
     arm, start = route.arms[index], time.perf_counter()
     bound = arm.binding.bind(block, rows)
-    outcome.errors.update(bound.errors)
-    bound = bound.accepted()
+    if bound.errors:
+        outcome.errors.update(bound.errors)
+        bound = bound.accepted()
     try:
-        _run(block, arm, index, bound, extras, outcome)
-        outcome.runs.append(Run(index, len(bound.rows), time.perf_counter() - start, failed=False))
+        _run(block, arm, bound, extras, outcome)
+        _note(outcome, bound.rows, time.perf_counter() - start, failed=False)
     except Exception as error:  # noqa: BLE001  whatever ONNX Runtime raises, the callers get an answer
         _log.error("model failed", route=route.name, arm=arm.ref, rows=len(bound.rows), error=str(error)[:500])
-        outcome.runs.append(Run(index, len(bound.rows), time.perf_counter() - start, failed=True))
+        _note(outcome, bound.rows, time.perf_counter() - start, failed=True)
         if route.fallback is None or route.fallback == index:
             failed = ScoringError(Reason.MODEL_FAILED, f"{arm.ref} failed on these rows", arm=arm.ref)
             outcome.errors.update(dict.fromkeys(bound.rows.tolist(), failed))
         else:
-            outcome.reasons[bound.rows] = pb.REASON_FALLBACK
+            outcome.fall_back(bound.rows, route.fallback)
             _score_arm(block, route, route.fallback, bound.rows, extras, outcome)
 
 
-def _run(block: Rows, arm: Arm, index: int, bound: Bound, extras: Sequence[str], outcome: Outcome) -> None:
+def _note(outcome: Outcome, rows: Indices, seconds: float, *, failed: bool) -> None:
+    """Notes a run under each arm that had rows in it."""
+    served = outcome.served[rows].tolist()
+    for index in set(served):
+        outcome.runs.append(Run(index, served.count(index), seconds, failed=failed))
+
+
+def _run(block: Rows, arm: Arm, bound: Bound, extras: Sequence[str], outcome: Outcome) -> None:
     """Runs the model over its groups of rows and writes scores, bands, points and extras."""
-    own_extras = [name for name in extras if name in arm.model.manifest.score.extras]
+    own_extras = [name for name in extras if name in arm.model.manifest.score.extras] if extras else extras
     results = []
     for group, inputs in arm.binding.inputs(block, bound) if len(bound.rows) else ():
         results.append((bound.rows[group], arm.model.run(inputs, own_extras)))
@@ -163,11 +175,8 @@ def _run(block: Rows, arm: Arm, index: int, bound: Bound, extras: Sequence[str],
         outcome.scores[rows] = scores
         for name, values in zip(own_extras, extra_values, strict=True):
             outcome.extras.setdefault(name, []).append((rows, values))
-    # A slice costs a fraction of what an index array does, and most batches go to one arm whole.
-    where = slice(None) if len(bound.rows) == len(outcome.scores) else bound.rows
-    outcome.served[where] = index
-    if bound.quality.any():
-        outcome.quality[where] = bound.quality
+    if bound.quality is not None and bound.quality.any():
+        outcome.set_quality(bound.rows, bound.quality)
     if arm.band_names or arm.points is not None:
         _rate(arm, bound.rows, outcome)
 
@@ -177,7 +186,7 @@ def _rate(arm: Arm, rows: Indices, outcome: Outcome) -> None:
     scores = outcome.scores[rows]
     if arm.band_names:
         bands = np.searchsorted(arm.band_edges, scores, side="right") - 1
-        outcome.bands[rows] = np.where(bands >= 0, outcome.band_ids(arm.band_names)[bands], NO_BAND)
+        outcome.set_bands(rows, np.where(bands >= 0, outcome.band_ids(arm.band_names)[bands], NO_BAND))
     if arm.points is not None:
         outcome.set_points(rows, points_of(scores, arm.points))
 

@@ -21,41 +21,34 @@ _CALL_SECONDS = 50e-6
 class Question:
     """A request that can be scored, and the route as it was served when the request came.
 
-    ``arrived`` is when that was, in seconds of ``time.perf_counter()``.
+    ``seconds`` is about how long scoring it takes. ``arrived`` is when it came, in seconds of ``time.perf_counter()``.
     """
 
     route: ServedRoute
     piece: Piece
     packed: bool
     extras: Sequence[str]
-    request_id: str = ""
-    arrived: float = 0.0
-
-    @property
-    def seconds(self) -> float:
-        """About how long scoring it takes."""
-        return _CALL_SECONDS + len(self.piece) * self.route.row_seconds
+    request_id: str
+    seconds: float
+    arrived: float
 
 
-def question_of(request: pb.ScoreRequest, catalog: Catalog) -> Question:
+def question_of(request: pb.ScoreRequest, catalog: Catalog, arrived: float = 0.0) -> Question:
     """Reads a request. Raises ScoringError when the call as a whole cannot be scored."""
     route = catalog.routes.get(request.route) or route_of(request.route, catalog)
-    extras: Sequence[str] = request.extras
+    extras: Sequence[str] = request.extras or ()
     if extras:
         _check_extras(extras, route)
-    if not request.HasField("packed"):
-        return Question(
-            route,
-            read_named(request.entities, route.layout),
-            packed=False,
-            extras=extras,
-            request_id=request.request_id,
-        )
+    packed = request.HasField("packed")
+    piece = _packed_piece(request, route) if packed else read_named(request.entities, route.layout)
+    seconds = _CALL_SECONDS + len(piece.ids) * route.row_seconds
+    return Question(route, piece, packed, extras, request.request_id, seconds, arrived)
+
+
+def _packed_piece(request: pb.ScoreRequest, route: ServedRoute) -> Piece:
     if request.entities:
         raise ScoringError(Reason.TWO_FORMS, "send entities or packed, not both")
-    return Question(
-        route, _read_packed(request.packed, route), packed=True, extras=extras, request_id=request.request_id
-    )
+    return _read_packed(request.packed, route)
 
 
 def _read_packed(packed: pb.PackedEntities, route: ServedRoute) -> Piece:

@@ -23,14 +23,15 @@ from scoreline_server import core
 from scoreline_server.authority import Caller
 from scoreline_server.errors import CallError
 from scoreline_server.heavy import HeavyPool
-from scoreline_server.pipeline import Answer, Call, Pipeline, Ticket, failed
+from scoreline_server.intake import Question
+from scoreline_server.pipeline import Answer, Metadata, Pipeline, failed
 from scoreline_server.reasons import Reason
 
 _log = structlog.get_logger()
 
-Job: TypeAlias = "tuple[LaneCall, Ticket]"
-Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
+Job: TypeAlias = "tuple[LaneCall, Question]"
 
+_NEVER = float("inf")
 _ARMED = 128
 _IDLE_SECONDS = 0.25
 _FLUSH_ROWS = 4096
@@ -167,20 +168,20 @@ class Lane:
 
     def take(self, call: "LaneCall") -> None:
         """Puts a call with its message where it will be answered."""
-        taken = self._pipeline.admit(call.as_call())
+        taken = self._pipeline.admit(call)
         if isinstance(taken, Answer):
             call.answer(taken)
         elif taken.seconds >= self._limits.heavy_seconds:
             self._heavy.put((call, taken), taken.seconds)
         else:
-            call.ticket = taken
+            call.question = taken
             self._pending.append(call)
 
     def lost(self, call: "LaneCall") -> None:
         """Nobody waits for a call any more: what it was going to cost is free for others at once."""
-        if call.ticket is not None:
-            ticket, call.ticket = call.ticket, None
-            self._pipeline.drop(ticket)
+        if call.question is not None:
+            question, call.question = call.question, None
+            self._pipeline.drop(question)
             call.answer(_CANCELLED)
 
     def ended(self) -> None:
@@ -193,27 +194,27 @@ class Lane:
         rows, seconds = 0, 0.0
         while self._pending and rows < _FLUSH_ROWS and seconds < self._limits.flush_seconds:
             call = self._pending.popleft()
-            ticket, call.ticket = call.ticket, None
-            if ticket is None:
+            question, call.question = call.question, None
+            if question is None:
                 continue
             if not call.is_late(now):
-                rows, seconds = rows + len(ticket.question.piece), seconds + ticket.seconds
-            jobs.append((call, ticket))
+                rows, seconds = rows + len(question.piece), seconds + question.seconds
+            jobs.append((call, question))
         self._score(jobs, now)
 
     def _score(self, jobs: Sequence[Job], now: float) -> None:
         """Scores jobs and answers, except those that nobody waits for; on the lane's thread or on a heavy one."""
         wanted: list[Job] = []
-        for call, ticket in jobs:
+        for call, question in jobs:
             if call.is_gone or call.is_late(now):
-                self._pipeline.drop(ticket)
+                self._pipeline.drop(question)
                 _reply(call, _CANCELLED if call.is_gone else _LATE)
             else:
-                wanted.append((call, ticket))
+                wanted.append((call, question))
         if not wanted:
             return
         try:
-            answers = self._pipeline.score([ticket for _, ticket in wanted])
+            answers = self._pipeline.score([question for _, question in wanted])
         except Exception as error:  # noqa: BLE001  whatever happened, each caller gets a status
             answers = [failed(error)] * len(wanted)
         for (call, _), answer in zip(wanted, answers, strict=True):
@@ -243,39 +244,42 @@ _SILENT = Answer.failed(CallError(Reason.DEADLINE_EXCEEDED, "the call was opened
 
 
 class LaneCall:
-    """One call from its arrival to its status."""
+    """One call from its arrival to its status, as the pipeline takes it; ``opened`` is in seconds of time.time()."""
 
     __slots__ = (
         "_call",
-        "_deadline",
         "_is_answered",
         "_lane",
-        "_message",
-        "_metadata",
-        "_method",
+        "arrived",
+        "deadline",
         "is_gone",
+        "message",
+        "metadata",
+        "method",
         "opened",
-        "ticket",
+        "question",
     )
 
     def __init__(self, lane: Lane, method: str, event: core.Event) -> None:
-        self._lane, self._method, self._call = lane, method, event.call
+        self._lane, self.method, self._call = lane, method, event.call
         deadline: float = event.call_details.deadline
-        self._deadline = None if deadline == float("inf") else deadline
-        self._metadata: Metadata = event.invocation_metadata
-        self._message = b""
+        self.deadline = None if deadline == _NEVER else deadline
+        self.metadata: Metadata = event.invocation_metadata
+        self.message = b""
         self._is_answered = False
         self.opened = time.time()
+        self.arrived = 0.0
         self.is_gone = False
-        self.ticket: Ticket | None = None
+        self.question: Question | None = None
 
-    def as_call(self) -> Call:
-        """The call as the pipeline takes it."""
-        return Call(self._method, self._message, self._deadline, self._caller, self._metadata)
+    def caller(self) -> Caller:
+        """Who calls."""
+        names: Any = core.auth_context(self._call).get("x509_common_name", [])
+        return Caller(core.peer(self._call), names[0].decode() if names else "")
 
     def is_late(self, now: float) -> bool:
         """Whether its deadline has passed."""
-        return self._deadline is not None and now > self._deadline
+        return self.deadline is not None and now > self.deadline
 
     def received(self, event: core.Event) -> None:
         """The message came, or will not come."""
@@ -293,13 +297,13 @@ class LaneCall:
             self._lane.lost(self)
 
     def _take(self, message: bytes) -> None:
-        self._message = message
+        self.message, self.arrived = message, time.perf_counter()
         try:
             self._lane.take(self)
         except Exception as error:  # noqa: BLE001  whatever happened, the caller gets a status
             self.answer(failed(error))
         finally:
-            self._message = b""
+            self.message = b""
 
     def answer(self, answer: Answer) -> None:
         """Sends the call's one status; from any thread. Sending to a caller that went away does no harm."""
@@ -317,7 +321,3 @@ class LaneCall:
 
     def _sent(self, _event: core.Event) -> None:
         self._lane.ended()
-
-    def _caller(self) -> Caller:
-        names: Any = core.auth_context(self._call).get("x509_common_name", [])
-        return Caller(core.peer(self._call), names[0].decode() if names else "")

@@ -44,17 +44,16 @@ class Metrics:
         with self._lock:
             return self._cells.counts()
 
-    @contextmanager
-    def answering(self, calls: int) -> Iterator[None]:
-        """Counts a batch of calls as in flight while the block runs."""
+    def begun(self, calls: int) -> None:
+        """Counts a batch of calls as in flight, until it has ``ended``."""
         with self._lock:
-            self._observe(families.BATCH_CALLS, (), calls)
+            self._observe(families.BATCH_CALLS, (), (calls,))
             self._add(families.CALLS_IN_FLIGHT, (), calls)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._add(families.CALLS_IN_FLIGHT, (), -calls)
+
+    def ended(self, calls: int) -> None:
+        """Counts a batch of calls as no longer in flight."""
+        with self._lock:
+            self._add(families.CALLS_IN_FLIGHT, (), -calls)
 
     def calls(
         self, method: str, seconds: Sequence[float], *, code: grpc.StatusCode, reason: str = "", route: str = ""
@@ -70,23 +69,23 @@ class Metrics:
         """
         with self._lock:
             self._add(families.CALLS, (method, code.name), len(seconds))
-            self._observe(families.CALL_SECONDS, (method, route), *seconds)
+            self._observe(families.CALL_SECONDS, (method, route), seconds)
             if reason:
                 self._add(families.ERRORS, (method, reason), len(seconds))
 
     def scored(self, route: ServedRoute, outcome: Outcome) -> None:
         """Counts the rows of one route that were scored together."""
         with self._lock:
-            self._observe(families.BATCH_ROWS, (route.name,), len(outcome.scores))
+            self._observe(families.BATCH_ROWS, (route.name,), (len(outcome.scores),))
             for run in outcome.runs:
                 arm = route.arms[run.arm]
-                self._observe(families.ARM_SECONDS, (route.name, arm.ref), run.seconds)
+                self._observe(families.ARM_SECONDS, (route.name, arm.ref), (run.seconds,))
                 if run.failed:
                     self._add(families.ARM_FAILURES, (route.name, arm.ref), 1)
                 else:
                     labels = (route.name, arm.ref, arm.model.name, str(arm.model.version))
                     self._add(families.ROWS, labels, run.rows)
-            if any(run.failed for run in outcome.runs):
+            if outcome.has_failed_run:
                 self._add(families.FALLBACK_ROWS, (route.name,), int((outcome.reasons == pb.REASON_FALLBACK).sum()))
             if outcome.errors:
                 for reason, rows in Bag(error.reason for error in outcome.errors.values()).items():
@@ -104,7 +103,7 @@ class Metrics:
             raise
         with self._lock:
             self._add(families.LOADS, (model,), 1)
-            self._observe(families.LOAD_SECONDS, (), time.perf_counter() - start)
+            self._observe(families.LOAD_SECONDS, (), (time.perf_counter() - start,))
 
     def journaled(self, rows: int, size: int) -> None:
         """Counts rows that were written to the journal, and the bytes that were written with them."""
@@ -134,7 +133,7 @@ class Metrics:
         with self._lock:
             labels = (route, shadow.ref, shadow.model.name, str(shadow.model.version))
             self._add(families.SHADOW_ROWS, labels, rows)
-            self._observe(families.SHADOW_SECONDS, (route, shadow.ref), seconds)
+            self._observe(families.SHADOW_SECONDS, (route, shadow.ref), (seconds,))
             for reason, count in errors.items():
                 self._add(families.SHADOW_ERRORS, (route, shadow.ref, reason), count)
 
@@ -151,7 +150,7 @@ class Metrics:
     def _add(self, family: Family, labels: tuple[str, ...], amount: float) -> None:
         self._values[self._first(family, labels)] += amount
 
-    def _observe(self, family: Family, labels: tuple[str, ...], *observed: float) -> None:
+    def _observe(self, family: Family, labels: tuple[str, ...], observed: Sequence[float]) -> None:
         first, values, bounds = self._first(family, labels), self._values, family.bounds
         for value in observed:
             values[first + bisect_left(bounds, value)] += 1

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import grpc
 import structlog
@@ -33,21 +33,35 @@ DOMAIN = "scoreline"
 _M = TypeVar("_M", bound=Message)
 
 Trailers = tuple[tuple[str, str | bytes], ...]
+Metadata = Sequence[tuple[str, str | bytes]]
 
 
-@dataclass(slots=True)  # not frozen, because one is made per call and frozen ones cost three times as much
-class Call:
+class Incoming(Protocol):
     """One unary call as it arrived.
 
-    ``deadline`` is in seconds of ``time.time()``; None means none. ``caller`` is asked only where the policy needs it.
-    ``arrived`` is in seconds of ``time.perf_counter()``.
+    ``deadline`` is in seconds of ``time.time()``; None means none. ``arrived`` is in seconds of
+    ``time.perf_counter()``. ``caller`` is asked only where the policy needs it.
     """
+
+    method: str
+    message: bytes
+    deadline: float | None
+    metadata: Metadata
+    arrived: float
+
+    def caller(self) -> Caller:
+        """Who calls."""
+
+
+@dataclass(slots=True)
+class Call:
+    """A call of a carrier that keeps nothing else about it, see ``Incoming``."""
 
     method: str
     message: bytes
     deadline: float | None = None
     caller: Callable[[], Caller] = lambda: NOBODY
-    metadata: Sequence[tuple[str, str | bytes]] = ()
+    metadata: Metadata = ()
     arrived: float = field(default_factory=time.perf_counter)
 
 
@@ -81,19 +95,10 @@ class Answer:
         return cls(code=CODES[error.reason], details=error.message, trailers=trailers, error=error)
 
 
-@dataclass(slots=True)
-class Ticket:
-    """A call to Score that was taken in and waits to be scored. ``seconds`` is about how long that takes."""
-
-    call: Call
-    question: Question
-    seconds: float
-
-
 class Pipeline:
     """Answers calls from the current catalog.
 
-    Whoever carries calls hands each to ``admit``. A call to Score that is sound comes back as a ticket; tickets are
+    Whoever carries calls hands each to ``admit``. A call to Score that is sound comes back as a question; questions are
     handed, as many at once as there are, to ``score``, or to ``drop`` when nobody waits for them any more. Every other
     call comes back answered. ``handle`` does both for one call.
     """
@@ -122,76 +127,68 @@ class Pipeline:
         """The paths of all unary methods."""
         return (SCORE, *self._methods)
 
-    def handle(self, call: Call) -> Answer:
+    def handle(self, call: Incoming) -> Answer:
         """Answers one call. Never raises: an unexpected failure becomes INTERNAL with a generic text."""
         taken = self.admit(call)
-        return self.score([taken])[0] if isinstance(taken, Ticket) else taken
+        return taken if isinstance(taken, Answer) else self.score([taken])[0]
 
-    def admit(self, call: Call) -> Ticket | Answer:
+    def admit(self, call: Incoming) -> Question | Answer:
         """Takes a call in, or answers it. Never raises."""
         try:
             if call.deadline is not None and time.time() > call.deadline:
                 raise CallError(Reason.DEADLINE_EXCEEDED, "the deadline passed before the call was looked at")
             if call.method == SCORE:
-                return self._ticket(call)
+                return self._question(call)
             answer = self._described(self._methods[call.method], call)
         except Exception as error:  # noqa: BLE001
             answer = failed(error)
-        self._count([call], [answer], "")
+        self._metrics.calls(
+            call.method, [time.perf_counter() - call.arrived], code=answer.code, reason=answer.reason, route=""
+        )
         return answer
 
-    def score(self, tickets: Sequence[Ticket]) -> list[Answer]:
-        """Answers tickets, in order. Never raises."""
-        with self._metrics.answering(len(tickets)):
-            try:
-                results = engine.answer([ticket.question for ticket in tickets], self._observe)
-                answers = [_answer(result) for result in results]
-            except Exception as error:  # noqa: BLE001
-                answers = [failed(error)] * len(tickets)
-        self._admission.done(*[ticket.seconds for ticket in tickets])
-        self._count_tickets(tickets, answers)
+    def score(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answers questions, in order. Never raises."""
+        self._metrics.begun(len(questions))
+        try:
+            answers = [_answer(result) for result in engine.answer(questions, self._observe)]
+        except Exception as error:  # noqa: BLE001
+            answers = [failed(error)] * len(questions)
+        self._metrics.ended(len(questions))
+        self._admission.done(*[question.seconds for question in questions])
+        self._count(questions, answers)
         return answers
 
-    def drop(self, ticket: Ticket) -> None:
-        """Forgets a ticket whose caller went away."""
-        self._admission.done(ticket.seconds)
+    def drop(self, question: Question) -> None:
+        """Forgets a question whose caller went away."""
+        self._admission.done(question.seconds)
 
     def _observe(self, scored: engine.Scored) -> None:
         self._metrics.scored(scored.route, scored.outcome)
         for observe in self._observers:
             observe(scored)
 
-    def _ticket(self, call: Call) -> Ticket:
+    def _question(self, call: Incoming) -> Question:
         if not self._all_may_score:
             self._policy.authorize(call.caller(), Action.SCORE)
-        question = question_of(decoded(pb.ScoreRequest, call.message), self._catalog())
-        question.arrived = call.arrived
-        seconds = question.seconds
-        self._admission.take(seconds, call.deadline)
-        return Ticket(call, question, seconds)
+        question = question_of(decoded(pb.ScoreRequest, call.message), self._catalog(), call.arrived)
+        self._admission.take(question.seconds, call.deadline)
+        return question
 
-    def _described(self, method: Method, call: Call) -> Answer:
+    def _described(self, method: Method, call: Incoming) -> Answer:
         self.authorize(method.action, call.caller)
         request = decoded(method.request, call.message)
         return Answer(method.answer(request, self._catalog(), call.caller()).SerializeToString())
 
-    def _count_tickets(self, tickets: Sequence[Ticket], answers: Sequence[Answer]) -> None:
-        by_route: dict[str, tuple[list[Call], list[Answer]]] = {}
-        for ticket, answer in zip(tickets, answers, strict=True):
-            calls, own = by_route.setdefault(ticket.question.route.name, ([], []))
-            calls.append(ticket.call)
-            own.append(answer)
-        for route, (calls, own) in by_route.items():
-            self._count(calls, own, route)
-
-    def _count(self, calls: Sequence[Call], answers: Sequence[Answer], route: str) -> None:
+    def _count(self, questions: Sequence[Question], answers: Sequence[Answer]) -> None:
         """Counts calls that have all labels in common together, because counting one by one costs more."""
         now = time.perf_counter()
         alike: dict[tuple[str, grpc.StatusCode, str], list[float]] = {}
-        for call, answer in zip(calls, answers, strict=True):
-            alike.setdefault((call.method, answer.code, answer.reason), []).append(now - call.arrived)
-        for (method, code, reason), seconds in alike.items():
-            self._metrics.calls(method, seconds, code=code, reason=reason, route=route)
+        for question, answer in zip(questions, answers, strict=True):
+            key = question.route.name, answer.code, answer.error.reason if answer.error else ""
+            alike.setdefault(key, []).append(now - question.arrived)
+        for (route, code, reason), seconds in alike.items():
+            self._metrics.calls(SCORE, seconds, code=code, reason=reason, route=route)
 
     def authorize(self, action: Action, caller: Callable[[], Caller]) -> None:
         """Raises CallError with NOT_ALLOWED unless the caller may do it."""

@@ -41,17 +41,23 @@ class RowAnswer:
     served 2, served_index 3, reasons 4, bands 5, band_index 6, points 7, quality 8).
     """
 
-    __slots__ = ("_after", "_before")
+    __slots__ = ("_after", "_before", "_bytes", "_head")
 
     def __init__(self, served: Message, revision: int) -> None:
         """``served`` is the arm's ServedArm."""
-        self._before = message(2, served) + block(3, b"\0\0")
+        self._before = message(2, served) + block(3, b"\0\0") + _REASON
         self._after = number(3, revision) + _CALL_ID
+        self._bytes = len(_SCORE) + 4 + len(self._before) + 1
+        self._head = self._opened(b"")
 
     def encode(self, score: bytes, reason: bytes, call_id: bytes, rest: bytes = b"") -> bytes:
         """The ScoreResponse: the score as 4 bytes, the reason as 1, the call's id as 12, and further fields."""
-        packed = b"".join((_SCORE, score, self._before, _REASON, reason, rest))
-        return b"".join((_PACKED, varint(len(packed)), packed, self._after, call_id))
+        head = self._opened(rest) if rest else self._head
+        return b"".join((head, score, self._before, reason, rest, self._after, call_id))
+
+    def _opened(self, rest: bytes) -> bytes:
+        """The beginning of an answer up to its score, which depends on how long the whole is."""
+        return _PACKED + varint(self._bytes + len(rest)) + _SCORE
 
 
 _SCORE = varint(1 << 3 | _LENGTH_DELIMITED) + b"\x04"

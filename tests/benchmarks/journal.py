@@ -25,12 +25,12 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline_server import engine
 from scoreline_server.app import Server
 from scoreline_server.engine import Scored
-from scoreline_server.intake import question_of
+from scoreline_server.intake import Question, question_of
 from scoreline_server.journal.encoding import Observed, RouteEncoder
 from scoreline_server.journal.opening import open_journal
 from scoreline_server.methods import SCORE
 from scoreline_server.metrics import Metrics
-from scoreline_server.pipeline import Call, Ticket
+from scoreline_server.pipeline import Call
 from scoreline_server.settings import Settings
 from tests.benchmarks.models import COLUMNS, ROUTE, prepare_linear
 from tests.server.wire import packed
@@ -98,8 +98,8 @@ def _flushes(server: Server) -> tuple[float, float]:
     pipeline, calls = server.pipeline, _calls(server)
     mine, everyones = time.thread_time(), time.process_time()
     for _ in range(FLUSHES):
-        tickets = [pipeline.admit(call) for call in calls]
-        pipeline.score([ticket for ticket in tickets if isinstance(ticket, Ticket)])
+        taken = [pipeline.admit(call) for call in calls]
+        pipeline.score([question for question in taken if isinstance(question, Question)])
     scale = 1e6 / (FLUSHES * CALLS)
     return scale * (time.thread_time() - mine), scale * (time.process_time() - everyones)
 

@@ -42,19 +42,19 @@ class FakePipeline:
     def admit(self, _call: object) -> Any:
         return self.admits
 
-    def score(self, tickets: Sequence[Any]) -> list[Answer]:
-        self.batches.append(list(tickets))
-        return [Answer() for _ in tickets]
+    def score(self, questions: Sequence[Any]) -> list[Answer]:
+        self.batches.append(list(questions))
+        return [Answer() for _ in questions]
 
-    def drop(self, ticket: Any) -> None:
-        self.dropped.append(ticket)
+    def drop(self, question: Any) -> None:
+        self.dropped.append(question)
 
 
 class FakeCall:
     """A call that waits in the lane, and the code that it got."""
 
     def __init__(self, *, seconds: float = 1e-4, rows: int = 1, late: bool = False, gone: bool = False) -> None:
-        self.ticket = SimpleNamespace(seconds=seconds, question=SimpleNamespace(piece=range(rows)))
+        self.question = SimpleNamespace(seconds=seconds, piece=range(rows))
         self.is_gone = gone
         self.code: grpc.StatusCode | None = None
         self._late = late
@@ -104,7 +104,7 @@ def test_a_call_dearer_than_a_flush_is_flushed_alone(lane: Lane, pipeline: FakeP
 
 def test_calls_that_nobody_waits_for_are_told_so_and_cost_nothing(lane: Lane, pipeline: FakePipeline) -> None:
     late, gone, good = FakeCall(seconds=0.004, late=True), FakeCall(gone=True), FakeCall()
-    expected = [late.ticket, gone.ticket]
+    expected = [late.question, gone.question]
     flushed(lane, [late, gone, good])
     assert [len(batch) for batch in pipeline.batches] == [1]
     assert pipeline.dropped == expected

@@ -16,8 +16,9 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.registry import Registry
 from scoreline_server import core, engine
 from scoreline_server.app import Server
+from scoreline_server.intake import Question
 from scoreline_server.methods import SCORE
-from scoreline_server.pipeline import Answer, Call, Pipeline, Ticket
+from scoreline_server.pipeline import Answer, Incoming, Pipeline
 from scoreline_server.settings import Settings
 from tests.server.carriers import Gate, connected, score_by
 from tests.server.conftest import apply
@@ -84,7 +85,7 @@ def test_calls_come_by_the_way_that_the_settings_say(
     ordinary: Counter[str] = Counter()
     handle = Pipeline.handle
 
-    def counted(pipeline: Pipeline, call: Call) -> Answer:
+    def counted(pipeline: Pipeline, call: Incoming) -> Answer:
         ordinary[call.method] += 1
         return handle(pipeline, call)
 
@@ -142,10 +143,10 @@ def test_a_second_message_is_not_read(channel: grpc.Channel) -> None:
 def test_the_pipeline_sees_the_callers_metadata(
     server: Server, channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[Call] = []
+    seen: list[Incoming] = []
     admit = Pipeline.admit
 
-    def watched(pipeline: Pipeline, call: Call) -> Ticket | Answer:
+    def watched(pipeline: Pipeline, call: Incoming) -> Question | Answer:
         seen.append(call)
         return admit(pipeline, call)
 
@@ -244,10 +245,10 @@ def stopping() -> Iterator[list[threading.Thread]]:
 def test_a_stop_answers_every_call_that_was_taken_in(
     server: Server, gate: Gate, stopping: list[threading.Thread], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken: list[Ticket | Answer] = []
+    taken: list[Question | Answer] = []
     admit = Pipeline.admit
 
-    def counted(pipeline: Pipeline, call: Call) -> Ticket | Answer:
+    def counted(pipeline: Pipeline, call: Incoming) -> Question | Answer:
         taken.append(admit(pipeline, call))
         return taken[-1]
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scoreline_server.answers import Outcome
 from scoreline_server.engine import Scored
 from scoreline_server.journal.blocks import Kind, framed
 from scoreline_server.journal.columns import Column, packed, packed_arrays, packed_json, packed_texts
@@ -116,7 +117,6 @@ class RouteEncoder:
         outcomes = [one.outcome for one in scored]
         served = packed_arrays(outcome.served for outcome in outcomes)
         assigned = packed_arrays(outcome.assigned for outcome in outcomes)
-        quality = packed_arrays(outcome.quality for outcome in outcomes)
         columns: dict[Column, bytes] = {
             Column.SCORES: packed_arrays(outcome.scores for outcome in outcomes),
             Column.REASONS: packed_arrays(outcome.reasons for outcome in outcomes),
@@ -125,8 +125,8 @@ class RouteEncoder:
             columns[Column.SERVED] = served
         if assigned != served:
             columns[Column.ASSIGNED] = assigned
-        if quality.strip(b"\0"):
-            columns[Column.QUALITY] = quality
+        if any(outcome.quality is not None for outcome in outcomes):
+            columns[Column.QUALITY] = b"".join(map(_quality, outcomes))
         if self._bands:
             columns[Column.BANDS] = b"".join([self._band_indices(one) for one in scored])
         if any(outcome.errors for outcome in outcomes):
@@ -135,12 +135,19 @@ class RouteEncoder:
 
     def _band_indices(self, scored: Scored) -> bytes:
         """The bands of one batch, which numbers them as its arms ran, as the route numbers them."""
-        names = tuple(scored.outcome.band_names)
+        bands, names = scored.outcome.bands, tuple(scored.outcome.band_names)
+        if bands is None:
+            return np.full(len(scored.rows), NO_BAND, "<u2").tobytes()
         table = self._band_tables.get(names)
         if table is None:
             table = self._band_tables[names] = np.full(NO_BAND + 1, NO_BAND, "<u2")
             table[: len(names)] = [self._bands[name] for name in names]
-        return table[scored.outcome.bands].tobytes()
+        return table[bands].tobytes()
+
+
+def _quality(outcome: Outcome) -> bytes:
+    """uint16 [rows, 4], also where nothing was odd."""
+    return bytes(8 * len(outcome.scores)) if outcome.quality is None else outcome.quality.tobytes()
 
 
 def _facts(route: ServedRoute, key: int, shown: Shown, *, hashed: bool) -> RouteFacts:
