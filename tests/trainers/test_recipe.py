@@ -37,7 +37,8 @@ def test_bands_ascend_as_written() -> None:
     [
         ({"familly": "x"}, "familly: unknown key; did you mean 'family'?"),
         ({"zzz": 1}, "zzz: unknown key"),
-        ({"label": None}, "label: Input should be a valid string"),
+        ({"label": None}, "label: is missing, and family 'logistic' cannot do without"),
+        ({"label": 3}, "label: Input should be a valid string"),
         ({"seed": "7"}, "seed: Input should be a valid integer"),
         ({"features": []}, "a model needs 'features', a 'sequence' or both"),
         ({"features": "all"}, "features: Input should be a valid array"),
@@ -75,7 +76,7 @@ def test_a_mistake_is_one_clear_line(change: dict[str, Any], problem: str) -> No
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(RecipeError) as caught:
         Recipe.parse({"name": "churn", "features": ["x"]})
-    assert caught.value.problems == ("label: is missing", "data: is missing", "family: is missing")
+    assert caught.value.problems == ("data: is missing", "family: is missing")
 
 
 def test_an_unknown_family_is_named_with_those_there_are() -> None:

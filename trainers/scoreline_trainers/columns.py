@@ -82,10 +82,11 @@ class NeighborSpec(Spec):
 class Columns(Spec):
     """Roles of a table's columns.
 
-    ``features`` lists inputs, or is "auto": every column that has no other role and is not in ``exclude``.
+    ``features`` lists inputs, or is "auto": every column that has no other role and is not in ``exclude``. Without a
+    ``label`` only families can learn that need none.
     """
 
-    label: str
+    label: str | None = None
     time: str | None = None
     unit: str | None = None
     features: tuple[FeatureSpec, ...] | Literal["auto"] = ()
@@ -101,7 +102,7 @@ class Columns(Spec):
             raise ValueError("'neighbors' need a 'unit', the column by which rows name each other")
         if self.exclude and self.features != "auto":
             raise ValueError("'exclude' goes with 'features: auto'")
-        if self.label in self.input_columns:
+        if self.label is not None and self.label in self.input_columns:
             raise ValueError(f"the label {self.label!r} cannot be an input too")
         return self
 

@@ -21,14 +21,15 @@ Labels = npt.NDArray[np.int8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """N labelled rows, encoded by a contract.
+    """N rows, encoded by a contract, with their labels where there are any.
 
     Attributes:
         inputs: what the columns of ``batch`` mean.
         batch: N rows in the standard graph signature.
-        label: int8 [N], 0 or 1.
+        label: int8 [N], 0 or 1; all 0 where nobody knows.
         time: when each row was observed, where the recipe names it.
         unit: whom each row is about, where the recipe names it.
+        labelled: whether ``label`` is known.
     """
 
     inputs: InputContract
@@ -36,6 +37,7 @@ class Dataset:
     label: Labels
     time: pl.Series | None = None
     unit: pl.Series | None = None
+    labelled: bool = True
 
     @classmethod
     def from_table(cls, table: object, columns: Columns, *, inputs: InputContract | None = None) -> "Dataset":
@@ -89,7 +91,7 @@ class Dataset:
         """The given rows, in the given order, under the same contract."""
         time = None if self.time is None else self.time[rows]
         unit = None if self.unit is None else self.unit[rows]
-        return Dataset(self.inputs, self.batch.take(rows), self.label[rows], time, unit)
+        return Dataset(self.inputs, self.batch.take(rows), self.label[rows], time, unit, self.labelled)
 
 
 def split_table(table: object, columns: Columns, *, validation: Validation, seed: int = 0) -> tuple[Dataset, Dataset]:
@@ -103,7 +105,7 @@ def split_table(table: object, columns: Columns, *, validation: Validation, seed
     train, judge = split_rows(validation, rows=len(examples.frame), time=time, seed=seed)
     inputs = infer_inputs(examples.take(train), columns)
     learned = encode_examples(examples.take(train), columns, inputs)
-    if learned.positives in (0, len(learned)):
+    if columns.label is not None and learned.positives in (0, len(learned)):
         raise DataError(columns.label, "has one value only in the training rows: nothing can be learned")
     return learned, encode_examples(examples.take(judge), columns, inputs)
 
@@ -119,7 +121,7 @@ def encode_examples(examples: Examples, columns: Columns, inputs: InputContract)
         neighbor_mask=examples.neighbor_mask,
     )
     time, subject = _optional(frame, columns.time), _optional(frame, columns.subject)
-    return Dataset(inputs, batch, _labels(frame, columns.label), time, subject)
+    return Dataset(inputs, batch, _labels(frame, columns.label), time, subject, columns.label is not None)
 
 
 def _examples(frame: pl.DataFrame, columns: Columns) -> Examples:
@@ -141,10 +143,12 @@ def _limited(columns: Columns, inputs: InputContract) -> Columns:
     return columns.model_copy(update=update)
 
 
-def _labels(frame: pl.DataFrame, name: str) -> Labels:
+def _labels(frame: pl.DataFrame, name: str | None) -> Labels:
     values = _optional(frame, name)
-    if values is None or not len(values):
+    if not len(frame):
         raise DataError("", "the table has no rows")
+    if name is None or values is None:
+        return np.zeros(len(frame), np.int8)
     distinct = values.unique().sort().to_list()
     if not set(distinct) <= {0, 1}:
         shown = ", ".join(repr(value) for value in distinct[:6])

@@ -16,7 +16,7 @@ from scoreline_registry.errors import InvalidError, InvalidNameError
 from scoreline_registry.names import check_name
 from scoreline_registry.route import RouteSpec
 from scoreline_registry.strict_yaml import read_yaml
-from scoreline_trainers.bands import Bands
+from scoreline_trainers.bands import Bands, RateBands
 from scoreline_trainers.batch import Float64
 from scoreline_trainers.calibration import Calibration
 from scoreline_trainers.columns import Columns, Spec
@@ -159,6 +159,8 @@ class Recipe(Columns):
             raise RecipeError(source, problems_of(error, cls)) from error
         recipe.family_config(source=source)
         recipe.route_spec(source=source)
+        if recipe.label is None and (needing := recipe.label_needed_by()):
+            raise RecipeError(source, [f"label: is missing, and {', '.join(needing)} cannot do without"])
         return recipe
 
     @classmethod
@@ -182,6 +184,13 @@ class Recipe(Columns):
         except ValidationError as error:
             problems = [f"config: {problem}" for problem in problems_of(error, config_type)]
             raise RecipeError(source, problems) from error
+
+    def label_needed_by(self) -> list[str]:
+        """The parts of the recipe that learn from labels."""
+        needing = [f"family {self.family!r}"] if FAMILIES.sources[self.family].needs_label else []
+        needing += ["calibration"] if self.calibration is not None else []
+        needing += ["score.bands by rates"] if isinstance(self.score.bands, RateBands) else []
+        return needing
 
     def route_spec(self, *, source: str = "recipe") -> RouteSpec | None:
         """The route, checked. Raises RecipeError."""

@@ -71,12 +71,13 @@ def _wide(frame: pl.DataFrame, spec: SequenceSpec) -> Examples:
     return Examples(frame, block, np.full(len(frame), block.shape[1], np.int64))
 
 
-def _long(frame: pl.DataFrame, spec: SequenceSpec, label: str) -> Examples:
+def _long(frame: pl.DataFrame, spec: SequenceSpec, label: str | None) -> Examples:
     entity, order = spec.entity or "", spec.order or ""
     _check_order(frame, entity, order)
     numbered = frame[entity].unique(maintain_order=True).to_frame().with_row_index(_ROW)
     steps = frame.join(numbered, on=entity, how="left").sort(_ROW, order)
-    _check_label(steps, label, entity)
+    if label is not None:
+        _check_label(steps, label, entity)
     rows = steps[_ROW].to_numpy().astype(np.intp)
     block, lengths = _folded(steps, rows, spec)
     last = np.cumsum(np.bincount(rows)) - 1

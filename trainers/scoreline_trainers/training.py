@@ -191,7 +191,7 @@ def _run(recipe: Recipe, frame: pl.DataFrame, data_sha256: str | None, progress:
     progress.begin("evaluate")
     facts = TrainingFacts(
         rows=len(learned),
-        positives=learned.positives,
+        positives=learned.positives if learned.labelled else None,
         seconds=round(seconds, 3),
         data_sha256=data_sha256 or table_digest(frame),
         recipe=recipe.model_dump(mode="json", exclude_defaults=True),
@@ -222,7 +222,7 @@ def _manifest(run: Run, contract: ScoreContract, proof: Proof, *, created_at: da
         family=run.recipe.family,
         inputs=run.learned.inputs,
         score=contract,
-        metrics=evaluate(run.judged.label, run.scores, run.recipe.metrics),
+        metrics=evaluate(run.judged.label, run.scores, run.recipe.metrics) if run.judged.labelled else {},
         parity=proof.parity,
         golden=proof.golden_facts,
         training=run.facts,

@@ -42,7 +42,7 @@ class Newcomer:
         data = Dataset.from_table(self._named(feature), columns, inputs=inputs)
         if data.positives in (0, len(data)):
             rows = f"the {len(data)} rows"
-            raise DataError(columns.label, f"has one value only in {rows}: a new segment needs rows of both")
+            raise DataError(columns.label or "", f"has one value only in {rows}: a new segment needs rows of both")
         return replace(data, batch=_padded(data.batch, inputs))
 
     def _named(self, feature: str) -> pl.DataFrame:

@@ -19,12 +19,16 @@ GROUP = "scoreline.families"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a family's class stands, what it is, the modules it needs and the extra that brings them ("" for none)."""
+    """Where a family's class stands, what it is, the modules it needs and the extra that brings them ("" for none).
+
+    ``needs_label`` is False for one that can learn from rows without labels.
+    """
 
     target: str
     summary: str
     needs: tuple[str, ...] = ()
     extra: str = "trainers"
+    needs_label: bool = True
 
 
 _HERE = "scoreline_trainers.families"
@@ -36,10 +40,16 @@ BUILT_IN: Mapping[str, Source] = {
     "catboost": Source(f"{_HERE}.catboost:CatBoost", "symmetric boosted trees over features", ("catboost",)),
     "random_forest": Source(f"{_HERE}.random_forest:RandomForest", "averaged trees over features", ("sklearn",)),
     "isolation_forest": Source(
-        f"{_HERE}.isolation_forest:IsolationForest", "anomalies among features, without labels", ("sklearn",)
+        f"{_HERE}.isolation_forest:IsolationForest",
+        "anomalies among features, without labels",
+        ("sklearn",),
+        needs_label=False,
     ),
     "profile_deviation": Source(
-        f"{_HERE}.profile_deviation:ProfileDeviation", "a purchase against its buyer's own history", ("sklearn",)
+        f"{_HERE}.profile_deviation:ProfileDeviation",
+        "a purchase against its buyer's own history",
+        ("sklearn",),
+        needs_label=False,
     ),
     "mlp": Source(f"{_HERE}.mlp:MLP", "dense network over features", ("torch",), "deep"),
     "lstm": Source(f"{_HERE}.lstm:LSTM", "recurrent network over histories", ("torch",), "deep"),

@@ -30,8 +30,9 @@ ANOMALY_SCORE = "anomaly_score"
 class IsolationForestConfig(FamilyConfig):
     """Options of the family; names and defaults of scikit-learn unless said otherwise.
 
-    The label is not learned from; it only tells the metrics how well anomalies meet it. A missing number goes a way
-    that each split drew at random, a category becomes one 0/1 column for each of its names, "other" and missing.
+    The label is not learned from, and need not be there; it tells the metrics how well anomalies meet it. A missing
+    number goes a way that each split drew at random, a category becomes one 0/1 column for each of its names, "other"
+    and missing.
 
     Attributes:
         n_estimators: how many trees; more give a steadier score.

@@ -189,6 +189,8 @@ class ProfileDeviation:
             names = [component for part in parts for component in _components_of(part.role)]
             weights = np.array([config.weights.get(name, 0.0) for name in names])
             return FittedProfileDeviation(data.inputs, parts, weights, config.bias)
+        if not data.labelled:
+            raise FitError(self.name, "learns from a label how much each measure weighs: name one, or give 'weights'")
         model = LogisticRegression(C=config.C, max_iter=1000, random_state=seed)
         model.fit(components(parts, data.batch), data.label)
         return FittedProfileDeviation(data.inputs, parts, model.coef_[0], float(model.intercept_[0]))
