@@ -29,6 +29,7 @@ LONG = (
     Walk("docs/quickstart.md", ["A registry, two models, a route", "Scores", "A new champion", *REAL_DATA]),
 )
 ELSEWHERE: Mapping[tuple[str, str], str] = {
+    ("docs/bento.md", "A Bento"): "tests/deploy/test_bento.py",
     ("docs/clients.md", "Node, and others"): "tests/conformance/test_node.py",
     ("docs/deploy.md", "A container"): "tests/deploy/test_image.py",
     ("docs/quickstart.md", "Real borrowers"): "tests/e2e/test_real_data.py",
