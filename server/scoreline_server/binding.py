@@ -114,9 +114,9 @@ class Binding:
         return Bound(rows, features, quality, errors)
 
     def inputs(self, block: Rows, bound: Bound) -> list[tuple[Indices, dict[str, npt.NDArray[Any]]]]:
-        """The model's inputs in groups that are run together: (positions in ``bound.rows``, inputs by name)."""
+        """The model's inputs in groups that are run together: (rows of the block, inputs by name)."""
         if self._is_flat:
-            return [(np.arange(len(bound.rows)), {"features": bound.features})]
+            return [(bound.rows, {"features": bound.features})]
         history = around = None
         if self._step_sources is not None:
             history = Items.of(block.steps, block.lengths, bound.rows, self._step_sources)
@@ -131,7 +131,7 @@ class Binding:
                 inputs["neighbors"] = around.padded(group)
                 places = np.arange(inputs["neighbors"].shape[1])
                 inputs["neighbor_mask"] = places < around.counts[group][:, None]
-            groups.append((group, inputs))
+            groups.append((bound.rows[group], inputs))
         return groups
 
     def _gathered(self, block: Rows, rows: Indices) -> Float32:

@@ -98,15 +98,15 @@ def _by_route(questions: Sequence[Question]) -> Mapping[int, list[int]]:
 
 def score_block(block: Rows, route: ServedRoute, extras: Sequence[str] = ()) -> Outcome:
     """Scores every row of one route's block; rows that cannot be scored have an error in the outcome."""
-    outcome = _assigned(block, route)
-    for index, rows in _by_model(outcome, route):
+    arms, outcome = _assigned(block, route)
+    for index, rows in _by_model(arms, route):
         sound = rows[[row not in outcome.errors for row in rows.tolist()]] if outcome.errors else rows
         if len(sound):
             _score_arm(block, route, index, sound, extras, outcome)
     return outcome
 
 
-def _assigned(block: Rows, route: ServedRoute) -> Outcome:
+def _assigned(block: Rows, route: ServedRoute) -> tuple[Sequence[int], Outcome]:
     """Which arm each row gets, and why. Rows without the unit that a split hashes get an error."""
     units, errors = units_of(block, route), dict(block.errors)
     if route.assigner.needs_unit and not all(units):
@@ -114,15 +114,16 @@ def _assigned(block: Rows, route: ServedRoute) -> Outcome:
             if not unit:
                 errors.setdefault(row, missing_unit(route))
     arms, reasons = route.assigner.assign_many(units, block.contexts or None)
-    return Outcome.assigned_to(arms, [REASONS[reason] for reason in reasons], errors=errors)
+    return arms, Outcome.assigned_to(arms, [REASONS[reason] for reason in reasons], errors=errors)
 
 
-def _by_model(outcome: Outcome, route: ServedRoute) -> list[tuple[int, Indices]]:
+def _by_model(arms: Sequence[int], route: ServedRoute) -> list[tuple[int, Indices]]:
     """The rows of each model that was chosen, and one of its arms: arms that mean one version are run together."""
-    models = route.first_arms[outcome.assigned]
-    chosen = set(models.tolist())
+    first = route.first_arms
+    chosen = {first[arm] for arm in set(arms)}
     if len(chosen) == 1:
-        return [(chosen.pop(), np.arange(len(models)))]
+        return [(chosen.pop(), np.arange(len(arms)))]
+    models = np.array(first, np.uint16)[np.array(arms, np.uint16)]
     return [(index, np.flatnonzero(models == index)) for index in chosen]
 
 
@@ -160,7 +161,7 @@ def _score_arm(
 
 def _note(outcome: Outcome, rows: Indices, seconds: float, *, failed: bool) -> None:
     """Notes a run under each arm that had rows in it."""
-    served = outcome.served[rows].tolist()
+    served = outcome.served[outcome.where(rows)].tolist()
     for index in set(served):
         outcome.runs.append(Run(index, served.count(index), seconds, failed=failed))
 
@@ -169,10 +170,10 @@ def _run(block: Rows, arm: Arm, bound: Bound, extras: Sequence[str], outcome: Ou
     """Runs the model over its groups of rows and writes scores, bands, points and extras."""
     own_extras = [name for name in extras if name in arm.model.manifest.score.extras] if extras else extras
     results = []
-    for group, inputs in arm.binding.inputs(block, bound) if len(bound.rows) else ():
-        results.append((bound.rows[group], arm.model.run(inputs, own_extras)))
+    for rows, inputs in arm.binding.inputs(block, bound) if len(bound.rows) else ():
+        results.append((rows, arm.model.run(inputs, own_extras)))
     for rows, (scores, *extra_values) in results:
-        outcome.scores[rows] = scores
+        outcome.scores[outcome.where(rows)] = scores
         for name, values in zip(own_extras, extra_values, strict=True):
             outcome.extras.setdefault(name, []).append((rows, values))
     if bound.quality is not None and bound.quality.any():

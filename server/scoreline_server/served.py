@@ -6,7 +6,6 @@ from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.assignment import Assigner, shadow_salt
@@ -85,10 +84,10 @@ class ServedRoute:
     shadows: tuple[ServedShadow, ...] = ()
 
     @cached_property
-    def first_arms(self) -> npt.NDArray[np.uint16]:
+    def first_arms(self) -> Sequence[int]:
         """Per arm, the first one that means the same version."""
         keys = [arm.model.key for arm in self.arms]
-        return np.array([keys.index(key) for key in keys], np.uint16)
+        return [keys.index(key) for key in keys]
 
     @cached_property
     def row_answers(self) -> tuple[RowAnswer, ...]:

@@ -190,8 +190,8 @@ def score_shadow(
     errors = {row: error.reason.value for row, error in bound.errors.items()}
     bound = bound.accepted()
     try:
-        for group, inputs in shadow.binding.inputs(batch.rows, bound) if len(bound.rows) else ():
-            scores[bound.rows[group]] = shadow.model.run(inputs)[0]
+        for scored, inputs in shadow.binding.inputs(batch.rows, bound) if len(bound.rows) else ():
+            scores[scored] = shadow.model.run(inputs)[0]
     except Exception as error:  # noqa: BLE001  whatever ONNX Runtime raises, the next batch may be better
         _log.error("shadow failed", route=batch.route.name, shadow=shadow.ref, error=str(error)[:500])
         errors |= dict.fromkeys(bound.rows.tolist(), Reason.MODEL_FAILED.value)
