@@ -1,7 +1,8 @@
 """Takes in no more work than can be done in time, so that what is taken in is answered.
 
 Without a bound every call of an overload waits behind all the others until its caller has given up: the server is busy
-and nobody is served. Work is measured in seconds, as models were timed at load.
+and nobody is served. Work is estimated in seconds, as models were timed at load, and the estimates are held against the
+clock while work is done: other programs on the host, and refusing itself, take time that no estimate knows of.
 """
 
 import threading
@@ -13,6 +14,36 @@ from scoreline_server.reasons import Reason
 
 # Sums of floats drift, and no call costs less: what is left below this is nothing.
 _NOTHING_SECONDS = 1e-6
+# How much of what a batch tells is believed, and how far from the estimates that may lead: never below them, because
+# a full queue is taken in batches, which cost less per row than was estimated, and the next queue may not be full.
+_BELIEF = 0.1
+_MOST_PACE = 50.0
+# Sending, and the way back, take a part of the time that a caller gives.
+_IN_TIME = 0.8
+
+
+class _Queue:
+    """Work of one kind: seconds of it as estimated, and how many seconds on the clock one of them takes."""
+
+    __slots__ = ("pace", "seconds", "since")
+
+    def __init__(self) -> None:
+        self.seconds, self.pace, self.since = 0.0, 1.0, 0.0
+
+    def put(self, seconds: float, now: float) -> None:
+        if self.seconds == 0.0:
+            self.since = now
+        self.seconds += seconds
+
+    def forget(self, seconds: float) -> None:
+        left = self.seconds - seconds
+        self.seconds = left if left > _NOTHING_SECONDS else 0.0
+
+    def learn(self, seconds: float, now: float) -> None:
+        """A batch is done, the only one since the last or since the queue was empty."""
+        seen = (now - self.since) / seconds
+        self.pace += _BELIEF * (min(max(seen, 1.0), _MOST_PACE) - self.pace)
+        self.since = now
 
 
 class Admission:
@@ -34,33 +65,41 @@ class Admission:
         self._heavy_seconds = heavy_seconds
         self._clock = clock
         self._lock = threading.Lock()
-        self._queued = {False: 0.0, True: 0.0}
+        self._light, self._heavy = _Queue(), _Queue()
 
     @property
     def queued_seconds(self) -> float:
-        """The work in hand."""
-        return sum(self._queued.values())
+        """The work in hand, as estimated."""
+        return self._light.seconds + self._heavy.seconds
 
     def take(self, seconds: float, deadline: float | None) -> None:
         """Takes work in hand. Raises CallError with OVERLOADED and a hint when it could not be done in time.
 
         A call that finds nothing in hand is always taken, whatever it costs.
         """
-        left = self._most if deadline is None else min(self._most, deadline - self._clock())
-        is_heavy = seconds >= self._heavy_seconds
+        now = self._clock()
+        left = self._most if deadline is None else min(self._most, _IN_TIME * (deadline - now))
         with self._lock:
-            queued = self._queued[is_heavy]
-            if queued > 0 and queued + seconds > left:
-                raise _refusal(queued)
-            self._queued[is_heavy] = queued + seconds
+            queue = self._queue(seconds)
+            if queue.seconds > 0 and (queue.seconds + seconds) * queue.pace > left:
+                raise _refusal(queue.seconds * queue.pace)
+            queue.put(seconds, now)
 
     def done(self, *seconds: float) -> None:
-        """Works are done or were given up; ``seconds`` is what each was taken for."""
+        """A batch of one kind is done; ``seconds`` is what each of its calls was taken for."""
+        total, now = sum(seconds), self._clock()
         with self._lock:
-            for each in seconds:
-                is_heavy = each >= self._heavy_seconds
-                left = self._queued[is_heavy] - each
-                self._queued[is_heavy] = left if left > _NOTHING_SECONDS else 0.0
+            queue = self._queue(max(seconds))
+            queue.learn(total, now)
+            queue.forget(total)
+
+    def dropped(self, seconds: float) -> None:
+        """Work that was taken in hand will not be done."""
+        with self._lock:
+            self._queue(seconds).forget(seconds)
+
+    def _queue(self, seconds: float) -> _Queue:
+        return self._heavy if seconds >= self._heavy_seconds else self._light
 
 
 def _refusal(queued: float) -> CallError:

@@ -161,7 +161,7 @@ class Pipeline:
 
     def drop(self, question: Question) -> None:
         """Forgets a question whose caller went away."""
-        self._admission.done(question.seconds)
+        self._admission.dropped(question.seconds)
 
     def _observe(self, scored: engine.Scored) -> None:
         self._metrics.scored(scored.route, scored.outcome)
