@@ -18,7 +18,7 @@ demo: $(VENV)/.demo  ## train, publish, route, serve, swap and score, on synthet
 	@$(BIN)/scoreline demo $(DEMO)
 
 test: $(VENV)/.dev  ## every test that fits in 8 minutes
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 conformance: $(VENV)/.dev  ## against the standards and clients of others
 	@$(BIN)/python -m pytest -q -m conformance
