@@ -43,12 +43,16 @@ class ModelStatus:
 
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
-    """Everything that a server holds or failed to load. ``revision`` is the newest that it has read."""
+    """Everything that a server holds or failed to load. ``revision`` is the newest that it has read.
+
+    ``problem`` says why it could not read a newer one; empty while it could.
+    """
 
     revision: int
     routes: tuple[RouteStatus, ...]
     models: tuple[ModelStatus, ...]
     server_version: str
+    problem: str = ""
 
     @classmethod
     def from_message(cls, message: pb.GetStatusResponse) -> Self:
@@ -68,4 +72,5 @@ class ServerStatus:
                 for m in message.models
             ),
             server_version=message.server_version,
+            problem=message.problem,
         )

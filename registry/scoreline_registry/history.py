@@ -64,8 +64,10 @@ def _model_events(name: str, older: ModelDocument | None, newer: ModelDocument |
     yield from _alias_events(name, before.aliases, newer.aliases)
     if before.owner != newer.owner:
         yield Event("model", name, f"owner {before.owner or 'nobody'} -> {newer.owner or 'nobody'}")
-    if before.labels != newer.labels:
-        yield Event("model", name, "labels changed")
+    for label in sorted({**before.labels, **newer.labels}):
+        old, new = before.labels.get(label), newer.labels.get(label)
+        if old != new:
+            yield Event("model", name, f"label {label}: {old or 'nothing'} -> {new or 'nothing'}")
 
 
 def _retirement_events(before: ModelDocument, after: ModelDocument) -> Iterator[Event]:

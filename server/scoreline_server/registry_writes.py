@@ -37,9 +37,10 @@ class RegistryWrites:
         plan = self._registry.apply_route(
             spec, author=_author(request.author, caller), message=request.message, expect=expect
         )
+        revision = plan.revision or 0
         return pb.ApplyRouteResponse(
-            route=resources.route(self._registry.latest(), spec.route),
-            revision=plan.revision or 0,
+            route=resources.route(self._registry.at(revision), spec.route),
+            revision=revision,
             differences=plan.differences,
             moved=plan.moved,
         )

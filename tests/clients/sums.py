@@ -100,6 +100,7 @@ class Sums(scoring_pb2_grpc.ScoringServiceServicer, scoring_pb2_grpc.StatusServi
                 pb.ModelStatus(model="credit", version=2, state=pb.MODEL_STATE_FAILED, problem="a byte differs"),
             ],
             server_version="0.1.0",
+            problem="revision 8 is damaged",
         )
 
     def Score(self, request: pb.ScoreRequest, context: grpc.ServicerContext) -> pb.ScoreResponse:  # noqa: N802

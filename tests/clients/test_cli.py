@@ -269,6 +269,7 @@ def test_status_shows_what_is_loaded_and_why_not(running: Running, capsys: pytes
     code, out, _ = scoreline(capsys, "status", "--server", running.target)
     assert code == 0
     assert out.splitlines()[0] == "scoreline 0.1.0, SERVING, registry revision 7"
+    assert out.splitlines()[1] == "problem: revision 8 is damaged"
     assert "credit@2 is damaged" in out
     assert "failed" in out
     code, out, _ = scoreline(capsys, "status", "--server", running.target, "--json")

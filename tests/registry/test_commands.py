@@ -226,6 +226,20 @@ def test_an_assignment_is_explained(shell: Shell, filled: Registry) -> None:
     other = shell.json("route", "assign", "credit", "customer-1", "--context", "age=18.5", "--context", "segment=7")
     assert other["reason"] == "SPLIT"
     assert "RULE_MATCH" not in shell.ok("route", "assign", "credit", "customer-1")
+    unnamed = shell.run("route", "assign", "credit", "")
+    assert unnamed.exit_code == 2
+    assert "splits by entity_id: give a UNIT that is not empty" in unnamed.stderr
+
+
+def test_an_assignment_by_context_hashes_what_a_server_would(shell: Shell, filled: Registry) -> None:
+    apply(filled, spec({"credit@champion": 50, "credit@2": 50}, unit="context.household", rules=[
+        {"when": {"household": {"prefix": "h"}}, "split": {"credit@champion": 50, "credit@2": 50}},
+        {"split": {"credit@champion": 50, "credit@2": 50}},
+    ]))  # fmt: skip
+    of_household = shell.json("route", "assign", "credit", "h-7")
+    of_member = shell.json("route", "assign", "credit", "customer-1", "--context", "household=h-7")
+    assert (of_household["unit"], of_household["rule"]) == ("h-7", 1)
+    assert of_member == of_household
 
 
 def test_history_is_shown_newest_first(shell: Shell, filled: Registry) -> None:

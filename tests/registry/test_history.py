@@ -38,8 +38,13 @@ def test_history_tells_of_owners_and_labels(registry: Registry) -> None:
     assert [str(event) for event in next(iter(registry.history())).events] == [
         "version credit@2: published",
         "model credit: owner nobody -> risk",
-        "model credit: labels changed",
+        "model credit: label team: nothing -> risk",
     ]
+    registry.set_labels("credit", {"team": "fraud", "tier": "gold"}, author="tester", message="")
+    registry.set_labels("credit", {"team": None}, author="tester", message="")
+    newest, before = registry.history(2)
+    assert [str(event) for event in newest.events] == ["model credit: label team: fraud -> nothing"]
+    assert [event.detail for event in before.events] == ["label team: risk -> fraud", "label tier: nothing -> gold"]
 
 
 def test_a_limit_and_an_empty_registry(registry: Registry) -> None:

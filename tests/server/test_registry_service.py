@@ -9,11 +9,15 @@ import pytest
 
 from scoreline.v1 import registry_pb2 as pb
 from scoreline.v1 import registry_pb2_grpc as rpc
+from scoreline_registry.planning import RoutePlan
 from scoreline_registry.registry import Registry
+from scoreline_registry.route import RouteSpec
 from scoreline_registry.route_file import read_route
 from scoreline_server.app import Server
 from scoreline_server.authority import Action, Caller, Policy, read_policy
+from scoreline_server.catalog import Catalog
 from scoreline_server.errors import CallError, StartError
+from scoreline_server.registry_writes import RegistryWrites
 from scoreline_server.settings import Settings
 from tests.server.conftest import ROUTE
 from tests.server.toys import publish_linear
@@ -236,3 +240,22 @@ def test_a_damaged_model_is_data_loss(registry: Registry, admin: rpc.RegistrySer
     path.write_text("{}")
     request = pb.GetVersionRequest(name="models/linear/versions/1")
     assert failure(admin.GetVersion, request) == (grpc.StatusCode.DATA_LOSS, "DAMAGED")
+
+
+class Hurried(Registry):
+    """A registry in which somebody takes every route back the moment that it is applied."""
+
+    def apply_route(self, spec: RouteSpec, *, author: str, message: str, expect: str | None = None) -> RoutePlan:
+        plan = super().apply_route(spec, author=author, message=message, expect=expect)
+        assert plan.revision
+        self.rollback(to=plan.revision - 1, author="other", message="")
+        return plan
+
+
+def test_an_applied_route_is_answered_as_applied_whoever_changes_it_next(tmp_path: Path) -> None:
+    registry = Hurried.create(tmp_path / "hurried")
+    publish_linear(registry, "linear", aliases=("champion",))
+    request = pb.ApplyRouteRequest(definition=ROUTE, author="ann")
+    answer = RegistryWrites(registry).apply_route(request, Catalog(), Caller())
+    assert answer.route.etag == registry.at(answer.revision).route_digests["credit"]
+    assert "credit" not in registry.latest().routes

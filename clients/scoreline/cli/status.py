@@ -21,6 +21,8 @@ def status(as_json: bool, **connection: Any) -> None:
         print_json({"health": health.name, **asdict(found)})
         return
     click.echo(f"scoreline {found.server_version}, {health.name}, registry revision {found.revision}")
+    if found.problem:
+        click.echo(f"problem: {found.problem}")
     _print(found)
 
 

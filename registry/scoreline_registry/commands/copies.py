@@ -41,7 +41,9 @@ def promote(ref: ModelRef, target: str, aliases: tuple[str, ...], address: str, 
     elif done.copied:
         click.echo(f"copied {source} to {target} as {done.model}@{done.version}, revision {done.revision}")
     else:
-        click.echo(f"{target} has the files of {source} already, as {done.model}@{done.version}")
+        click.echo(
+            f"{target} has the files of {source} already, as {done.model}@{done.version}, revision {done.revision}"
+        )
 
 
 def _promotion_json(done: Promotion) -> dict[str, object]:

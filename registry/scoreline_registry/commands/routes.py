@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from scoreline_registry.assignment import Assigner
+from scoreline_registry.assignment import Assigner, unit_of
 from scoreline_registry.commands.options import (
     Failure,
     NameType,
@@ -17,11 +17,11 @@ from scoreline_registry.commands.options import (
     writing_options,
 )
 from scoreline_registry.commands.output import print_json, print_outcome, print_table
-from scoreline_registry.conditions import ContextValue
+from scoreline_registry.conditions import Context, ContextValue
 from scoreline_registry.names import ModelRef
 from scoreline_registry.planning import RoutePlan
 from scoreline_registry.registry import Registry
-from scoreline_registry.route import RouteDocument, RouteSpec
+from scoreline_registry.route import UNIT_CONTEXT, RouteDocument, RouteSpec
 from scoreline_registry.route_file import read_route, write_route
 
 
@@ -106,11 +106,16 @@ def stop(name: str, arm: ModelRef, address: str, as_json: bool, **signed: Any) -
 def assign(name: str, unit: str, pairs: tuple[str, ...], address: str, as_json: bool) -> None:
     """Show which arm UNIT gets, and why.
 
-    A context value that reads as a JSON number or true or false is one; all else is text.
+    A context value that reads as a JSON number or true or false is one; all else is text. Where the route splits by
+    context.KEY, UNIT is the value of KEY unless --context gives it.
     """
     snapshot = Registry.open(address).latest()
     document = snapshot.state.routes.require(name)
-    given = Assigner(document).assign(_utf8(unit), dict(map(_fact, pairs)))
+    unit, context = _asked(document, _utf8(unit), dict(map(_fact, pairs)))
+    assigner = Assigner(document)
+    if not unit and assigner.needs_unit:
+        raise click.UsageError(f"route {name} splits by {document.unit}: give a UNIT that is not empty")
+    given = assigner.assign(unit, context)
     model, version = snapshot.resolve(given.arm)
     facts = {
         "route": name,
@@ -127,6 +132,14 @@ def assign(name: str, unit: str, pairs: tuple[str, ...], address: str, as_json: 
         print_json(facts)
     else:
         print_table(tuple(facts), [tuple(facts.values())])
+
+
+def _asked(document: RouteDocument, unit: str, facts: Context) -> tuple[str, Context]:
+    """The text that a server would hash, and the context it would look at."""
+    if not document.unit.startswith(UNIT_CONTEXT):
+        return unit, facts
+    context = {document.unit.removeprefix(UNIT_CONTEXT): unit, **facts}
+    return unit_of(document.unit, unit, context), context
 
 
 def _read(file: BinaryIO) -> RouteSpec:
