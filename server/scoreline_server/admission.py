@@ -17,7 +17,7 @@ _NOTHING_SECONDS = 1e-6
 # How much of what a batch tells is believed, and how far from the estimates that may lead: never below them, because
 # a full queue is taken in batches, which cost less per row than was estimated, and the next queue may not be full.
 _BELIEF = 0.1
-_MOST_PACE = 50.0
+_MOST_PACE = 4.0
 # Sending, and the way back, take a part of the time that a caller gives.
 _IN_TIME = 0.8
 
@@ -78,10 +78,10 @@ class Admission:
         A call that finds nothing in hand is always taken, whatever it costs.
         """
         now = self._clock()
-        left = self._most if deadline is None else min(self._most, _IN_TIME * (deadline - now))
         with self._lock:
             queue = self._queue(seconds)
-            if queue.seconds > 0 and (queue.seconds + seconds) * queue.pace > left:
+            wanted = queue.seconds + seconds
+            if queue.seconds > 0 and (wanted > self._most or _is_late(wanted * queue.pace, now, deadline)):
                 raise _refusal(queue.seconds * queue.pace)
             queue.put(seconds, now)
 
@@ -100,6 +100,10 @@ class Admission:
 
     def _queue(self, seconds: float) -> _Queue:
         return self._heavy if seconds >= self._heavy_seconds else self._light
+
+
+def _is_late(seconds: float, now: float, deadline: float | None) -> bool:
+    return deadline is not None and seconds > _IN_TIME * (deadline - now)
 
 
 def _refusal(queued: float) -> CallError:

@@ -5,6 +5,7 @@ Whatever fails here raises LoadError and the version does not serve.
 
 import io
 import resource
+import threading
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,9 @@ from scoreline_server.raw_tensors import golden_call, input_types
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 _TIMED_RUNS = 20
+# numpy parses an array's header as Python, which fails now and then when two threads of Python 3.11 do so at once
+# ("AST constructor recursion depth mismatch"), and versions are loaded by several threads.
+_PARSING = threading.Lock()
 
 
 def load(registry: Registry, name: str, version: int) -> LoadedModel:
@@ -90,7 +94,7 @@ def _check_signature(session: ort.InferenceSession, manifest: Manifest) -> None:
 
 def _arrays(golden: bytes) -> Arrays:
     try:
-        with np.load(io.BytesIO(golden), allow_pickle=False) as stored:
+        with _PARSING, np.load(io.BytesIO(golden), allow_pickle=False) as stored:
             return {key: stored[key] for key in stored.files}
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise _UnfitError(f"{GOLDEN_FILE} cannot be read: {_first_line(error)}") from error

@@ -94,17 +94,17 @@ def test_estimates_are_held_against_the_clock() -> None:
         door.done(0.01)
     assert takes(door, 0.01)
     assert [takes(door, 0.01, now[0] + 0.105) for _ in range(2)] == [True, False]
-    assert sum(takes(door, 0.01) for _ in range(100)) == 23
 
 
 def test_work_that_was_dropped_tells_nothing_of_the_pace() -> None:
     now = [NOW]
-    door = Admission(max_queue_seconds=1.005, clock=lambda: now[0])
+    door = Admission(max_queue_seconds=1.0, clock=lambda: now[0])
     for _ in range(50):
         door.take(0.01, None)
         now[0] += 0.04
         door.dropped(0.01)
-    assert sum(takes(door, 0.01) for _ in range(101)) == 100
+    assert takes(door, 0.01)
+    assert [takes(door, 0.01, now[0] + 0.0376) for _ in range(3)] == [True, True, False]
 
 
 def test_threads_lose_no_work() -> None:
