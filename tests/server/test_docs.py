@@ -3,6 +3,10 @@
 import re
 from pathlib import Path
 
+import pytest
+
+from scoreline_server.authority import Action, Caller, read_policy
+from scoreline_server.errors import CallError
 from scoreline_server.reasons import CODES, Reason
 from scoreline_server.settings import Settings
 
@@ -24,3 +28,19 @@ def test_every_setting_stands_in_the_docs_with_its_default() -> None:
     documented = {name: default for name, default, _ in rows("settings.md")}
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
     assert documented == {name: "none" if value in (None, "") else str(value) for name, value in defaults.items()}
+
+
+def test_every_action_stands_in_the_docs_with_the_callers_that_may_do_it() -> None:
+    documented = {row[0]: re.findall(r"[*\w]+", row[2]) for row in rows("operations.md") if len(row) == 3}
+    assert documented == {action.value: list(read_policy(None).allowed[action]) for action in Action}
+
+
+def test_the_policy_of_the_docs_allows_whom_it_names(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    (block,) = re.findall(r"```toml\n(.*?)```", (DOCS / "operations.md").read_text(), re.DOTALL)
+    file.write_text(block)
+    policy = read_policy(file)
+    policy.authorize(Caller("ipv4:10.0.0.7:1", identity="deploy-bot"), Action.REGISTRY_WRITE)
+    policy.authorize(Caller("ipv4:10.0.0.7:1"), Action.REGISTRY_READ)
+    with pytest.raises(CallError):
+        policy.authorize(Caller("ipv4:127.0.0.1:1"), Action.REGISTRY_WRITE)
