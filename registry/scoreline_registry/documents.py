@@ -68,7 +68,12 @@ def decode(kind: type[D], data: bytes, *, key: str, supported: int) -> D:
 def problems_of(error: ValidationError) -> list[str]:
     """One line for each thing that pydantic found wrong: where, and what."""
     problems = []
-    for fault in error.errors(include_url=False, include_context=False, include_input=False):
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    places = {fault["loc"][:depth] for fault in faults for depth in range(len(fault["loc"]))}
+    for fault in faults:
+        # Pydantic counts only the items that are sound, so a list with a faulty one reads as too short as well.
+        if fault["type"] == "too_short" and fault["loc"] in places:
+            continue
         where = ".".join(str(part) for part in fault["loc"])
         what = fault["msg"].removeprefix("Value error, ")
         problems.append(f"{where}: {what}" if where else what)

@@ -88,3 +88,11 @@ def test_several_mistakes_are_all_told() -> None:
     with pytest.raises(InvalidError) as caught:
         read_route(WHOLE.replace("holdout: 5", "holdout: -1").replace("unit: context", "unit: contxt"), source="x")
     assert len(caught.value.problems) == 2
+
+
+def test_a_faulty_rule_is_not_said_to_be_missing_as_well() -> None:
+    with pytest.raises(InvalidError) as caught:
+        read_route(WHOLE.replace("90, credit-lstm@3", "80, credit-lstm@3").replace("66.6667", "60"), source="f")
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == ["rules.0", "rules.1"]
+    with pytest.raises(InvalidError, match="rules: Tuple should have at least 1 item"):
+        read_route("{route: a, schema: {features: {x: number}}, rules: []}", source="f")
