@@ -1,9 +1,11 @@
 """``scoreline stubs``: a service that does not have this client asks by what it hands out."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import grpc
 import pytest
 
 from tests.clients.sums import Running
@@ -23,10 +25,11 @@ def test_fresh_stubs_ask_a_server_without_this_client(running: Running, tmp_path
     done = run("stubs", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert all(Path(line).is_file() for line in done.stdout.splitlines())
-    # Alone on the path: of the client there is nothing but its name.
+    # -S: no .pth of an installed client adds it to the path; of the client there is nothing but its name.
+    path = os.pathsep.join([str(tmp_path / "python"), str(Path(grpc.__file__).parents[1])])
     asked = subprocess.run(
-        [sys.executable, "-c", ASK, running.target, str(tmp_path)],
-        capture_output=True, text=True, check=False, env={"PYTHONPATH": str(tmp_path / "python")},
+        [sys.executable, "-S", "-c", ASK, running.target, str(tmp_path)],
+        capture_output=True, text=True, check=False, env={"PYTHONPATH": path},
     )  # fmt: skip
     assert (asked.stdout, asked.returncode) == ("layout-1\n", 0), asked.stderr
 
