@@ -5,6 +5,7 @@ serves the same pipeline.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, TypeAlias
 
 import grpc
@@ -36,6 +37,7 @@ class CallQueue:
         """Registers; must come before ``server.start()``."""
         self._core = server._cy_server  # type: ignore[attr-defined]  # noqa: SLF001
         self._queue = cygrpc.CompletionQueue()
+        self._timeout = cygrpc.CompletionType.queue_timeout
         self._core.register_completion_queue(self._queue)
         for method in methods:
             self._core.register_method(method)
@@ -51,7 +53,7 @@ class CallQueue:
     def poll(self, deadline: float) -> Event | None:
         """The next event, or None when there is none until ``deadline`` (in seconds of time.time())."""
         event = self._queue.poll(deadline)
-        return None if event.completion_type == cygrpc.CompletionType.queue_timeout else event
+        return None if event.completion_type == self._timeout else event
 
     def shutdown(self) -> None:
         """Ends the queue; allowed once nothing is requested and no call is open."""
@@ -63,10 +65,14 @@ def is_shutdown(event: Event) -> bool:
     return bool(event.completion_type == cygrpc.CompletionType.queue_shutdown)
 
 
-def receive(call: Any, on_message: OnEvent, on_close: OnEvent) -> None:
-    """Asks for the call's message and for its end."""
+def receive(call: Any, on_message: OnEvent) -> None:
+    """Asks for the call's message."""
     call.start_server_batch((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), on_message)
-    call.start_server_batch((cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), on_close)
+
+
+def watch(call: Any, on_end: OnEvent) -> None:
+    """Asks to be told of the call's end, so that it is known at once when the caller goes away."""
+    call.start_server_batch((cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), on_end)
 
 
 def message_of(event: Event) -> bytes | None:
@@ -82,24 +88,26 @@ def was_cancelled(event: Event) -> bool:
 
 def send_answer(call: Any, message: bytes, on_sent: OnEvent) -> None:
     """Sends a message with status OK."""
-    call.start_server_batch(
-        (
-            cygrpc.SendInitialMetadataOperation((), _NO_FLAGS),
-            cygrpc.SendMessageOperation(message, _NO_FLAGS),
-            cygrpc.SendStatusFromServerOperation((), 0, b"", _NO_FLAGS),
-        ),
-        on_sent,
-    )
+    head, status = _unchanging()
+    call.start_server_batch((head, cygrpc.SendMessageOperation(message, _NO_FLAGS), status), on_sent)
 
 
 def send_status(call: Any, code: int, details: str, trailers: Trailers, on_sent: OnEvent) -> None:
     """Sends a status without a message."""
-    call.start_server_batch(
-        (
-            cygrpc.SendInitialMetadataOperation((), _NO_FLAGS),
-            cygrpc.SendStatusFromServerOperation(trailers, code, details.encode(), _NO_FLAGS),
-        ),
-        on_sent,
+    head, _ = _unchanging()
+    status = cygrpc.SendStatusFromServerOperation(trailers, code, details.encode(), _NO_FLAGS)
+    call.start_server_batch((head, status), on_sent)
+
+
+@cache
+def _unchanging() -> tuple[Any, Any]:
+    """Operations that are the same in every answer: no metadata, and status OK without details.
+
+    With nothing to send they own no memory while they run, so calls share them.
+    """
+    return (
+        cygrpc.SendInitialMetadataOperation((), _NO_FLAGS),
+        cygrpc.SendStatusFromServerOperation((), 0, b"", _NO_FLAGS),
     )
 
 

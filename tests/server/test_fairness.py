@@ -56,6 +56,7 @@ class FakeCall:
     def __init__(self, *, seconds: float = 1e-4, rows: int = 1, late: bool = False, gone: bool = False) -> None:
         self.question = SimpleNamespace(seconds=seconds, piece=range(rows))
         self.is_gone = gone
+        self.is_watched = False
         self.code: grpc.StatusCode | None = None
         self._late = late
 
@@ -64,6 +65,9 @@ class FakeCall:
 
     def answer(self, answer: Answer) -> None:
         self.code = answer.code
+
+    def watch(self) -> None:
+        self.is_watched = True
 
 
 @pytest.fixture
