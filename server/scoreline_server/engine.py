@@ -52,7 +52,7 @@ class Scored:
 
 
 Observe = Callable[[Scored], None]
-"""Sees what was scored, once per route and batch, before it is answered; nothing of it changes any more."""
+"""Sees what was scored, once per route and batch; nothing of it changes any more."""
 
 
 def unobserved(scored: Scored) -> None:

@@ -37,7 +37,7 @@ _NEVER = float("inf")
 _ARMED = 128
 _IDLE_SECONDS = 0.25
 _FLUSH_ROWS = 4096
-# A call comes as three events. Without a limit a flood of calls that are refused would keep those taken in from scoring.
+# A call is three events. Without a limit a flood of calls that are refused would keep those taken in from scoring.
 _INTAKE_EVENTS = 256
 # To be told of a caller who goes away costs a call a tenth of its time; it pays where calls wait for longer than this.
 _PATIENCE_SECONDS = 0.005
@@ -88,6 +88,7 @@ class Lane:
         self._on_death = on_death
         self._heavy = HeavyPool(self._score, threads=limits.heavy_threads)
         self._arming = {method: partial(self._called, method) for method in self._methods}
+        self._to_arm = [method for method in self._methods for _ in range(_ARMED)]
         self._arrived: list[LaneCall] = []
         self._pending: deque[LaneCall] = deque()
         # A dict, because it keeps the order of arrival and lets go of a call as soon as its message is there.
@@ -101,9 +102,7 @@ class Lane:
 
     def start(self) -> None:
         """Takes calls; must come after the server has started."""
-        for method in self._methods:
-            for _ in range(_ARMED):
-                self._arm(method)
+        self._arm()
         self._thread.start()
 
     def join(self, timeout_seconds: float) -> None:
@@ -117,10 +116,12 @@ class Lane:
         """Calls that have not ended."""
         return self._open
 
-    def _arm(self, method: str) -> None:
-        """Asks for the next call of a method; no longer possible once the server stops."""
-        if self._queue.request(method, self._arming[method]):
-            self._armed += 1
+    def _arm(self) -> None:
+        """Asks for as many calls as have come; no longer possible once the server stops."""
+        for method in self._to_arm:
+            if self._queue.request(method, self._arming[method]):
+                self._armed += 1
+        self._to_arm.clear()
 
     def _run(self) -> None:
         try:
@@ -152,7 +153,9 @@ class Lane:
             now = time.time()
             if self._pending:
                 self._flush(now)
-            elif self._is_over():
+            # Not earlier: who has been answered does not wait for it.
+            self._arm()
+            if self._is_over():
                 self._queue.shutdown()
             if now > self._looked + _IDLE_SECONDS:
                 self._hang_up_on_the_silent(now)
@@ -164,7 +167,7 @@ class Lane:
         self._armed -= 1
         if not event.success:
             return
-        self._arm(method)
+        self._to_arm.append(method)
         self._open += 1
         call = LaneCall(self, method, event)
         self._unheard[call] = None
@@ -246,12 +249,15 @@ class Lane:
                 wanted.append((call, question))
         if not wanted:
             return
+
+        def reply(answers: Sequence[Answer]) -> None:
+            for (call, _), answer in zip(wanted, answers, strict=True):
+                _reply(call, answer)
+
         try:
-            answers = self._pipeline.score([question for _, question in wanted])
+            self._pipeline.score([question for _, question in wanted], reply)
         except Exception as error:  # noqa: BLE001  whatever happened, each caller gets a status
-            answers = [failed(error)] * len(wanted)
-        for (call, _), answer in zip(wanted, answers, strict=True):
-            _reply(call, answer)
+            reply([failed(error)] * len(wanted))
 
     def _hang_up_on_the_silent(self, now: float) -> None:
         """Ends calls that were opened and never sent anything; otherwise they would pile up."""
@@ -326,9 +332,11 @@ class LaneCall:
             self._lane.take(self)
 
     def watch(self) -> None:
-        """Asks to be told when the caller goes away. Whoever is not watched is scored all the same, and hears nothing."""
-        self.is_watched = True
-        core.watch(self._call, self._closed)
+        """Asks to be told when the caller goes away; a caller that is not watched is scored all the same."""
+        # A second request would be refused, and would never let go of the call.
+        if not self.is_watched:
+            self.is_watched = True
+            core.watch(self._call, self._closed)
 
     def _closed(self, event: core.Event) -> None:
         """The caller half-closed for good, was cancelled, or ran out of time."""

@@ -47,13 +47,13 @@ class Metrics:
     def begun(self, calls: int) -> None:
         """Counts a batch of calls as in flight, until it has ``ended``."""
         with self._lock:
-            self._observe(families.BATCH_CALLS, (), (calls,))
             self._add(families.CALLS_IN_FLIGHT, (), calls)
 
     def ended(self, calls: int) -> None:
         """Counts a batch of calls as no longer in flight."""
         with self._lock:
             self._add(families.CALLS_IN_FLIGHT, (), -calls)
+            self._observe(families.BATCH_CALLS, (), (calls,))
 
     def calls(
         self, method: str, seconds: Sequence[float], *, code: grpc.StatusCode, reason: str = "", route: str = ""

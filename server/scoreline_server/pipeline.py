@@ -95,6 +95,10 @@ class Answer:
         return cls(code=CODES[error.reason], details=error.message, trailers=trailers, error=error)
 
 
+Reply = Callable[[Sequence[Answer]], object]
+"""Sends answers to questions, in their order. Does not raise."""
+
+
 class Pipeline:
     """Answers calls from the current catalog.
 
@@ -130,7 +134,11 @@ class Pipeline:
     def handle(self, call: Incoming) -> Answer:
         """Answers one call. Never raises: an unexpected failure becomes INTERNAL with a generic text."""
         taken = self.admit(call)
-        return taken if isinstance(taken, Answer) else self.score([taken])[0]
+        if isinstance(taken, Answer):
+            return taken
+        answers: list[Answer] = []
+        self.score([taken], answers.extend)
+        return answers[0]
 
     def admit(self, call: Incoming) -> Question | Answer:
         """Takes a call in, or answers it. Never raises."""
@@ -147,26 +155,35 @@ class Pipeline:
         )
         return answer
 
-    def score(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answers questions, in order. Never raises."""
+    def score(self, questions: Sequence[Question], reply: Reply) -> None:
+        """Answers questions: ``reply`` gets the answers, in order. Never raises.
+
+        What they came to is counted and observed after that, while the answers are on their way.
+        """
         self._metrics.begun(len(questions))
+        scored: list[engine.Scored] = []
         try:
-            answers = [_answer(result) for result in engine.answer(questions, self._observe)]
+            answers = [_answer(result) for result in engine.answer(questions, scored.append)]
         except Exception as error:  # noqa: BLE001
             answers = [failed(error)] * len(questions)
-        self._metrics.ended(len(questions))
         self._admission.done(*[question.seconds for question in questions])
+        reply(answers)
         self._count(questions, answers)
-        return answers
+        try:
+            self._observe(scored)
+        except Exception:  # noqa: BLE001  the callers have their answers
+            _log.exception("what was scored could not be observed")
+        self._metrics.ended(len(questions))
 
     def drop(self, question: Question) -> None:
         """Forgets a question whose caller went away."""
         self._admission.dropped(question.seconds)
 
-    def _observe(self, scored: engine.Scored) -> None:
-        self._metrics.scored(scored.route, scored.outcome)
-        for observe in self._observers:
-            observe(scored)
+    def _observe(self, scored: Sequence[engine.Scored]) -> None:
+        for each in scored:
+            self._metrics.scored(each.route, each.outcome)
+            for observe in self._observers:
+                observe(each)
 
     def _question(self, call: Incoming) -> Question:
         if not self._all_may_score:

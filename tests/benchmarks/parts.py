@@ -41,5 +41,5 @@ def _microseconds(server: Server, calls: int, rows: int) -> float:
     start = time.perf_counter()
     for _ in range(repeats):
         taken = [pipeline.admit(call) for call in batch]
-        pipeline.score([question for question in taken if not isinstance(question, Answer)])
+        pipeline.score([question for question in taken if not isinstance(question, Answer)], list)
     return 1e6 * (time.perf_counter() - start) / (repeats * calls * rows)

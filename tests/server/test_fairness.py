@@ -1,5 +1,6 @@
 """Cheap calls do not wait for dear ones: flushes end in time, and heavy calls are scored beside the lane."""
 
+import gc
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -16,9 +17,9 @@ from scoreline_registry.registry import Registry
 from scoreline_server import core, engine
 from scoreline_server.app import Server
 from scoreline_server.heavy import HeavyPool
-from scoreline_server.lane import Lane, LaneLimits
+from scoreline_server.lane import Lane, LaneCall, LaneLimits
 from scoreline_server.methods import SCORE
-from scoreline_server.pipeline import Answer
+from scoreline_server.pipeline import Answer, Reply
 from tests.e2e.conftest import running
 from tests.server.burns import burning_model
 from tests.server.carriers import Gate, lane_of, score_by, wait_until
@@ -42,9 +43,9 @@ class FakePipeline:
     def admit(self, _call: object) -> Any:
         return self.admits
 
-    def score(self, questions: Sequence[Any]) -> list[Answer]:
+    def score(self, questions: Sequence[Any], reply: Reply) -> None:
         self.batches.append(list(questions))
-        return [Answer() for _ in questions]
+        reply([Answer() for _ in questions])
 
     def drop(self, question: Any) -> None:
         self.dropped.append(question)
@@ -241,6 +242,21 @@ def test_heavy_calls_that_nobody_waits_for_are_not_scored(
     wait_until(lambda: lane_of(server).open_calls == 0)
     assert gate.calls == 1
     assert server.pipeline._admission.queued_seconds == 0
+
+
+def test_a_heavy_call_that_comes_after_a_slow_flush_leaves_nothing_behind(
+    server: Server, channel: grpc.Channel, gate: NamingGate
+) -> None:
+    gate.shut()
+    slow = score_by(channel).future(CHEAP, timeout=20)
+    wait_until(lambda: gate.entered == 1)
+    heavy = score_by(channel).future(DEAR, timeout=20)
+    time.sleep(0.05)
+    gate.open()
+    assert {slow.code(), heavy.code()} == {grpc.StatusCode.OK}
+    wait_until(lambda: lane_of(server).open_calls == 0)
+    gc.collect()
+    wait_until(lambda: not [each for each in gc.get_objects() if type(each) is LaneCall])
 
 
 def test_a_drain_waits_for_heavy_calls(server: Server, channel: grpc.Channel, gate: NamingGate) -> None:

@@ -269,7 +269,7 @@ def test_a_stop_answers_every_call_that_was_taken_in(
         server.stop()
         done.set()
         codes = sum((caller.result(20) for caller in callers), Counter())
-    assert codes[grpc.StatusCode.OK] == len(taken) > 200
+    assert codes[grpc.StatusCode.OK] == len(taken) >= 200
     assert set(codes) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 
 

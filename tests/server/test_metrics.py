@@ -15,6 +15,7 @@ from scoreline_server.fleet import Fleet
 from scoreline_server.metrics import Metrics
 from scoreline_server.settings import Settings
 from scoreline_server.totals import counted, known
+from tests.server.carriers import wait_until
 from tests.server.conftest import apply
 from tests.server.test_docs import rows
 from tests.server.toys import publish_linear
@@ -33,6 +34,8 @@ def server(registry: Registry, settings: Settings) -> Iterator[Server]:
 
 
 def count(server: Server, name: str, **labels: str) -> float:
+    # Calls are counted as soon as they have been answered, which the caller may see first.
+    wait_until(lambda: not any(server.metrics.counts().get(("scoreline_calls_in_flight", ()), ())))
     families = counted(server.metrics.counts())
     return sum(s.value for f in families for s in f.samples if s.name == name and s.labels == labels)
 

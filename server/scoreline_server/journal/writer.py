@@ -77,9 +77,8 @@ class Journal:
     def __call__(self, scored: Scored) -> None:
         """Takes scored rows."""
         rows = scored.rows
-        blocks = (rows.numbers, rows.categories, rows.steps, rows.neighbors)
-        size = sum(block.nbytes for block in blocks) + _ROW_BYTES * len(rows)
-        self._put(Observed(scored), size)
+        numbers = rows.numbers.nbytes + rows.categories.nbytes + rows.steps.nbytes + rows.neighbors.nbytes
+        self._put(Observed(scored), numbers + _ROW_BYTES * len(rows))
 
     def shadows(self, scores: ShadowScores) -> None:
         """Takes the scores of a shadow."""
