@@ -16,24 +16,23 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import grpc
 import structlog
 
 from scoreline_server import core
-from scoreline_server.authority import Caller
 from scoreline_server.errors import CallError
 from scoreline_server.heavy import HeavyPool
 from scoreline_server.intake import Question
-from scoreline_server.pipeline import Answer, Metadata, Pipeline, failed
+from scoreline_server.lane_call import LaneCall
+from scoreline_server.pipeline import Answer, Pipeline, failed
 from scoreline_server.reasons import Reason
 
 _log = structlog.get_logger()
 
-Job: TypeAlias = "tuple[LaneCall, Question]"
+Job: TypeAlias = tuple[LaneCall, Question]
 
-_NEVER = float("inf")
 _ARMED = 128
 _IDLE_SECONDS = 0.25
 _FLUSH_ROWS = 4096
@@ -175,11 +174,11 @@ class Lane:
             call.watch()
         core.receive(event.call, call.received)
 
-    def heard(self, call: "LaneCall") -> None:
+    def heard(self, call: LaneCall) -> None:
         """A call's message has come, or will not come."""
         self._unheard.pop(call, None)
 
-    def take(self, call: "LaneCall") -> None:
+    def take(self, call: LaneCall) -> None:
         """Takes a call with its message, to be admitted as soon as no more are coming."""
         self._arrived.append(call)
 
@@ -192,7 +191,7 @@ class Lane:
             except Exception as error:  # noqa: BLE001  whatever happened, the caller gets a status
                 _reply(call, failed(error))
 
-    def _admit(self, call: "LaneCall") -> None:
+    def _admit(self, call: LaneCall) -> None:
         taken = self._pipeline.admit(call)
         call.message = b""
         if isinstance(taken, Answer):
@@ -204,7 +203,7 @@ class Lane:
             call.question = taken
             self._pending.append(call)
 
-    def lost(self, call: "LaneCall") -> None:
+    def lost(self, call: LaneCall) -> None:
         """Nobody waits for a call any more: what it was going to cost is free for others at once."""
         if call.question is not None:
             question, call.question = call.question, None
@@ -268,7 +267,7 @@ class Lane:
             _reply(call, _SILENT)
 
 
-def _reply(call: "LaneCall", answer: Answer) -> None:
+def _reply(call: LaneCall, answer: Answer) -> None:
     """Answers one of many calls; one caller's trouble must not be another's."""
     try:
         call.answer(answer)
@@ -277,86 +276,5 @@ def _reply(call: "LaneCall", answer: Answer) -> None:
 
 
 _CANCELLED = Answer(code=grpc.StatusCode.CANCELLED, details="the caller went away")
-_EMPTY = Answer(code=grpc.StatusCode.UNIMPLEMENTED, details="the call ended without a message")
 _LATE = Answer.failed(CallError(Reason.DEADLINE_EXCEEDED, "the deadline passed while the call waited to be scored"))
 _SILENT = Answer.failed(CallError(Reason.DEADLINE_EXCEEDED, "the call was opened and no message came"))
-
-
-class LaneCall:
-    """One call from its arrival to its status, as the pipeline takes it; ``opened`` is in seconds of time.time()."""
-
-    __slots__ = (
-        "_call",
-        "_is_answered",
-        "_lane",
-        "arrived",
-        "deadline",
-        "is_gone",
-        "is_watched",
-        "message",
-        "metadata",
-        "method",
-        "opened",
-        "question",
-    )
-
-    def __init__(self, lane: Lane, method: str, event: core.Event) -> None:
-        self._lane, self.method, self._call = lane, method, event.call
-        deadline: float = event.call_details.deadline
-        self.deadline = None if deadline == _NEVER else deadline
-        self.metadata: Metadata = event.invocation_metadata
-        self.message = b""
-        self._is_answered = False
-        self.opened = time.time()
-        self.arrived = 0.0
-        self.is_gone = self.is_watched = False
-        self.question: Question | None = None
-
-    def caller(self) -> Caller:
-        """Who calls."""
-        names: Any = core.auth_context(self._call).get("x509_common_name", [])
-        return Caller(core.peer(self._call), names[0].decode() if names else "")
-
-    def is_late(self, now: float) -> bool:
-        """Whether its deadline has passed."""
-        return self.deadline is not None and now > self.deadline
-
-    def received(self, event: core.Event) -> None:
-        """The message came, or will not come."""
-        self._lane.heard(self)
-        message = core.message_of(event)
-        if message is None:
-            self.answer(_EMPTY)
-        elif not self._is_answered:
-            self.message, self.arrived = message, time.perf_counter()
-            self._lane.take(self)
-
-    def watch(self) -> None:
-        """Asks to be told when the caller goes away; a caller that is not watched is scored all the same."""
-        # A second request would be refused, and would never let go of the call.
-        if not self.is_watched:
-            self.is_watched = True
-            core.watch(self._call, self._closed)
-
-    def _closed(self, event: core.Event) -> None:
-        """The caller half-closed for good, was cancelled, or ran out of time."""
-        if core.was_cancelled(event):
-            self.is_gone = True
-            self._lane.lost(self)
-
-    def answer(self, answer: Answer) -> None:
-        """Sends the call's one status; from any thread. Sending to a caller that went away does no harm."""
-        if self._is_answered:
-            return
-        self._is_answered = True
-        try:
-            if answer.code is grpc.StatusCode.OK:
-                core.send_answer(self._call, answer.message, self._sent)
-            else:
-                core.send_status(self._call, answer.code.value[0], answer.details, answer.trailers, self._sent)
-        except Exception:
-            self._lane.ended()
-            raise
-
-    def _sent(self, _event: core.Event) -> None:
-        self._lane.ended()

@@ -21,14 +21,11 @@ _BY_FUNCTION: Mapping[tuple[str, str], str] = {
     ("poll", "core.py"): "poll",
     ("decoded", "pipeline.py"): "decode",
     ("_count", "pipeline.py"): "count",
-    ("_count_tickets", "pipeline.py"): "count",
     ("_observe", "pipeline.py"): "count",
     ("admit", "pipeline.py"): "admit",
-    ("_ticket", "pipeline.py"): "admit",
-    ("as_call", "lane.py"): "admit",
     ("send_answer", "core.py"): "send",
     ("send_status", "core.py"): "send",
-    ("_assign", "engine.py"): "assign",
+    ("_assigned", "engine.py"): "assign",
     ("run", "model.py"): "run",
 }
 _BY_FILE: Mapping[str, str] = {
@@ -42,6 +39,7 @@ _BY_FILE: Mapping[str, str] = {
     "engine.py": "glue",
     "intake.py": "decode",
     "lane.py": "lane",
+    "lane_call.py": "lane",
     "metrics.py": "count",
     "named.py": "decode",
     "packed.py": "decode",

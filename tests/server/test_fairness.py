@@ -17,7 +17,8 @@ from scoreline_registry.registry import Registry
 from scoreline_server import core, engine
 from scoreline_server.app import Server
 from scoreline_server.heavy import HeavyPool
-from scoreline_server.lane import Lane, LaneCall, LaneLimits
+from scoreline_server.lane import Lane, LaneLimits
+from scoreline_server.lane_call import LaneCall
 from scoreline_server.methods import SCORE
 from scoreline_server.pipeline import Answer, Reply
 from tests.e2e.conftest import running

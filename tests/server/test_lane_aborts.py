@@ -12,7 +12,7 @@ import pytest
 
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
-from scoreline_server.lane import LaneCall
+from scoreline_server.lane_call import LaneCall
 from scoreline_server.settings import Settings
 from tests.server.carriers import connected, lane_of, score_by, wait_until
 from tests.server.conftest import apply

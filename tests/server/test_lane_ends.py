@@ -13,7 +13,7 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.registry import Registry
 from scoreline_server import engine
 from scoreline_server.app import Server
-from scoreline_server.lane import LaneCall
+from scoreline_server.lane_call import LaneCall
 from scoreline_server.methods import SCORE
 from scoreline_server.settings import Settings
 from tests.server.carriers import Gate, connected, lane_of, score_by, wait_until
