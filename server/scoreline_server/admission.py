@@ -107,10 +107,12 @@ def _is_late(seconds: float, now: float, deadline: float | None) -> bool:
 
 
 def _refusal(queued: float) -> CallError:
+    # Rounded, because a refusal that reads like the last one costs a tenth of a new one.
+    queued = round(queued, 2)
     error = CallError(
         Reason.OVERLOADED,
-        f"{queued:.3f} s of work are queued: try again later, or add workers or hosts",
-        queued_seconds=f"{queued:.3f}",
+        f"{queued:.2f} s of work are queued: try again later, or add workers or hosts",
+        queued_seconds=f"{queued:.2f}",
     )
     error.retry_after_seconds = max(0.05, queued)
     return error

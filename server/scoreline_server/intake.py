@@ -33,7 +33,14 @@ class Question:
     arrived: float
 
 
-def question_of(request: pb.ScoreRequest, catalog: Catalog, arrived: float = 0.0) -> Question:
+def seconds_of(request: pb.ScoreRequest, catalog: Catalog) -> float:
+    """About how long scoring a request takes, before its entities are read. Raises ScoringError without a route."""
+    route = catalog.routes.get(request.route) or route_of(request.route, catalog)
+    rows = len(request.packed.entity_ids) or len(request.entities)
+    return _CALL_SECONDS + rows * route.row_seconds
+
+
+def question_of(request: pb.ScoreRequest, catalog: Catalog, *, seconds: float = 0.0, arrived: float = 0.0) -> Question:
     """Reads a request. Raises ScoringError when the call as a whole cannot be scored."""
     route = catalog.routes.get(request.route) or route_of(request.route, catalog)
     extras: Sequence[str] = request.extras or ()
@@ -41,7 +48,6 @@ def question_of(request: pb.ScoreRequest, catalog: Catalog, arrived: float = 0.0
         _check_extras(extras, route)
     packed = request.HasField("packed")
     piece = _packed_piece(request, route) if packed else read_named(request.entities, route.layout)
-    seconds = _CALL_SECONDS + len(piece.ids) * route.row_seconds
     return Question(route, piece, packed, extras, request.request_id, seconds, arrived)
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from typing import Protocol, TypeVar
 
 import grpc
@@ -21,7 +22,7 @@ from scoreline_server.admission import Admission
 from scoreline_server.authority import NOBODY, Action, Caller, Policy, read_policy
 from scoreline_server.catalog import Catalog
 from scoreline_server.errors import CallError
-from scoreline_server.intake import Question, question_of
+from scoreline_server.intake import Question, question_of, seconds_of
 from scoreline_server.methods import SCORE, Method, describing
 from scoreline_server.metrics import Metrics
 from scoreline_server.reasons import CODES, Reason, numeric_code, reason_of
@@ -83,16 +84,23 @@ class Answer:
     @classmethod
     def failed(cls, error: CallError) -> "Answer":
         """The answer that carries an error and its one ErrorInfo."""
-        status = status_pb2.Status(code=numeric_code(error.reason), message=error.message)
-        status.details.add().Pack(
-            error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
-        )
-        if error.retry_after_seconds is not None:
-            hint = error_details_pb2.RetryInfo()
-            hint.retry_delay.FromTimedelta(timedelta(seconds=error.retry_after_seconds))
-            status.details.add().Pack(hint)
-        trailers = (("grpc-status-details-bin", status.SerializeToString()),)
+        metadata = tuple(sorted(error.metadata.items()))
+        details = _details(error.reason, error.message, metadata, error.retry_after_seconds)
+        trailers = (("grpc-status-details-bin", details),)
         return cls(code=CODES[error.reason], details=error.message, trailers=trailers, error=error)
+
+
+@lru_cache(maxsize=128)
+def _details(reason: Reason, message: str, metadata: tuple[tuple[str, str], ...], retry: float | None) -> bytes:
+    """An error as ``google.rpc.Status``; kept, because under overload many calls fail alike."""
+    status = status_pb2.Status(code=numeric_code(reason), message=message)
+    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=dict(metadata)))
+    if retry is not None:
+        hint = error_details_pb2.RetryInfo()
+        hint.retry_delay.FromTimedelta(timedelta(seconds=retry))
+        status.details.add().Pack(hint)
+    serialized: bytes = status.SerializeToString()
+    return serialized
 
 
 Reply = Callable[[Sequence[Answer]], object]
@@ -188,9 +196,15 @@ class Pipeline:
     def _question(self, call: Incoming) -> Question:
         if not self._all_may_score:
             self._policy.authorize(call.caller(), Action.SCORE)
-        question = question_of(decoded(pb.ScoreRequest, call.message), self._catalog(), call.arrived)
-        self._admission.take(question.seconds, call.deadline)
-        return question
+        request, catalog = decoded(pb.ScoreRequest, call.message), self._catalog()
+        # Before the entities are read, which costs more than all the rest of a refusal.
+        seconds = seconds_of(request, catalog)
+        self._admission.take(seconds, call.deadline)
+        try:
+            return question_of(request, catalog, seconds=seconds, arrived=call.arrived)
+        except BaseException:
+            self._admission.dropped(seconds)
+            raise
 
     def _described(self, method: Method, call: Incoming) -> Answer:
         self.authorize(method.action, call.caller)

@@ -17,12 +17,16 @@ WARM_UP_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Target:
-    """A gRPC method that answers ``body``, a serialized message, with about ``answer_bytes`` bytes."""
+    """A gRPC method that answers ``body``, a serialized message, with about ``answer_bytes`` bytes.
+
+    ``deadline_ms`` is what calls say about their own time; None for nothing.
+    """
 
     address: str
     path: str
     body: bytes
     answer_bytes: int = 0
+    deadline_ms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,11 @@ def load(target: Target, *, in_flight: int, seconds: float) -> Loaded:
 
 
 @contextmanager
-def background(target: Target, *, per_second: float, seconds: float) -> Iterator[None]:
+def background(
+    target: Target, *, per_second: float, seconds: float, in_flight: int = CONNECTIONS * 4
+) -> Iterator[None]:
     """Calls at a steady rate on ``CONNECTIONS`` connections while the block runs, ``seconds`` at the most."""
-    with _command(target, CONNECTIONS * 4) as command:
+    with _command(target, in_flight) as command:
         rate = [f"--duration={_duration(seconds)}", f"--rps={max(1, round(per_second / CONNECTIONS))}"]
         process = subprocess.Popen([*command, *rate], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
@@ -72,6 +78,8 @@ def _command(target: Target, in_flight: int) -> Iterator[list[str]]:
         file.flush()
         shape = [f"--clients={connections}", f"--max-concurrent-streams={in_flight // connections}"]
         headers = ["--header=content-type: application/grpc", "--header=te: trailers"]
+        if target.deadline_ms is not None:
+            headers.append(f"--header=grpc-timeout: {target.deadline_ms}m")
         url = f"http://{target.address}{target.path}"
         yield ["h2load", *shape, *headers, f"--data={Path(file.name)}", url]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.load import WARM_UP_SECONDS, Loaded, load
+from tests.benchmarks.load import WARM_UP_SECONDS, Loaded, LoadError, load
 from tests.benchmarks.processes import wait_until_idle
 from tests.benchmarks.serving import Running
 
@@ -50,8 +50,10 @@ class Bench:
     say: Callable[[str], None]
 
 
-def compare(servers: Mapping[str, Running], bench: Bench) -> Figures:
+def compare(servers: Mapping[str, Running], bench: Bench, failed: dict[str, str] | None = None) -> Figures:
     """Loads servers in turns, the first one twice, while the others rest.
+
+    A server that does not bear its load twice in a row is left out, and ``failed`` says why; raises LoadError without.
 
     Gives by name and calls in flight the medians of calls per second, of the mean and longest milliseconds, and of the
     server's own processor time per call, in microseconds, which other programs bend the least.
@@ -63,18 +65,31 @@ def compare(servers: Mapping[str, Running], bench: Bench) -> Figures:
         server.program.rest()
     seen: dict[str, dict[int, list[tuple[Loaded, float]]]] = {name: {} for name in turns}
     for number in range(bench.pace.rounds):
-        for name, server in turns.items():
+        for name, server in list(turns.items()):
             bench.say(f"round {number + 1} of {bench.pace.rounds}: {name}")
             server.program.wake()
-            for in_flight in bench.pace.in_flight:
-                loaded = _load(server, in_flight, bench.pace.seconds)
-                seen[name].setdefault(in_flight, []).append(loaded)
+            try:
+                for in_flight in bench.pace.in_flight:
+                    seen[name].setdefault(in_flight, []).append(_load_again(server, in_flight, bench.pace.seconds))
+            except LoadError as error:
+                if failed is None:
+                    raise
+                failed[name] = str(error)
+                del turns[name], seen[name]
             server.program.rest()
     for server in servers.values():
         server.program.wake()
     return {
         name: {str(in_flight): _median(loads) for in_flight, loads in levels.items()} for name, levels in seen.items()
     }
+
+
+def _load_again(server: Running, in_flight: int, seconds: float) -> tuple[Loaded, float]:
+    """A load; one more where it failed, because a server that has just been woken may still be asleep."""
+    try:
+        return _load(server, in_flight, seconds)
+    except LoadError:
+        return _load(server, in_flight, seconds)
 
 
 def _load(server: Running, in_flight: int, seconds: float) -> tuple[Loaded, float]:

@@ -27,7 +27,7 @@ def against_others(stock: Stock, bench: Bench) -> Figures:
             except (StartError, LoadError) as error:
                 servers.pop(name, None)
                 skipped[name] = str(error)
-        servers_figures = compare(servers, bench)
+        servers_figures = compare(servers, bench, skipped)
         memory = {name: round(server.program.memory_megabytes()) for name, server in servers.items()}
     return {"servers": servers_figures, "memory_mb": memory, "skipped": skipped}
 

@@ -10,6 +10,8 @@ import pytest
 
 import scoreline
 from scoreline_registry.registry import Registry
+from scoreline_server.methods import SCORE
+from tests.benchmarks.load import HINT, Target, background, installed
 from tests.e2e.conftest import Running, running
 from tests.e2e.load import total
 from tests.e2e.open_loop import OpenLoop, Outcome
@@ -34,40 +36,61 @@ def server(tmp_path: Path) -> Iterator[Running]:
         yield server
 
 
+def scored(server: Running) -> float:
+    """How many calls were answered with scores so far."""
+    return total(server.page("/metrics")[1], "scoreline_calls_total", code="OK")
+
+
 def offered(server: Running, rate: float, seconds: float) -> Outcome:
     """What becomes of calls at a rate."""
-    before = total(server.page("/metrics")[1], "scoreline_calls_total", code="OK")
+    before = scored(server)
     with OpenLoop(server.address, BODY, deadline_seconds=DEADLINE_SECONDS) as crowd:
         outcome = crowd.run(rate, seconds)
-    scored = total(server.page("/metrics")[1], "scoreline_calls_total", code="OK") - before
+    answered = scored(server) - before
     assert outcome.ended == outcome.sent
     p50, p99 = 1000 * np.percentile(outcome.taken or [0], [50, 99])
     print(
         f"offered {rate:.0f}/s: in time {outcome.goodput:.0f}/s, p50 {p50:.0f} ms, p99 {p99:.0f} ms, "
-        f"scored for nobody {scored - len(outcome.taken):.0f} of {scored:.0f}"
+        f"scored for nobody {answered - len(outcome.taken):.0f} of {answered:.0f}"
     )
     return outcome
+
+
+def goodput(server: Running, rate: float, seconds: float) -> float:
+    """Calls per second that are answered in time, of h2load's, which leaves a core to the server.
+
+    The server counts: it scores no call whose deadline has passed.
+    """
+    target = Target(server.address, SCORE, BODY, deadline_ms=round(1000 * DEADLINE_SECONDS))
+    with background(target, per_second=rate, seconds=seconds + 5, in_flight=2048):
+        # Once the queue is as full as it becomes.
+        time.sleep(1)
+        before, began = scored(server), time.perf_counter()
+        time.sleep(seconds)
+        found = (scored(server) - before) / (time.perf_counter() - began)
+    print(f"offered {rate:.0f}/s: in time {found:.0f}/s")
+    return found
 
 
 def peak_of(server: Running, seconds: float) -> float:
     """The most calls per second that were answered in time at any rate, sought upwards from a low one."""
     rate, best = 0.4 / MODEL_SECONDS, 0.0
     while True:
-        goodput = offered(server, rate, seconds).goodput
-        if goodput < 1.05 * best:
-            return max(best, goodput)
-        best, rate = goodput, rate * 1.3
+        found = goodput(server, rate, seconds)
+        if found < 1.05 * best:
+            return max(best, found)
+        best, rate = found, rate * 1.3
 
 
 @pytest.mark.acceptance
 def test_goodput_at_three_times_the_load_stays_near_the_peak(server: Running) -> None:
-    seconds = 6.0
-    peak = peak_of(server, seconds / 2)
-    overload = offered(server, 3 * peak, seconds)
-    print(f"peak {peak:.0f}/s, at three times that {overload.goodput:.0f}/s: {overload.goodput / peak:.2f}")
-    assert overload.goodput > 0.8 * peak
+    assert installed(), HINT
+    peak = peak_of(server, 3.0)
+    overload = goodput(server, 3 * peak, 6.0)
+    print(f"peak {peak:.0f}/s, at three times that {overload:.0f}/s: {overload / peak:.2f}")
+    assert overload > 0.8 * peak
     # The server is none the worse for it.
-    assert offered(server, 0.3 * peak, 1.0).goodput > 0.2 * peak
+    assert goodput(server, 0.3 * peak, 1.0) > 0.2 * peak
 
 
 def test_callers_of_the_sdk_come_back_when_told_and_are_all_answered(server: Running) -> None:
