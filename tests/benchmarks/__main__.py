@@ -25,6 +25,7 @@ from tests.benchmarks.bars import bars
 from tests.benchmarks.chart import chart
 from tests.benchmarks.clients import bulk, callers
 from tests.benchmarks.load import LoadError
+from tests.benchmarks.overload import overload
 from tests.benchmarks.pace import FULL, QUICK, Bench, Figures
 from tests.benchmarks.parts import parts
 from tests.benchmarks.report import show
@@ -40,6 +41,7 @@ SECTIONS: Mapping[str, Callable[[Stock, Bench], Figures]] = {
     "families": by_family,
     "settings": by_setting,
     "steadiness": steadiness,
+    "overload": overload,
     "starting": starting,
     "callers": callers,
     "bulk": bulk,

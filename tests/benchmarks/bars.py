@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.benchmarks.clients import CALLERS
+from tests.benchmarks.overload import OVERLOADED, PEAK
 from tests.benchmarks.pace import AGAIN
 from tests.benchmarks.steadiness import LOADING, QUIET, SHADOW
 from tests.benchmarks.throughput import OURS
@@ -58,7 +59,10 @@ class Bar:
 
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
     """Every row, whether or not it was measured."""
-    return [*_throughput(figures), *_latency(figures), *_clients(figures), *_steadiness(figures), *_many(figures)]
+    return [
+        *_throughput(figures), *_latency(figures), *_clients(figures), *_steadiness(figures), *_overload(figures),
+        *_many(figures),
+    ]  # fmt: skip
 
 
 def _throughput(figures: Mapping[str, Any]) -> Sequence[Bar]:
@@ -106,6 +110,11 @@ def _steadiness(figures: Mapping[str, Any]) -> Sequence[Bar]:
         Bar(f"canary's p99: {SHADOW}, against quiet", 1.5, 1.1, p99(SHADOW, QUIET), again, at_least=False),
         Bar("longest call of any canary", None, _STALL_MS, max(worst, default=None), at_least=False, unit=" ms"),
     ]
+
+
+def _overload(figures: Mapping[str, Any]) -> Sequence[Bar]:
+    rate = _Ratio(figures, "overload", field=("per_second",))
+    return [Bar("answered in time at three times the peak's rate, against the peak", 0.8, 0.9, rate(OVERLOADED, PEAK))]
 
 
 def _many(figures: Mapping[str, Any]) -> Sequence[Bar]:

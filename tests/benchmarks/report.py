@@ -89,6 +89,9 @@ _SECTIONS: Mapping[str, _Print] = {
     "families": lambda console, families: _loads(console, "by family", families),
     "settings": lambda console, settings: _loads(console, "one setting changed", settings),
     "steadiness": _canaries,
+    "overload": lambda console, rates: _plain("a model of 2 ms, answered in time", "calls/s")(
+        console, {name: rate["per_second"] for name, rate in rates.items()}
+    ),
     "starting": _starts,
     "callers": lambda console, callers: _plain("64 callers in one process", "rows/s")(
         console, callers["rows_per_second"]
