@@ -121,5 +121,5 @@ class MissingKeyError(StorageError):
 
 
 def _short(name: str) -> str:
-    """Quotes a name for a message and keeps hostile ones from filling the screen."""
-    return repr(name if len(name) <= 80 else name[:77] + "...")
+    """Quotes a name for a message, keeps hostile ones from filling the screen, and look-alikes from passing."""
+    return ascii(name if len(name) <= 80 else name[:77] + "...")

@@ -13,6 +13,7 @@ from typing import Any
 import click
 import grpc
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 from scoreline.v1 import scoring_pb2, scoring_pb2_grpc
@@ -120,11 +121,13 @@ def test_a_damaged_version_is_shown_with_what_is_wrong(shell: Shell, filled: Reg
     folder = shell.folder / "models" / "credit" / "2"
     (folder / "model.onnx").write_bytes(b"sEcond")
     (folder / "manifest.json").unlink()
-    shown = shell.ok("models", "show", "credit")
+    result = shell.run("models", "show", "credit")
+    assert result.exit_code == 1
+    shown = result.stdout
     assert "DAMAGED" in shown
     assert "credit@2: models/credit/2/model.onnx is damaged: its sha256 is" in shown
     assert "credit@2: models/credit/2/manifest.json is damaged: it is missing" in shown
-    first, second = shell.json("models", "show", "credit")["versions"]
+    first, second = json.loads(shell.run("models", "show", "credit", "--json").stdout)["versions"]
     assert (len(first["damage"]), len(second["damage"]), second["manifest"]) == (0, 2, None)
 
 
@@ -169,7 +172,8 @@ def test_a_server_that_does_not_answer_is_a_failure(shell: Shell, filled: Regist
 def test_an_alias_is_moved_by_number_or_by_another_alias(shell: Shell, filled: Registry) -> None:
     moved = shell.json("alias", "set", "credit@champion", "2", "--author", "ann", "-m", "better")
     assert moved == {"alias": "credit@champion", "version": 2, "previous": 1, "revision": 3, "written": True}
-    assert "points to version 2 (before: nothing), revision 4" in shell.ok("alias", "set", "credit@stable", "champion")
+    assert "points to version 2 (before: nothing); revision 4" in shell.ok("alias", "set", "credit@stable", "champion")
+    assert "(before: 2); nothing is written" in shell.ok("alias", "set", "credit@stable", "champion")
     assert shell.ok("alias", "list", "credit").splitlines()[1:] == ["credit  champion  2", "credit  stable    2"]
     assert shell.json("alias", "list")[1] == {"model": "credit", "alias": "stable", "version": 2}
     newest, named = filled.history(2)
@@ -290,6 +294,34 @@ def test_a_failure_is_one_line_and_exit_code_1(
 def test_bad_usage_is_exit_code_2(shell: Shell, filled: Registry, arguments: tuple[str, ...]) -> None:
     apply(filled, spec())
     assert shell.run(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "begun", "completed"),
+    [
+        (("models", "show"), "c", ["credit"]),
+        (("models", "show"), "credit@", ["credit@champion", "credit@1", "credit@2"]),
+        (("alias", "set"), "cr", ["credit@"]),
+        (("alias", "set"), "credit@ch", ["credit@champion"]),
+        (("alias", "list"), "", ["credit"]),
+        (("route", "show"), "cr", ["credit"]),
+        (("models", "show"), "x", []),
+    ],
+)
+def test_a_shell_completes_names(
+    shell: Shell, filled: Registry, words: tuple[str, ...], begun: str, completed: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    apply(filled, spec())
+    monkeypatch.setenv("SCORELINE_REGISTRY", str(shell.folder))
+    asked = ShellComplete(shell.group, {}, "scoreline", "_SCORELINE_COMPLETE")
+    assert [item.value for item in asked.get_completions(list(words), begun)] == completed
+
+
+def test_without_a_registry_nothing_is_completed(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCORELINE_REGISTRY", str(shell.folder))
+    asked = ShellComplete(shell.group, {}, "scoreline", "_SCORELINE_COMPLETE")
+    assert asked.get_completions(["models", "show"], "c") == []
 
 
 def test_a_file_that_is_no_text_is_a_failure(shell: Shell, filled: Registry, tmp_path: Path) -> None:

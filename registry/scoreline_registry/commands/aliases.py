@@ -65,5 +65,6 @@ def set_(
         facts = {"alias": str(alias), "version": version, "previous": previous, "revision": revision}
         print_json({**facts, "written": not dry_run and previous != version})
     else:
+        state = f"revision {revision}" if not dry_run and previous != version else "nothing is written"
         verb = "would point" if dry_run else "points"
-        click.echo(f"{alias} {verb} to version {version} (before: {previous or 'nothing'}), revision {revision}")
+        click.echo(f"{alias} {verb} to version {version} (before: {previous or 'nothing'}); {state}")

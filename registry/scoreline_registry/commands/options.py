@@ -2,13 +2,16 @@
 
 import getpass
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
-from scoreline_registry.errors import InvalidNameError, RegistryError
+from scoreline_registry.errors import CorruptError, InvalidNameError, RegistryError
 from scoreline_registry.names import ModelRef, check_name
+from scoreline_registry.registry import Registry
+from scoreline_registry.state import State
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,17 +29,24 @@ class RegistryCommand(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except CorruptError as error:
+            raise Failure(f"{error}; `scoreline verify` lists everything that is") from error
         except RegistryError as error:
             raise Failure(str(error)) from error
 
 
 class NameType(click.ParamType[str]):
-    """A name of something in the registry."""
+    """A name of something in the registry; a shell completes those of models and routes."""
 
     name = "name"
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click gives it
+        state = _state(ctx)
+        names: Mapping[str, Iterable[str]] = {"model": state.models, "route": state.routes} if state else {}
+        return _beginning(names.get(self._kind, ()), incomplete)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
@@ -53,6 +63,17 @@ class RefType(click.ParamType[ModelRef]):
     def __init__(self, *, bare: bool = False) -> None:
         self._bare = bare
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click gives it
+        state = _state(ctx)
+        if state is None:
+            return []
+        model, at, _ = incomplete.partition("@")
+        if not at or model not in state.models:
+            return _beginning(state.models if self._bare else [f"{name}@" for name in state.models], incomplete)
+        document = state.models[model]
+        targets = [*sorted(document.aliases), *map(str, document.numbers)]
+        return _beginning([f"{model}@{target}" for target in targets], incomplete)
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ModelRef:
         if isinstance(value, ModelRef):
             return value
@@ -62,6 +83,18 @@ class RefType(click.ParamType[ModelRef]):
             return ModelRef.parse(value)
         except InvalidNameError as error:
             self.fail(str(error), param, ctx)
+
+
+def _state(ctx: click.Context) -> State | None:
+    """What the registry of a command line that is being completed holds; None where there is none to read."""
+    try:
+        return Registry.open(str(ctx.params.get("address") or "")).latest().state
+    except RegistryError:
+        return None
+
+
+def _beginning(words: Iterable[str], incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click gives it
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
 def current_user() -> str:

@@ -155,7 +155,8 @@ def _print_verification(report: Verification) -> None:
         click.echo(finding)
     for note in report.notes:
         click.echo(f"note: {note}")
-    state = f"{len(report.findings)} PROBLEMS" if report.findings else "all as committed"
+    count = len(report.findings)
+    state = f"{count} PROBLEM{'S' if count > 1 else ''}" if count else "all as committed"
     click.echo(
         f"{report.revisions} revisions, {report.documents} documents, {report.versions} versions, "
         f"{report.files} files, {report.bytes:,} bytes: {state}"

@@ -67,6 +67,7 @@ def show(ref: ModelRef, address: str, as_json: bool, server: str | None) -> None
         print_json({**facts, "versions": [_view_json(view, serving) for view in views]})
     else:
         _print_views(document, views, serving)
+    click.get_current_context().exit(1 if any(view.damage for view in views) else 0)
 
 
 @dataclass(frozen=True, slots=True)
