@@ -68,7 +68,7 @@ SHADOW_DROPPED = _counter("shadow_dropped", "Sampled rows that a shadow had no t
 SHADOW_ERRORS = _counter("shadow_errors", "Sampled rows that a shadow could not score.", "route", "shadow", "reason")
 SHADOW_SECONDS = _histogram("shadow_seconds", "Scoring one batch by one shadow.", _CALL_SECONDS, "route", "shadow")
 CALLS_IN_FLIGHT = _gauge("calls_in_flight", "Calls that are being answered.")
-CALLS_QUEUED = _gauge("calls_queued", "Calls that wait for a thread.")
+CALLS_QUEUED = _gauge("calls_queued", "Calls that wait for a thread, or for longer than one batch in the lane.")
 
 FAMILIES: Mapping[str, Family] = {
     family.name: family

@@ -85,7 +85,7 @@ class Lane:
         self._pipeline = pipeline
         self._limits = limits
         self._on_death = on_death
-        self._heavy = HeavyPool(self._score, threads=limits.heavy_threads)
+        self._heavy = HeavyPool(self._score_heavy, threads=limits.heavy_threads)
         self._arming = {method: partial(self._called, method) for method in self._methods}
         self._to_arm = [method for method in self._methods for _ in range(_ARMED)]
         self._arrived: list[LaneCall] = []
@@ -94,6 +94,7 @@ class Lane:
         self._unheard: dict[LaneCall, None] = {}
         self._looked = 0.0
         self._was_slow = False
+        self._left = 0
         self._open = 0
         self._armed = 0
         self._stopping = False
@@ -198,6 +199,7 @@ class Lane:
             call.answer(taken)
         elif taken.seconds >= self._limits.heavy_seconds:
             call.watch()
+            self._pipeline.queued(1)
             self._heavy.put((call, taken), taken.seconds)
         else:
             call.question = taken
@@ -228,14 +230,21 @@ class Lane:
             jobs.append((call, question))
         self._score(jobs, now)
         self._was_slow = time.time() > now + _PATIENCE_SECONDS
-        self._watch_those_left()
+        self._look_after_those_left()
 
-    def _watch_those_left(self) -> None:
-        """Watches whoever waits for longer than a flush."""
+    def _look_after_those_left(self) -> None:
+        """Counts and watches whoever waits for longer than a flush."""
+        if len(self._pending) != self._left:
+            self._pipeline.queued(len(self._pending) - self._left)
+            self._left = len(self._pending)
         for call in reversed(self._pending):
             if call.is_watched:
                 return
             call.watch()
+
+    def _score_heavy(self, jobs: Sequence[Job], now: float) -> None:
+        self._pipeline.queued(-len(jobs))
+        self._score(jobs, now)
 
     def _score(self, jobs: Sequence[Job], now: float) -> None:
         """Scores jobs and answers, except those that nobody waits for; on the lane's thread or on a heavy one."""

@@ -143,7 +143,7 @@ class Metrics:
             self._add(families.SHADOW_DROPPED, (route, shadow.ref), rows)
 
     def queued(self, change: int) -> None:
-        """Counts calls that began (1) or ended (-1) to wait for a thread."""
+        """Counts calls that began, or ended, to wait."""
         with self._lock:
             self._add(families.CALLS_QUEUED, (), change)
 

@@ -183,6 +183,10 @@ class Pipeline:
             _log.exception("what was scored could not be observed")
         self._metrics.ended(len(questions))
 
+    def queued(self, change: int) -> None:
+        """Counts questions that began, or ended, to wait for more than a moment."""
+        self._metrics.queued(change)
+
     def drop(self, question: Question) -> None:
         """Forgets a question whose caller went away."""
         self._admission.dropped(question.seconds)

@@ -39,6 +39,7 @@ class FakePipeline:
     def __init__(self) -> None:
         self.batches: list[list[Any]] = []
         self.dropped: list[Any] = []
+        self.waiting = 0
         self.admits: Any = None
 
     def admit(self, _call: object) -> Any:
@@ -50,6 +51,9 @@ class FakePipeline:
 
     def drop(self, question: Any) -> None:
         self.dropped.append(question)
+
+    def queued(self, change: int) -> None:
+        self.waiting += change
 
 
 class FakeCall:
@@ -96,6 +100,15 @@ def flushed(lane: Lane, calls: Sequence[FakeCall]) -> None:
 def test_a_flush_ends_at_its_time(lane: Lane, pipeline: FakePipeline) -> None:
     flushed(lane, [FakeCall(seconds=0.0009) for _ in range(7)])
     assert [len(batch) for batch in pipeline.batches] == [3, 3, 1]
+
+
+def test_calls_that_one_flush_leaves_to_the_next_are_counted_and_watched(lane: Lane, pipeline: FakePipeline) -> None:
+    calls = [FakeCall(seconds=0.0009) for _ in range(7)]
+    lane._pending.extend(calls)  # type: ignore[arg-type]
+    lane._flush(time.time())
+    assert (pipeline.waiting, [call.is_watched for call in calls]) == (4, [False] * 3 + [True] * 4)
+    flushed(lane, [])
+    assert pipeline.waiting == 0
 
 
 def test_a_flush_ends_at_its_rows(lane: Lane, pipeline: FakePipeline) -> None:

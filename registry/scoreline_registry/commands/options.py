@@ -93,7 +93,7 @@ def _state(ctx: click.Context) -> State | None:
         return None
 
 
-def _beginning(words: Iterable[str], incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click gives it
+def _beginning(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
     return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
