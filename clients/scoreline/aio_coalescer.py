@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from google.protobuf.message import Message
 
@@ -45,19 +46,24 @@ class AioCoalescer:
 
     async def score(self, ask: Ask, entity: Entity) -> Score:
         """Scores one entity. Raises what ``Flows.score`` raises."""
-        question = await run_async(self._flows.question(ask, entity), self._transport)
+        question = self._flows.ready(ask, entity)
+        if question is None:
+            question = await run_async(self._flows.question(ask, entity), self._transport)
         try:
             return result(await self._travel(question))
         except StaleSchemaError:
             question = await run_async(self._flows.repacked(question), self._transport)
         return result(await self._travel(question))
 
-    async def _travel(self, question: Question) -> Outcome:
+    def _travel(self, question: Question) -> Coroutine[Any, Any, Outcome]:
         line = self._lines[question.key]
         # Where the last call was shared, others are about to come in this turn of the loop, which costs nobody time.
         if line.crowded or line.waiting or line.open >= self._most_open:
-            return await self._wait(question, line)
+            return self._wait(question, line)
         line.open += 1
+        return self._go_alone(question, line)
+
+    async def _go_alone(self, question: Question, line: _AioLine) -> Outcome:
         try:
             return await run_async(self._flows.alone(question), self._transport)
         finally:

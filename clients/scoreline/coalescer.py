@@ -37,7 +37,7 @@ class Coalescer:
 
     def score(self, ask: Ask, entity: Entity) -> Score:
         """Scores one entity. Raises what ``Flows.score`` raises."""
-        question = run(self._flows.question(ask, entity), self._transport)
+        question = self._flows.ready(ask, entity) or run(self._flows.question(ask, entity), self._transport)
         try:
             return result(self._travel(question))
         except StaleSchemaError:

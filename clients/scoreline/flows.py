@@ -24,7 +24,7 @@ from scoreline.errors import (
     UnavailableError,
 )
 from scoreline.results import Score
-from scoreline.row import Row, join_rows, pack_row
+from scoreline.row import Row, join_rows, pack_row, plain_row
 from scoreline.row_answers import Outcome, read_rows
 from scoreline.schema import RouteSchema
 from scoreline.status import Health, ServerStatus
@@ -82,6 +82,18 @@ class Flows:
         except StaleSchemaError:
             question = yield from self.repacked(question)
         return result((yield from self.alone(question, ask.request_id)))
+
+    def ready(self, ask: Ask, entity: Entity) -> Question | None:
+        """The question, where the route's schema is known and the entity plain; else ``question`` asks it.
+
+        It is most callers' way, and a flow costs as much as all of it.
+        """
+        schema = self._schemas.get(ask.route)
+        row = None if schema is None else plain_row(entity, schema)
+        if schema is None or row is None:
+            return None
+        deadline = self.attempts.deadline(ask.timeout_seconds)
+        return Question(Key(ask.route, schema.digest, tuple(ask.extras)), row, deadline, entity)
 
     def question(self, ask: Ask, entity: Entity) -> Flow[Question]:
         """Packs an entity by the route's schema. Raises InvalidRequestError for what no route could take."""

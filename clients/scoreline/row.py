@@ -46,7 +46,7 @@ class Row(NamedTuple):
 
 def pack_row(entity: Entity, schema: RouteSchema) -> Row:
     """Lays out one entity. Raises InvalidRequestError that names the feature."""
-    return _plain_row(entity, schema) or _any_row(entity, schema)
+    return plain_row(entity, schema) or _any_row(entity, schema)
 
 
 def join_rows(rows: Sequence[Row], digest: str) -> pb.PackedEntities:
@@ -69,7 +69,7 @@ def join_rows(rows: Sequence[Row], digest: str) -> pb.PackedEntities:
     return packed
 
 
-def _plain_row(entity: Entity, schema: RouteSchema) -> Row | None:
+def plain_row(entity: Entity, schema: RouteSchema) -> Row | None:
     """A row where every value is of the plainest type and nothing else; None where one is not."""
     features, entity_id = entity.features, entity.entity_id
     if type(features) is not dict or not schema.is_flat:
