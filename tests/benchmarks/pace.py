@@ -62,12 +62,12 @@ def compare(servers: Mapping[str, Running], bench: Bench, failed: dict[str, str]
     turns = {**servers, first + AGAIN: servers[first]}
     for server in servers.values():
         wait_until_idle(server.program)
-        server.program.rest()
+        server.rest()
     seen: dict[str, dict[int, list[tuple[Loaded, float]]]] = {name: {} for name in turns}
     for number in range(bench.pace.rounds):
         for name, server in list(turns.items()):
             bench.say(f"round {number + 1} of {bench.pace.rounds}: {name}")
-            server.program.wake()
+            server.wake()
             try:
                 for in_flight in bench.pace.in_flight:
                     seen[name].setdefault(in_flight, []).append(_load_again(server, in_flight, bench.pace.seconds))
@@ -76,9 +76,9 @@ def compare(servers: Mapping[str, Running], bench: Bench, failed: dict[str, str]
                     raise
                 failed[name] = str(error)
                 del turns[name], seen[name]
-            server.program.rest()
+            server.rest()
     for server in servers.values():
-        server.program.wake()
+        server.wake()
     return {
         name: {str(in_flight): _median(loads) for in_flight, loads in levels.items()} for name, levels in seen.items()
     }

@@ -40,6 +40,7 @@ class Peer:
     path: str
     body: bytes
     env: tuple[tuple[str, str], ...] = ()
+    pausable: bool = True
 
     @contextmanager
     def running(self, folder: Path, model: Path) -> Iterator[Running]:
@@ -49,7 +50,7 @@ class Peer:
         with program(command, log=folder / "peer.log", env=dict(self.env)) as process:
             expected = None if self.path == _ECHO else _expected(model)
             target = Target(f"127.0.0.1:{port}", self.path, self.body)
-            yield Running(answering(target, process, expected=expected), process)
+            yield Running(answering(target, process, expected=expected), process, pausable=self.pausable)
 
 
 def peers() -> dict[str, Peer]:
@@ -60,7 +61,8 @@ def peers() -> dict[str, Peer]:
     return {
         "C++ echo": Peer(_echo, _ECHO, wire.block(1, score)),
         "grpcio, threads": Peer(_grpcio, SCORE, score),
-        "Triton, Python backend": Peer(_triton, MODEL_INFER, infer_body(row), quiet),
+        # Its processes take each other for dead when they have been held still for a minute.
+        "Triton, Python backend": Peer(_triton, MODEL_INFER, infer_body(row), quiet, pausable=False),
         "KServe": Peer(_kserve, MODEL_INFER, infer_body(row), quiet),
         "MLServer": Peer(_mlserver, MODEL_INFER, infer_body(row), quiet),
     }

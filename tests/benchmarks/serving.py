@@ -35,11 +35,22 @@ class StartError(Exception):
 
 @dataclass(frozen=True)
 class Running:
-    """A server that answers."""
+    """A server that answers. One that does not bear to be held still while others are measured is not ``pausable``."""
 
     target: Target
     program: Program
     ops: str = ""
+    pausable: bool = True
+
+    def rest(self) -> None:
+        """Holds it still."""
+        if self.pausable:
+            self.program.rest()
+
+    def wake(self) -> None:
+        """Lets it go on."""
+        if self.pausable:
+            self.program.wake()
 
     def counted(self, metric: str) -> float:
         """The sum of a metric of one of our own servers over all its labels."""
