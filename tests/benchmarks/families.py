@@ -58,7 +58,7 @@ _LSTM = {"family": "lstm", "config": SIZES["lstm"]}
 
 SIZES |= {
     "voting": {"members": [_TREES, _LINEAR]},
-    "stacking": {"members": [_TREES, _LINEAR], "folds": 2, "calibration": "sigmoid"},
+    "stacking": {"members": [_TREES, _LINEAR], "folds": 2},
     "weighted": {
         "members": [{**_LSTM, "keep": ["sequence"], "weight": 0.7}, {**_TREES, "keep": ["features"], "weight": 0.3}]
     },

@@ -1,6 +1,7 @@
 """Calibrators: what they learn, and that their nodes compute it."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,15 +14,17 @@ from scoreline_trainers.batch import Batch, Float64
 from scoreline_trainers.calibration import CALIBRATORS, Method, calibrated
 from scoreline_trainers.calibration.calibrated import Calibrated
 from scoreline_trainers.calibration.isotonic import STEEPEST, Isotonic
+from scoreline_trainers.calibration.odds import log_odds
 from scoreline_trainers.calibration.pooling import pooled
-from scoreline_trainers.calibration.sigmoid import Sigmoid
+from scoreline_trainers.calibration.sigmoid import EXTREME, Sigmoid
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.families.base import Fitted
 from scoreline_trainers.gate import prove
 from scoreline_trainers.graph import Extra, GraphBuilder
 from scoreline_trainers.metrics import auc, expected_calibration_error
-from tests.trainers.tables import dataset, fit
+from tests.trainers.tables import SMALL, dataset, fit, lacking
 
+SURE = {"family": "lightgbm", "config": {**SMALL["lightgbm"], "num_iterations": 150, "learning_rate": 0.5}}
 ONE = InputContract(features=(Feature(name="p"),))
 
 
@@ -149,6 +152,36 @@ def test_a_calibrated_family_keeps_what_it_had(method: Method) -> None:
     assert str(model.describe()["calibration"]).startswith(method)
     assert model.files().keys() == model.model.files().keys()
     assert model.edges().keys() == model.model.edges().keys()
+
+
+@pytest.mark.parametrize(
+    ("family", "options"),
+    [
+        ("lightgbm", {"num_iterations": 150, "learning_rate": 0.5}),
+        ("catboost", {"iterations": 150, "learning_rate": 0.8}),
+        ("segmented", {"segment": "plan", "member": SURE, "members": {}, "fallback": SURE}),
+    ],
+)
+@pytest.mark.parametrize("method", CALIBRATORS)
+def test_scores_that_are_far_too_sure_are_calibrated_without_a_loss(
+    family: str, options: Mapping[str, Any], method: Method
+) -> None:
+    if lacking(family):
+        pytest.skip(lacking(family))
+    data = dataset()
+    learned, held = data.take(np.arange(500)), data.take(np.arange(500, 800))
+    model = calibrated(fit(family, learned, **options), held, method)
+    assert np.ptp(log_odds(model.model.predict(held.batch), EXTREME)) > 12
+    proof = prove(
+        model.to_onnx().SerializeToString(),
+        subject=family,
+        inputs=data.inputs,
+        score=ScoreContract(meaning="t"),
+        samples=data.batch,
+        reference=lambda batch: {"score": model.predict(batch)},
+        edges=model.edges(),
+    )
+    assert proof.differences["score"] < 2e-6
 
 
 def test_rows_of_one_label_cannot_calibrate() -> None:

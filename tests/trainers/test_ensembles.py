@@ -15,7 +15,7 @@ from scoreline_trainers.families.ensemble import Ensemble, WeightedMean
 from scoreline_trainers.families.evidence import Evidence, folds_of, held_out, out_of_fold
 from scoreline_trainers.families.members import Member, MemberSpec
 from scoreline_trainers.families.recency import Recency, recent
-from scoreline_trainers.families.stacking import Stack, stacked
+from scoreline_trainers.families.stacking import Meta, Stack, stacked
 from scoreline_trainers.families.weighted import fitted_weights
 from scoreline_trainers.gate import prove
 from scoreline_trainers.metrics import Label, auc, expected_calibration_error
@@ -219,6 +219,19 @@ def stack(*scores: Float64, calibration: Any = "isotonic") -> tuple[Stack, Float
     both = np.stack(scores, axis=1)
     fold = np.arange(2000) % 5
     return stacked(both[:2000], LABEL[:2000], fold, C=1.0, calibration=calibration), both[2000:]
+
+
+@pytest.mark.parametrize("calibration", ["isotonic", "sigmoid", None])
+def test_a_stack_is_exact_though_its_trees_are_far_too_sure(calibration: str | None) -> None:
+    sure = {"family": "lightgbm", "config": {**SMALL["lightgbm"], "num_iterations": 150, "learning_rate": 0.5}}
+    data = dataset()
+    fitted = fit("stacking", data, members=[sure, LINEAR], folds=2, calibration=calibration)
+    assert isinstance(fitted, Ensemble)
+    combination = fitted.combination
+    assert isinstance(combination, Stack)
+    # Weights that a table of another shape would have given, so that the sure member's log odds count.
+    counting = Stack(Meta(np.array([0.6, 0.8]), 0.0), combination.calibrator)
+    check(Ensemble(fitted.inputs, fitted.members, counting), data)
 
 
 def test_a_stack_is_better_than_its_members_and_means_what_it_says() -> None:

@@ -98,6 +98,10 @@ class GraphBuilder:
         """[N, F] -> [N]."""
         return self.add("Gather", tensor, self.constant(index, np.int64), axis=1)
 
+    def maker(self, tensor: str) -> onnx.NodeProto | None:
+        """The node that makes ``tensor``; None for an input or a constant."""
+        return next((node for node in self._nodes if tensor in node.output), None)
+
     def flat(self, tensor: str) -> str:
         """[N, 1] -> [N]."""
         return self.add("Squeeze", tensor, self.constant([1], np.int64))

@@ -6,10 +6,11 @@ import numpy as np
 from scipy.special import expit
 
 from scoreline_trainers.batch import Float64
+from scoreline_trainers.calibration.odds import log_odds, log_odds_nodes
 from scoreline_trainers.metrics import Label
 from scoreline_trainers.tensor import Tensor
 
-# A float32 score tells no finer odds apart than these.
+# Where a score has no log odds of its own, its float32 tells no finer odds apart than these.
 EXTREME = 1e-6
 
 _ITERATIONS = 100
@@ -56,18 +57,6 @@ class Sigmoid:
     def describe(self) -> str:
         """For people."""
         return f"sigmoid, {self.slope:.3g} * log odds {self.shift:+.3g}"
-
-
-def log_odds(score: Float64, extreme: float) -> Float64:
-    """ln(p / (1 - p)) of scores p cut to [extreme, 1 - extreme], in any shape."""
-    inside = np.clip(score, extreme, 1 - extreme)
-    return np.log(inside / (1 - inside))
-
-
-def log_odds_nodes(score: Tensor, extreme: float) -> Tensor:
-    """The nodes of ``log_odds``."""
-    inside = score.apply("Max", extreme).apply("Min", 1 - extreme)
-    return (inside / (inside * -1 + 1)).apply("Log")
 
 
 def _newton_step(design: Float64, target: Float64, weights: Float64) -> Float64:

@@ -58,8 +58,8 @@ class Combination(Protocol):
     def apply(self, scores: Float64) -> Float64:
         """Natively: float64 [N, M] -> [N]."""
 
-    def nodes(self, scores: Tensor) -> Tensor:
-        """The same as nodes: double [N, M] -> [N]."""
+    def nodes(self, scores: Sequence[Tensor]) -> Tensor:
+        """The same as nodes: M times double [N] -> [N]."""
 
     def describe(self, names: Sequence[str]) -> Mapping[str, str | int | float]:
         """Facts for people, who know the members by ``names``."""
@@ -76,9 +76,9 @@ class WeightedMean:
         mean: Float64 = scores @ self.weights
         return mean
 
-    def nodes(self, scores: Tensor) -> Tensor:
+    def nodes(self, scores: Sequence[Tensor]) -> Tensor:
         """The nodes of ``apply``."""
-        return scores.apply("MatMul", scores.like(self.weights[:, None])).narrower(1)
+        return side_by_side(scores).apply("MatMul", scores[0].like(self.weights[:, None])).narrower(1)
 
     def describe(self, names: Sequence[str]) -> Mapping[str, str | int | float]:
         """The weights."""
@@ -113,10 +113,9 @@ class Ensemble(Fitted):
         """The members' graphs side by side and, in double, the combination."""
         graph = GraphBuilder(self.inputs)
         found = [graph.embed(each.model.to_onnx(), prefix=f"member_{k}") for k, each in enumerate(self.members)]
-        columns = [Tensor(graph, outputs[SCORE].tensor).wider(1) for outputs in found]
-        scores = columns[0].beside(*columns[1:])
-        score = self.combination.nodes(scores.number())
-        extras = {MEMBER_SCORES: Extra(scores.name, (len(self.members),))}
+        scores = [Tensor(graph, outputs[SCORE].tensor) for outputs in found]
+        score = self.combination.nodes([each.number() for each in scores])
+        extras = {MEMBER_SCORES: Extra(side_by_side(scores).name, (len(self.members),))}
         return graph.build(graph.cast(score.name, TensorProto.FLOAT), extras=extras)
 
     def tolerances(self) -> Mapping[str, float]:
@@ -135,6 +134,12 @@ class Ensemble(Fitted):
 
     def _scores(self, batch: Batch) -> Float64:
         return np.stack([member.predict(batch) for member in self.members], axis=1)
+
+
+def side_by_side(scores: Sequence[Tensor]) -> Tensor:
+    """M times [N] -> [N, M]."""
+    first, *others = (score.wider(1) for score in scores)
+    return first.beside(*others)
 
 
 def chosen_facts(evidence: Evidence, places: Sequence[int]) -> Mapping[str, str | int | float]:

@@ -29,7 +29,7 @@ class FittedNetwork(Fitted):
     epochs: int
 
     def predict(self, batch: Batch) -> Float64:
-        """float64 [N]; torch computes in float32."""
+        """float64 [N], of log odds that torch computes in float32."""
         return np.concatenate([probabilities(self.net, self.feed.tensors(part)) for part in _parts(batch)])
 
     def extras(self, batch: Batch) -> Mapping[str, Float64]:
@@ -96,7 +96,7 @@ class NetworkFamily(Generic[NetworkConfigT]):
 def probabilities(net: Net, fed: Fed) -> Float64:
     """float64 [N]."""
     with torch.no_grad():
-        score: Float64 = torch.sigmoid(net.eval().margin(fed)).numpy().astype(np.float64)
+        score: Float64 = torch.sigmoid(net.eval().margin(fed).double()).numpy()
         return score
 
 

@@ -17,16 +17,18 @@ from scoreline_trainers.batch import Float64, Int64
 from scoreline_trainers.calibration import Method
 from scoreline_trainers.calibration.calibrated import Calibrator
 from scoreline_trainers.calibration.isotonic import STEEPEST, Isotonic
-from scoreline_trainers.calibration.sigmoid import Sigmoid, log_odds, log_odds_nodes
+from scoreline_trainers.calibration.odds import log_odds, log_odds_nodes
+from scoreline_trainers.calibration.sigmoid import Sigmoid
 from scoreline_trainers.dataset import Dataset
 from scoreline_trainers.errors import FitError
-from scoreline_trainers.families.ensemble import Ensemble, EnsembleConfig, chosen_facts, fit_members
+from scoreline_trainers.families.ensemble import Ensemble, EnsembleConfig, chosen_facts, fit_members, side_by_side
 from scoreline_trainers.families.evidence import folds_of, out_of_fold
 from scoreline_trainers.metrics import Label
 from scoreline_trainers.progress import Progress
 from scoreline_trainers.tensor import Tensor
 
-# Beyond such odds the rounding of a member's float32 would be stretched to more than the gate allows.
+# Beyond such odds the rounding of a member's float32 would be stretched to more than the gate allows, where its score
+# was made by no sigmoid.
 _EXTREME = 1e-4
 # What a regression that is nearly right must still allow, however large its weights.
 _STEEP_ENOUGH = 4.0
@@ -64,9 +66,10 @@ class Meta:
         score: Float64 = expit(log_odds(scores, _EXTREME) @ self.weights + self.bias)
         return score
 
-    def nodes(self, scores: Tensor) -> Tensor:
-        """The nodes of ``apply``: double [N, M] -> [N]."""
-        margin = log_odds_nodes(scores, _EXTREME).apply("MatMul", scores.like(self.weights[:, None])) + self.bias
+    def nodes(self, scores: Sequence[Tensor]) -> Tensor:
+        """The nodes of ``apply``: M times double [N] -> [N]."""
+        odds = side_by_side([log_odds_nodes(score, _EXTREME) for score in scores])
+        margin = odds.apply("MatMul", odds.like(self.weights[:, None])) + self.bias
         return margin.narrower(1).apply("Sigmoid")
 
 
@@ -82,7 +85,7 @@ class Stack:
         score = self.meta.apply(scores)
         return score if self.calibrator is None else self.calibrator.apply(score)
 
-    def nodes(self, scores: Tensor) -> Tensor:
+    def nodes(self, scores: Sequence[Tensor]) -> Tensor:
         """The nodes of ``apply``."""
         score = self.meta.nodes(scores)
         return score if self.calibrator is None else self.calibrator.nodes(score)

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import xgboost
 from pydantic import Field, model_validator
+from scipy.special import expit
 
 from scoreline_registry.contract import InputContract
 from scoreline_trainers.batch import Batch, Float32, Float64
@@ -87,8 +88,10 @@ class FittedXGBoost(Fitted):
     booster: xgboost.Booster
 
     def predict(self, batch: Batch) -> Float64:
-        """float64 [N]; XGBoost computes in float32."""
-        return np.asarray(self.booster.inplace_predict(self.columns.apply(batch.table)), np.float64)
+        """float64 [N], of XGBoost's log odds, which are float32."""
+        margin = self.booster.inplace_predict(self.columns.apply(batch.table), predict_type="margin")
+        score: Float64 = expit(np.asarray(margin, np.float64))
+        return score
 
     def to_onnx(self) -> onnx.ModelProto:
         """See ``xgboost_graph``."""
