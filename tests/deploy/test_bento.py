@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -130,9 +131,37 @@ def test_every_endpoint_answers_and_refusals_say_why(served: Serving, bento: Ben
     assert (code, refused["reason"]) == (400, "UNKNOWN_FEATURE")
     assert served.get("/readyz")[0] == served.get("/livez")[0] == 200
     assert 'scoreline_calls_total{code="OK",method="/scoreline.v1.ScoringService/Score"}' in served.get("/metrics")[1]
-    described = json.loads(served.get("/docs.json")[1])["paths"]["/score"]["post"]["requestBody"]
-    code, answer = served.post("/score", described["content"]["application/json"]["schema"]["example"])
+
+
+@pytest.mark.parametrize("path", ["/score", "/score_many", "/assignment"])
+def test_the_examples_of_openapi_are_answered(served: Serving, path: str) -> None:
+    described = json.loads(served.get("/docs.json")[1])["paths"][path]["post"]["requestBody"]
+    code, answer = served.post(path, described["content"]["application/json"]["schema"]["example"])
     assert code == 200, answer
+
+
+def test_what_is_too_long_or_misshapen_is_refused_at_once_and_not_logged(served: Serving, folder: Path) -> None:
+    code, answer = served.post("/score_many", {"entities": [{"entity_id": "x" * 2**20}] * 17})
+    assert code == 413
+    assert "max_message_bytes" in answer["error"]
+    code, answer = served.post("/score_many", {"entities": [{}] * 1025})
+    assert (code, answer["detail"][0]["type"]) == (400, "too_long")
+    assert served.post("/score", {"entity_id": ["whose secret is kept"]})[0] == 400
+    logged = (folder / "serving.log").read_text()
+    assert "entity_id\n" in logged
+    assert "secret" not in logged
+
+
+def test_a_port_in_use_ends_the_start_with_one_line(store: Store, bento: Bento, python: Path, folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        with (
+            pytest.raises(AssertionError) as failed,
+            serving(store, bento, python, folder / "refused.log", SCORELINE_LISTEN=listen),
+        ):
+            pass
+    assert str(failed.value).startswith(f"Error: cannot listen on {listen}")
+    assert "Traceback" not in str(failed.value)
 
 
 def frozen_files(bento: Bento) -> dict[Path, bytes]:

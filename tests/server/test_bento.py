@@ -1,10 +1,17 @@
 """What a Bento is made of, without BentoML: its questions and answers, its requirements, its life."""
 
+import asyncio
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.freezing import freeze
@@ -12,9 +19,11 @@ from scoreline_registry.registry import Registry
 from scoreline_registry.storage import LocalStorage
 from scoreline_server.bento import messages
 from scoreline_server.bento.context import read_facts, write_facts
-from scoreline_server.bento.examples import example_entity
-from scoreline_server.bento.hosting import Hosted, settings_of
+from scoreline_server.bento.examples import example_entity, with_example
+from scoreline_server.bento.hosting import Hosted, in_one_line, prepare, settings_of
+from scoreline_server.bento.middleware import Bounded
 from scoreline_server.bento.packing import closure, constraints
+from scoreline_server.errors import StartError
 from scoreline_server.methods import SCORE
 from scoreline_server.pipeline import Call
 from tests.server.conftest import apply
@@ -80,6 +89,82 @@ def test_a_container_opens_grpc_as_bentoml_opens_http(frozen: Path, monkeypatch:
 def test_an_unknown_key_is_refused() -> None:
     with pytest.raises(ValueError, match="featurez"):
         messages.One.model_validate({"featurez": {}})
+
+
+@pytest.mark.parametrize(
+    "body", ["secret", '{"entity_id": 4711}', '{"features": {"income": {"of": 4711}}}', '{"features": [4711]}']
+)
+def test_what_was_sent_is_not_in_a_refusal_which_bentoml_logs(body: str) -> None:
+    with pytest.raises(ValueError, match="One") as refused:
+        with_example(messages.One, {}).model_validate_json(body)
+    assert "secret" not in str(refused.value)
+    assert "4711" not in str(refused.value)
+
+
+def test_a_crowd_is_refused_before_it_is_turned_into_messages() -> None:
+    with pytest.raises(ValueError, match="at most 1024 items"):
+        messages.Many.model_validate({"entities": [{}] * 1025})
+    assert len(messages.Many.model_validate({"entities": [{}] * 1024}).entities) == 1024
+
+
+def test_an_example_leaves_a_question_its_name() -> None:
+    one, many = (with_example(kind, {"a": 1}) for kind in (messages.One, messages.Many))
+    assert (one.__name__, many.__name__) == ("One", "Many")
+    assert one.model_json_schema()["example"] == {"a": 1}
+
+
+def test_what_keeps_a_bento_from_starting_is_one_line() -> None:
+    with pytest.raises(click.ClickException, match=r"^cannot listen on 127\.0\.0\.1:1$"), in_one_line():
+        raise StartError("cannot listen on 127.0.0.1:1")
+
+
+def test_several_workers_cannot_share_a_socket_of_a_file(frozen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCORELINE_LISTEN", f"unix:{frozen}/socket")
+    monkeypatch.setenv("SCORELINE_WORKERS", "2")
+    with pytest.raises(StartError, match="2 workers cannot share unix:"):
+        prepare(frozen)
+
+
+def sent(
+    parts: Sequence[bytes], *, declared: int | None = None, headers: Sequence[tuple[bytes, bytes]] = ()
+) -> tuple[int, bytes, int]:
+    """Status and body that a body in parts gets where 10 bytes are allowed, and how many parts were taken."""
+    asked, answered, started = 0, b"", 0
+
+    async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response(await Request(scope, receive).body())(scope, receive, send)
+
+    async def receive() -> Message:
+        nonlocal asked
+        asked += 1
+        return {"type": "http.request", "body": parts[asked - 1], "more_body": asked < len(parts)}
+
+    async def send(message: Message) -> None:
+        nonlocal answered, started
+        started = message.get("status", started)
+        answered += message.get("body", b"")
+
+    length = [] if declared is None else [(b"content-length", str(declared).encode())]
+    scope = {"type": "http", "method": "POST", "path": "/score", "headers": [*headers, *length]}
+    asyncio.run(Bounded(echo, most_bytes=10)(scope, receive, send))
+    return started, answered, asked
+
+
+@pytest.mark.parametrize("parts", [[b""], [b"0123456789"], [b"01234", b"", b"56789"]])
+def test_a_body_of_allowed_length_arrives_as_it_was_sent(parts: Sequence[bytes]) -> None:
+    assert sent(parts) == (200, b"".join(parts), len(parts))
+
+
+@pytest.mark.parametrize("declared", [None, 12, 10**6])
+def test_a_longer_body_is_refused_and_no_more_than_as_much_again_is_read(declared: int | None) -> None:
+    status, body, asked = sent([b"012345"] * 9, declared=declared)
+    assert status == 413
+    assert asked <= 4
+    assert "max_message_bytes, 10" in json.loads(body)["error"]
+
+
+def test_a_caller_who_asks_before_sending_is_refused_before_sending() -> None:
+    assert sent([b"012345"] * 2, declared=12, headers=[(b"expect", b"100-continue")])[::2] == (413, 0)
 
 
 def test_requirements_follow_extras_and_markers_of_others() -> None:

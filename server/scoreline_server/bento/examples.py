@@ -16,6 +16,8 @@ def with_example(kind: type[BaseModel], example: Mapping[str, Any]) -> Any:
         __doc__ = kind.__doc__
         model_config = ConfigDict(title=kind.__name__, json_schema_extra={"example": dict(example)})
 
+    # BentoML's name for it in OpenAPI, where two of one name would be one.
+    Exemplified.__name__ = kind.__name__
     return Exemplified
 
 

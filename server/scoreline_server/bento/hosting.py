@@ -10,11 +10,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+import click
 
 from scoreline_server import log
 from scoreline_server.app import Server
@@ -22,6 +24,7 @@ from scoreline_server.cells import Counts, read_counts
 from scoreline_server.errors import StartError
 from scoreline_server.ports import reserved
 from scoreline_server.runtime import runtime_folder, runtime_parent
+from scoreline_server.service import worker_count
 from scoreline_server.settings import Settings, read_settings
 from scoreline_server.totals import added
 
@@ -33,6 +36,15 @@ _NEVER_SECONDS = 86400.0
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _held = ExitStack()
+
+
+@contextmanager
+def in_one_line() -> Iterator[None]:
+    """Ends the command with what to do; of any other exception BentoML shows pages of traceback."""
+    try:
+        yield
+    except StartError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def settings_of(registry: Path) -> Settings:
@@ -52,9 +64,11 @@ def settings_of(registry: Path) -> Settings:
 def prepare(registry: Path) -> None:
     """Takes the port and makes the shared folder, in the process that starts the workers; they inherit where.
 
-    Raises StartError when the port is taken, or when the server could not end in the time that BentoML gives.
+    Raises StartError when the port is taken or cannot be shared, or when the server could not end in the time that
+    BentoML gives.
     """
     settings = settings_of(registry)
+    worker_count(settings)  # which refuses an address that several cannot share
     if settings.drain_delay_seconds + settings.drain_seconds > _LONGEST_END_SECONDS:
         raise StartError(
             f"BentoML gives {_LONGEST_END_SECONDS:g} s to end: lower SCORELINE_DRAIN_DELAY_SECONDS and "

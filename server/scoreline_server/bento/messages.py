@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from pydantic import BaseModel, ConfigDict, Field
 
 from scoreline.v1 import scoring_pb2 as pb
+from scoreline_server.rows import MAX_ENTITIES
 
 JsonValue = float | bool | str | None
 Values = dict[str, JsonValue]
@@ -15,9 +16,9 @@ Row = dict[str, float | None]
 
 
 class _Sent(BaseModel):
-    """What callers send: an unknown key is refused."""
+    """What callers send: an unknown key is refused. BentoML logs each refusal, hence without what was sent."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
 
 class Unit(_Sent):
@@ -45,7 +46,7 @@ class One(Entity):
 class Many(_Sent):
     """1 to 1,024 entities to be scored."""
 
-    entities: list[Entity] = Field(description="1 to 1,024 entities.")
+    entities: list[Entity] = Field(max_length=MAX_ENTITIES, description="1 to 1,024 entities.")
     extras: list[str] = Field(default=[], description="Extra outputs to return, as `schema` lists them.")
     request_id: str = Field(default="", description="Equal on a retry, for readers of the journal.")
 

@@ -51,9 +51,7 @@ def _repacked(folder: Path) -> Path:
     ours = [
         path
         for path in installed.files or ()
-        if path.suffix != ".pyc"
-        and ".." not in path.parts
-        and path.name not in {"INSTALLER", "REQUESTED", "direct_url.json"}
+        if path.suffix != ".pyc" and ".." not in path.parts and path.name not in _BY_PIP
     ]
     lines = (f"{path},{f'{path.hash.mode}={path.hash.value}' if path.hash else ''},{path.size or ''}" for path in ours)
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -14,16 +14,15 @@ import grpc
 from bentoml.images import Image
 from google.protobuf.message import Message
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.types import Message as AsgiMessage
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.registry import Registry
 from scoreline_server.bento import messages
 from scoreline_server.bento.context import REGISTRY, REQUIREMENTS, WHEELS, Facts, read_facts
 from scoreline_server.bento.examples import example_entity, with_example
-from scoreline_server.bento.hosting import Hosted, prepare, settings_of
+from scoreline_server.bento.hosting import Hosted, in_one_line, prepare, settings_of
 from scoreline_server.bento.messages import Answer, Answers, Assignment, Health, Many, One, Problem, Schema, Unit
+from scoreline_server.bento.middleware import Bounded, Closing
 from scoreline_server.methods import SCORE
 from scoreline_server.pipeline import Call
 from scoreline_server.totals import counted, rendered
@@ -50,7 +49,8 @@ _M = TypeVar("_M")
 def service_of(folder: Path) -> "bentoml.Service[Any]":
     """The service of what ``folder`` holds: a frozen registry, what is known of it, and requirements."""
     known, place = read_facts(folder), folder / REGISTRY
-    settings = settings_of(place)
+    with in_one_line():
+        settings = settings_of(place)
     entity = example_entity(Registry.open(place), known.route)
     one, many = with_example(One, entity), with_example(Many, {"entities": [entity]})
 
@@ -63,7 +63,8 @@ def service_of(folder: Path) -> "bentoml.Service[Any]":
         @staticmethod
         def prepare() -> None:
             """Once, before the workers."""
-            prepare(place)
+            with in_one_line():
+                prepare(place)
 
         @bentoml.api(route="/score")
         def score(self, question: one, /) -> Answer:  # type: ignore[valid-type]
@@ -82,7 +83,8 @@ def service_of(folder: Path) -> "bentoml.Service[Any]":
         image=_image(folder),
         labels={"scoreline.revision": str(known.revision), "scoreline.route": known.route},
     )(Scoring)
-    service.add_asgi_middleware(_Closing, is_draining=lambda: Scoring.hosted is not None and Scoring.hosted.draining)
+    service.add_asgi_middleware(Bounded, most_bytes=settings.max_message_bytes)
+    service.add_asgi_middleware(Closing, is_draining=lambda: Scoring.hosted is not None and Scoring.hosted.draining)
     return service
 
 
@@ -156,21 +158,6 @@ class _Endpoints:
         status = _STATUS.get(answer.code, HTTPStatus.INTERNAL_SERVER_ERROR)
         # BentoML hands a Response on as it is; an exception would lose its reason.
         return cast("_M", JSONResponse(problem.model_dump(), status))
-
-
-class _Closing:
-    """While draining, answers ask callers to come again on another connection, so that none is cut."""
-
-    def __init__(self, app: ASGIApp, is_draining: Callable[[], bool]) -> None:
-        self._app, self._is_draining = app, is_draining
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def closing(message: AsgiMessage) -> None:
-            if message["type"] == "http.response.start" and self._is_draining():
-                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
-            await send(message)
-
-        await self._app(scope, receive, closing)
 
 
 def _image(folder: Path) -> Image:
