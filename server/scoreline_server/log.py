@@ -9,6 +9,9 @@ from structlog.typing import EventDict
 
 from scoreline_server.settings import Settings
 
+# Without the values of variables: callers' data is not for the log, and writing it out would stall every other call.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+
 
 def configure(settings: Settings, **facts: object) -> None:
     """Sets up structlog for this process; ``facts`` stand in each of its lines."""
@@ -18,7 +21,9 @@ def configure(settings: Settings, **facts: object) -> None:
 
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     )
     structlog.configure(
         processors=[
@@ -26,7 +31,7 @@ def configure(settings: Settings, **facts: object) -> None:
             structlog.processors.add_log_level,
             add_facts,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks if as_json else structlog.processors.StackInfoRenderer(),
+            _TRACEBACKS if as_json else structlog.processors.StackInfoRenderer(),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),

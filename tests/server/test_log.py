@@ -1,0 +1,37 @@
+"""Logs say what happened, and nothing of what callers sent."""
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from scoreline_server import log
+from scoreline_server.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    """The configuration that other tests expect."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_failure_is_logged_with_its_traceback_and_without_the_values_of_variables(
+    settings: Settings, capsys: pytest.CaptureFixture[str], log_format: str
+) -> None:
+    log.configure(settings.model_copy(update={"log_format": log_format}))
+
+    def fail(income: str) -> None:
+        raise RuntimeError("planted")
+
+    try:
+        fail("1234" * 2)
+    except RuntimeError:
+        structlog.get_logger().exception("it failed")
+    told = capsys.readouterr().err
+    assert "it failed" in told
+    assert "planted" in told
+    assert "test_log.py" in told
+    assert "12341234" not in told
