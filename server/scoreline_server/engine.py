@@ -84,8 +84,9 @@ def _answered(questions: Sequence[Question], observe: Observe) -> list[Result]:
     scored = Scored(
         route, questions, rows, score_block(rows, route, extras), os.urandom(CALL_ID_BYTES * len(questions))
     )
+    answers = Answers(route, scored.outcome, scored.call_ids).all(questions)
     observe(scored)
-    return Answers(route, scored.outcome, scored.call_ids).all(questions)
+    return answers
 
 
 def _by_route(questions: Sequence[Question]) -> Mapping[int, list[int]]:

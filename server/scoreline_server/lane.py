@@ -135,7 +135,7 @@ class Lane:
         poll = self._queue.poll
         handled = 0
         while True:
-            event = poll(0.0 if self._arrived or self._pending else time.time() + _IDLE_SECONDS)
+            event = poll(time.time() + _IDLE_SECONDS if self._is_idle else 0.0)
             if event is not None:
                 if core.is_shutdown(event):
                     return
@@ -159,6 +159,11 @@ class Lane:
                 self._queue.shutdown()
             if now > self._looked + _IDLE_SECONDS:
                 self._hang_up_on_the_silent(now)
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether nothing is to be done before the next event; without armed calls none may come."""
+        return not (self._arrived or self._pending or len(self._to_arm) >= _ARMED)
 
     def _is_over(self) -> bool:
         return self._stopping and not self._open and not self._armed
@@ -209,7 +214,7 @@ class Lane:
         """Nobody waits for a call any more: what it was going to cost is free for others at once."""
         if call.question is not None:
             question, call.question = call.question, None
-            self._pipeline.drop(question)
+            self._pipeline.drop(question, _CANCELLED)
             call.answer(_CANCELLED)
 
     def ended(self) -> None:
@@ -251,8 +256,9 @@ class Lane:
         wanted: list[Job] = []
         for call, question in jobs:
             if call.is_gone or call.is_late(now):
-                self._pipeline.drop(question)
-                _reply(call, _CANCELLED if call.is_gone else _LATE)
+                answer = _CANCELLED if call.is_gone else _LATE
+                self._pipeline.drop(question, answer)
+                _reply(call, answer)
             else:
                 wanted.append((call, question))
         if not wanted:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
-from typing import Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 import grpc
 import structlog
@@ -32,6 +32,7 @@ _log = structlog.get_logger()
 DOMAIN = "scoreline"
 
 _M = TypeVar("_M", bound=Message)
+_P = ParamSpec("_P")
 
 Trailers = tuple[tuple[str, str | bytes], ...]
 Metadata = Sequence[tuple[str, str | bytes]]
@@ -158,9 +159,8 @@ class Pipeline:
             answer = self._described(self._methods[call.method], call)
         except Exception as error:  # noqa: BLE001
             answer = failed(error)
-        self._metrics.calls(
-            call.method, [time.perf_counter() - call.arrived], code=answer.code, reason=answer.reason, route=""
-        )
+        seconds = [time.perf_counter() - call.arrived]
+        self._note(self._metrics.calls, call.method, seconds, code=answer.code, reason=answer.reason)
         return answer
 
     def score(self, questions: Sequence[Question], reply: Reply) -> None:
@@ -168,34 +168,53 @@ class Pipeline:
 
         What they came to is counted and observed after that, while the answers are on their way.
         """
-        self._metrics.begun(len(questions))
+        self._note(self._metrics.begun, len(questions))
         scored: list[engine.Scored] = []
-        try:
-            answers = [_answer(result) for result in engine.answer(questions, scored.append)]
-        except Exception as error:  # noqa: BLE001
-            answers = [failed(error)] * len(questions)
+        answers = self._answers(questions, scored)
         self._admission.done(*[question.seconds for question in questions])
         reply(answers)
-        self._count(questions, answers)
+        self._note(self._count, questions, answers)
+        self._observe(scored)
+        self._note(self._metrics.ended, len(questions))
+
+    def _answers(self, questions: Sequence[Question], scored: list[engine.Scored]) -> list[Answer]:
+        """The answers to questions, in order. ``scored`` gets what was scored for those that have a score.
+
+        Where scoring fails, each half is scored by itself, until only those fail that cause it.
+        """
+        seen: list[engine.Scored] = []
         try:
-            self._observe(scored)
-        except Exception:  # noqa: BLE001  the callers have their answers
-            _log.exception("what was scored could not be observed")
-        self._metrics.ended(len(questions))
+            answers = [_answer(result) for result in engine.answer(questions, seen.append)]
+        except Exception as error:  # noqa: BLE001
+            if len(questions) == 1:
+                return [failed(error)]
+            half = len(questions) // 2
+            return self._answers(questions[:half], scored) + self._answers(questions[half:], scored)
+        scored += seen
+        return answers
 
     def queued(self, change: int) -> None:
-        """Counts questions that began, or ended, to wait for more than a moment."""
-        self._metrics.queued(change)
+        """Counts questions that began, or ended, to wait for more than a moment. Never raises."""
+        self._note(self._metrics.queued, change)
 
-    def drop(self, question: Question) -> None:
-        """Forgets a question whose caller went away."""
+    def drop(self, question: Question, answer: Answer) -> None:
+        """Forgets a question that nobody waits for any more, and counts what it is told instead. Never raises."""
         self._admission.dropped(question.seconds)
+        self._note(self._count, [question], [answer])
 
     def _observe(self, scored: Sequence[engine.Scored]) -> None:
         for each in scored:
-            self._metrics.scored(each.route, each.outcome)
+            self._note(self._metrics.scored, each.route, each.outcome)
             for observe in self._observers:
-                observe(each)
+                self._note(observe, each)
+
+    @staticmethod
+    def _note(note: Callable[_P, object], *args: _P.args, **kwargs: _P.kwargs) -> None:
+        """Counts or observes. No caller waits for it, so one that fails is no reason to go without the others."""
+        try:
+            note(*args, **kwargs)
+        except Exception:  # noqa: BLE001
+            _log.exception("calls could not be counted or observed")
 
     def _question(self, call: Incoming) -> Question:
         if not self._all_may_score:

@@ -49,7 +49,7 @@ class FakePipeline:
         self.batches.append(list(questions))
         reply([Answer() for _ in questions])
 
-    def drop(self, question: Any) -> None:
+    def drop(self, question: Any, _answer: Answer) -> None:
         self.dropped.append(question)
 
     def queued(self, change: int) -> None:

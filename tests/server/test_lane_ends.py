@@ -11,14 +11,25 @@ import pytest
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.registry import Registry
-from scoreline_server import engine
+from scoreline_server import engine, lane
 from scoreline_server.app import Server
 from scoreline_server.lane_call import LaneCall
 from scoreline_server.methods import SCORE
 from scoreline_server.settings import Settings
 from tests.server.carriers import Gate, connected, lane_of, score_by, wait_until
 from tests.server.conftest import apply
-from tests.server.frames import DATA, END_STREAM, RawConnection, call_headers, frame, message, whole_call
+from tests.server.frames import (
+    CANCEL,
+    DATA,
+    END_STREAM,
+    GOAWAY,
+    RST_STREAM,
+    RawConnection,
+    call_headers,
+    frame,
+    message,
+    whole_call,
+)
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named, reason_of
 
@@ -196,3 +207,66 @@ def test_calls_that_were_answered_are_forgotten_under_load(server: Server, chann
         score(ANN)
     gc.collect()
     assert sum(type(each) is LaneCall for each in gc.get_objects()) <= 2
+
+
+@pytest.mark.parametrize("settings", [True], indirect=True)
+def test_calls_that_are_opened_and_send_nothing_hold_up_nobody(
+    server: Server, channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert score_by(channel)(ANN, timeout=5).scores[0].version == 1
+    monkeypatch.setattr(lane, "_IDLE_SECONDS", 30.0)
+    # Until the lane's present wait is over.
+    time.sleep(0.3)
+    with RawConnection(server.address) as silent:
+        silent.send(b"".join(call_headers(1 + 2 * at) for at in range(lane._ARMED)))
+        wait_until(lambda: lane_of(server).open_calls == lane._ARMED)
+        assert score_by(channel)(ANN, timeout=5).scores[0].version == 1
+        monkeypatch.undo()
+    assert score_by(channel)(ANN, timeout=5).scores[0].version == 1
+    assert_nothing_is_left(server)
+
+
+def test_callers_that_never_half_close_are_answered_and_forgotten(server: Server) -> None:
+    body = message(ANN.SerializeToString())
+    with RawConnection(server.address) as connection:
+        for stream in range(1, 400, 2):
+            connection.send(call_headers(stream) + frame(DATA, 0, stream, body))
+            data, _ = connection.until_end(stream)
+            assert pb.ScoreResponse.FromString(data[5:]).scores[0].version == 1
+        # The connection is open still.
+        assert_nothing_is_left(server)
+
+
+def test_a_reset_at_any_moment_does_no_harm(server: Server, channel: grpc.Channel) -> None:
+    body = ANN.SerializeToString()
+    with RawConnection(server.address) as connection:
+        for at in range(300):
+            stream = 1 + 2 * at
+            connection.send(whole_call(stream, body))
+            time.sleep(at * 5e-6)
+            connection.send(frame(RST_STREAM, 0, stream, CANCEL.to_bytes(4, "big")))
+        connection.send(frame(GOAWAY, 0, 0, bytes(8)))
+        assert score_by(channel)(ANN, timeout=5).scores[0].version == 1
+        assert_nothing_is_left(server)
+
+
+@pytest.mark.parametrize("settings", [True], indirect=True)
+def test_a_stop_ends_calls_in_every_state(server: Server, channel: grpc.Channel, gate: Gate) -> None:
+    body = ANN.SerializeToString()
+    with RawConnection(server.address) as connection:
+        gate.shut()
+        connection.send(whole_call(1, body))
+        wait_until(lambda: gate.entered == 1)
+        # Behind a slow flush calls are watched: some half-open, some whole, some cancelled.
+        connection.send(call_headers(3) + call_headers(5) + whole_call(7, body) + whole_call(9, body))
+        connection.send(frame(RST_STREAM, 0, 9, CANCEL.to_bytes(4, "big")))
+        stop = threading.Thread(target=server.stop)
+        stop.start()
+        time.sleep(0.2)
+        gate.open()
+        data, _ = connection.until_end(1)
+        assert pb.ScoreResponse.FromString(data[5:]).scores[0].version == 1
+        stop.join(15)
+        assert not stop.is_alive()
+    assert lane_of(server).open_calls == 0
+    assert not lane_of(server)._thread.is_alive()

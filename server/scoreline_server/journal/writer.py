@@ -55,7 +55,7 @@ class Journal:
         self._queue: deque[tuple[Observed | ShadowScores, int]] = deque()
         self._queued_bytes = 0
         self._lock = threading.Lock()
-        self._is_waiting = False
+        self._is_waiting = self._is_closed = False
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._files = Series(options, facts, disk)
@@ -68,11 +68,16 @@ class Journal:
         self._thread.start()
 
     def close(self) -> None:
-        """Writes what is queued, as far as the disk takes it, and ends."""
+        """Writes what is queued, as far as the disk takes it, and ends; what comes later is dropped and counted."""
         self._closing.set()
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
+        with self._lock:
+            self._is_closed = True
+        left = sum(map(len, self._taken()))
+        if left:
+            self._counting.journal_dropped(left)
 
     def __call__(self, scored: Scored) -> None:
         """Takes scored rows."""
@@ -86,7 +91,7 @@ class Journal:
 
     def _put(self, item: Observed | ShadowScores, size: int) -> None:
         with self._lock:
-            is_full = self._queued_bytes + size > self._options.queue_bytes
+            is_full = self._is_closed or self._queued_bytes + size > self._options.queue_bytes
             if not is_full:
                 self._queue.append((item, size))
                 self._queued_bytes += size
