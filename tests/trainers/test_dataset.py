@@ -67,6 +67,7 @@ def test_values_are_prepared_as_the_server_prepares_them() -> None:
         ({}, ["0.1", "abc"], "declared a number but holds text such as '0.1'"),
         ({"required": True}, [1.0, None], "'x' is required and missing in 1 rows"),
         ({}, [1.0, float("inf")], "'x' holds infinite values"),
+        ({}, [1.0, -1e39], r"'x' holds numbers beyond 3.4e\+38, the largest float32: clean or scale it"),
         ({"kind": "category"}, [1.0, 1.5], "'x' is a category but holds fractions"),
         ({"kind": "category"}, [" a", "b"], "'x' cannot be a category: feature ' a' is not a valid name"),
         ({"kind": "category", "vocabulary": ("a",), "unseen": "refuse"}, ["a", "b"], "'x' has names outside"),
@@ -78,6 +79,27 @@ def test_a_column_that_does_not_fit_is_named(columns: dict[str, object], values:
     spec = FeatureSpec.model_validate({"name": "x", "kind": "number", **columns})
     with pytest.raises(DataError, match=message):
         Dataset.from_table(frame, Columns(label="y", features=(spec,)))
+
+
+@pytest.mark.parametrize("kind", [pl.String, pl.Null, pl.Float64])
+def test_a_number_that_is_missing_in_every_row_is_a_number_all_the_same(kind: type[pl.DataType]) -> None:
+    frame = pl.DataFrame({"x": pl.Series([None, None], dtype=kind), "y": [0, 1]})
+    data = Dataset.from_table(frame, Columns(label="y", features=(FeatureSpec(name="x", kind="number"),)))
+    assert np.isnan(data.batch.table).all()
+    assert Dataset.from_table(frame, Columns(label="y", sequence=SequenceSpec(steps={"s": ("x",)}))).lengths is not None
+
+
+@pytest.mark.parametrize("kind", [pl.String, pl.Null])
+def test_a_column_without_values_and_kind_is_named_with_what_to_do(kind: type[pl.DataType]) -> None:
+    frame = pl.DataFrame({"x": pl.Series([None, None], dtype=kind), "y": [0, 1]})
+    with pytest.raises(DataError, match="'x' holds nothing, so its kind is unknown: exclude it or declare one"):
+        Dataset.from_table(frame, Columns(label="y", features="auto"))
+
+
+def test_steps_beyond_a_float32_are_refused_as_a_server_does() -> None:
+    frame = pl.DataFrame({"x": [1.0, 1e39], "y": [0, 1]})
+    with pytest.raises(DataError, match="'x' holds numbers beyond"):
+        Dataset.from_table(frame, Columns(label="y", sequence=SequenceSpec(steps={"s": ("x",)})))
 
 
 def test_dates_are_no_features() -> None:
@@ -160,6 +182,18 @@ def test_steps_without_order_are_refused(change: dict[str, list[object]], messag
 def test_auto_takes_every_column_without_another_role() -> None:
     columns = Columns(label="y", time="t", unit="u", features="auto", exclude=("z",))
     assert [spec.name for spec in columns.feature_specs(["a", "y", "t", "b", "u", "z"])] == ["a", "b"]
+
+
+def test_auto_refuses_to_exclude_what_is_not_there() -> None:
+    with pytest.raises(DataError, match="'leak' is excluded and not in the table; it has leaks, y"):
+        Columns(label="y", features="auto", exclude=("leak",)).feature_specs(["leaks", "y"])
+
+
+@pytest.mark.parametrize("name", ["", " age", "a\nb"])
+def test_auto_names_a_column_that_can_be_no_feature(name: str) -> None:
+    with pytest.raises(DataError, match="cannot be a feature, rename or exclude it: feature .* is not a valid name"):
+        Columns(label="y", features="auto").feature_specs([name, "y"])
+    assert Columns(label="y", features="auto", exclude=(name,)).feature_specs([name, "y"]) == ()
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,12 @@ def test_units_may_be_numbers() -> None:
     np.testing.assert_array_equal(data.batch.neighborhood[0][1, :, 0], [3, 1])
 
 
+def test_one_neighbor_may_be_named_by_its_number_as_files_hold_it() -> None:
+    data = Dataset.from_table(people([2, None, 1], who=[1, 2, 3]), COLUMNS)
+    assert data.batch.neighborhood[0][:, 0, 0].tolist() == [2, 0, 1]
+    assert data.batch.neighborhood[1].tolist() == [[True], [False], [True]]
+
+
 def test_the_first_neighbors_are_kept_where_there_may_be_no_more() -> None:
     few = COLUMNS.model_copy(update={"neighbors": NeighborSpec(ids="knows", features=("x",), max_neighbors=1)})
     frame = people([["c", "b"], [], ["a"]])
@@ -69,7 +75,7 @@ def test_a_table_in_which_nobody_has_a_neighbor_has_one_empty_place() -> None:
     [
         (people([["z"], [], []]), "'knows' names 1 units without a row, such as 'z'"),
         (people([["a"], [], []], who=["a", "b", "a"]), "'who' holds a unit twice"),
-        (people([1, 2, 3]), "'knows' names neighbours by lists or text of ids, not Int64"),
+        (people([1.0, 2.5, 3.0]), "'knows' names neighbours by lists, text or whole numbers, not Float64"),
         (people(["", "", ""], late=["x", "y", "z"]), "'late' is a neighbor feature and must be a number"),
         (people(["", "", ""]).drop("late"), "'late' is not in the table"),
         (people(["", "", ""], x=[1.0, float("inf"), 2.0]), "infinite values"),

@@ -67,7 +67,9 @@ class RateBands(Spec):
 
 def _way(bands: object) -> str:
     choose = bands.get("choose") if isinstance(bands, dict) else getattr(bands, "choose", None)
-    return str(choose) if choose in ("quantiles", "rates") else "cuts"
+    if isinstance(choose, str):
+        return "rates" if choose == "rates" else "quantiles"
+    return "cuts"
 
 
 Bands = Annotated[

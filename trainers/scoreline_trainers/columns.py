@@ -1,10 +1,13 @@
 """Which columns of a table mean what: the part of a recipe that reads data."""
 
+from collections.abc import Sequence
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from scoreline_registry.contract import MAX_NEIGHBORS, FeatureKind, FeatureName
+from scoreline_trainers.errors import DataError
+from scoreline_trainers.problems import problems_of
 
 
 class Spec(BaseModel):
@@ -53,6 +56,7 @@ class SequenceSpec(Spec):
             raise ValueError("every step feature needs the same number of columns")
         if any(not columns for columns in self.steps.values()):
             raise ValueError("every step feature needs at least one column")
+        _no_repeats(self.features)
         return self
 
     @property
@@ -78,6 +82,11 @@ class NeighborSpec(Spec):
     features: tuple[FeatureName, ...] = Field(min_length=1)
     max_neighbors: int | None = Field(default=None, ge=1, le=MAX_NEIGHBORS)
 
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        _no_repeats(self.features)
+        return self
+
 
 class Columns(Spec):
     """Roles of a table's columns.
@@ -100,6 +109,8 @@ class Columns(Spec):
             raise ValueError("a model needs 'features', a 'sequence' or both")
         if self.neighbors is not None and self.subject is None:
             raise ValueError("'neighbors' need a 'unit', the column by which rows name each other")
+        if self.features != "auto":
+            _no_repeats([spec.name for spec in self.features])
         if self.exclude and self.features != "auto":
             raise ValueError("'exclude' goes with 'features: auto'")
         if self.label is not None and self.label in self.input_columns:
@@ -120,11 +131,32 @@ class Columns(Spec):
         return frozenset(spec.name for spec in listed) | steps | around
 
     def feature_specs(self, names: list[str]) -> tuple[FeatureSpec, ...]:
-        """The features, given the table's column names: the list as written, or what "auto" stands for."""
+        """The features, given the table's column names: the list as written, or what "auto" stands for.
+
+        Raises:
+            DataError: "auto" excludes a column that is not there, or takes one that cannot name a feature.
+        """
         if self.features != "auto":
             return self.features
+        unknown = next((name for name in self.exclude if name not in names), None)
+        if unknown is not None:
+            raise DataError(unknown, f"is excluded and not in the table; it has {', '.join(names[:40])}")
         # What is read of neighbours may be read of the row itself too.
         around = {self.neighbors.ids} if self.neighbors else set()
         steps = self.sequence.source_columns if self.sequence else frozenset()
         spent = {self.label, self.time, self.unit, *self.exclude, *steps, *around}
-        return tuple(FeatureSpec(name=name) for name in names if name not in spent)
+        return tuple(_feature(name) for name in names if name not in spent)
+
+
+def _no_repeats(features: Sequence[str]) -> None:
+    twice = next((name for name in features if features.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"'features' name {twice!r} twice")
+
+
+def _feature(name: str) -> FeatureSpec:
+    try:
+        return FeatureSpec(name=name)
+    except ValidationError as error:
+        problem = problems_of(error, FeatureSpec)[0].removeprefix("name: ")
+        raise DataError(name, f"cannot be a feature, rename or exclude it: {problem}") from error

@@ -17,7 +17,7 @@ from scoreline_trainers.batch import Float32, Float64
 from scoreline_trainers.columns import Columns, FeatureSpec
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.features import limits
-from scoreline_trainers.steps import Examples
+from scoreline_trainers.steps import Examples, finite
 
 # More names than this are ids far more often than categories; an explicit vocabulary may be longer.
 MAX_INFERRED_NAMES = 1000
@@ -78,6 +78,8 @@ def _feature(frame: pl.DataFrame, spec: FeatureSpec) -> Feature:
 
 
 def _kind(values: pl.Series) -> FeatureKind:
+    if values.null_count() == len(values) and values.dtype in (pl.Null, pl.String):
+        raise DataError(values.name, "holds nothing, so its kind is unknown: exclude it or declare one")
     if values.dtype.is_numeric() or values.dtype == pl.Boolean:
         return "number"
     if values.dtype in (pl.String, pl.Categorical, pl.Enum):
@@ -112,14 +114,13 @@ def _texts(values: pl.Series) -> pl.Series:
 
 
 def _numbers(values: pl.Series, feature: Feature) -> Float64:
+    if values.null_count() == len(values):
+        return np.full(len(values), np.nan)
     if _kind(values) != "number":
         example = next(iter(values.drop_nulls()), "")
         raise DataError(feature.name, f"is declared a number but holds text such as {example!r}")
-    numbers = values.cast(pl.Float64).to_numpy().astype(np.float64)
-    if np.isinf(numbers).any():
-        raise DataError(feature.name, "holds infinite values: clean the data")
     low, high = limits(feature)
-    clipped: Float64 = np.clip(numbers, low, high)
+    clipped: Float64 = np.clip(finite(values), low, high)
     return clipped
 
 

@@ -68,10 +68,10 @@ def _edges(frame: pl.DataFrame, spec: NeighborSpec, unit: str) -> pl.DataFrame:
 
 
 def _named(ids: pl.Series) -> pl.Series:
-    """Lists of texts; text is split at white space."""
-    if ids.dtype == pl.String:
+    """Lists of texts; text is split at white space, a whole number is one id."""
+    if ids.dtype == pl.String or ids.dtype.is_integer():
         # An empty text names nobody, and splitting it would give one empty name.
-        return ids.str.extract_all(r"\S+")
+        return ids.cast(pl.String).str.extract_all(r"\S+")
     if isinstance(ids.dtype, pl.List | pl.Array):
         return ids.cast(pl.List(pl.String))
-    raise DataError(ids.name, f"names neighbours by lists or text of ids, not {ids.dtype}")
+    raise DataError(ids.name, f"names neighbours by lists, text or whole numbers, not {ids.dtype}")

@@ -1,13 +1,17 @@
 """What is wrong with something that a person wrote, said in their words."""
 
 import difflib
+from collections.abc import Sequence
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """Each mistake as "where: what", with the nearest key for one that is unknown."""
     found = [detail for detail in error.errors() if not _is_other_branch(detail["loc"])] or error.errors()
+    # A list whose items are all mistaken is called too short, too.
+    found = [detail for detail in found if detail["type"] != "too_short" or not _has_more_inside(detail["loc"], found)]
     return [_problem(detail["type"], detail["loc"], detail["msg"], model) for detail in found]
 
 
@@ -20,6 +24,10 @@ def _problem(kind: str, location: tuple[int | str, ...], message: str, model: ty
         message = "is missing"
     message = message.removeprefix("Value error, ")
     return f"{'.'.join(path)}: {message}" if path else message
+
+
+def _has_more_inside(location: tuple[int | str, ...], found: Sequence[ErrorDetails]) -> bool:
+    return any(detail["loc"][: len(location)] == location != detail["loc"] for detail in found)
 
 
 def _is_branch(part: int | str) -> bool:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from scoreline_trainers.batch import Bools, Float32, Int64, Rows
+from scoreline_trainers.batch import Bools, Float32, Float64, Int64, Rows
 from scoreline_trainers.columns import Columns, SequenceSpec
 from scoreline_trainers.errors import DataError
 
 _ROW = "__entity_row"
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,13 +55,22 @@ def to_examples(frame: pl.DataFrame, columns: Columns) -> Examples:
 
 
 def number_column(frame: pl.DataFrame, name: str, *, what: str = "step feature") -> Float32:
-    """A column as float32 [N], NaN where missing. Raises DataError for texts and infinity."""
+    """A column as float32 [N], NaN where missing. Raises DataError for texts and what no float32 holds."""
     column = frame[name]
+    if column.null_count() == len(column):
+        return np.full(len(column), np.nan, np.float32)
     if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
         raise DataError(name, f"is a {what} and must be a number, not {column.dtype}")
-    values = column.cast(pl.Float64).to_numpy().astype(np.float32)
+    return finite(column).astype(np.float32)
+
+
+def finite(column: pl.Series) -> Float64:
+    """Numbers as float64 [N], NaN where missing. Raises DataError for infinity and what a server would refuse."""
+    values = column.cast(pl.Float64).to_numpy().astype(np.float64)
     if np.isinf(values).any():
-        raise DataError(name, "holds infinite values: clean the data")
+        raise DataError(column.name, "holds infinite values: clean the data")
+    if (np.abs(values) > _LARGEST).any():
+        raise DataError(column.name, f"holds numbers beyond {_LARGEST:.2g}, the largest float32: clean or scale it")
     return values
 
 

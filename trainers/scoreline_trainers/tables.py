@@ -69,12 +69,21 @@ def _names_ids(dtype: pl.List) -> bool:
     return dtype.inner == pl.String or dtype.inner.is_numeric()
 
 
+def _check_header(path: Path, raw: bytes) -> None:
+    """Polars would call the second "x" "x_duplicated_0", and a copy of the label would become a feature."""
+    names = pl.read_csv(raw, has_header=False, n_rows=1, infer_schema=False, truncate_ragged_lines=True).row(0)
+    twice = next((name or "" for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError("", f"{path.name} has two columns {twice!r}: give every column a name of its own")
+
+
 def _parse(path: Path, raw: bytes) -> pl.DataFrame:
     if not path.name.endswith(READABLE):
         raise DataError("", f"cannot read {path.name}: use {', '.join(READABLE)}")
     try:
         if path.name.endswith(".parquet"):
             return pl.read_parquet(BytesIO(raw))
+        _check_header(path, raw)
         # The whole file decides the types: real files hold their first "1.00E+05" on line 20,000.
         return pl.read_csv(raw, infer_schema_length=None)
     except pl.exceptions.PolarsError as error:
