@@ -10,14 +10,18 @@ import pytest
 
 from scoreline_registry.registry import Registry
 from scoreline_server.engine import Scored
+from scoreline_server.journal import series as series_module
 from scoreline_server.journal.blocks import Fault
+from scoreline_server.journal.encoding import Observed
+from scoreline_server.journal.file import Disk
 from scoreline_server.journal.opening import journal_folder
 from scoreline_server.journal.reader import journal_files, read_records
 from scoreline_server.journal.retention import Aged, Retention, enforce
+from scoreline_server.journal.series import JournalOptions, Series
 from scoreline_server.journal.writer import Journal
 from scoreline_server.metrics import Metrics
 from tests.server.conftest import apply
-from tests.server.journals import BrokenDisk, SlowDisk, TightDisk, catalog_of, journal_in, scored
+from tests.server.journals import FACTS, BrokenDisk, SlowDisk, TightDisk, catalog_of, journal_in, scored
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named
 
@@ -84,6 +88,42 @@ def test_a_full_disk_is_told_and_what_waits_is_written_when_there_is_room(score:
     assert rows_in(tmp_path, faults=faults) == rows + 10 == count(metrics, "journal_rows")
     assert not faults
     assert count(metrics, "journal_dropped") == 0
+
+
+def test_what_waited_for_hours_is_written_with_its_times(score: Score, tmp_path: Path) -> None:
+    hour = 3600 * 10**9
+    options = JournalOptions(
+        folder=tmp_path,
+        fsync_seconds=1,
+        rotate_bytes=1 << 30,
+        rotate_seconds=3600,
+        retention=Retention(0, 0),
+        queue_bytes=0,
+    )
+    series = Series(options, FACTS, Disk())
+    waited = [Observed(score(3), nanoseconds=at * hour) for at in (5, 6, 9, 1)]
+    series.append(waited)
+    series.close()
+    times = [at for records in read_records([tmp_path]) for at in records.times.tolist()]
+    assert times == [at * hour for at in (5, 6, 9, 1) for _ in range(3)]
+
+
+def test_old_files_go_although_the_disk_is_full(score: Score, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = TightDisk(1_000_000)
+    journal = journal_in(tmp_path, disk=disk, retention=Retention(3600, 0))
+    journal(score(1))
+    wait_for_rows(tmp_path, 1)
+    disk.left = 0
+    journal(score(1))
+    eventually(lambda: journal.problem)
+    monkeypatch.setattr(series_module, "_TIDY_SECONDS", 0.0)
+    old = tmp_path / "0-20200101T000000.000000Z.journal"
+    old.write_bytes(b"")
+    os.utime(old, (0, 0))
+    eventually(lambda: not old.exists())
+    assert journal.problem
+    disk.left = 1_000_000
+    journal.close()
 
 
 def test_a_disk_without_room_for_a_first_block_leaves_no_file(score: Score, tmp_path: Path) -> None:

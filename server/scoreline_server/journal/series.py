@@ -21,6 +21,8 @@ _log = structlog.get_logger()
 
 _TIDY_SECONDS = 60.0
 _BLOCK_ROWS = 16384
+# A block has the microseconds since its first call as int32. What waited for a full disk may be of hours.
+_BLOCK_NANOSECONDS = 1800 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,17 @@ class Series:
             self._file.sync()
             if self._file.is_gone:
                 self.close()
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Removes old files when it is time; where the disk is full, that may be what makes room."""
+        now = time.monotonic()
         if now - self._tidied >= _TIDY_SECONDS:
             self._tidied = now
-            self._tidy()
+            try:
+                enforce(self._options.retention, self._options.folder, time.time())
+            except OSError as error:
+                _log.warning("old journal files could not be removed", error=str(error))
 
     @property
     def is_synced(self) -> bool:
@@ -105,12 +115,6 @@ class Series:
         self._tidied = 0.0
         return file
 
-    def _tidy(self) -> None:
-        try:
-            enforce(self._options.retention, self._options.folder, time.time())
-        except OSError as error:
-            _log.warning("old journal files could not be removed", error=str(error))
-
     def _blocks(self, batch: Sequence[Observed | ShadowScores], file: JournalFile) -> tuple[bytes, set[int]]:
         """A batch as blocks, each route described before its rows, and the keys of those that were not before."""
         blocks, keys = [], set[int]()
@@ -134,14 +138,18 @@ class Series:
 
 
 def _groups(batches: Iterable[Observed]) -> list[list[Observed]]:
-    """Batches that become one block: of one route as it is served, and not too many rows."""
+    """Batches that become one block: of one route as it is served, not too many rows, and not too long a time."""
     groups: dict[int, list[list[Observed]]] = {}
     rows: dict[int, int] = {}
     for one in batches:
         route = id(one.scored.route)
-        if route not in groups or rows[route] + len(one) > _BLOCK_ROWS:
+        if route not in groups or rows[route] + len(one) > _BLOCK_ROWS or _is_far(one, groups[route][-1][0]):
             groups.setdefault(route, []).append([])
             rows[route] = 0
         groups[route][-1].append(one)
         rows[route] += len(one)
     return [group for of_route in groups.values() for group in of_route]
+
+
+def _is_far(one: Observed, first: Observed) -> bool:
+    return abs(one.nanoseconds - first.nanoseconds) > _BLOCK_NANOSECONDS

@@ -144,6 +144,7 @@ class Journal:
                 size = self._files.append(batch)
             except OSError as error:
                 self._trouble(error)
+                self._files.tidy()
                 if self._closing.wait(_RETRY_SECONDS):
                     self._counting.journal_dropped(sum(map(len, batch)))
                     return
