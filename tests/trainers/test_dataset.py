@@ -191,7 +191,7 @@ def test_auto_refuses_to_exclude_what_is_not_there() -> None:
 
 @pytest.mark.parametrize("name", ["", " age", "a\nb"])
 def test_auto_names_a_column_that_can_be_no_feature(name: str) -> None:
-    with pytest.raises(DataError, match="cannot be a feature, rename or exclude it: feature .* is not a valid name"):
+    with pytest.raises(DataError, match=r"cannot be a feature, rename or exclude it: feature .* is not a valid name"):
         Columns(label="y", features="auto").feature_specs([name, "y"])
     assert Columns(label="y", features="auto", exclude=(name,)).feature_specs([name, "y"]) == ()
 

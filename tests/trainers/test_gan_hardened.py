@@ -1,13 +1,16 @@
 """A model that callers may lie to: what attacks cost it, and how many of them it sees."""
 
 import numpy as np
+import polars as pl
 import pytest
 
+from scoreline_registry.contract import ScoreContract
 from scoreline_trainers.batch import Batch
 from scoreline_trainers.columns import Columns, FeatureSpec
 from scoreline_trainers.dataset import Dataset, split_table
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families import FAMILIES
+from scoreline_trainers.gate import prove
 from scoreline_trainers.scorer import OnnxScorer
 from scoreline_trainers.validation import Validation
 from tests.trainers.attacks import SPENDERS, Attack, Outcome, outcome, spenders
@@ -122,6 +125,29 @@ def test_an_alarm_over_rows_that_are_all_alike_is_still_a_number() -> None:
     detectors = (Statistical(), Distance.fit(alike, prototypes=4, seed=0))
     alarm = Alarm.fit(detectors, alike, false_positives=0.02)
     assert np.isfinite(alarm.apply(np.ones((1, 2)))).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_of_counts_and_flags_that_are_often_alike_pass_the_gate(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    counts = {
+        name: draw.integers(0, most, 400) for name, most in {"visits": 4, "late": 3, "flag": 2, "label": 2}.items()
+    }
+    columns = Columns(label="label", features=tuple(FeatureSpec(name=name) for name in ("visits", "late", "flag")))
+    data = Dataset.from_table(pl.DataFrame(counts), columns)
+    fitted = fit("gan_hardened", data, epochs=1)
+    extras = fitted.extras(data.batch)
+    assert extras["anomaly_flag"].mean() < 0.1
+    prove(
+        fitted.to_onnx().SerializeToString(),
+        subject="counts",
+        inputs=data.inputs,
+        score=ScoreContract(meaning="t", extras=tuple(extras)),
+        samples=data.batch,
+        reference=lambda batch: {"score": fitted.predict(batch), **fitted.extras(batch)},
+        edges=fitted.edges(),
+        tolerances=fitted.tolerances(),
+    )
 
 
 def test_only_numbers_that_an_attacker_can_change_are_defended() -> None:

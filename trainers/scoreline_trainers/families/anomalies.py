@@ -26,6 +26,8 @@ _RIDGE = 1e-4
 _LEAST = 1e-6
 # Where an anomaly score is cut: beyond, a float32 could not tell it to 1e-5.
 LIMIT = 100.0
+# Measures that differ by less are one, for a graph may be 1e-4 off; a limit is moved up by no more than a hundredth.
+_TIE, _GAP = 1e-3, 1e-2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,7 +192,7 @@ class Alarm:
         measures = [detector.apply(view) for detector in detectors]
         alone = np.maximum([np.quantile(measure, usual) for measure in measures], _LEAST)
         highest = np.max([measure / limit for measure, limit in zip(measures, alone, strict=True)], axis=0)
-        return cls(tuple(detectors), np.maximum(alone * np.quantile(highest, usual), _LEAST))
+        return cls(tuple(detectors), np.maximum(alone * _between_rows(highest, usual), _LEAST))
 
     def apply(self, view: Float64) -> Float64:
         """float64 [N, K] -> [N], the measure of whichever detector is alarmed most; cut at ``LIMIT``."""
@@ -204,6 +206,17 @@ class Alarm:
             detector.nodes(view) / float(limit) for detector, limit in zip(self.detectors, self.limits, strict=True)
         ]
         return measures[0].apply("Max", *measures[1:]).apply("Min", LIMIT)
+
+
+def _between_rows(measures: Float64, share: float) -> float:
+    """What this share of ``measures`` is not above, in the gap behind the highest of them.
+
+    Rows of counts and flags are often alike to the last digit. On the limit itself, rounding would flag some of them.
+    """
+    limit = float(np.quantile(measures, share))
+    above = measures[measures > limit * (1 + _TIE)]
+    middle = (limit + float(above.min())) / 2 if len(above) else np.inf
+    return min(middle, limit * (1 + _GAP))
 
 
 def _on_both_scales(numbers: Float64, centre: Float64, spread: Float64) -> Float64:
