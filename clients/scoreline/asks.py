@@ -1,6 +1,6 @@
 """How a caller asks, checked before anything is done."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from scoreline.values import is_text
 class Ask:
     """Which route to ask, and how. ``request_id`` None means a new one, ``timeout_seconds`` None the client's.
 
-    Raises InvalidRequestError where a name is no text, or one text stands where a list of them is due.
+    Raises InvalidRequestError where a name is no text, or something else stands where a list of them is due.
     """
 
     route: str
@@ -24,8 +24,8 @@ class Ask:
         _check_text("route", self.route)
         if self.request_id is not None:
             _check_text("request_id", self.request_id)
-        if self.extras:
-            if isinstance(self.extras, str):
+        if type(self.extras) is not tuple or self.extras:
+            if isinstance(self.extras, str) or not isinstance(self.extras, Collection):
                 raise wrong_type("extras", "a list of names", self.extras)
             for name in self.extras:
                 _check_text("extras", name)

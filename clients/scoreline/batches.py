@@ -1,6 +1,6 @@
 """What is to be scored, still in the caller's terms, so that it can be packed again when the route's layout changes."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -149,19 +149,27 @@ def _checked(columns: Columns) -> Columns:
     """The columns, whose lengths are one."""
     for name, column in columns.features.items():
         if not hasattr(column, "__len__"):
-            raise wrong_type(str(name), "a column with a length", column)
+            raise wrong_type(str(name), "a column with a length (one row by itself is a scoreline.Entity)", column)
+    beside = {name: column for name in _BESIDE if (column := getattr(columns, name)) is not None}
+    for name, column in beside.items():
+        if not hasattr(column, "__len__"):
+            raise wrong_type(name, "one value for each row", column)
     count = len(columns)
     for name, column in columns.features.items():
         if len(column) != count:
             raise wrong_shape(str(name), f"a column [{count}] like the others", column)
-    for name, beside, lengths in (
-        ("entity_ids", columns.entity_ids, {0, count}),
-        ("sequences", columns.sequences, {count}),
-        ("lengths", columns.lengths, {count}),
-        ("contexts", columns.contexts, {0, 1, count}),
-        ("neighbors", columns.neighbors, {count}),
-        ("neighbor_counts", columns.neighbor_counts, {count}),
-    ):
-        if beside is not None and len(beside) not in lengths:
-            raise wrong_shape(name, f"[{count}] like the columns", beside)
+    for name, column in beside.items():
+        if len(column) not in {count, *_BESIDE[name]}:
+            raise wrong_shape(name, f"[{count}] like the columns", column)
     return columns
+
+
+# What stands beside features, and the lengths that it may have whatever the number of rows.
+_BESIDE: Mapping[str, Collection[int]] = {
+    "entity_ids": (0,),
+    "sequences": (),
+    "lengths": (),
+    "contexts": (0, 1),
+    "neighbors": (),
+    "neighbor_counts": (),
+}

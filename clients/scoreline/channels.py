@@ -1,6 +1,7 @@
 """Where a client connects to and how its channels are set."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -12,6 +13,7 @@ from scoreline.tls import TlsOptions
 DEFAULT_PORT = 50051
 Metadata: TypeAlias = Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]]
 
+_KEY = re.compile(r"[0-9a-z_.-]+", re.ASCII)
 _MAX_ANSWER_BYTES = 256 * 1024 * 1024
 _SERVICE_CONFIG = '{"loadBalancingConfig": [{"round_robin": {}}]}'
 
@@ -53,15 +55,30 @@ class Endpoint:
 
 
 def endpoint(target: str | None, *, tls: TlsOptions | None, metadata: Metadata, connections: int) -> Endpoint:
-    """Puts together what a client was given; without a target SCORELINE_SERVER says it, else this host's port 50051."""
-    pairs = metadata.items() if isinstance(metadata, Mapping) else metadata
+    """Puts together what a client was given; without a target SCORELINE_SERVER says it, else this host's port 50051.
+
+    Raises ValueError for metadata that gRPC cannot carry.
+    """
+    pairs = tuple(metadata.items() if isinstance(metadata, Mapping) else metadata)
+    for key, value in pairs:
+        _check_metadata(key, value)
     return Endpoint(
         target=full_target(target or os.environ.get("SCORELINE_SERVER") or "127.0.0.1"),
         credentials=tls.credentials() if tls else None,
         server_name=tls.server_name if tls else None,
-        metadata=tuple(pairs),
+        metadata=pairs,
         connections=connections,
     )
+
+
+def _check_metadata(key: str, value: str | bytes) -> None:
+    """Refuses what gRPC would refuse at each call, with less to say."""
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"the metadata key {key!r} must be of lower-case letters, digits and '-_.'")
+    if key.endswith("-bin") != isinstance(value, bytes):
+        raise ValueError(f"metadata {key!r}: bytes belong under keys that end in -bin, and text under others")
+    if isinstance(value, str) and not (value.isascii() and value.isprintable()):
+        raise ValueError(f"metadata {key!r}: text must be printable ASCII; send bytes under {key}-bin")
 
 
 def full_target(target: str) -> str:

@@ -37,7 +37,8 @@ class RetryPolicy:
             raise ValueError("max_attempts must be at least 1; 1 means no retries")
         if not 0 < self.initial_backoff_seconds <= self.max_backoff_seconds:
             raise ValueError("initial_backoff_seconds must be positive and not above max_backoff_seconds")
-        if self.multiplier < 1 or self.budget < 0 or self.budget_per_answer < 0:
+        # Turned round, so that NaN, which compares with nothing, is refused as well.
+        if not (self.multiplier >= 1 and self.budget >= 0 and self.budget_per_answer >= 0):
             raise ValueError("multiplier must be at least 1, budget and budget_per_answer not negative")
 
     def wait_seconds(self, error: ScorelineError, attempt: int, jitter: float) -> float | None:

@@ -301,3 +301,40 @@ def test_a_closed_client_says_so(client: Client) -> None:
 def test_options_that_cannot_be_are_refused(connect: Connect, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(options))} must be"):
         connect("127.0.0.1:1", **options)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "says"),
+    [
+        ({"X-Team": "risk"}, "'X-Team' must be of lower-case"),
+        ({"": "risk"}, "'' must be of lower-case"),
+        ({"x-team": b"risk"}, "end in -bin"),
+        ({"x-team-bin": "risk"}, "end in -bin"),
+        ({"x-team": "Größe"}, "under x-team-bin"),
+    ],
+)
+def test_metadata_that_no_call_could_carry_is_refused_at_once(metadata: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        scoreline.Client("127.0.0.1:1", metadata=metadata)
+
+
+@pytest.mark.parametrize("extras", [None, 5, "members"])
+def test_extras_are_a_list_of_names(connect: Connect, running: Running, extras: Any) -> None:
+    client = connect(running.target)
+    with pytest.raises(scoreline.InvalidRequestError, match="'extras' takes a list of names"):
+        client.score("credit", {"income": 1.0}, extras=extras)
+    with pytest.raises(scoreline.InvalidRequestError, match="'extras' takes a list of names"):
+        client.score_many("credit", {"income": [1.0]}, extras=extras)
+
+
+@pytest.mark.parametrize("beside", ["contexts", "sequences", "lengths", "neighbors", "entity_ids"])
+def test_what_stands_beside_columns_is_one_for_each_row(connect: Connect, running: Running, beside: str) -> None:
+    given: Any = {beside: 5}
+    with pytest.raises(scoreline.InvalidRequestError, match=f"'{beside}' takes one value for each row, not int"):
+        connect(running.target).score_many("credit", {"income": [1.0]}, **given)
+
+
+def test_rows_that_are_no_entities_are_told_what_one_is(connect: Connect, running: Running) -> None:
+    rows = ({"income": float(row)} for row in range(3))
+    with pytest.raises(scoreline.InvalidRequestError, match=r"'income' takes a column .* scoreline\.Entity"):
+        connect(running.target).score_many("credit", rows)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -102,6 +103,13 @@ def test_the_environment_of_a_developer_is_not_read(monkeypatch: pytest.MonkeyPa
         (lambda: FakeRoute(weights={"status": {}}), "the weight of 'status'"),
         (lambda: FakeRoute(weights={"income": 1.0}, required=["age"]), "required, but without a weight: age"),
         (lambda: FakeRoute.constant(1.0, "income"), "between 0 and 1"),
+        (lambda: FakeRoute(weights={"income": cast("float", "much")}), "the weight of 'income'"),
+        (lambda: FakeRoute(weights={"income": 1.0}, bias=float("nan")), "the bias and the score of every band"),
+        (
+            lambda: FakeRoute(weights={"income": 1.0}, bands={"low": float("nan")}),
+            "the bias and the score of every band",
+        ),
+        (lambda: FakeRoute(weights={"income": 1.0}, required="income"), "required takes a list of names"),
     ],
 )
 def test_a_route_that_cannot_be_is_refused(route: object, says: str) -> None:
@@ -125,3 +133,30 @@ def test_without_its_extra_it_says_which_one(absent: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.splitlines()[-1].startswith(f"ImportError: scoreline.testing needs {absent}")
     assert "pip install 'scoreline[testing]'" in done.stderr
+
+
+@pytest.mark.parametrize("income", [-1e30, -1e6, -800.0, 800.0, 1e6, 1e30])
+def test_a_score_at_the_end_of_its_range_is_computed_as_well(income: float) -> None:
+    expected = 0.0 if income > 0 else 1.0
+    assert FakeRoute(weights={"income": -1.0}).score({"income": income}) == pytest.approx(expected)
+
+
+def test_a_score_of_a_feature_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"no feature incom$"):
+        CREDIT.score({"incom": 1.0})
+
+
+@pytest.mark.parametrize("settings", [{"threads": "many"}, {"max_queue_seconds": -1.0}, {"tls_key_file": "key.pem"}])
+def test_a_setting_that_cannot_be_is_refused_before_the_start(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"threads|max_queue_seconds|tls_key_file"):
+        FakeServer({"credit": CREDIT}, **settings)
+
+
+def test_settings_are_taken_as_the_server_takes_them() -> None:
+    with (
+        FakeServer({"credit": CREDIT}, threads="2", max_message_bytes=2048) as server,
+        scoreline.Client(server.target, retry=NEVER) as client,
+    ):
+        assert client.score("credit", {"income": 1.0}).version == 1
+        with pytest.raises(scoreline.OverloadedError):
+            client.score("credit", {"income": 1.0}, entity_id="x" * 4096)

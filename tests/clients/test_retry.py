@@ -317,3 +317,10 @@ def test_a_flow_asks_and_waits_without_doing_either_itself() -> None:
     assert isinstance(first, Send)
     assert first.method is Method.SCHEMA
     assert isinstance(flow.throw(scoreline.UnavailableError("gone")), Pause)
+
+
+@pytest.mark.parametrize("field", ["multiplier", "budget", "budget_per_answer"])
+def test_a_policy_of_nan_is_refused(field: str) -> None:
+    given: Any = {field: float("nan")}
+    with pytest.raises(ValueError, match="multiplier must be"):
+        scoreline.RetryPolicy(**given)

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import structlog
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from scoreline.testing import fake_model
 from scoreline.testing.fake_route import FakeRoute
@@ -18,6 +19,22 @@ from scoreline_server.app import Server
 from scoreline_server.settings import Settings
 
 _ADOPTION_SECONDS = 10.0
+
+
+class _Given(Settings):
+    """Settings that are checked, and read from nowhere else."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *others: PydanticBaseSettingsSource,
+        **by_name: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What was given alone."""
+        del settings_cls, others, by_name
+        return (init_settings,)
 
 
 class FakeServer:
@@ -34,7 +51,7 @@ class FakeServer:
             settings: of the server, by their names in docs/settings.md; the environment is not read.
 
         Raises:
-            ValueError: when both or neither of routes and registry are given.
+            ValueError: when both or neither of routes and registry are given, or for a setting that cannot be.
             TypeError: for a setting that the server does not have.
         """
         if (routes is None) == (registry is None):
@@ -43,7 +60,8 @@ class FakeServer:
             raise TypeError(f"the server has no setting {', '.join(sorted(unknown))}")
         self._routes = dict(routes or {})
         self._folder = registry
-        self._settings = {"listen": "127.0.0.1:0", "journal_dir": "off", "poll_seconds": 0.05} | settings
+        given: dict[str, Any] = {"listen": "127.0.0.1:0", "journal_dir": "off", "poll_seconds": 0.05}
+        self._settings = _Given(**given | settings)
         self._open = ExitStack()
         self._server: Server | None = None
 
@@ -64,11 +82,10 @@ class FakeServer:
             registry = Registry.create(self._folder)
             for name, route in self._routes.items():
                 _publish(registry, name, route)
-        given: dict[str, Any] = {"registry": str(self._folder)} | self._settings
-        self._server = Server(Settings.model_construct(**given))
+        self._server = Server(self._settings.model_copy(update={"registry": str(self._folder)}))
         self._server.start()
         # Another start takes the same port, so that clients find it again.
-        self._settings["listen"] = self._server.address
+        self._settings = self._settings.model_copy(update={"listen": self._server.address})
         return self
 
     def stop(self) -> None:
