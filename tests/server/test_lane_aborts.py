@@ -4,19 +4,34 @@ import ctypes
 import gc
 import random
 import resource
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
 from scoreline_registry.registry import Registry
+from scoreline_server import engine
 from scoreline_server.app import Server
+from scoreline_server.intake import Question
 from scoreline_server.lane_call import LaneCall
 from scoreline_server.settings import Settings
 from tests.server.carriers import connected, lane_of, score_by, wait_until
 from tests.server.conftest import apply
-from tests.server.frames import CANCEL, DATA, RST_STREAM, RawConnection, call_headers, frame, message, whole_call
+from tests.server.frames import (
+    CANCEL,
+    DATA,
+    GOAWAY,
+    RST_STREAM,
+    RawConnection,
+    call_headers,
+    frame,
+    message,
+    whole_call,
+)
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named
 
@@ -38,6 +53,10 @@ CUTS: tuple[bytes, ...] = (
     whole_call(1, BODY),
     whole_call(1, BODY) + RST,
     b"".join(whole_call(stream, BODY) for stream in range(1, 21, 2)),
+    whole_call(1, BODY, timeout="1m"),
+    whole_call(1, BODY) + frame(GOAWAY, 0, 0, bytes(8)),
+    call_headers(1) + frame(DATA, 0, 1, message(b"no request")),
+    b"".join(call_headers(stream) + frame(DATA, 0, stream, message(BODY)) for stream in range(1, 41, 2)) + RST,
     call_headers(1) + b"\xff" * 100,
 )
 
@@ -83,6 +102,12 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
+def gauges(server: Server) -> dict[str, float]:
+    """What is being answered and what waits, as metrics say."""
+    counts = {family: numbers[0] for (family, _), numbers in server.metrics.counts().items()}
+    return {name: counts.get(name, 0) for name in ("scoreline_calls_in_flight", "scoreline_calls_queued")}
+
+
 @pytest.fixture
 def settled(server: Server, channel: grpc.Channel) -> Callable[[], None]:
     """Waits until no call is open."""
@@ -92,6 +117,7 @@ def settled(server: Server, channel: grpc.Channel) -> Callable[[], None]:
         wait_until(lambda: server.pipeline._admission.queued_seconds == 0)
         if server.settings.hot_lane:
             wait_until(lambda: lane_of(server).open_calls == 0)
+        wait_until(lambda: gauges(server) == {"scoreline_calls_in_flight": 0, "scoreline_calls_queued": 0})
         gc.collect()
 
     return settle
@@ -99,6 +125,34 @@ def settled(server: Server, channel: grpc.Channel) -> Callable[[], None]:
 
 # About 300 bytes per connection stay in gRPC's core by either way; a call that leaked would be 4 KiB at the least.
 MOST_BYTES = 10 << 20
+
+
+def test_connections_that_break_off_behind_slow_batches_leave_nothing_behind(
+    server: Server, settled: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng, answer = random.Random(8), engine.answer
+
+    def slowly(questions: Sequence[Question], observe: engine.Observe = engine.unobserved) -> list[engine.Result]:
+        time.sleep(rng.choice((0.0, 0.001, 0.02)))
+        if rng.random() < 0.05:
+            raise MemoryError("planted")
+        return answer(questions, observe)
+
+    # Slow flushes, heavy calls, refusals: every way that a call can wait.
+    admission = server.pipeline._admission
+    if server.settings.hot_lane:
+        lane = lane_of(server)
+        lane._limits = replace(lane._limits, heavy_seconds=150e-6)
+        admission._heavy_seconds = lane._limits.heavy_seconds
+    with monkeypatch.context() as planted, capture_logs():
+        planted.setattr(engine, "answer", slowly)
+        planted.setattr(admission, "_most", 0.002)
+        for _ in range(300):
+            cut_off(server.address, rng)
+        for _ in range(5):
+            kill_channel(server)
+        wait_until(lambda: admission.queued_seconds == 0)
+    settled()
 
 
 @pytest.mark.parametrize("connections", [300, pytest.param(10_000, marks=pytest.mark.acceptance)])
