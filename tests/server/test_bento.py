@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from scoreline.v1 import scoring_pb2 as pb
+from scoreline_registry.contract import Feature
 from scoreline_registry.freezing import freeze
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import LocalStorage
@@ -70,6 +71,29 @@ def test_the_example_of_a_route_is_scored_by_it(frozen: Path) -> None:
     finally:
         hosted.stop()
     assert not hosted.ready
+
+
+def test_the_example_of_a_route_is_scored_by_each_of_its_arms(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCORELINE_LISTEN", "127.0.0.1:0")
+    for name, vocabulary, least in (("one", ("a", "b"), 5.0), ("other", ("c", "b"), -5.0)):
+        status = Feature(name="status", kind="category", vocabulary=vocabulary, unseen="refuse", required=True)
+        income = Feature(name="income", min=least, max=least + 12)
+        publish_linear(registry, name, (1.0, 1.0), features=(income, status), aliases=("champion",))
+    split = "{one@champion: 50, other@champion: 50}"
+    apply(registry, f"route: credit\nschema: {{like: one@champion}}\nsalt: x\nrules: [{{split: {split}}}]\n")
+    example = example_entity(registry, "credit")
+    assert example["features"] == {"income": 6.0, "status": "b"}
+    freeze(registry, "credit", LocalStorage(tmp_path / "frozen"))
+    hosted = Hosted(tmp_path / "frozen", worker=0)
+    hosted.start()
+    try:
+        scored = [asked(hosted, {**example, "entity_id": f"customer-{number}"}) for number in range(20)]
+    finally:
+        hosted.stop()
+    assert [score.problem for score in scored] == [None] * 20
+    assert {score.model for score in scored} == {"one", "other"}
 
 
 def test_the_facts_name_the_revision_and_every_model(frozen: Path, registry: Registry) -> None:

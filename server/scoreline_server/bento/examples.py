@@ -1,6 +1,7 @@
 """Examples of a route's questions, made of what its models expect."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -26,10 +27,10 @@ def example_entity(registry: Registry, route: str) -> dict[str, Any]:
     state = registry.latest().state
     document = state.routes.require(route)
     contracts = [state.manifest_of(ref).inputs for ref in document.answering_refs]
-    known = {feature.name: feature for contract in contracts for feature in contract.features}
+    known = [feature for contract in contracts for feature in contract.features]
     entity: dict[str, Any] = {"entity_id": "customer-1"}
     entity["features"] = {
-        feature.name: _value(known.get(feature.name), is_text=feature.kind == "category")
+        feature.name: _value([one for one in known if one.name == feature.name], is_text=feature.kind == "category")
         for feature in document.input_schema.features
     }
     if document.input_schema.sequence is not None:
@@ -37,12 +38,13 @@ def example_entity(registry: Registry, route: str) -> dict[str, Any]:
     return entity
 
 
-def _value(feature: Feature | None, *, is_text: bool) -> float | str | None:
-    """A value in the middle of what is allowed."""
+def _value(known: Sequence[Feature], *, is_text: bool) -> float | str | None:
+    """A value that every model which knows the feature takes: a name of all, or a number in the middle."""
     if is_text:
-        return feature.vocabulary[0] if feature and feature.vocabulary else None
-    if feature is None or (feature.min is None and feature.max is None):
-        return 1.0
-    low = feature.min if feature.min is not None else feature.max
-    high = feature.max if feature.max is not None else feature.min
-    return ((low or 0.0) + (high or 0.0)) / 2
+        strict = [one.vocabulary for one in known if one.unseen == "refuse"] or [one.vocabulary for one in known]
+        return next((name for name in chain(*strict) if all(name in names for names in strict)), None)
+    lows = [one.min for one in known if one.min is not None]
+    highs = [one.max for one in known if one.max is not None]
+    if not lows or not highs:
+        return max(lows) if lows else min(highs, default=1.0)
+    return (max(lows) + min(highs)) / 2
