@@ -32,13 +32,14 @@ class HeavyPool(Generic[_J]):
         """Has a job done by a thread of the pool; it takes about that long."""
         self._queue.put((job, seconds))
 
-    def close(self, timeout_seconds: float) -> None:
-        """Ends the threads after what is queued."""
+    def close(self, timeout_seconds: float) -> bool:
+        """Ends the threads after what is queued; False where that takes longer."""
         for _ in self._threads:
             self._queue.put(None)
         deadline = time.monotonic() + timeout_seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _run(self) -> None:
         while jobs := self._next_jobs():

@@ -106,10 +106,13 @@ class Lane:
         self._thread.start()
 
     def join(self, timeout_seconds: float) -> None:
-        """Waits until every call has ended, once the server has been told to stop, and ends the thread."""
+        """Waits until every call has ended and was noted, once the server has been told to stop; ends the threads."""
         self._stopping = True
+        deadline = time.monotonic() + timeout_seconds
         self._thread.join(timeout_seconds)
-        self._heavy.close(timeout_seconds)
+        is_over = self._heavy.close(max(0.0, deadline - time.monotonic()))
+        if self._thread.is_alive() or not is_over:
+            _log.warning("calls are still being scored: they are not journaled", waited_seconds=timeout_seconds)
 
     @property
     def open_calls(self) -> int:

@@ -57,7 +57,7 @@ def test_a_refusal_says_when_to_come_back() -> None:
         door.take(0.2, None)
     assert caught.value.reason is Reason.OVERLOADED
     assert caught.value.retry_after_seconds == pytest.approx(0.9)
-    assert caught.value.metadata["queued_seconds"] == "0.900"
+    assert caught.value.metadata["queued_seconds"] == "0.90"
     answer = Answer.failed(caught.value)
     assert answer.code.name == "RESOURCE_EXHAUSTED"
     assert b"google.rpc.RetryInfo" in dict(answer.trailers)["grpc-status-details-bin"]

@@ -1,6 +1,8 @@
 """What happens once callers have their answers: it is counted and journaled whatever fails, stops or breaks off."""
 
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from scoreline_registry.registry import Registry
-from scoreline_server import engine
+from scoreline_server import endpoint, engine
 from scoreline_server.app import Server
 from scoreline_server.intake import Question
 from scoreline_server.journal.reader import read_records
@@ -127,6 +129,26 @@ def test_a_stop_journals_what_was_answered_just_before(server: Server, tmp_path:
     assert_balanced(server)
 
 
+@pytest.mark.parametrize("settings", ["lane", "heavy"], indirect=True)
+def test_a_stop_does_not_wait_for_ever_and_says_and_counts_what_is_not_journaled(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, logs: list[EventDict]
+) -> None:
+    go = threading.Event()
+
+    def wait(_scored: engine.Scored) -> None:
+        assert go.wait(20)
+
+    server.pipeline._observers = (wait, *server.pipeline._observers)
+    monkeypatch.setattr(endpoint, "_JOIN_SECONDS", 0.2)
+    with connected(server) as channel:
+        assert score_by(channel)(ANN, timeout=5).scores[0].version == 1
+        server.stop()
+    assert [entry["event"] for entry in logs].count("calls are still being scored: they are not journaled") == 1
+    go.set()
+    wait_until(lambda: count(server, "journal_dropped") == 1)
+    assert not journaled(tmp_path)
+
+
 def test_rows_that_come_after_the_journals_end_are_counted_as_dropped(
     server: Server, channel: grpc.Channel, tmp_path: Path
 ) -> None:
@@ -197,3 +219,35 @@ def test_calls_that_end_unscored_while_they_wait_are_counted(
     wait_until(lambda: count(server, "calls") == 8)
     assert count(server, "calls", "OK") == 1
     assert gate.calls == 1
+
+
+@pytest.mark.parametrize("settings", ["lane", "ordinary"], indirect=True)
+def test_refused_and_malformed_calls_give_back_what_they_took(
+    server: Server, channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_forms = named(entity("ann", income=1.0))
+    two_forms.packed.entity_ids.append("ann")
+    unknown = named(entity("ann", income=1.0), extras=["no such output"])
+    malformed = (two_forms, unknown, named(), named(*(entity("ann") for _ in range(1025))))
+    for request in malformed * 3:
+        with pytest.raises(grpc.RpcError) as caught:
+            score_by(channel)(request, timeout=5)
+        assert reason_of(caught.value)[0] is grpc.StatusCode.INVALID_ARGUMENT
+    assert_balanced(server)
+    gate = Gate()
+    monkeypatch.setattr(engine, "answer", gate)
+    monkeypatch.setattr(server.pipeline._admission, "_most", 100e-6)
+    gate.shut()
+    calls = [score_by(channel).future(ANN, timeout=20)]
+    wait_until(lambda: gate.entered == 1)
+    calls += [score_by(channel).future(request, timeout=20) for request in (ANN, *malformed) * 5]
+    time.sleep(0.2)
+    gate.open()
+    codes = Counter(call.code() for call in calls)
+    assert codes[grpc.StatusCode.OK] >= 1
+    assert set(codes) <= {
+        grpc.StatusCode.OK,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.INVALID_ARGUMENT,
+    }
+    assert_balanced(server)
