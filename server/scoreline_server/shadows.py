@@ -100,6 +100,7 @@ class Shadows:
         self._queue_rows, self._is_busy, self._counting, self._keep = queue_rows, is_busy, counting, keep
         self._queue: deque[Scored] = deque()
         self._queued = 0
+        self._is_closed = False
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -110,11 +111,16 @@ class Shadows:
         self._thread.start()
 
     def close(self) -> None:
-        """Ends; what still waits is dropped, because nobody waits for it."""
+        """Ends; what still waits, or comes later, is dropped, because nobody waits for it."""
         self._closing.set()
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
+        with self._lock:
+            self._is_closed = True
+        while taken := self._taken():
+            for scored in taken:
+                self._drop(scored)
 
     def __call__(self, scored: Scored) -> None:
         """Takes rows of a route that has shadows."""
@@ -122,7 +128,7 @@ class Shadows:
             return
         rows = len(scored.rows)
         with self._lock:
-            is_full = self._queued + rows > self._queue_rows
+            is_full = self._is_closed or self._queued + rows > self._queue_rows
             if not is_full:
                 self._queue.append(scored)
                 self._queued += rows
@@ -148,8 +154,6 @@ class Shadows:
                         self._score(Batch.of(taken))
                 except Exception:  # noqa: BLE001  the thread must live on; whatever it was is logged
                     _log.exception("a batch could not be shadowed", route=taken[0].route.name)
-        for scored in self._queue:
-            self._drop(scored)
 
     def _taken(self) -> list[Scored]:
         """The oldest of the queue: of one route as it is served, and no more than a batch."""

@@ -189,6 +189,17 @@ def test_what_does_not_fit_the_queue_is_dropped_counted_and_costs_the_caller_not
     assert sum(map(len, kept.scores)) == 1500 - dropped
 
 
+def test_what_waits_at_the_end_or_comes_later_is_dropped_and_counted(two: Registry) -> None:
+    apply(two, ALL)
+    _, seen = scored(catalog_of(two), named(*(entity(f"c{at}", income=1.0) for at in range(30))))
+    kept = Kept(is_busy=lambda: True)
+    kept.shadows(seen[0])
+    kept.shadows.close()
+    assert kept.count("shadow_dropped") == 30
+    kept.shadows(seen[0])
+    assert kept.count("shadow_dropped") == 60
+
+
 def test_a_shadow_that_cannot_be_loaded_stops_no_route_and_is_told(two: Registry, settings: Settings) -> None:
     apply(two, ALL)
     publish_linear(two, "other", golden_shift=0.5, aliases=("champion",))
