@@ -1,11 +1,21 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scoreline_trainers import pipeline
+from scoreline_trainers.calibration import Method, calibrated
+from scoreline_trainers.calibration.calibrated import Calibrated
+from scoreline_trainers.dataset import Dataset, split_table
 from scoreline_trainers.errors import DataError
+from scoreline_trainers.families.base import Fitted
+from scoreline_trainers.progress import Silent
+from scoreline_trainers.recipe import Recipe
 from scoreline_trainers.validation import Validation, hold_out, split_rows
+from tests.trainers.tables import TABLE, people
+
+RECIPE = {**TABLE.model_dump(mode="json", exclude_defaults=True), "name": "r", "data": "r.csv", "family": "logistic"}
 
 
 @given(st.integers(2, 200), st.floats(0.01, 0.99), st.sampled_from(["random", "last_fraction"]), st.integers(0, 5))
@@ -47,3 +57,45 @@ def test_equal_seeds_hold_out_equal_rows() -> None:
     first, again, other = (hold_out(100, fraction=0.2, seed=seed)[1] for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+@settings(deadline=None)
+@given(st.lists(st.none() | st.integers(0, 8), min_size=4, max_size=60), st.floats(0.1, 0.8), st.integers(0, 3))
+def test_drawn_rows_are_whole_units(units: list[int | None], fraction: float, seed: int) -> None:
+    unit = pl.Series("u", units, dtype=pl.Int64)
+    train, judge = hold_out(len(units), fraction=fraction, seed=seed, unit=unit)
+    assert sorted([*train, *judge]) == list(range(len(units)))
+    shared = set(unit[train].drop_nulls()) & set(unit[judge].drop_nulls())
+    assert not shared or len(set(units)) == 1
+    assert len(judge) <= max(1, round(len(units) * fraction), *(units.count(each) for each in units))
+
+
+def test_units_that_stand_once_are_drawn_as_rows_are() -> None:
+    unit = pl.Series("u", [f"u{row}" for row in range(100)])
+    for one, other in zip(
+        hold_out(100, fraction=0.3, seed=4), hold_out(100, fraction=0.3, seed=4, unit=unit), strict=True
+    ):
+        assert one.tolist() == other.tolist()
+
+
+def test_no_model_is_judged_or_calibrated_on_units_that_it_has_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frame = people(300).with_columns(pl.Series("who", np.arange(300) // 3))
+    columns = TABLE.model_copy(update={"unit": "who"})
+    learned, judged = split_table(frame, columns, validation=Validation())
+    assert learned.unit is not None
+    assert judged.unit is not None
+    assert not set(learned.unit) & set(judged.unit)
+    held: list[int] = []
+
+    def remember(model: Fitted, held_out: Dataset, method: Method) -> Calibrated:
+        assert held_out.unit is not None
+        held.extend(held_out.unit)
+        return calibrated(model, held_out, method)
+
+    monkeypatch.setattr(pipeline, "calibrated", remember)
+    recipe = Recipe.parse({**RECIPE, "calibration": "sigmoid"})
+    pipeline.fit_model(recipe, learned, progress=Silent())
+    assert held
+    assert {held.count(unit) for unit in held} == {3}

@@ -102,7 +102,8 @@ def split_table(table: object, columns: Columns, *, validation: Validation, seed
     """
     examples = _examples(as_frame(table), columns)
     time = _optional(examples.frame, columns.time)
-    train, judge = split_rows(validation, rows=len(examples.frame), time=time, seed=seed)
+    unit = _optional(examples.frame, columns.subject)
+    train, judge = split_rows(validation, rows=len(examples.frame), time=time, unit=unit, seed=seed)
     inputs = infer_inputs(examples.take(train), columns)
     learned = encode_examples(examples.take(train), columns, inputs)
     if columns.label is not None and learned.positives in (0, len(learned)):

@@ -15,6 +15,7 @@ from scoreline_trainers.families.members import MemberSpec, fit_member
 from scoreline_trainers.families.recency import Recency, recent
 from scoreline_trainers.metrics import Label, auc
 from scoreline_trainers.progress import Progress
+from scoreline_trainers.validation import unit_numbers
 
 _MEASURES = {
     "q_statistic": "Q-statistic",
@@ -137,18 +138,8 @@ def folds_of(data: Dataset, *, folds: int, seed: int) -> Int64:
 
 def _turns(data: Dataset, *, seed: int) -> Int64:
     """int64 [N]: the place of each row's unit in a line, from 0: those without label 1 first, else at random."""
-    unit = _unit_numbers(data)
+    unit = unit_numbers(data.unit, len(data))
     positive = np.bincount(unit, weights=data.label) > 0
     shuffled = np.random.default_rng(seed).permutation(len(positive))
     line = shuffled[np.argsort(positive[shuffled], kind="stable")]
     return np.argsort(line)[unit]
-
-
-def _unit_numbers(data: Dataset) -> Int64:
-    """int64 [N]: whom each row is about, from 0; a row without a unit is alone."""
-    alone = np.arange(len(data), dtype=np.float64)
-    if data.unit is None:
-        return alone.astype(np.int64)
-    rank = data.unit.rank("dense").to_numpy().astype(np.float64)
-    numbers: Int64 = np.unique(np.where(np.isnan(rank), -1 - alone, rank), return_inverse=True)[1].astype(np.int64)
-    return numbers
