@@ -41,8 +41,10 @@ def test_help_lists_every_command_and_loads_none_of_their_packages() -> None:
     assert {"grpc", "numpy", "pydantic", "rich", "yaml", "onnxruntime"}.isdisjoint(loaded.split())
 
 
-def test_version() -> None:
-    assert run("--version").stdout == f"scoreline, version {__version__}\n"
+@pytest.mark.parametrize("missing", [(), ("click",)])
+def test_version(missing: tuple[str, ...]) -> None:
+    done = run("--version", before=without(*missing))
+    assert (done.returncode, done.stdout) == (0, f"scoreline, version {__version__}\n")
 
 
 def test_without_click_there_is_one_hint() -> None:
