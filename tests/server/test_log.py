@@ -1,20 +1,10 @@
 """Logs say what happened, and nothing of what callers sent."""
 
-from collections.abc import Iterator
-
 import pytest
 import structlog
 
 from scoreline_server import log
 from scoreline_server.settings import Settings
-
-
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    """The configuration that other tests expect."""
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
