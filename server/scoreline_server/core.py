@@ -86,34 +86,28 @@ def was_cancelled(event: Event) -> bool:
     return bool(event.batch_operations[0].cancelled())
 
 
-def send_answer(call: Any, message: bytes, on_sent: OnEvent, *, is_watched: bool) -> None:
-    """Sends a message with status OK. ``is_watched`` tells whether the call's end was asked for before.
-
-    Where it was not, the end is asked for together with the answer: the core cancels a call that goes without, which
-    costs as much as sending.
-    """
-    head, status, end = _unchanging()
-    send = cygrpc.SendMessageOperation(message, _NO_FLAGS)
-    call.start_server_batch((head, send, status) if is_watched else (head, send, status, end), on_sent)
+def send_answer(call: Any, message: bytes, on_sent: OnEvent) -> None:
+    """Sends a message with status OK."""
+    head, status = _unchanging()
+    call.start_server_batch((head, cygrpc.SendMessageOperation(message, _NO_FLAGS), status), on_sent)
 
 
 def send_status(call: Any, code: int, details: str, trailers: Trailers, on_sent: OnEvent) -> None:
     """Sends a status without a message."""
-    head, _, _ = _unchanging()
+    head, _ = _unchanging()
     status = cygrpc.SendStatusFromServerOperation(trailers, code, details.encode(), _NO_FLAGS)
     call.start_server_batch((head, status), on_sent)
 
 
 @cache
-def _unchanging() -> tuple[Any, Any, Any]:
-    """Operations that are the same in every answer: no metadata, status OK without details, the end of the call.
+def _unchanging() -> tuple[Any, Any]:
+    """Operations that are the same in every answer: no metadata, and status OK without details.
 
-    They own no memory while they run, and what the last one is told is not looked at; so calls share them.
+    With nothing to send they own no memory while they run, so calls share them.
     """
     return (
         cygrpc.SendInitialMetadataOperation((), _NO_FLAGS),
         cygrpc.SendStatusFromServerOperation((), 0, b"", _NO_FLAGS),
-        cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),
     )
 
 

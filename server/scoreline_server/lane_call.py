@@ -99,7 +99,7 @@ class LaneCall:
         self._is_answered = True
         try:
             if answer.code is grpc.StatusCode.OK:
-                core.send_answer(self._call, answer.message, self._sent, is_watched=self.is_watched)
+                core.send_answer(self._call, answer.message, self._sent)
             else:
                 core.send_status(self._call, answer.code.value[0], answer.details, answer.trailers, self._sent)
         except Exception:
