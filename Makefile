@@ -8,7 +8,7 @@ DEMO ?=
 BENCH ?=
 export SCORELINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: help demo test conformance acceptance image-test sizes check proto bench bench-peers clean
+.PHONY: help demo test conformance acceptance image-test sizes check docs proto bench bench-peers clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -40,6 +40,9 @@ check: $(VENV)/.dev  ## lint, format, types, generated code
 	@$(BIN)/mypy
 	@PATH="$(abspath $(BIN)):$$PATH" sh .ci/generated-is-current $(PROTOS)
 
+docs: $(VENV)/.docs  ## build the documentation into .site; a broken link fails it
+	@$(BIN)/zensical build --clean --strict
+
 proto: $(VENV)/.dev  ## regenerate the code under clients/scoreline/v1
 	@PATH="$(abspath $(BIN)):$$PATH" sh .ci/generate clients $(PROTOS)
 
@@ -51,7 +54,7 @@ bench-peers: $(VENV)/.dev  ## install what the server is measured against under 
 	@$(BIN)/python -m tests.benchmarks.installing
 
 clean:  ## remove .venv, .bench and caches
-	rm -rf $(VENV) .bench .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .bench .site .cache .mypy_cache .pytest_cache .ruff_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Scoreline needs Python 3.11 or newer; set PYTHON=...")'
@@ -60,6 +63,11 @@ $(BIN)/python:
 $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "setting up $(VENV) (once)"
 	@$(PIP) -e '.[server,trainers]'
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing what builds the documentation (once)"
+	@$(PIP) -e '.[docs]'
 	@touch $@
 
 # torch comes by itself and exactly: another version pulls gigabytes of GPU packages.

@@ -52,9 +52,9 @@ class Code(IntEnum):
 class ScorelineError(Exception):
     """The base of every error that this package raises on purpose.
 
-    ``code`` is the canonical status code. ``reason`` is UPPER_SNAKE as in docs/errors.md, empty where none was given.
-    ``metadata`` holds facts such as the feature's name. ``retry_after_seconds`` is the server's hint, if it gave one.
-    ``attempts`` counts the calls that were made.
+    ``code`` is the canonical status code. ``reason`` is UPPER_SNAKE as in docs/reference/errors.md, empty where
+    none was given. ``metadata`` holds facts such as the feature's name.
+    ``retry_after_seconds`` is the server's hint, if it gave one. ``attempts`` counts the calls that were made.
     """
 
     default_code = Code.UNKNOWN

@@ -1,7 +1,7 @@
 """What a serving process counts, made for whoever serves in batches: one call per batch, a store per number.
 
 Labels come from the registry and from fixed tables only: nothing that a caller makes up becomes a label. ``families``
-lists what is counted, ``docs/metrics.md`` explains it.
+lists what is counted, ``docs/reference/metrics.md`` explains it.
 """
 
 import threading

@@ -1,6 +1,6 @@
 """The reasons of every error that callers see, and the one table that gives each its gRPC code.
 
-``docs/errors.md`` explains each to callers; a test holds that page against this table.
+``docs/reference/errors.md`` explains each to callers; a test holds that page against this table.
 """
 
 from enum import StrEnum

@@ -1,7 +1,7 @@
 """Every setting of the server, in one frozen object that is read once at start.
 
 Precedence: command-line flags, then ``SCORELINE_*`` environment variables, then the TOML file, then the defaults here.
-``docs/settings.md`` lists them; a test holds that page against this class.
+``docs/reference/settings.md`` lists them; a test holds that page against this class.
 """
 
 import tomllib

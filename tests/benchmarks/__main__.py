@@ -1,7 +1,7 @@
 """``make bench``: how fast the real server is, against others on the same machine in the same run.
 
-Absolute figures wander with the machine's other work; compare figures of one run only. docs/performance.md says how to
-read the tables.
+Absolute figures wander with the machine's other work; compare figures of one run only.
+docs/explanation/performance.md says how to read the tables.
 """
 
 import argparse

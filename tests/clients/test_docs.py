@@ -1,4 +1,4 @@
-"""Every recipe of docs/clients.md runs."""
+"""Every recipe of docs/guides/clients.md runs."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 
 from tests.clients.conftest import Start
 
-PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "clients.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
 TESTS = [block for block in BLOCKS if "\ndef test_" in block]
 RECIPES = [block for block in BLOCKS if block not in TESTS]

@@ -1,4 +1,4 @@
-"""The example of docs/clients.md in Node, by the packages that gRPC publishes for it."""
+"""The example of docs/guides/clients.md in Node, by the packages that gRPC publishes for it."""
 
 import json
 import os
@@ -14,7 +14,9 @@ from scoreline.testing import FakeRoute, FakeServer
 
 pytestmark = pytest.mark.conformance
 
-SECTION = (Path(__file__).parents[2] / "docs" / "clients.md").read_text().partition("\n## Node, and others\n")[2]
+SECTION = (
+    (Path(__file__).parents[2] / "docs" / "guides" / "clients.md").read_text().partition("\n## Node, and others\n")[2]
+)
 (COMMANDS,) = re.findall(r"^```console\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
 (SCRIPT,) = re.findall(r"^```js\n// score.mjs\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
 CREDIT = FakeRoute(weights={"income": -0.001, "status": {"employed": -0.5, "student": 0.25}}, bias=0.3)

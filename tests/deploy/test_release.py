@@ -112,7 +112,7 @@ def test_the_client_and_the_server_are_no_larger_than_their_bars(tmp_path: Path)
 @pytest.mark.acceptance
 def test_the_recipes_of_the_client_hold_strict_types_against_a_bare_install(wheel: Path, tmp_path: Path) -> None:
     interpreter = install(wheel, tmp_path / "venv")
-    recipes = [block.text for block in blocks("docs/clients.md") if block.language == "python"]
+    recipes = [block.text for block in blocks("docs/guides/clients.md") if block.language == "python"]
     for number, recipe in enumerate(recipes):
         if "import pytest" not in recipe:
             (tmp_path / f"recipe_{number}.py").write_text(recipe)

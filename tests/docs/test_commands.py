@@ -15,25 +15,25 @@ from tests.docs.walks import Walk, run, run_script
 
 QUICK = (
     Walk("README.md", ["Two commands"]),
-    Walk("docs/clients.md", ["Without this client"], python=False),
-    Walk("docs/deploy.md", ["The test of the image"]),
-    Walk("docs/install.md"),
-    Walk("docs/journal.md", prepare=stages.journal_with_rows),
-    Walk("docs/performance.md"),
-    Walk("docs/publishing.md", prepare=stages.models_from_elsewhere, moved=["/models"]),
-    Walk("docs/registry.md", prepare=stages.registry_with_a_past, moved=["/srv"]),
+    Walk("docs/guides/clients.md", ["Without this client"], python=False),
+    Walk("docs/guides/deploy.md", ["The test of the image"]),
+    Walk("docs/guides/install.md"),
+    Walk("docs/guides/journal.md", prepare=stages.journal_with_rows),
+    Walk("docs/explanation/performance.md"),
+    Walk("docs/guides/publishing.md", prepare=stages.models_from_elsewhere, moved=["/models"]),
+    Walk("docs/guides/registry.md", prepare=stages.registry_with_a_past, moved=["/srv"]),
 )
 REAL_DATA = ["Real borrowers"] if os.environ.get("SCORELINE_DATA") else []
 LONG = (
     Walk("README.md", ["The way of a score"]),
-    Walk("docs/quickstart.md", ["A registry, two models, a route", "Scores", "A new champion", *REAL_DATA]),
+    Walk("docs/tutorials/quickstart.md", ["A registry, two models, a route", "Scores", "A new champion", *REAL_DATA]),
 )
 ELSEWHERE: Mapping[tuple[str, str], str] = {
-    ("docs/bento.md", "A Bento"): "tests/deploy/test_bento.py",
-    ("docs/clients.md", "Node, and others"): "tests/conformance/test_node.py",
-    ("docs/deploy.md", "A container"): "tests/deploy/test_image.py",
-    ("docs/quickstart.md", "Real borrowers"): "tests/e2e/test_real_data.py",
-    ("docs/recipes.md", "A new segment from a few rows"): "tests/e2e/test_adapt.py",
+    ("docs/guides/bento.md", "A Bento"): "tests/deploy/test_bento.py",
+    ("docs/guides/clients.md", "Node, and others"): "tests/conformance/test_node.py",
+    ("docs/guides/deploy.md", "A container"): "tests/deploy/test_image.py",
+    ("docs/tutorials/quickstart.md", "Real borrowers"): "tests/e2e/test_real_data.py",
+    ("docs/reference/recipes.md", "A new segment from a few rows"): "tests/e2e/test_adapt.py",
 }
 """What runs in a test of its own, by page and heading: with another program, in an image, on data not everyone has."""
 
@@ -86,7 +86,7 @@ def test_no_block_of_commands_is_left_out(block: Block) -> None:
 @pytest.mark.parametrize("block", PYTHON, ids=place)
 def test_no_python_is_left_out(block: Block) -> None:
     # Every recipe of that page runs in tests/clients/test_docs.py.
-    assert block.page == "docs/clients.md" or any(walk.covers(block) for walk in (*QUICK, *LONG))
+    assert block.page == "docs/guides/clients.md" or any(walk.covers(block) for walk in (*QUICK, *LONG))
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -104,8 +104,8 @@ def test_extras_that_the_pages_install_exist() -> None:
         for name in names.split(",")
     }
     assert named <= extras.keys()
-    page = PAGES["docs/install.md"].read_text()
-    assert all(f"`scoreline[{name}]`" in page for name in extras if name not in {"registry", "dev"})
+    page = PAGES["docs/guides/install.md"].read_text()
+    assert all(f"`scoreline[{name}]`" in page for name in extras if name not in {"registry", "dev", "docs"})
 
 
 def test_links_between_pages_lead_somewhere() -> None:

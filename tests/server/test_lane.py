@@ -299,6 +299,6 @@ def test_without_the_names_that_the_lane_needs_calls_come_the_ordinary_way(
 
 
 def test_the_docs_say_which_methods_interceptors_do_not_see() -> None:
-    page = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/guides/operations.md").read_text()
     (paragraph,) = [part for part in page.split("\n\n") if "interceptor" in part]
     assert SCORE in paragraph

@@ -122,7 +122,7 @@ def test_a_family_whose_library_is_missing_is_disabled_with_one_plain_line() -> 
 
 
 def test_every_family_stands_in_the_docs() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "families.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "families.md").read_text()
     assert [name for name in families.BUILT_IN if f"`{name}`" not in page] == []
 
 

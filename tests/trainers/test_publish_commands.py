@@ -125,7 +125,7 @@ def test_as_is_moves_no_alias_unless_told_to_and_no_route_can_name_it(folder: Pa
 
 
 def test_the_manifest_in_the_documentation_is_one(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "publishing.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "guides" / "publishing.md").read_text(encoding="utf-8")
     (tmp_path / "credit.yaml").write_text(text.partition("```yaml\n")[2].partition("```")[0])
     spec = ManifestSpec.load(tmp_path / "credit.yaml")
     assert [feature.name for feature in spec.inputs.features] == ["income", "visits", "city"]

@@ -8,7 +8,7 @@ import yaml
 from scoreline_trainers.engineering import TRANSFORMERS
 from scoreline_trainers.recipe import Recipe
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "reference"
 
 
 def test_the_example_is_a_recipe_and_every_key_stands_in_the_reference() -> None:

@@ -48,7 +48,7 @@ class FakeServer:
         Args:
             routes: what to serve, by the route's name. Published into a registry that goes with the server.
             registry: a registry to serve instead, such as a copy of the one in production.
-            settings: of the server, by their names in docs/settings.md; the environment is not read.
+            settings: of the server, by their names in docs/reference/settings.md; the environment is not read.
 
         Raises:
             ValueError: when both or neither of routes and registry are given, or for a setting that cannot be.

@@ -981,7 +981,7 @@ class EntityError(_message.Message):
     code: _builtins.int
     """The canonical gRPC code that a call with this entity alone fails with."""
     reason: _builtins.str
-    """The reason in UPPER_SNAKE, as in docs/errors.md."""
+    """The reason in UPPER_SNAKE, as in docs/reference/errors.md."""
     message: _builtins.str
     """What is wrong and what to do."""
     @_builtins.property

@@ -29,7 +29,7 @@ class ScoringServiceStub(object):
     """Scores entities (people, accounts, transactions) through routes.
 
     Every error carries a canonical code, a message that says what to do, and one google.rpc.ErrorInfo with
-    domain "scoreline" and an UPPER_SNAKE reason; docs/errors.md lists them all.
+    domain "scoreline" and an UPPER_SNAKE reason; docs/reference/errors.md lists them all.
     """
 
     def __init__(self, channel):
@@ -64,7 +64,7 @@ class ScoringServiceServicer(object):
     """Scores entities (people, accounts, transactions) through routes.
 
     Every error carries a canonical code, a message that says what to do, and one google.rpc.ErrorInfo with
-    domain "scoreline" and an UPPER_SNAKE reason; docs/errors.md lists them all.
+    domain "scoreline" and an UPPER_SNAKE reason; docs/reference/errors.md lists them all.
     """
 
     def Score(self, request, context):
@@ -133,7 +133,7 @@ class ScoringService(object):
     """Scores entities (people, accounts, transactions) through routes.
 
     Every error carries a canonical code, a message that says what to do, and one google.rpc.ErrorInfo with
-    domain "scoreline" and an UPPER_SNAKE reason; docs/errors.md lists them all.
+    domain "scoreline" and an UPPER_SNAKE reason; docs/reference/errors.md lists them all.
     """
 
     @staticmethod

@@ -30,7 +30,7 @@ class ScoringServiceStub:
     """Scores entities (people, accounts, transactions) through routes.
 
     Every error carries a canonical code, a message that says what to do, and one google.rpc.ErrorInfo with
-    domain "scoreline" and an UPPER_SNAKE reason; docs/errors.md lists them all.
+    domain "scoreline" and an UPPER_SNAKE reason; docs/reference/errors.md lists them all.
     """
 
     @_typing.overload
@@ -56,7 +56,7 @@ class ScoringServiceAsyncStub(ScoringServiceStub):
     """Scores entities (people, accounts, transactions) through routes.
 
     Every error carries a canonical code, a message that says what to do, and one google.rpc.ErrorInfo with
-    domain "scoreline" and an UPPER_SNAKE reason; docs/errors.md lists them all.
+    domain "scoreline" and an UPPER_SNAKE reason; docs/reference/errors.md lists them all.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -78,7 +78,7 @@ class ScoringServiceServicer(metaclass=_abc_1.ABCMeta):
     """Scores entities (people, accounts, transactions) through routes.
 
     Every error carries a canonical code, a message that says what to do, and one google.rpc.ErrorInfo with
-    domain "scoreline" and an UPPER_SNAKE reason; docs/errors.md lists them all.
+    domain "scoreline" and an UPPER_SNAKE reason; docs/reference/errors.md lists them all.
     """
 
     @_abc_1.abstractmethod

@@ -52,7 +52,7 @@ class Many(_Sent):
 
 
 class Problem(BaseModel):
-    """Why something could not be answered: what to do, the reason of docs/errors.md, and facts."""
+    """Why something could not be answered: what to do, the reason of docs/reference/errors.md, and facts."""
 
     error: str
     reason: str

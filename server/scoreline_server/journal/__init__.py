@@ -1,5 +1,5 @@
 """The journal: what a serving process was asked and what it answered, in files that can be read alone.
 
 A writer thread takes what was scored from a bounded queue, makes columns of it and appends them as checked blocks.
-``docs/journal.md`` describes the files.
+``docs/guides/journal.md`` describes the files.
 """
