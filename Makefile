@@ -8,7 +8,7 @@ DEMO ?=
 BENCH ?=
 export SCORELINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: help demo test conformance acceptance image-test sizes check docs proto bench bench-peers clean
+.PHONY: help demo test conformance acceptance image-test sizes check docs reference proto bench bench-peers clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -42,6 +42,9 @@ check: $(VENV)/.dev  ## lint, format, types, generated code
 
 docs: $(VENV)/.docs  ## build the documentation into .site; a broken link fails it
 	@$(BIN)/zensical build --clean --strict
+
+reference: $(VENV)/.dev  ## regenerate the pages of docs/reference that are written by code
+	@$(BIN)/python -m tests.docs.generated
 
 proto: $(VENV)/.dev  ## regenerate the code under clients/scoreline/v1
 	@PATH="$(abspath $(BIN)):$$PATH" sh .ci/generate clients $(PROTOS)

@@ -27,9 +27,10 @@ class LazyCommand(click.Command):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Loads the real command, whose context takes over."""
-        return self._load().make_context(info_name, args, parent, **extra)
+        return self.load().make_context(info_name, args, parent, **extra)
 
-    def _load(self) -> click.Command:
+    def load(self) -> click.Command:
+        """The real command, imported."""
         module, _, attribute = self.spec.target.partition(":")
         command = getattr(import_module(module), attribute)
         if not isinstance(command, click.Command):

@@ -28,9 +28,12 @@ class NetworkConfig(FamilyConfig):
     Attributes:
         dropout: share of the values that are left out while training, where the network has such places.
         epochs: the most passes over the training rows.
-        patience: stops after so many epochs without a better log loss on the held-out rows.
-        stopping_fraction: share of the training rows that is held out for that.
-        threads: of torch. The model depends on it in the last digits.
+        patience: stops after this many epochs without a better log loss on the held-out rows.
+        batch_size: rows of one optimiser step.
+        learning_rate: step size of the Adam optimiser.
+        weight_decay: L2 penalty of the Adam optimiser.
+        stopping_fraction: share of the training rows that is held out to decide when to stop.
+        threads: threads of torch. The model depends on it in the last digits.
     """
 
     dropout: float = Field(default=0.1, ge=0, lt=1)

@@ -1,0 +1,224 @@
+"""The pages of the reference that are written by code: ``make reference`` writes them, a test compares them.
+
+The command line comes from click's own objects, the options of model families from their pydantic classes.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import click
+from pydantic.fields import FieldInfo
+
+from scoreline.cli.app import LazyCommand, scoreline
+from scoreline.cli.commands import COMMANDS
+from scoreline_trainers.families import BUILT_IN, FAMILIES
+from scoreline_trainers.families.base import FamilyConfig
+from tests.docs.pages import ROOT
+
+_LIBRARIES: Mapping[str, str] = {
+    "lightgbm": "LightGBM",
+    "xgboost": "XGBoost",
+    "catboost": "CatBoost",
+    "logistic": "`sklearn.linear_model.LogisticRegression`",
+    "random_forest": "`sklearn.ensemble.RandomForestClassifier`",
+    "isolation_forest": "`sklearn.ensemble.IsolationForest`",
+}
+"""The families of one library each, whose options are that library's unless ``_NAMES`` says otherwise."""
+
+_OURS = {"stopping_fraction", "params"}
+_NAMES: Mapping[tuple[str, str], str] = {
+    ("logistic", "max_iterations"): "max_iter",
+    ("logistic", "balanced"): 'class_weight="balanced"',
+    ("random_forest", "balanced"): 'class_weight="balanced"',
+    ("random_forest", "threads"): "n_jobs",
+    ("isolation_forest", "threads"): "n_jobs",
+    ("xgboost", "threads"): "nthread",
+    ("catboost", "threads"): "thread_count",
+}
+_GROUPS = (
+    ("Start", ("demo", "doctor", "init")),
+    ("Train and publish", ("data", "train", "adapt", "publish", "import-repository")),
+    ("Manage models and routes", ("models", "alias", "route", "history", "rollback", "retire", "unretire")),
+    ("Look after a registry", ("promote", "export", "verify", "gc")),
+    ("Serve and score", ("serve", "score", "status", "health", "journal", "bento", "stubs")),
+)
+
+
+_FAMILIES_HEAD = """# Options of model families
+
+What may stand under `config` in a [recipe](recipes.md). An option that is left out has its default; one that is not
+listed is refused. What each family is good for is in [model families](families.md).
+
+This page is generated from the code by `make reference`.
+"""
+_COMMANDS_HEAD = """# The command line
+
+`scoreline COMMAND --help` shows the same in a terminal. Exit codes: 0 done, 1 failed (one line says why and what to
+do), 2 bad usage. `--debug`, or `SCORELINE_DEBUG=1`, shows the traceback of a failure.
+
+This page is generated from the code by `make reference`.
+"""
+
+
+def families_page() -> str:
+    """Every option of every family: type, default, the library's name and the meaning."""
+    sections = [f"## {name}\n\n{_sentence(source.summary)}\n\n{_options(name)}" for name, source in BUILT_IN.items()]
+    return "\n".join([_FAMILIES_HEAD, *sections])
+
+
+def commands_page() -> str:
+    """Every command with its arguments and options."""
+    parts = [_COMMANDS_HEAD]
+    for title, names in _groups():
+        lines = [f"| [`{name}`](#scoreline-{name}) | {COMMANDS[name].help} |" for name in names]
+        parts.append(f"{title}:\n\n| command | what it does |\n|---|---|\n" + "\n".join(lines) + "\n")
+    root = click.Context(scoreline, info_name="scoreline")
+    for name in (name for _, names in _groups() for name in names):
+        parts += _command(_loaded(root, name), root, name)
+    return "\n".join(parts)
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "docs/reference/family-options.md": families_page,
+    "docs/reference/cli.md": commands_page,
+}
+
+
+def _groups() -> Iterator[tuple[str, list[str]]]:
+    """The commands by group; one that no group names is in the last."""
+    grouped = {name for _, names in _GROUPS for name in names}
+    for title, names in _GROUPS:
+        yield title, [name for name in names if name in COMMANDS]
+    if others := [name for name in COMMANDS if name not in grouped]:
+        yield "Others", others
+
+
+def _options(family: str) -> str:
+    config = FAMILIES[family].config_type
+    meanings = _meanings(config)
+    library = _LIBRARIES.get(family, "")
+    rows = []
+    for option, field in _own_first(config).items():
+        cells = [f"`{option}`", _type(field), _default(field)]
+        if library:
+            cells.append(_library_name(family, option))
+        meaning = meanings.get(option) or (f"as in {library}" if library else "")
+        rows.append("| " + " | ".join([*cells, _sentence(meaning)]) + " |")
+    titles = ["option", "type", "default", *([f"in {library}"] if library else []), "meaning"]
+    return "\n".join(["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|", *rows, ""])
+
+
+def _own_first(config: type[FamilyConfig]) -> dict[str, FieldInfo]:
+    """The options that the class itself declares, then those of its bases, each in order."""
+    fields = config.model_fields
+    own = [name for name in config.__annotations__ if name in fields]
+    return {name: fields[name] for name in [*own, *(name for name in fields if name not in own)]}
+
+
+def _library_name(family: str, option: str) -> str:
+    return "" if option in _OURS else f"`{_NAMES.get((family, option), option)}`"
+
+
+def _meanings(config: type) -> dict[str, str]:
+    """Option -> meaning, from the "Attributes" of the docstrings; a subclass's text counts before its base's."""
+    found: dict[str, str] = {}
+    for base in reversed(config.__mro__):
+        text = inspect.cleandoc(base.__dict__.get("__doc__") or "").partition("Attributes:\n")[2]
+        for names, meaning in re.findall(r"^    ([\w, ]+): (.*(?:\n     +.*)*)", text, re.MULTILINE):
+            plain = " ".join(meaning.split()).replace("``", "`").replace("|", "\\|")
+            found.update(dict.fromkeys((name.strip() for name in names.split(",")), plain))
+    return found
+
+
+def _type(field: FieldInfo) -> str:
+    limits = [_limit(item) for item in field.metadata]
+    return ", ".join([_plain(field.annotation), *(limit for limit in limits if limit)])
+
+
+def _plain(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return " or ".join(f"`{value}`" for value in arguments)
+    if origin in {Union, UnionType}:
+        return " or ".join("null" if part is NoneType else _plain(part) for part in arguments)
+    if origin is tuple:
+        return f"list of {_plain(arguments[0])}s".replace("texts", "text")
+    if origin is dict:
+        return "mapping"
+    if hasattr(annotation, "__metadata__"):
+        return _plain(arguments[0])
+    simple = {int: "whole number", float: "number", bool: "true or false", str: "text"}
+    return simple.get(annotation) or "mapping"
+
+
+def _limit(item: Any) -> str:
+    signs = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+    found = [f"{words} {getattr(item, sign)}" for sign, words in signs.items() if getattr(item, sign, None) is not None]
+    return found[0] if found else ""
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    shown = {None: "null", True: "true", False: "false", (): "[]"}
+    if isinstance(value, bool | None):
+        return f"`{shown[value]}`"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(map(str, value))}]`"
+    return f"`{value}`"
+
+
+def _loaded(context: click.Context, name: str) -> click.Command:
+    command = scoreline.get_command(context, name)
+    if not isinstance(command, LazyCommand):
+        raise TypeError(f"{name} is none of our commands")
+    return command.load()
+
+
+def _command(command: click.Command, parent: click.Context, name: str) -> list[str]:
+    context = click.Context(command, info_name=name, parent=parent)
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    parts = [f"{'#' * _depth(context)} {context.command_path}\n", _paragraphs(command), f"```text\n{usage}\n```\n"]
+    if isinstance(command, click.Group):
+        for child in command.list_commands(context):
+            found = command.get_command(context, child)
+            if found:
+                parts += _command(found, context, child)
+        return parts
+    rows = [record for parameter in command.params if (record := parameter.get_help_record(context))]
+    if rows:
+        lines = [f"| `{_cell(option)}` | {_cell(text)} |" for option, text in rows]
+        parts.append("| option | meaning |\n|---|---|\n" + "\n".join(lines) + "\n")
+    return parts
+
+
+def _depth(context: click.Context) -> int:
+    return len(context.command_path.split())
+
+
+def _paragraphs(command: click.Command) -> str:
+    text = inspect.cleandoc(command.help or command.short_help or "")
+    parts = []
+    for paragraph in text.split("\n\n"):
+        if paragraph.startswith("\b"):
+            parts.append("```text\n" + paragraph.lstrip("\b\n") + "\n```")
+        else:
+            parts.append(" ".join(paragraph.split()))
+    return "\n\n".join(parts) + "\n"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".") + "." if text else ""
+
+
+if __name__ == "__main__":
+    for path, made in PAGES.items():
+        (ROOT / path).write_text(made(), encoding="utf-8")
