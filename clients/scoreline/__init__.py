@@ -17,8 +17,11 @@ from scoreline.version import __version__
 
 if TYPE_CHECKING:
     from scoreline.aio_client import AsyncClient
+    from scoreline.calls.retry import RetryPolicy
+    from scoreline.channel.tls import TlsOptions
     from scoreline.client import Client
-    from scoreline.entities import Columns, Entity
+    from scoreline.decoding.results import DataQuality, ExtraColumn, Reason, Score, Scores
+    from scoreline.encoding.entities import Columns, Entity
     from scoreline.errors import (
         AccessError,
         ClosedError,
@@ -34,11 +37,8 @@ if TYPE_CHECKING:
         StaleSchemaError,
         UnavailableError,
     )
-    from scoreline.results import DataQuality, ExtraColumn, Reason, Score, Scores
-    from scoreline.retry import RetryPolicy
     from scoreline.schema import FeatureKind, FeatureSchema, NeighborSchema, RouteSchema, SequenceSchema
     from scoreline.status import Health, ModelStatus, RouteStatus, ServerStatus
-    from scoreline.tls import TlsOptions
 
 _HOMES = {
     "AccessError": "errors",
@@ -46,12 +46,12 @@ _HOMES = {
     "Client": "client",
     "ClosedError": "errors",
     "Code": "errors",
-    "Columns": "entities",
-    "DataQuality": "results",
+    "Columns": "encoding.entities",
+    "DataQuality": "decoding.results",
     "DeadlineError": "errors",
-    "Entity": "entities",
+    "Entity": "encoding.entities",
     "EntityFailedError": "errors",
-    "ExtraColumn": "results",
+    "ExtraColumn": "decoding.results",
     "FeatureKind": "schema",
     "FeatureSchema": "schema",
     "Health": "status",
@@ -60,19 +60,19 @@ _HOMES = {
     "NeighborSchema": "schema",
     "NotFoundError": "errors",
     "OverloadedError": "errors",
-    "Reason": "results",
-    "RetryPolicy": "retry",
+    "Reason": "decoding.results",
+    "RetryPolicy": "calls.retry",
     "RouteNotFoundError": "errors",
     "RouteSchema": "schema",
     "RouteStatus": "status",
-    "Score": "results",
+    "Score": "decoding.results",
     "ScorelineError": "errors",
-    "Scores": "results",
+    "Scores": "decoding.results",
     "SequenceSchema": "schema",
     "ServerError": "errors",
     "ServerStatus": "status",
     "StaleSchemaError": "errors",
-    "TlsOptions": "tls",
+    "TlsOptions": "channel.tls",
     "UnavailableError": "errors",
 }
 

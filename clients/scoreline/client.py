@@ -9,23 +9,23 @@ from typing import Any, Self, TypeVar
 
 import numpy.typing as npt
 
-from scoreline.asks import Ask
-from scoreline.attempts import Attempts
-from scoreline.batches import Rows, take_in
-from scoreline.channels import Metadata, endpoint
-from scoreline.chunks import Chunk, Part, chunks
-from scoreline.coalescer import Coalescer
-from scoreline.coalescing import OPEN_PER_CONNECTION
-from scoreline.entities import Columns, Entity, Steps, Value
-from scoreline.flows import Flows
-from scoreline.gathering import Gathering
-from scoreline.grpc_transport import GrpcTransport
-from scoreline.results import Score, Scores
-from scoreline.retry import RetryPolicy
+from scoreline.batching.policy import OPEN_PER_CONNECTION
+from scoreline.batching.threads import Coalescer
+from scoreline.calls.attempts import Attempts
+from scoreline.calls.call_options import Ask
+from scoreline.calls.chunks import Chunk, Part, chunks
+from scoreline.calls.flows import Flows
+from scoreline.calls.retry import RetryPolicy
+from scoreline.calls.scores_builder import Gathering
+from scoreline.calls.transport import Flow, Transport, run
+from scoreline.channel.channels import Metadata, endpoint
+from scoreline.channel.grpc_transport import GrpcTransport
+from scoreline.channel.tls import TlsOptions
+from scoreline.decoding.results import Score, Scores
+from scoreline.encoding.batches import Rows, take_in
+from scoreline.encoding.entities import Columns, Entity, Steps, Value
 from scoreline.schema import RouteSchema
 from scoreline.status import Health, ServerStatus
-from scoreline.tls import TlsOptions
-from scoreline.transport import Flow, Transport, run
 
 _T = TypeVar("_T")
 

@@ -5,15 +5,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from scoreline_registry.changes import Change, add_version, apply_route, set_alias, set_labels, set_owner, stop_arm
-from scoreline_registry.commits import Commits, Outcome, check_signature, random_id, system_clock
-from scoreline_registry.documents import Retirement, Source, VersionEntry, encode
+from scoreline_registry.documents.documents import Retirement, Source, VersionEntry, encode
+from scoreline_registry.documents.manifest import MANIFEST_FILE, Manifest
 from scoreline_registry.errors import CorruptError, MissingKeyError, NoRegistryError
-from scoreline_registry.history import HistoryEntry, events_between
-from scoreline_registry.manifest import MANIFEST_FILE, Manifest
-from scoreline_registry.names import check_name
-from scoreline_registry.planning import RoutePlan, route_plan
-from scoreline_registry.publication import (
+from scoreline_registry.history.changes import (
+    Change,
+    add_version,
+    apply_route,
+    set_alias,
+    set_labels,
+    set_owner,
+    stop_arm,
+)
+from scoreline_registry.history.commits import Commits, Outcome, check_signature, random_id, system_clock
+from scoreline_registry.history.differences import HistoryEntry, events_between
+from scoreline_registry.history.publication import (
     check_claim,
     check_files,
     claim_version,
@@ -21,12 +27,14 @@ from scoreline_registry.publication import (
     version_key,
     write_version,
 )
-from scoreline_registry.retirement import retire, unretire
-from scoreline_registry.revision import REGISTRY_KEY, RegistryRoot, first_entry
-from scoreline_registry.rollback import Past, rollback_all, rollback_model, rollback_route
-from scoreline_registry.route import RouteSpec
-from scoreline_registry.snapshot import Snapshot
-from scoreline_registry.state import State
+from scoreline_registry.history.retirement import retire, unretire
+from scoreline_registry.history.revision import REGISTRY_KEY, RegistryRoot, first_entry
+from scoreline_registry.history.rollback import Past, rollback_all, rollback_model, rollback_route
+from scoreline_registry.history.snapshot import Snapshot
+from scoreline_registry.history.state import State
+from scoreline_registry.names import check_name
+from scoreline_registry.routing.planning import RoutePlan, route_plan
+from scoreline_registry.routing.route import RouteSpec
 from scoreline_registry.storage import FrozenStorage, Storage, open_storage
 
 __all__ = ["Outcome", "Registry", "Snapshot", "random_id", "system_clock"]

@@ -12,24 +12,24 @@ from grpc_health.v1 import health, health_pb2
 
 from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
-from scoreline_server.admission import Admission
-from scoreline_server.authority import read_policy
-from scoreline_server.catalog import Catalog
-from scoreline_server.control import Control
-from scoreline_server.endpoint import SERVICES, Endpoint, has_tls
 from scoreline_server.errors import StartError
 from scoreline_server.journal.opening import open_journal
-from scoreline_server.methods import telling
-from scoreline_server.metrics import CountedThreads, Metrics
-from scoreline_server.pins import Pins
-from scoreline_server.pipeline import Pipeline
-from scoreline_server.registry_reads import RegistryReads
-from scoreline_server.registry_writes import RegistryWrites
+from scoreline_server.loading.pins import Pins
+from scoreline_server.loading.watcher import Watcher
+from scoreline_server.metrics.recorder import CountedThreads, Metrics
+from scoreline_server.processes.file_lock import Turns
+from scoreline_server.rpc.admission import Admission
+from scoreline_server.rpc.authority import read_policy
+from scoreline_server.rpc.control import Control
+from scoreline_server.rpc.methods import telling
+from scoreline_server.rpc.pipeline import Pipeline
+from scoreline_server.rpc.registry_reads import RegistryReads
+from scoreline_server.rpc.registry_writes import RegistryWrites
+from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.settings import Settings
 from scoreline_server.shadows import Shadows, unkept
-from scoreline_server.streams import Streams
-from scoreline_server.turns import Turns
-from scoreline_server.watcher import Watcher
+from scoreline_server.transport.endpoint import SERVICES, Endpoint, has_tls
+from scoreline_server.transport.streams import Streams
 
 _log = structlog.get_logger()
 

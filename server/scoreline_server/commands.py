@@ -21,14 +21,15 @@ def serve(config: Path | None, **flags: Any) -> None:
 
     Every setting can be given as SCORELINE_NAME in the environment or as name in the TOML file.
     """
-    from scoreline_server import log, service
+    from scoreline_server import logging_config
     from scoreline_server.errors import ServingError
+    from scoreline_server.processes import serve
     from scoreline_server.settings import read_settings
 
     try:
         settings = read_settings(config=config, **flags)
-        log.configure(settings)
-        service.run(settings)
+        logging_config.configure(settings)
+        serve.run(settings)
     except ServingError as error:
         raise click.ClickException(str(error)) from error
 
@@ -47,9 +48,9 @@ def doctor(registry: str | None, server: str | None, ops: str | None, config: Pa
     from dataclasses import asdict
 
     from scoreline.cli.output import print_json, print_table
-    from scoreline_server.doctor import examine
-    from scoreline_server.findings import Verdict
-    from scoreline_server.service import OFF
+    from scoreline_server.doctor.checks import examine
+    from scoreline_server.doctor.findings import Verdict
+    from scoreline_server.processes.serve import OFF
     from scoreline_server.settings import read_settings
 
     settings = read_settings(config=config, registry=registry, ops_listen=ops)

@@ -2,10 +2,11 @@
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.registry import Registry
-from scoreline_server import describe, engine
 from scoreline_server.errors import ScoringError
-from scoreline_server.intake import question_of
-from scoreline_server.watcher import Watcher
+from scoreline_server.loading.watcher import Watcher
+from scoreline_server.rpc import discovery
+from scoreline_server.scoring import engine
+from scoreline_server.scoring.decoding import question_of
 
 
 class LocalScorer:
@@ -20,7 +21,7 @@ class LocalScorer:
 
     def schema(self, route: str) -> pb.GetSchemaResponse:
         """What a route expects from its callers."""
-        return describe.schema(pb.GetSchemaRequest(route=route), self._watcher.catalog)
+        return discovery.schema(pb.GetSchemaRequest(route=route), self._watcher.catalog)
 
     def score(self, request: pb.ScoreRequest) -> pb.ScoreResponse:
         """Scores 1 to 1,024 entities."""

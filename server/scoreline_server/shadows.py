@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from scoreline_server.answers import CALL_ID_BYTES
-from scoreline_server.binding import Indices
-from scoreline_server.engine import Scored, units_of
+from scoreline_server.gil_switching import background_work
 from scoreline_server.journal.shadowed import ShadowScores
 from scoreline_server.reasons import Reason
-from scoreline_server.rows import Rows, joined
-from scoreline_server.served import ServedRoute, ServedShadow
-from scoreline_server.switching import background_work
+from scoreline_server.scoring.binding import Indices
+from scoreline_server.scoring.compiled_route import ServedRoute, ServedShadow
+from scoreline_server.scoring.engine import Scored, units_of
+from scoreline_server.scoring.responses import CALL_ID_BYTES
+from scoreline_server.scoring.rows import Rows, joined
 
 _log = structlog.get_logger()
 

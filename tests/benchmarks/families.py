@@ -24,11 +24,11 @@ import scoreline
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.settings import Settings
-from scoreline_trainers.dataset import Dataset
+from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.families import FAMILIES
-from scoreline_trainers.recipe import Recipe
-from scoreline_trainers.scorer import OnnxScorer
-from scoreline_trainers.training import Candidate, publish_candidate, train
+from scoreline_trainers.graph.scorer import OnnxScorer
+from scoreline_trainers.training.recipe import Recipe
+from scoreline_trainers.training.run import Candidate, publish_candidate, train
 
 ROWS = 3000
 STEPS = 30

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from scoreline_trainers.columns import Columns, FeatureSpec
+from scoreline_trainers.data.columns import Columns, FeatureSpec
 from tests.benchmarks.shots import DRAWS, FEW_SHOT, Estimate, Outcome, play
 from tests.trainers.worlds import WORLD, newcomers, segments, stranger
 

@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
-from scoreline_trainers.columns import Columns, FeatureSpec, NeighborSpec
-from scoreline_trainers.dataset import Dataset
+from scoreline_trainers.data.columns import Columns, FeatureSpec, NeighborSpec
+from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.progress import Silent
 

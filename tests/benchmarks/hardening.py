@@ -15,13 +15,13 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from scoreline_trainers.columns import Columns
-from scoreline_trainers.dataset import Dataset, split_table
+from scoreline_trainers.data.columns import Columns
+from scoreline_trainers.data.dataset import Dataset, split_table
+from scoreline_trainers.data.splits import Validation
+from scoreline_trainers.data.tables import read_table
 from scoreline_trainers.families import FAMILIES
-from scoreline_trainers.families.base import Fitted
+from scoreline_trainers.family import Fitted
 from scoreline_trainers.progress import Silent
-from scoreline_trainers.tables import read_table
-from scoreline_trainers.validation import Validation
 from tests.trainers.attacks import Attack, Outcome, outcome, spenders
 
 EPSILONS = (0.2, 0.5)

@@ -22,15 +22,15 @@ from rich.console import Console
 from rich.table import Table
 
 from scoreline.v1 import scoring_pb2 as pb
-from scoreline_server import engine
 from scoreline_server.app import Server
-from scoreline_server.engine import Scored
-from scoreline_server.intake import Question, question_of
 from scoreline_server.journal.encoding import Observed, RouteEncoder
 from scoreline_server.journal.opening import open_journal
-from scoreline_server.methods import SCORE
-from scoreline_server.metrics import Metrics
-from scoreline_server.pipeline import Call
+from scoreline_server.metrics.recorder import Metrics
+from scoreline_server.rpc.methods import SCORE
+from scoreline_server.rpc.pipeline import Call
+from scoreline_server.scoring import engine
+from scoreline_server.scoring.decoding import Question, question_of
+from scoreline_server.scoring.engine import Scored
 from scoreline_server.settings import Settings
 from tests.benchmarks.models import COLUMNS, ROUTE, prepare_linear
 from tests.server.wire import packed

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from scoreline_registry.contract import Feature
+from scoreline_registry.documents.contract import Feature
 from scoreline_registry.registry import Registry
-from scoreline_registry.route_file import read_route
+from scoreline_registry.routing.route_file import read_route
 from tests.server.toys import publish_linear
 
 ROUTE = "credit"

@@ -5,10 +5,10 @@ import time
 
 import numpy as np
 
-from scoreline_server import log
+from scoreline_server import logging_config
 from scoreline_server.app import Server
-from scoreline_server.methods import SCORE
-from scoreline_server.pipeline import Answer, Call
+from scoreline_server.rpc.methods import SCORE
+from scoreline_server.rpc.pipeline import Answer, Call
 from scoreline_server.settings import Settings
 from tests.benchmarks.models import COLUMNS, ROUTE, prepare_linear
 from tests.benchmarks.pace import Bench, Figures
@@ -22,7 +22,7 @@ def parts(bench: Bench) -> Figures:
     folder = bench.folder / "parts"
     prepare_linear(folder)
     settings = Settings(registry=str(folder), listen="127.0.0.1:0", log_level="error", journal_dir="off")
-    log.configure(settings)
+    logging_config.configure(settings)
     figures = {}
     with Server(settings) as server:
         for calls, rows in _SHAPES:

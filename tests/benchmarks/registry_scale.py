@@ -21,10 +21,10 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from scoreline_registry.documents import ModelDocument, VersionEntry
-from scoreline_registry.manifest import FileFacts
+from scoreline_registry.documents.documents import ModelDocument, VersionEntry
+from scoreline_registry.documents.manifest import FileFacts
+from scoreline_registry.history.state import State
 from scoreline_registry.registry import Registry
-from scoreline_registry.state import State
 
 COMMITS = 40
 

@@ -14,8 +14,8 @@ import numpy as np
 import onnxruntime as ort
 
 from scoreline.v1 import scoring_pb2 as pb
-from scoreline_server import wire
-from scoreline_server.methods import SCORE
+from scoreline_server.rpc.methods import SCORE
+from scoreline_server.scoring import wire
 from tests.benchmarks.load import Target
 from tests.benchmarks.models import COLUMNS, ROUTE
 from tests.benchmarks.processes import free_port, program

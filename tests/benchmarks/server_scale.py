@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from scoreline_registry.documents import ModelDocument, VersionEntry, encode, sha256_hex
-from scoreline_registry.manifest import GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, FileFacts
+from scoreline_registry.documents.documents import ModelDocument, VersionEntry, encode, sha256_hex
+from scoreline_registry.documents.manifest import GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, FileFacts
+from scoreline_registry.history.state import State
 from scoreline_registry.registry import Registry
-from scoreline_registry.route_file import read_route
-from scoreline_registry.state import State
+from scoreline_registry.routing.route_file import read_route
 from scoreline_server.app import Server
-from scoreline_server.loader import _resident_bytes
+from scoreline_server.loading.loader import _resident_bytes
 from scoreline_server.settings import Settings
 from tests.benchmarks.registry_scale import Spinner
 from tests.server.toys import publish_linear

@@ -14,11 +14,11 @@ import grpc
 from prometheus_client.parser import text_string_to_metric_families
 
 import scoreline
-from scoreline.entities import Entity
-from scoreline.packing import pack_entities
+from scoreline.encoding.entities import Entity
+from scoreline.encoding.packing import pack_entities
 from scoreline.schema import RouteSchema
 from scoreline.v1 import scoring_pb2 as pb
-from scoreline_server.methods import SCORE
+from scoreline_server.rpc.methods import SCORE
 from tests.benchmarks.load import Target
 from tests.benchmarks.models import ROUTE
 from tests.benchmarks.processes import Program, free_port, program

@@ -13,14 +13,14 @@ import polars as pl
 from scipy.stats import t
 
 from scoreline_trainers.adaptation.graph import HeadedGraph
-from scoreline_trainers.adaptation.heads import log_odds
-from scoreline_trainers.adaptation.record import ADAPTATION_FILE, Record
-from scoreline_trainers.batch import Float64, Rows
-from scoreline_trainers.columns import Columns
-from scoreline_trainers.dataset import Dataset
+from scoreline_trainers.data.batch import Float64, Rows
+from scoreline_trainers.data.columns import Columns
+from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.evaluation.metrics import Label, auc
 from scoreline_trainers.families import FAMILIES
-from scoreline_trainers.families.base import Fitted
-from scoreline_trainers.metrics import Label, auc
+from scoreline_trainers.family import Fitted
+from scoreline_trainers.heads.heads import log_odds
+from scoreline_trainers.heads.record import ADAPTATION_FILE, Record
 from scoreline_trainers.progress import Silent
 
 FEW_SHOT = ("transfer", "multitask", "maml")

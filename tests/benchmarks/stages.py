@@ -18,31 +18,31 @@ HINT = "py-spy is missing: pip install py-spy"
 
 # The stage of a sample is that of its innermost frame that is listed, by function and file or by file alone.
 _BY_FUNCTION: Mapping[tuple[str, str], str] = {
-    ("poll", "core.py"): "poll",
+    ("poll", "completion_queue.py"): "poll",
     ("decoded", "pipeline.py"): "decode",
     ("_count", "pipeline.py"): "count",
     ("_observe", "pipeline.py"): "count",
     ("admit", "pipeline.py"): "admit",
-    ("send_answer", "core.py"): "send",
-    ("send_status", "core.py"): "send",
+    ("send_answer", "completion_queue.py"): "send",
+    ("send_status", "completion_queue.py"): "send",
     ("_assigned", "engine.py"): "assign",
     ("run", "model.py"): "run",
 }
 _BY_FILE: Mapping[str, str] = {
     "admission.py": "admit",
-    "answers.py": "encode",
+    "responses.py": "encode",
     "assignment.py": "assign",
     "binding.py": "bind",
     "bucketing.py": "assign",
-    "cells.py": "count",
-    "core.py": "receive",
+    "shared_counters.py": "count",
+    "completion_queue.py": "receive",
     "engine.py": "glue",
-    "intake.py": "decode",
+    "decoding.py": "decode",
     "lane.py": "lane",
     "lane_call.py": "lane",
-    "metrics.py": "count",
-    "named.py": "decode",
-    "packed.py": "decode",
+    "recorder.py": "count",
+    "row_form.py": "decode",
+    "column_form.py": "decode",
     "pipeline.py": "glue",
     "rows.py": "join",
     "wire.py": "encode",
@@ -140,4 +140,4 @@ def _processor_seconds(pid: int) -> dict[int, float]:
 
 
 def _is_worker(pid: int) -> bool:
-    return b"scoreline_server.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b"scoreline_server.processes.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()

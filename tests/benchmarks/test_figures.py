@@ -31,12 +31,22 @@ def test_a_load_with_failed_calls_counts_for_nothing(text: str) -> None:
 
 
 def test_a_sample_belongs_to_the_innermost_frame_that_is_known() -> None:
-    outer = ["Lane._run (scoreline_server/lane.py:119)", "Pipeline.score (scoreline_server/pipeline.py:147)"]
+    outer = [
+        "Lane._run (scoreline_server/transport/lane.py:119)",
+        "Pipeline.score (scoreline_server/rpc/pipeline.py:147)",
+    ]
     assert stage_of(outer[:1]) == "lane"
-    assert stage_of([*outer, "LoadedModel.run (scoreline_server/model.py:45)", "run (capi/session.py:1)"]) == "run"
+    assert (
+        stage_of([*outer, "LoadedModel.run (scoreline_server/scoring/model.py:45)", "run (capi/session.py:1)"]) == "run"
+    )
     assert stage_of([*outer, "Journal.observe (scoreline_server/journal/writer.py:80)"]) == "journal"
     assert (
-        stage_of(["Lane._loop (scoreline_server/lane.py:129)", "CallQueue.poll (scoreline_server/core.py:53)"])
+        stage_of(
+            [
+                "Lane._loop (scoreline_server/transport/lane.py:129)",
+                "CallQueue.poll (scoreline_server/transport/completion_queue.py:53)",
+            ]
+        )
         == "poll"
     )
     assert stage_of([*outer, "run (elsewhere/model.py:1)"]) == "glue"
@@ -44,7 +54,7 @@ def test_a_sample_belongs_to_the_innermost_frame_that_is_known() -> None:
 
 def test_only_the_serving_thread_is_split_into_stages() -> None:
     lines = [
-        "thread (7): hot-lane;Lane._run (scoreline_server/lane.py:1) 5",
+        "thread (7): hot-lane;Lane._run (scoreline_server/transport/lane.py:1) 5",
         "thread (8): journal;Journal._run (scoreline_server/journal/writer.py:1) 9",
     ]
     stages, threads = by_stage(lines)

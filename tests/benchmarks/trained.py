@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from scoreline_registry.documents.manifest import MODEL_FILE
 from scoreline_registry.errors import RegistryError
-from scoreline_registry.manifest import MODEL_FILE
 from scoreline_registry.registry import Registry
-from scoreline_registry.route_file import read_route
-from scoreline_trainers.recipe import Recipe
-from scoreline_trainers.training import publish_candidate, train
+from scoreline_registry.routing.route_file import read_route
+from scoreline_trainers.training.recipe import Recipe
+from scoreline_trainers.training.run import publish_candidate, train
 from tests.benchmarks.models import COLUMNS, ROUTE
 from tests.server.toys import publish_linear
 

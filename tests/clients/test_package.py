@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import scoreline
-from scoreline.channels import full_target
+from scoreline.channel.channels import full_target
 
 ALLOWED = {"scoreline", "google", "grpc", "grpc_status", "numpy"}
 # grpcio needs typing_extensions, and loads its sister packages by itself where they are installed.

@@ -18,7 +18,7 @@ import scoreline
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
-from scoreline_registry.route_file import read_route
+from scoreline_registry.routing.route_file import read_route
 from scoreline_server.app import Server
 from scoreline_server.journal.reader import read_records
 from scoreline_server.settings import Settings

@@ -22,14 +22,14 @@ PROOFS: Mapping[str, tuple[str, str]] = {
     "": ("import scoreline; scoreline.Client('127.0.0.1:1').close()", "click"),
     "cli": ("import scoreline.cli.app, scoreline.cli.output", "pydantic"),
     "registry": ("import scoreline_registry.registry", "click"),
-    "server": ("import scoreline_server.service, scoreline_server.app", "onnx"),
+    "server": ("import scoreline_server.processes.serve, scoreline_server.app", "onnx"),
     "testing": ("import scoreline.testing", "sklearn"),
-    "publish": ("import scoreline_trainers.publishing.commands", "sklearn"),
-    "trainers": ("import scoreline_trainers.training, sklearn, lightgbm, catboost, xgboost", "torch"),
-    "deep": ("import scoreline_trainers.training, torch", "structlog"),
-    "all": ("import scoreline_server.service, torch", "pytest"),
+    "publish": ("import scoreline_trainers.commands.publishing", "sklearn"),
+    "trainers": ("import scoreline_trainers.training.run, sklearn, lightgbm, catboost, xgboost", "torch"),
+    "deep": ("import scoreline_trainers.training.run, torch", "structlog"),
+    "all": ("import scoreline_server.processes.serve, torch", "pytest"),
     "bento": ("import bentoml, scoreline_server.app", "torch"),
-    "dev": ("import pytest, scoreline_server.service, scoreline_trainers.training", "bentoml"),
+    "dev": ("import pytest, scoreline_server.processes.serve, scoreline_trainers.training.run", "bentoml"),
 }
 
 

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from scoreline.cli.app import LazyCommand, scoreline
 from scoreline.cli.commands import COMMANDS
 from scoreline_trainers.families import BUILT_IN, FAMILIES
-from scoreline_trainers.families.base import FamilyConfig
+from scoreline_trainers.family import FamilyConfig
 from tests.docs.pages import ROOT
 
 _LIBRARIES: Mapping[str, str] = {

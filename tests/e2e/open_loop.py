@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import grpc
 
-from scoreline_server.methods import SCORE
+from scoreline_server.rpc.methods import SCORE
 
 CHANNELS = 4
 

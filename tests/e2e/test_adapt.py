@@ -11,11 +11,11 @@ pytest.importorskip("torch", reason="needs the extra deep")
 
 import scoreline
 from scoreline_registry.registry import Registry
-from scoreline_trainers.adaptation.commands import adapt
-from scoreline_trainers.dataset import Dataset
-from scoreline_trainers.recipe import Recipe
-from scoreline_trainers.scorer import OnnxScorer
-from scoreline_trainers.training import publish_candidate, train
+from scoreline_trainers.commands.adaptation import adapt
+from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.graph.scorer import OnnxScorer
+from scoreline_trainers.training.recipe import Recipe
+from scoreline_trainers.training.run import publish_candidate, train
 from tests.e2e.conftest import Serve
 from tests.trainers.worlds import WORLD, segments, stranger
 

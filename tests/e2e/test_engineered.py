@@ -11,15 +11,15 @@ import pytest
 
 import scoreline
 from scoreline_registry.registry import Registry
-from scoreline_registry.route import RouteSpec
+from scoreline_registry.routing.route import RouteSpec
 from scoreline_server.app import Server
 from scoreline_server.settings import Settings
-from scoreline_trainers.dataset import Dataset
-from scoreline_trainers.recipe import Recipe, find_recipe
+from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.data.splits import Validation
 from scoreline_trainers.synthetic.delinquency import delinquency
 from scoreline_trainers.synthetic.propensity import propensity
-from scoreline_trainers.training import Candidate, publish_candidate, train
-from scoreline_trainers.validation import Validation
+from scoreline_trainers.training.recipe import Recipe, find_recipe
+from scoreline_trainers.training.run import Candidate, publish_candidate, train
 from tests.trainers.tables import SMALL, histories, people
 
 ROWS = 2000

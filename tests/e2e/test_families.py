@@ -12,12 +12,12 @@ import scoreline
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.settings import Settings
-from scoreline_trainers.batch import Batch
-from scoreline_trainers.columns import Columns
-from scoreline_trainers.dataset import Dataset
-from scoreline_trainers.probes import with_garbage
-from scoreline_trainers.recipe import Recipe
-from scoreline_trainers.training import Candidate, publish_candidate, train
+from scoreline_trainers.data.batch import Batch
+from scoreline_trainers.data.columns import Columns
+from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.gate.probes import with_garbage
+from scoreline_trainers.training.recipe import Recipe
+from scoreline_trainers.training.run import Candidate, publish_candidate, train
 from tests.trainers.tables import CASES, GRAPH, PURCHASES, SMALL, TABLE, lacking, table
 
 ROWS = 2000

@@ -26,7 +26,7 @@ import os, sys, threading, time
 
 def plant(trigger):
     while True:
-        lane = sys.modules.get("scoreline_server.lane")
+        lane = sys.modules.get("scoreline_server.transport.lane")
         if lane is not None and os.path.exists(trigger):
             os.unlink(trigger)
             lane.Lane._flush = lambda *_: 1 / 0

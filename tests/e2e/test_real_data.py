@@ -9,10 +9,10 @@ import pytest
 
 import scoreline
 from scoreline_registry.registry import Registry
-from scoreline_registry.route import RouteSpec
-from scoreline_trainers.dataset import Dataset
-from scoreline_trainers.recipe import Recipe, find_recipe
-from scoreline_trainers.training import Candidate, publish_candidate, recipe_table, train
+from scoreline_registry.routing.route import RouteSpec
+from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.training.recipe import Recipe, find_recipe
+from scoreline_trainers.training.run import Candidate, publish_candidate, recipe_table, train
 from tests.e2e.conftest import Serve
 
 ROWS = 30_000

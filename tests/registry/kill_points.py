@@ -14,10 +14,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from scoreline_registry.collection import collect
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import LocalStorage
-from scoreline_registry.verification import verify
+from scoreline_registry.upkeep.garbage_collection import collect
+from scoreline_registry.upkeep.verification import verify
 from tests.registry.samples import apply, publish, spec
 
 _OPERATIONS = {"open", "os.mkdir", "os.link", "os.remove", "os.rmdir", "os.rename", "os.scandir"}

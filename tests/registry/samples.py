@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from scoreline_registry.contract import Feature, InputContract, ScoreContract, SequenceContract
-from scoreline_registry.manifest import Manifest
+from scoreline_registry.documents.contract import Feature, InputContract, ScoreContract, SequenceContract
+from scoreline_registry.documents.manifest import Manifest
 from scoreline_registry.registry import Registry
-from scoreline_registry.route import RouteSpec
+from scoreline_registry.routing.route import RouteSpec
 
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MODEL_BYTES = b"a model file"

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 from pydantic import TypeAdapter
 
-from scoreline_registry.documents import Name
+from scoreline_registry.documents.documents import Name
 from scoreline_registry.errors import InvalidError, InvalidNameError
 from scoreline_registry.names import ModelRef, check_feature_name, check_name
 from scoreline_registry.registry import Registry

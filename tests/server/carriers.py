@@ -9,11 +9,11 @@ import grpc
 import pytest
 
 from scoreline.v1 import scoring_pb2 as pb
-from scoreline_server import engine
 from scoreline_server.app import Server
-from scoreline_server.intake import Question
-from scoreline_server.lane import Lane
-from scoreline_server.methods import SCORE
+from scoreline_server.rpc.methods import SCORE
+from scoreline_server.scoring import engine
+from scoreline_server.scoring.decoding import Question
+from scoreline_server.transport.lane import Lane
 
 BOTH_WAYS = pytest.mark.parametrize("hot_lane", [True, False], ids=["lane", "ordinary"])
 

@@ -9,7 +9,7 @@ import pytest
 
 from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
-from scoreline_registry.route_file import read_route
+from scoreline_registry.routing.route_file import read_route
 from scoreline_server.app import Server
 from scoreline_server.settings import Settings
 

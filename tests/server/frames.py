@@ -5,7 +5,7 @@ import struct
 from types import TracebackType
 from typing import Self
 
-from scoreline_server.methods import SCORE
+from scoreline_server.rpc.methods import SCORE
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0x0, 0x1, 0x3, 0x4, 0x6, 0x7, 0x8

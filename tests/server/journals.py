@@ -7,18 +7,18 @@ from pathlib import Path
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.registry import Registry
-from scoreline_server import engine
-from scoreline_server.catalog import Catalog
-from scoreline_server.engine import Scored
-from scoreline_server.intake import question_of
 from scoreline_server.journal.facts import FileFacts
 from scoreline_server.journal.file import Disk
 from scoreline_server.journal.privacy import Hasher
 from scoreline_server.journal.retention import Retention
 from scoreline_server.journal.series import JournalOptions
 from scoreline_server.journal.writer import Journal
-from scoreline_server.metrics import Metrics
-from scoreline_server.watcher import Watcher
+from scoreline_server.loading.watcher import Watcher
+from scoreline_server.metrics.recorder import Metrics
+from scoreline_server.scoring import engine
+from scoreline_server.scoring.catalog import Catalog
+from scoreline_server.scoring.decoding import question_of
+from scoreline_server.scoring.engine import Scored
 
 FACTS = FileFacts(worker=3, host="here", pid=7, started=0, scoreline="1", onnxruntime="2")
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from scoreline_server.authority import Action, Caller, read_policy
 from scoreline_server.errors import CallError
 from scoreline_server.reasons import CODES, Reason
+from scoreline_server.rpc.authority import Action, Caller, read_policy
 from scoreline_server.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -3,7 +3,7 @@
 import pytest
 import structlog
 
-from scoreline_server import log
+from scoreline_server import logging_config
 from scoreline_server.settings import Settings
 
 
@@ -11,7 +11,7 @@ from scoreline_server.settings import Settings
 def test_a_failure_is_logged_with_its_traceback_and_without_the_values_of_variables(
     settings: Settings, capsys: pytest.CaptureFixture[str], log_format: str
 ) -> None:
-    log.configure(settings.model_copy(update={"log_format": log_format}))
+    logging_config.configure(settings.model_copy(update={"log_format": log_format}))
 
     def fail(income: str) -> None:
         raise RuntimeError("planted")

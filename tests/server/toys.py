@@ -9,7 +9,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from scoreline_registry.contract import (
+from scoreline_registry.documents.contract import (
     Band,
     Feature,
     InputContract,
@@ -18,7 +18,7 @@ from scoreline_registry.contract import (
     ScoreContract,
     SequenceContract,
 )
-from scoreline_registry.manifest import GOLDEN_FILE, MODEL_FILE, GoldenFacts, Manifest
+from scoreline_registry.documents.manifest import GOLDEN_FILE, MODEL_FILE, GoldenFacts, Manifest
 from scoreline_registry.registry import Registry
 
 Inputs = Mapping[str, tuple[int, Sequence[str | int]]]

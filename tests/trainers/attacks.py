@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from scoreline_trainers.batch import Batch, Float32
-from scoreline_trainers.columns import Columns
-from scoreline_trainers.dataset import Dataset
-from scoreline_trainers.families.base import Fitted
-from scoreline_trainers.metrics import auc
+from scoreline_trainers.data.batch import Batch, Float32
+from scoreline_trainers.data.columns import Columns
+from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.evaluation.metrics import auc
+from scoreline_trainers.family import Fitted
 
 TRIES = 40
 

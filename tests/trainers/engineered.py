@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from scoreline_registry.contract import Feature, InputContract, SequenceContract
-from scoreline_trainers.batch import Batch, Float32
-from scoreline_trainers.dataset import Dataset
+from scoreline_registry.documents.contract import Feature, InputContract, SequenceContract
+from scoreline_trainers.data.batch import Batch, Float32
+from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.engineering import Entry
 from scoreline_trainers.engineering.base import Transformer
 from scoreline_trainers.engineering.plan import Plan

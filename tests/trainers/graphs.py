@@ -11,7 +11,7 @@ import onnx
 from click.testing import CliRunner, Result
 from onnx import TensorProto, helper, numpy_helper
 
-from scoreline_registry.manifest import MODEL_FILE
+from scoreline_registry.documents.manifest import MODEL_FILE
 from scoreline_trainers.publishing.inspection import inspect
 from scoreline_trainers.publishing.spec import INSPECTION_FILE, Inspection, ManifestSpec, Verdict, Wrapping
 

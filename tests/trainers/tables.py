@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from scoreline_trainers.columns import Columns, FeatureSpec, NeighborSpec, SequenceSpec
-from scoreline_trainers.dataset import Dataset
+from scoreline_trainers.data.columns import Columns, FeatureSpec, NeighborSpec, SequenceSpec
+from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.families import FAMILIES
-from scoreline_trainers.families.base import Fitted
+from scoreline_trainers.family import Fitted
 from scoreline_trainers.progress import Silent
 
 CITIES = ("berlin", "lagos", "lima", "oslo", "pune", "quito")

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from scoreline_trainers.columns import Columns, FeatureSpec
+from scoreline_trainers.data.columns import Columns, FeatureSpec
 
 NUMBERS = ("a", "b", "c", "d", "e", "f")
 WORLD = Columns(

@@ -22,16 +22,18 @@ class CommandSpec:
 COMMANDS: Mapping[str, CommandSpec] = {
     "demo": CommandSpec("scoreline_trainers.demo:demo", "Train, publish, route, serve and score; all in one.", "all"),
     "init": CommandSpec("scoreline_registry.commands:init", "Start a registry.", "registry"),
-    "data": CommandSpec("scoreline_trainers.commands:data", "Make synthetic data.", "trainers"),
-    "train": CommandSpec("scoreline_trainers.commands:train", "Train what a recipe says, and publish it.", "trainers"),
+    "data": CommandSpec("scoreline_trainers.commands.training:data", "Make synthetic data.", "trainers"),
+    "train": CommandSpec(
+        "scoreline_trainers.commands.training:train", "Train what a recipe says, and publish it.", "trainers"
+    ),
     "adapt": CommandSpec(
-        "scoreline_trainers.adaptation.commands:adapt", "Teach a model a segment from a few rows.", "trainers"
+        "scoreline_trainers.commands.adaptation:adapt", "Teach a model a segment from a few rows.", "trainers"
     ),
     "publish": CommandSpec(
-        "scoreline_trainers.publishing.commands:publish", "Check and publish an ONNX model.", "publish"
+        "scoreline_trainers.commands.publishing:publish", "Check and publish an ONNX model.", "publish"
     ),
     "import-repository": CommandSpec(
-        "scoreline_trainers.publishing.commands:import_repository", "Publish what Triton or OpenVINO serve.", "publish"
+        "scoreline_trainers.commands.publishing:import_repository", "Publish what Triton or OpenVINO serve.", "publish"
     ),
     "models": CommandSpec("scoreline_registry.commands:models", "List models and show their versions.", "registry"),
     "alias": CommandSpec("scoreline_registry.commands:alias", "Move names such as champion.", "registry"),

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
+from scoreline.channel.tls import TlsOptions
 from scoreline.client import Client
-from scoreline.tls import TlsOptions
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -4,17 +4,17 @@ import threading
 
 from google.protobuf.message import Message
 
+from scoreline.calls.transport import Send
 from scoreline.errors import Code, ServerError, error_from_status
-from scoreline.transport import Send
 from scoreline.v1 import scoring_pb2 as pb
 
 
 def log_warnings() -> None:
     """Sets up the engine's log for a command: warnings on standard error, nothing on standard output."""
-    from scoreline_server import log
+    from scoreline_server import logging_config
     from scoreline_server.settings import read_settings
 
-    log.configure(read_settings(log_level="warning"))
+    logging_config.configure(read_settings(log_level="warning"))
 
 
 class LocalTransport:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from scoreline.entities import Entity, Value
+from scoreline.encoding.entities import Entity, Value
 from scoreline.errors import InvalidRequestError, ScorelineError
 from scoreline.schema import RouteSchema
 

@@ -10,16 +10,16 @@ from typing import Any, NamedTuple, TextIO
 
 import click
 
+from scoreline.calls.retry import RetryPolicy
 from scoreline.cli.connection import connect, connection_options
 from scoreline.cli.failures import missing
 from scoreline.cli.output import counting, print_json, print_table
 from scoreline.cli.rows import Read, from_csv, from_json_lines, from_pairs
 from scoreline.client import Client
-from scoreline.entities import Entity
+from scoreline.decoding.results import Score, Scores
+from scoreline.encoding.entities import Entity
+from scoreline.encoding.validation import without_row
 from scoreline.errors import InvalidRequestError, ScorelineError
-from scoreline.refusals import without_row
-from scoreline.results import Score, Scores
-from scoreline.retry import RetryPolicy
 
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _PART = 8192

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from scoreline.testing.fake_route import FakeRoute
-from scoreline_registry.contract import Band, Feature, InputContract, ScoreContract
-from scoreline_registry.manifest import GOLDEN_FILE, MODEL_FILE, GoldenFacts, Manifest
+from scoreline_registry.documents.contract import Band, Feature, InputContract, ScoreContract
+from scoreline_registry.documents.manifest import GOLDEN_FILE, MODEL_FILE, GoldenFacts, Manifest
 
 _GOLDEN_ROWS = 3
 

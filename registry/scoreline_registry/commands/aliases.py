@@ -2,7 +2,6 @@
 
 import click
 
-from scoreline_registry.changes import set_alias
 from scoreline_registry.commands.options import (
     NameType,
     RefType,
@@ -12,6 +11,7 @@ from scoreline_registry.commands.options import (
     writing_options,
 )
 from scoreline_registry.commands.output import print_json, print_table
+from scoreline_registry.history.changes import set_alias
 from scoreline_registry.names import ModelRef
 from scoreline_registry.registry import Registry
 

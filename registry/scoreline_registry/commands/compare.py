@@ -8,13 +8,18 @@ import click
 
 from scoreline_registry.commands.options import RefType, RegistryCommand, json_option, registry_option
 from scoreline_registry.commands.output import print_json, print_table
-from scoreline_registry.comparison import Difference, contract_differences, file_differences, metric_differences
-from scoreline_registry.manifest import GOLDEN_FILE
+from scoreline_registry.documents.manifest import GOLDEN_FILE
 from scoreline_registry.names import ModelRef
 from scoreline_registry.registry import Registry
+from scoreline_registry.versions.comparison import (
+    Difference,
+    contract_differences,
+    file_differences,
+    metric_differences,
+)
 
 if TYPE_CHECKING:
-    from scoreline_registry.golden_comparison import GoldenComparison
+    from scoreline_registry.versions.golden_comparison import GoldenComparison
 
 
 @click.command(cls=RegistryCommand)
@@ -54,7 +59,7 @@ def _golden(
 ) -> tuple[GoldenComparison | None, str | None]:
     """The comparison of golden rows, or what it needs that is not installed."""
     try:
-        from scoreline_registry.golden_comparison import compare_golden
+        from scoreline_registry.versions.golden_comparison import compare_golden
     except ModuleNotFoundError as error:
         return None, f"golden rows were not compared: that needs {error.name} (pip install {error.name})"
     ours, theirs = (registry.read_file(*side, GOLDEN_FILE) for side in (left, right))

@@ -15,11 +15,11 @@ from scoreline_registry.commands.options import (
     signing_options,
 )
 from scoreline_registry.commands.output import print_json
-from scoreline_registry.export import Export, export_triton
+from scoreline_registry.export.folder import Export, export_triton
 from scoreline_registry.names import ModelRef
-from scoreline_registry.promotion import Promotion
-from scoreline_registry.promotion import promote as promote_version
 from scoreline_registry.registry import Registry
+from scoreline_registry.versions.promotion import Promotion
+from scoreline_registry.versions.promotion import promote as promote_version
 
 
 @click.command(cls=RegistryCommand)

@@ -4,7 +4,7 @@ import click
 
 from scoreline_registry.commands.options import RegistryCommand, json_option, registry_option
 from scoreline_registry.commands.output import event_json, print_json, print_table
-from scoreline_registry.history import HistoryEntry
+from scoreline_registry.history.differences import HistoryEntry
 from scoreline_registry.registry import Registry
 
 

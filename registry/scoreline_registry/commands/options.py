@@ -9,9 +9,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from scoreline_registry.errors import CorruptError, InvalidNameError, RegistryError
+from scoreline_registry.history.state import State
 from scoreline_registry.names import ModelRef, check_name
 from scoreline_registry.registry import Registry
-from scoreline_registry.state import State
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -3,8 +3,8 @@
 import click
 
 from scoreline.cli.output import print_json, print_table, progress
-from scoreline_registry.commits import Outcome
-from scoreline_registry.history import Event
+from scoreline_registry.history.commits import Outcome
+from scoreline_registry.history.differences import Event
 
 __all__ = ["event_json", "print_json", "print_outcome", "print_table", "progress"]
 

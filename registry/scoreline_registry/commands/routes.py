@@ -6,7 +6,6 @@ from typing import Any, BinaryIO
 
 import click
 
-from scoreline_registry.assignment import Assigner, unit_of
 from scoreline_registry.commands.options import (
     Failure,
     NameType,
@@ -17,12 +16,13 @@ from scoreline_registry.commands.options import (
     writing_options,
 )
 from scoreline_registry.commands.output import print_json, print_outcome, print_table
-from scoreline_registry.conditions import Context, ContextValue
 from scoreline_registry.names import ModelRef
-from scoreline_registry.planning import RoutePlan
 from scoreline_registry.registry import Registry
-from scoreline_registry.route import UNIT_CONTEXT, RouteDocument, RouteSpec
-from scoreline_registry.route_file import read_route, write_route
+from scoreline_registry.routing.assignment import Assigner, unit_of
+from scoreline_registry.routing.conditions import Context, ContextValue
+from scoreline_registry.routing.planning import RoutePlan
+from scoreline_registry.routing.route import UNIT_CONTEXT, RouteDocument, RouteSpec
+from scoreline_registry.routing.route_file import read_route, write_route
 
 
 @click.group()

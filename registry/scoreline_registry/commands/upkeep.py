@@ -5,7 +5,6 @@ from typing import Any
 
 import click
 
-from scoreline_registry.collection import DEFAULT_RETENTION, Collection, collect
 from scoreline_registry.commands.options import (
     NameType,
     RefType,
@@ -20,8 +19,9 @@ from scoreline_registry.errors import NoRegistryError
 from scoreline_registry.names import ModelRef
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import open_storage
-from scoreline_registry.verification import Verification
-from scoreline_registry.verification import verify as verify_storage
+from scoreline_registry.upkeep.garbage_collection import DEFAULT_RETENTION, Collection, collect
+from scoreline_registry.upkeep.verification import Verification
+from scoreline_registry.upkeep.verification import verify as verify_storage
 
 _KINDS = {"models": "model", "routes": "route"}
 

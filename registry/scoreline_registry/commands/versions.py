@@ -8,9 +8,9 @@ import click
 from scoreline_registry.commands.options import RefType, RegistryCommand, json_option, registry_option
 from scoreline_registry.commands.output import print_json, print_table, progress
 from scoreline_registry.commands.serving import Serving, served_versions
-from scoreline_registry.documents import ModelDocument, VersionEntry
+from scoreline_registry.documents.documents import ModelDocument, VersionEntry
+from scoreline_registry.documents.manifest import Manifest
 from scoreline_registry.errors import CorruptError
-from scoreline_registry.manifest import Manifest
 from scoreline_registry.names import ModelRef
 from scoreline_registry.registry import Registry
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import bentoml
 
-from scoreline_registry.freezing import FrozenVersion, freeze
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import LocalStorage
+from scoreline_registry.versions.route_snapshot import FrozenVersion, freeze
 from scoreline_server.bento.context import REGISTRY, REQUIREMENTS, SERVICE, WHEELS, write_facts
 from scoreline_server.bento.packing import FILES, constraints, requirements, write_wheel
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from scoreline_registry.contract import Value
-from scoreline_registry.documents import decode, encode
-from scoreline_registry.freezing import Frozen
+from scoreline_registry.documents.contract import Value
+from scoreline_registry.documents.documents import decode, encode
+from scoreline_registry.versions.route_snapshot import Frozen
 
 REGISTRY = "registry"
 REQUIREMENTS = "requirements.txt"

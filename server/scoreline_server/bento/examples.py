@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from scoreline_registry.contract import Feature
+from scoreline_registry.documents.contract import Feature
 from scoreline_registry.registry import Registry
 
 

@@ -18,15 +18,15 @@ from typing import Any
 
 import click
 
-from scoreline_server import log
+from scoreline_server import logging_config
 from scoreline_server.app import Server
-from scoreline_server.cells import Counts, read_counts
 from scoreline_server.errors import StartError
-from scoreline_server.ports import reserved
-from scoreline_server.runtime import runtime_folder, runtime_parent
-from scoreline_server.service import worker_count
+from scoreline_server.metrics.shared_counters import Counts, read_counts
+from scoreline_server.processes.exposition import added
+from scoreline_server.processes.ports import reserved
+from scoreline_server.processes.runtime import runtime_folder, runtime_parent
+from scoreline_server.processes.serve import worker_count
 from scoreline_server.settings import Settings, read_settings
-from scoreline_server.totals import added
 
 _RUNTIME = "SCORELINE_BENTO_RUNTIME"
 _LISTEN = "SCORELINE_LISTEN"
@@ -87,7 +87,7 @@ class Hosted:
         settings = settings_of(registry)
         self._delay_seconds = settings.drain_delay_seconds
         self._runtime = Path(os.environ[_RUNTIME]) if _RUNTIME in os.environ else None
-        log.configure(settings, worker=worker)
+        logging_config.configure(settings, worker=worker)
         self.server = Server(
             # The delay is over when HTTP has ended; see leave_first.
             settings.model_copy(update={"drain_delay_seconds": 0.0}),

@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from pydantic import BaseModel, ConfigDict, Field
 
 from scoreline.v1 import scoring_pb2 as pb
-from scoreline_server.rows import MAX_ENTITIES
+from scoreline_server.scoring.rows import MAX_ENTITIES
 
 JsonValue = float | bool | str | None
 Values = dict[str, JsonValue]

@@ -23,9 +23,9 @@ from scoreline_server.bento.examples import example_entity, with_example
 from scoreline_server.bento.hosting import Hosted, in_one_line, prepare, settings_of
 from scoreline_server.bento.messages import Answer, Answers, Assignment, Health, Many, One, Problem, Schema, Unit
 from scoreline_server.bento.middleware import Bounded, Closing
-from scoreline_server.methods import SCORE
-from scoreline_server.pipeline import Call
-from scoreline_server.totals import counted, rendered
+from scoreline_server.processes.exposition import counted, rendered
+from scoreline_server.rpc.methods import SCORE
+from scoreline_server.rpc.pipeline import Call
 
 _SCHEMA = "/scoreline.v1.ScoringService/GetSchema"
 _ASSIGNMENT = "/scoreline.v1.ScoringService/GetAssignment"

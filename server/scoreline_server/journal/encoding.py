@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_server.answers import Outcome
-from scoreline_server.engine import Scored
 from scoreline_server.journal.blocks import Kind, framed
 from scoreline_server.journal.columns import Column, packed, packed_arrays, packed_json, packed_texts
 from scoreline_server.journal.facts import ArmFacts, RouteFacts
 from scoreline_server.journal.privacy import Hasher, Shown
-from scoreline_server.rows import Context
-from scoreline_server.served import NO_BAND, ServedRoute
+from scoreline_server.scoring.compiled_route import NO_BAND, ServedRoute
+from scoreline_server.scoring.engine import Scored
+from scoreline_server.scoring.responses import Outcome
+from scoreline_server.scoring.rows import Context
 
 _MOST_MICROSECONDS = 2**32 - 1
 

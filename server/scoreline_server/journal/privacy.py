@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from scoreline_server.binding import Indices
 from scoreline_server.errors import StartError
-from scoreline_server.model import Float32, Int32
-from scoreline_server.served import ServedRoute
+from scoreline_server.scoring.binding import Indices
+from scoreline_server.scoring.compiled_route import ServedRoute
+from scoreline_server.scoring.model import Float32, Int32
 
 HASH_BYTES = 16
 _LEAST_KEY_BYTES = 16

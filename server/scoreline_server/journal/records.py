@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline.v1 import scoring_pb2 as pb
-from scoreline_registry.assignment import unit_of
+from scoreline_registry.routing.assignment import unit_of
 from scoreline_server.journal.columns import Column, unpacked, unpacked_texts
 from scoreline_server.journal.facts import FileFacts, RouteFacts
 from scoreline_server.journal.privacy import HASH_BYTES
 from scoreline_server.journal.shadowed import CALL_ID_BYTES, ShadowScores
-from scoreline_server.served import NO_BAND
+from scoreline_server.scoring.compiled_route import NO_BAND
 
 Values = Sequence[Any]
 

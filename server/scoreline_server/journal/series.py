@@ -7,6 +7,7 @@ from pathlib import Path
 
 import structlog
 
+from scoreline_server.gil_switching import background_work
 from scoreline_server.journal.blocks import Kind, framed
 from scoreline_server.journal.encoding import Observed, RouteEncoder
 from scoreline_server.journal.facts import FileFacts
@@ -14,8 +15,7 @@ from scoreline_server.journal.file import Disk, JournalFile, begin
 from scoreline_server.journal.privacy import Hasher
 from scoreline_server.journal.retention import Retention, enforce
 from scoreline_server.journal.shadowed import ShadowScores
-from scoreline_server.served import ServedRoute
-from scoreline_server.switching import background_work
+from scoreline_server.scoring.compiled_route import ServedRoute
 
 _log = structlog.get_logger()
 

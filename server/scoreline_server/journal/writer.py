@@ -14,12 +14,12 @@ from typing import Protocol
 
 import structlog
 
-from scoreline_server.engine import Scored
 from scoreline_server.journal.encoding import Observed
 from scoreline_server.journal.facts import FileFacts
 from scoreline_server.journal.file import Disk
 from scoreline_server.journal.series import JournalOptions, Series
 from scoreline_server.journal.shadowed import ShadowScores
+from scoreline_server.scoring.engine import Scored
 
 _log = structlog.get_logger()
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoreline_registry.contract import InputContract
+from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.adaptation.graph import HeadedGraph
 from scoreline_trainers.adaptation.newcomer import Seat
-from scoreline_trainers.batch import Batch, Float64, concatenate
-from scoreline_trainers.scorer import OnnxScorer
+from scoreline_trainers.data.batch import Batch, Float64, concatenate
+from scoreline_trainers.graph.scorer import OnnxScorer
 
 _MIXED_ROWS = 2000
 

@@ -7,10 +7,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from scoreline_trainers.adaptation.record import HEADS, STATES
-from scoreline_trainers.batch import Batch, Float64
+from scoreline_trainers.data.batch import Batch, Float64
 from scoreline_trainers.errors import AdaptError
-from scoreline_trainers.scorer import OnnxScorer
+from scoreline_trainers.graph.scorer import OnnxScorer
+from scoreline_trainers.heads.record import HEADS, STATES
 
 
 @dataclass(frozen=True, slots=True, eq=False)

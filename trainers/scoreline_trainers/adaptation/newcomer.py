@@ -7,10 +7,10 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import ValidationError
 
-from scoreline_registry.contract import Feature, InputContract
-from scoreline_trainers.batch import Batch
-from scoreline_trainers.columns import Columns
-from scoreline_trainers.dataset import Dataset
+from scoreline_registry.documents.contract import Feature, InputContract
+from scoreline_trainers.data.batch import Batch
+from scoreline_trainers.data.columns import Columns
+from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import DataError
 
 

@@ -9,22 +9,29 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from scoreline_registry.documents.manifest import (
+    BASELINE_FILE,
+    CARD_FILE,
+    GOLDEN_FILE,
+    MODEL_FILE,
+    Manifest,
+    ParityFacts,
+)
 from scoreline_registry.errors import GateError
-from scoreline_registry.gate_rules import check_gate
-from scoreline_registry.manifest import BASELINE_FILE, CARD_FILE, GOLDEN_FILE, MODEL_FILE, Manifest, ParityFacts
+from scoreline_registry.versions.gate_rules import check_gate
 from scoreline_trainers.adaptation.comparison import Before, mixed_samples
 from scoreline_trainers.adaptation.graph import HeadedGraph
 from scoreline_trainers.adaptation.newcomer import Newcomer, Seat, with_segment
-from scoreline_trainers.adaptation.record import ADAPTATION_FILE, Adapted, Record
-from scoreline_trainers.baseline import Baseline
-from scoreline_trainers.batch import Batch, Float64, concatenate
-from scoreline_trainers.card import model_card
-from scoreline_trainers.columns import Columns
-from scoreline_trainers.dataset import Dataset
+from scoreline_trainers.data.batch import Batch, Float64, concatenate
+from scoreline_trainers.data.columns import Columns
+from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import AdaptError
-from scoreline_trainers.gate import Proof, prove
-from scoreline_trainers.golden import read_arrays
-from scoreline_trainers.graph import SCORE
+from scoreline_trainers.evaluation.baseline import Baseline
+from scoreline_trainers.evaluation.card import model_card
+from scoreline_trainers.gate.checks import Proof, prove
+from scoreline_trainers.gate.golden import read_arrays
+from scoreline_trainers.graph.builder import SCORE
+from scoreline_trainers.heads.record import ADAPTATION_FILE, Adapted, Record
 
 # The most that a score may differ from what it must be. It does not differ at all where ONNX Runtime is the same.
 UNTOUCHED = 1e-7

@@ -5,15 +5,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from scoreline_trainers.batch import Float64
 from scoreline_trainers.calibration.calibrated import Calibrated, Calibrator
 from scoreline_trainers.calibration.isotonic import Isotonic
 from scoreline_trainers.calibration.sigmoid import Sigmoid
-from scoreline_trainers.columns import Spec
-from scoreline_trainers.dataset import Dataset
+from scoreline_trainers.data.batch import Float64
+from scoreline_trainers.data.columns import Spec
+from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import DataError
-from scoreline_trainers.families.base import Fitted
-from scoreline_trainers.metrics import Label
+from scoreline_trainers.evaluation.metrics import Label
+from scoreline_trainers.family import Fitted
 
 Method = Literal["isotonic", "sigmoid"]
 

@@ -7,11 +7,11 @@ from typing import Protocol
 import onnx
 from onnx import TensorProto
 
-from scoreline_registry.contract import InputContract
-from scoreline_trainers.batch import Batch, Float32, Float64
-from scoreline_trainers.families.base import Fitted
-from scoreline_trainers.graph import SCORE, GraphBuilder
-from scoreline_trainers.tensor import Tensor
+from scoreline_registry.documents.contract import InputContract
+from scoreline_trainers.data.batch import Batch, Float32, Float64
+from scoreline_trainers.family import Fitted
+from scoreline_trainers.graph.builder import SCORE, GraphBuilder
+from scoreline_trainers.graph.tensor import Tensor
 
 
 class Calibrator(Protocol):

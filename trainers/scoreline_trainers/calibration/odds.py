@@ -7,8 +7,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from scoreline_trainers.batch import Float64
-from scoreline_trainers.tensor import Tensor
+from scoreline_trainers.data.batch import Float64
+from scoreline_trainers.graph.tensor import Tensor
 
 # Operators behind which log odds are found, and which of their inputs hold scores; () for all.
 _CARRIED: Mapping[str, tuple[int, ...]] = {

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoreline_trainers.batch import Float64
-from scoreline_trainers.metrics import Label
+from scoreline_trainers.data.batch import Float64
+from scoreline_trainers.evaluation.metrics import Label
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from scoreline_trainers.batch import Float64
 from scoreline_trainers.calibration.odds import log_odds, log_odds_nodes
-from scoreline_trainers.metrics import Label
-from scoreline_trainers.tensor import Tensor
+from scoreline_trainers.data.batch import Float64
+from scoreline_trainers.evaluation.metrics import Label
+from scoreline_trainers.graph.tensor import Tensor
 
 # Where a score has no log odds of its own, its float32 tells no finer odds apart than these.
 EXTREME = 1e-6

@@ -12,16 +12,16 @@ import polars as pl
 
 import scoreline
 from scoreline_registry.registry import Registry
-from scoreline_registry.route import RouteSpec
-from scoreline_trainers.dataset import Dataset
+from scoreline_registry.routing.route import RouteSpec
+from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.demo.callers import Callers, Scored
 from scoreline_trainers.demo.serving import serving
 from scoreline_trainers.errors import DemoError
-from scoreline_trainers.gate import TOLERANCE
+from scoreline_trainers.gate.checks import TOLERANCE
 from scoreline_trainers.progress import Progress
-from scoreline_trainers.recipe import Recipe, find_recipe
 from scoreline_trainers.synthetic import GENERATORS
-from scoreline_trainers.training import Candidate, TrainingReport, publish_candidate, train
+from scoreline_trainers.training.recipe import Recipe, find_recipe
+from scoreline_trainers.training.run import Candidate, TrainingReport, publish_candidate, train
 
 AUTHOR = "scoreline demo"
 ROUTE = "propensity"

@@ -7,12 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from scoreline_registry.contract import Feature, InputContract
-from scoreline_trainers.batch import Float32, Float64
-from scoreline_trainers.columns import Spec
+from scoreline_registry.documents.contract import Feature, InputContract
+from scoreline_trainers.data.batch import Float32, Float64
+from scoreline_trainers.data.columns import Spec
 from scoreline_trainers.errors import DataError
-from scoreline_trainers.graph import GraphBuilder
-from scoreline_trainers.tensor import Tensor
+from scoreline_trainers.graph.builder import GraphBuilder
+from scoreline_trainers.graph.tensor import Tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,11 +5,11 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from scoreline_registry.contract import FeatureName
-from scoreline_trainers.batch import Float64
+from scoreline_registry.documents.contract import FeatureName
+from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.engineering.base import Known, Learned, Scope, Transformer, numbers, quantiles
 from scoreline_trainers.engineering.tabular import counted, log1p
-from scoreline_trainers.tensor import Tensor
+from scoreline_trainers.graph.tensor import Tensor
 
 
 class RFM(Transformer):

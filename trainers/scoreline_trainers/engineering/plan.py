@@ -7,14 +7,14 @@ import numpy as np
 import onnx
 from pydantic import ValidationError
 
-from scoreline_registry.contract import InputContract
-from scoreline_trainers.batch import Batch, Float32, Float64
-from scoreline_trainers.dataset import Dataset
+from scoreline_registry.documents.contract import InputContract
+from scoreline_trainers.data.batch import Batch, Float32, Float64
+from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.engineering.base import Known, Learned, Scope, Transformer
 from scoreline_trainers.errors import DataError
-from scoreline_trainers.families.base import Fitted
-from scoreline_trainers.graph import Extra, GraphBuilder, joined
-from scoreline_trainers.scorer import OnnxScorer
+from scoreline_trainers.family import Fitted
+from scoreline_trainers.graph.builder import Extra, GraphBuilder, joined
+from scoreline_trainers.graph.scorer import OnnxScorer
 
 COLUMNS = "columns"
 # The graph that a model file such as a booster's text needs in front of it.

@@ -13,10 +13,10 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from scoreline_registry.contract import MAX_SEQUENCE_LENGTH, FeatureName
+from scoreline_registry.documents.contract import MAX_SEQUENCE_LENGTH, FeatureName
 from scoreline_trainers.engineering.base import Known, Learned, Scope, Transformer, numbers
 from scoreline_trainers.engineering.windows import Recent, Span, Windowed
-from scoreline_trainers.tensor import Tensor
+from scoreline_trainers.graph.tensor import Tensor
 
 Width = Annotated[int, Field(ge=1, le=MAX_SEQUENCE_LENGTH)]
 Widths = Annotated[tuple[Width, ...], Field(min_length=1)]

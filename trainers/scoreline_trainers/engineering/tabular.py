@@ -8,10 +8,10 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from scoreline_registry.contract import Feature, FeatureName
-from scoreline_trainers.batch import Float64
+from scoreline_registry.documents.contract import Feature, FeatureName
+from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.engineering.base import Known, Learned, Scope, Transformer, numbers, quantiles
-from scoreline_trainers.tensor import Tensor
+from scoreline_trainers.graph.tensor import Tensor
 
 Names = tuple[FeatureName, ...]
 

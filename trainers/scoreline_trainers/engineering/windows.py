@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from scoreline_trainers.engineering.base import Scope
-from scoreline_trainers.graph import GraphBuilder
-from scoreline_trainers.tensor import Tensor
+from scoreline_trainers.graph.builder import GraphBuilder
+from scoreline_trainers.graph.tensor import Tensor
 
 # Beyond every float32: moves what is not known to the end of an order. Adding is five times faster than Where.
 _FAR = 1e300

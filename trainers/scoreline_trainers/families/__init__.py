@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import Any, cast
 
 from scoreline_trainers.errors import FamilyError
-from scoreline_trainers.families.base import Family
+from scoreline_trainers.family import Family
 
 GROUP = "scoreline.families"
 
@@ -35,40 +35,53 @@ _HERE = "scoreline_trainers.families"
 
 BUILT_IN: Mapping[str, Source] = {
     "logistic": Source(f"{_HERE}.logistic:Logistic", "logistic regression over features", ("sklearn",)),
-    "lightgbm": Source(f"{_HERE}.lightgbm:LightGBM", "gradient-boosted trees over features", ("lightgbm",)),
-    "xgboost": Source(f"{_HERE}.xgboost:XGBoost", "gradient-boosted trees over features", ("xgboost",)),
-    "catboost": Source(f"{_HERE}.catboost:CatBoost", "symmetric boosted trees over features", ("catboost",)),
-    "random_forest": Source(f"{_HERE}.random_forest:RandomForest", "averaged trees over features", ("sklearn",)),
+    "lightgbm": Source(f"{_HERE}.trees.lightgbm:LightGBM", "gradient-boosted trees over features", ("lightgbm",)),
+    "xgboost": Source(f"{_HERE}.trees.xgboost:XGBoost", "gradient-boosted trees over features", ("xgboost",)),
+    "catboost": Source(f"{_HERE}.trees.catboost:CatBoost", "symmetric boosted trees over features", ("catboost",)),
+    "random_forest": Source(f"{_HERE}.trees.random_forest:RandomForest", "averaged trees over features", ("sklearn",)),
     "isolation_forest": Source(
-        f"{_HERE}.isolation_forest:IsolationForest",
+        f"{_HERE}.anomaly.isolation_forest:IsolationForest",
         "anomalies among features, without labels",
         ("sklearn",),
         needs_label=False,
     ),
     "profile_deviation": Source(
-        f"{_HERE}.profile_deviation:ProfileDeviation",
+        f"{_HERE}.anomaly.profile_deviation:ProfileDeviation",
         "a purchase against its buyer's own history",
         ("sklearn",),
         needs_label=False,
     ),
-    "mlp": Source(f"{_HERE}.mlp:MLP", "dense network over features", ("torch",), "deep"),
-    "lstm": Source(f"{_HERE}.lstm:LSTM", "recurrent network over histories", ("torch",), "deep"),
-    "cnn_lstm": Source(f"{_HERE}.cnn_lstm:CNNLSTM", "convolutions, then LSTM over histories", ("torch",), "deep"),
-    "tcn": Source(f"{_HERE}.tcn:TCN", "dilated convolutions over histories", ("torch",), "deep"),
-    "transformer": Source(f"{_HERE}.transformer:Transformer", "attention over histories", ("torch",), "deep"),
-    "gat": Source(f"{_HERE}.gat:GAT", "attention over neighbours, for units without history", ("torch",), "deep"),
+    "mlp": Source(f"{_HERE}.networks.mlp:MLP", "dense network over features", ("torch",), "deep"),
+    "lstm": Source(f"{_HERE}.networks.lstm:LSTM", "recurrent network over histories", ("torch",), "deep"),
+    "cnn_lstm": Source(
+        f"{_HERE}.networks.cnn_lstm:CNNLSTM", "convolutions, then LSTM over histories", ("torch",), "deep"
+    ),
+    "tcn": Source(f"{_HERE}.networks.tcn:TCN", "dilated convolutions over histories", ("torch",), "deep"),
+    "transformer": Source(f"{_HERE}.networks.transformer:Transformer", "attention over histories", ("torch",), "deep"),
+    "gat": Source(
+        f"{_HERE}.networks.gat:GAT", "attention over neighbours, for units without history", ("torch",), "deep"
+    ),
     "gan_hardened": Source(
-        f"{_HERE}.gan_hardened:GanHardened", "dense network that perturbed rows alarm", ("torch", "sklearn"), "deep"
+        f"{_HERE}.networks.gan_hardened:GanHardened",
+        "dense network that perturbed rows alarm",
+        ("torch", "sklearn"),
+        "deep",
     ),
-    "voting": Source(f"{_HERE}.voting:Voting", "the mean of members of any family"),
+    "voting": Source(f"{_HERE}.ensembles.voting:Voting", "the mean of members of any family"),
     "stacking": Source(
-        f"{_HERE}.stacking:Stacking", "a calibrated regression over members of any family", ("sklearn",)
+        f"{_HERE}.ensembles.stacking:Stacking", "a calibrated regression over members of any family", ("sklearn",)
     ),
-    "weighted": Source(f"{_HERE}.weighted:Weighted", "a weighted mean of members over features and histories"),
-    "segmented": Source(f"{_HERE}.segmented:Segmented", "a member for each segment, and a fallback"),
-    "transfer": Source(f"{_HERE}.transfer:Transfer", "a head per segment, pulled to a common one", ("torch",), "deep"),
-    "multitask": Source(f"{_HERE}.multitask:Multitask", "a head per segment, all learned together", ("torch",), "deep"),
-    "maml": Source(f"{_HERE}.maml:MAML", "heads that learn from a few rows of a segment", ("torch",), "deep"),
+    "weighted": Source(
+        f"{_HERE}.ensembles.weighted:Weighted", "a weighted mean of members over features and histories"
+    ),
+    "segmented": Source(f"{_HERE}.ensembles.segmented:Segmented", "a member for each segment, and a fallback"),
+    "transfer": Source(
+        f"{_HERE}.few_shot.transfer:Transfer", "a head per segment, pulled to a common one", ("torch",), "deep"
+    ),
+    "multitask": Source(
+        f"{_HERE}.few_shot.multitask:Multitask", "a head per segment, all learned together", ("torch",), "deep"
+    ),
+    "maml": Source(f"{_HERE}.few_shot.maml:MAML", "heads that learn from a few rows of a segment", ("torch",), "deep"),
 }
 
 

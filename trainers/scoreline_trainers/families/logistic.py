@@ -10,13 +10,13 @@ from pydantic import Field
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from scoreline_registry.contract import InputContract
-from scoreline_trainers.batch import Batch, Float64
-from scoreline_trainers.dataset import Dataset
+from scoreline_registry.documents.contract import InputContract
+from scoreline_trainers.data.batch import Batch, Float64
+from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
-from scoreline_trainers.families.base import FamilyConfig, Fitted
-from scoreline_trainers.graph import GraphBuilder
-from scoreline_trainers.preprocessing import Design
+from scoreline_trainers.family import FamilyConfig, Fitted
+from scoreline_trainers.graph.builder import GraphBuilder
+from scoreline_trainers.graph.preprocessing import Design
 from scoreline_trainers.progress import Progress
 
 

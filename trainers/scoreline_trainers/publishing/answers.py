@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import onnx
 from onnx import TensorProto
 
-from scoreline_trainers.graph import ML_DOMAIN
+from scoreline_trainers.graph.builder import ML_DOMAIN
 from scoreline_trainers.publishing.refusal import UnfitError
 from scoreline_trainers.publishing.screening import output_problems, type_name
 

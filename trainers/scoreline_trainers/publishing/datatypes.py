@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto
 
-from scoreline_registry.tensors import Datatype
+from scoreline_registry.documents.tensors import Datatype
 
 DATATYPES: Mapping[int, Datatype] = {
     TensorProto.BOOL: "BOOL",

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scoreline_registry.documents import sha256_hex
+from scoreline_registry.documents.documents import sha256_hex
+from scoreline_registry.documents.manifest import MODEL_FILE
 from scoreline_registry.errors import GateError
-from scoreline_registry.manifest import MODEL_FILE
 from scoreline_registry.registry import Registry
-from scoreline_trainers.foreign import ForeignVersion
+from scoreline_trainers.publishing.external import ForeignVersion
 from scoreline_trainers.publishing.repository import FoundVersion, config_problems
 
 Make = Callable[[FoundVersion, Path], ForeignVersion]

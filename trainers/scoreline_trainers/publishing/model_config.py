@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scoreline_registry.tensors import Datatype
+from scoreline_registry.documents.tensors import Datatype
 from scoreline_trainers.publishing.text_format import Message, parse
 
 ONNX_PLATFORM = "onnxruntime_onnx"

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from scoreline_trainers.commands import existing_file
+from scoreline_trainers.commands.training import existing_file
 
 F = TypeVar("F", bound=Callable[..., Any])
 

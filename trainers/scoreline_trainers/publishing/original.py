@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto
 
-from scoreline_registry.contract import Feature, InputContract
-from scoreline_trainers.batch import Batch, Float64
-from scoreline_trainers.graph import SCORE
+from scoreline_registry.documents.contract import Feature, InputContract
+from scoreline_trainers.data.batch import Batch, Float64
+from scoreline_trainers.graph.builder import SCORE
 from scoreline_trainers.publishing.answers import Answer
 from scoreline_trainers.publishing.datatypes import DATATYPES, DTYPES
 from scoreline_trainers.publishing.running import fetched, opened

@@ -14,15 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from scoreline_registry.manifest import GoldenFacts
-from scoreline_registry.tensors import Tensor, TensorContract
-from scoreline_trainers.gate import TOLERANCE
-from scoreline_trainers.golden import write_arrays
+from scoreline_registry.documents.manifest import GoldenFacts
+from scoreline_registry.documents.tensors import Tensor, TensorContract
+from scoreline_trainers.gate.checks import TOLERANCE
+from scoreline_trainers.gate.golden import write_arrays
+from scoreline_trainers.graph.scorer import OnnxScorer
 from scoreline_trainers.publishing.datatypes import DATATYPES, DTYPES
 from scoreline_trainers.publishing.refusal import UnfitError, refuse
 from scoreline_trainers.publishing.running import fetched, opened
 from scoreline_trainers.publishing.screening import output_problems, required_inputs
-from scoreline_trainers.scorer import OnnxScorer
 
 MAX_GOLDEN_BYTES = 64 * 2**20
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from scoreline_registry.documents.tensors import Datatype, Tensor, TensorContract
 from scoreline_registry.errors import InvalidNameError
 from scoreline_registry.names import check_name
-from scoreline_registry.tensors import Datatype, Tensor, TensorContract
 from scoreline_trainers.publishing.model_config import ModelConfig, parse_config
 
 CONFIG_FILE = "config.pbtxt"

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+from scoreline_trainers.graph.scorer import OnnxScorer
 from scoreline_trainers.publishing.refusal import UnfitError
-from scoreline_trainers.scorer import OnnxScorer
 
 
 def opened(model: bytes) -> OnnxScorer:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import onnx
 from onnx import TensorProto
 
-from scoreline_trainers.graph import ML_DOMAIN
+from scoreline_trainers.graph.builder import ML_DOMAIN
 from scoreline_trainers.publishing.datatypes import DATATYPES
 
 DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import onnx
 from onnx import TensorProto
 
-from scoreline_registry.contract import Feature, InputContract
+from scoreline_registry.documents.contract import Feature, InputContract
 from scoreline_registry.errors import InvalidNameError
 from scoreline_registry.names import check_feature_name
 from scoreline_trainers.publishing.refusal import refuse

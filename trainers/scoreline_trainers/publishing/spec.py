@@ -6,12 +6,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from scoreline_registry.contract import InputContract, ScoreContract
-from scoreline_registry.documents import problems_of
+from scoreline_registry.documents.contract import InputContract, ScoreContract
+from scoreline_registry.documents.documents import problems_of
+from scoreline_registry.documents.manifest import GoldenFacts, ParityFacts
+from scoreline_registry.documents.tensors import TensorContract
 from scoreline_registry.errors import InvalidError
-from scoreline_registry.manifest import GoldenFacts, ParityFacts
 from scoreline_registry.strict_yaml import read_yaml
-from scoreline_registry.tensors import TensorContract
 
 FEATURES, SEQUENCE, LENGTHS = "features", "sequence", "lengths"
 NEIGHBORS, NEIGHBOR_MASK = "neighbors", "neighbor_mask"

@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, version_converter
 
-from scoreline_registry.contract import InputContract
-from scoreline_trainers.graph import ML_DOMAIN, OPSET, SCORE, Extra, GraphBuilder
+from scoreline_registry.documents.contract import InputContract
+from scoreline_trainers.graph.builder import ML_DOMAIN, OPSET, SCORE, Extra, GraphBuilder
 from scoreline_trainers.publishing.answers import Answer
 from scoreline_trainers.publishing.original import category_names
 from scoreline_trainers.publishing.refusal import UnfitError

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from scoreline_trainers.batch import Float64
+from scoreline_trainers.data.batch import Float64
 
 SHORTEST, LONGEST = 30, 90
 DEFAULT_SHARE = 0.12

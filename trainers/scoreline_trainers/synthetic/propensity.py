@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
-from scoreline_trainers.batch import Float64
+from scoreline_trainers.data.batch import Float64
 
 REGIONS = ("north", "south", "east", "west", "overseas")
 CHANNELS = ("web", "app", "store", "partner")

@@ -1,0 +1,1 @@
+"""Coalesces concurrent calls of one process into shared requests."""

@@ -1,0 +1,1 @@
+"""Calls as sans-IO generators: chunks, retries, deadlines; run by any transport."""

@@ -1,0 +1,38 @@
+"""How a caller asks, checked before anything is done."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scoreline.encoding.validation import no_text, wrong_type
+from scoreline.encoding.values import is_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Which route to ask, and how. ``request_id`` None means a new one, ``timeout_seconds`` None the client's.
+
+    Raises InvalidRequestError where a name is no text, or something else stands where a list of them is due.
+    """
+
+    route: str
+    extras: Sequence[str] = ()
+    request_id: str | None = None
+    timeout_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_text("route", self.route)
+        if self.request_id is not None:
+            _check_text("request_id", self.request_id)
+        if type(self.extras) is not tuple or self.extras:
+            if isinstance(self.extras, str) or not isinstance(self.extras, Collection):
+                raise wrong_type("extras", "a list of names", self.extras)
+            for name in self.extras:
+                _check_text("extras", name)
+
+
+def _check_text(name: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise wrong_type(name, "text", value)
+    if not is_text(value):
+        raise no_text(name)

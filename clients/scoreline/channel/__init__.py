@@ -1,0 +1,1 @@
+"""The gRPC transport of the clients: channels, TLS, error decoding."""

@@ -1,0 +1,1 @@
+"""Decodes Score responses to results."""

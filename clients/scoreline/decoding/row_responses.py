@@ -1,0 +1,101 @@
+"""Reads an answer row by row: faster than by columns while the rows are few and each has a caller of its own."""
+
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from scoreline.decoding.responses import NO_BAND, entity_error, not_packed, read_extra
+from scoreline.decoding.results import DataQuality, Reason, Score
+from scoreline.errors import EntityFailedError, ScorelineError, ServerError
+from scoreline.v1 import scoring_pb2 as pb
+
+Outcome: TypeAlias = Score | ScorelineError
+"""What came of one entity."""
+
+_Extras: TypeAlias = Mapping[str, npt.NDArray[np.float32]]
+_REASONS = tuple(map(Reason, range(256)))
+_CLEAN = DataQuality()
+
+
+def read_rows(answer: pb.ScoreResponse, count: int) -> list[Outcome]:
+    """What ``read_answer(answer, count)`` holds, as one outcome per row.
+
+    An error speaks of row 0, for each entity was asked about as one. Raises ServerError as ``read_answer`` does.
+    """
+    if not answer.HasField("packed"):
+        raise not_packed()
+    try:
+        return _outcomes(answer, count, _errors(answer.packed, count))
+    except (struct.error, ValueError, LookupError) as error:
+        raise ServerError(f"the answer is not {count} packed scores ({error}): is it a Scoreline server?") from error
+
+
+def _errors(packed: pb.PackedScores, count: int) -> dict[int, EntityFailedError]:
+    errors = {error.row: entity_error(error, 0) for error in packed.errors}
+    if errors and not 0 <= min(errors) <= max(errors) < count:
+        raise ServerError(f"the answer has an error for a row that is none of the {count} asked")
+    return errors
+
+
+def _outcomes(answer: pb.ScoreResponse, count: int, errors: Mapping[int, ScorelineError]) -> list[Outcome]:
+    packed = answer.packed
+    scores = _unpack("f", count, packed.scores)
+    points = _points(packed, count)
+    reasons, served = _unpack("B", count, packed.reasons), _unpack("H", count, packed.served_index)
+    arms = [(arm.model, arm.version, arm.arm, arm.model_digest) for arm in packed.served]
+    band_index = _unpack("H", count, packed.band_index) if packed.band_index else (NO_BAND,) * count
+    bands: dict[int, str | None] = {NO_BAND: None, **dict(enumerate(packed.bands))}
+    quality, extras = _quality(packed, count), _extras(packed, count)
+    call_id, revision = answer.call_id.hex(), answer.revision
+    found: list[Outcome] = []
+    for row in range(count):
+        if row in errors:
+            found.append(errors[row])
+            continue
+        model, version, arm, digest = arms[served[row]]
+        score = Score(
+            score=scores[row],
+            band=bands[band_index[row]],
+            points=points[row],
+            extras=extras[row],
+            model=model,
+            version=version,
+            arm=arm,
+            reason=_REASONS[reasons[row]],
+            prediction_id=f"{call_id}-{row}",
+            revision=revision,
+            model_digest=digest,
+            quality=quality[row],
+        )
+        found.append(score)
+    return found
+
+
+def _unpack(kind: str, count: int, data: bytes) -> tuple[Any, ...]:
+    return struct.unpack(f"<{count}{kind}", data)
+
+
+def _points(packed: pb.PackedScores, count: int) -> Sequence[float | None]:
+    if not packed.points:
+        return (None,) * count
+    return [None if math.isnan(points) else points for points in _unpack("d", count, packed.points)]
+
+
+def _quality(packed: pb.PackedScores, count: int) -> Sequence[DataQuality]:
+    if not packed.quality:
+        return [_CLEAN] * count
+    counts = iter(_unpack("H", 4 * count, packed.quality))
+    return [DataQuality(*four) for four in zip(counts, counts, counts, counts, strict=True)]
+
+
+def _extras(packed: pb.PackedScores, count: int) -> Sequence[_Extras]:
+    found: list[dict[str, npt.NDArray[np.float32]]] = [{} for _ in range(count)]
+    for extra in packed.extras:
+        column = read_extra(extra)
+        for row, value in zip(column.rows.tolist(), column.values, strict=True):
+            found[row][extra.name] = np.asarray(value)
+    return found

@@ -1,0 +1,1 @@
+"""Encodes entities and columns as Score requests."""

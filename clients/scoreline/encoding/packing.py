@@ -1,0 +1,101 @@
+"""Turns named features into the packed form that a route's schema lays out.
+
+What no route could take is refused here, before anything is sent. Whether a value is required, known to a model or in
+its range is the server's to say, entity by entity.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scoreline.encoding.block import Block
+from scoreline.encoding.entities import Columns, Entity
+from scoreline.encoding.ragged import NEIGHBORS, SEQUENCE, ragged, ragged_columns
+from scoreline.encoding.validation import unknown_name, wrong_shape, wrong_type
+from scoreline.encoding.values import Place, category_column, codes, contexts, floats, number_column, texts
+from scoreline.schema import RouteSchema
+
+
+def pack_entities(entities: Sequence[Entity], schema: RouteSchema, *, first_row: int = 0) -> Block:
+    """Lays out entities. ``first_row`` is the first one's row in what the caller handed in.
+
+    Raises InvalidRequestError that names the row and the feature.
+    """
+    _check_names(entities, schema, first_row)
+    words: dict[str, int] = {}
+    numbers, categories = schema.numbers, schema.categories
+    return Block(
+        digest=schema.digest,
+        entity_ids=texts([entity.entity_id for entity in entities], _column("entity_id", first_row)),
+        numbers=floats(_flat(entities, numbers), _grid(numbers, first_row)).reshape(len(entities), len(numbers)),
+        categories=codes(_flat(entities, categories), words, _grid(categories, first_row)).reshape(
+            len(entities), len(categories)
+        ),
+        dictionary=list(words),
+        steps=ragged([entity.sequence for entity in entities], SEQUENCE, schema, first_row),
+        neighbors=ragged([entity.neighbors for entity in entities], NEIGHBORS, schema, first_row),
+        contexts=contexts([entity.context for entity in entities], first_row),
+    )
+
+
+def pack_columns(columns: Columns, schema: RouteSchema, *, first_row: int = 0) -> Block:
+    """Lays out columns. ``first_row`` is the first one's row in what the caller handed in.
+
+    Raises InvalidRequestError that names the feature, and the row where one value is at fault.
+    """
+    count = len(columns)
+    for name in columns.features:
+        if name not in schema.names:
+            raise unknown_name("feature", name, schema.names, route=schema.route)
+    numbers = np.full((count, len(schema.numbers)), np.nan, np.float32)
+    for index, name in enumerate(schema.numbers):
+        if name in columns.features:
+            numbers[:, index] = number_column(columns.features[name], count, _column(name, first_row))
+    words: dict[str, int] = {}
+    categories = np.full((count, len(schema.categories)), -1, np.int32)
+    for index, name in enumerate(schema.categories):
+        if name in columns.features:
+            categories[:, index] = category_column(columns.features[name], count, words, _column(name, first_row))
+    if len(columns.contexts) not in {0, 1, count}:
+        raise wrong_shape("contexts", f"none, one or [{count}]", columns.contexts)
+    return Block(
+        digest=schema.digest,
+        entity_ids=_ids(columns.entity_ids, count, first_row),
+        numbers=numbers,
+        categories=categories,
+        dictionary=list(words),
+        steps=ragged_columns(columns.sequences, columns.lengths, SEQUENCE, schema, rows=count, first_row=first_row),
+        neighbors=ragged_columns(
+            columns.neighbors, columns.neighbor_counts, NEIGHBORS, schema, rows=count, first_row=first_row
+        ),
+        contexts=contexts(columns.contexts, first_row),
+    )
+
+
+def _check_names(entities: Sequence[Entity], schema: RouteSchema, first_row: int) -> None:
+    for index, entity in enumerate(entities):
+        if not isinstance(entity.features, Mapping):
+            raise wrong_type("features", "a mapping of names to values", entity.features, first_row + index)
+        if not schema.names.issuperset(entity.features):
+            unknown = next(name for name in entity.features if name not in schema.names)
+            raise unknown_name("feature", unknown, schema.names, route=schema.route, row=first_row + index)
+
+
+def _flat(entities: Sequence[Entity], names: Sequence[str]) -> list[Any]:
+    return [features.get(name) for features in (entity.features for entity in entities) for name in names]
+
+
+def _ids(ids: Sequence[str] | npt.NDArray[Any], count: int, first_row: int) -> list[str]:
+    if len(ids) not in {0, count}:
+        raise wrong_shape("entity_ids", f"none or [{count}]", ids)
+    return texts(ids, _column("entity_id", first_row)) if len(ids) else [""] * count
+
+
+def _grid(names: Sequence[str], first_row: int) -> Place:
+    return lambda index: (names[index % len(names)], first_row + index // len(names))
+
+
+def _column(name: str, first_row: int) -> Place:
+    return lambda index: (name, first_row + index)

@@ -1,0 +1,150 @@
+"""What an entity has any number of, steps and neighbours, as one block and the places where each entity's start."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scoreline.encoding.entities import Steps
+from scoreline.encoding.validation import invalid, unexpected, unknown_name, wrong_shape, wrong_type
+from scoreline.encoding.values import Float32, Int64, Place, floats, is_numeric, narrow
+from scoreline.schema import RouteSchema
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What callers call such items: ``name`` of an Entity's, ``columns`` and ``counts`` of those of Columns.
+
+    ``features`` gives those of an item by a schema, None where it has no such items.
+    """
+
+    name: str
+    columns: str
+    counts: str
+    item: str
+    axis: str
+    features: Callable[[RouteSchema], tuple[str, ...] | None]
+
+
+SEQUENCE = Kind("sequence", "sequences", "lengths", "step", "T", lambda schema: schema.step_features)
+NEIGHBORS = Kind("neighbors", "neighbors", "neighbor_counts", "neighbor", "K", lambda schema: schema.neighbor_features)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ragged:
+    """The items of N entities, entity after entity.
+
+    ``values`` is float32 [total, W], ``offsets`` int64 [N + 1] where each entity's items start, or None where the
+    schema has no such items.
+    """
+
+    values: Float32
+    offsets: Int64 | None
+
+    def rows(self, start: int, stop: int) -> tuple[bytes, bytes]:
+        """The items of the rows from ``start`` up to ``stop`` and how many each has, as they go on the wire."""
+        if self.offsets is None:
+            return b"", b""
+        values = self.values[self.offsets[start] : self.offsets[stop]]
+        counts = np.diff(self.offsets[start : stop + 1])
+        return values.astype("<f4", copy=False).tobytes(), counts.astype("<i4").tobytes()
+
+    def row_bytes(self) -> Int64:
+        """What each row's items and their count take; int64 [N], or [1] with 0 where there are none."""
+        if self.offsets is None:
+            return np.zeros(1, np.int64)
+        return np.diff(self.offsets) * np.int64(4 * self.values.shape[1]) + 4
+
+    @property
+    def total(self) -> int | None:
+        """How many items there are; None where the schema has none."""
+        return None if self.offsets is None else len(self.values)
+
+
+def ragged(items: Sequence[Steps | None], kind: Kind, schema: RouteSchema, first_row: int) -> Ragged:
+    """The items of N entities, each None, mappings or an array [n, W]. None and no items are the same.
+
+    Raises InvalidRequestError for unknown features, wrong widths, and any items where the route takes none.
+    """
+    names = kind.features(schema)
+    if names is None:
+        for index, given in enumerate(items):
+            if given is not None:
+                raise unexpected(kind.name, schema.route, first_row + index)
+        return Ragged(np.empty((0, 0), np.float32), None)
+    parts = [_items(given, names, kind, schema.route, first_row + index) for index, given in enumerate(items)]
+    values = np.concatenate([np.empty((0, len(names)), np.float32), *parts])
+    return Ragged(values, _offsets(np.array([len(part) for part in parts], np.int64)))
+
+
+def ragged_columns(
+    items: npt.NDArray[Any] | Sequence[Steps | None] | None,
+    counts: npt.ArrayLike | None,
+    kind: Kind,
+    schema: RouteSchema,
+    *,
+    rows: int,
+    first_row: int,
+) -> Ragged:
+    """The items of N = ``rows`` entities by column: an array [N, n, W] with counts [N], or N entities' items."""
+    names = kind.features(schema)
+    if names is None or not isinstance(items, np.ndarray):
+        given = [None] * rows if items is None else list(items)
+        if len(given) != rows:
+            raise wrong_shape(kind.columns, f"[{rows}] like the other columns", given)
+        return ragged(given, kind, schema, first_row)
+    if items.ndim != 3 or items.shape[::2] != (rows, len(names)) or not is_numeric(items):
+        raise wrong_shape(kind.columns, f"numbers [{rows}, {kind.axis}, {len(names)}]", items)
+    sizes = _counts(counts, rows, items.shape[1], kind)
+    values = items[np.arange(items.shape[1]) < sizes[:, None]]
+    offsets = _offsets(sizes)
+    block = narrow(values.reshape(-1), _placed(names, offsets, kind, first_row))
+    return Ragged(block.reshape(values.shape), offsets)
+
+
+def _items(items: Steps | None, names: Sequence[str], kind: Kind, route: str, row: int) -> Float32:
+    place = _placed(names, np.zeros(1, np.int64), kind, row)
+    if items is None:
+        return np.empty((0, len(names)), np.float32)
+    if hasattr(items, "__array__"):
+        array = np.asarray(items)
+        if array.ndim != 2 or array.shape[1] != len(names) or not is_numeric(array):
+            raise wrong_shape(kind.name, f"numbers [{kind.axis}, {len(names)}]", array, row)
+        return narrow(array.reshape(-1), place).reshape(array.shape)
+    for item in items:
+        _check_item(item, names, kind, route, row)
+    values = [item.get(name) for item in items for name in names]
+    return floats(values, place).reshape(len(items), len(names))
+
+
+def _check_item(item: Any, names: Sequence[str], kind: Kind, route: str, row: int) -> None:
+    if not isinstance(item, Mapping):
+        raise wrong_type(kind.name, f"a mapping per {kind.item}, or an array [{kind.axis}, {len(names)}]", item, row)
+    for name in item:
+        if name not in names:
+            raise unknown_name(f"{kind.item} feature", name, names, route=route, row=row)
+
+
+def _placed(names: Sequence[str], offsets: Int64, kind: Kind, first_row: int) -> Place:
+    def place(index: int) -> tuple[str, int]:
+        item, column = divmod(index, len(names))
+        row = int(np.searchsorted(offsets, item, side="right")) - 1
+        return f"{kind.name}[{item - int(offsets[row])}].{names[column]}", first_row + row
+
+    return place
+
+
+def _counts(given: npt.ArrayLike | None, rows: int, most: int, kind: Kind) -> Int64:
+    counts = np.full(rows, most) if given is None else np.asarray(given)
+    if counts.shape != (rows,) or counts.dtype.kind not in "iu":
+        raise wrong_shape(kind.counts, f"whole numbers [{rows}]", counts)
+    if rows and not 0 <= counts.min() <= counts.max() <= most:
+        text = f"{kind.counts} must lie from 0 to {most}, the {kind.axis} of {kind.columns}"
+        raise invalid(text, "WRONG_BLOCK_LENGTH", kind.counts)
+    return counts.astype(np.int64)
+
+
+def _offsets(counts: Int64) -> Int64:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])

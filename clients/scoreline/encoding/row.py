@@ -1,0 +1,133 @@
+"""One entity laid out as a schema says, on its own until it travels with others of the same layout."""
+
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import Any, NamedTuple
+
+from scoreline.encoding.entities import Entity
+from scoreline.encoding.packing import pack_entities
+from scoreline.encoding.validation import without_row
+from scoreline.encoding.values import PLAIN_NUMBERS
+from scoreline.errors import InvalidRequestError
+from scoreline.schema import RouteSchema
+from scoreline.v1 import scoring_pb2 as pb
+
+_NAN = float("nan")
+_PLAIN_WORDS = frozenset({str, type(None)})
+
+
+class Row(NamedTuple):
+    """One entity as blocks of bytes, little-endian.
+
+    ``numbers`` is float32 [F], ``words`` holds a category's name or None [C], ``steps`` is float32 [T, S],
+    ``neighbors`` float32 [K, G]. ``length`` and ``neighbor_count`` are T and K, or None where the layout has no
+    sequence, no neighbours; ``context`` is None where it is empty.
+    """
+
+    entity_id: str
+    numbers: bytes
+    words: Sequence[str | None] = ()
+    steps: bytes = b""
+    length: int | None = None
+    context: pb.Context | None = None
+    neighbors: bytes = b""
+    neighbor_count: int | None = None
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it adds to a message, and at least its blocks'."""
+        size = len(self.entity_id) + len(self.numbers) + len(self.steps) + len(self.neighbors) + 16
+        if self.words:
+            size += sum([len(word) for word in self.words if word]) + 4 * len(self.words)
+        return size if self.context is None else size + self.context.ByteSize()
+
+
+def pack_row(entity: Entity, schema: RouteSchema) -> Row:
+    """Lays out one entity. Raises InvalidRequestError that names the feature."""
+    return plain_row(entity, schema) or _any_row(entity, schema)
+
+
+def join_rows(rows: Sequence[Row], digest: str) -> pb.PackedEntities:
+    """Rows of one layout as they go on the wire; what ``pack_entities`` makes of their entities."""
+    packed = pb.PackedEntities(
+        schema_digest=digest,
+        entity_ids=[row.entity_id for row in rows],
+        numbers=b"".join([row.numbers for row in rows]),
+    )
+    if rows[0].words:
+        _add_words(packed, rows)
+    if rows[0].length is not None:
+        packed.steps = b"".join([row.steps for row in rows])
+        packed.lengths = struct.pack(f"<{len(rows)}i", *[row.length for row in rows])
+    if rows[0].neighbor_count is not None:
+        packed.neighbors = b"".join([row.neighbors for row in rows])
+        packed.neighbor_counts = struct.pack(f"<{len(rows)}i", *[row.neighbor_count for row in rows])
+    contexts = [row.context or pb.Context() for row in rows] if any(row.context for row in rows) else []
+    packed.contexts.extend(contexts[:1] if all(context == contexts[0] for context in contexts) else contexts)
+    return packed
+
+
+def plain_row(entity: Entity, schema: RouteSchema) -> Row | None:
+    """A row where every value is of the plainest type and nothing else; None where one is not."""
+    features, entity_id = entity.features, entity.entity_id
+    if type(features) is not dict or not schema.is_flat:
+        return None
+    if entity.context or entity.sequence is not None or entity.neighbors is not None:
+        return None
+    if type(entity_id) is not str or not entity_id.isascii() or not schema.names.issuperset(features):
+        return None
+    words = [*map(features.get, schema.categories)]
+    numbers = _plain_numbers(schema.pick_numbers(features))
+    if numbers is None or not _PLAIN_WORDS.issuperset(map(type, words)) or not all(map(_is_plain_word, words)):
+        return None
+    return Row(entity_id, numbers, words)
+
+
+def _plain_numbers(numbers: Sequence[Any]) -> bytes | None:
+    if not PLAIN_NUMBERS.issuperset(map(type, numbers)):
+        return None
+    pack = _floats(len(numbers)).pack
+    try:
+        try:
+            return pack(*numbers)
+        except struct.error:
+            return pack(*[_NAN if number is None else number for number in numbers])
+    except (OverflowError, struct.error):
+        return None  # beyond float32, which the other way says in full
+
+
+def _is_plain_word(word: str | None) -> bool:
+    return word is None or word.isascii()
+
+
+@lru_cache(maxsize=64)
+def _floats(count: int) -> struct.Struct:
+    return struct.Struct(f"<{count}f")
+
+
+def _any_row(entity: Entity, schema: RouteSchema) -> Row:
+    try:
+        block = pack_entities((entity,), schema)
+    except InvalidRequestError as error:
+        raise without_row(error) from None
+    names: list[Any] = [*block.dictionary, None]  # -1, a missing category, finds the None
+    return Row(
+        block.entity_ids[0],
+        block.numbers.astype("<f4", copy=False).tobytes(),
+        [names[code] for code in block.categories[0].tolist()],
+        block.steps.rows(0, 1)[0],
+        block.steps.total,
+        block.contexts[0] if block.contexts else None,
+        block.neighbors.rows(0, 1)[0],
+        block.neighbors.total,
+    )
+
+
+def _add_words(packed: pb.PackedEntities, rows: Sequence[Row]) -> None:
+    found: dict[str, int] = {}
+    words = list(chain.from_iterable([row.words for row in rows]))
+    codes = [-1 if word is None else found.setdefault(word, len(found)) for word in words]
+    packed.categories = struct.pack(f"<{len(codes)}i", *codes)
+    packed.dictionary.extend(found)

@@ -1,0 +1,177 @@
+"""Values as float32 numbers, as category codes and as context messages.
+
+Functions take a ``Place``, which tells the name and the row of the value at an index, so that a refusal says where.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from numbers import Real
+from types import NoneType
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from scoreline.encoding.entities import Value
+from scoreline.encoding.validation import invalid, no_text, out_of_range, wrong_shape, wrong_type
+from scoreline.v1 import scoring_pb2 as pb
+
+Float32: TypeAlias = npt.NDArray[np.float32]
+Int32: TypeAlias = npt.NDArray[np.int32]
+Int64: TypeAlias = npt.NDArray[np.int64]
+Place: TypeAlias = Callable[[int], tuple[str, int]]
+
+PLAIN_NUMBERS = frozenset({float, int, bool, NoneType})
+_NUMBERS = (Real, np.bool_, Decimal)
+_NUMBER_KINDS = "fiub"
+_TEXT_KINDS = "UT"
+
+
+def is_numeric(array: npt.NDArray[Any]) -> bool:
+    """Whether an array's dtype is a float, an integer or a flag."""
+    return array.dtype.kind in _NUMBER_KINDS
+
+
+def floats(values: Sequence[Any], place: Place) -> Float32:
+    """Numbers as float32 [len(values)]: None becomes NaN, a flag 0 or 1.
+
+    Raises InvalidRequestError for anything else and for numbers that float32 cannot hold.
+    """
+    if not PLAIN_NUMBERS.issuperset(map(type, values)):
+        _refuse_other_types(values, place)
+        values = [None if value is None else _float(value, index, place) for index, value in enumerate(values)]
+    try:
+        wide = np.array(values, np.float64)
+    except OverflowError:
+        wide = np.array([_float(value, index, place) for index, value in enumerate(values)], np.float64)
+    return narrow(wide, place)
+
+
+def narrow(wide: npt.NDArray[Any], place: Place) -> Float32:
+    """A numeric array [n] rounded to float32. Raises InvalidRequestError where only rounding makes it infinite."""
+    with np.errstate(over="ignore"):
+        rounded = wide.astype(np.float32)
+    infinite = np.isinf(rounded)
+    if infinite.any():
+        for index in np.flatnonzero(infinite & ~np.isinf(wide))[:1].tolist():
+            raise out_of_range(*place(index))
+    return rounded
+
+
+def codes(values: Sequence[Any], words: dict[str, int], place: Place) -> Int32:
+    """Names as indices into ``words``, which grows; -1 for None and NaN. Raises InvalidRequestError for the rest."""
+    found = np.full(len(values), -1, np.int32)
+    for index, value in enumerate(values):
+        if isinstance(value, str):
+            if value not in words and not is_text(value):
+                raise no_text(*place(index))
+            found[index] = words.setdefault(str(value), len(words))
+        elif not _is_missing(value):
+            name, row = place(index)
+            raise wrong_type(name, "a category's name as text", value, row)
+    return found
+
+
+def number_column(column: Any, count: int, place: Place) -> Float32:
+    """One column of N numbers as float32 [N]."""
+    values = listed(column, count, place)
+    if not isinstance(values, np.ndarray):
+        return floats(values, place)
+    if not is_numeric(values):
+        name, _ = place(0)
+        raise invalid(f"{name!r} takes numbers, not {values.dtype}", "WRONG_TYPE", name)
+    return narrow(values, place)
+
+
+def category_column(column: Any, count: int, words: dict[str, int], place: Place) -> Int32:
+    """One column of N category names as indices int32 [N] into ``words``, which grows."""
+    values = listed(column, count, place)
+    if not isinstance(values, np.ndarray):
+        return codes(values, words, place)
+    if values.dtype.kind not in _TEXT_KINDS and not (values.dtype.kind == "f" and np.isnan(values).all()):
+        name, _ = place(0)
+        raise invalid(f"{name!r} takes category names as text, not {values.dtype}", "WRONG_TYPE", name)
+    return codes(values.tolist(), words, place)
+
+
+def listed(column: Any, count: int, place: Place) -> npt.NDArray[Any] | list[Any]:
+    """A column of N values: as an array where its dtype says what they are, else as a list."""
+    if isinstance(column, np.ma.MaskedArray):
+        column = column.tolist()  # masked values as None; __array__ would show what lies under the mask
+    values = np.asarray(column) if hasattr(column, "__array__") else list(column)
+    if len(values) != count or (isinstance(values, np.ndarray) and values.ndim != 1):
+        raise wrong_shape(place(0)[0], f"a column [{count}] like the others", values)
+    return values.tolist() if isinstance(values, np.ndarray) and values.dtype.kind == "O" else values
+
+
+def texts(values: Sequence[Any] | npt.NDArray[Any], place: Place) -> list[str]:
+    """N texts. Raises InvalidRequestError for anything else: how a number is written is the caller's choice."""
+    found = values.tolist() if isinstance(values, np.ndarray) else list(values)
+    for index, value in enumerate(found):
+        if not isinstance(value, str):
+            name, row = place(index)
+            raise wrong_type(name, "text", value, row)
+        if not is_text(value):
+            raise no_text(*place(index))
+    return found
+
+
+def is_text(value: str) -> bool:
+    """Whether UTF-8 can carry a text: it cannot where half of a surrogate pair stands alone."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def contexts(values: Sequence[Mapping[str, Value]], first_row: int) -> list[pb.Context]:
+    """N contexts as messages; one message where all are equal, none where all are empty."""
+    if not any(values):
+        return []
+    messages = [_context(value, first_row + index) for index, value in enumerate(values)]
+    return messages[:1] if all(message == messages[0] for message in messages) else messages
+
+
+def _context(context: Mapping[str, Value], row: int) -> pb.Context:
+    if not isinstance(context, Mapping):
+        raise wrong_type("context", "a mapping of names to values", context, row)
+    for name in context:
+        if not isinstance(name, str) or not is_text(name):
+            raise wrong_type("context", "names as text", name, row)
+    return pb.Context(values={name: _context_value(name, value, row) for name, value in context.items()})
+
+
+def _context_value(name: str, value: Any, row: int) -> pb.Value:
+    if value is None:
+        return pb.Value()
+    if isinstance(value, bool | np.bool_):
+        return pb.Value(flag=bool(value))
+    if isinstance(value, str):
+        if not is_text(value):
+            raise no_text(f"context.{name}", row)
+        return pb.Value(text=value)
+    if not isinstance(value, _NUMBERS):
+        raise wrong_type(f"context.{name}", "a number, a text or a flag", value, row)
+    return pb.Value(number=_float(value, 0, lambda _: (f"context.{name}", row)))
+
+
+def _refuse_other_types(values: Sequence[Any], place: Place) -> None:
+    for index, value in enumerate(values):
+        if value is not None and not isinstance(value, _NUMBERS):
+            name, row = place(index)
+            raise wrong_type(name, "a number", value, row)
+
+
+def _float(value: Any, index: int, place: Place) -> float:
+    """Whatever counts as a number, as a float; NaN for None."""
+    try:
+        return np.nan if value is None else float(value)
+    except OverflowError:
+        raise out_of_range(*place(index)) from None
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float | np.floating) and bool(np.isnan(value)))

@@ -1,0 +1,1 @@
+"""Registry documents and the contracts in them: models, versions, manifests, inputs."""

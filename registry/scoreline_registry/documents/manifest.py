@@ -1,0 +1,104 @@
+"""The manifest of one version: everything a server, a reviewer or an auditor must know about a model file."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from scoreline_registry.documents.contract import InputContract, ScoreContract, Sparse, Value
+from scoreline_registry.documents.tensors import TensorContract
+
+MANIFEST_SCHEMA = 1
+
+MODEL_FILE = "model.onnx"
+MANIFEST_FILE = "manifest.json"
+GOLDEN_FILE = "golden.npz"
+BASELINE_FILE = "baseline.json"
+BOOSTER_FILE = "booster.txt"
+CARD_FILE = "card.md"
+CLAIM_FILE = "claim.json"
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("times carry their zone")
+    return moment
+
+
+Moment = Annotated[datetime, AfterValidator(_aware)]
+
+
+class FileFacts(Value):
+    """One file of a version: sha256 in hex and size in bytes."""
+
+    sha256: Digest
+    bytes: int = Field(ge=0)
+
+
+class ParityFacts(Value):
+    """How the ONNX graph compared with the native model when the gate ran.
+
+    ``max_difference`` is the largest absolute difference of the score over ``rows`` rows; every row was within
+    ``tolerance``.
+    """
+
+    rows: int = Field(ge=1)
+    max_difference: float = Field(ge=0)
+    tolerance: float = Field(gt=0)
+
+
+class GoldenFacts(Sparse):
+    """The rows in ``golden.npz`` that a server must reproduce within ``tolerance`` (absolute) before it serves.
+
+    ``tolerances`` has its own for outputs beside the score that need one.
+    """
+
+    LATER = frozenset({"tolerances"})
+
+    rows: int = Field(ge=1)
+    tolerance: float = Field(gt=0)
+    tolerances: dict[str, float] = Field(default_factory=dict)
+
+
+class TrainingFacts(Value):
+    """Where a version came from. ``recipe`` is the recipe as run; ``data_sha256`` identifies the table as read."""
+
+    rows: int = Field(ge=1)
+    positives: int | None = Field(default=None, ge=0)
+    seconds: float = Field(ge=0)
+    data_sha256: Digest | None = None
+    recipe: dict[str, Any] | None = None
+    libraries: dict[str, str] = Field(default_factory=dict)
+
+
+class Manifest(Sparse):
+    """One version of a model. Unknown fields are kept, so that an older Scoreline passes on what a newer one wrote.
+
+    ``tensors`` is set for a graph that was published as it is: it takes and gives raw tensors, ``inputs`` is empty, no
+    output is a score, and no route can name it.
+    """
+
+    LATER = frozenset({"tensors"})
+
+    schema_number: int = Field(default=MANIFEST_SCHEMA, ge=1)
+    family: str = Field(min_length=1, max_length=64)
+    task: str = Field(default="binary", min_length=1, max_length=64)
+    inputs: InputContract
+    score: ScoreContract
+    metrics: dict[str, float] = Field(default_factory=dict)
+    parity: ParityFacts | None = None
+    golden: GoldenFacts | None = None
+    training: TrainingFacts | None = None
+    created_at: Moment
+    files: dict[str, FileFacts] = Field(default_factory=dict)
+    tensors: TensorContract | None = None
+
+    @model_validator(mode="after")
+    def _takes_something(self) -> Self:
+        if self.inputs.is_empty and self.tensors is None:
+            raise ValueError("a model takes features, a sequence, neighbors or several of them")
+        if self.tensors is not None and not self.inputs.is_empty:
+            raise ValueError("a model that takes raw tensors has no features, sequence or neighbors")
+        return self

@@ -1,0 +1,54 @@
+"""The raw tensors of a graph that was published as it is, in the words of the Open Inference Protocol."""
+
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from scoreline_registry.documents.contract import Value
+
+Datatype = Literal[
+    "BOOL",
+    "UINT8",
+    "UINT16",
+    "UINT32",
+    "UINT64",
+    "INT8",
+    "INT16",
+    "INT32",
+    "INT64",
+    "FP16",
+    "FP32",
+    "FP64",
+    "BYTES",
+]
+Side = Annotated[int, Field(ge=-1)]
+
+
+class Tensor(Value):
+    """One input or output of a graph. ``shape`` has -1 where a side varies; BYTES are strings."""
+
+    name: str = Field(min_length=1, max_length=1000)
+    datatype: Datatype
+    shape: tuple[Side, ...] = ()
+
+
+class TensorContract(Value):
+    """What a graph takes and gives, in its own order. It has no score, so no route can choose it."""
+
+    inputs: tuple[Tensor, ...] = ()
+    outputs: tuple[Tensor, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        _refuse_repeats("input", self.inputs)
+        _refuse_repeats("output", self.outputs)
+        return self
+
+
+def _refuse_repeats(what: str, tensors: Iterable[Tensor]) -> None:
+    seen: set[str] = set()
+    for tensor in tensors:
+        if tensor.name in seen:
+            raise ValueError(f"{what} {tensor.name!r} stands twice")
+        seen.add(tensor.name)

@@ -1,0 +1,1 @@
+"""Model repositories for other servers, written from committed versions."""

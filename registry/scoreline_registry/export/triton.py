@@ -1,0 +1,97 @@
+"""A model of the registry as Triton Inference Server and OpenVINO Model Server understand it. Pure.
+
+``config.pbtxt`` belongs to a model, so its versions must take and give the same tensors: those that differ from the
+newest one are left out, and whoever exports is told.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scoreline_registry.documents.manifest import Manifest
+from scoreline_registry.documents.tensors import Tensor as RawTensor
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One input or output; ``shape`` has -1 where it varies, the batch first."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TritonModel:
+    """What is exported of one model, and which versions are not."""
+
+    name: str
+    versions: tuple[int, ...]
+    config: str
+    left_out: tuple[int, ...]
+
+
+def triton_model(name: str, manifests: Mapping[int, Manifest]) -> TritonModel:
+    """Describes the versions of one model that can stand in one Triton model; ``manifests`` has at least one."""
+    newest = _signature(manifests[max(manifests)])
+    versions = tuple(number for number in sorted(manifests) if _names(_signature(manifests[number])) == _names(newest))
+    signatures = [_signature(manifests[number]) for number in versions]
+    inputs, outputs = ([_widest(same) for same in zip(*side, strict=True)] for side in zip(*signatures, strict=True))
+    left_out = tuple(number for number in sorted(manifests) if number not in versions)
+    return TritonModel(name, versions, _config(name, inputs, outputs, versions), left_out)
+
+
+def _signature(manifest: Manifest) -> tuple[list[Tensor], list[Tensor]]:
+    """The tensors of the standard graph signature that a version has, or its own where it was published as it is."""
+    if manifest.tensors is not None:
+        return [*map(_raw, manifest.tensors.inputs)], [*map(_raw, manifest.tensors.outputs)]
+    inputs = []
+    if manifest.inputs.features:
+        inputs.append(Tensor("features", "TYPE_FP32", (-1, len(manifest.inputs.features))))
+    if manifest.inputs.sequence is not None:
+        inputs.append(Tensor("sequence", "TYPE_FP32", (-1, -1, len(manifest.inputs.sequence.features))))
+        inputs.append(Tensor("lengths", "TYPE_INT64", (-1,)))
+    if manifest.inputs.neighbors is not None:
+        inputs.append(Tensor("neighbors", "TYPE_FP32", (-1, -1, len(manifest.inputs.neighbors.features))))
+        inputs.append(Tensor("neighbor_mask", "TYPE_BOOL", (-1, -1)))
+    outputs = [Tensor("score", "TYPE_FP32", (-1,))]
+    # What follows the batch in an extra output stands in the graph alone; a server reads it there.
+    outputs += [Tensor(extra, "TYPE_FP32", (-1,)) for extra in manifest.score.extras]
+    return inputs, outputs
+
+
+def _raw(tensor: RawTensor) -> Tensor:
+    return Tensor(tensor.name, f"TYPE_{'STRING' if tensor.datatype == 'BYTES' else tensor.datatype}", tensor.shape)
+
+
+def _names(signature: tuple[list[Tensor], list[Tensor]]) -> list[list[tuple[str, str, int]]]:
+    return [[(tensor.name, tensor.dtype, len(tensor.shape)) for tensor in side] for side in signature]
+
+
+def _widest(tensors: tuple[Tensor, ...]) -> Tensor:
+    """One tensor for several versions: a size that differs between them varies."""
+    first = tensors[0]
+    shape = tuple(sizes[0] if len(set(sizes)) == 1 else -1 for sizes in zip(*(t.shape for t in tensors), strict=True))
+    return Tensor(first.name, first.dtype, shape)
+
+
+def _config(name: str, inputs: list[Tensor], outputs: list[Tensor], versions: tuple[int, ...]) -> str:
+    lines = [
+        f'name: "{name}"',
+        'backend: "onnxruntime"',
+        "max_batch_size: 0",
+        *_tensors("input", inputs),
+        *_tensors("output", outputs),
+        f"version_policy: {{ specific: {{ versions: [{', '.join(map(str, versions))}] }} }}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _tensors(kind: str, tensors: list[Tensor]) -> list[str]:
+    return [f"{kind} [", ",\n".join(map(_written, tensors)), "]"]
+
+
+def _written(tensor: Tensor) -> str:
+    # A raw tensor's name may hold anything; JSON's escapes are the text format's.
+    name, dims = json.dumps(tensor.name, ensure_ascii=False), ", ".join(map(str, tensor.shape))
+    return f"  {{ name: {name} data_type: {tensor.dtype} dims: [{dims}] }}"

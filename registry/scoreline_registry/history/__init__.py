@@ -1,0 +1,1 @@
+"""The log of revisions: states, changes, commits, snapshots and rollback."""

@@ -1,0 +1,139 @@
+"""Reading the newest state and writing the next revision, whoever else writes and however the store fails."""
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from scoreline_registry.documents.documents import document_key
+from scoreline_registry.errors import ConflictError, CorruptError, InvalidError
+from scoreline_registry.history.changes import Change
+from scoreline_registry.history.content import Content
+from scoreline_registry.history.differences import Event, HistoryEntry, events_between
+from scoreline_registry.history.revision import LogEntry, next_entry
+from scoreline_registry.history.revision_log import RevisionLog
+from scoreline_registry.history.snapshot import Snapshot
+from scoreline_registry.history.state import State
+from scoreline_registry.storage import Storage, put_same
+
+# Whoever loses a race reapplies; every loss is someone else's success, so this many in a row means something else.
+MAX_ATTEMPTS = 200
+MAX_MESSAGE_LENGTH = 2000
+
+
+def system_clock() -> datetime:
+    """The time in UTC."""
+    return datetime.now(UTC)
+
+
+def random_id() -> str:
+    """32 random hexadecimal digits."""
+    return secrets.token_hex(16)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a change did, or would do. ``revision`` is the newest one then; ``written`` says whether it is its own."""
+
+    revision: int
+    written: bool
+    events: tuple[Event, ...]
+
+
+class Commits:
+    """The revisions of one registry, old and new."""
+
+    def __init__(
+        self, storage: Storage, empty: LogEntry, *, clock: Callable[[], datetime], new_id: Callable[[], str]
+    ) -> None:
+        self._storage, self._clock, self._new_id = storage, clock, new_id
+        self._first = empty.number
+        self._log = RevisionLog(storage, empty)
+        self._lock = threading.Lock()
+        self._known = empty
+        self.content = Content(storage)
+        self._log.check_whole(self._newest())
+
+    def known(self) -> Snapshot:
+        """The newest revision that was ever read or written here; asks the store for nothing."""
+        return self._snapshot(self._known)
+
+    def latest(self) -> Snapshot:
+        """The newest revision: two reads from the store when nothing is new."""
+        return self._snapshot(self._newest())
+
+    def at(self, revision: int) -> Snapshot:
+        """The state after commit ``revision``; 0 is the empty registry. Raises NotFoundError."""
+        return self._snapshot(self._log.entry(revision))
+
+    def history(self, limit: int | None, *, before: int | None = None) -> Iterator[HistoryEntry]:
+        """The revisions below ``before`` with what each changed, newest first, read as they are asked for."""
+        entry = self._newest() if before is None else self._log.entry(before - 1)
+        while entry.number > self._first and (limit is None or limit > 0):
+            parent = self._log.parent(entry)
+            yield self._history_entry(parent, entry)
+            entry, limit = parent, None if limit is None else limit - 1
+
+    def preview(self, change: Change) -> Outcome:
+        """What ``commit`` would do now; raises what the change raises."""
+        before = self.latest()
+        return Outcome(before.revision, written=False, events=events_between(before.state, change(before.state)))
+
+    def commit(self, change: Change, *, author: str, message: str) -> tuple[Snapshot, Snapshot]:
+        """Applies a change to the newest state and writes the next revision; returns the states before and after.
+
+        A change that changes nothing writes nothing. Raises what the change raises, and ConflictError when others
+        commit faster for MAX_ATTEMPTS attempts.
+        """
+        check_signature(author, message)
+        commit_id = self._new_id()
+        for _ in range(MAX_ATTEMPTS):
+            before = self.latest()
+            state = change(before.state)
+            if state.same_as(before.state):
+                return before, before
+            if self._append(before.entry, state, commit_id=commit_id, author=author, message=message):
+                return before, self.at(before.revision + 1)
+        raise ConflictError("registry", str(self._storage))
+
+    def _append(self, parent: LogEntry, state: State, *, commit_id: str, author: str, message: str) -> bool:
+        for digest, data in {**state.models.unwritten, **state.routes.unwritten}.items():
+            if not put_same(self._storage, document_key(digest), data):
+                raise CorruptError(document_key(digest), "it does not hold what its name says")
+        entry, data = next_entry(
+            parent,
+            commit_id=commit_id,
+            now=self._clock(),
+            author=author,
+            message=message,
+            models=state.models.digests,
+            routes=state.routes.digests,
+        )
+        return self._log.append(entry, data)
+
+    def _newest(self) -> LogEntry:
+        newest = self._log.last(self._known)
+        with self._lock:
+            if newest.number > self._known.number:
+                self._known = newest
+        return newest
+
+    def _snapshot(self, entry: LogEntry) -> Snapshot:
+        return Snapshot(entry, self.content.state(entry.revision))
+
+    def _history_entry(self, parent: LogEntry, entry: LogEntry) -> HistoryEntry:
+        revision = entry.revision
+        events = events_between(self.content.state(parent.revision), self.content.state(revision))
+        return HistoryEntry(entry.number, revision.created_at, revision.author, revision.message, events)
+
+
+def check_signature(author: str, message: str) -> None:
+    """Raises InvalidError unless a commit is signed, and short enough to be read in a list."""
+    problems = []
+    if not author.strip() or not author.isprintable() or len(author) > 200:
+        problems.append("the author is 1 to 200 printable characters")
+    if len(message) > MAX_MESSAGE_LENGTH or not message.replace("\n", "").replace("\t", "").isprintable():
+        problems.append(f"the message is at most {MAX_MESSAGE_LENGTH} printable characters and line ends")
+    if problems:
+        raise InvalidError("commit", problems)

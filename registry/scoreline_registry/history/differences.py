@@ -1,0 +1,96 @@
+"""What changed from one state to the next, in words. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from scoreline_registry.documents.documents import D, ModelDocument
+from scoreline_registry.history.state import Documents, State
+from scoreline_registry.routing.planning import route_plan
+from scoreline_registry.routing.route import RouteDocument
+
+EventKind: TypeAlias = Literal["version", "alias", "model", "route"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that a commit did: to what, and a line about it."""
+
+    kind: EventKind
+    name: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One revision with what it changed."""
+
+    revision: int
+    created_at: datetime
+    author: str
+    message: str
+    events: tuple[Event, ...]
+
+
+def events_between(older: State, newer: State) -> tuple[Event, ...]:
+    """What happened from one state to the next; loads only the documents that differ."""
+    return (
+        *(event for pair in _changed(older.models, newer.models) for event in _model_events(*pair)),
+        *(event for pair in _changed(older.routes, newer.routes) for event in _route_events(*pair)),
+    )
+
+
+def _changed(older: Documents[D], newer: Documents[D]) -> Iterator[tuple[str, D | None, D | None]]:
+    for name in sorted({**older.digests, **newer.digests}):
+        if older.digests.get(name) != newer.digests.get(name):
+            yield name, older.get(name), newer.get(name)
+
+
+def _model_events(name: str, older: ModelDocument | None, newer: ModelDocument | None) -> Iterator[Event]:
+    if newer is None:
+        yield Event("model", name, "removed")
+        return
+    before = older or ModelDocument(name=name)
+    for number in newer.numbers:
+        if str(number) not in before.versions:
+            yield Event("version", f"{name}@{number}", "published")
+    yield from _retirement_events(before, newer)
+    for number in sorted({*newer.abandoned}.difference(before.abandoned)):
+        yield Event("version", f"{name}@{number}", "never committed, its claim given up")
+    yield from _alias_events(name, before.aliases, newer.aliases)
+    if before.owner != newer.owner:
+        yield Event("model", name, f"owner {before.owner or 'nobody'} -> {newer.owner or 'nobody'}")
+    for label in sorted({**before.labels, **newer.labels}):
+        old, new = before.labels.get(label), newer.labels.get(label)
+        if old != new:
+            yield Event("model", name, f"label {label}: {old or 'nothing'} -> {new or 'nothing'}")
+
+
+def _retirement_events(before: ModelDocument, after: ModelDocument) -> Iterator[Event]:
+    for number in after.numbers:
+        entry = after.entry(number)
+        old = before.versions.get(str(number), entry)
+        if entry.collected and not old.collected:
+            yield Event("version", f"{after.name}@{number}", "its files given up for removal")
+        elif bool(entry.retired) != bool(old.retired):
+            yield Event("version", f"{after.name}@{number}", "retired" if entry.retired else "back in use")
+
+
+def _alias_events(name: str, before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[Event]:
+    for alias in sorted({**before, **after}):
+        old, new = before.get(alias), after.get(alias)
+        if old != new:
+            yield Event("alias", f"{name}@{alias}", f"{old or 'nothing'} -> {new or 'nothing'}")
+
+
+def _route_events(name: str, older: RouteDocument | None, newer: RouteDocument | None) -> Iterator[Event]:
+    if newer is None:
+        yield Event("route", name, "removed")
+        return
+    plan = route_plan(name, before=older, after=newer, expect="")
+    for difference in plan.differences or ("bucket ranges moved",):
+        yield Event("route", name, difference)

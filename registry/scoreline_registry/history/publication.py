@@ -1,0 +1,98 @@
+"""Putting a version's files into the store: claim a number, fill its folder, the manifest last.
+
+Until a revision names the version it is not there; what a publisher that died leaves behind is only space.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from scoreline_registry.documents.contract import Value
+from scoreline_registry.documents.documents import decode, encode, sha256_hex
+from scoreline_registry.documents.manifest import (
+    CLAIM_FILE,
+    MANIFEST_FILE,
+    MODEL_FILE,
+    FileFacts,
+    Manifest,
+    Moment,
+)
+from scoreline_registry.errors import (
+    ClaimLostError,
+    InvalidError,
+    InvalidNameError,
+    MissingKeyError,
+    StorageError,
+)
+from scoreline_registry.names import check_name
+from scoreline_registry.storage import Storage, put_same
+
+CLAIM_SCHEMA = 1
+
+_RESERVED = (CLAIM_FILE, MANIFEST_FILE)
+
+
+class Claim(Value):
+    """``claim.json``: who took a version's number. Age is judged by the store's clock, not by ``created_at``."""
+
+    schema_number: int = CLAIM_SCHEMA
+    claim_id: str
+    author: str
+    created_at: Moment
+
+
+def version_key(model: str, version: int, name: str) -> str:
+    """Where a file of a version is stored."""
+    return f"models/{model}/{version}/{name}"
+
+
+def facts_of(data: bytes) -> FileFacts:
+    """The digest and size that identify a file."""
+    return FileFacts(sha256=sha256_hex(data), bytes=len(data))
+
+
+def check_files(model: str, files: Mapping[str, bytes]) -> None:
+    """Raises InvalidError when these cannot be the files of a version."""
+    problems = [f"{name!r} is written by the registry itself" for name in files if name in _RESERVED]
+    if MODEL_FILE not in files:
+        problems.append(f"there is no {MODEL_FILE!r}")
+    for name in files:
+        try:
+            check_name("file", name)
+        except InvalidNameError as error:
+            problems.append(str(error))
+    if problems:
+        raise InvalidError(f"version of {model}", problems)
+
+
+def claim_version(storage: Storage, model: str, *, first: int, claim_id: str, author: str, now: datetime) -> int:
+    """Takes the first free number from ``first`` on, for this claim alone."""
+    data = encode(Claim(claim_id=claim_id, author=author, created_at=now))
+    version = first
+    while not put_same(storage, version_key(model, version, CLAIM_FILE), data):
+        version += 1
+    return version
+
+
+def check_claim(storage: Storage, model: str, version: int, *, claim_id: str) -> None:
+    """Raises ClaimLostError when a claim is gone, as after a clean-up that took it for abandoned."""
+    key = version_key(model, version, CLAIM_FILE)
+    try:
+        claim = decode(Claim, storage.read(key), key=key, supported=CLAIM_SCHEMA)
+    except MissingKeyError as error:
+        raise ClaimLostError(f"{model}@{version}") from error
+    if claim.claim_id != claim_id:
+        raise ClaimLostError(f"{model}@{version}")
+
+
+def complete_manifest(files: Mapping[str, bytes], manifest: Manifest) -> bytes:
+    """The bytes of a version's manifest, with the facts of its other files filled in."""
+    return encode(manifest.model_copy(update={"files": {name: facts_of(data) for name, data in sorted(files.items())}}))
+
+
+def write_version(storage: Storage, model: str, version: int, files: Mapping[str, bytes]) -> dict[str, FileFacts]:
+    """Fills a claimed folder, the manifest last; returns the facts of every file."""
+    for name in sorted(files, key=lambda name: (name == MANIFEST_FILE, name)):
+        key = version_key(model, version, name)
+        if not put_same(storage, key, files[name]):
+            raise StorageError(key, "another file is there, although the folder was claimed")
+    return {name: facts_of(data) for name, data in sorted(files.items())}

@@ -1,0 +1,53 @@
+"""One revision of the registry, as readers see it: immutable, and loaded only as far as it is looked at."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from scoreline_registry.documents.documents import ModelDocument
+from scoreline_registry.history.revision import LogEntry
+from scoreline_registry.history.state import State
+from scoreline_registry.names import ModelRef
+from scoreline_registry.routing.route import RouteDocument
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """The state after one commit. Revision 0 is the empty registry."""
+
+    entry: LogEntry
+    state: State
+
+    @property
+    def revision(self) -> int:
+        """The revision's number."""
+        return self.entry.number
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was committed, by its author's clock; never before its parent."""
+        return self.entry.revision.created_at
+
+    @property
+    def models(self) -> Mapping[str, ModelDocument]:
+        """Every model by name; a document is loaded when it is looked at."""
+        return self.state.models
+
+    @property
+    def routes(self) -> Mapping[str, RouteDocument]:
+        """Every route by name; a document is loaded when it is looked at."""
+        return self.state.routes
+
+    @property
+    def model_digests(self) -> Mapping[str, str]:
+        """The digest of each model's document: equal digests, equal models."""
+        return self.state.models.digests
+
+    @property
+    def route_digests(self) -> Mapping[str, str]:
+        """The digest of each route's document: equal digests, equal routes."""
+        return self.state.routes.digests
+
+    def resolve(self, ref: ModelRef | str) -> tuple[str, int]:
+        """The model and version that a reference means in this revision. Raises NotFoundError, InvalidNameError."""
+        return self.state.resolve(ref)

@@ -1,0 +1,131 @@
+"""The whole state after some commit, as a value: models and routes by name, loaded when first looked at."""
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Generic
+
+from scoreline_registry.documents.documents import D, ModelDocument, encode, sha256_hex
+from scoreline_registry.documents.manifest import MANIFEST_FILE, Manifest
+from scoreline_registry.errors import NotFoundError, RefusedError
+from scoreline_registry.names import ModelRef
+from scoreline_registry.routing.route import RouteDocument
+
+LoadManifest = Callable[[str, int, str], Manifest]
+
+
+@dataclass(frozen=True, eq=False)
+class Documents(Mapping[str, D], Generic[D]):
+    """Documents by name. ``digests`` are known from the start; ``load`` gets a document by its digest.
+
+    ``unwritten`` holds what ``put`` brought in: the bytes by digest, which whoever commits must store.
+    """
+
+    kind: str
+    digests: Mapping[str, str]
+    load: Callable[[str], D]
+    unwritten: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    _put: Mapping[str, D] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __getitem__(self, name: str) -> D:
+        digest = self.digests[name]
+        return self._put[digest] if digest in self._put else self.load(digest)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.digests)
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.digests
+
+    def require(self, name: str) -> D:
+        """The document of that name. Raises NotFoundError with the names that come near."""
+        if name not in self.digests:
+            raise NotFoundError(self.kind, name, _hint(name, self.digests, self.kind))
+        return self[name]
+
+    def put(self, name: str, document: D) -> "Documents[D]":
+        """The same with one document added or replaced."""
+        data = encode(document)
+        digest = sha256_hex(data)
+        return replace(
+            self,
+            digests={**self.digests, name: digest},
+            unwritten={**self.unwritten, digest: data},
+            _put={**self._put, digest: document},
+        )
+
+    def without(self, name: str) -> "Documents[D]":
+        """The same without one document."""
+        return replace(self, digests={known: digest for known, digest in self.digests.items() if known != name})
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Every model and every route. A change of the registry is a function from one State to the next."""
+
+    models: Documents[ModelDocument]
+    routes: Documents[RouteDocument]
+    load_manifest: LoadManifest
+
+    def resolve(self, ref: ModelRef | str) -> tuple[str, int]:
+        """The model and version that a reference means now. Raises NotFoundError, InvalidNameError."""
+        parsed = ModelRef.parse(ref) if isinstance(ref, str) else ref
+        document = self.models.require(parsed.model)
+        if parsed.version is None:
+            return parsed.model, document.alias(parsed.alias or "")
+        document.entry(parsed.version)
+        return parsed.model, parsed.version
+
+    def manifest(self, model: str, version: int) -> Manifest:
+        """The manifest of a committed version. Raises NotFoundError, CorruptError."""
+        facts = self.models.require(model).file(version, MANIFEST_FILE)
+        return self.load_manifest(model, version, facts.sha256)
+
+    def manifest_of(self, ref: str) -> Manifest:
+        """The manifest of the version that a reference means now. Raises NotFoundError, CorruptError."""
+        return self.manifest(*self.resolve(ref))
+
+    def usable(self, ref: str) -> Manifest:
+        """The manifest of the version that a reference means, when routes may use it.
+
+        Raises NotFoundError, CorruptError, and RefusedError for a retired version.
+        """
+        return self.manifest(*self.in_use(ref))
+
+    def in_use(self, ref: str) -> tuple[str, int]:
+        """What ``resolve`` gives. Raises NotFoundError, and RefusedError for a retired version."""
+        model, version = self.resolve(ref)
+        retired = self.models.require(model).entry(version).retired
+        if retired is not None:
+            raise RefusedError(ref, [f"{retired.author} retired it on {retired.at:%Y-%m-%d}; use another version"])
+        return model, version
+
+    def with_model(self, document: ModelDocument) -> "State":
+        """The same with one model added or replaced."""
+        return replace(self, models=self.models.put(document.name, document))
+
+    def with_route(self, document: RouteDocument) -> "State":
+        """The same with one route added or replaced."""
+        return replace(self, routes=self.routes.put(document.route, document))
+
+    def without_route(self, name: str) -> "State":
+        """The same without one route."""
+        return replace(self, routes=self.routes.without(name))
+
+    def same_as(self, other: "State") -> bool:
+        """Whether nothing differs."""
+        return self.models.digests == other.models.digests and self.routes.digests == other.routes.digests
+
+
+def _hint(name: str, known: Iterable[str], kind: str) -> str:
+    names = sorted(known)
+    if not names:
+        return f"there is no {kind} yet"
+    near = difflib.get_close_matches(name, names, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"there are {', '.join(names[:8])}{', …' if len(names) > 8 else ''}"

@@ -1,0 +1,1 @@
+"""Routes: their documents, validation, change plans, conditions, bucketing and assignment. Pure."""

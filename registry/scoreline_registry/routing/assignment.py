@@ -1,0 +1,186 @@
+"""Which arm a unit gets, and why. Pure: the same route, unit and context always give the same answer."""
+
+import math
+import operator
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+from scoreline_registry.routing.bucketing import WHOLE, UnitHasher
+from scoreline_registry.routing.conditions import Condition, Context, ContextValue
+from scoreline_registry.routing.route import HOLDOUT_LAYER, UNIT_CONTEXT, RouteDocument, Rule
+
+Reason: TypeAlias = Literal["STATIC", "SPLIT", "RULE_MATCH", "HOLDOUT", "OVERRIDE"]
+
+_NO_CONTEXT: Context = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The arm of one unit. ``rule`` counts from 0, and is None for a tester, whom no rule decides.
+
+    ``bucket`` is the one that decided, None where none had to.
+    """
+
+    arm: str
+    reason: Reason
+    rule: int | None
+    bucket: float | None
+
+
+def unit_of(unit: str, entity_id: str, context: Mapping[str, ContextValue]) -> str:
+    """The text that a route hashes for one entity; empty when the caller did not send it.
+
+    Numbers read as integers where they are whole, else as Python's shortest form; flags as "true" and "false".
+    """
+    if not unit.startswith(UNIT_CONTEXT):
+        return entity_id
+    value = context.get(unit.removeprefix(UNIT_CONTEXT))
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not math.isfinite(value):
+        return ""
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+class Assigner:
+    """A route compiled for assignment. ``arms`` are the distinct arms in order; indices below point into them."""
+
+    def __init__(self, document: RouteDocument) -> None:
+        self.arms: tuple[str, ...] = document.arms
+        index = {arm: position for position, arm in enumerate(self.arms)}
+        hashers = {rule.layer: UnitHasher(layer_salt(document.salt, rule.layer)) for rule in document.rules}
+        self._rules = [_CompiledRule(rule, index, hashers[rule.layer]) for rule in document.rules]
+        self._testers = {unit: index[arm] for unit, arm in document.testers.items()}
+        self._holdout_hasher = UnitHasher(layer_salt(document.salt, HOLDOUT_LAYER))
+        self._holdout = document.holdout_millionths / WHOLE
+        self._holdout_arm = index[document.rules[-1].arms[0].ref]
+
+    @cached_property
+    def needs_unit(self) -> bool:
+        """Whether any answer depends on the unit, testers aside: whoever sends none is none of them."""
+        return self._holdout > 0 or any(rule.splits for rule in self._rules)
+
+    @property
+    def needs_context(self) -> bool:
+        """Whether any answer depends on the context."""
+        return len(self._rules) > 1
+
+    def assign(self, unit: str, context: Context = _NO_CONTEXT) -> Assignment:
+        """The arm of one unit, with the rule and the bucket that decided."""
+        if unit in self._testers:
+            return Assignment(self.arms[self._testers[unit]], "OVERRIDE", None, None)
+        if self._holdout > 0:
+            held = self._holdout_hasher.bucket(unit)
+            if held < self._holdout:
+                return Assignment(self.arms[self._holdout_arm], "HOLDOUT", len(self._rules) - 1, held)
+        position = self._rule_index(context)
+        rule = self._rules[position]
+        bucket = rule.hasher.bucket(unit) if rule.splits else None
+        return Assignment(self.arms[rule.arm(bucket or 0.0)], rule.reason, position, bucket)
+
+    def assign_many(
+        self, units: Sequence[str], contexts: Sequence[Context] | None = None
+    ) -> tuple[list[int], list[Reason]]:
+        """Arm indices and reasons of many units; ``contexts`` has one entry per unit, or is None for none at all.
+
+        Equal to ``assign`` row by row. Raises ValueError when the lengths differ.
+        """
+        if contexts is not None and len(contexts) != len(units):
+            raise ValueError(f"{len(units)} units and {len(contexts)} contexts")
+        if len(self._rules) == 1 or contexts is None:
+            arms, reasons = self._by_one_rule(self._rules[self._rule_index(_NO_CONTEXT)], units)
+        else:
+            arms, reasons = self._by_rules(units, contexts)
+        if self._holdout > 0:
+            self._hold_out(units, arms, reasons)
+        if self._testers:
+            self._override(units, arms, reasons)
+        return arms, reasons
+
+    def _by_one_rule(self, rule: "_CompiledRule", units: Sequence[str]) -> tuple[list[int], list[Reason]]:
+        reasons: list[Reason] = [rule.reason] * len(units)
+        if not rule.splits:
+            return [rule.owners[0]] * len(units), reasons
+        starts, owners = rule.starts, rule.owners
+        return [owners[bisect_right(starts, bucket) - 1] for bucket in rule.hasher.buckets(units)], reasons
+
+    def _by_rules(self, units: Sequence[str], contexts: Sequence[Context]) -> tuple[list[int], list[Reason]]:
+        rules = [self._rules[position] for position in self._rule_indices(contexts)]
+        buckets = [0.0] * len(units)
+        for hasher in {rule.hasher for rule in rules if rule.splits}:
+            rows = [row for row, rule in enumerate(rules) if rule.hasher is hasher and rule.splits]
+            for row, bucket in zip(rows, hasher.buckets([units[row] for row in rows]), strict=True):
+                buckets[row] = bucket
+        return [rule.arm(bucket) for rule, bucket in zip(rules, buckets, strict=True)], [r.reason for r in rules]
+
+    def _rule_indices(self, contexts: Sequence[Context]) -> list[int]:
+        """The deciding rule of each row; a context object shared by neighbouring rows is looked at once."""
+        indices: list[int] = []
+        previous: Context | None = None
+        index = 0
+        for context in contexts:
+            if context is not previous:
+                index, previous = self._rule_index(context), context
+            indices.append(index)
+        return indices
+
+    def _rule_index(self, context: Context) -> int:
+        last = len(self._rules) - 1
+        for position in range(last):
+            condition = self._rules[position].condition
+            if condition is None or condition.matches(context):
+                return position
+        return last
+
+    def _hold_out(self, units: Sequence[str], arms: list[int], reasons: list[Reason]) -> None:
+        for row, held in enumerate(self._holdout_hasher.buckets(units)):
+            if held < self._holdout:
+                arms[row], reasons[row] = self._holdout_arm, "HOLDOUT"
+
+    def _override(self, units: Sequence[str], arms: list[int], reasons: list[Reason]) -> None:
+        for row, unit in enumerate(units):
+            arm = self._testers.get(unit)
+            if arm is not None:
+                arms[row], reasons[row] = arm, "OVERRIDE"
+
+
+def layer_salt(salt: str, layer: str | None) -> str:
+    """What a rule of a layer hashes with: a route's salt alone, or the two with a slash between."""
+    return salt if layer is None else f"{salt}/{layer}"
+
+
+def shadow_salt(salt: str, ref: str) -> str:
+    """What a route's sample of one shadow hashes with; no layer's name has a slash, so none shares it."""
+    return f"{salt}/shadow/{ref}"
+
+
+class _CompiledRule:
+    """One rule: ``owners[i]`` is the arm from bucket ``starts[i]`` on."""
+
+    __slots__ = ("condition", "hasher", "owners", "reason", "splits", "starts")
+
+    def __init__(self, rule: Rule, index: Mapping[str, int], hasher: UnitHasher) -> None:
+        self.hasher = hasher
+        self.condition: Condition | None = rule.condition
+        pieces = sorted(
+            ((part.start, index[arm.ref]) for arm in rule.arms for part in arm.ranges),
+            key=operator.itemgetter(0),
+        )
+        self.starts = [start / WHOLE for start, _ in pieces]
+        self.owners = [owner for _, owner in pieces]
+        self.splits = len(set(self.owners)) > 1
+        self.reason: Reason = _reason(conditional=rule.when is not None, splits=self.splits)
+
+    def arm(self, bucket: float) -> int:
+        return self.owners[bisect_right(self.starts, bucket) - 1]
+
+
+def _reason(*, conditional: bool, splits: bool) -> Reason:
+    if conditional:
+        return "RULE_MATCH"
+    return "SPLIT" if splits else "STATIC"

@@ -1,0 +1,331 @@
+"""Routes: what people write (RouteSpec) and what the registry stores (RouteDocument).
+
+A spec says what is wanted: weights, and a schema that may be taken from a model. A document says what is: the schema
+itself, and which buckets belong to which arm. ``planning`` makes the one from the other.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from scoreline_registry.documents.contract import (
+    MAX_FEATURES,
+    MAX_NEIGHBORS,
+    MAX_SEQUENCE_LENGTH,
+    FeatureKind,
+    FeatureName,
+    NeighborContract,
+    SequenceContract,
+    Sparse,
+    Value,
+)
+from scoreline_registry.documents.documents import Name, canonical_json, sha256_hex
+from scoreline_registry.names import ModelRef, check_feature_name, check_name
+from scoreline_registry.routing.bucketing import BucketRange, partition_problem, percent, share
+from scoreline_registry.routing.conditions import Condition, parse_condition
+
+ROUTE_SCHEMA = 2
+FIRST_ROUTE_SCHEMA = 1
+MAX_EARLIER_SCHEMAS = 8
+MAX_RULES = 100
+MAX_ARMS = 100
+MAX_TESTERS = 1000
+MAX_SHADOWS = 20
+MAX_UNIT_LENGTH = 256
+
+UNIT_ENTITY = "entity_id"
+UNIT_CONTEXT = "context."
+HOLDOUT_LAYER = "holdout"
+
+
+def _check_ref(text: str) -> str:
+    return str(ModelRef.parse(text))
+
+
+def _check_unit(text: str) -> str:
+    if text != UNIT_ENTITY and not text.startswith(UNIT_CONTEXT):
+        raise ValueError(f"{text!r} is no unit: write {UNIT_ENTITY!r} or '{UNIT_CONTEXT}<key>'")
+    check_feature_name(text.removeprefix(UNIT_CONTEXT))
+    return text
+
+
+def _check_when(raw: dict[str, Any]) -> dict[str, Any]:
+    parse_condition(raw)
+    return raw
+
+
+def _check_layer(name: str) -> str:
+    if name == HOLDOUT_LAYER:
+        raise ValueError(f"the layer {name!r} is the route's own: choose another name")
+    return check_name("layer", name)
+
+
+def _check_tester(unit: str) -> str:
+    if not 1 <= len(unit) <= MAX_UNIT_LENGTH or not unit.isprintable():
+        raise ValueError(f"a tester is a unit of 1 to {MAX_UNIT_LENGTH} printable characters, not {unit[:40]!r}")
+    return unit
+
+
+def _check_last_rule(when: object) -> None:
+    if when is not None:
+        raise ValueError("the last rule must have no `when`, so that every unit gets an arm")
+
+
+def _check_shadows(refs: Sequence[str]) -> None:
+    if len(set(refs)) != len(refs):
+        raise ValueError("a shadow stands twice")
+
+
+Ref = Annotated[str, AfterValidator(_check_ref)]
+RouteName = Annotated[str, AfterValidator(lambda name: check_name("route", name))]
+Unit = Annotated[str, AfterValidator(_check_unit)]
+# Printable, so that it has no NUL: that parts it from the unit in the hash.
+Salt = Annotated[str, AfterValidator(check_feature_name)]
+When = Annotated[dict[str, Any], AfterValidator(_check_when)]
+Layer = Annotated[str, AfterValidator(_check_layer)]
+Tester = Annotated[str, AfterValidator(_check_tester)]
+Percent = Annotated[Decimal, BeforeValidator(percent)]
+
+
+class SchemaFeature(Value):
+    """One column that callers send."""
+
+    name: FeatureName
+    kind: FeatureKind = "number"
+
+
+class RouteSchema(Sparse):
+    """What callers of a route send: named columns in order, and optionally a sequence of steps and neighbours."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"neighbors"})
+
+    features: tuple[SchemaFeature, ...] = Field(default=(), max_length=MAX_FEATURES)
+    sequence: SequenceContract | None = None
+    neighbors: NeighborContract | None = None
+
+    @model_validator(mode="after")
+    def _something_distinct(self) -> Self:
+        if not self.features and self.sequence is None and self.neighbors is None:
+            raise ValueError("a schema has features, a sequence, neighbors or several of them")
+        if len({feature.name for feature in self.features}) != len(self.features):
+            raise ValueError("a feature stands twice")
+        return self
+
+    @property
+    def kinds(self) -> Mapping[str, FeatureKind]:
+        """The kind of each feature by name, in order."""
+        return {feature.name: feature.kind for feature in self.features}
+
+
+def schema_digest(schema: RouteSchema) -> str:
+    """Identifies the layout of packed entities: names, kinds and order, never vocabularies or lengths.
+
+    The sha256 of the canonical JSON of ``{"features": [[name, kind], ...], "sequence": [name, ...] or null}``, with
+    ``"neighbors": [name, ...]`` where there are any: layouts without keep the digest that they always had.
+    """
+    layout: dict[str, Any] = {
+        "features": [[feature.name, feature.kind] for feature in schema.features],
+        "sequence": None if schema.sequence is None else list(schema.sequence.features),
+    }
+    if schema.neighbors is not None:
+        layout["neighbors"] = list(schema.neighbors.features)
+    return sha256_hex(canonical_json(layout))
+
+
+class Arm(Value):
+    """One arm of a rule: a model by version or alias, and the buckets that it serves, ascending."""
+
+    ref: Ref
+    ranges: tuple[BucketRange, ...] = ()
+
+    @property
+    def millionths(self) -> int:
+        """The arm's share of the rule's units."""
+        return share(self.ranges)
+
+
+class Rule(Sparse):
+    """Arms that share the units of which ``when`` is true; without ``when``, all that come this far.
+
+    The split hashes with the route's salt, in a ``layer`` with one of its own: rules of different layers deal
+    independently of each other, rules of the same salt and layer alike, whatever route they are in.
+    """
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"layer"})
+
+    when: When | None = None
+    layer: Layer | None = None
+    arms: tuple[Arm, ...] = Field(min_length=1, max_length=MAX_ARMS)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if len({arm.ref for arm in self.arms}) != len(self.arms):
+            raise ValueError("an arm stands twice in one rule")
+        problem = partition_problem(arm.ranges for arm in self.arms)
+        if problem:
+            raise ValueError(problem)
+        return self
+
+    @property
+    def condition(self) -> Condition | None:
+        """``when``, parsed."""
+        return None if self.when is None else parse_condition(self.when)
+
+
+class Shadow(Value):
+    """A model that scores a sample of the units beside their arm, and whose scores nobody is answered with."""
+
+    ref: Ref
+    sample_millionths: int = Field(ge=1, le=1_000_000)
+
+
+class RouteDocument(Sparse):
+    """A route as stored. The last rule has no condition, so every unit gets an arm.
+
+    ``earlier_schemas`` are the last layouts before this one, newest first, so that callers who still pack by them can
+    be understood. ``testers`` name units that always get the arm given, before anything else is looked at.
+    ``holdout_millionths`` of the other units always get the first arm of the last rule. A route with testers or layers
+    is of schema 2, because a reader that knows neither would give units other arms. ``shadows`` ask for no higher
+    schema: who does not know them answers all the same.
+    """
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"testers", "shadows"})
+
+    schema_number: int = Field(default=FIRST_ROUTE_SCHEMA, ge=1)
+    route: Name
+    input_schema: RouteSchema = Field(alias="schema")
+    earlier_schemas: tuple[RouteSchema, ...] = Field(default=(), max_length=MAX_EARLIER_SCHEMAS)
+    unit: Unit = UNIT_ENTITY
+    salt: Salt
+    rules: tuple[Rule, ...] = Field(min_length=1, max_length=MAX_RULES)
+    testers: dict[Tester, Ref] = Field(default_factory=dict, max_length=MAX_TESTERS)
+    holdout_millionths: int = Field(default=0, ge=0, le=1_000_000)
+    fallback: Ref | None = None
+    shadows: tuple[Shadow, ...] = Field(default=(), max_length=MAX_SHADOWS)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _check_last_rule(self.rules[-1].when)
+        _check_shadows([shadow.ref for shadow in self.shadows])
+        return self
+
+    @property
+    def refs(self) -> tuple[str, ...]:
+        """Every model reference of the route, each once: those that answer, then shadows."""
+        return tuple(dict.fromkeys([*self.answering_refs, *(shadow.ref for shadow in self.shadows)]))
+
+    @property
+    def answering_refs(self) -> tuple[str, ...]:
+        """The references without which the route cannot serve: arms in order, those of testers, then the fallback."""
+        return tuple(dict.fromkeys([*self.arms, self.fallback] if self.fallback else self.arms))
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Every arm that a unit can be given, each once: those of the rules in order, then those of testers."""
+        ruled = [arm.ref for rule in self.rules for arm in rule.arms]
+        return tuple(dict.fromkeys([*ruled, *self.testers.values()]))
+
+    @property
+    def least_schema(self) -> int:
+        """The lowest schema number whose readers understand all of this."""
+        later = self.testers or any(rule.layer for rule in self.rules)
+        return ROUTE_SCHEMA if later else FIRST_ROUTE_SCHEMA
+
+
+class Strict(BaseModel):
+    """The base of what people write: an unknown key is refused, with the nearest known one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, raw: object) -> object:
+        if isinstance(raw, Mapping):
+            known = [field.alias or name for name, field in cls.model_fields.items()]
+            for key in raw:
+                if key not in known:
+                    near = difflib.get_close_matches(str(key), known, n=1)
+                    hint = f"did you mean {near[0]!r}?" if near else f"use {', '.join(known)}"
+                    raise ValueError(f"unknown key {key!r}; {hint}")
+        return raw
+
+
+class SequenceSpec(Strict):
+    """The step features that callers send, in order, and the most steps."""
+
+    features: tuple[FeatureName, ...] = Field(min_length=1, max_length=MAX_FEATURES)
+    max_length: int = Field(ge=1, le=MAX_SEQUENCE_LENGTH)
+
+
+class NeighborSpec(Strict):
+    """The features of each neighbour that callers send, in order, and the most neighbours."""
+
+    features: tuple[FeatureName, ...] = Field(min_length=1, max_length=MAX_FEATURES)
+    max_neighbors: int = Field(ge=1, le=MAX_NEIGHBORS)
+
+
+class SchemaSpec(Strict):
+    """Columns by name with their kind, in order, a sequence and neighbours; or ``like``: what that version takes."""
+
+    features: dict[FeatureName, FeatureKind] = Field(default_factory=dict)
+    sequence: SequenceSpec | None = None
+    neighbors: NeighborSpec | None = None
+    like: Ref | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        written = bool(self.features) or self.sequence is not None or self.neighbors is not None
+        if (self.like is not None) == written:
+            raise ValueError("write features, sequence and neighbors, or `like: model@alias`, not both")
+        return self
+
+
+class RuleSpec(Strict):
+    """Weights in percent by arm, for the units of which ``when`` is true, dealt in ``layer``."""
+
+    when: When | None = None
+    layer: Layer | None = None
+    split: dict[Ref, Percent] = Field(min_length=1, max_length=MAX_ARMS)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        total = sum(self.split.values(), Decimal(0))
+        if total != 100:
+            raise ValueError(f"the weights of {', '.join(self.split)} total {total.normalize():f}, not 100")
+        return self
+
+
+class ShadowSpec(Strict):
+    """A model that scores ``sample`` percent of the units beside their arm, for comparison."""
+
+    ref: Ref = Field(alias="model")
+    sample: Percent = Decimal(100)
+
+    @model_validator(mode="after")
+    def _samples(self) -> Self:
+        if not self.sample:
+            raise ValueError(f"a shadow that samples nothing does nothing: leave {self.ref} out")
+        return self
+
+
+class RouteSpec(Strict):
+    """A route as people write it."""
+
+    route: RouteName
+    input_schema: SchemaSpec = Field(alias="schema")
+    unit: Unit = UNIT_ENTITY
+    salt: Salt | None = None
+    rules: tuple[RuleSpec, ...] = Field(min_length=1, max_length=MAX_RULES)
+    testers: dict[Tester, Ref] = Field(default_factory=dict, max_length=MAX_TESTERS)
+    holdout: Percent = Decimal(0)
+    fallback: Ref | None = None
+    shadows: tuple[ShadowSpec, ...] = Field(default=(), max_length=MAX_SHADOWS)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _check_last_rule(self.rules[-1].when)
+        _check_shadows([shadow.ref for shadow in self.shadows])
+        return self

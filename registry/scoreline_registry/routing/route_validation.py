@@ -1,0 +1,102 @@
+"""What can be wrong with a route, seen beside the contracts of its arms. Pure; every problem is one line."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from scoreline_registry.documents.contract import InputContract
+from scoreline_registry.documents.manifest import Manifest
+from scoreline_registry.errors import NotFoundError, RefusedError
+from scoreline_registry.routing.dead_rules import unreachable
+from scoreline_registry.routing.route import RouteDocument, RouteSchema, Rule
+
+
+def route_problems(document: RouteDocument, manifest_of: Callable[[str], Manifest]) -> list[str]:
+    """Everything that must be refused about a route; empty when it can serve.
+
+    ``manifest_of`` gives the manifest behind a reference such as "credit@champion"; it raises NotFoundError, and
+    RefusedError for a version that must not be used.
+    """
+    problems = rule_problems(document.rules)
+    for ref in document.refs:
+        try:
+            inputs = routable(ref, manifest_of(ref)).inputs
+        except (NotFoundError, RefusedError) as error:
+            problems.append(str(error))
+        else:
+            problems += contract_problems(document.input_schema, ref, inputs)
+    return problems
+
+
+def routable(ref: str, manifest: Manifest) -> Manifest:
+    """The same manifest. Raises RefusedError for a version that has no score, because it was published as it is."""
+    if manifest.tensors is None:
+        return manifest
+    reason = "it was published as it is and answers raw tensors: no route can name it; publish it with --score-output"
+    raise RefusedError(ref, [reason])
+
+
+def rule_problems(rules: Sequence[Rule]) -> list[str]:
+    """The rules that can never match. The last one, which is for every other unit, may have none left."""
+    dead = [index for index in unreachable([rule.condition for rule in rules]) if index < len(rules) - 1]
+    first = next((index for index, rule in enumerate(rules) if rule.when is None), len(rules))
+    problems = [f"rule {index + 1} can never match: {_why(index, first)}" for index in dead]
+    if first < len(rules) - 1:
+        problems.append(f"rule {len(rules)} can never match: rule {first + 1} has no condition")
+    return problems
+
+
+def _why(index: int, first_unconditional: int) -> str:
+    if first_unconditional < index:
+        return f"rule {first_unconditional + 1} has no condition"
+    return "its conditions contradict each other" if not index else "no context meets it that meets no earlier rule"
+
+
+def contract_problems(schema: RouteSchema, arm: str, inputs: InputContract) -> list[str]:
+    """What one arm needs that a route's schema does not give."""
+    problems = (
+        *_feature_problems(schema, inputs),
+        *_sequence_problems(schema, inputs),
+        *_neighbor_problems(schema, inputs),
+    )
+    return [f"{arm} {problem}" for problem in problems]
+
+
+def _feature_problems(schema: RouteSchema, inputs: InputContract) -> Iterator[str]:
+    kinds = schema.kinds
+    for feature in inputs.features:
+        kind = kinds.get(feature.name)
+        if kind is None and feature.required:
+            yield f"requires the {feature.kind} {feature.name!r}, which the route's schema lacks"
+        elif kind is not None and kind != feature.kind:
+            yield f"takes {feature.name!r} as a {feature.kind}, the route's schema has a {kind}"
+
+
+def _sequence_problems(schema: RouteSchema, inputs: InputContract) -> Iterator[str]:
+    if inputs.sequence is None:
+        return
+    if schema.sequence is None:
+        yield "takes a sequence, which the route's schema lacks"
+        return
+    for name in inputs.sequence.features:
+        if name not in schema.sequence.features:
+            yield f"requires the step feature {name!r}, which the route's schema lacks"
+    if schema.sequence.max_length > inputs.sequence.max_length:
+        yield (
+            f"takes sequences of at most {inputs.sequence.max_length} steps, "
+            f"the route's schema allows {schema.sequence.max_length}"
+        )
+
+
+def _neighbor_problems(schema: RouteSchema, inputs: InputContract) -> Iterator[str]:
+    if inputs.neighbors is None:
+        return
+    if schema.neighbors is None:
+        yield "takes neighbors, which the route's schema lacks"
+        return
+    for name in inputs.neighbors.features:
+        if name not in schema.neighbors.features:
+            yield f"requires the neighbor feature {name!r}, which the route's schema lacks"
+    if schema.neighbors.max_neighbors > inputs.neighbors.max_neighbors:
+        yield (
+            f"takes at most {inputs.neighbors.max_neighbors} neighbors, "
+            f"the route's schema allows {schema.neighbors.max_neighbors}"
+        )

@@ -1,0 +1,1 @@
+"""Maintenance of a registry: verification of every file and garbage collection."""

@@ -1,0 +1,1 @@
+"""``scoreline doctor``: checks of the machine, the registry and a running server."""

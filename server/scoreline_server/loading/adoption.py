@@ -1,0 +1,201 @@
+"""How the next catalog is made of a registry's newest revision.
+
+Adoption is per route, all or nothing: a route with a version that cannot be loaded keeps its last good revision, and
+the catalog says why. What did not change is taken over without being looked at, so that one commit among thousands of
+models costs little.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from scoreline_registry.errors import RegistryError
+from scoreline_registry.history.snapshot import Snapshot
+from scoreline_registry.routing.route import RouteDocument
+from scoreline_registry.routing.route_validation import contract_problems
+from scoreline_server.errors import LoadError
+from scoreline_server.scoring.catalog import Catalog, Key
+from scoreline_server.scoring.compiled_route import ServedRoute, serve_route
+from scoreline_server.scoring.model import LoadedModel
+
+LoadAll = Callable[[Sequence[Key]], Mapping[Key, LoadedModel | LoadError]]
+
+
+def adopt(
+    snapshot: Snapshot, previous: Catalog, load_all: LoadAll, *, pins: Sequence[Key] = (), budget_bytes: int = 0
+) -> Catalog:
+    """The catalog of a revision.
+
+    Args:
+        snapshot: the revision to adopt.
+        previous: what is served now; its loaded models are reused.
+        load_all: loads versions; what must not serve comes back as its LoadError.
+        pins: versions to load although nothing reaches them, the most wanted last.
+        budget_bytes: how much all models may take before pins have to go; 0 for no limit.
+    """
+    return _Adoption(snapshot, previous, load_all).catalog(pins, budget_bytes)
+
+
+def adopt_earlier(snapshot: Snapshot, current: Catalog, load_all: LoadAll) -> Catalog:
+    """The current catalog with those of its missing routes that an earlier revision lets serve.
+
+    A process that starts has no last good revision in memory; the registry has them all.
+    """
+    missing = [name for name in current.problems if name not in current.routes and name in snapshot.routes]
+    if not missing:
+        return current
+    found = _Adoption(snapshot, current, load_all).routes(missing)
+    models = {model.key: model for route in found.values() for model in route.models}
+    return replace(current, routes={**current.routes, **found}, models={**current.models, **models})
+
+
+class _Adoption:
+    """One pass over a revision; loads each version at most once."""
+
+    def __init__(self, snapshot: Snapshot, previous: Catalog, load_all: LoadAll) -> None:
+        self._snapshot, self._previous, self._load_all = snapshot, previous, load_all
+        self._digests = {
+            **{("route", name): digest for name, digest in snapshot.route_digests.items()},
+            **{("model", name): digest for name, digest in snapshot.model_digests.items()},
+        }
+        self._models: dict[Key, LoadedModel] = {}
+        self._failures: dict[Key, str] = {}
+        self._problems: dict[str, str] = {}
+        self._unreadable: list[str] = []
+
+    def catalog(self, pins: Sequence[Key], budget_bytes: int) -> Catalog:
+        routes = {name: self._previous.routes[name] for name in self._snapshot.routes if self._is_settled(name)}
+        wanted = {name: self._wanted(name) for name in self._snapshot.routes if name not in routes}
+        shadows = {name: self._shadows(name) for name, refs in wanted.items() if refs is not None}
+        aliased = self._aliased()
+        self._obtain(key for route in routes.values() for key in route.uses())
+        self._obtain(key for refs in wanted.values() for key in (refs or {}).values())
+        self._obtain(key for refs in shadows.values() for key in refs.values())
+        self._obtain((name, version) for name, versions in aliased.items() for version in versions)
+        served = {name: self._adopted(name, wanted, shadows) for name in self._snapshot.routes}
+        reached = {key for route in served.values() if route for key in route.uses()}
+        self._models.update({key: self._previous.models[key] for key in reached if key not in self._models})
+        return Catalog(
+            revision=self._snapshot.revision,
+            on_request=self._pinned(pins, budget_bytes),
+            models=self._models,
+            failures=self._failures,
+            routes={name: route for name, route in served.items() if route},
+            problems=self._problems,
+            unreadable="; ".join(self._unreadable),
+            aliased=aliased,
+            digests=self._digests,
+        )
+
+    def routes(self, names: Sequence[str]) -> Mapping[str, ServedRoute]:
+        """Those of some routes that can be served as this revision defines them."""
+        wanted = {name: self._wanted(name) for name in names}
+        self._obtain(key for refs in wanted.values() for key in (refs or {}).values())
+        shadows = {name: self._shadows(name) for name, refs in wanted.items() if refs is not None}
+        self._obtain(key for refs in shadows.values() for key in refs.values())
+        served = {name: self._adopted(name, wanted, shadows) for name in names}
+        return {name: route for name, route in served.items() if route}
+
+    def _is_settled(self, name: str) -> bool:
+        """True where neither the route nor a model of it changed since it was adopted, shadows and all."""
+        route = self._previous.routes.get(name)
+        if route is None or name in self._previous.problems or len(route.shadows) < len(route.document.shadows):
+            return False
+        return self._same("route", name) and all(self._same("model", model) for model, _ in route.uses())
+
+    def _same(self, kind: str, name: str) -> bool:
+        digest = self._digests.get((kind, name))
+        return digest is not None and digest == self._previous.digests.get((kind, name))
+
+    def _wanted(self, name: str) -> Mapping[str, Key] | None:
+        """The version that each reference of a changed route means, or None where that cannot be read."""
+        try:
+            return {ref: self._snapshot.resolve(ref) for ref in self._snapshot.routes[name].answering_refs}
+        except RegistryError as error:
+            self._problems[name] = str(error)
+            return None
+
+    def _shadows(self, name: str) -> Mapping[str, Key]:
+        """The version that each shadow of a changed route means; one that cannot be known is reported and left out."""
+        keys = {}
+        try:
+            for shadow in self._snapshot.routes[name].shadows:
+                keys[shadow.ref] = self._snapshot.resolve(shadow.ref)
+        except RegistryError as error:
+            self._unreadable.append(f"route {name} lacks a shadow: {error}")
+        return keys
+
+    def _aliased(self) -> Mapping[str, frozenset[int]]:
+        """The versions that each readable model's aliases point to."""
+        aliased = {}
+        for name in self._snapshot.models:
+            try:
+                if self._same("model", name) and name in self._previous.aliased:
+                    aliased[name] = self._previous.aliased[name]
+                else:
+                    aliased[name] = frozenset(self._snapshot.models[name].aliases.values())
+            except RegistryError as error:
+                self._unreadable.append(str(error))
+        return aliased
+
+    def _obtain(self, keys: Iterable[Key]) -> None:
+        """Takes versions over from the previous catalog, and loads the others."""
+        missing = []
+        for key in dict.fromkeys(keys):
+            if key in self._previous.models:
+                self._models[key] = self._previous.models[key]
+            elif key not in self._models and key not in self._failures:
+                missing.append(key)
+        for key, loaded in (self._load_all(missing) if missing else {}).items():
+            if isinstance(loaded, LoadError):
+                self._failures[key] = loaded.detail
+            else:
+                self._models[key] = loaded
+
+    def _adopted(
+        self, name: str, wanted: Mapping[str, Mapping[str, Key] | None], shadows: Mapping[str, Mapping[str, Key]]
+    ) -> ServedRoute | None:
+        """The route as this revision defines it, or as it was where that cannot be served."""
+        before = self._previous.routes.get(name)
+        if name not in wanted:
+            return replace(self._previous.routes[name], revision=self._snapshot.revision)
+        refs = wanted[name]
+        if refs is None:
+            return before
+        failed = next((key for key in refs.values() if key in self._failures), None)
+        if failed is not None:
+            self._problems[name] = str(LoadError(*failed, self._failures[failed]))
+            return before
+        models = {ref: self._models[key] for ref, key in refs.items()}
+        document = self._snapshot.routes[name]
+        return serve_route(document, self._snapshot.revision, models, self._fit(document, shadows[name]))
+
+    def _fit(self, document: RouteDocument, keys: Mapping[str, Key]) -> Mapping[str, LoadedModel]:
+        """The shadows that are loaded and take what callers send; the others are reported: they stop no route."""
+        fit = {}
+        for ref, key in keys.items():
+            model = self._models.get(key)
+            problems = [self._failures[key]] if model is None else []
+            if model is not None:
+                problems = contract_problems(document.input_schema, ref, model.manifest.inputs)
+            if model is not None and not problems:
+                fit[ref] = model
+            else:
+                self._unreadable.append(f"route {document.route} lacks its shadow {ref}: {'; '.join(problems)}")
+        return fit
+
+    def _pinned(self, pins: Sequence[Key], budget_bytes: int) -> frozenset[Key]:
+        """Loads what was asked for, the most wanted first, as far as the budget goes."""
+        kept = set()
+        for key in reversed(pins):
+            if key in self._models or key in self._failures:
+                continue
+            self._obtain([key])
+            if key not in self._models:
+                continue
+            taken = sum(model.memory_bytes for model in self._models.values())
+            if budget_bytes and taken > budget_bytes:
+                del self._models[key]
+                self._failures[key] = f"it does not fit the memory budget: {taken:,} bytes of {budget_bytes:,}"
+            else:
+                kept.add(key)
+        return frozenset(kept)

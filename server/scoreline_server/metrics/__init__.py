@@ -1,0 +1,1 @@
+"""Prometheus metric families and the shared-memory counters behind them."""

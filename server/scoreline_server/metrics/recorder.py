@@ -1,0 +1,182 @@
+"""What a serving process counts, made for whoever serves in batches: one call per batch, a store per number.
+
+Labels come from the registry and from fixed tables only: nothing that a caller makes up becomes a label. ``families``
+lists what is counted, ``docs/reference/metrics.md`` explains it.
+"""
+
+import threading
+import time
+from bisect import bisect_left
+from collections import Counter as Bag
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import grpc
+
+from scoreline.v1 import scoring_pb2 as pb
+from scoreline_server.metrics import definitions
+from scoreline_server.metrics.definitions import Family
+from scoreline_server.metrics.shared_counters import Cells, Counts
+from scoreline_server.scoring.compiled_route import ServedRoute, ServedShadow
+from scoreline_server.scoring.responses import Outcome
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class Metrics:
+    """Counts of one serving process. Safe for threads.
+
+    ``folder`` is where a supervisor reads the counts; without one they stay in this process.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._cells = Cells(folder)
+        self._values = self._cells.values
+        self._firsts: dict[tuple[str, tuple[str, ...]], int] = {}
+        self._lock = threading.Lock()
+
+    def counts(self) -> Counts:
+        """Everything that was counted so far."""
+        with self._lock:
+            return self._cells.counts()
+
+    def begun(self, calls: int) -> None:
+        """Counts a batch of calls as in flight, until it has ``ended``."""
+        with self._lock:
+            self._add(definitions.CALLS_IN_FLIGHT, (), calls)
+
+    def ended(self, calls: int) -> None:
+        """Counts a batch of calls as no longer in flight."""
+        with self._lock:
+            self._add(definitions.CALLS_IN_FLIGHT, (), -calls)
+            self._observe(definitions.BATCH_CALLS, (), (calls,))
+
+    def calls(
+        self, method: str, seconds: Sequence[float], *, code: grpc.StatusCode, reason: str = "", route: str = ""
+    ) -> None:
+        """Counts answered calls that have all of this in common.
+
+        Args:
+            method: the path of a method that this server has.
+            seconds: of each call, the time from arrival to answer.
+            code: what they were answered with.
+            reason: why they failed; empty for those that did not.
+            route: the served route that they asked for; empty for an unknown one and where a method has none.
+        """
+        with self._lock:
+            self._add(definitions.CALLS, (method, code.name), len(seconds))
+            self._observe(definitions.CALL_SECONDS, (method, route), seconds)
+            if reason:
+                self._add(definitions.ERRORS, (method, reason), len(seconds))
+
+    def scored(self, route: ServedRoute, outcome: Outcome) -> None:
+        """Counts the rows of one route that were scored together."""
+        with self._lock:
+            self._observe(definitions.BATCH_ROWS, (route.name,), (len(outcome.scores),))
+            for run in outcome.runs:
+                arm = route.arms[run.arm]
+                self._observe(definitions.ARM_SECONDS, (route.name, arm.ref), (run.seconds,))
+                if run.failed:
+                    self._add(definitions.ARM_FAILURES, (route.name, arm.ref), 1)
+                else:
+                    labels = (route.name, arm.ref, arm.model.name, str(arm.model.version))
+                    self._add(definitions.ROWS, labels, run.rows)
+            if outcome.has_failed_run:
+                self._add(definitions.FALLBACK_ROWS, (route.name,), int((outcome.reasons == pb.REASON_FALLBACK).sum()))
+            if outcome.errors:
+                for reason, rows in Bag(error.reason for error in outcome.errors.values()).items():
+                    self._add(definitions.ROW_ERRORS, (route.name, reason), rows)
+
+    @contextmanager
+    def loading(self, model: str) -> Iterator[None]:
+        """Times the loading of one version; an exception counts as a refusal."""
+        start = time.perf_counter()
+        try:
+            yield
+        except Exception:
+            with self._lock:
+                self._add(definitions.LOAD_FAILURES, (model,), 1)
+            raise
+        with self._lock:
+            self._add(definitions.LOADS, (model,), 1)
+            self._observe(definitions.LOAD_SECONDS, (), (time.perf_counter() - start,))
+
+    def journaled(self, rows: int, size: int) -> None:
+        """Counts rows that were written to the journal, and the bytes that were written with them."""
+        with self._lock:
+            self._add(definitions.JOURNAL_ROWS, (), rows)
+            self._add(definitions.JOURNAL_BYTES, (), size)
+
+    def journal_dropped(self, rows: int) -> None:
+        """Counts rows that the journal could not take."""
+        with self._lock:
+            self._add(definitions.JOURNAL_DROPPED, (), rows)
+
+    def journal_failed(self) -> None:
+        """Counts a refusal of the disk."""
+        with self._lock:
+            self._add(definitions.JOURNAL_FAILURES, (), 1)
+
+    def journal_troubled(self, change: int) -> None:
+        """Counts a journal that cannot be written (1), or can be again (-1)."""
+        with self._lock:
+            self._add(definitions.JOURNAL_TROUBLED, (), change)
+
+    def shadowed(
+        self, route: str, shadow: ServedShadow, *, rows: int, seconds: float, errors: Mapping[str, int]
+    ) -> None:
+        """Counts a batch of one shadow: rows that it scored, and by reason those that it could not."""
+        with self._lock:
+            labels = (route, shadow.ref, shadow.model.name, str(shadow.model.version))
+            self._add(definitions.SHADOW_ROWS, labels, rows)
+            self._observe(definitions.SHADOW_SECONDS, (route, shadow.ref), (seconds,))
+            for reason, count in errors.items():
+                self._add(definitions.SHADOW_ERRORS, (route, shadow.ref, reason), count)
+
+    def shadow_dropped(self, route: str, shadow: ServedShadow, rows: int) -> None:
+        """Counts sampled rows that a shadow had no time for."""
+        with self._lock:
+            self._add(definitions.SHADOW_DROPPED, (route, shadow.ref), rows)
+
+    def queued(self, change: int) -> None:
+        """Counts calls that began, or ended, to wait."""
+        with self._lock:
+            self._add(definitions.CALLS_QUEUED, (), change)
+
+    def _add(self, family: Family, labels: tuple[str, ...], amount: float) -> None:
+        self._values[self._first(family, labels)] += amount
+
+    def _observe(self, family: Family, labels: tuple[str, ...], observed: Sequence[float]) -> None:
+        first, values, bounds = self._first(family, labels), self._values, family.bounds
+        for value in observed:
+            values[first + bisect_left(bounds, value)] += 1
+        values[first + len(bounds) + 1] += sum(observed)
+
+    def _first(self, family: Family, labels: tuple[str, ...]) -> int:
+        key = (family.name, labels)
+        first = self._firsts.get(key)
+        if first is None:
+            first = self._firsts[key] = self._cells.take(family, labels)
+        return first
+
+
+class CountedThreads(ThreadPoolExecutor):
+    """Threads whose queue is counted."""
+
+    def __init__(self, threads: int, metrics: Metrics) -> None:
+        super().__init__(threads, thread_name_prefix="grpc")
+        self._metrics = metrics
+
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        """Runs ``fn`` on the next free thread."""
+        self._metrics.queued(1)
+
+        def begun() -> _T:
+            self._metrics.queued(-1)
+            return fn(*args, **kwargs)
+
+        return super().submit(begun)

@@ -1,0 +1,1 @@
+"""Processes of ``scoreline serve``: supervisor, workers, ports and the ops HTTP port."""

@@ -1,0 +1,48 @@
+"""The unary methods that the pipeline answers: one row each says what is read, who may, and who answers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import Message
+
+from scoreline.v1 import scoring_pb2 as pb
+from scoreline_server.rpc import discovery
+from scoreline_server.rpc.authority import Action, Caller
+from scoreline_server.scoring.catalog import Catalog
+
+SCORE = "/scoreline.v1.ScoringService/Score"
+SCORE_STREAM = "/scoreline.v1.ScoringService/ScoreStream"
+GET_STATUS = "/scoreline.v1.StatusService/GetStatus"
+WATCH_REVISIONS = "/scoreline.v1.RegistryService/WatchRevisions"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method. ``answer`` gets the request, the current catalog and the caller, and may raise CallError."""
+
+    path: str
+    request: type[Message]
+    action: Action
+    answer: Callable[[Any, Catalog, Caller], Message]
+
+
+def describing() -> list[Method]:
+    """The methods that tell of routes and of the server itself."""
+    scoring = "/scoreline.v1.ScoringService/"
+    return [
+        Method(scoring + "GetSchema", pb.GetSchemaRequest, Action.DESCRIBE, discovery.schema),
+        Method(scoring + "GetAssignment", pb.GetAssignmentRequest, Action.DESCRIBE, discovery.assignment),
+        Method(GET_STATUS, pb.GetStatusRequest, Action.DESCRIBE, discovery.status),
+    ]
+
+
+def telling(problem: Callable[[], str]) -> Method:
+    """GetStatus of a server that knows of problems beside the registry's; takes the place of the describing one."""
+
+    def status(request: pb.GetStatusRequest, catalog: Catalog, caller: Caller) -> pb.GetStatusResponse:
+        answer = discovery.status(request, catalog, caller)
+        answer.problem = "; ".join(filter(None, (answer.problem, problem())))
+        return answer
+
+    return Method(GET_STATUS, pb.GetStatusRequest, Action.DESCRIBE, status)

@@ -1,0 +1,238 @@
+"""Turns rows in a route's layout into the inputs of one model, as that version's own contract says.
+
+Everything that can be known before a call is computed when the route is adopted: which column goes where, each
+category's codes, defaults and limits. A call then costs a few array operations for any number of rows.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scoreline_registry.documents.contract import Feature, InputContract
+from scoreline_server.errors import ScoringError
+from scoreline_server.reasons import Reason
+from scoreline_server.scoring.layout import Layout
+from scoreline_server.scoring.model import Float32
+from scoreline_server.scoring.ragged import Items, groups_of, refuse_infinite
+from scoreline_server.scoring.rows import Rows
+
+Indices = npt.NDArray[np.intp]
+
+MISSING, DEFAULTED, UNSEEN, CLIPPED = range(4)
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryColumn:
+    """One category feature: its column in the layout and in the model, and the code of each known name."""
+
+    name: str
+    source: int
+    target: int
+    codes: Mapping[str, int]
+    refuse_unseen: bool
+
+
+@dataclass(slots=True)
+class Bound:
+    """Some rows as one model takes them.
+
+    Attributes:
+        rows: [n], which rows of the block these are.
+        features: float32 [n, F].
+        quality: uint16 [n, 4]: missing, defaulted, unseen, clipped; None where nothing of that can be.
+        errors: rows of the block (not of ``rows``) that this model refuses.
+    """
+
+    rows: Indices
+    features: Float32
+    quality: npt.NDArray[np.uint16] | None
+    errors: dict[int, ScoringError]
+
+    def accepted(self) -> "Bound":
+        """The rows that the model did not refuse."""
+        if not self.errors:
+            return self
+        kept = np.array([row not in self.errors for row in self.rows.tolist()], bool)
+        quality = None if self.quality is None else self.quality[kept]
+        return Bound(self.rows[kept], self.features[kept], quality, {})
+
+
+class Binding:
+    """One model's contract laid over one route's layout."""
+
+    def __init__(self, contract: InputContract, layout: Layout) -> None:
+        self._features = contract.features
+        numbers = [(layout.numbers[f.name], at) for at, f in enumerate(contract.features) if f.name in layout.numbers]
+        self._number_sources = np.array([source for source, _ in numbers], np.intp)
+        self._number_targets = np.array([target for _, target in numbers], np.intp)
+        self._categories = [
+            CategoryColumn(f.name, layout.categories[f.name], at, f.codes, f.unseen == "refuse")
+            for at, f in enumerate(contract.features)
+            if f.name in layout.categories
+        ]
+        self._required = np.array([f.required for f in contract.features], bool)
+        self._defaults = np.array([f.default_code for f in contract.features], np.float32)
+        self._low = np.array([_limit(f.min, -np.inf) for f in contract.features], np.float32)
+        self._high = np.array([_limit(f.max, np.inf) for f in contract.features], np.float32)
+        self._limited = bool(np.isfinite(self._low).any() or np.isfinite(self._high).any())
+        self._straight = not self._categories and np.array_equal(self._number_targets, np.arange(len(self._features)))
+        self._in_order = np.array_equal(self._number_sources, np.arange(len(layout.numbers)))
+        sequence, around = contract.sequence, contract.neighbors
+        self._is_flat = sequence is None and around is None
+        self._is_plain = not self._categories and not self._limited and self._is_flat
+        self._step_sources = None if sequence is None else _sources(sequence.features, layout.steps)
+        self._neighbor_sources = None if around is None else _sources(around.features, layout.neighbors)
+
+    @property
+    def takes_sequence(self) -> bool:
+        """True where the model reads the history."""
+        return self._step_sources is not None
+
+    def bind(self, block: Rows, rows: Indices) -> Bound:
+        """Builds the model's features for ``rows`` of ``block``; rows that the model refuses stand in ``errors``."""
+        errors: dict[int, ScoringError] = {}
+        features = self._gathered(block, rows)
+        if self._is_plain and np.isfinite(features).all():
+            return Bound(rows, features, None, errors)
+        quality = np.zeros((len(rows), 4), np.uint16)
+        features = features.copy() if features.base is not None else features
+        for column in self._categories:
+            self._code(column, block, rows, features, quality, errors)
+        if not np.isfinite(features).all():
+            self._fill(rows, features, quality, errors)
+        if self._limited:
+            self._clip(features, quality)
+        if self._step_sources is not None:
+            _check_history(block, rows, self._step_sources, errors)
+        if self._neighbor_sources is not None:
+            around = block.neighbors, block.neighbor_counts
+            refuse_infinite(*around, rows, self._neighbor_sources, errors, where="a neighbor")
+        return Bound(rows, features, quality, errors)
+
+    def inputs(self, block: Rows, bound: Bound) -> list[tuple[Indices, dict[str, npt.NDArray[Any]]]]:
+        """The model's inputs in groups that are run together: (rows of the block, inputs by name)."""
+        if self._is_flat:
+            return [(bound.rows, {"features": bound.features})]
+        history = around = None
+        if self._step_sources is not None:
+            history = Items.of(block.steps, block.lengths, bound.rows, self._step_sources)
+        if self._neighbor_sources is not None:
+            around = Items.of(block.neighbors, block.neighbor_counts, bound.rows, self._neighbor_sources)
+        groups = []
+        for group in groups_of([items for items in (history, around) if items is not None]):
+            inputs: dict[str, npt.NDArray[Any]] = {"features": bound.features[group]} if self._features else {}
+            if history is not None:
+                inputs |= {"sequence": history.padded(group), "lengths": history.counts[group].astype(np.int64)}
+            if around is not None:
+                inputs["neighbors"] = around.padded(group)
+                places = np.arange(inputs["neighbors"].shape[1])
+                inputs["neighbor_mask"] = places < around.counts[group][:, None]
+            groups.append((bound.rows[group], inputs))
+        return groups
+
+    def _gathered(self, block: Rows, rows: Indices) -> Float32:
+        """The number columns in the model's order; everything else NaN. May be the block's own array."""
+        whole = len(rows) == len(block)
+        if self._straight and self._in_order:
+            return block.numbers if whole else block.numbers[rows]
+        features = np.full((len(rows), len(self._features)), np.nan, np.float32)
+        numbers = block.numbers if whole else block.numbers[rows]
+        features[:, self._number_targets] = numbers[:, self._number_sources]
+        return features
+
+    def _code(
+        self,
+        column: CategoryColumn,
+        block: Rows,
+        rows: Indices,
+        features: Float32,
+        quality: npt.NDArray[np.uint16],
+        errors: dict[int, ScoringError],
+    ) -> None:
+        """Writes one category's codes; names outside the vocabulary get ``len(vocabulary)`` or are refused."""
+        other = len(column.codes)
+        indices = block.categories[rows, column.source]
+        present = np.flatnonzero(indices >= 0)
+        codes = _codes(column.codes, block.dictionary, indices[present], other)
+        features[present, column.target] = codes
+        unseen = present[codes == other]
+        quality[unseen, UNSEEN] += 1
+        if column.refuse_unseen:
+            for at in unseen.tolist():
+                errors.setdefault(int(rows[at]), _unknown_category(column, block.dictionary[indices[at]]))
+
+    def _fill(
+        self,
+        rows: Indices,
+        features: Float32,
+        quality: npt.NDArray[np.uint16],
+        errors: dict[int, ScoringError],
+    ) -> None:
+        """Applies required, defaults and "no infinities" to a block that has at least one of them."""
+        missing = np.isnan(features)
+        for at in np.flatnonzero(np.isinf(features).any(axis=1)).tolist():
+            errors.setdefault(int(rows[at]), _not_finite(self._features[int(np.isinf(features[at]).argmax())]))
+        refused = missing & self._required
+        for at in np.flatnonzero(refused.any(axis=1)).tolist():
+            errors.setdefault(int(rows[at]), _missing(self._features[int(refused[at].argmax())]))
+        filled = missing & ~np.isnan(self._defaults)
+        np.copyto(features, self._defaults, where=filled)
+        quality[:, DEFAULTED] = filled.sum(axis=1)
+        quality[:, MISSING] = missing.sum(axis=1) - quality[:, DEFAULTED]
+
+    def _clip(self, features: Float32, quality: npt.NDArray[np.uint16]) -> None:
+        outside = (features < self._low) | (features > self._high)
+        if outside.any():
+            np.clip(features, self._low, self._high, out=features)
+            quality[:, CLIPPED] = outside.sum(axis=1)
+
+    @cached_property
+    def required_names(self) -> frozenset[str]:
+        """The features without which this model refuses every entity."""
+        return frozenset(f.name for f in self._features if f.required)
+
+
+def _codes(known: Mapping[str, int], dictionary: Any, indices: npt.NDArray[np.int32], other: int) -> Indices:
+    """Codes of ``indices``: through a table where the dictionary is short, name by name where it is long."""
+    if len(dictionary) <= len(indices):
+        table = np.array([known.get(name, other) for name in dictionary], np.intp)
+        return table[indices]
+    return np.array([known.get(dictionary[index], other) for index in indices.tolist()], np.intp)
+
+
+def _check_history(block: Rows, rows: Indices, sources: Indices, errors: dict[int, ScoringError]) -> None:
+    lengths = block.lengths[rows]
+    for row in rows[lengths == 0].tolist():
+        errors.setdefault(row, ScoringError(Reason.EMPTY_SEQUENCE, "the sequence is empty: send at least one step"))
+    refuse_infinite(block.steps, block.lengths, rows, sources, errors, where="a step of the sequence")
+
+
+def _sources(names: Sequence[str], columns: Mapping[str, int]) -> Indices:
+    """Where the layout has the columns that the model reads, in its order."""
+    return np.array([columns[name] for name in names], np.intp)
+
+
+def _limit(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
+
+
+def _missing(feature: Feature) -> ScoringError:
+    message = f"feature {feature.name!r} is required and was not given (NaN counts as not given)"
+    return ScoringError(Reason.MISSING_FEATURE, message, feature=feature.name)
+
+
+def _not_finite(feature: Feature) -> ScoringError:
+    return ScoringError(Reason.NOT_FINITE, f"feature {feature.name!r} is infinite", feature=feature.name)
+
+
+def _unknown_category(column: CategoryColumn, name: str) -> ScoringError:
+    return ScoringError(
+        Reason.UNKNOWN_CATEGORY,
+        f"feature {column.name!r} does not know the category {name[:80]!r}; GetSchema lists the known ones",
+        feature=column.name,
+        category=name[:200],
+    )

@@ -1,0 +1,180 @@
+"""A route as it is served: its layout, its arms bound to loaded models, and its compiled assignment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+
+import numpy as np
+
+from scoreline.v1 import scoring_pb2 as pb
+from scoreline_registry.documents.contract import Points
+from scoreline_registry.routing.assignment import Assigner, shadow_salt
+from scoreline_registry.routing.bucketing import WHOLE, UnitHasher
+from scoreline_registry.routing.route import RouteDocument, RouteSchema, schema_digest
+from scoreline_server.scoring.binding import Binding
+from scoreline_server.scoring.column_form import Regather
+from scoreline_server.scoring.layout import Layout
+from scoreline_server.scoring.model import LoadedModel
+from scoreline_server.scoring.wire import RowAnswer
+
+NO_BAND = 65535
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One model that a route can choose, as the route names it."""
+
+    ref: str
+    model: LoadedModel
+    binding: Binding
+    band_edges: np.ndarray[tuple[int], np.dtype[np.float64]]
+    band_names: tuple[str, ...]
+    points: Points | None
+    shown: pb.ServedArm
+
+    @classmethod
+    def of(cls, ref: str, model: LoadedModel, layout: Layout) -> "Arm":
+        """Lays the model's contract over the route's layout."""
+        score = model.manifest.score
+        return cls(
+            ref,
+            model,
+            Binding(model.manifest.inputs, layout),
+            np.array([band.from_score for band in score.bands], np.float64),
+            tuple(band.name for band in score.bands),
+            score.points,
+            pb.ServedArm(model=model.name, version=model.version, arm=ref, model_digest=model.digest),
+        )
+
+
+@dataclass(frozen=True)
+class ServedShadow:
+    """A model that scores a sample of a route's rows after they were answered.
+
+    A unit is in the sample when its bucket under ``hasher`` is below ``share``.
+    """
+
+    ref: str
+    model: LoadedModel
+    binding: Binding
+    hasher: UnitHasher
+    share: float
+
+
+@dataclass(frozen=True)
+class ServedRoute:
+    """An adopted route. Immutable; a new revision makes a new one.
+
+    Attributes:
+        arms: the arms that the assigner can choose, in its order, then the fallback if it is none of them.
+        fallback: index into ``arms``, or None.
+        older: how to read the layouts that callers may still send, by schema digest.
+        shadows: those that could be loaded.
+    """
+
+    name: str
+    revision: int
+    document: RouteDocument
+    layout: Layout
+    assigner: Assigner
+    arms: tuple[Arm, ...]
+    fallback: int | None
+    older: Mapping[str, Regather]
+    shadows: tuple[ServedShadow, ...] = ()
+
+    @cached_property
+    def first_arms(self) -> Sequence[int]:
+        """Per arm, the first one that means the same version."""
+        keys = [arm.model.key for arm in self.arms]
+        return [keys.index(key) for key in keys]
+
+    @cached_property
+    def row_answers(self) -> tuple[RowAnswer, ...]:
+        """What writes one-row answers, per arm."""
+        return tuple(RowAnswer(arm.shown, self.revision) for arm in self.arms)
+
+    @cached_property
+    def row_seconds(self) -> float:
+        """About what a row costs in its dearest arm."""
+        return max(arm.model.row_microseconds for arm in self.arms) / 1e6
+
+    @cached_property
+    def required(self) -> frozenset[str]:
+        """Features that at least one arm refuses to be without."""
+        return frozenset().union(*(arm.binding.required_names for arm in self.arms))
+
+    @cached_property
+    def extras(self) -> tuple[str, ...]:
+        """The extra outputs that at least one arm has."""
+        return tuple(sorted({name for arm in self.arms for name in arm.model.manifest.score.extras}))
+
+    @property
+    def models(self) -> Sequence[LoadedModel]:
+        """Every model behind this route, those of shadows too."""
+        return [*(arm.model for arm in self.arms), *(shadow.model for shadow in self.shadows)]
+
+    def uses(self) -> frozenset[tuple[str, int]]:
+        """The versions that this route can reach."""
+        return frozenset(model.key for model in self.models)
+
+
+def layout_of(schema: RouteSchema) -> Layout:
+    """A stored schema as columns."""
+    sequence, around = schema.sequence, schema.neighbors
+    return Layout(
+        features=schema.kinds,
+        step_features=() if sequence is None else tuple(sequence.features),
+        max_length=0 if sequence is None else sequence.max_length,
+        neighbor_features=() if around is None else tuple(around.features),
+        max_neighbors=0 if around is None else around.max_neighbors,
+        digest=schema_digest(schema),
+    )
+
+
+def serve_route(
+    document: RouteDocument,
+    revision: int,
+    models: Mapping[str, LoadedModel],
+    shadows: Mapping[str, LoadedModel] = MappingProxyType({}),
+) -> ServedRoute:
+    """Compiles a route whose every arm is loaded; both mappings hold models by reference text."""
+    layout = layout_of(document.input_schema)
+    assigner = Assigner(document)
+    refs = list(assigner.arms)
+    if document.fallback is not None and document.fallback not in refs:
+        refs.append(document.fallback)
+    arms = tuple(Arm.of(ref, models[ref], layout) for ref in refs)
+    return ServedRoute(
+        name=document.route,
+        revision=revision,
+        document=document,
+        layout=layout,
+        assigner=assigner,
+        arms=arms,
+        fallback=None if document.fallback is None else refs.index(document.fallback),
+        older=_older(document, layout, arms),
+        shadows=tuple(
+            ServedShadow(
+                ref=shadow.ref,
+                model=shadows[shadow.ref],
+                binding=Binding(shadows[shadow.ref].manifest.inputs, layout),
+                hasher=UnitHasher(shadow_salt(document.salt, shadow.ref)),
+                share=shadow.sample_millionths / WHOLE,
+            )
+            for shadow in document.shadows
+            if shadow.ref in shadows
+        ),
+    )
+
+
+def _older(document: RouteDocument, layout: Layout, arms: Sequence[Arm]) -> Mapping[str, Regather]:
+    """Older layouts that hold all that the arms require."""
+    required = {name for arm in arms for name in arm.binding.required_names}
+    older = {}
+    for schema in document.earlier_schemas:
+        old = layout_of(schema)
+        lacks_history = layout.has_sequence and not old.has_sequence
+        if old.digest != layout.digest and not lacks_history and required <= old.features.keys():
+            older[old.digest] = Regather.between(old, layout)
+    return older

@@ -1,0 +1,1 @@
+"""gRPC transport: the completion-queue fast path, the ordinary grpcio servicers and the calls of both."""

@@ -1,0 +1,134 @@
+"""One listening address with everything that is served there: the pipeline's methods, streams, health, reflection."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from scoreline.v1 import registry_pb2, scoring_pb2
+from scoreline_server.errors import StartError
+from scoreline_server.rpc.methods import SCORE
+from scoreline_server.rpc.pipeline import Pipeline
+from scoreline_server.settings import Settings
+from scoreline_server.transport import completion_queue, servicer
+from scoreline_server.transport.lane import Lane, LaneLimits
+from scoreline_server.transport.streams import Streams
+
+SERVICES = tuple(
+    service.full_name
+    for file in (scoring_pb2.DESCRIPTOR, registry_pb2.DESCRIPTOR)
+    for service in file.services_by_name.values()
+)
+
+_log = structlog.get_logger()
+
+_MAX_PENDING = 1_000_000
+_JOIN_SECONDS = 5.0
+
+
+class Endpoint:
+    """A bound gRPC server; calls come in once it is started."""
+
+    def __init__(
+        self,
+        address: str,
+        settings: Settings,
+        *,
+        threads: ThreadPoolExecutor,
+        reuse_port: bool = False,
+    ) -> None:
+        """Takes the port. Raises StartError when that cannot be."""
+        self._host = address.rpartition(":")[0]
+        self._grpc = grpc.server(
+            threads,
+            options=[
+                ("grpc.so_reuseport", int(reuse_port)),
+                ("grpc.max_receive_message_length", settings.max_message_bytes),
+                ("grpc.max_send_message_length", -1),
+                # With the defaults a burst behind one slow flush is cancelled by the core; only admission refuses.
+                ("grpc.server.max_pending_requests", _MAX_PENDING),
+                ("grpc.server.max_pending_requests_hard_limit", _MAX_PENDING),
+            ],
+        )
+        self._port = _bind(self._grpc, address, settings)
+        self._settings = settings
+        self._lane: Lane | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it listens, with the port that was really taken."""
+        return f"{self._host}:{self._port}"
+
+    def serve(
+        self,
+        pipeline: Pipeline,
+        streams: Streams,
+        health_servicer: health.HealthServicer,
+        *,
+        on_death: Callable[[], None],
+        by_admin_address: bool = False,
+    ) -> None:
+        """Says what is served and opens for calls. ``on_death`` is called when the hot lane cannot go on."""
+        handlers = streams.handlers(by_admin_address=by_admin_address)
+        hot = (SCORE,) if self._has_lane(by_admin_address=by_admin_address) else ()
+        if hot:
+            self._lane = Lane(self._grpc, hot, pipeline, limits=lane_limits(self._settings), on_death=on_death)
+        servicer.add_to_server(pipeline, self._grpc, streams=handlers, without=hot, by_admin_address=by_admin_address)
+        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, self._grpc)
+        reflection.enable_server_reflection([*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME], self._grpc)
+        self._grpc.start()
+        if self._lane:
+            self._lane.start()
+
+    def stop(self, grace_seconds: float) -> None:
+        """Takes no more calls and waits until the open ones have ended, at most ``grace_seconds``."""
+        self._grpc.stop(grace_seconds).wait()
+        if self._lane:
+            self._lane.join(_JOIN_SECONDS)
+
+    def _has_lane(self, *, by_admin_address: bool) -> bool:
+        if by_admin_address or not self._settings.hot_lane:
+            return False
+        missing = completion_queue.missing_names(self._grpc)
+        if missing:
+            _log.warning("this grpcio cannot carry the hot lane; serving the ordinary way", missing=missing)
+        return not missing
+
+
+def lane_limits(settings: Settings) -> LaneLimits:
+    """What the settings say about the lane."""
+    return LaneLimits(
+        flush_seconds=settings.flush_seconds,
+        heavy_seconds=settings.heavy_seconds,
+        heavy_threads=settings.heavy_threads,
+        receive_seconds=settings.receive_seconds,
+    )
+
+
+def has_tls(settings: Settings) -> bool:
+    """Whether callers must speak TLS."""
+    return settings.tls_certificate_file is not None
+
+
+def _bind(server: grpc.Server, address: str, settings: Settings) -> int:
+    try:
+        if has_tls(settings):
+            port = server.add_secure_port(address, _credentials(settings))
+        else:
+            port = server.add_insecure_port(address)
+    except (RuntimeError, OSError) as error:
+        raise StartError(f"cannot listen on {address}: {error}") from error
+    if not port:
+        raise StartError(f"cannot listen on {address}: is the port taken?")
+    return port
+
+
+def _credentials(settings: Settings) -> grpc.ServerCredentials:
+    if settings.tls_certificate_file is None or settings.tls_key_file is None:
+        raise StartError("TLS needs tls_certificate_file and tls_key_file")
+    pair = (settings.tls_key_file.read_bytes(), settings.tls_certificate_file.read_bytes())
+    roots = settings.tls_client_ca_file.read_bytes() if settings.tls_client_ca_file else None
+    return grpc.ssl_server_credentials([pair], root_certificates=roots, require_client_auth=roots is not None)

@@ -1,0 +1,143 @@
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from scoreline_registry.documents.contract import Value
+from scoreline_registry.documents.documents import (
+    MODEL_SCHEMA,
+    ModelDocument,
+    VersionEntry,
+    canonical_json,
+    decode,
+    encode,
+    sha256_hex,
+)
+from scoreline_registry.documents.manifest import MANIFEST_SCHEMA, Manifest
+from scoreline_registry.errors import CorruptError, NotFoundError, SchemaVersionError
+from scoreline_registry.history.publication import facts_of
+from scoreline_registry.history.revision import REVISION_SCHEMA, Revision
+from scoreline_registry.routing.planning import next_document, written_schema
+from scoreline_registry.routing.route import ROUTE_SCHEMA, RouteDocument
+from tests.registry.samples import MOMENT, manifest, spec
+
+
+def entry() -> VersionEntry:
+    return VersionEntry(files={"model.onnx": facts_of(b"x")}, published_at=MOMENT, author="tester")
+
+
+def model(**changes: Any) -> ModelDocument:
+    facts = {"name": "credit", "versions": {"7": entry()}, "aliases": {"champion": 7}, "next_version": 8}
+    return ModelDocument.model_validate({**facts, **changes})
+
+
+def route() -> RouteDocument:
+    written = spec({"credit@champion": 90, "credit@7": 10})
+    return next_document(written, schema=written_schema(written.input_schema), before=None)
+
+
+def revision() -> Revision:
+    digest = "0" * 64
+    return Revision(
+        revision=1,
+        parent=digest,
+        commit_id="c",
+        created_at=MOMENT,
+        author="tester",
+        message="",
+        models={"credit": digest},
+    )
+
+
+STORED: list[tuple[Value, int]] = [
+    (model(), MODEL_SCHEMA),
+    (route(), ROUTE_SCHEMA),
+    (revision(), REVISION_SCHEMA),
+    (manifest(), MANIFEST_SCHEMA),
+]
+
+
+def test_canonical_json_is_sorted_without_spaces_and_ends_its_line() -> None:
+    assert canonical_json({"b": [1, 2.5, None, True], "a": "é\n"}) == '{"a":"é\\n","b":[1,2.5,null,true]}\n'.encode()
+
+
+def test_a_digest_is_the_sha256_of_the_bytes() -> None:
+    assert sha256_hex(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_json_cannot_hold_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        canonical_json({"a": value})
+
+
+@pytest.mark.parametrize(("value", "supported"), STORED)
+def test_a_stored_value_reads_back_equal_and_writes_the_same_bytes(value: Value, supported: int) -> None:
+    data = encode(value)
+    again = decode(type(value), data, key="k", supported=supported)
+    assert again == value
+    assert encode(again) == data
+
+
+@pytest.mark.parametrize(("value", "supported"), STORED)
+def test_fields_that_a_newer_scoreline_wrote_survive_a_rewrite(value: Value, supported: int) -> None:
+    raw = {**json.loads(encode(value)), "from_the_future": {"b": [1], "a": None}}
+    again = decode(type(value), canonical_json(raw), key="k", supported=supported)
+    assert json.loads(encode(again)) == raw
+
+
+def test_unknown_fields_inside_survive_too() -> None:
+    raw = json.loads(encode(model()))
+    raw["versions"]["7"]["retired_at"] = "2027-01-01T00:00:00Z"
+    raw["versions"]["7"]["files"]["model.onnx"]["signature"] = "s"
+    again = decode(ModelDocument, canonical_json(raw), key="k", supported=MODEL_SCHEMA)
+    assert json.loads(encode(again)) == raw
+
+
+@pytest.mark.parametrize(("value", "supported"), STORED)
+def test_a_newer_schema_asks_for_a_newer_scoreline(value: Value, supported: int) -> None:
+    raw = {**json.loads(encode(value)), "schema_number": supported + 1, "name": ["not", "even", "similar"]}
+    with pytest.raises(SchemaVersionError, match="install a newer scoreline") as caught:
+        decode(type(value), canonical_json(raw), key="documents/x.json", supported=supported)
+    assert (caught.value.key, caught.value.found) == ("documents/x.json", supported + 1)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\xff", b"[]", b"{}", b"null", b'{"schema_number": "1"}', b'{"schema_number": 0}', b'{"schema_number": 1}'],
+)
+def test_bytes_that_are_no_document_are_corrupt(data: bytes) -> None:
+    with pytest.raises(CorruptError, match="documents/x"):
+        decode(ModelDocument, data, key="documents/x", supported=1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aliases": {"champion": 8}},
+        {"next_version": 7},
+        {"versions": {"07": entry()}},
+        {"versions": {"x": entry()}},
+        {"name": "../up"},
+        {"aliases": {"Champion": 7}},
+    ],
+)
+def test_a_model_that_contradicts_itself_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        model(**changes)
+
+
+def test_a_missing_version_or_alias_says_what_there_is() -> None:
+    with pytest.raises(NotFoundError, match="credit has versions 7 and aliases champion -> 7"):
+        model().entry(8)
+    with pytest.raises(NotFoundError, match="credit has versions 7"):
+        model().alias("challenger")
+    with pytest.raises(NotFoundError, match=r"it has model\.onnx"):
+        model().file(7, "card.md")
+    with pytest.raises(NotFoundError, match="no versions yet"):
+        ModelDocument(name="new").entry(1)
+
+
+def test_a_manifest_is_read_with_its_own_schema_number() -> None:
+    assert decode(Manifest, encode(manifest()), key="k", supported=MANIFEST_SCHEMA).family == "lightgbm"

@@ -1,0 +1,133 @@
+"""The damage drill: every file of a small registry, damaged in every way, is named."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scoreline_registry.documents.documents import canonical_json
+from scoreline_registry.registry import Registry
+from scoreline_registry.storage import LocalStorage, MemoryStorage
+from scoreline_registry.upkeep.verification import verify
+from tests.registry.samples import apply, publish, spec
+
+
+def small_registry(root: Path) -> Registry:
+    """A registry with one of everything: versions in and out of use, a route with layers and testers, a rollback."""
+    registry = Registry.create(root)
+    publish(registry, aliases=["champion"])
+    publish(registry, data=b"second")
+    rules = [{"layer": "pricing", "split": {"credit@champion": 90, "credit@2": 10}}]
+    apply(registry, spec(rules=rules, testers={"me": "credit@2"}))
+    apply(registry, spec())
+    registry.retire("credit", 2, author="tester", message="")
+    registry.set_alias("credit", "stable", 1, author="tester", message="")
+    registry.rollback(to=5, model="credit", author="tester", message="")
+    return registry
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+def link_out(path: Path) -> None:
+    outside = path.parents[len(path.parts) - 1 - path.parts.index("registry")] / "outside"
+    outside.write_bytes(path.read_bytes())
+    path.unlink()
+    path.symlink_to(outside)
+
+
+def add_a_field(path: Path) -> None:
+    path.write_bytes(canonical_json({**json.loads(path.read_bytes()), "unknown": 1}))
+
+
+def raise_the_schema(path: Path) -> None:
+    path.write_bytes(canonical_json({**json.loads(path.read_bytes()), "schema_number": 99}))
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "flipped byte": flip,
+    "truncated": truncate,
+    "deleted": Path.unlink,
+    "link out of the root": link_out,
+    "unknown field": add_a_field,
+    "newer schema": raise_the_schema,
+}
+
+
+def findings(root: Path) -> str:
+    return "\n".join(map(str, verify(LocalStorage(root)).findings))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_verify_names_every_damaged_file(tmp_path: Path, damage: str) -> None:
+    root = tmp_path / "registry"
+    small_registry(root)
+    assert not findings(root)
+    for path in sorted(path for path in root.rglob("*") if path.is_file()):
+        key, whole = path.relative_to(root).as_posix(), path.read_bytes()
+        if damage in ("unknown field", "newer schema") and path.suffix != ".json":
+            continue
+        DAMAGES[damage](path)
+        if (damage, path.parent.name) == ("deleted", "seals"):
+            # A seal is derived from its revision: losing one loses nothing, and a note says so.
+            assert any(key in note for note in verify(LocalStorage(root)).notes)
+        else:
+            assert key in findings(root)
+        path.unlink(missing_ok=True)
+        path.write_bytes(whole)
+        assert not findings(root)
+
+
+def test_every_single_flipped_byte_of_the_newest_revision_is_named(tmp_path: Path) -> None:
+    registry = small_registry(tmp_path)
+    path = tmp_path / "revisions" / f"{registry.latest().revision:08d}.json"
+    whole = path.read_bytes()
+    for position in range(len(whole)):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        assert path.name in findings(tmp_path), position
+
+
+def test_strangers_and_links_inside_are_named(tmp_path: Path) -> None:
+    small_registry(tmp_path)
+    for key in ("stranger", "models/credit/1/extra.bin", "models/credit/notes.txt", "documents/x.json", "revisions/9"):
+        (tmp_path / key).write_bytes(b"x")
+        assert f"{key}: it does not belong to the registry" in findings(tmp_path)
+        (tmp_path / key).unlink()
+    model = tmp_path / "models/credit/1/model.onnx"
+    model.rename(tmp_path / "models/credit/1/moved")
+    model.symlink_to("moved")
+    assert "models/credit/1/model.onnx: it is a link" in findings(tmp_path)
+
+
+def test_one_pass_names_all_damages(tmp_path: Path) -> None:
+    small_registry(tmp_path)
+    keys = ["models/credit/1/golden.npz", "models/credit/1/model.onnx", "revisions/00000002.json", "registry.json"]
+    for key in keys:
+        flip(tmp_path / key)
+    assert all(key in findings(tmp_path) for key in keys)
+
+
+def test_what_interrupted_work_leaves_is_a_note(memory: MemoryStorage, registry: Registry) -> None:
+    publish(registry)
+    memory.put_if_absent("models/credit/2/claim.json", b"{}")
+    memory.put_if_absent(f"documents/{'0' * 64}.json", b"{}")
+    report = verify(memory)
+    assert [finding.key for finding in report.findings] == [f"documents/{'0' * 64}.json"]
+    assert report.notes[0] == "credit@2 was claimed and is not committed"
+
+
+def test_a_report_counts_what_it_read(memory: MemoryStorage, registry: Registry) -> None:
+    publish(registry)
+    publish(registry)
+    report = verify(memory)
+    assert (report.revisions, report.documents, report.versions) == (2, 2, 2)
+    assert report.files == len(list(memory.list("")))
+    assert report.bytes == sum(file.bytes for file in memory.list(""))

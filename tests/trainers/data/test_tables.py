@@ -1,0 +1,65 @@
+import gzip
+import hashlib
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from scoreline_trainers.data.tables import read_table, table_digest, write_table
+from scoreline_trainers.errors import DataError
+
+FRAME = pl.DataFrame({"x": [1, 2], "c": ["a", None]})
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_what_is_written_is_read(tmp_path: Path, name: str) -> None:
+    write_table(FRAME, tmp_path / name)
+    frame, digest = read_table(tmp_path / name)
+    assert frame.equals(FRAME)
+    assert digest == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+
+
+def test_a_gzip_csv_is_read_and_its_whole_length_decides_the_types(tmp_path: Path) -> None:
+    rows = "".join(f"{number}\n" for number in range(5000)) + "1.00E+05\n"
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(("x\n" + rows).encode()))
+    assert read_table(tmp_path / "t.csv.gz")[0]["x"][-1] == 100_000.0
+
+
+@pytest.mark.parametrize("header", ["a,y,y", "y,a,y", '"y",a,y', ",y,"])
+def test_a_csv_with_two_columns_of_one_name_is_refused(tmp_path: Path, header: str) -> None:
+    for name, pack in (("t.csv", bytes), ("t.csv.gz", gzip.compress)):
+        (tmp_path / name).write_bytes(pack(f"{header}\n1,0,0\n2,1,1\n".encode()))
+        with pytest.raises(DataError, match=f"{name} has two columns 'y?': give every column a name of its own"):
+            read_table(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.csv", None, "cannot read .*none.csv: No such file or directory; pass the file with --data"),
+        ("t.xlsx", b"", "cannot read t.xlsx: use .csv, .csv.gz, .parquet"),
+        ("t.parquet", b"PAR1 no", "t.parquet is not a readable table"),
+        ("t.csv", b"", "t.csv is not a readable table"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_table(tmp_path / name)
+
+
+def test_only_known_endings_are_written(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot write t\.txt: name a \.parquet or \.csv file"):
+        write_table(FRAME, tmp_path / "t.txt")
+
+
+def test_equal_tables_have_equal_digests() -> None:
+    halves = pl.concat([FRAME[:1], FRAME[1:]], rechunk=False)
+    assert table_digest(FRAME) == table_digest(halves) != table_digest(FRAME[:1])
+
+
+def test_tables_that_differ_in_their_lists_alone_have_different_digests() -> None:
+    one, other = (FRAME.with_columns(pl.Series("near", lists)) for lists in ([["a"], []], [[], ["a"]]))
+    assert table_digest(one) == table_digest(one.clone()) != table_digest(other)
+    assert table_digest(FRAME.with_columns(pl.Series("near", [[1], [2]]))) != table_digest(FRAME)

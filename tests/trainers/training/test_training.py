@@ -1,0 +1,164 @@
+"""A recipe from its table into a registry."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scoreline_registry.documents.manifest import BASELINE_FILE, BOOSTER_FILE, CARD_FILE, GOLDEN_FILE, MODEL_FILE
+from scoreline_registry.errors import GateError, RefusedError
+from scoreline_registry.registry import Registry
+from scoreline_registry.storage import MemoryStorage
+from scoreline_trainers.data.batch import Batch, Float64
+from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.errors import RecipeError
+from scoreline_trainers.families.trees.lightgbm import FittedLightGBM
+from scoreline_trainers.graph.scorer import OnnxScorer
+from scoreline_trainers.progress import Lines
+from scoreline_trainers.training.recipe import Recipe
+from scoreline_trainers.training.run import Candidate, publish_candidate, recipe_table, train
+from tests.trainers.tables import SMALL, histories, people
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+RECIPE: dict[str, Any] = {
+    "name": "income",
+    "description": "Made-up people.",
+    "data": "unused.csv",
+    "label": "label",
+    "features": ["income", {"name": "age", "min": 18}, "city", {"name": "plan", "kind": "category"}],
+    "family": "lightgbm",
+    "config": SMALL["lightgbm"],
+    "score": {"meaning": "is rich", "bands": {"low": 0, "high": 0.5}},
+    "route": {
+        "route": "income",
+        "schema": {"like": "income@champion"},
+        "rules": [{"split": {"income@champion": 100}}],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Recipe:
+    return Recipe.parse(RECIPE)
+
+
+@pytest.fixture(scope="module")
+def candidate(recipe: Recipe) -> Candidate:
+    return train(recipe, people(), clock=lambda: NOW)
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry.create(MemoryStorage())
+
+
+def test_a_version_carries_everything_that_a_server_and_a_reviewer_need(candidate: Candidate) -> None:
+    assert candidate.files.keys() == {MODEL_FILE, GOLDEN_FILE, BASELINE_FILE, CARD_FILE, BOOSTER_FILE}
+    manifest = candidate.manifest
+    assert (manifest.family, manifest.score.meaning, manifest.created_at) == ("lightgbm", "is rich", NOW)
+    assert [feature.name for feature in manifest.inputs.features] == ["income", "age", "city", "plan"]
+    assert manifest.parity is not None
+    assert manifest.parity.rows >= 2000
+    assert manifest.training is not None
+    assert manifest.training.rows == 640
+    assert manifest.training.recipe is not None
+    assert Recipe.parse(manifest.training.recipe) == Recipe.parse(RECIPE)
+    assert {"python", "lightgbm", "onnxruntime"} <= manifest.training.libraries.keys()
+    assert 0.5 < manifest.metrics["auc"] <= 1
+
+
+def test_golden_rows_are_scored_by_the_published_graph(candidate: Candidate) -> None:
+    with np.load(BytesIO(candidate.files[GOLDEN_FILE])) as golden:
+        score = OnnxScorer(candidate.files[MODEL_FILE]).score(Batch(features=golden["features"]))
+        np.testing.assert_array_equal(score, golden["score"])
+
+
+def test_publishing_moves_the_alias_and_applies_the_route(
+    candidate: Candidate, recipe: Recipe, registry: Registry
+) -> None:
+    report = publish_candidate(candidate, recipe, registry, author="tester")
+    assert (report.version, report.aliases, report.route, report.revision) == (1, ("champion",), "income", 2)
+    assert registry.read_file("income", 1, MODEL_FILE) == candidate.files[MODEL_FILE]
+    assert registry.latest().models["income"].aliases == {"champion": 1}
+    again = publish_candidate(candidate, recipe, registry, author="tester", aliases=("challenger",))
+    assert again.version == 2
+    assert registry.latest().models["income"].aliases == {"champion": 1, "challenger": 2}
+    assert json.loads(json.dumps(again.as_dict()))["version"] == 2
+
+
+def test_a_route_to_a_model_that_is_not_there_is_refused(candidate: Candidate, registry: Registry) -> None:
+    route = {**RECIPE["route"], "rules": [{"split": {"other@champion": 100}}]}
+    with pytest.raises(RefusedError, match="'other' is not in the registry"):
+        publish_candidate(candidate, Recipe.parse({**RECIPE, "route": route}), registry, author="tester")
+
+
+def test_equal_recipes_and_tables_give_equal_bytes(candidate: Candidate, recipe: Recipe) -> None:
+    assert train(recipe, people(), clock=lambda: NOW).files == candidate.files
+
+
+def test_a_graph_that_differs_is_not_published(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    def biased(model: FittedLightGBM, batch: Batch) -> Float64:
+        return np.asarray(model.booster.predict(batch.table)) * 0.99
+
+    monkeypatch.setattr(FittedLightGBM, "predict", biased)
+    with pytest.raises(GateError, match=r"^version of income: 'score' of the graph and of the native model"):
+        train(recipe, people())
+
+
+def test_the_contract_scores_new_rows_as_the_native_model_does(candidate: Candidate, recipe: Recipe) -> None:
+    new = Dataset.from_table(people(200, seed=9), recipe, inputs=candidate.manifest.inputs)
+    score = OnnxScorer(candidate.files[MODEL_FILE]).score(new.batch)
+    np.testing.assert_allclose(score, candidate.fitted.predict(new.batch), atol=1e-6)
+
+
+def test_every_stage_is_told_and_fitting_is_timed(recipe: Recipe) -> None:
+    ticks: Iterator[int] = iter(range(100))
+    lines: list[str] = []
+    found = train(
+        recipe, people(), progress=Lines(lines.append), clock=lambda: NOW + timedelta(seconds=2 * next(ticks))
+    )
+    assert [line for line in lines if not line.startswith(" ")] == [
+        "encode the table",
+        "boost trees",
+        "evaluate",
+        "export and prove",
+    ]
+    assert found.report.seconds == 2
+
+
+def test_a_sequence_recipe_goes_the_same_way(registry: Registry) -> None:
+    pytest.importorskip("torch", reason="needs the extra deep")
+    recipe = Recipe.parse(
+        {
+            "name": "history",
+            "data": "unused.csv",
+            "label": "label",
+            "sequence": {"entity": "person", "order": "day", "features": ["spent", "earned", "calls"]},
+            "family": "lstm",
+            "config": SMALL["lstm"],
+        }
+    )
+    found = train(recipe, histories())
+    assert publish_candidate(found, recipe, registry, author="tester").version == 1
+    sequence = registry.manifest("history", 1).inputs.sequence
+    assert sequence is not None
+    assert (sequence.features, sequence.max_length) == (("spent", "earned", "calls"), 9)
+    baseline = json.loads(found.files[BASELINE_FILE])
+    assert baseline["steps"].keys() == {"spent", "earned", "calls"}
+    assert sum(baseline["lengths"]["counts"]) == 240
+
+
+def test_generators_and_files_are_tables_with_a_digest(tmp_path: Path) -> None:
+    made = Recipe.parse({**RECIPE, "data": {"synthetic": "propensity", "rows": 50, "seed": 1}})
+    frame, digest = recipe_table(made, folder=tmp_path)
+    assert (len(frame), digest) == (50, recipe_table(made, folder=tmp_path)[1])
+    people(20).write_csv(tmp_path / "unused.csv")
+    assert len(recipe_table(Recipe.parse(RECIPE), folder=tmp_path)[0]) == 20
+    with pytest.raises(RecipeError, match="'weather' is unknown; there are propensity, delinquency"):
+        recipe_table(Recipe.parse({**RECIPE, "data": {"synthetic": "weather"}}), folder=tmp_path)

@@ -1,0 +1,1 @@
+"""The ``scoreline`` commands of the trainers."""

@@ -1,0 +1,1 @@
+"""Tables as datasets: columns, sequences, neighbors, splits, encodings."""

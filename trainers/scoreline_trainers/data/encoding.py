@@ -1,0 +1,147 @@
+"""From the columns of a table to what a model takes: contracts inferred, values encoded.
+
+The encoding is the server's: category names become indices, missing values defaults, numbers are moved into the
+contract's limits. So a model is trained on exactly what it will be sent.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from pydantic import ValidationError
+
+from scoreline_registry.documents.contract import (
+    Feature,
+    FeatureKind,
+    InputContract,
+    NeighborContract,
+    SequenceContract,
+)
+from scoreline_registry.errors import InvalidNameError
+from scoreline_registry.names import check_feature_name
+from scoreline_trainers.data.batch import Float32, Float64
+from scoreline_trainers.data.columns import Columns, FeatureSpec
+from scoreline_trainers.data.features import limits
+from scoreline_trainers.data.sequences import Examples, finite
+from scoreline_trainers.errors import DataError
+
+# More names than this are ids far more often than categories; an explicit vocabulary may be longer.
+MAX_INFERRED_NAMES = 1000
+
+
+def infer_inputs(examples: Examples, columns: Columns) -> InputContract:
+    """The contract of a model that is trained on ``examples``: kinds and vocabularies come from these rows alone.
+
+    Raises:
+        DataError: a column is missing or cannot be a feature.
+    """
+    frame = examples.frame
+    features = tuple(_feature(frame, spec) for spec in columns.feature_specs(frame.columns))
+    sequence = None
+    if columns.sequence is not None and examples.sequence is not None:
+        sequence = SequenceContract(features=columns.sequence.step_features, max_length=examples.sequence.shape[1])
+    neighbors = None
+    if columns.neighbors is not None and examples.neighbors is not None:
+        most = examples.neighbors.shape[1]
+        neighbors = NeighborContract(features=columns.neighbors.features, max_neighbors=most)
+    return InputContract(features=features, sequence=sequence, neighbors=neighbors)
+
+
+def encode(frame: pl.DataFrame, features: Sequence[Feature]) -> Float32:
+    """The raw columns as ``features`` float32 [N, F].
+
+    Raises:
+        DataError: a column is missing, of the wrong kind, or holds what its feature refuses.
+    """
+    block = np.empty((len(frame), len(features)), np.float32)
+    for column, feature in enumerate(features):
+        block[:, column] = encode_column(_column(frame, feature.name), feature)
+    return block
+
+
+def encode_column(values: pl.Series, feature: Feature) -> Float64:
+    """One column as float64 [N]: a number clipped to its limits or a category's code, NaN where missing."""
+    encoded = _numbers(values, feature) if feature.kind == "number" else _codes(values, feature)
+    missing = np.isnan(encoded)
+    if feature.required and missing.any():
+        raise DataError(
+            feature.name, f"is required and missing in {int(missing.sum())} rows: give a default or clean the data"
+        )
+    encoded[missing] = feature.default_code
+    return encoded
+
+
+def _feature(frame: pl.DataFrame, spec: FeatureSpec) -> Feature:
+    values = _column(frame, spec.name)
+    kind = spec.kind or _kind(values)
+    facts = {**spec.model_dump(), "kind": kind}
+    if kind == "category":
+        facts["vocabulary"] = spec.vocabulary or _vocabulary(values)
+    try:
+        return Feature.model_validate(facts)
+    except ValidationError as error:
+        raise DataError(spec.name, f"cannot be a feature: {error.errors()[0]['msg']}") from error
+
+
+def _kind(values: pl.Series) -> FeatureKind:
+    if values.null_count() == len(values) and values.dtype in (pl.Null, pl.String):
+        raise DataError(values.name, "holds nothing, so its kind is unknown: exclude it or declare one")
+    if values.dtype.is_numeric() or values.dtype == pl.Boolean:
+        return "number"
+    if values.dtype in (pl.String, pl.Categorical, pl.Enum):
+        return "category"
+    raise DataError(values.name, f"holds {values.dtype}, which no model takes: exclude it or turn it into a number")
+
+
+def _vocabulary(values: pl.Series) -> tuple[str, ...]:
+    names = sorted(_texts(values).drop_nulls().unique().to_list())
+    if not 1 <= len(names) <= MAX_INFERRED_NAMES:
+        raise DataError(
+            values.name,
+            f"has {len(names)} distinct names in the training rows, not 1 to {MAX_INFERRED_NAMES}: "
+            "exclude it or list a vocabulary",
+        )
+    for name in names:
+        try:
+            check_feature_name(name)
+        except InvalidNameError as error:
+            raise DataError(values.name, f"cannot be a category: {error}") from error
+    return tuple(names)
+
+
+def _texts(values: pl.Series) -> pl.Series:
+    """Category names. Whole numbers read as floats, as happens beside missing values, are written as integers."""
+    if values.dtype.is_float():
+        known = values.fill_nan(None)
+        if (known.drop_nulls() % 1 != 0).any():
+            raise DataError(values.name, "is a category but holds fractions: declare it a number")
+        return known.cast(pl.Int64).cast(pl.String)
+    return values.cast(pl.String)
+
+
+def _numbers(values: pl.Series, feature: Feature) -> Float64:
+    if values.null_count() == len(values):
+        return np.full(len(values), np.nan)
+    if _kind(values) != "number":
+        example = next(iter(values.drop_nulls()), "")
+        raise DataError(feature.name, f"is declared a number but holds text such as {example!r}")
+    low, high = limits(feature)
+    clipped: Float64 = np.clip(finite(values), low, high)
+    return clipped
+
+
+def _codes(values: pl.Series, feature: Feature) -> Float64:
+    texts, other = _texts(values), float(len(feature.vocabulary))
+    known = list(feature.vocabulary)
+    codes = texts.replace_strict(known, np.arange(len(known)), default=other, return_dtype=pl.Float64)
+    encoded = codes.to_numpy().astype(np.float64)
+    if feature.unseen == "refuse" and (encoded[texts.is_not_null().to_numpy()] == other).any():
+        raise DataError(feature.name, "has names outside its vocabulary, which refuses unseen ones")
+    encoded[texts.is_null().to_numpy()] = np.nan
+    return encoded
+
+
+def _column(frame: pl.DataFrame, name: str) -> pl.Series:
+    if name not in frame.columns:
+        raise DataError(name, f"is not in the table; it has {', '.join(frame.columns[:40])}")
+    return frame[name]

@@ -1,0 +1,77 @@
+"""Neighbours: from the ids that each row of a table names to one padded block."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from scoreline_trainers.data.batch import Bools, Float32
+from scoreline_trainers.data.columns import NeighborSpec
+from scoreline_trainers.data.sequences import number_column
+from scoreline_trainers.errors import DataError
+
+_ROW, _PLACE, _OTHER = "__row", "__place", "__other"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neighborhoods:
+    """The neighbours of N rows.
+
+    Attributes:
+        neighbors: float32 [N, K, G], zeros after a row's neighbours.
+        mask: bool [N, K], True where a neighbour is; a row's neighbours come first.
+    """
+
+    neighbors: Float32
+    mask: Bools
+
+
+def neighborhoods(frame: pl.DataFrame, spec: NeighborSpec, *, unit: str) -> Neighborhoods:
+    """Looks up each row's neighbours among the rows of the same table; K is at least 1.
+
+    Args:
+        frame: N rows, one per unit.
+        spec: which column names the neighbours, and what of them is read.
+        unit: the column that says whom each row is about.
+
+    Raises:
+        DataError: a column is missing or of the wrong kind, a unit stands twice, or a neighbour is not in the table.
+    """
+    for name in (unit, spec.ids, *spec.features):
+        if name not in frame.columns:
+            raise DataError(name, f"is not in the table; it has {', '.join(frame.columns[:40])}")
+    edges = _edges(frame, spec, unit)
+    if spec.max_neighbors is not None:
+        edges = edges.filter(pl.col(_PLACE) < spec.max_neighbors)
+    rows, places, others = (edges[name].to_numpy().astype(np.intp) for name in (_ROW, _PLACE, _OTHER))
+    values = np.stack([number_column(frame, name, what="neighbor feature") for name in spec.features], axis=1)
+    shape = (len(frame), int(places.max(initial=0)) + 1)
+    block, mask = np.zeros((*shape, len(spec.features)), np.float32), np.zeros(shape, np.bool_)
+    block[rows, places], mask[rows, places] = values[others], True
+    return Neighborhoods(block, mask)
+
+
+def _edges(frame: pl.DataFrame, spec: NeighborSpec, unit: str) -> pl.DataFrame:
+    """One row per neighbour: the row that names it, its place there, and its own row."""
+    units = frame.select(pl.col(unit).cast(pl.String)).with_row_index(_OTHER)
+    if units[unit].is_duplicated().any():
+        raise DataError(unit, "holds a unit twice, so that its neighbours would not know which row is meant")
+    named = _named(frame[spec.ids]).rename(spec.ids).to_frame().with_row_index(_ROW)
+    edges = named.explode(spec.ids).drop_nulls().join(units, left_on=spec.ids, right_on=unit, how="left")
+    strangers = edges.filter(pl.col(_OTHER).is_null())[spec.ids]
+    if len(strangers):
+        raise DataError(
+            spec.ids,
+            f"names {strangers.n_unique()} units without a row, such as {strangers[0]!r}: leave them out or add rows",
+        )
+    return edges.with_columns(pl.int_range(pl.len()).over(_ROW).alias(_PLACE))
+
+
+def _named(ids: pl.Series) -> pl.Series:
+    """Lists of texts; text is split at white space, a whole number is one id."""
+    if ids.dtype == pl.String or ids.dtype.is_integer():
+        # An empty text names nobody, and splitting it would give one empty name.
+        return ids.cast(pl.String).str.extract_all(r"\S+")
+    if isinstance(ids.dtype, pl.List | pl.Array):
+        return ids.cast(pl.List(pl.String))
+    raise DataError(ids.name, f"names neighbours by lists, text or whole numbers, not {ids.dtype}")

@@ -1,0 +1,128 @@
+"""Histories: from the columns or rows of a table to one padded block."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from scoreline_trainers.data.batch import Bools, Float32, Float64, Int64, Rows
+from scoreline_trainers.data.columns import Columns, SequenceSpec
+from scoreline_trainers.errors import DataError
+
+_ROW = "__entity_row"
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examples:
+    """One row per entity: its columns, and its history where the recipe names one.
+
+    Attributes:
+        frame: N rows.
+        sequence: float32 [N, T, S], oldest step first, zeros after a row's length.
+        lengths: int64 [N], 1 to T.
+        neighbors, neighbor_mask: float32 [N, K, G] and bool [N, K], see ``neighborhoods``.
+    """
+
+    frame: pl.DataFrame
+    sequence: Float32 | None = None
+    lengths: Int64 | None = None
+    neighbors: Float32 | None = None
+    neighbor_mask: Bools | None = None
+
+    def take(self, rows: Rows) -> "Examples":
+        """The given rows, in the given order."""
+        return Examples(
+            self.frame[rows],
+            None if self.sequence is None else self.sequence[rows],
+            None if self.lengths is None else self.lengths[rows],
+            None if self.neighbors is None else self.neighbors[rows],
+            None if self.neighbor_mask is None else self.neighbor_mask[rows],
+        )
+
+
+def to_examples(frame: pl.DataFrame, columns: Columns) -> Examples:
+    """Folds a table into one row per entity.
+
+    Raises:
+        DataError: a step column is missing, holds text or infinity, or steps cannot be put in order.
+    """
+    spec = columns.sequence
+    if spec is None:
+        return Examples(frame)
+    _require(frame, sorted(spec.source_columns))
+    return _wide(frame, spec) if spec.steps else _long(frame, spec, columns.label)
+
+
+def number_column(frame: pl.DataFrame, name: str, *, what: str = "step feature") -> Float32:
+    """A column as float32 [N], NaN where missing. Raises DataError for texts and what no float32 holds."""
+    column = frame[name]
+    if column.null_count() == len(column):
+        return np.full(len(column), np.nan, np.float32)
+    if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
+        raise DataError(name, f"is a {what} and must be a number, not {column.dtype}")
+    return finite(column).astype(np.float32)
+
+
+def finite(column: pl.Series) -> Float64:
+    """Numbers as float64 [N], NaN where missing. Raises DataError for infinity and what a server would refuse."""
+    values = column.cast(pl.Float64).to_numpy().astype(np.float64)
+    if np.isinf(values).any():
+        raise DataError(column.name, "holds infinite values: clean the data")
+    if (np.abs(values) > _LARGEST).any():
+        raise DataError(column.name, f"holds numbers beyond {_LARGEST:.2g}, the largest float32: clean or scale it")
+    return values
+
+
+def _wide(frame: pl.DataFrame, spec: SequenceSpec) -> Examples:
+    columns = [[number_column(frame, name) for name in names] for names in spec.steps.values()]
+    block = np.ascontiguousarray(np.array(columns, np.float32).transpose(2, 1, 0))
+    block = block[:, -(spec.max_length or block.shape[1]) :]
+    return Examples(frame, block, np.full(len(frame), block.shape[1], np.int64))
+
+
+def _long(frame: pl.DataFrame, spec: SequenceSpec, label: str | None) -> Examples:
+    entity, order = spec.entity or "", spec.order or ""
+    _check_order(frame, entity, order)
+    numbered = frame[entity].unique(maintain_order=True).to_frame().with_row_index(_ROW)
+    steps = frame.join(numbered, on=entity, how="left").sort(_ROW, order)
+    if label is not None:
+        _check_label(steps, label, entity)
+    rows = steps[_ROW].to_numpy().astype(np.intp)
+    block, lengths = _folded(steps, rows, spec)
+    last = np.cumsum(np.bincount(rows)) - 1
+    return Examples(steps[last].drop(_ROW), block, lengths)
+
+
+def _folded(steps: pl.DataFrame, rows: Rows, spec: SequenceSpec) -> tuple[Float32, Int64]:
+    """Puts step k of entity i, which is row j of ``steps``, at [i, k]; older steps than fit are left out."""
+    counts = np.bincount(rows)
+    longest = min(int(counts.max()), spec.max_length or int(counts.max()))
+    from_end = np.cumsum(counts)[rows] - 1 - np.arange(len(rows))
+    lengths = np.minimum(counts, longest)
+    kept = from_end < longest
+    block = np.zeros((len(counts), longest, len(spec.features)), np.float32)
+    at = lengths[rows] - 1 - from_end
+    values = np.stack([number_column(steps, name) for name in spec.features], axis=1)
+    block[rows[kept], at[kept]] = values[kept]
+    return block, lengths.astype(np.int64)
+
+
+def _check_order(frame: pl.DataFrame, entity: str, order: str) -> None:
+    for name in (entity, order):
+        if frame[name].null_count():
+            raise DataError(name, "has missing values, and every step needs its entity and place")
+    if frame.select(entity, order).is_duplicated().any():
+        raise DataError(order, f"repeats within one {entity!r}: steps need an order")
+
+
+def _check_label(steps: pl.DataFrame, label: str, entity: str) -> None:
+    _require(steps, [label])
+    if (steps.group_by(_ROW).agg(pl.col(label).n_unique())[label] > 1).any():
+        raise DataError(label, f"changes within one {entity!r}: an entity has one label")
+
+
+def _require(frame: pl.DataFrame, names: list[str]) -> None:
+    for name in names:
+        if name not in frame.columns:
+            raise DataError(name, f"is not in the table; it has {', '.join(frame.columns[:40])}")

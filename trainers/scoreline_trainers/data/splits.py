@@ -1,0 +1,95 @@
+"""Which rows a model learns from and which ones judge it."""
+
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from scoreline_trainers.data.batch import Int64, Rows
+from scoreline_trainers.data.columns import Spec
+from scoreline_trainers.errors import DataError
+
+
+class Validation(Spec):
+    """How the judging rows are chosen.
+
+    "last_fraction" takes the last rows of the table, "random" draws them, "time" takes the newest by the recipe's
+    ``time`` column and never lets one moment stand on both sides.
+    """
+
+    kind: Literal["last_fraction", "random", "time"] = "random"
+    fraction: float = Field(default=0.2, gt=0, lt=1)
+
+
+def split_rows(
+    validation: Validation,
+    *,
+    rows: int,
+    time: pl.Series | None = None,
+    unit: pl.Series | None = None,
+    seed: int = 0,
+) -> tuple[Rows, Rows]:
+    """Splits ``rows`` rows into training and validation rows, each ascending.
+
+    Drawn rows are whole units: a model that has seen other rows of a unit is judged too well by this one.
+
+    Raises:
+        DataError: one side would be empty, or the split by time has no time.
+    """
+    train, judge = _split(validation, rows, time, unit, seed)
+    if not len(train) or not len(judge):
+        raise DataError("", f"{rows} rows are too few for a validation of kind {validation.kind!r}")
+    return train, judge
+
+
+def hold_out(rows: int, *, fraction: float, seed: int, unit: pl.Series | None = None) -> tuple[Rows, Rows]:
+    """Draws the rows that tell a family when to stop, or judge it; the rest is what it learns from. Both ascend.
+
+    Where ``unit`` says whom each row is about, rows of one stay together, and the drawn ones are no more than asked
+    for, but one unit at least. A table about one unit is split like any other.
+    """
+    kept_back = max(1, round(rows * fraction))
+    order = np.random.default_rng(seed).permutation(rows)
+    if unit is not None:
+        order, kept_back = _by_units(order, unit_numbers(unit, rows), kept_back)
+    return np.sort(order[kept_back:]), np.sort(order[:kept_back])
+
+
+def _by_units(order: Rows, unit: Int64, kept_back: int) -> tuple[Rows, int]:
+    """The same order with every unit's rows behind its first, and the last cut between units up to ``kept_back``."""
+    first = np.full(len(order), len(order))
+    np.minimum.at(first, unit[order], np.arange(len(order)))
+    grouped = order[np.argsort(first[unit[order]], kind="stable")]
+    starts = np.flatnonzero(np.diff(unit[grouped])) + 1
+    if not len(starts):
+        return order, kept_back
+    before = starts[starts <= kept_back]
+    return grouped, int(before[-1] if len(before) else starts[0])
+
+
+def unit_numbers(unit: pl.Series | None, rows: int) -> Int64:
+    """int64 [N]: whom each of ``rows`` rows is about, from 0; a row without a unit is alone."""
+    alone = np.arange(rows, dtype=np.float64)
+    if unit is None:
+        return alone.astype(np.int64)
+    rank = unit.rank("dense").to_numpy().astype(np.float64)
+    numbers: Int64 = np.unique(np.where(np.isnan(rank), -1 - alone, rank), return_inverse=True)[1].astype(np.int64)
+    return numbers
+
+
+def _split(
+    validation: Validation, rows: int, time: pl.Series | None, unit: pl.Series | None, seed: int
+) -> tuple[Rows, Rows]:
+    if validation.kind == "random":
+        return hold_out(rows, fraction=validation.fraction, seed=seed, unit=unit)
+    cut = rows - max(1, round(rows * validation.fraction))
+    everything = np.arange(rows)
+    if validation.kind == "last_fraction":
+        return everything[:cut], everything[cut:]
+    if time is None:
+        raise DataError("", "a validation by time needs the recipe to name a 'time' column")
+    if time.null_count():
+        raise DataError(time.name, "has missing values, so rows cannot be split by it")
+    late = (time >= time.sort()[cut]).to_numpy()
+    return everything[~late], everything[late]

@@ -1,0 +1,1 @@
+"""Metrics, bands, baselines and model cards of a trained model."""

@@ -1,0 +1,111 @@
+"""What a version's inputs and scores looked like when it was trained: what drift is measured against later.
+
+Numbers are counted between their own deciles, so that a population stability index needs nothing but these counts and
+the live ones. ``edges`` ascend; bin i holds ``edges[i - 1] < x <= edges[i]`` and there is one bin more than edges.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from scoreline_registry.documents.contract import Feature
+from scoreline_trainers.data.batch import Float32, Float64
+from scoreline_trainers.data.dataset import Dataset
+
+BASELINE_SCHEMA = 1
+
+_QUANTILES = np.arange(1, 10) / 10
+
+
+class Facts(BaseModel):
+    """The base of a baseline's values."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class NumberBaseline(Facts):
+    """Counts of one number; ``missing`` rows are in no bin."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    missing: int
+
+
+class CategoryBaseline(Facts):
+    """Counts of one category; ``other`` are names that the vocabulary does not have."""
+
+    counts: dict[str, int]
+    other: int
+    missing: int
+
+
+class Baseline(Facts):
+    """The training rows by feature, real steps and neighbours by theirs, and the scores of the validation rows."""
+
+    schema_number: int = BASELINE_SCHEMA
+    rows: int
+    numbers: dict[str, NumberBaseline]
+    categories: dict[str, CategoryBaseline]
+    steps: dict[str, NumberBaseline] = {}
+    lengths: NumberBaseline | None = None
+    neighbors: dict[str, NumberBaseline] = {}
+    neighbor_counts: NumberBaseline | None = None
+    score: NumberBaseline
+
+
+def baseline(training: Dataset, validation_scores: Float64) -> Baseline:
+    """Counts ``training`` as encoded and ``validation_scores`` float64 [M], which the model had not learned."""
+    columns = list(zip(training.inputs.features, _columns(training.features), strict=True))
+    return Baseline(
+        rows=len(training),
+        numbers={feature.name: count_number(values) for feature, values in columns if feature.kind == "number"},
+        categories={
+            feature.name: count_category(values, feature) for feature, values in columns if feature.kind == "category"
+        },
+        steps=_steps(training),
+        lengths=None if training.lengths is None else count_number(training.lengths.astype(np.float32)),
+        neighbors=_neighbors(training),
+        neighbor_counts=_neighbor_counts(training),
+        score=count_number(validation_scores),
+    )
+
+
+def count_number(values: npt.NDArray[np.floating]) -> NumberBaseline:
+    """Counts [N] values between their deciles; equal deciles become one edge."""
+    known = values[~np.isnan(values)]
+    edges = np.unique(np.quantile(known, _QUANTILES, method="inverted_cdf")) if len(known) else np.empty(0)
+    counts = np.bincount(np.searchsorted(edges, known, side="left"), minlength=len(edges) + 1)
+    return NumberBaseline(edges=tuple(edges.tolist()), counts=tuple(counts.tolist()), missing=len(values) - len(known))
+
+
+def count_category(codes: Float32, feature: Feature) -> CategoryBaseline:
+    """Counts [N] codes of one category."""
+    known = codes[~np.isnan(codes)].astype(np.int64)
+    counts = np.bincount(known, minlength=len(feature.vocabulary) + 1).tolist()
+    by_name = dict(zip(feature.vocabulary, counts, strict=False))
+    return CategoryBaseline(counts=by_name, other=counts[-1], missing=len(codes) - len(known))
+
+
+def _columns(features: Float32 | None) -> list[Float32]:
+    return [] if features is None else list(features.T)
+
+
+def _steps(training: Dataset) -> dict[str, NumberBaseline]:
+    if training.sequence is None or training.lengths is None or training.inputs.sequence is None:
+        return {}
+    real = training.sequence[np.arange(training.sequence.shape[1]) < training.lengths[:, None]]
+    names = training.inputs.sequence.features
+    return {name: count_number(real[:, index]) for index, name in enumerate(names)}
+
+
+def _neighbors(training: Dataset) -> dict[str, NumberBaseline]:
+    if training.batch.neighbors is None or training.inputs.neighbors is None:
+        return {}
+    neighbors, mask = training.batch.neighborhood
+    names = training.inputs.neighbors.features
+    return {name: count_number(neighbors[mask][:, index]) for index, name in enumerate(names)}
+
+
+def _neighbor_counts(training: Dataset) -> NumberBaseline | None:
+    mask = training.batch.neighbor_mask
+    return None if mask is None else count_number(mask.sum(axis=1).astype(np.float32))

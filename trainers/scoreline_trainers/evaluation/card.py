@@ -1,0 +1,95 @@
+"""A model card: what a reviewer reads before a version may serve (Mitchell et al., Model Cards, FAT* 2019)."""
+
+from collections.abc import Iterable, Mapping
+
+from scoreline_registry.documents.contract import Feature
+from scoreline_registry.documents.manifest import Manifest
+
+
+def model_card(model: str, manifest: Manifest, *, described: Mapping[str, object], notes: str = "") -> str:
+    """The card as Markdown.
+
+    Args:
+        model: the model's name.
+        manifest: of the version.
+        described: the fitted model's facts about itself.
+        notes: what its recipe says in words.
+    """
+    sections = [f"# {model}", *filter(None, [notes.strip()]), _summary(manifest, described)]
+    sections += [_section("Score", _score(manifest)), _section("Quality", _quality(manifest))]
+    sections += [_section("Inputs", _inputs(manifest)), _section("Proof", _proof(manifest))]
+    return "\n\n".join(sections) + "\n"
+
+
+def _summary(manifest: Manifest, described: Mapping[str, object]) -> str:
+    facts: dict[str, object] = {"family": manifest.family, "task": manifest.task, **described}
+    if manifest.training is not None:
+        training = manifest.training
+        facts["training rows"] = f"{training.rows:,}"
+        if training.positives is not None:
+            facts["positive"] = f"{training.positives:,} ({training.positives / training.rows:.1%})"
+        facts["data sha256"] = training.data_sha256 or "unknown"
+        facts["trained"] = f"{manifest.created_at:%Y-%m-%d %H:%M} UTC in {training.seconds:.1f} s"
+        facts["libraries"] = ", ".join(f"{name} {version}" for name, version in training.libraries.items())
+    return _table(("fact", "value"), facts.items())
+
+
+def _score(manifest: Manifest) -> str:
+    score = manifest.score
+    lines = [f"{score.meaning} ({score.kind})."]
+    if score.bands:
+        lines.append(_table(("band", "from"), ((band.name, f"{band.from_score:g}") for band in score.bands)))
+    if score.points is not None:
+        points = score.points
+        lines.append(f"Points: {points.base:g} stand for odds of {points.odds:g}:1, {points.pdo:g} double the odds.")
+    return "\n\n".join(lines)
+
+
+def _quality(manifest: Manifest) -> str:
+    rows = ((name, f"{value:.4f}") for name, value in manifest.metrics.items())
+    return "On validation rows, which the model had not learned.\n\n" + _table(("metric", "value"), rows)
+
+
+def _inputs(manifest: Manifest) -> str:
+    parts = []
+    if manifest.inputs.features:
+        rows = ((feature.name, feature.kind, _limits(feature)) for feature in manifest.inputs.features)
+        parts.append(_table(("feature", "kind", "facts"), rows))
+    sequence = manifest.inputs.sequence
+    if sequence is not None:
+        parts.append(f"A history of 1 to {sequence.max_length} steps of: {', '.join(sequence.features)}.")
+    neighbors = manifest.inputs.neighbors
+    if neighbors is not None:
+        parts.append(f"Up to {neighbors.max_neighbors} neighbors, or none, each with: {', '.join(neighbors.features)}.")
+    return "\n\n".join(parts)
+
+
+def _limits(feature: Feature) -> str:
+    facts = ["required"] if feature.required else []
+    facts += [f"{name} {value}" for name in ("default", "min", "max") if (value := getattr(feature, name)) is not None]
+    if feature.vocabulary:
+        shown = ", ".join(feature.vocabulary[:8]) + (", ..." if len(feature.vocabulary) > 8 else "")
+        facts.append(f"{len(feature.vocabulary)} names ({shown}), others: {feature.unseen}")
+    return "; ".join(facts + (["sensitive"] if feature.sensitive else [])) or "-"
+
+
+def _proof(manifest: Manifest) -> str:
+    parity, golden = manifest.parity, manifest.golden
+    lines = []
+    if parity is not None:
+        lines.append(
+            f"The ONNX graph equals the native model within {parity.max_difference:.2g} on {parity.rows:,} rows "
+            f"({parity.tolerance:g} is allowed)."
+        )
+    if golden is not None:
+        lines.append(f"Servers reproduce {golden.rows} golden rows within {golden.tolerance:g} before they serve.")
+    return " ".join(lines) or "Not checked."
+
+
+def _section(title: str, body: str) -> str:
+    return f"## {title}\n\n{body}"
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -1,0 +1,1 @@
+"""Families that learn without labels, and the detectors they use."""

@@ -1,0 +1,1 @@
+"""Families whose members are any other families."""

@@ -1,0 +1,145 @@
+"""How members score rows that they have not learned from: what they are chosen, weighed and shown by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import Field
+
+from scoreline_trainers.data.batch import Float64, Int64, Rows
+from scoreline_trainers.data.columns import Spec
+from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.data.splits import unit_numbers
+from scoreline_trainers.errors import FitError
+from scoreline_trainers.evaluation.diversity import choose_members, diversity
+from scoreline_trainers.evaluation.metrics import Label, auc
+from scoreline_trainers.families.ensembles.members import MemberSpec, fit_member
+from scoreline_trainers.families.ensembles.recency import Recency, recent
+from scoreline_trainers.progress import Progress
+
+_MEASURES = {
+    "q_statistic": "Q-statistic",
+    "disagreement": "disagreement",
+    "double_fault": "double fault",
+    "correlation": "correlation",
+}
+
+
+class Choice(Spec):
+    """Takes only the members that do best together, see ``diversity.choose_members``.
+
+    Attributes:
+        members: how many.
+        diversity: what it counts that members disagree, 0 to 1; the rest is the AUC of their mean.
+    """
+
+    members: int = Field(ge=1)
+    diversity: float = Field(default=0.2, ge=0, le=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """Scores of R rows by M members that had not learned from them.
+
+    Attributes:
+        names: of the members.
+        rows: int [R], which training rows.
+        scores: float64 [R, M].
+        label: int8 [R], both values.
+    """
+
+    names: tuple[str, ...]
+    rows: Rows
+    scores: Float64
+    label: Label
+
+    def places(self, choice: Choice | None) -> tuple[int, ...]:
+        """The members to take, ascending; all of them without a choice."""
+        if choice is None:
+            return tuple(range(len(self.names)))
+        taken = choose_members(self.scores, self.label, choice.members, weight=choice.diversity)
+        return tuple(sorted(taken))
+
+    def only(self, places: Sequence[int]) -> "Evidence":
+        """The same of fewer members."""
+        names = tuple(self.names[place] for place in places)
+        return Evidence(names, self.rows, self.scores[:, list(places)], self.label)
+
+    def facts(self) -> Mapping[str, str | int | float]:
+        """AUC of each member, and how they differ: means over their pairs, and the pair that is most alike."""
+        each = [f"{name} {auc(self.label, score):.4f}" for name, score in zip(self.names, self.scores.T, strict=True)]
+        facts: dict[str, str | int | float] = {"rows judged": len(self.label), "member AUC": ", ".join(each)}
+        if len(self.names) < 2:
+            return facts
+        found = diversity(self.scores, self.label)
+        means = {f"mean {_MEASURES[measure]}": round(mean, 4) for measure, mean in found.means().items()}
+        pairs = np.where(np.tri(len(self.names), dtype=np.bool_), -np.inf, found.correlation)
+        first, second = np.unravel_index(pairs.argmax(), pairs.shape)
+        alike = f"{self.names[first]} and {self.names[second]}, correlation {pairs.max():.3f}"
+        return {**facts, **means, "most alike": alike}
+
+
+def held_out(
+    specs: Sequence[MemberSpec],
+    data: Dataset,
+    *,
+    fraction: float,
+    ensemble: str,
+    seed: int,
+    progress: Progress,
+    recency: Recency | None = None,
+) -> Evidence:
+    """Trains every member on part of the rows and scores the rest, split by unit as folds are. Raises FitError."""
+    turn = _turns(data, seed=seed)
+    last = np.floor((turn + 1) * fraction) > np.floor(turn * fraction)
+    learned, judged = data.take(np.flatnonzero(~last)), data.take(np.flatnonzero(last))
+    if judged.positives in (0, len(judged)):
+        raise FitError(ensemble, f"has {len(judged)} rows of one label to measure members on: give it more rows")
+    scores = [
+        fit_member(
+            spec,
+            recent(learned, recency, ensemble=ensemble, seed=seed + place),
+            ensemble=ensemble,
+            seed=seed + place,
+            progress=progress,
+        ).predict(judged.batch)
+        for place, spec in enumerate(specs)
+    ]
+    names = tuple(spec.title for spec in specs)
+    return Evidence(names, np.flatnonzero(last), np.stack(scores, axis=1), judged.label)
+
+
+def out_of_fold(
+    specs: Sequence[MemberSpec], data: Dataset, fold: Int64, *, ensemble: str, seed: int, progress: Progress
+) -> Evidence:
+    """Every row scored by members that were trained on the other folds. Raises FitError.
+
+    Args:
+        specs: of the members.
+        data: N rows.
+        fold: int64 [N], see ``folds_of``.
+        ensemble: what errors call the ensemble.
+        seed: of member k is ``seed + k``.
+        progress: is told of every training.
+    """
+    scores = np.empty((len(data), len(specs)))
+    for each in np.unique(fold):
+        learned, judged = (data.take(np.flatnonzero(side)) for side in (fold != each, fold == each))
+        for place, spec in enumerate(specs):
+            member = fit_member(spec, learned, ensemble=ensemble, seed=seed + place, progress=progress)
+            scores[fold == each, place] = member.predict(judged.batch)
+    return Evidence(tuple(spec.title for spec in specs), np.arange(len(data)), scores, data.label)
+
+
+def folds_of(data: Dataset, *, folds: int, seed: int) -> Int64:
+    """int64 [N], 0 to ``folds`` - 1: rows of one unit share a fold, and each fold has its share of label 1."""
+    return _turns(data, seed=seed) % folds
+
+
+def _turns(data: Dataset, *, seed: int) -> Int64:
+    """int64 [N]: the place of each row's unit in a line, from 0: those without label 1 first, else at random."""
+    unit = unit_numbers(data.unit, len(data))
+    positive = np.bincount(unit, weights=data.label) > 0
+    shuffled = np.random.default_rng(seed).permutation(len(positive))
+    line = shuffled[np.argsort(positive[shuffled], kind="stable")]
+    return np.argsort(line)[unit]

@@ -1,0 +1,160 @@
+"""A member for each segment that has rows enough, and a fallback member for everyone else, as one graph.
+
+Which segment a row belongs to stands in a category feature, see ``segments``. The graph runs each member on the rows of
+its own segment only, so what a large batch costs does not grow with the number of segments.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from pydantic import Field
+
+from scoreline_registry.documents.contract import InputContract
+from scoreline_trainers.data.batch import Batch, Float32, Float64, Int64
+from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.errors import FitError
+from scoreline_trainers.families.ensembles.members import Member, MemberSpec, edges_of, fit_member, tolerances_of
+from scoreline_trainers.family import FamilyConfig, Fitted
+from scoreline_trainers.graph.builder import SCORE, GraphBuilder
+from scoreline_trainers.heads.segments import Segments
+from scoreline_trainers.progress import Progress
+
+
+class SegmentedConfig(FamilyConfig):
+    """Options of the family.
+
+    Attributes:
+        segment: the category feature that says which segment a row belongs to.
+        member: what is trained on the rows of each segment.
+        members: by name of a segment, what is trained there instead.
+        fallback: trained on all rows; by default it is what ``member`` says. It scores segments without a member of
+            their own, names outside the vocabulary, and rows without a segment.
+        min_rows: a segment with fewer training rows has no member of its own.
+        min_labels: nor has one with fewer of either label.
+    """
+
+    segment: str
+    member: MemberSpec
+    members: dict[str, MemberSpec] = Field(default_factory=dict)
+    fallback: MemberSpec | None = None
+    min_rows: int = Field(default=200, ge=1)
+    min_labels: int = Field(default=10, ge=2)
+
+    @property
+    def nested(self) -> Sequence[tuple[str, FamilyConfig]]:
+        """Every member's, and the fallback's."""
+        return [(spec.family, spec.options()) for spec in (self.member, *self.members.values(), self._last)]
+
+    def spec(self, segment: str) -> MemberSpec:
+        """What is trained on a segment's rows, called by the segment."""
+        return self.members.get(segment, self.member).model_copy(update={"name": segment})
+
+    def fallback_spec(self) -> MemberSpec:
+        """What is trained on all rows."""
+        return self._last.model_copy(update={"name": "fallback"})
+
+    @property
+    def _last(self) -> MemberSpec:
+        return self.fallback or self.member
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedSegmented(Fitted):
+    """Members in the order of their places, the fallback last.
+
+    Attributes:
+        inputs: the contract.
+        segments: K.
+        members: K + 1.
+        rows: how many rows each of them learned from.
+    """
+
+    inputs: InputContract
+    segments: Segments
+    members: tuple[Member, ...]
+    rows: tuple[int, ...]
+
+    def predict(self, batch: Batch) -> Float64:
+        """float64 [N]."""
+        place = self.segments.places(batch.table)
+        score = np.empty(len(batch))
+        for index in np.unique(place):
+            rows = np.flatnonzero(place == index)
+            score[rows] = self.members[index].predict(batch.take(rows))
+        return score
+
+    def to_onnx(self) -> onnx.ModelProto:
+        """Rows are gathered by segment, scored, and their scores put back in order."""
+        graph = GraphBuilder(self.inputs)
+        place = self.segments.emit(graph)
+        parts = [_emit_part(graph, place, index, member) for index, member in enumerate(self.members)]
+        rows, scores = (graph.add("Concat", *part, axis=0) for part in zip(*parts, strict=True))
+        # Rows stand in order of their places: scattered to where they came from, they stand as they came.
+        return graph.build(graph.add("ScatterElements", scores, rows, scores, axis=0))
+
+    def tolerances(self) -> Mapping[str, float]:
+        """The widest of the members'."""
+        return tolerances_of(self.members, (SCORE,))
+
+    def edges(self) -> Mapping[int, Float32]:
+        """The members'."""
+        return edges_of(self.members)
+
+    def describe(self) -> Mapping[str, str | int | float]:
+        """Which segments have a member of their own, and the members' facts."""
+        own = ", ".join(f"{name} ({rows:,} rows)" for name, rows in zip(self.segments.names, self.rows, strict=False))
+        others = [name for name in self.segments.vocabulary if name not in self.segments.names]
+        facts = {"own members": own or "none", "fallback": ", ".join([*others, "any other", "missing"])}
+        return facts | {name: value for member in self.members for name, value in member.describe().items()}
+
+
+class Segmented:
+    """The family."""
+
+    name = "segmented"
+    config_type = SegmentedConfig
+    libraries = ()
+
+    def fit(self, data: Dataset, config: SegmentedConfig, *, seed: int, progress: Progress) -> FittedSegmented:
+        """Trains a member on the rows of each segment that has enough, and the fallback on all rows."""
+        every = Segments.of(data.inputs, config.segment, family=self.name)
+        strange = sorted(config.members.keys() - set(every.names))
+        if strange:
+            there = ", ".join(every.names[:40])
+            raise FitError(self.name, f"has a member for {strange[0]!r}, no {config.segment}; there are {there}")
+        segments = every.only(_large_enough(every, data, config))
+        place = segments.places(data.batch.table)
+        taken = [np.flatnonzero(place == index) for index in range(segments.fallback)] + [np.arange(len(data))]
+        specs = [*(config.spec(name) for name in segments.names), config.fallback_spec()]
+        members = tuple(
+            fit_member(spec, data.take(rows), ensemble=self.name, seed=seed, progress=progress)
+            for spec, rows in zip(specs, taken, strict=True)
+        )
+        return FittedSegmented(data.inputs, segments, members, tuple(map(len, taken)))
+
+
+def _large_enough(segments: Segments, data: Dataset, config: SegmentedConfig) -> list[str]:
+    """The names with enough rows, and enough of either label."""
+    place: Int64 = segments.places(data.batch.table)
+    rows = np.bincount(place, minlength=segments.fallback + 1)
+    positives = np.bincount(place, weights=data.label, minlength=segments.fallback + 1)
+    rarer = np.minimum(positives, rows - positives)
+    enough = (rows >= config.min_rows) & (rarer >= config.min_labels)
+    return [name for name, large in zip(segments.names, enough, strict=False) if large]
+
+
+def _emit_part(graph: GraphBuilder, place: str, index: int, member: Member) -> tuple[str, str]:
+    """The rows at one place, int64 [n], and the member's scores of them, float32 [n].
+
+    The batch's first row is scored too and left out again: not every operator takes no rows at all.
+    """
+    mine = graph.add("Equal", place, graph.constant(index, np.int64))
+    rows = graph.add("Squeeze", graph.add("NonZero", mine), graph.constant([0], np.int64))
+    some = graph.add("Concat", graph.constant([0], np.int64), rows, axis=0)
+    model = member.model.to_onnx()
+    feeds = {value.name: graph.add("Gather", value.name, some, axis=0) for value in model.graph.input}
+    scores = graph.embed(model, prefix=f"member_{index}", feeds=feeds)[SCORE].tensor
+    ends = [graph.constant([end], np.int64) for end in (1, np.iinfo(np.int64).max)]
+    return rows, graph.add("Slice", scores, *ends)

@@ -1,0 +1,146 @@
+"""Stacking: a logistic regression over the log odds that members give, calibrated.
+
+Wolpert, Stacked Generalization (Neural Networks 5, 1992): the regression learns from scores of rows that the members
+had not learned from, those of the fold that each was left out of. Log odds, because where the label is rare all scores
+are near 0, and a regression over the scores themselves sees little there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import Field
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+
+from scoreline_trainers.calibration import Method
+from scoreline_trainers.calibration.calibrated import Calibrator
+from scoreline_trainers.calibration.isotonic import STEEPEST, Isotonic
+from scoreline_trainers.calibration.odds import log_odds, log_odds_nodes
+from scoreline_trainers.calibration.sigmoid import Sigmoid
+from scoreline_trainers.data.batch import Float64, Int64
+from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.errors import FitError
+from scoreline_trainers.evaluation.metrics import Label
+from scoreline_trainers.families.ensembles.ensemble import (
+    Ensemble,
+    EnsembleConfig,
+    chosen_facts,
+    fit_members,
+    side_by_side,
+)
+from scoreline_trainers.families.ensembles.out_of_fold import folds_of, out_of_fold
+from scoreline_trainers.graph.tensor import Tensor
+from scoreline_trainers.progress import Progress
+
+# Beyond such odds the rounding of a member's float32 would be stretched to more than the gate allows, where its score
+# was made by no sigmoid.
+_EXTREME = 1e-4
+# What a regression that is nearly right must still allow, however large its weights.
+_STEEP_ENOUGH = 4.0
+
+
+class StackingConfig(EnsembleConfig):
+    """Options of the family.
+
+    Attributes:
+        folds: every member is trained once without each of them, then on all rows. Rows of one unit share a fold.
+        C: inverse strength of the regression's ridge penalty.
+        calibration: learned on scores of a regression that had left the row's fold out; null leaves the regression's.
+    """
+
+    folds: int = Field(default=5, ge=2)
+    C: float = Field(default=1.0, gt=0)
+    calibration: Method | None = "isotonic"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Meta:
+    """The regression: ``weights`` float64 [M] of the log odds, and ``bias``."""
+
+    weights: Float64
+    bias: float
+
+    @classmethod
+    def learn(cls, scores: Float64, label: Label, *, C: float) -> "Meta":
+        """Learns from scores [R, M] of rows that the members had not learned from."""
+        model = LogisticRegression(C=C, max_iter=1000).fit(log_odds(scores, _EXTREME), label)
+        return cls(model.coef_[0], float(model.intercept_[0]))
+
+    def apply(self, scores: Float64) -> Float64:
+        """float64 [N, M] -> [N]."""
+        score: Float64 = expit(log_odds(scores, _EXTREME) @ self.weights + self.bias)
+        return score
+
+    def nodes(self, scores: Sequence[Tensor]) -> Tensor:
+        """The nodes of ``apply``: M times double [N] -> [N]."""
+        odds = side_by_side([log_odds_nodes(score, _EXTREME) for score in scores])
+        margin = odds.apply("MatMul", odds.like(self.weights[:, None])) + self.bias
+        return margin.narrower(1).apply("Sigmoid")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stack:
+    """The regression with a calibrator behind it, where there is one."""
+
+    meta: Meta
+    calibrator: Calibrator | None
+
+    def apply(self, scores: Float64) -> Float64:
+        """float64 [N, M] -> [N]."""
+        score = self.meta.apply(scores)
+        return score if self.calibrator is None else self.calibrator.apply(score)
+
+    def nodes(self, scores: Sequence[Tensor]) -> Tensor:
+        """The nodes of ``apply``."""
+        score = self.meta.nodes(scores)
+        return score if self.calibrator is None else self.calibrator.nodes(score)
+
+    def describe(self, names: Sequence[str]) -> Mapping[str, str | int | float]:
+        """The weights, and how the score is calibrated."""
+        weights = [f"{name} {weight:.3f}" for name, weight in zip(names, self.meta.weights, strict=True)]
+        calibration = "none" if self.calibrator is None else self.calibrator.describe()
+        return {"weights": ", ".join([*weights, f"bias {self.meta.bias:.3f}"]), "calibration": calibration}
+
+
+class Stacking:
+    """The family."""
+
+    name = "stacking"
+    config_type = StackingConfig
+    libraries = ("scikit-learn",)
+
+    def fit(self, data: Dataset, config: StackingConfig, *, seed: int, progress: Progress) -> Ensemble:
+        """Scores every row by members that left its fold out, learns from those scores, then trains on all rows."""
+        fold = folds_of(data, folds=config.folds, seed=seed)
+        if any(np.unique(data.label[fold != each]).size < 2 for each in range(config.folds)):
+            raise FitError(self.name, f"has too few rows of each label for {config.folds} folds: lower 'folds'")
+        evidence = out_of_fold(config.members, data, fold, ensemble=self.name, seed=seed, progress=progress)
+        places = evidence.places(config.choose)
+        combination = stacked(
+            evidence.only(places).scores, data.label, fold, C=config.C, calibration=config.calibration
+        )
+        members = fit_members(config, places, data, ensemble=self.name, seed=seed, progress=progress)
+        return Ensemble(data.inputs, members, combination, chosen_facts(evidence, places))
+
+
+def stacked(
+    scores: Float64,
+    label: Label,
+    fold: Int64,
+    *,
+    C: float,
+    calibration: Method | None,
+) -> Stack:
+    """The regression over scores [N, M], and a calibrator that is cross-fitted over the same folds [N]."""
+    meta = Meta.learn(scores, label, C=C)
+    if calibration is None:
+        return Stack(meta, None)
+    score = np.empty(len(label))
+    for each in np.unique(fold):
+        score[fold == each] = Meta.learn(scores[fold != each], label[fold != each], C=C).apply(scores[fold == each])
+    if calibration == "sigmoid":
+        return Stack(meta, Sigmoid.learn(label, score))
+    # Where members agree, their rounding is stretched by the weights first, then by the line.
+    steepest = np.clip(STEEPEST / np.abs(meta.weights).sum(), _STEEP_ENOUGH, STEEPEST)
+    return Stack(meta, Isotonic.learn(label, score, steepest=float(steepest)))

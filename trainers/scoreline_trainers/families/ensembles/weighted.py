@@ -1,0 +1,131 @@
+"""A weighted mean of members of different kinds, such as 0.7 of a network over histories and 0.3 of boosted trees.
+
+Weights are given, or are those with the least log loss on rows that the members had not learned from.
+"""
+
+from typing import Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from scoreline_trainers.data.batch import Float64
+from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.evaluation.metrics import Label
+from scoreline_trainers.families.ensembles.ensemble import (
+    Ensemble,
+    EnsembleConfig,
+    WeightedMean,
+    chosen_facts,
+    fit_members,
+)
+from scoreline_trainers.families.ensembles.members import MemberSpec
+from scoreline_trainers.families.ensembles.out_of_fold import Evidence, held_out
+from scoreline_trainers.families.ensembles.recency import Recency
+from scoreline_trainers.progress import Progress
+
+# A member that calls a row impossible which is there may still have some weight.
+_LEAST = 1e-9
+_ITERATIONS = 2000
+_ENOUGH = 1e-8
+
+
+class WeightedMemberSpec(MemberSpec):
+    """A member with its weight, where weights are given; only their ratios matter."""
+
+    weight: float | None = Field(default=None, gt=0)
+
+
+class WeightedConfig(EnsembleConfig):
+    """Options of the family.
+
+    Attributes:
+        members: all with a weight, or all without; those without are weighed by how they score the rows held out.
+        measuring_fraction: share of the training rows that is held out for that; the members then learn from all rows.
+            Where weights are given it may be 0: that saves a training, and the card does not say how members differ.
+        recency: lets newer training rows count more.
+    """
+
+    members: tuple[WeightedMemberSpec, ...]
+    measuring_fraction: float = Field(default=0.2, ge=0, lt=1)
+    recency: Recency | None = None
+
+    @model_validator(mode="after")
+    def _weighable(self) -> Self:
+        if 0 < np.isnan(self.given_weights).sum() < len(self.members):
+            raise ValueError("give every member a weight, or none")
+        if not self.measuring_fraction and (not self.gives_weights or self.choose is not None):
+            raise ValueError("fitted weights and 'choose' need a measuring_fraction above 0")
+        return self
+
+    @property
+    def given_weights(self) -> Float64:
+        """float64 [members], NaN where there is none."""
+        return np.array([np.nan if member.weight is None else member.weight for member in self.members])
+
+    @property
+    def gives_weights(self) -> bool:
+        """False where weights are to be fitted."""
+        return not np.isnan(self.given_weights).any()
+
+
+class Weighted:
+    """The family."""
+
+    name = "weighted"
+    config_type = WeightedConfig
+    libraries = ()
+
+    def fit(self, data: Dataset, config: WeightedConfig, *, seed: int, progress: Progress) -> Ensemble:
+        """Measures the members on held-out rows, unless told not to, then trains them on all rows."""
+        places, facts = tuple(range(len(config.members))), {}
+        weights = config.given_weights
+        if config.measuring_fraction:
+            evidence = held_out(
+                config.members,
+                data,
+                fraction=config.measuring_fraction,
+                ensemble=self.name,
+                seed=seed,
+                progress=progress,
+                recency=config.recency,
+            )
+            places = evidence.places(config.choose)
+            facts = dict(chosen_facts(evidence, places))
+            if not config.gives_weights:
+                weights[list(places)] = self._fitted_weights(evidence.only(places), data, config)
+        members = fit_members(
+            config, places, data, ensemble=self.name, seed=seed, progress=progress, recency=config.recency
+        )
+        taken = weights[list(places)]
+        return Ensemble(data.inputs, members, WeightedMean(taken / taken.sum()), facts)
+
+    def _fitted_weights(self, evidence: Evidence, data: Dataset, config: WeightedConfig) -> Float64:
+        """float64 [M], by rows that count by their recency where training rows do."""
+        counts = np.ones(len(evidence.label))
+        if config.recency is not None:
+            counts = config.recency.weights(data.take(evidence.rows), ensemble=self.name)
+        return fitted_weights(evidence.scores, evidence.label, counts=counts)
+
+
+def fitted_weights(scores: Float64, label: Label, *, counts: Float64) -> Float64:
+    """The weights [M] whose mean score has the least log loss: none below 0, total 1.
+
+    That is the likelihood of a mixture with known parts, which expectation maximisation raises in every step to its one
+    maximum: Smyth and Wolpert, Linearly Combining Density Estimators via Stacking (Machine Learning 36, 1999).
+
+    Args:
+        scores: float64 [R, M], probabilities, of rows that no member has learned from.
+        label: [R].
+        counts: float64 [R], what each row counts.
+    """
+    likelihood = np.maximum(np.where(label[:, None] == 1, scores, 1 - scores), _LEAST)
+    weights = np.full(scores.shape[1], 1 / scores.shape[1])
+    for _ in range(_ITERATIONS):
+        part = likelihood * weights
+        better = np.average(part / part.sum(axis=1, keepdims=True), axis=0, weights=counts)
+        moved = np.abs(better - weights).max()
+        weights = better
+        if moved < _ENOUGH:
+            break
+    total: Float64 = weights / weights.sum()
+    return total

@@ -1,0 +1,1 @@
+"""Families that adapt to a segment from a few rows."""

@@ -1,0 +1,223 @@
+"""Networks with one head per segment over a body that all segments share. Needs the extra ``deep``.
+
+The body never sees the segment. A row's segment picks its head by Gather; whoever has none gets the last, the fallback
+head. That is also where a new segment starts, so a graph holds all that is needed to add a head later: see
+``scoreline_trainers.adaptation``.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Generic, TypeVar, cast
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto
+from pydantic import Field
+from scipy.special import expit
+from torch import nn
+
+from scoreline_registry.documents.contract import InputContract
+from scoreline_trainers.data.batch import Batch, Float32, Float64, Rows
+from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.errors import FitError
+from scoreline_trainers.families.networks.layers import DenseLayer, emit_dense
+from scoreline_trainers.families.networks.net import NetworkConfig
+from scoreline_trainers.families.networks.network_layers import dense
+from scoreline_trainers.families.networks.network_training import seeded
+from scoreline_trainers.families.networks.widths import Widths
+from scoreline_trainers.family import Fitted
+from scoreline_trainers.graph.builder import GraphBuilder
+from scoreline_trainers.graph.preprocessing import Design
+from scoreline_trainers.heads.heads import with_bias
+from scoreline_trainers.heads.record import ADAPTATION_FILE, HEADS, STATES, Record
+from scoreline_trainers.heads.rules import Rule
+from scoreline_trainers.heads.segments import Segments
+from scoreline_trainers.progress import Progress
+
+
+class FewShotConfig(NetworkConfig):
+    """Options that the three families share; those of all networks are in ``NetworkConfig``.
+
+    Attributes:
+        segment: the category feature whose names are the segments.
+        hidden: width of each layer of the body, first to last; the last is the state that heads read.
+        shots: how many labelled rows a new segment is expected to come with.
+    """
+
+    segment: str
+    hidden: Widths = (64, 32)
+    shots: int = Field(default=10, ge=1)
+    epochs: int = Field(default=60, ge=1)
+    patience: int = Field(default=8, ge=1)
+
+
+class Body(nn.Module):
+    """Dense layers with ReLU and dropout between them; the last gives the state, within -1 and 1."""
+
+    def __init__(self, width: int, hidden: Sequence[int], *, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise((width, *hidden)))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """[N, D] -> [N, H]."""
+        for layer in self.layers[:-1]:
+            features = self.dropout(torch.relu(layer(features)))
+        return torch.tanh(self.layers[-1](features))
+
+    def dense_layers(self) -> list[DenseLayer]:
+        """The parameters, for a graph."""
+        return [dense(cast("nn.Linear", layer)) for layer in self.layers]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tasks:
+    """Training rows as the three families take them.
+
+    Attributes:
+        features: float32 [N, D], without the segment.
+        label: int8 [N].
+        places: int64 [N], whose head each row has; the last is the fallback's.
+        segments: how many have a head of their own.
+    """
+
+    features: torch.Tensor
+    label: torch.Tensor
+    places: torch.Tensor
+    segments: int
+
+    @property
+    def target(self) -> torch.Tensor:
+        """float32 [N]."""
+        return self.label.to(torch.float32)
+
+    def members(self) -> Mapping[int, Rows]:
+        """Place of each segment that has rows -> those rows."""
+        places = self.places.numpy()
+        rows = {place: np.flatnonzero(places == place) for place in range(self.segments)}
+        return {place: found for place, found in rows.items() if len(found)}
+
+    def states(self, body: Body) -> Float64:
+        """float64 [N, H], by a body that no longer learns."""
+        with torch.no_grad():
+            states: Float64 = body.eval()(self.features).numpy().astype(np.float64)
+            return states
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """What a family makes of tasks: body, heads float64 [S + 1, H + 1] with the fallback last, rule and epochs."""
+
+    body: Body
+    heads: Float64
+    rule: Rule
+    epochs: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedFewShot(Fitted):
+    """A trained body and ``heads`` float32 [S + 1, H + 1]."""
+
+    inputs: InputContract
+    feature: str
+    segments: Segments
+    design: Design
+    body: Body
+    heads: Float32
+    rule: Rule
+    epochs: int
+
+    def predict(self, batch: Batch) -> Float64:
+        """float64 [N]; torch computes the state in float32."""
+        with torch.no_grad():
+            features = torch.from_numpy(self.design.apply(batch.table).astype(np.float32))
+            states = self.body.eval()(features).numpy().astype(np.float64)
+        heads = self.heads.astype(np.float64)[self.segments.places(batch.table)]
+        score: Float64 = expit((with_bias(states) * heads).sum(axis=1))
+        return score
+
+    def to_onnx(self) -> onnx.ModelProto:
+        """The body, the heads, and a sigmoid."""
+        graph = GraphBuilder(self.inputs)
+        features = graph.cast(self.design.emit(graph, "features"), TensorProto.FLOAT)
+        states = graph.named(graph.add("Tanh", emit_dense(graph, features, self.body.dense_layers())), STATES)
+        heads = graph.parameter(HEADS, self.heads, np.float32)
+        chosen = graph.add("Gather", heads, emit_places(graph, self.segments.column, heads), axis=0)
+        width = len(self.heads[0]) - 1
+        weights, bias = graph.columns(chosen, range(width)), graph.columns(chosen, [width])
+        products = graph.add("Mul", states, weights)
+        total = graph.add("ReduceSum", products, graph.constant([1], np.int64), keepdims=1)
+        return graph.build(graph.flat(graph.add("Sigmoid", graph.add("Add", total, bias))))
+
+    def describe(self) -> Mapping[str, str | int | float]:
+        """Epochs kept, sizes, and how a new segment is taken in."""
+        parameters = sum(parameter.numel() for parameter in self.body.parameters()) + self.heads.size
+        rule = ", ".join(f"{name} {value}" for name, value in self.rule.model_dump().items() if name != "kind")
+        return {
+            "epochs": self.epochs,
+            "parameters": parameters,
+            "segments": f"{len(self.heads) - 1} of {self.feature}, and a fallback",
+            "new segments": f"{self.rule.kind} ({rule})",
+        }
+
+    def files(self) -> Mapping[str, bytes]:
+        """What adapting needs beside the graph."""
+        record = Record(feature=self.feature, rule=self.rule)
+        return {ADAPTATION_FILE: record.model_dump_json(indent=2).encode()}
+
+
+ConfigT = TypeVar("ConfigT", bound=FewShotConfig)
+
+
+class FewShotFamily(Generic[ConfigT]):
+    """A family of heads over one body. Subclasses name it and learn both."""
+
+    name: str
+    config_type: type[ConfigT]
+    libraries: Sequence[str] = ("torch",)
+
+    @abstractmethod
+    def learn(self, tasks: Tasks, config: ConfigT, *, seed: int, progress: Progress) -> Learned:
+        """Body and heads; torch's seed is set."""
+
+    def fit(self, data: Dataset, config: ConfigT, *, seed: int, progress: Progress) -> FittedFewShot:
+        """Trains on every segment together. Raises FitError."""
+        if data.features is None or data.sequence is not None or data.batch.neighbors is not None:
+            raise FitError(self.name, "learns from features and takes no sequence and no neighbors")
+        segments = Segments.of(data.inputs, config.segment, family=self.name)
+        design = _without(Design.fit(data.features, data.inputs.features), segments.column)
+        if not design.width:
+            raise FitError(self.name, f"learns from features beside the segment {config.segment!r}: add some")
+        tasks = Tasks(
+            torch.from_numpy(design.apply(data.features).astype(np.float32)),
+            torch.from_numpy(data.label.copy()),
+            torch.from_numpy(segments.places(data.features)),
+            segments.fallback,
+        )
+        with seeded(seed, threads=config.threads):
+            learned = self.learn(tasks, config, seed=seed, progress=progress)
+        heads = learned.heads.astype(np.float32)
+        facts = segments, design, learned.body, heads, learned.rule, learned.epochs
+        return FittedFewShot(data.inputs, config.segment, *facts)
+
+
+def emit_places(graph: GraphBuilder, column: int, heads: str) -> str:
+    """The nodes of ``Segments.places`` where every name has a place, int64 [N].
+
+    How many there are is read from the heads themselves: whoever adds a head changes nothing else.
+    """
+    count = graph.add("Gather", graph.add("Shape", heads), graph.constant(0, np.int64))
+    fallback = graph.cast(graph.add("Sub", count, graph.constant(1, np.int64)), TensorProto.FLOAT)
+    codes = graph.column("features", column)
+    # Not a number is not above -1 either.
+    known = graph.add("Where", graph.add("Greater", codes, graph.constant(-1, np.float32)), codes, fallback)
+    return graph.cast(graph.add("Min", known, fallback), TensorProto.INT64)
+
+
+def _without(design: Design, column: int) -> Design:
+    """The same matrix without one category's columns."""
+    kept = [(place, size) for place, size in zip(design.categories, design.sizes, strict=True) if place != column]
+    return replace(design, categories=tuple(p for p, _ in kept), sizes=tuple(size for _, size in kept))

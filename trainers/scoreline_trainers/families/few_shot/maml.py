@@ -1,0 +1,127 @@
+"""Model-agnostic meta-learning over segments. Needs the extra ``deep``.
+
+Finn, Abbeel and Levine, Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks (ICML 2017). The inner steps
+move the head alone, as Raghu and others found to be enough (Rapid Learning or Feature Reuse?, ICLR 2020). The outer
+steps move body and initial head, through the inner ones unless first order is asked for. The initial head is the
+fallback, so it is also learned to do without any steps.
+"""
+
+import copy
+import math
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import nn
+
+from scoreline_trainers.errors import FitError
+from scoreline_trainers.families.few_shot.episodes import Pool
+from scoreline_trainers.families.few_shot.few_shot import Body, FewShotConfig, FewShotFamily, Learned, Tasks
+from scoreline_trainers.families.networks.network_training import log_loss
+from scoreline_trainers.heads.rules import Descend
+from scoreline_trainers.progress import Progress
+
+# Episodes that judge, the same after every epoch.
+_JUDGING = 200
+
+
+class MAMLConfig(FewShotConfig):
+    """Options of the family; see ``FewShotConfig`` too.
+
+    Attributes:
+        order: 2 learns through the inner steps, 1 takes their gradient for constant.
+        inner_steps: of gradient descent on the rows that a segment shows.
+        inner_rate: of those steps, to begin with; it is learned too (Li and others, Meta-SGD, 2017).
+        fallback_weight: of the log loss without any inner step, against the one after them.
+        segments_per_step: how many segments an outer step learns from.
+        asked: rows of each that the outer step asks for.
+        epochs: here one is as many outer steps as pass over the training rows once.
+    """
+
+    order: int = Field(default=2, ge=1, le=2)
+    inner_rate: float = Field(default=0.1, gt=0)
+    inner_steps: int = Field(default=10, ge=1)
+    fallback_weight: float = Field(default=0.5, ge=0)
+    segments_per_step: int = Field(default=16, ge=1)
+    asked: int = Field(default=20, ge=1)
+    epochs: int = Field(default=100, ge=1)
+    patience: int = Field(default=20, ge=1)
+    learning_rate: float = Field(default=0.003, gt=0)
+
+
+class MetaNet(nn.Module):
+    """A body and the head that every segment starts from."""
+
+    def __init__(self, body: Body, config: MAMLConfig) -> None:
+        super().__init__()
+        self.body, self.config = body, config
+        self.start = nn.Parameter(torch.zeros(config.hidden[-1] + 1))
+        self.log_rate = nn.Parameter(torch.tensor(math.log(config.inner_rate)))
+
+    def loss(self, tasks: Tasks, shown: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
+        """Of B episodes: rows [B, K] show, rows [B, Q] are asked for."""
+        states, target = self._states(tasks, shown), tasks.target[shown]
+        heads = self.start.expand(len(shown), -1)
+        for _ in range(self.config.inner_steps):
+            heads = heads - self.log_rate.exp() * self._slope(states, target, heads)
+        states, target = self._states(tasks, asked), tasks.target[asked]
+        before, after = states @ self.start, torch.einsum("bqh,bh->bq", states, heads)
+        return log_loss(after, target) + self.config.fallback_weight * log_loss(before, target)
+
+    def _slope(self, states: torch.Tensor, target: torch.Tensor, heads: torch.Tensor) -> torch.Tensor:
+        """The gradient of each episode's mean log loss by its head, [B, H + 1]."""
+        wrong = torch.sigmoid(torch.einsum("bkh,bh->bk", states, heads)) - target
+        slope = torch.einsum("bkh,bk->bh", states, wrong) / states.shape[1]
+        return slope if self.config.order == 2 else slope.detach()
+
+    def _states(self, tasks: Tasks, rows: torch.Tensor) -> torch.Tensor:
+        """[B, K, H + 1], a one behind each state."""
+        states = self.body(tasks.features[rows])
+        return torch.cat([states, states.new_ones((*rows.shape, 1))], dim=2)
+
+
+class MAML(FewShotFamily[MAMLConfig]):
+    """The family."""
+
+    name = "maml"
+    config_type = MAMLConfig
+
+    def learn(self, tasks: Tasks, config: MAMLConfig, *, seed: int, progress: Progress) -> Learned:
+        """Meta-training, then every head by the same steps from all its rows."""
+        net = MetaNet(Body(tasks.features.shape[1], config.hidden, dropout=config.dropout), config)
+        epochs = self._meta_train(net, tasks, config, seed=seed, progress=progress)
+        states, label = tasks.states(net.body), tasks.label.numpy()
+        rule = Descend(rate=float(net.log_rate.detach().exp()), steps=config.inner_steps)
+        heads = np.tile(net.start.detach().numpy().astype(np.float64), (tasks.segments + 1, 1))
+        for place, rows in tasks.members().items():
+            heads[place] = rule.head(states[rows], label[rows], heads)
+        return Learned(net.body, heads, rule, epochs)
+
+    def _meta_train(self, net: MetaNet, tasks: Tasks, config: MAMLConfig, *, seed: int, progress: Progress) -> int:
+        """Trains in place and returns the epoch whose weights were kept, from 1."""
+        rows, sizes = len(tasks.label), {"shots": config.shots, "asked": config.asked}
+        pool, judging = Pool.split(tasks.members(), rows=rows, fraction=config.stopping_fraction, seed=seed)
+        if len(pool.able(config.shots)) < 2 or not judging.able(config.shots):
+            raise FitError(self.name, f"learns from two or more segments of more than {config.shots} rows each")
+        draw = np.random.default_rng(seed)
+        exam = judging.episodes(_JUDGING, **sizes, draw=draw)
+        steps = -(-rows // (config.segments_per_step * (config.shots + config.asked)))
+        optimizer = torch.optim.Adam(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        best, kept, kept_epoch = np.inf, copy.deepcopy(net.state_dict()), 0
+        progress.begin("meta-train", total=config.epochs)
+        for epoch in range(1, config.epochs + 1):
+            net.train()
+            for _ in range(steps):
+                optimizer.zero_grad()
+                episodes = pool.episodes(config.segments_per_step, **sizes, draw=draw)
+                net.loss(tasks, *episodes).backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+            with torch.no_grad():
+                judged = float(net.eval().loss(tasks, *exam))
+            progress.advance(f"log loss {judged:.5f}")
+            if judged < best:
+                best, kept, kept_epoch = judged, copy.deepcopy(net.state_dict()), epoch
+            if epoch - kept_epoch >= config.patience:
+                break
+        net.load_state_dict(kept)
+        return kept_epoch

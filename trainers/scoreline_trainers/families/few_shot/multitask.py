@@ -1,0 +1,83 @@
+"""Multi-task: body and all heads learned together, heads held near what they share. Needs the extra ``deep``."""
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import nn
+
+from scoreline_trainers.data.batch import Float64
+from scoreline_trainers.families.few_shot.few_shot import Body, FewShotConfig, FewShotFamily, Learned, Tasks
+from scoreline_trainers.families.networks.net import Fed, Learner
+from scoreline_trainers.families.networks.network_training import log_loss, train_network
+from scoreline_trainers.heads.rules import Spread
+from scoreline_trainers.heads.trials import STRENGTHS, best_rule, trials_of
+from scoreline_trainers.progress import Progress
+
+
+class MultitaskConfig(FewShotConfig):
+    """Options of the family; see ``FewShotConfig`` too.
+
+    Attributes:
+        pull: weight of the squared distance of a head from the shared one, against the mean log loss.
+        strangers: share of the rows that are learned, each time anew, as if nobody knew their segment: so the fallback
+            head is as good as it can be.
+    """
+
+    pull: float = Field(default=0.003, ge=0)
+    strangers: float = Field(default=0.2, ge=0, lt=1)
+
+
+class ManyHeads(Learner):
+    """A body, a shared head, and what each segment adds to it (Evgeniou and Pontil, KDD 2004).
+
+    The last column of its features is the place of the row's head.
+    """
+
+    def __init__(self, body: Body, state: int, segments: int, *, strangers: float) -> None:
+        super().__init__()
+        self.body, self.strangers = body, strangers
+        self.shared = nn.Linear(state, 1)
+        self.own = nn.Parameter(torch.zeros(segments, state + 1))
+
+    def margin(self, fed: Fed) -> torch.Tensor:
+        """[N]."""
+        state = self.body(fed.features[:, :-1])
+        places = fed.features[:, -1].to(torch.int64)
+        if self.training:
+            places = places.masked_fill(torch.rand(len(places)) < self.strangers, len(self.own))
+        own = torch.cat([self.own, self.own.new_zeros((1, self.own.shape[1]))])[places]
+        odds: torch.Tensor = torch.squeeze(self.shared(state), 1) + (own[:, :-1] * state).sum(dim=1) + own[:, -1]
+        return odds
+
+    def distance(self) -> torch.Tensor:
+        """The mean squared distance of a head from the shared one."""
+        return (self.own**2).sum(dim=1).mean()
+
+    def heads(self) -> Float64:
+        """float64 [S + 1, H + 1]."""
+        shared = torch.cat([self.shared.weight[0], self.shared.bias]).detach().numpy().astype(np.float64)
+        return np.vstack([shared + self.own.detach().numpy(), shared])
+
+
+class Multitask(FewShotFamily[MultitaskConfig]):
+    """The family."""
+
+    name = "multitask"
+    config_type = MultitaskConfig
+
+    def learn(self, tasks: Tasks, config: MultitaskConfig, *, seed: int, progress: Progress) -> Learned:
+        """All at once; then how far a new head may go from the shared one, and where to."""
+        body = Body(tasks.features.shape[1], config.hidden, dropout=config.dropout)
+        net = ManyHeads(body, config.hidden[-1], tasks.segments, strangers=config.strangers)
+
+        def loss(margin: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            return log_loss(margin, target) + config.pull * net.distance()
+
+        fed = Fed.of_features(torch.cat([tasks.features, tasks.places[:, None].to(torch.float32)], dim=1))
+        epochs = train_network(net, fed, tasks.target, config=config, seed=seed, progress=progress, loss=loss)
+        progress.begin("choose how new heads are made")
+        trials = trials_of(
+            tasks.states(body), tasks.label.numpy(), tasks.members(), net.heads(), shots=config.shots, seed=seed
+        )
+        rule = best_rule([Spread(strength=strength) for strength in STRENGTHS], trials)
+        return Learned(body, net.heads(), rule, epochs)

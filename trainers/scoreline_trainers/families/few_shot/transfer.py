@@ -1,0 +1,70 @@
+"""Transfer: a body learned from everyone, and heads that are pulled towards everyone's. Needs the extra ``deep``."""
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import nn
+
+from scoreline_trainers.data.batch import Float64
+from scoreline_trainers.families.few_shot.few_shot import Body, FewShotConfig, FewShotFamily, Learned, Tasks
+from scoreline_trainers.families.networks.net import Fed, Learner
+from scoreline_trainers.families.networks.network_training import train_network
+from scoreline_trainers.families.networks.widths import Widths
+from scoreline_trainers.heads.rules import Shrink
+from scoreline_trainers.heads.trials import STRENGTHS, best_rule, trials_of
+from scoreline_trainers.progress import Progress
+
+
+class TransferConfig(FewShotConfig):
+    """Options of the family; see ``FewShotConfig`` too.
+
+    Attributes:
+        strength: of the pull towards the fallback head; by default the one by which known segments, played as new ones,
+            are scored best.
+        hidden: wide at the end: what decides for nobody now may decide for a new segment.
+    """
+
+    hidden: Widths = (64, 64)
+    weight_decay: float = Field(default=0.0003, ge=0)
+    strength: float | None = Field(default=None, gt=0)
+
+
+class OneHead(Learner):
+    """A body with one head for everyone."""
+
+    def __init__(self, body: Body, state: int) -> None:
+        super().__init__()
+        self.body, self.head = body, nn.Linear(state, 1)
+
+    def margin(self, fed: Fed) -> torch.Tensor:
+        """[N]."""
+        return torch.squeeze(self.head(self.body(fed.features)), 1)
+
+    def weights(self) -> Float64:
+        """The head, float64 [H + 1]."""
+        parts = [self.head.weight.detach().numpy()[0], self.head.bias.detach().numpy()]
+        return np.concatenate(parts).astype(np.float64)
+
+
+class Transfer(FewShotFamily[TransferConfig]):
+    """The family."""
+
+    name = "transfer"
+    config_type = TransferConfig
+
+    def learn(self, tasks: Tasks, config: TransferConfig, *, seed: int, progress: Progress) -> Learned:
+        """Body and fallback head from all rows, then every other head from its own rows with the body as it is."""
+        body = Body(tasks.features.shape[1], config.hidden, dropout=config.dropout)
+        net = OneHead(body, config.hidden[-1])
+        epochs = train_network(
+            net, Fed.of_features(tasks.features), tasks.target, config=config, seed=seed, progress=progress
+        )
+        states, label, members = tasks.states(body), tasks.label.numpy(), tasks.members()
+        heads = np.tile(net.weights(), (tasks.segments + 1, 1))
+        progress.begin("fit heads")
+        strengths = STRENGTHS if config.strength is None else (config.strength,)
+        trials = trials_of(states, label, members, heads, shots=config.shots, seed=seed)
+        rule = best_rule([Shrink(strength=strength) for strength in strengths], trials)
+        for place, rows in members.items():
+            heads[place] = rule.head(states[rows], label[rows], heads)
+        return Learned(body, heads, rule, epochs)

@@ -1,0 +1,1 @@
+"""Neural families over features, sequences and neighbors."""

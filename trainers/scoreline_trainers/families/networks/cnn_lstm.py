@@ -1,0 +1,57 @@
+"""Convolutions for local patterns, then a recurrent network for long ones. Needs the extra ``deep``."""
+
+import torch
+
+from scoreline_registry.documents.contract import InputContract
+from scoreline_trainers.families.networks.lstm import LSTMConfig
+from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, Symbols
+from scoreline_trainers.families.networks.network import NetworkFamily
+from scoreline_trainers.families.networks.network_layers import Convolutions, Head, Recurrent
+from scoreline_trainers.families.networks.widths import OddKernel, Widths
+from scoreline_trainers.graph.builder import GraphBuilder
+
+
+class CNNLSTMConfig(LSTMConfig):
+    """Options of the family beside those of ``lstm``.
+
+    Attributes:
+        channels: width of each convolution, first to last.
+        kernel: how many steps a convolution sees at once; odd.
+    """
+
+    channels: Widths = (32, 64)
+    kernel: OddKernel = 3
+
+
+class CNNLSTMNet(Net):
+    """Convolutions over steps, padding made zero after each, then LSTM layers and the head."""
+
+    def __init__(self, feed: Feed, config: CNNLSTMConfig) -> None:
+        super().__init__()
+        self.local = Convolutions(feed.step_width, config.channels, kernel=config.kernel)
+        self.recurrent = Recurrent(config.channels[-1], config.hidden)
+        self.head = Head(config.hidden[-1], feed.feature_width, hidden=config.head, dropout=config.dropout)
+
+    def margin(self, fed: Fed) -> torch.Tensor:
+        """[N]."""
+        steps = self.local(fed.steps, fed.real)[-1].transpose(1, 2)
+        margin: torch.Tensor = self.head(self.recurrent(steps, fed.lengths), fed.features)
+        return margin
+
+    def emit(self, graph: GraphBuilder, symbols: Symbols) -> Emitted:
+        """The nodes of ``margin``."""
+        channels = self.local.emit(graph, symbols.steps, symbols.real)[-1]
+        steps = graph.add("Transpose", channels, perm=[0, 2, 1])
+        return Emitted(self.head.emit(graph, self.recurrent.emit(graph, steps), symbols.features))
+
+
+class CNNLSTM(NetworkFamily[CNNLSTMConfig]):
+    """The family."""
+
+    name = "cnn_lstm"
+    config_type = CNNLSTMConfig
+
+    def build(self, feed: Feed, inputs: InputContract, config: CNNLSTMConfig) -> Net:
+        """Fresh weights."""
+        del inputs
+        return CNNLSTMNet(feed, config)

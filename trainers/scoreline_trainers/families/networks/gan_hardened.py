@@ -1,0 +1,182 @@
+"""A dense network for callers who may lie: hardened against perturbed rows, and alarmed by them.
+
+The score comes from a network that learned against a generator of perturbed rows, behind a layer that takes
+perturbations back out (``hardening``). Three detectors say how unlike the training rows a row is (``anomalies``).
+Needs the extra ``deep``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto
+from pydantic import Field
+from torch import nn
+
+from scoreline_registry.documents.contract import InputContract
+from scoreline_trainers.data.batch import Batch, Bools, Float64, Rows
+from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.data.splits import hold_out
+from scoreline_trainers.errors import FitError
+from scoreline_trainers.families.anomaly.detectors import Alarm, Distance, Isolation, Statistical, View
+from scoreline_trainers.families.networks.hardening import Hardened, HardeningConfig, harden
+from scoreline_trainers.families.networks.layers import DenseLayer
+from scoreline_trainers.families.networks.network_layers import dense
+from scoreline_trainers.families.networks.network_training import seeded
+from scoreline_trainers.family import Fitted
+from scoreline_trainers.graph.builder import Extra, GraphBuilder
+from scoreline_trainers.graph.preprocessing import Design
+from scoreline_trainers.graph.tensor import Tensor
+from scoreline_trainers.progress import Progress
+
+ANOMALY_SCORE, ANOMALY_FLAG = "anomaly_score", "anomaly_flag"
+
+
+class GanHardenedConfig(HardeningConfig):
+    """Options of the family; those of the training are in ``HardeningConfig``, of all networks in ``NetworkConfig``.
+
+    Attributes:
+        attackable: the numbers that an attacker can change; by default all.
+        false_positives: share of the usual rows that may be flagged, as far as held-out rows tell.
+        n_estimators: trees of the isolation forest.
+        max_samples: on how many rows each of them is grown.
+        prototypes: how many centres of training rows distances are measured from.
+    """
+
+    attackable: tuple[str, ...] | None = None
+    false_positives: float = Field(default=0.02, gt=0, lt=0.5)
+    n_estimators: int = Field(default=100, ge=1)
+    max_samples: int = Field(default=256, ge=2, le=4096)
+    prototypes: int = Field(default=64, ge=1)
+    # A threshold that one row in fifty passes needs more rows than a decision to stop.
+    stopping_fraction: float = Field(default=0.2, gt=0, lt=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedGanHardened(Fitted):
+    """The network in double with its design matrix, and the alarm with its view."""
+
+    inputs: InputContract
+    design: Design
+    model: Hardened
+    view: View
+    alarm: Alarm
+    facts: Mapping[str, str | int | float]
+
+    def predict(self, batch: Batch) -> Float64:
+        """float64 [N], 0 to 1."""
+        with torch.no_grad():
+            score: Float64 = torch.sigmoid(self.model.margin(self._rows(batch))).numpy()
+        return score
+
+    def extras(self, batch: Batch) -> Mapping[str, Float64]:
+        """``anomaly_score``, above 1 for rows that are flagged, and ``anomaly_flag``, 1 for those and else 0."""
+        seen = self.view.apply(*seen_of(self.design, batch))
+        anomaly = self.alarm.apply(seen)
+        return {ANOMALY_SCORE: anomaly, ANOMALY_FLAG: (anomaly > 1).astype(np.float64)}
+
+    def tolerances(self) -> Mapping[str, float]:
+        """A float32 in the forest's sums may differ in the last digits, which distances magnify."""
+        return {ANOMALY_SCORE: 1e-4}
+
+    def to_onnx(self) -> onnx.ModelProto:
+        """Computes in double and rounds the outputs alone."""
+        graph = GraphBuilder(self.inputs)
+        rows = Tensor(graph, self.design.emit(graph, "features"))
+        count = len(self.design.numbers)
+        numbers = rows.columns(range(count))
+        moves = _emit_dense(rows, [dense(self.model.wide), dense(self.model.narrow)])
+        given = rows.columns(range(count, self.design.width)) if self.design.categories else None
+        denoised = numbers - moves if given is None else (numbers - moves).beside(given)
+        margin = _emit_dense(denoised, [dense(cast("nn.Linear", layer)) for layer in self.model.layers])
+        known = Tensor(graph, graph.columns("features", self.design.numbers)).missing().apply("Not")
+        anomaly = self.alarm.nodes(self.view.nodes(numbers, known, given))
+        outputs = {ANOMALY_SCORE: anomaly, ANOMALY_FLAG: (anomaly > 1.0).number()}
+        extras = {name: Extra(graph.cast(tensor.name, TensorProto.FLOAT)) for name, tensor in outputs.items()}
+        score = margin.narrower(1).apply("Sigmoid")
+        return graph.build(graph.cast(score.name, TensorProto.FLOAT), extras=extras)
+
+    def describe(self) -> Mapping[str, str | int | float]:
+        """Epochs, what is defended against, and at which measure each detector alone raises the alarm."""
+        pairs = zip(self.alarm.detectors, self.alarm.limits, strict=True)
+        return {**self.facts, **{f"{detector.name} limit": round(float(limit), 4) for detector, limit in pairs}}
+
+    def _rows(self, batch: Batch) -> torch.Tensor:
+        return torch.from_numpy(self.design.apply(batch.table))
+
+
+class GanHardened:
+    """The family."""
+
+    name = "gan_hardened"
+    config_type = GanHardenedConfig
+    libraries: Sequence[str] = ("torch", "scikit-learn")
+
+    def fit(self, data: Dataset, config: GanHardenedConfig, *, seed: int, progress: Progress) -> FittedGanHardened:
+        """Trains the network, then what the alarm looks at; held-out rows decide when to stop and when to flag."""
+        if data.features is None or not data.has_features_only:
+            raise FitError(self.name, "learns from features and takes no sequence and no neighbors")
+        design = Design.fit(data.features, data.inputs.features)
+        if not design.numbers:
+            raise FitError(self.name, "learns from features of which one at least is a number that can be perturbed")
+        learned, judged = hold_out(len(data), fraction=config.stopping_fraction, seed=seed)
+        reach = _reach(data, design, config)
+        with seeded(seed, threads=config.threads):
+            model = Hardened(design.width, len(design.numbers), config)
+            rows = torch.from_numpy(design.apply(data.features).astype(np.float32))
+            epochs = harden(
+                model, rows, torch.from_numpy(data.target.astype(np.float32)), reach=reach, learned=learned,
+                judged=judged, config=config, seed=seed, progress=progress,
+            )  # fmt: skip
+        model = model.double().eval()
+        progress.begin("fit detectors")
+        view, alarm = _alarm(design, data, learned, judged, config=config, seed=seed)
+        facts = {"epochs": epochs, "epsilon": config.epsilon, "numbers defended": int((reach > 0).sum())}
+        return FittedGanHardened(data.inputs, design, model, view, alarm, facts)
+
+
+def seen_of(design: Design, batch: Batch) -> tuple[Float64, Bools, Float64]:
+    """What a ``View`` takes: numbers float64 [N, n], which of them are known, and one-hot categories."""
+    rows = design.apply(batch.table)
+    count = len(design.numbers)
+    return rows[:, :count], ~np.isnan(batch.table[:, design.numbers]), rows[:, count:]
+
+
+def _alarm(
+    design: Design, data: Dataset, learned: Rows, judged: Rows, *, config: GanHardenedConfig, seed: int
+) -> tuple[View, Alarm]:
+    seen = seen_of(design, data.batch.take(learned))
+    view = View.fit(*seen)
+    usual = view.apply(*seen)
+    detectors = (
+        Isolation.fit(usual, trees=config.n_estimators, rows=config.max_samples, seed=seed),
+        Statistical(),
+        Distance.fit(usual, prototypes=config.prototypes, seed=seed),
+    )
+    others = view.apply(*seen_of(design, data.batch.take(judged)))
+    return view, Alarm.fit(detectors, others, false_positives=config.false_positives)
+
+
+def _reach(data: Dataset, design: Design, config: GanHardenedConfig) -> torch.Tensor:
+    """float32 [D]: epsilon in every column that an attacker can change, else 0."""
+    names = [data.inputs.features[column].name for column in design.numbers]
+    unknown = set(config.attackable or ()) - set(names)
+    if unknown:
+        raise FitError(GanHardened.name, f"defends numbers, and {min(unknown)!r} is not among {', '.join(names)}")
+    reach = torch.zeros(design.width)
+    reach[: len(names)] = torch.tensor(
+        [config.epsilon * (config.attackable is None or name in config.attackable) for name in names]
+    )
+    return reach
+
+
+def _emit_dense(values: Tensor, layers: Sequence[DenseLayer]) -> Tensor:
+    """[N, I] -> [N, O] in double: dense layers with ReLU between them."""
+    for index, layer in enumerate(layers):
+        if index:
+            values = values.apply("Relu")
+        values = values.apply("MatMul", values.like(layer.weights.T)) + values.like(layer.bias)
+    return values

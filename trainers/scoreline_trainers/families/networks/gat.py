@@ -1,0 +1,110 @@
+"""Graph attention over a unit's neighbours, for units without a history. Needs the extra ``deep``."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from scoreline_registry.documents.contract import Feature, InputContract
+from scoreline_trainers.errors import FitError
+from scoreline_trainers.families.networks.graph_attention import Blend, Clusters, GraphAttention, design_columns
+from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, NetworkConfig, Symbols
+from scoreline_trainers.families.networks.network import NetworkFamily
+from scoreline_trainers.families.networks.network_layers import Head
+from scoreline_trainers.families.networks.widths import Width
+from scoreline_trainers.graph.builder import Extra, GraphBuilder
+from scoreline_trainers.graph.preprocessing import Design
+
+ATTENTION = "attention"
+GRAPH_WEIGHT = "graph_weight"
+
+
+class GATConfig(NetworkConfig):
+    """Options of the family; those of all networks are in ``NetworkConfig``.
+
+    Attributes:
+        heads: how many ways a unit looks at its neighbours.
+        size: width of what one head sees of one of them.
+        head: width of the dense layer behind them.
+        clusters: how many groups of units that are alike.
+        demographics: names of the features that say who is alike; all where there are none.
+        hidden_neighbors: while training, each unit's neighbours are left out with a chance of up to this, so that units
+            with few or none are learned from too.
+    """
+
+    heads: int = Field(default=4, ge=1)
+    size: Width = 8
+    head: Width = 32
+    clusters: int = Field(default=8, ge=1)
+    demographics: tuple[str, ...] = ()
+    hidden_neighbors: float = Field(default=0.5, ge=0, le=1)
+
+
+class GATNet(Net):
+    """What attention finds and the unit's own features give log odds; the fewer neighbours, the more clusters count.
+
+    Extras: ``attention`` [N, K], each neighbour's share in what is seen, the mean over heads (the rest is the unit's
+    own), and ``graph_weight`` [N], what the neighbourhood's log odds count beside the clusters'.
+    """
+
+    def __init__(self, feed: Feed, config: GATConfig, columns: list[int]) -> None:
+        super().__init__()
+        self.hidden = config.hidden_neighbors
+        self.attention = GraphAttention(feed.feature_width, feed.neighbor_width, heads=config.heads, size=config.size)
+        self.head = Head(config.heads * config.size, feed.feature_width, hidden=config.head, dropout=config.dropout)
+        self.clusters, self.blend = Clusters(columns, config.clusters), Blend()
+
+    def prepare(self, fed: Fed, *, seed: int) -> None:
+        """Finds the clusters."""
+        self.clusters.prepare(fed.features, seed=seed)
+
+    def margin(self, fed: Fed) -> torch.Tensor:
+        """[N]."""
+        neighbors, mask = fed.neighborhood
+        if self.training:
+            keep = torch.rand(mask.shape) >= self.hidden * torch.rand(len(mask), 1)
+            mask = mask & keep
+        found, _ = self.attention(fed.features, neighbors, mask)
+        weight = self.blend(mask)
+        margin: torch.Tensor = weight * self.head(found, fed.features) + (1 - weight) * self.clusters(fed.features)
+        return margin
+
+    def extras(self, fed: Fed) -> Mapping[str, torch.Tensor]:
+        """``attention`` and ``graph_weight``."""
+        neighbors, mask = fed.neighborhood
+        _, share = self.attention(fed.features, neighbors, mask)
+        return {ATTENTION: share[:, 1:].mean(dim=2), GRAPH_WEIGHT: self.blend(mask)}
+
+    def emit(self, graph: GraphBuilder, symbols: Symbols) -> Emitted:
+        """The nodes of ``margin`` and ``extras``."""
+        features, mask = symbols.features, symbols.neighbor_mask
+        found, share = self.attention.emit(graph, features, symbols.neighbors, mask)
+        weight = self.blend.emit(graph, mask)
+        rest = graph.add("Sub", graph.constant(1, np.float32), weight)
+        seen = graph.add("Mul", weight, self.head.emit(graph, found, features))
+        margin = graph.add("Add", seen, graph.add("Mul", rest, self.clusters.emit(graph, features)))
+        first, last = graph.constant([1], np.int64), graph.constant([np.iinfo(np.int64).max], np.int64)
+        others = graph.add("Slice", share, first, last, first)
+        attention = graph.add("ReduceMean", others, graph.constant([2], np.int64), keepdims=0)
+        return Emitted(margin, {ATTENTION: Extra(attention, ("K",)), GRAPH_WEIGHT: Extra(graph.flat(weight))})
+
+
+class GAT(NetworkFamily[GATConfig]):
+    """The family."""
+
+    name = "gat"
+    config_type = GATConfig
+    takes_history = False
+    takes_neighbors = True
+
+    def build(self, feed: Feed, inputs: InputContract, config: GATConfig) -> Net:
+        """Fresh weights. Raises FitError where ``demographics`` names what is no feature."""
+        return GATNet(feed, config, _demographics(feed.design, inputs.features, config))
+
+
+def _demographics(design: Design | None, features: tuple[Feature, ...], config: GATConfig) -> list[int]:
+    unknown = set(config.demographics) - {feature.name for feature in features}
+    if unknown or design is None:
+        raise FitError(GAT.name, f"has no features {', '.join(sorted(unknown))}, which 'demographics' names")
+    return design_columns(design, features, config.demographics)

@@ -1,0 +1,138 @@
+"""Attention of a unit over itself and its neighbours, and demographic clusters. Both know themselves as ONNX nodes."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from onnx import TensorProto
+from sklearn.cluster import KMeans
+from torch import nn
+
+from scoreline_registry.documents.contract import Feature
+from scoreline_trainers.families.networks.layers import emit_linear
+from scoreline_trainers.families.networks.network_layers import array, dense, emit_softmax
+from scoreline_trainers.graph.builder import GraphBuilder
+from scoreline_trainers.graph.preprocessing import Design
+
+_SLOPE = 0.2
+
+
+class GraphAttention(nn.Module):
+    """What a unit and its neighbours say, weighed by how much each of them matters to the unit, with several heads.
+
+    Source: Velickovic and others, Graph Attention Networks (2018), equations 1 to 5. A neighbour has features of its
+    own, so it has its own W; the unit is always among those it looks at, so a unit without neighbours sees itself.
+    """
+
+    def __init__(self, own: int, other: int, *, heads: int, size: int) -> None:
+        super().__init__()
+        self.heads, self.size = heads, size
+        self.own, self.other = nn.Linear(own, heads * size), nn.Linear(other, heads * size)
+        self.asks, self.answers = nn.Parameter(torch.empty(heads, size)), nn.Parameter(torch.empty(heads, size))
+        for parameter in (self.asks, self.answers):
+            nn.init.xavier_uniform_(parameter)
+
+    def forward(
+        self, features: torch.Tensor, neighbors: torch.Tensor, mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """[N, D], [N, K, 2G], [N, K] -> what it found, [N, heads * size], and shares [N, 1 + K, heads]."""
+        own = self.own(features)[:, None]
+        nodes = torch.cat([own, self.other(neighbors)], dim=1)
+        alike = own @ self._by_head(self.asks) + nodes @ self._by_head(self.answers)
+        seen = nn.functional.pad(mask, (1, 0), value=True)
+        weight = nn.functional.leaky_relu(alike, _SLOPE).masked_fill(~seen[:, :, None], -math.inf)
+        share = torch.softmax(weight, dim=1)
+        rows, places, _ = nodes.shape
+        mixed = (share[..., None] * nodes.reshape(rows, places, self.heads, self.size)).sum(dim=1)
+        return nn.functional.elu(mixed.reshape(rows, self.heads * self.size)), share
+
+    def emit(self, graph: GraphBuilder, features: str, neighbors: str, mask: str) -> tuple[str, str]:
+        """The nodes of ``forward``."""
+        one = graph.constant([1], np.int64)
+        own = graph.add("Unsqueeze", emit_linear(graph, features, dense(self.own)), one)
+        nodes = graph.add("Concat", own, emit_linear(graph, neighbors, dense(self.other)), axis=1)
+        asks, answers = (array(self._by_head(vector)) for vector in (self.asks, self.answers))
+        asked = graph.add("MatMul", own, graph.constant(asks, np.float32))
+        alike = graph.add("Add", asked, graph.add("MatMul", nodes, graph.constant(answers, np.float32)))
+        itself = graph.constant([0, 1, 0, 0], np.int64), graph.constant(np.ones(()), np.bool_)
+        seen = graph.add("Pad", mask, *itself)
+        weight = graph.add("LeakyRelu", alike, alpha=_SLOPE)
+        share = emit_softmax(graph, weight, graph.add("Unsqueeze", seen, graph.constant([2], np.int64)), axis=1)
+        # 0 keeps a dimension.
+        split = graph.add("Reshape", nodes, graph.constant([0, 0, self.heads, self.size], np.int64))
+        parts = graph.add("Mul", graph.add("Unsqueeze", share, graph.constant([3], np.int64)), split)
+        mixed = graph.add("ReduceSum", parts, one, keepdims=0)
+        flat = graph.add("Reshape", mixed, graph.constant([0, self.heads * self.size], np.int64))
+        return graph.add("Elu", flat), share
+
+    def _by_head(self, vectors: torch.Tensor) -> torch.Tensor:
+        """[heads, size] -> [heads * size, heads]: the product with each head's own part."""
+        own_part = torch.eye(self.heads)[:, None, :]
+        return (vectors[:, :, None] * own_part).reshape(self.heads * self.size, self.heads)
+
+
+class Clusters(nn.Module):
+    """Log odds of soft clusters of units that are alike by their own features: what is known of whoever has no one.
+
+    Centres are those of k-means; a unit belongs to each by exp(-d^2 / spread), d its distance and spread the mean d^2
+    of training rows to their nearest centre.
+    """
+
+    centres: torch.Tensor
+    spread: torch.Tensor
+
+    def __init__(self, columns: Sequence[int], count: int) -> None:
+        super().__init__()
+        self.columns = list(columns)
+        self.register_buffer("centres", torch.zeros(count, len(columns)))
+        self.register_buffer("spread", torch.ones(()))
+        self.odds = nn.Linear(count, 1)
+
+    def prepare(self, features: torch.Tensor, *, seed: int) -> None:
+        """Finds the centres among training rows [N, D]."""
+        points = features[:, self.columns].numpy()
+        found = KMeans(min(len(self.centres), len(points)), n_init=4, random_state=seed).fit(points)
+        self.centres[:] = torch.from_numpy(np.resize(found.cluster_centers_, self.centres.shape))
+        self.spread.fill_(max(float(found.inertia_) / len(points), 1e-6))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """[N, D] -> log odds [N]."""
+        distance = ((features[:, None, self.columns] - self.centres) ** 2).sum(dim=2)
+        return torch.squeeze(self.odds(torch.softmax(-distance / self.spread, dim=1)), 1)
+
+    def emit(self, graph: GraphBuilder, features: str) -> str:
+        """The nodes of ``forward``; [N, 1]."""
+        points = graph.add("Unsqueeze", graph.columns(features, self.columns), graph.constant([1], np.int64))
+        apart = graph.add("Sub", points, graph.constant(array(self.centres), np.float32))
+        distance = graph.add("ReduceSumSquare", apart, graph.constant([2], np.int64), keepdims=0)
+        near = graph.add("Div", distance, graph.constant(-array(self.spread), np.float32))
+        return emit_linear(graph, graph.add("Softmax", near, axis=1), dense(self.odds))
+
+
+class Blend(nn.Module):
+    """How much the neighbourhood's log odds count beside the clusters': sigmoid(a + b ln(1 + neighbours))."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.start, self.rise = nn.Parameter(torch.tensor(1.0)), nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, mask: torch.Tensor) -> torch.Tensor:
+        """[N, K] -> [N], 0 to 1."""
+        return torch.sigmoid(self.start + self.rise * torch.log1p(mask.sum(dim=1)))
+
+    def emit(self, graph: GraphBuilder, mask: str) -> str:
+        """The nodes of ``forward``; [N, 1]."""
+        places = graph.constant([1], np.int64)
+        count = graph.add("ReduceSum", graph.cast(mask, TensorProto.FLOAT), places, keepdims=1)
+        logs = graph.add("Log", graph.add("Add", count, graph.constant(1, np.float32)))
+        risen = graph.add("Mul", logs, graph.constant(array(self.rise), np.float32))
+        return graph.add("Sigmoid", graph.add("Add", risen, graph.constant(array(self.start), np.float32)))
+
+
+def design_columns(design: Design, features: Sequence[Feature], names: Sequence[str]) -> list[int]:
+    """The columns of a design matrix that come from the features of these names; of all where there are no names."""
+    numbers = [features[index].name for index in design.numbers]
+    sizes = zip(design.categories, design.sizes, strict=True)
+    categories = [features[index].name for index, size in sizes for _ in range(size + 2)]
+    return [column for column, name in enumerate([*numbers, *categories]) if not names or name in names]

@@ -1,0 +1,210 @@
+"""A network that learns against a generator of perturbed rows. Needs the extra ``deep``.
+
+Three nets play at once, after Xiao and others, Generating Adversarial Examples with Adversarial Networks (IJCAI 2018):
+the generator moves numbers of a row so that the model errs, a discriminator tells moved rows from real ones, so that
+the generator keeps to rows that could be, and the model learns to score both alike and to undo the move.
+"""
+
+import copy
+from itertools import pairwise
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import nn
+
+from scoreline_trainers.data.batch import Rows
+from scoreline_trainers.families.networks.net import NetworkConfig
+from scoreline_trainers.families.networks.network_training import log_loss, minibatches
+from scoreline_trainers.families.networks.widths import Width, Widths
+from scoreline_trainers.progress import Progress
+
+
+class HardeningConfig(NetworkConfig):
+    """Options of the training.
+
+    Attributes:
+        hidden: width of each layer of the model behind the denoiser.
+        denoiser: width of the denoiser's layer.
+        generator: width of the generator's layer, and of the discriminator's.
+        epsilon: how far an attacker moves each number, in its standard deviations.
+        attack: weight of the log loss on perturbed rows; that on rows as they are weighs 1.
+        denoise: weight of the mean squared error of numbers that the denoiser gives back.
+        stealth: how much more the generator heeds the discriminator than the model.
+    """
+
+    hidden: Widths = (64, 32)
+    denoiser: Width = 64
+    generator: Width = 32
+    epsilon: float = Field(default=0.5, gt=0)
+    attack: float = Field(default=1.0, ge=0)
+    denoise: float = Field(default=1.0, ge=0)
+    stealth: float = Field(default=0.2, ge=0)
+    epochs: int = Field(default=30, ge=1)
+    patience: int = Field(default=6, ge=1)
+
+
+class Hardened(nn.Module):
+    """A denoiser, which takes moves back out of the numbers, and dense layers behind it.
+
+    Args:
+        width: of the design matrix, D.
+        numbers: how many of its columns are numbers; they come first.
+        config: sizes.
+    """
+
+    def __init__(self, width: int, numbers: int, config: HardeningConfig) -> None:
+        super().__init__()
+        self.numbers = numbers
+        self.wide, self.narrow = nn.Linear(width, config.denoiser), nn.Linear(config.denoiser, numbers)
+        sizes = (width, *config.hidden, 1)
+        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(sizes))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def moves(self, rows: torch.Tensor) -> torch.Tensor:
+        """[N, D] -> [N, numbers]: how far each number seems to have been moved."""
+        moved: torch.Tensor = self.narrow(torch.relu(self.wide(rows)))
+        return moved
+
+    def denoised(self, rows: torch.Tensor) -> torch.Tensor:
+        """[N, D] -> [N, D]: the rows without those moves."""
+        return torch.cat([rows[:, : self.numbers] - self.moves(rows), rows[:, self.numbers :]], dim=1)
+
+    def margin(self, rows: torch.Tensor) -> torch.Tensor:
+        """[N, D] -> log odds [N]."""
+        values = self.denoised(rows)
+        for layer in self.layers[:-1]:
+            values = self.dropout(torch.relu(layer(values)))
+        return torch.squeeze(self.layers[-1](values), 1)
+
+
+class Generator(nn.Module):
+    """Moves numbers of a row, by ``reach`` [D] at the most; knows the label, and draws."""
+
+    def __init__(self, reach: torch.Tensor, config: HardeningConfig) -> None:
+        super().__init__()
+        self.reach = reach
+        width = len(reach)
+        self.wide, self.narrow = nn.Linear(2 * width + 1, config.generator), nn.Linear(config.generator, width)
+
+    def forward(self, rows: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """[N, D], [N] -> [N, D]."""
+        given = torch.cat([rows, target[:, None], torch.rand_like(rows) * 2 - 1], dim=1)
+        move: torch.Tensor = torch.tanh(self.narrow(torch.relu(self.wide(given))))
+        return rows + move * self.reach
+
+
+class Contest:
+    """The three nets and their steps on one batch.
+
+    Args:
+        model: fresh.
+        reach: float32 [D], how far an attacker can move each column.
+        config: sizes and weights.
+    """
+
+    def __init__(self, model: Hardened, reach: torch.Tensor, config: HardeningConfig) -> None:
+        self.model, self.reach, self.config = model, reach, config
+        self.generator = Generator(reach, config)
+        self.judge = nn.Sequential(
+            nn.Linear(len(reach), config.generator), nn.ReLU(), nn.Linear(config.generator, 1), nn.Flatten(0)
+        )
+        learned = (model, self.generator, self.judge)
+        rate, decay = config.learning_rate, config.weight_decay
+        self._optimizers = [torch.optim.Adam(net.parameters(), lr=rate, weight_decay=decay) for net in learned]
+
+    def round(self, rows: torch.Tensor, target: torch.Tensor) -> None:
+        """One step of each net: [N, D] and [N]."""
+        model, generator, judge = self._optimizers
+        _step(generator, self._generator_loss(rows, target))
+        moved = self.generator(rows, target).detach()
+        _step(judge, self._judge_loss(rows, moved))
+        _step(model, self._model_loss(rows, moved, target))
+
+    def _generator_loss(self, rows: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        moved = self.generator(rows, target)
+        deceives = log_loss(self.model.margin(moved), 1 - target)
+        return deceives + self.config.stealth * log_loss(self.judge(moved), torch.ones_like(target))
+
+    def _judge_loss(self, rows: torch.Tensor, moved: torch.Tensor) -> torch.Tensor:
+        real = torch.ones(len(rows))
+        return log_loss(self.judge(rows), real) + log_loss(self.judge(moved), 1 - real)
+
+    def _model_loss(self, rows: torch.Tensor, moved: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Generated moves alone would leave the model open to moves that this generator does not think of."""
+        drawn = rows + (torch.rand_like(rows) * 2 - 1).sign() * self.reach
+        stepped = one_step_attack(self.model, rows, target, self.reach)
+        perturbed = torch.cat([moved, drawn, stepped])
+        undone = torch.mean((self.model.denoised(torch.cat([rows, perturbed])) - rows.repeat(4, 1)) ** 2)
+        deceived = log_loss(self.model.margin(perturbed), target.repeat(3))
+        return log_loss(self.model.margin(rows), target) + self.config.attack * deceived + self.config.denoise * undone
+
+
+def harden(
+    model: Hardened,
+    rows: torch.Tensor,
+    target: torch.Tensor,
+    *,
+    reach: torch.Tensor,
+    learned: Rows,
+    judged: Rows,
+    config: HardeningConfig,
+    seed: int,
+    progress: Progress,
+) -> int:
+    """Trains ``model`` in place and returns the epoch whose weights were kept, from 1.
+
+    Kept is what does best on held-out rows as they are and under ``one_step_attack``, which, unlike the generator, is
+    of equal strength in every epoch.
+
+    Args:
+        model: with fresh weights.
+        rows: float32 [N, D].
+        target: float32 [N], 0 or 1.
+        reach: float32 [D], how far an attacker can move each column.
+        learned: the rows to learn from.
+        judged: the rows that tell when to stop.
+        config: how.
+        seed: of the batches; what torch draws has its own.
+        progress: is told the held-out loss of each epoch.
+    """
+    contest = Contest(model, reach, config)
+    draw = np.random.default_rng(seed)
+    lengths = np.ones(len(rows), np.int64)
+    best, kept, kept_epoch = np.inf, copy.deepcopy(model.state_dict()), 0
+    progress.begin("train against perturbed rows", total=config.epochs)
+    for epoch in range(1, config.epochs + 1):
+        model.train()
+        for batch in minibatches(learned, lengths, size=config.batch_size, draw=draw):
+            contest.round(rows[batch], target[batch])
+        loss = robust_loss(model.eval(), rows[judged], target[judged], reach)
+        progress.advance(f"log loss {loss:.5f}")
+        if loss < best:
+            best, kept, kept_epoch = loss, copy.deepcopy(model.state_dict()), epoch
+        if epoch - kept_epoch >= config.patience:
+            break
+    model.load_state_dict(kept)
+    return kept_epoch
+
+
+def robust_loss(model: Hardened, rows: torch.Tensor, target: torch.Tensor, reach: torch.Tensor) -> float:
+    """Mean log loss on rows as they are and as an attacker moves them."""
+    attacked = one_step_attack(model, rows, target, reach)
+    with torch.no_grad():
+        return (float(log_loss(model.margin(rows), target)) + float(log_loss(model.margin(attacked), target))) / 2
+
+
+def one_step_attack(model: Hardened, rows: torch.Tensor, target: torch.Tensor, reach: torch.Tensor) -> torch.Tensor:
+    """Every number as far as it goes in the direction that the model errs in.
+
+    Source: Goodfellow and others, Explaining and Harnessing Adversarial Examples (2015), section 4.
+    """
+    moved = rows.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(log_loss(model.margin(moved), target), moved)
+    return rows + slope.sign() * reach
+
+
+def _step(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()

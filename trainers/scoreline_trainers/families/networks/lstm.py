@@ -1,0 +1,53 @@
+"""A recurrent network over histories, with a dense head that may take features too. Needs the extra ``deep``."""
+
+import torch
+from pydantic import Field
+
+from scoreline_registry.documents.contract import InputContract
+from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, NetworkConfig, Symbols
+from scoreline_trainers.families.networks.network import NetworkFamily
+from scoreline_trainers.families.networks.network_layers import Head, Recurrent
+from scoreline_trainers.families.networks.widths import Widths
+from scoreline_trainers.graph.builder import GraphBuilder
+
+
+class LSTMConfig(NetworkConfig):
+    """Options of the family; those of all networks are in ``NetworkConfig``.
+
+    Attributes:
+        hidden: width of each recurrent layer, first to last.
+        head: width of the dense layer behind them.
+    """
+
+    hidden: Widths = (64, 32)
+    head: int = Field(default=32, ge=1)
+
+
+class LSTMNet(Net):
+    """LSTM layers, then the head on the state after the last step."""
+
+    def __init__(self, feed: Feed, config: LSTMConfig) -> None:
+        super().__init__()
+        self.recurrent = Recurrent(feed.step_width, config.hidden)
+        self.head = Head(config.hidden[-1], feed.feature_width, hidden=config.head, dropout=config.dropout)
+
+    def margin(self, fed: Fed) -> torch.Tensor:
+        """[N]."""
+        margin: torch.Tensor = self.head(self.recurrent(fed.steps, fed.lengths), fed.features)
+        return margin
+
+    def emit(self, graph: GraphBuilder, symbols: Symbols) -> Emitted:
+        """The nodes of ``margin``."""
+        return Emitted(self.head.emit(graph, self.recurrent.emit(graph, symbols.steps), symbols.features))
+
+
+class LSTM(NetworkFamily[LSTMConfig]):
+    """The family."""
+
+    name = "lstm"
+    config_type = LSTMConfig
+
+    def build(self, feed: Feed, inputs: InputContract, config: LSTMConfig) -> Net:
+        """Fresh weights."""
+        del inputs
+        return LSTMNet(feed, config)

@@ -1,0 +1,63 @@
+"""A dense network over features. Needs the extra ``deep``."""
+
+from itertools import pairwise
+from typing import cast
+
+import torch
+from torch import nn
+
+from scoreline_registry.documents.contract import InputContract
+from scoreline_trainers.families.networks.layers import emit_dense
+from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, NetworkConfig, Symbols
+from scoreline_trainers.families.networks.network import NetworkFamily
+from scoreline_trainers.families.networks.network_layers import dense
+from scoreline_trainers.families.networks.widths import Widths
+from scoreline_trainers.graph.builder import GraphBuilder
+
+
+class MLPConfig(NetworkConfig):
+    """Options of the family; those of all networks are in ``NetworkConfig``.
+
+    Attributes:
+        hidden: width of each layer, first to last.
+    """
+
+    hidden: Widths = (128, 64, 32)
+
+
+class MLPNet(Net):
+    """Dense layers, each with batch norm, ReLU and dropout."""
+
+    def __init__(self, feed: Feed, config: MLPConfig) -> None:
+        super().__init__()
+        sizes = (feed.feature_width, *config.hidden)
+        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(sizes))
+        self.norms = nn.ModuleList(nn.BatchNorm1d(size) for size in config.hidden)
+        self.dropout = nn.Dropout(config.dropout)
+        self.last = nn.Linear(config.hidden[-1], 1)
+
+    def margin(self, fed: Fed) -> torch.Tensor:
+        """[N]."""
+        values = fed.features
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            values = self.dropout(torch.relu(norm(layer(values))))
+        return torch.squeeze(self.last(values), 1)
+
+    def emit(self, graph: GraphBuilder, symbols: Symbols) -> Emitted:
+        """The nodes of ``margin``, each batch norm worked into the layer before it."""
+        pairs = zip(self.layers, self.norms, strict=True)
+        layers = [dense(cast("nn.Linear", layer), cast("nn.BatchNorm1d", norm)) for layer, norm in pairs]
+        return Emitted(emit_dense(graph, symbols.features, [*layers, dense(self.last)]))
+
+
+class MLP(NetworkFamily[MLPConfig]):
+    """The family."""
+
+    name = "mlp"
+    config_type = MLPConfig
+    takes_history = False
+
+    def build(self, feed: Feed, inputs: InputContract, config: MLPConfig) -> Net:
+        """Fresh weights."""
+        del inputs
+        return MLPNet(feed, config)

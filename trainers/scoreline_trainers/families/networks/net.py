@@ -1,0 +1,230 @@
+"""What a network of torch is and what it is fed. Needs the extra ``deep``.
+
+A net computes log odds twice: in ``margin`` with torch, and in ``emit`` as ONNX nodes from its weights. Nothing is
+traced, so N and T stay dynamic, and the gate proves that both are the same.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from onnx import TensorProto
+from pydantic import Field
+from torch import nn
+
+from scoreline_trainers.data.batch import Batch, Float32, Int64, Rows
+from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.families.networks.layers import emit_real_steps
+from scoreline_trainers.family import FamilyConfig
+from scoreline_trainers.graph.builder import Extra, GraphBuilder
+from scoreline_trainers.graph.preprocessing import Design, Scaling
+
+
+class NetworkConfig(FamilyConfig):
+    """Options that all networks share.
+
+    Attributes:
+        dropout: share of the values that are left out while training, where the network has such places.
+        epochs: the most passes over the training rows.
+        patience: stops after this many epochs without a better log loss on the held-out rows.
+        batch_size: rows of one optimiser step.
+        learning_rate: step size of the Adam optimiser.
+        weight_decay: L2 penalty of the Adam optimiser.
+        stopping_fraction: share of the training rows that is held out to decide when to stop.
+        threads: threads of torch. The model depends on it in the last digits.
+    """
+
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    epochs: int = Field(default=12, ge=1)
+    patience: int = Field(default=3, ge=1)
+    batch_size: int = Field(default=256, ge=2)
+    learning_rate: float = Field(default=0.002, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    stopping_fraction: float = Field(default=0.1, gt=0, lt=1)
+    threads: int = Field(default=1, ge=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fed:
+    """N rows as a net takes them; a part that the model has not is empty, with width 0.
+
+    Attributes:
+        steps: float32 [N, T, 2S]: scaled values, gaps filled, then a flag for each value that was missing. Padding is
+            finite.
+        lengths: int64 [N].
+        features: float32 [N, D]: scaled numbers, gaps filled, and one-hot categories.
+        neighbors: float32 [N, K, 2G] like ``steps``, finite everywhere; None where the model takes none.
+        neighbor_mask: bool [N, K], set exactly where ``neighbors`` is.
+    """
+
+    steps: torch.Tensor
+    lengths: torch.Tensor
+    features: torch.Tensor
+    neighbors: torch.Tensor | None = None
+    neighbor_mask: torch.Tensor | None = None
+
+    @classmethod
+    def of_features(cls, features: torch.Tensor) -> "Fed":
+        """Rows without a history."""
+        rows = len(features)
+        return cls(features.new_zeros((rows, 1, 0)), torch.ones(rows, dtype=torch.int64), features)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def real(self) -> torch.Tensor:
+        """bool [N, T]: which steps count."""
+        return torch.arange(self.steps.shape[1]) < self.lengths[:, None]
+
+    @property
+    def neighborhood(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """``neighbors`` and ``neighbor_mask``, for nets that need them. Raises ValueError where there are none."""
+        if self.neighbors is None or self.neighbor_mask is None:
+            raise ValueError("this net takes neighbors, and was fed none")
+        return self.neighbors, self.neighbor_mask
+
+    def take(self, rows: Rows) -> "Fed":
+        """The given rows, with no more steps than their longest needs."""
+        index = torch.from_numpy(rows)
+        lengths = self.lengths[index]
+        return Fed(
+            self.steps[index, : int(lengths.max())],
+            lengths,
+            self.features[index],
+            None if self.neighbors is None else self.neighbors[index],
+            None if self.neighbor_mask is None else self.neighbor_mask[index],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Symbols:
+    """The tensors of a graph that are the parts of ``Fed``, and ``real`` bool [N, T]; "" where there is none."""
+
+    steps: str = ""
+    real: str = ""
+    features: str = ""
+    neighbors: str = ""
+    neighbor_mask: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Feed:
+    """Turns a batch into what nets take, natively and as nodes.
+
+    Attributes:
+        steps: scaling of the step features, where the model takes a sequence.
+        design: the features' matrix, where it takes features.
+        neighbors: scaling of the neighbour features, where it takes neighbours.
+    """
+
+    steps: Scaling | None = None
+    design: Design | None = None
+    neighbors: Scaling | None = None
+
+    @classmethod
+    def fit(cls, data: Dataset) -> "Feed":
+        """Learns from real steps and all features of a dataset."""
+        steps = design = neighbors = None
+        if data.sequence is not None and data.lengths is not None:
+            steps = Scaling.fit(real_steps(data.sequence, data.lengths))
+        if data.features is not None:
+            design = Design.fit(data.features, data.inputs.features)
+        if data.batch.neighbors is not None:
+            values, mask = data.batch.neighborhood
+            neighbors = Scaling.fit(values[mask])
+        return cls(steps, design, neighbors)
+
+    @property
+    def step_width(self) -> int:
+        """2S."""
+        return 0 if self.steps is None else 2 * len(self.steps.fill)
+
+    @property
+    def neighbor_width(self) -> int:
+        """2G."""
+        return 0 if self.neighbors is None else 2 * len(self.neighbors.fill)
+
+    @property
+    def feature_width(self) -> int:
+        """D."""
+        return 0 if self.design is None else self.design.width
+
+    def tensors(self, batch: Batch) -> Fed:
+        """The parts of a batch that the model takes."""
+        steps, lengths = np.zeros((len(batch), 1, 0), np.float32), np.ones(len(batch), np.int64)
+        if self.steps is not None:
+            sequence, lengths = batch.history
+            steps = _flagged(self.steps, sequence)
+        features = np.zeros((len(batch), 0), np.float32)
+        if self.design is not None:
+            features = self.design.apply(batch.table).astype(np.float32)
+        fed = Fed(*(torch.from_numpy(part) for part in (steps, lengths, features)))
+        if self.neighbors is None:
+            return fed
+        neighbors, mask = batch.neighborhood
+        scaled = _flagged(self.neighbors, neighbors)
+        return replace(fed, neighbors=torch.from_numpy(scaled), neighbor_mask=torch.from_numpy(mask))
+
+    def emit(self, graph: GraphBuilder) -> Symbols:
+        """The nodes of ``tensors``."""
+        steps = real = features = neighbors = mask = ""
+        if self.steps is not None:
+            steps, real = _emit_flagged(graph, self.steps, "sequence"), emit_real_steps(graph)
+        if self.design is not None:
+            features = graph.cast(self.design.emit(graph, "features"), TensorProto.FLOAT)
+        if self.neighbors is not None:
+            neighbors, mask = _emit_flagged(graph, self.neighbors, "neighbors"), "neighbor_mask"
+        return Symbols(steps, real, features, neighbors, mask)
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """What a net adds to a graph: its log odds float32 [N, 1], and further outputs by name."""
+
+    margin: str
+    extras: Mapping[str, Extra] = field(default_factory=dict)
+
+
+class Learner(nn.Module):
+    """What can be trained: it gives log odds."""
+
+    @abstractmethod
+    def margin(self, fed: Fed) -> torch.Tensor:
+        """Log odds float32 [N]. What stands in padding must not matter."""
+
+
+class Net(Learner):
+    """A network. Families subclass this and say at least ``margin`` and ``emit``."""
+
+    @abstractmethod
+    def emit(self, graph: GraphBuilder, symbols: Symbols) -> Emitted:
+        """The nodes of ``margin`` and ``extras`` of a net that no longer learns."""
+
+    def prepare(self, fed: Fed, *, seed: int) -> None:
+        """Takes from all training rows what no step of the training will change."""
+
+    def extras(self, fed: Fed) -> Mapping[str, torch.Tensor]:
+        """Further outputs by name, float32, first axis N."""
+        del fed
+        return {}
+
+
+def real_steps(sequence: Float32, lengths: Int64) -> Float32:
+    """[N, T, S] -> [sum of lengths, S]: no padding."""
+    real: Float32 = sequence[np.arange(sequence.shape[1]) < lengths[:, None]]
+    return real
+
+
+def _flagged(scaling: Scaling, values: Float32) -> Float32:
+    """[..., W] -> float32 [..., 2W]: scaled, gaps filled, then a flag for each value that was missing."""
+    return np.concatenate([scaling.apply(values), np.isnan(values)], axis=-1).astype(np.float32)
+
+
+def _emit_flagged(graph: GraphBuilder, scaling: Scaling, values: str) -> str:
+    """The nodes of ``_flagged``."""
+    scaled = graph.cast(scaling.emit(graph, values), TensorProto.FLOAT)
+    missing = graph.cast(graph.add("IsNaN", values), TensorProto.FLOAT)
+    return graph.add("Concat", scaled, missing, axis=-1)

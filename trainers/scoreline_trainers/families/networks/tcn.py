@@ -1,0 +1,67 @@
+"""Dilated convolutions that look at a history on several scales at once. Needs the extra ``deep``."""
+
+import torch
+from pydantic import Field
+
+from scoreline_registry.documents.contract import InputContract
+from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, NetworkConfig, Symbols
+from scoreline_trainers.families.networks.network import NetworkFamily
+from scoreline_trainers.families.networks.network_layers import Convolutions, Head, emit_pooled, pooled
+from scoreline_trainers.families.networks.widths import OddKernel, Width, Widths
+from scoreline_trainers.graph.builder import GraphBuilder
+
+
+class TCNConfig(NetworkConfig):
+    """Options of the family; those of all networks are in ``NetworkConfig``.
+
+    Attributes:
+        channels: width of each scale.
+        dilations: how far apart the steps are that a scale's convolution sees, fine to coarse.
+        kernel: how many of them; odd.
+        head: width of the dense layer behind them.
+    """
+
+    channels: Width = 32
+    dilations: Widths = (1, 2, 4, 8)
+    kernel: OddKernel = 3
+    head: int = Field(default=32, ge=1)
+
+
+class TCNNet(Net):
+    """Each scale refines the one before; mean and maximum over the real steps of every scale go to the head.
+
+    Source: Bai, Kolter and Koltun, An Empirical Evaluation of Generic Convolutional and Recurrent Networks for Sequence
+    Modeling (2018), section 3, with convolutions that see both ways, for a history is complete.
+    """
+
+    def __init__(self, feed: Feed, config: TCNConfig) -> None:
+        super().__init__()
+        widths = (config.channels,) * len(config.dilations)
+        self.scales = Convolutions(feed.step_width, widths, kernel=config.kernel, dilations=config.dilations)
+        state = 2 * sum(widths)
+        self.head = Head(state, feed.feature_width, hidden=config.head, dropout=config.dropout)
+
+    def margin(self, fed: Fed) -> torch.Tensor:
+        """[N]."""
+        scales = self.scales(fed.steps, fed.real)
+        state = torch.cat([pooled(scale, fed.lengths) for scale in scales], dim=1)
+        margin: torch.Tensor = self.head(state, fed.features)
+        return margin
+
+    def emit(self, graph: GraphBuilder, symbols: Symbols) -> Emitted:
+        """The nodes of ``margin``."""
+        scales = self.scales.emit(graph, symbols.steps, symbols.real)
+        state = graph.add("Concat", *(emit_pooled(graph, scale) for scale in scales), axis=1)
+        return Emitted(self.head.emit(graph, state, symbols.features))
+
+
+class TCN(NetworkFamily[TCNConfig]):
+    """The family."""
+
+    name = "tcn"
+    config_type = TCNConfig
+
+    def build(self, feed: Feed, inputs: InputContract, config: TCNConfig) -> Net:
+        """Fresh weights."""
+        del inputs
+        return TCNNet(feed, config)

@@ -1,0 +1,161 @@
+"""An attention network over histories, which says how much each step mattered to it. Needs the extra ``deep``."""
+
+import math
+from collections.abc import Mapping
+from typing import Self, cast
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+from torch import nn
+
+from scoreline_registry.documents.contract import InputContract
+from scoreline_trainers.data.batch import Float32
+from scoreline_trainers.families.networks.layers import emit_column, emit_linear
+from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, NetworkConfig, Symbols
+from scoreline_trainers.families.networks.network import NetworkFamily
+from scoreline_trainers.families.networks.network_layers import (
+    Head,
+    SelfAttention,
+    dense,
+    emit_layer_norm,
+    emit_softmax,
+)
+from scoreline_trainers.families.networks.widths import Width
+from scoreline_trainers.graph.builder import Extra, GraphBuilder
+
+ATTENTION = "attention"
+
+
+class TransformerConfig(NetworkConfig):
+    """Options of the family; those of all networks are in ``NetworkConfig``.
+
+    Attributes:
+        width: of a step inside; even, and a multiple of ``heads``.
+        heads: how many ways a step may look at the others in one layer.
+        layers: how many times it does.
+        feed_forward: width of the dense layer in each of them.
+        head: width of the dense layer behind them.
+    """
+
+    width: Width = 32
+    heads: int = Field(default=4, ge=1)
+    layers: int = Field(default=2, ge=1)
+    feed_forward: Width = 64
+    head: int = Field(default=32, ge=1)
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.width % 2 or self.width % self.heads:
+            raise ValueError("'width' must be even and a multiple of 'heads'")
+        return self
+
+
+class EncoderLayer(nn.Module):
+    """Attention, then a dense layer, each with layer norm before and its input added after.
+
+    Source: Xiong and others, On Layer Normalization in the Transformer Architecture (2020), figure 1b.
+    """
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.attention = SelfAttention(config.width, config.heads)
+        self.before_attention, self.before_dense = nn.LayerNorm(config.width), nn.LayerNorm(config.width)
+        self.wide, self.narrow = (
+            nn.Linear(config.width, config.feed_forward),
+            nn.Linear(config.feed_forward, config.width),
+        )
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, steps: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+        """[N, T, C], [N, T] -> [N, T, C]."""
+        steps = steps + self.dropout(self.attention(self.before_attention(steps), real))
+        found: torch.Tensor = self.narrow(torch.relu(self.wide(self.before_dense(steps))))
+        return steps + torch.as_tensor(self.dropout(found))
+
+    def emit(self, graph: GraphBuilder, steps: str, real: str) -> str:
+        """The nodes of ``forward``."""
+        seen = self.attention.emit(graph, emit_layer_norm(graph, steps, self.before_attention), real)
+        steps = graph.add("Add", steps, seen)
+        wide = emit_linear(graph, emit_layer_norm(graph, steps, self.before_dense), dense(self.wide))
+        return graph.add("Add", steps, emit_linear(graph, graph.add("Relu", wide), dense(self.narrow)))
+
+
+class TransformerNet(Net):
+    """Steps with their place, encoder layers, and a mean over steps whose weights are the extra ``attention`` [N, T].
+
+    Places count back from the newest step, so that it has the same one in every history; steps older than the
+    contract's ``max_length`` share the oldest.
+    """
+
+    def __init__(self, feed: Feed, config: TransformerConfig, *, max_length: int) -> None:
+        super().__init__()
+        self.step = nn.Linear(feed.step_width, config.width)
+        self.places = positions(max_length, config.width)
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+        self.matters = nn.Linear(config.width, 1)
+        self.head = Head(config.width, feed.feature_width, hidden=config.head, dropout=config.dropout)
+
+    def margin(self, fed: Fed) -> torch.Tensor:
+        """[N]."""
+        steps = self._encoded(fed)
+        state = (self._attention(steps, fed.real)[:, None] @ steps)[:, 0]
+        margin: torch.Tensor = self.head(state, fed.features)
+        return margin
+
+    def extras(self, fed: Fed) -> Mapping[str, torch.Tensor]:
+        """``attention`` [N, T]: each step's share in what the head sees; 0 in the padding, 1 in total."""
+        return {ATTENTION: self._attention(self._encoded(fed), fed.real)}
+
+    def emit(self, graph: GraphBuilder, symbols: Symbols) -> Emitted:
+        """The nodes of ``margin`` and ``extras``."""
+        steps = graph.add("Add", emit_linear(graph, symbols.steps, dense(self.step)), self._emit_places(graph))
+        for layer in self.layers:
+            steps = cast("EncoderLayer", layer).emit(graph, steps, symbols.real)
+        steps = emit_layer_norm(graph, steps, self.norm)
+        last = graph.constant([2], np.int64)
+        weight = graph.add("Squeeze", emit_linear(graph, steps, dense(self.matters)), last)
+        attention = emit_softmax(graph, weight, symbols.real, axis=1)
+        one = graph.constant([1], np.int64)
+        state = graph.add("Squeeze", graph.add("MatMul", graph.add("Unsqueeze", attention, one), steps), one)
+        return Emitted(self.head.emit(graph, state, symbols.features), {ATTENTION: Extra(attention, ("T",))})
+
+    def _encoded(self, fed: Fed) -> torch.Tensor:
+        back = fed.lengths[:, None] - 1 - torch.arange(fed.steps.shape[1])
+        steps: torch.Tensor = self.step(fed.steps) + torch.from_numpy(self.places)[back.clamp(0, len(self.places) - 1)]
+        for layer in self.layers:
+            steps = layer(steps, fed.real)
+        return torch.as_tensor(self.norm(steps))
+
+    def _attention(self, steps: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(self.matters(steps)[:, :, 0].masked_fill(~real, -math.inf), dim=1)
+
+    def _emit_places(self, graph: GraphBuilder) -> str:
+        """[N, T, C]."""
+        zero, one = graph.constant(0, np.int64), graph.constant(1, np.int64)
+        steps = graph.add("Range", zero, graph.add("Gather", graph.add("Shape", "sequence"), one), one)
+        newest = graph.add("Sub", emit_column(graph, "lengths"), one)
+        back = graph.add("Clip", graph.add("Sub", newest, steps), zero, graph.constant(len(self.places) - 1, np.int64))
+        return graph.add("Gather", graph.constant(self.places, np.float32), back)
+
+
+class Transformer(NetworkFamily[TransformerConfig]):
+    """The family."""
+
+    name = "transformer"
+    config_type = TransformerConfig
+
+    def build(self, feed: Feed, inputs: InputContract, config: TransformerConfig) -> Net:
+        """Fresh weights."""
+        max_length = 1 if inputs.sequence is None else inputs.sequence.max_length
+        return TransformerNet(feed, config, max_length=max_length)
+
+
+def positions(count: int, width: int) -> Float32:
+    """float32 [count, width]: sines and cosines of place p times 10000^(-2i / width).
+
+    Source: Vaswani and others, Attention Is All You Need (2017), section 3.5.
+    """
+    angle = np.arange(count)[:, None] * 10_000.0 ** (-np.arange(0, width, 2) / width)
+    return np.stack([np.sin(angle), np.cos(angle)], axis=2).reshape(count, width).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Tree families and their export as one TreeEnsemble operator."""

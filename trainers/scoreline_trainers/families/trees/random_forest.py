@@ -1,0 +1,112 @@
+"""A random forest by scikit-learn."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from pydantic import Field
+from sklearn.ensemble import RandomForestClassifier
+
+from scoreline_registry.documents.contract import InputContract
+from scoreline_trainers.data.batch import Batch, Float32, Float64
+from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.errors import FitError
+from scoreline_trainers.families.trees.forests import forest_tree
+from scoreline_trainers.families.trees.tree_columns import TreeColumns
+from scoreline_trainers.families.trees.trees import Tree, emit_trees, tree_edges
+from scoreline_trainers.family import FamilyConfig, Fitted
+from scoreline_trainers.graph.builder import GraphBuilder
+from scoreline_trainers.progress import Progress
+
+
+class RandomForestConfig(FamilyConfig):
+    """Options of the family; names of scikit-learn.
+
+    A missing number goes the way that each split learned for it, and in columns that were never missing in training
+    with the larger part. A category becomes one 0/1 column for each of its names, one for "other" and one for missing.
+
+    Attributes:
+        max_leaf_nodes: of one tree. Without a limit a forest of some thousand rows grows to tens of megabytes.
+        max_features: share of the columns that each split may choose from; None takes the square root of their number.
+        balanced: weighs both labels alike; the score is then no longer a probability of the population.
+        threads: -1 uses every core. The model does not depend on it.
+    """
+
+    n_estimators: int = Field(default=200, ge=1)
+    max_leaf_nodes: int = Field(default=64, ge=2, le=1024)
+    min_samples_leaf: int = Field(default=5, ge=1)
+    max_features: float | None = Field(default=None, gt=0, le=1)
+    balanced: bool = False
+    threads: int = Field(default=1, ge=-1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedRandomForest(Fitted):
+    """A forest over the matrix that ``columns`` makes."""
+
+    inputs: InputContract
+    columns: TreeColumns
+    forest: RandomForestClassifier
+
+    def predict(self, batch: Batch) -> Float64:
+        """float64 [N], the mean of the trees' shares of label 1."""
+        return np.asarray(self.forest.predict_proba(self.columns.apply(batch.table)), np.float64)[:, 1]
+
+    def to_onnx(self) -> onnx.ModelProto:
+        """The sum of every tree's share, each divided by their number."""
+        graph = GraphBuilder(self.inputs)
+        total = emit_trees(graph, self.trees(), self.inputs)
+        # A sum of rounded leaves may pass 1 by a bit.
+        bounded = graph.add("Clip", total, graph.constant(0, np.float32), graph.constant(1, np.float32))
+        return graph.build(graph.flat(bounded))
+
+    def edges(self) -> Mapping[int, Float32]:
+        """Both sides of every threshold."""
+        return tree_edges(self.trees())
+
+    def trees(self) -> Sequence[Tree]:
+        """The trees, whose leaves add up to the score."""
+        trees = [estimator.tree_ for estimator in self.forest.estimators_]
+        return [forest_tree(tree, _share(tree.value[:, 0]) / len(trees), self.columns) for tree in trees]
+
+    def describe(self) -> Mapping[str, str | int | float]:
+        """Trees, leaves, and the five columns that reduce impurity most."""
+        importance = self.forest.feature_importances_
+        names = self.columns.names(self.inputs.features)
+        top = ", ".join(names[column] for column in np.argsort(-importance, kind="stable")[:5])
+        leaves = sum(int(estimator.tree_.n_leaves) for estimator in self.forest.estimators_)
+        return {"trees": len(self.forest.estimators_), "leaves": leaves, "matter most": top}
+
+
+class RandomForest:
+    """The family."""
+
+    name = "random_forest"
+    config_type = RandomForestConfig
+    libraries = ("scikit-learn",)
+
+    def fit(self, data: Dataset, config: RandomForestConfig, *, seed: int, progress: Progress) -> FittedRandomForest:
+        """Grows every tree on its own bootstrap sample."""
+        if data.features is None or not data.has_features_only:
+            raise FitError(self.name, "learns from features and takes no sequence and no neighbors")
+        columns = TreeColumns.of(data.inputs.features, family=self.name)
+        progress.begin("grow trees")
+        forest = RandomForestClassifier(
+            n_estimators=config.n_estimators,
+            max_leaf_nodes=config.max_leaf_nodes,
+            min_samples_leaf=config.min_samples_leaf,
+            max_features=config.max_features or "sqrt",
+            class_weight="balanced" if config.balanced else None,
+            n_jobs=config.threads,
+            random_state=seed,
+        )
+        forest.fit(columns.apply(data.features), data.label)
+        forest.n_jobs = 1
+        return FittedRandomForest(data.inputs, columns, forest)
+
+
+def _share(votes: Float64) -> Float64:
+    """[nodes, 2] -> [nodes]: the share of label 1."""
+    share: Float64 = votes[:, 1] / votes.sum(axis=1)
+    return share

@@ -1,0 +1,85 @@
+"""An XGBoost booster as a graph.
+
+- XGBoost compares float32 with float32 by ``x < t``, which is ``x <= `` the float32 right below t, see ``trees``.
+- NaN goes the node's default way.
+- ``base_score`` is a probability; its log odds are added to the sum of the leaves.
+
+Source: ``GetNextNode`` in XGBoost's src/predictor/predict_fn.h and ``ProbToMargin`` in src/objective/regression_loss.h.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+
+from scoreline_registry.documents.contract import InputContract
+from scoreline_trainers.errors import ExportError
+from scoreline_trainers.families.trees.tree_columns import TreeColumns, branch
+from scoreline_trainers.families.trees.trees import Branch, Tree, below, emit_trees
+from scoreline_trainers.graph.builder import GraphBuilder
+
+FAMILY = "xgboost"
+
+Dump = Mapping[str, Any]
+
+
+def booster_graph(dump: Dump, columns: TreeColumns, inputs: InputContract) -> onnx.ModelProto:
+    """The model whose score is the booster's probability.
+
+    Args:
+        dump: what ``Booster.save_raw("json")`` holds, of a booster with objective binary:logistic.
+        columns: the matrix it was trained on.
+        inputs: the contract behind the matrix.
+
+    Raises:
+        ExportError: the booster is not of trees, has another objective, several targets or sets of categories.
+    """
+    trees = booster_trees(dump, columns)
+    graph = GraphBuilder(inputs)
+    margin = emit_trees(graph, trees, inputs, base=_base_margin(dump))
+    return graph.build(graph.flat(graph.add("Sigmoid", margin)))
+
+
+def booster_trees(dump: Dump, columns: TreeColumns) -> Sequence[Tree]:
+    """The trees of a booster. Raises ExportError, see ``booster_graph``."""
+    _check_exact(dump["learner"])
+    return [_tree(tree, columns) for tree in dump["learner"]["gradient_booster"]["model"]["trees"]]
+
+
+def _tree(tree: Dump, columns: TreeColumns) -> Tree:
+    """Nodes stand where XGBoost has them; a leaf keeps its value where a branch has its threshold."""
+    origins = columns.origins
+    rows = zip(
+        tree["left_children"],
+        tree["right_children"],
+        tree["split_indices"],
+        tree["split_conditions"],
+        tree["default_left"],
+        strict=True,
+    )
+    nodes: list[Branch | float] = []
+    for left, right, column, condition, default_left in rows:
+        if left == -1:
+            nodes.append(float(np.float32(condition)))
+            continue
+        threshold = below(condition)
+        nodes.append(branch(origins[column], threshold, low=left, high=right, missing_low=bool(default_left)))
+    return nodes
+
+
+def _base_margin(dump: Dump) -> float:
+    (base,) = json.loads(dump["learner"]["learner_model_param"]["base_score"])
+    return math.log(base / (1 - base))
+
+
+def _check_exact(learner: Dump) -> None:
+    booster, objective = learner["gradient_booster"], learner["objective"]["name"]
+    if booster["name"] != "gbtree":
+        raise ExportError(FAMILY, f"exports the booster 'gbtree' only, not {booster['name']!r}")
+    if objective != "binary:logistic" or learner["learner_model_param"]["num_target"] != "1":
+        raise ExportError(FAMILY, f"exports the objective 'binary:logistic' with one target only, not {objective!r}")
+    if any(any(tree["split_type"]) for tree in booster["model"]["trees"]):
+        raise ExportError(FAMILY, "does not export splits on sets of categories: leave enable_categorical off")

@@ -1,0 +1,254 @@
+"""What a model must pass before it is published.
+
+The graph is valid, has the standard signature, and gives every row the native model's score within the tolerance:
+rows as they come, rows with missing and unseen values, rows exactly on the edges where a score may jump, histories of
+every length and any number of neighbours, padded with anything, in batches of any size. What fails is not published,
+and the error says which rows differ by how much.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scoreline_registry.documents.contract import InputContract, ScoreContract
+from scoreline_registry.documents.manifest import GoldenFacts, ParityFacts
+from scoreline_registry.errors import GateError
+from scoreline_trainers.data.batch import Batch, Float32, Float64, Rows
+from scoreline_trainers.gate.golden import golden_file, golden_rows
+from scoreline_trainers.gate.probes import Edges, Probes, make_probes, with_garbage, with_strangers
+from scoreline_trainers.graph.builder import SCORE
+from scoreline_trainers.graph.scorer import OnnxScorer
+from scoreline_trainers.graph.signature import structure_problems
+
+TOLERANCE = 1e-5
+BATCH_SIZES = (1, 7, 256)
+
+_BATCHES_PER_SIZE = 8
+_ROWS_SHOWN = 3
+# The most that a server scores at once. Windows over histories take many times the memory of the histories.
+_ROWS_AT_ONCE = 1024
+
+Outputs = Mapping[str, Float32]
+Tolerances = Mapping[str, float]
+Reference = Callable[[Batch], Mapping[str, Float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the gate found out about a model that passed.
+
+    Attributes:
+        rows: how many rows were compared.
+        golden: the bytes of ``golden.npz``.
+        golden_facts: what a manifest says of them.
+        tolerances: output -> the largest difference that passes.
+        differences: output -> largest absolute difference from the native model; empty where there was none.
+    """
+
+    rows: int
+    golden: bytes
+    golden_facts: GoldenFacts
+    tolerances: Mapping[str, float]
+    differences: Mapping[str, float]
+
+    @property
+    def parity(self) -> ParityFacts | None:
+        """How the score compared, as a manifest states it."""
+        if SCORE not in self.differences:
+            return None
+        return ParityFacts(rows=self.rows, max_difference=self.differences[SCORE], tolerance=self.tolerances[SCORE])
+
+
+def prove(
+    model: bytes,
+    *,
+    subject: str,
+    inputs: InputContract,
+    score: ScoreContract,
+    samples: Batch,
+    reference: Reference | None = None,
+    edges: Edges | None = None,
+    tolerances: Tolerances | None = None,
+    seed: int = 0,
+) -> Proof:
+    """Puts a serialised model through every check.
+
+    Args:
+        model: the bytes of ``model.onnx``.
+        subject: what the error calls the model.
+        inputs: the contract that the graph must take.
+        score: what its score must be, and its extra outputs.
+        samples: rows as they come, encoded by ``inputs``.
+        reference: every output of the native model by name; without one, parity is not checked.
+        edges: feature column -> float32 values at which the score may jump.
+        tolerances: output -> the largest absolute difference that passes, where that is not ``TOLERANCE``.
+        seed: of the choice of rows.
+
+    Raises:
+        GateError: a check failed; it lists every finding.
+    """
+    _refuse(subject, structure_problems(model, inputs, score))
+    scorer = _opened(subject, model)
+    allowed = {name: (tolerances or {}).get(name, TOLERANCE) for name in scorer.outputs}
+    probes = make_probes(samples, inputs, edges=edges, seed=seed)
+    outputs = _run(subject, scorer, probes.batch)
+    _refuse(subject, score_problems(outputs[SCORE], score, probes))
+    native = {} if reference is None else reference(probes.batch)
+    problems = [*_parity_problems(outputs, native, probes, allowed)] if reference else []
+    problems += [*_size_problems(subject, scorer, probes, outputs, allowed)]
+    if inputs.sequence is not None:
+        problems += [*_padding_problems(subject, scorer, probes, outputs, allowed)]
+    if inputs.neighbors is not None:
+        problems += [*_stranger_problems(subject, scorer, probes, outputs, allowed)]
+    _refuse(subject, problems)
+    kept = probes.take(golden_rows(probes))
+    differences = {name: float(row_differences(outputs[name], values).max()) for name, values in native.items()}
+    return Proof(len(probes), golden_file(scorer, kept), _golden_facts(len(kept), allowed), allowed, differences)
+
+
+def _golden_facts(rows: int, allowed: Tolerances) -> GoldenFacts:
+    others = {name: tolerance for name, tolerance in allowed.items() if tolerance != allowed[SCORE]}
+    return GoldenFacts(rows=rows, tolerance=allowed[SCORE], tolerances=others)
+
+
+def score_problems(scores: Float32, score: ScoreContract, probes: Probes) -> list[str]:
+    """What no score may be: of another shape, not a number, or outside what its kind allows."""
+    rows = len(probes)
+    if scores.dtype != np.float32 or scores.shape != (rows,):
+        return [f"{SCORE!r} is {scores.dtype}{list(scores.shape)} for {rows} rows, not float32[{rows}]"]
+    wrong = np.flatnonzero(~np.isfinite(scores))
+    if len(wrong):
+        shown = f"row {wrong[0]} ({probes.reasons[wrong[0]]}) {scores[wrong[0]]}"
+        return [f"{len(wrong)} of {rows} scores are not finite numbers; first: {shown}"]
+    if score.kind == "probability" and (scores.min() < 0 or scores.max() > 1):
+        return [f"scores run from {scores.min():.9g} to {scores.max():.9g}, outside 0 to 1"]
+    return []
+
+
+def difference_problems(
+    found: Float32, expected: Float32 | Float64, probes: Probes, *, tolerance: float, what: str
+) -> list[str]:
+    """At most one line: how many rows differ by more than the tolerance, and the worst of them."""
+    if found.shape != expected.shape:
+        return [f"{what}: the shape is {list(found.shape)}, not {list(expected.shape)}"]
+    difference = row_differences(found, expected)
+    wrong = np.flatnonzero(~(difference <= tolerance))
+    if not len(wrong):
+        return []
+    worst = wrong[np.argsort(-np.nan_to_num(difference[wrong], nan=np.inf), kind="stable")][:_ROWS_SHOWN]
+    shown = ", ".join(_shown(row, probes.reasons[row], found[row], expected[row], difference[row]) for row in worst)
+    return [f"{what}: {len(wrong)} of {len(found)} rows differ by more than {tolerance:g}; worst: {shown}"]
+
+
+def row_differences(found: Float32, expected: Float32 | Float64) -> Float64:
+    """float64 [N]: the largest absolute difference within each row of two arrays [N, ...]."""
+    difference: Float64 = np.abs(found.astype(np.float64) - expected).reshape(len(found), -1).max(axis=1)
+    return difference
+
+
+def _shown(row: int, reason: str, found: Float32, expected: Float32 | Float64, difference: float) -> str:
+    values = f" {found:.7g} instead of {expected:.7g}," if found.ndim == 0 else ""
+    return f"row {row} ({reason}){values} off by {difference:.3g}"
+
+
+def _parity_problems(
+    outputs: Outputs, native: Mapping[str, Float64], probes: Probes, tolerances: Tolerances
+) -> Iterator[str]:
+    for name in outputs:
+        if name not in native:
+            yield f"the native model has no output {name!r}"
+        else:
+            what = f"{name!r} of the graph and of the native model"
+            yield from difference_problems(outputs[name], native[name], probes, tolerance=tolerances[name], what=what)
+
+
+def _size_problems(
+    subject: str, scorer: OnnxScorer, probes: Probes, outputs: Outputs, tolerances: Tolerances
+) -> Iterator[str]:
+    for size in BATCH_SIZES:
+        starts = np.linspace(0, len(probes) - size, _BATCHES_PER_SIZE).astype(np.intp)
+        for start in np.unique(starts):
+            rows = np.arange(start, start + size)
+            again = _run(subject, scorer, probes.batch.take(rows))
+            problems = _repetition_problems(again, outputs, probes, rows, tolerances, f"in batches of {size}")
+            if problems:
+                yield from problems
+                break
+
+
+def _padding_problems(
+    subject: str, scorer: OnnxScorer, probes: Probes, outputs: Outputs, tolerances: Tolerances
+) -> Iterator[str]:
+    everything = np.arange(len(probes))
+    for extra in (0, 3):
+        again = _run(subject, scorer, with_garbage(probes.batch, extra_steps=extra))
+        what = f"with garbage as padding, T + {extra}"
+        yield from _repetition_problems(again, outputs, probes, everything, tolerances, what)
+    _, lengths = probes.batch.history
+    for longest in np.unique(lengths)[[0, -1]]:
+        rows = np.flatnonzero(lengths <= longest)
+        batch = probes.batch.take(rows)
+        again = _run(subject, scorer, batch.replace(sequence=batch.history[0][:, :longest]))
+        yield from _repetition_problems(again, outputs, probes, rows, tolerances, f"with T = {longest}")
+
+
+def _stranger_problems(
+    subject: str, scorer: OnnxScorer, probes: Probes, outputs: Outputs, tolerances: Tolerances
+) -> Iterator[str]:
+    everything = np.arange(len(probes))
+    for extra in (0, 3):
+        again = _run(subject, scorer, with_strangers(probes.batch, extra=extra))
+        what = f"with garbage where no neighbor is, K + {extra}"
+        yield from _repetition_problems(again, outputs, probes, everything, tolerances, what)
+    neighbors, mask = probes.batch.neighborhood
+    for most in {1, mask.shape[1]}:
+        rows = np.flatnonzero(~mask[:, most:].any(axis=1))
+        fewer = probes.batch.take(rows).replace(neighbors=neighbors[rows, :most], neighbor_mask=mask[rows, :most])
+        again = _run(subject, scorer, fewer)
+        yield from _repetition_problems(again, outputs, probes, rows, tolerances, f"with K = {most}")
+
+
+def _repetition_problems(
+    again: Outputs, outputs: Outputs, probes: Probes, rows: Rows, tolerances: Tolerances, what: str
+) -> list[str]:
+    """Where the same rows, sent otherwise, are answered otherwise; of answers per step, those that both have."""
+    these = probes.take(rows)
+    problems: list[str] = []
+    for name, values in again.items():
+        before = outputs[name][rows]
+        both = tuple(slice(min(sides)) for sides in zip(values.shape, before.shape, strict=True))
+        problems += difference_problems(
+            values[both], before[both], these, tolerance=tolerances[name], what=f"{name!r} {what}"
+        )
+    return problems
+
+
+def _opened(subject: str, model: bytes) -> OnnxScorer:
+    try:
+        return OnnxScorer(model)
+    except Exception as error:
+        raise GateError(subject, [f"ONNX Runtime cannot open it: {_first_line(error)}"]) from error
+
+
+def _run(subject: str, scorer: OnnxScorer, batch: Batch) -> Outputs:
+    parts = [batch.take(slice(start, start + _ROWS_AT_ONCE)) for start in range(0, len(batch), _ROWS_AT_ONCE)]
+    outputs = [_run_part(subject, scorer, part) for part in parts]
+    return {name: np.concatenate([np.atleast_1d(part[name]) for part in outputs]) for name in outputs[0]}
+
+
+def _run_part(subject: str, scorer: OnnxScorer, batch: Batch) -> Outputs:
+    try:
+        return scorer.run(batch)
+    except Exception as error:
+        shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in batch.feeds().items())
+        raise GateError(subject, [f"it fails on {shapes}: {_first_line(error)}"]) from error
+
+
+def _refuse(subject: str, problems: Sequence[str]) -> None:
+    if problems:
+        raise GateError(subject, problems)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300]

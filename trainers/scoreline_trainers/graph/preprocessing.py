@@ -1,0 +1,132 @@
+"""Raw columns as the numbers that linear and neural models take, natively and as graph nodes.
+
+Both sides compute in float64, so they agree to the last bits whatever the scale of a column.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import TensorProto
+
+from scoreline_registry.documents.contract import Feature
+from scoreline_trainers.data.batch import Float32, Float64, Int64
+from scoreline_trainers.data.features import category_columns
+from scoreline_trainers.graph.builder import GraphBuilder
+
+# Standardised values are cut here: one absurd amount must not decide a score, nor overflow a float32.
+LIMIT = 20.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scaling:
+    """Centre and scale of K columns; a missing value becomes ``fill`` first.
+
+    Attributes:
+        fill, centre, scale: float64 [K].
+    """
+
+    fill: Float64
+    centre: Float64
+    scale: Float64
+
+    @classmethod
+    def fit(cls, values: Float32) -> "Scaling":
+        """Learns from float32 [M, K]: the median fills, mean and standard deviation standardise."""
+        fill = np.array([_median(column) for column in values.T.astype(np.float64)])
+        filled = np.where(np.isnan(values), fill, values)
+        spread = filled.std(axis=0)
+        return cls(fill, filled.mean(axis=0), np.where(spread > 0, spread, 1.0))
+
+    def apply(self, values: Float32) -> Float64:
+        """[..., K] -> float64 [..., K], within ``LIMIT`` of zero."""
+        filled = np.where(np.isnan(values), self.fill, values.astype(np.float64))
+        return np.clip((filled - self.centre) / self.scale, -LIMIT, LIMIT)
+
+    def emit(self, graph: GraphBuilder, values: str) -> str:
+        """The nodes of ``apply``: float32 [..., K] -> double [..., K]."""
+        wide = graph.cast(values, TensorProto.DOUBLE)
+        missing = graph.add("IsNaN", values)
+        filled = graph.add("Where", missing, graph.constant(self.fill, np.float64), wide)
+        centred = graph.add("Sub", filled, graph.constant(self.centre, np.float64))
+        scaled = graph.add("Div", centred, graph.constant(self.scale, np.float64))
+        limits = [graph.constant(limit, np.float64) for limit in (-LIMIT, LIMIT)]
+        return graph.add("Clip", scaled, *limits)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Design:
+    """The design matrix: standardised numbers, then each category one-hot with a column for "other" and "missing".
+
+    Attributes:
+        numbers, categories: the columns of ``features`` of each kind.
+        scaling: of the numbers.
+        sizes: vocabulary length of each category.
+    """
+
+    numbers: tuple[int, ...]
+    categories: tuple[int, ...]
+    scaling: Scaling
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def fit(cls, features: Float32, columns: Sequence[Feature]) -> "Design":
+        """Learns from float32 [M, F] with the contract's ``columns``."""
+        categories = category_columns(columns)
+        numbers = tuple(index for index in range(len(columns)) if index not in categories)
+        sizes = tuple(len(columns[index].vocabulary) for index in categories)
+        return cls(numbers, categories, Scaling.fit(features[:, numbers]), sizes)
+
+    @property
+    def width(self) -> int:
+        """The number of columns of the matrix."""
+        return len(self.numbers) + sum(size + 2 for size in self.sizes)
+
+    def apply(self, features: Float32) -> Float64:
+        """float32 [N, F] -> float64 [N, width]."""
+        parts = [self.scaling.apply(features[:, self.numbers])]
+        slots = category_slots(features[:, self.categories], self.sizes)
+        parts += [np.eye(size + 2)[slots[:, index]] for index, size in enumerate(self.sizes)]
+        return np.concatenate(parts, axis=1)
+
+    def emit(self, graph: GraphBuilder, features: str) -> str:
+        """The nodes of ``apply``: float32 [N, F] -> double [N, width]."""
+        parts = [self.scaling.emit(graph, graph.columns(features, self.numbers))] if self.numbers else []
+        if self.categories:
+            slots = emit_category_slots(graph, graph.columns(features, self.categories), self.sizes)
+            parts.append(self._emit_one_hot(graph, slots))
+        return parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
+
+    def _emit_one_hot(self, graph: GraphBuilder, slots: str) -> str:
+        owner = np.repeat(np.arange(len(self.sizes)), [size + 2 for size in self.sizes])
+        slot = np.concatenate([np.arange(size + 2) for size in self.sizes])
+        spread = graph.columns(slots, owner.tolist())
+        return graph.cast(graph.add("Equal", spread, graph.constant(slot, np.int64)), TensorProto.DOUBLE)
+
+
+def category_slots(codes: Float32, sizes: Sequence[int]) -> Int64:
+    """Codes as table rows: 0 to size-1 are names, size is "other", size+1 is missing or no code at all.
+
+    Args:
+        codes: float32 [N, C]; fractions are cut off towards zero, as LightGBM does.
+        sizes: vocabulary length of each of the C categories.
+
+    Returns:
+        int64 [N, C].
+    """
+    missing = np.asarray(sizes, np.float32) + 1
+    # Not a number is not above -1 either.
+    return np.minimum(np.where(codes > -1, codes, missing), missing).astype(np.int64)
+
+
+def emit_category_slots(graph: GraphBuilder, codes: str, sizes: Sequence[int]) -> str:
+    """The nodes of ``category_slots``: float32 [N, C] -> int64 [N, C]."""
+    missing = graph.constant(np.asarray(sizes) + 1, np.float32)
+    is_code = graph.add("Greater", codes, graph.constant(-1, np.float32))
+    known = graph.add("Where", is_code, codes, missing)
+    return graph.cast(graph.add("Min", known, missing), TensorProto.INT64)
+
+
+def _median(column: Float64) -> float:
+    known = column[~np.isnan(column)]
+    return float(np.median(known)) if len(known) else 0.0

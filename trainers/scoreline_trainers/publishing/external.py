@@ -1,0 +1,145 @@
+"""Publishes models that were made elsewhere: hands them to a child process and makes a version of what comes back."""
+
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from scoreline_registry.documents.contract import ScoreContract
+from scoreline_registry.documents.manifest import CARD_FILE, GOLDEN_FILE, MODEL_FILE, Manifest
+from scoreline_registry.errors import GateError
+from scoreline_trainers.evaluation.card import model_card
+from scoreline_trainers.publishing.confinement import ConfinedError, Limits, run_confined
+from scoreline_trainers.publishing.spec import (
+    INSPECTION_FILE,
+    PROBES_FILE,
+    PUBLISHED_FILE,
+    VERDICT_FILE,
+    Inspection,
+    ManifestSpec,
+    Verdict,
+    Wrapping,
+)
+
+_INSPECTOR = "scoreline_trainers.publishing.inspection"
+NOTHING_TO_WRAP, USUAL_LIMITS = Wrapping(), Limits()
+_NO_SCORE = ScoreContract(meaning="none: it answers raw tensors", kind="value")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ForeignVersion:
+    """A version that passed every check and is not published yet.
+
+    Attributes:
+        manifest: without the facts of its files.
+        files: all but the manifest.
+        rows: on how many rows it was checked.
+    """
+
+    manifest: Manifest
+    files: Mapping[str, bytes]
+    rows: int
+
+
+def scored_version(
+    model: str,
+    graph: Path,
+    spec: ManifestSpec,
+    *,
+    created_at: datetime,
+    wrapping: Wrapping = NOTHING_TO_WRAP,
+    limits: Limits = USUAL_LIMITS,
+) -> ForeignVersion:
+    """A graph in the standard signature, wrapped to it where ``wrapping`` says how.
+
+    A wrapped graph is held against the original on at least 2,000 rows; of one that came in the standard signature
+    there is nothing to hold it against.
+
+    Args:
+        model: its name in the registry.
+        graph: an ONNX file.
+        spec: what a person says about it; its inputs may be empty where every input of the graph is one column.
+        created_at: aware.
+        wrapping: how the graph's inputs and outputs stand to the signature.
+        limits: of reading and checking it.
+
+    Raises:
+        GateError: with everything that keeps it from publication.
+    """
+    inspection = Inspection(subject=f"version of {model}", spec=spec, wrapping=wrapping)
+    verdict, files = _inspected(inspection, _bytes(inspection.subject, graph, limits), None, limits)
+    facts = {**dict(spec), "inputs": verdict.inputs}
+    manifest = Manifest(**facts, parity=verdict.parity, golden=verdict.golden, created_at=created_at)
+    return _version(model, manifest, files, verdict)
+
+
+def raw_version(
+    model: str,
+    graph: Path,
+    *,
+    created_at: datetime,
+    probes: Path | None = None,
+    family: str = "onnx",
+    limits: Limits = USUAL_LIMITS,
+) -> ForeignVersion:
+    """A graph kept byte by byte, with the tensors that it takes and gives; no route can name it.
+
+    ``probes`` is an .npz file with an array for each input, for graphs that made-up inputs make no sense to. Raises
+    GateError.
+    """
+    inspection = Inspection(subject=f"version of {model}")
+    data = _bytes(inspection.subject, graph, limits)
+    given = None if probes is None else _bytes(f"probes {probes.name}", probes, limits)
+    verdict, files = _inspected(inspection, data, given, limits)
+    manifest = Manifest(
+        family=family,
+        task="tensors",
+        inputs=verdict.inputs,
+        score=_NO_SCORE,
+        golden=verdict.golden,
+        tensors=verdict.tensors,
+        created_at=created_at,
+    )
+    return _version(model, manifest, files, verdict)
+
+
+def _version(model: str, manifest: Manifest, files: Mapping[str, bytes], verdict: Verdict) -> ForeignVersion:
+    card = model_card(model, manifest, described={})
+    return ForeignVersion(manifest, {**files, CARD_FILE: card.encode()}, verdict.rows)
+
+
+def _inspected(
+    inspection: Inspection, data: bytes, probes: bytes | None, limits: Limits
+) -> tuple[Verdict, Mapping[str, bytes]]:
+    """The verdict of a child process on a model that stands alone in an empty folder, and the files that it made."""
+    with TemporaryDirectory(prefix="scoreline-") as name:
+        folder = Path(name)
+        (folder / INSPECTION_FILE).write_text(inspection.model_dump_json(), encoding="utf-8")
+        (folder / MODEL_FILE).write_bytes(data)
+        if probes is not None:
+            (folder / PROBES_FILE).write_bytes(probes)
+        try:
+            run_confined(_INSPECTOR, folder, limits=limits)
+        except ConfinedError as error:
+            raise GateError(inspection.subject, [str(error)]) from error
+        verdict = Verdict.model_validate_json((folder / VERDICT_FILE).read_bytes())
+        if verdict.problems:
+            raise GateError(inspection.subject, verdict.problems)
+        return verdict, {
+            MODEL_FILE: (folder / PUBLISHED_FILE).read_bytes(),
+            GOLDEN_FILE: (folder / GOLDEN_FILE).read_bytes(),
+        }
+
+
+def _bytes(subject: str, file: Path, limits: Limits) -> bytes:
+    """A file that is no larger than allowed, however large it says it is."""
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise GateError(subject, [f"{file.name} is no regular file"])
+    with file.open("rb") as opened:
+        data = opened.read(min(file.stat().st_size, limits.file_bytes) + 1)
+    if len(data) > limits.file_bytes:
+        size, most = file.stat().st_size, limits.file_bytes
+        raise GateError(subject, [f"{file.name} has {size:,} bytes, at most {most:,} are read (--max-bytes)"])
+    return data

@@ -1,0 +1,1 @@
+"""Recipes and the training run: table, dataset, fit, export, gate, registry."""

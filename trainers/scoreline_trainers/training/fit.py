@@ -1,0 +1,38 @@
+"""What a recipe's steps make together: columns in front, a family's model, a calibrator behind, as one fitted model."""
+
+from scoreline_trainers.calibration import calibrated
+from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.data.splits import hold_out
+from scoreline_trainers.engineering.plan import Engineered, Plan
+from scoreline_trainers.families import FAMILIES
+from scoreline_trainers.family import Fitted
+from scoreline_trainers.progress import Progress
+from scoreline_trainers.training.recipe import Recipe
+
+
+def fit_model(recipe: Recipe, data: Dataset, *, progress: Progress) -> Fitted:
+    """Learns every step of ``recipe`` from training rows; the model takes what ``data.inputs`` say.
+
+    Raises:
+        DataError: the rows do not fit what is computed from them.
+        FamilyError, FitError: the family cannot be used or cannot learn.
+    """
+    if recipe.calibration is None:
+        return _engineered(recipe, data, progress)
+    learned, held_out = hold_out(len(data), fraction=recipe.calibration.fraction, seed=recipe.seed, unit=data.unit)
+    model = _engineered(recipe, data.take(learned), progress)
+    progress.begin("calibrate")
+    return calibrated(model, data.take(held_out), recipe.calibration.method)
+
+
+def _engineered(recipe: Recipe, data: Dataset, progress: Progress) -> Fitted:
+    if not recipe.engineered:
+        return _fitted(recipe, data, progress)
+    progress.begin("engineer columns")
+    kept = recipe.kept
+    plan = Plan.learn(recipe.engineered, data, keep_features="features" in kept, keep_sequence="sequence" in kept)
+    return Engineered(plan, _fitted(recipe, plan.dataset(data), progress))
+
+
+def _fitted(recipe: Recipe, data: Dataset, progress: Progress) -> Fitted:
+    return FAMILIES[recipe.family].fit(data, recipe.family_config(), seed=recipe.seed, progress=progress)

@@ -1,0 +1,246 @@
+"""Recipes: one YAML file that says how a model is made."""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from scoreline_registry.documents.contract import Band, Points, ScoreContract
+from scoreline_registry.errors import InvalidError, InvalidNameError
+from scoreline_registry.names import check_name
+from scoreline_registry.routing.route import RouteSpec
+from scoreline_registry.strict_yaml import read_yaml
+from scoreline_trainers.calibration import Calibration
+from scoreline_trainers.data.batch import Float64
+from scoreline_trainers.data.columns import Columns, Spec
+from scoreline_trainers.data.splits import Validation
+from scoreline_trainers.engineering import Entry
+from scoreline_trainers.errors import RecipeError
+from scoreline_trainers.evaluation.bands import Bands, RateBands
+from scoreline_trainers.evaluation.metrics import METRICS, Label
+from scoreline_trainers.families import FAMILIES
+from scoreline_trainers.problems import problems_of
+
+PACKAGED = files("scoreline_trainers") / "recipes"
+
+
+class Synthetic(Spec):
+    """Data that a generator makes: ``scoreline data synth`` writes the same."""
+
+    synthetic: str
+    rows: int = Field(default=20_000, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+class PointsSpec(Spec):
+    """Scorecard points, see ``scoreline_registry.documents.contract.Points``."""
+
+    base: float
+    odds: float = Field(gt=0)
+    pdo: float = Field(gt=0)
+
+
+class ScoreSpec(Spec):
+    """What the score means.
+
+    ``bands`` maps each band's name to the score it starts at, ascending, or says how the cut-offs are chosen.
+    """
+
+    meaning: str = Field(default="probability that the label is 1", min_length=1)
+    bands: Bands = Field(default_factory=dict)
+    points: PointsSpec | None = None
+
+    def with_cuts(self, label: Label, score: Float64) -> "ScoreSpec":
+        """The same with cut-offs chosen on validation rows, where they are to be chosen. Raises DataError."""
+        if isinstance(self.bands, dict):
+            return self
+        return self.model_copy(update={"bands": self.bands.cuts(label, score)})
+
+    def contract(self, *, extras: Sequence[str] = ()) -> ScoreContract:
+        """The same as the registry stores it; cut-offs that are still to be chosen are left out."""
+        cuts = self.bands if isinstance(self.bands, dict) else {}
+        return ScoreContract(
+            meaning=self.meaning,
+            bands=tuple(Band(name=name, from_score=start) for name, start in cuts.items()),
+            points=None if self.points is None else Points(**self.points.model_dump()),
+            extras=tuple(extras),
+        )
+
+
+class Recipe(Columns):
+    """A recipe as written.
+
+    Attributes:
+        name: the model's name in the registry.
+        data: a CSV or Parquet file, relative to the recipe, with ``${NAME}`` for environment variables; or a generator.
+        engineered: columns that are computed in the model's graph, see ``scoreline_trainers.engineering``.
+        keep: which raw inputs the family gets beside them; see ``kept``.
+        calibration: what bends the score into a probability, by its method alone or with its options.
+        family: one of FAMILIES.
+        config: the family's options.
+        seed: of everything that is drawn.
+        metrics: of the validation rows.
+        route: a route to apply once the version is published.
+    """
+
+    name: str
+    description: str = ""
+    data: Synthetic | str
+    engineered: tuple[Entry, ...] = ()
+    keep: tuple[Literal["features", "sequence"], ...] | None = None
+    calibration: Calibration | None = None
+    family: str
+    config: dict[str, Any] = Field(default_factory=dict)
+    validation: Validation = Validation()
+    seed: int = Field(default=0, ge=0)
+    metrics: tuple[str, ...] = tuple(METRICS)
+    score: ScoreSpec = ScoreSpec()
+    route: dict[str, Any] | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        try:
+            return check_name("model", name)
+        except InvalidNameError as error:
+            raise ValueError(str(error)) from error
+
+    @field_validator("metrics")
+    @classmethod
+    def _are_metrics(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in METRICS:
+                raise ValueError(f"{name!r} is no metric; there are {', '.join(METRICS)}")
+        return names
+
+    @field_validator("calibration", mode="before")
+    @classmethod
+    def _by_method(cls, calibration: object) -> object:
+        return {"method": calibration} if isinstance(calibration, str) else calibration
+
+    @model_validator(mode="after")
+    def _keeps_beside(self) -> Self:
+        if self.keep is not None and not self.engineered:
+            raise ValueError("'keep' goes with 'engineered'")
+        return self
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """The raw inputs that the family gets.
+
+        By default features, and the sequence unless columns are computed from it.
+        """
+        if self.keep is not None:
+            return frozenset(self.keep)
+        over_steps = any(entry.over_steps for entry in self.engineered)
+        return frozenset({"features"} if over_steps else {"features", "sequence"})
+
+    @field_validator("score")
+    @classmethod
+    def _is_a_contract(cls, score: ScoreSpec) -> ScoreSpec:
+        score.contract()
+        return score
+
+    @classmethod
+    def parse(cls, document: object, *, source: str = "recipe") -> Self:
+        """Reads a recipe from the mapping that its YAML holds. Raises RecipeError with every problem."""
+        if not isinstance(document, Mapping):
+            raise RecipeError(source, ["it is not a mapping of keys to values"])
+        try:
+            # JSON is what strict validation can take a list for a tuple from.
+            recipe = cls.model_validate_json(json.dumps(_named(document), default=str))
+        except ValidationError as error:
+            raise RecipeError(source, problems_of(error, cls)) from error
+        recipe.family_config(source=source)
+        recipe.route_spec(source=source)
+        if recipe.label is None and (needing := recipe.label_needed_by()):
+            raise RecipeError(source, [f"label: is missing, and {', '.join(needing)} cannot do without"])
+        return recipe
+
+    @classmethod
+    def load(cls, path: Path | Traversable) -> Self:
+        """Reads a recipe file. Raises RecipeError."""
+        try:
+            document = read_yaml(path.read_text(encoding="utf-8"), source=path.name)
+        except OSError as error:
+            raise RecipeError(str(path), [error.strerror or "it cannot be read"]) from error
+        except UnicodeDecodeError as error:
+            raise RecipeError(path.name, [f"it is not YAML: {error}"]) from error
+        except InvalidError as error:
+            raise RecipeError(path.name, error.problems) from error
+        return cls.parse(document, source=path.name)
+
+    def family_config(self, *, source: str = "recipe") -> Any:
+        """The family's options, checked. Raises RecipeError, and FamilyError for one that is not installed."""
+        config_type = FAMILIES[self.family].config_type
+        try:
+            return config_type.model_validate_json(json.dumps(self.config))
+        except ValidationError as error:
+            problems = [f"config: {problem}" for problem in problems_of(error, config_type)]
+            raise RecipeError(source, problems) from error
+
+    def label_needed_by(self) -> list[str]:
+        """The parts of the recipe that learn from labels."""
+        needing = [f"family {self.family!r}"] if FAMILIES.sources[self.family].needs_label else []
+        needing += ["calibration"] if self.calibration is not None else []
+        needing += ["score.bands by rates"] if isinstance(self.score.bands, RateBands) else []
+        return needing
+
+    def route_spec(self, *, source: str = "recipe") -> RouteSpec | None:
+        """The route, checked. Raises RecipeError."""
+        if self.route is None:
+            return None
+        try:
+            return RouteSpec.model_validate(self.route)
+        except ValidationError as error:
+            raise RecipeError(source, [f"route: {problem}" for problem in problems_of(error, RouteSpec)]) from error
+
+    def data_path(self, folder: Path) -> Path:
+        """Where ``data`` is, relative to the recipe's ``folder``. Raises RecipeError for an unset variable."""
+        text = str(self.data)
+        for variable in re.findall(r"\$\{(\w+)\}", text):
+            if variable not in os.environ:
+                raise RecipeError(self.name, [f"its data is {text}: set {variable} or pass the file with --data"])
+        return folder / Path(os.path.expandvars(text)).expanduser()
+
+
+def packaged_recipes() -> Mapping[str, Traversable]:
+    """The recipes that come with this package, by name."""
+    found = (entry for entry in PACKAGED.iterdir() if entry.name.endswith(".yaml"))
+    return {entry.name.removesuffix(".yaml"): entry for entry in sorted(found, key=lambda entry: entry.name)}
+
+
+def packaged_summaries() -> list[tuple[str, str]]:
+    """Name and first line of the description of each packaged recipe. No family is imported."""
+    documents = (
+        (name, read_yaml(entry.read_text("utf-8"), source=entry.name)) for name, entry in packaged_recipes().items()
+    )
+    return [(name, str(document["description"]).splitlines()[0]) for name, document in documents]
+
+
+def find_recipe(text: str) -> tuple[Recipe, Path]:
+    """Loads a recipe by path, or one that comes with this package by name.
+
+    Returns:
+        The recipe and the folder that its paths are relative to. Raises RecipeError.
+    """
+    path, packaged = Path(text), packaged_recipes()
+    if text in packaged and not path.exists():
+        return Recipe.load(packaged[text]), Path.cwd()
+    if not path.is_file():
+        raise RecipeError(text, [f"there is no such file, and the packaged recipes are {', '.join(packaged)}"])
+    return Recipe.load(path), path.parent
+
+
+def _named(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A feature may be written as its name alone."""
+    features = document.get("features")
+    if not isinstance(features, list):
+        return dict(document)
+    return {**document, "features": [{"name": item} if isinstance(item, str) else item for item in features]}
