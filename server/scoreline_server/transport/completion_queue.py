@@ -1,9 +1,11 @@
 """All that Scoreline uses of grpcio's core, in one module, because ``grpc._cython.cygrpc`` is not public API.
 
 The server extra pins grpcio's minor, ``missing_names`` is asked at start, and without the lane the ordinary adapter
-serves the same pipeline.
+serves the same pipeline. The decision record "What may still be called in gRPC's core while a server stops" (docs/adr)
+argues for each of these calls why it is safe beside a stop.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, TypeAlias
@@ -31,24 +33,37 @@ def missing_names(server: grpc.Server) -> list[str]:
 
 
 class CallQueue:
-    """A completion queue of its own on a server's core: hands out calls of registered methods."""
+    """A completion queue of its own on a server's core: hands out calls of registered methods.
+
+    ``close`` must come before ``server.stop()``. grpcio checks that the server lives, releases the GIL and only then
+    reads the pointer to it, which the stop clears: a request on one thread beside a stop on another ends the process.
+    """
 
     def __init__(self, server: grpc.Server, methods: Sequence[str]) -> None:
         """Registers; must come before ``server.start()``."""
+        # Held, because grpcio also stops a server that nothing refers to.
+        self._server = server
         self._core = server._cy_server  # type: ignore[attr-defined]  # noqa: SLF001
         self._queue = cygrpc.CompletionQueue()
         self._timeout = cygrpc.CompletionType.queue_timeout
+        self._requesting = threading.Lock()
+        self._is_closed = False
         self._core.register_completion_queue(self._queue)
         for method in methods:
             self._core.register_method(method)
 
     def request(self, method: str, on_event: OnEvent) -> bool:
-        """Asks for one more call of a method; False once the server is stopping."""
-        try:
+        """Requests one more call of a method; False once the queue is closed."""
+        with self._requesting:
+            if self._is_closed:
+                return False
             self._core.request_registered_call(self._queue, self._queue, method, on_event)
-        except ValueError:
-            return False
         return True
+
+    def close(self) -> None:
+        """Refuses requests from now on; none is being made when this returns. Calls already requested still come."""
+        with self._requesting:
+            self._is_closed = True
 
     def poll(self, deadline: float) -> Event | None:
         """The next event, or None when there is none until ``deadline`` (in seconds of time.time())."""
@@ -67,12 +82,12 @@ def is_shutdown(event: Event) -> bool:
 
 def receive(call: Any, on_message: OnEvent) -> None:
     """Asks for the call's message."""
-    call.start_server_batch((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), on_message)
+    _start(call, (cygrpc.ReceiveMessageOperation(_NO_FLAGS),), on_message)
 
 
 def watch(call: Any, on_end: OnEvent) -> None:
     """Asks to be told of the call's end, so that it is known at once when the caller goes away."""
-    call.start_server_batch((cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), on_end)
+    _start(call, (cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), on_end)
 
 
 def message_of(event: Event) -> bytes | None:
@@ -89,14 +104,21 @@ def was_cancelled(event: Event) -> bool:
 def send_answer(call: Any, message: bytes, on_sent: OnEvent) -> None:
     """Sends a message with status OK."""
     head, status = _unchanging()
-    call.start_server_batch((head, cygrpc.SendMessageOperation(message, _NO_FLAGS), status), on_sent)
+    _start(call, (head, cygrpc.SendMessageOperation(message, _NO_FLAGS), status), on_sent)
 
 
 def send_status(call: Any, code: int, details: str, trailers: Trailers, on_sent: OnEvent) -> None:
     """Sends a status without a message."""
     head, _ = _unchanging()
     status = cygrpc.SendStatusFromServerOperation(trailers, code, details.encode(), _NO_FLAGS)
-    call.start_server_batch((head, status), on_sent)
+    _start(call, (head, status), on_sent)
+
+
+def _start(call: Any, operations: tuple[Any, ...], on_event: OnEvent) -> None:
+    """Starts a batch of operations. Raises RuntimeError where the core refuses it, because its event would not come."""
+    error = call.start_server_batch(operations, on_event)
+    if error:
+        raise RuntimeError(f"gRPC's core refused a batch of operations with error {error}")
 
 
 @cache

@@ -85,6 +85,8 @@ class Endpoint:
 
     def stop(self, grace_seconds: float) -> None:
         """Takes no more calls and waits until the open ones have ended, at most ``grace_seconds``."""
+        if self._lane:
+            self._lane.close()
         self._grpc.stop(grace_seconds).wait()
         if self._lane:
             self._lane.join(_JOIN_SECONDS)

@@ -105,6 +105,10 @@ class Lane:
         self._arm()
         self._thread.start()
 
+    def close(self) -> None:
+        """Takes no more calls; must come before the server stops."""
+        self._queue.close()
+
     def join(self, timeout_seconds: float) -> None:
         """Waits until every call has ended and was noted, once the server has been told to stop; ends the threads."""
         self._stopping = True
@@ -120,7 +124,7 @@ class Lane:
         return self._open
 
     def _arm(self) -> None:
-        """Asks for as many calls as have come; no longer possible once the server stops."""
+        """Requests as many calls as have come; none once the queue is closed."""
         for method in self._to_arm:
             if self._queue.request(method, self._arming[method]):
                 self._armed += 1
