@@ -25,7 +25,7 @@ from typing import Any
 import grpc
 
 from scoreline_registry.registry import Registry
-from scoreline_server import log
+from scoreline_server import logging_config
 from scoreline_server.app import Server
 from scoreline_server.journal.reader import read_records
 from scoreline_server.settings import Settings
@@ -198,7 +198,7 @@ def one_signal(registry: Path, folder: Path, rng: random.Random) -> Result:
 def rounds_in_this_process(count: int, seed: int) -> None:
     """Prints one line of JSON per round."""
     rng = random.Random(seed)
-    log.configure(Settings(log_level="error", log_format="json"))
+    logging_config.configure(Settings(log_level="error", log_format="json"))
     with tempfile.TemporaryDirectory() as name:
         registry = prepared(Path(name))
         for at in range(count):

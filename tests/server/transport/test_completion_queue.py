@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
-from scoreline_server.core import CallQueue, Event, is_shutdown
+from scoreline_server.transport.completion_queue import CallQueue, Event, is_shutdown
 
 METHOD = "/test.Service/Method"
 NEVER = float("inf")
@@ -17,7 +17,7 @@ STORM = """
 import sys, threading
 from concurrent.futures import ThreadPoolExecutor
 import grpc
-from scoreline_server.core import CallQueue
+from scoreline_server.transport.completion_queue import CallQueue
 
 def request_until_closed(queue):
     while queue.request("/test.Service/Method", print):
