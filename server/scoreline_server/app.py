@@ -13,11 +13,11 @@ from grpc_health.v1 import health, health_pb2
 from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
 from scoreline_server.errors import StartError
+from scoreline_server.file_lock import Turns
 from scoreline_server.journal.opening import open_journal
 from scoreline_server.loading.pins import Pins
 from scoreline_server.loading.watcher import Watcher
 from scoreline_server.metrics.recorder import CountedThreads, Metrics
-from scoreline_server.processes.file_lock import Turns
 from scoreline_server.rpc.admission import Admission
 from scoreline_server.rpc.authority import read_policy
 from scoreline_server.rpc.control import Control

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from onnx import TensorProto
 
 from scoreline_trainers.data.batch import Float32, Float64
-from scoreline_trainers.families.networks.layers import emit_column
 from scoreline_trainers.graph.builder import GraphBuilder
+from scoreline_trainers.graph.layers import emit_column
 from scoreline_trainers.graph.preprocessing import LIMIT
 
 # The median absolute deviation of normal values times this is their standard deviation.

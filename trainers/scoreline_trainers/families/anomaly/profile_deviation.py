@@ -20,9 +20,9 @@ from scoreline_trainers.data.batch import Batch, Float32, Float64
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families.anomaly.profile import AmountZ, HourRarity, Measure, Rarity
-from scoreline_trainers.families.networks.layers import emit_real_steps
 from scoreline_trainers.family import FamilyConfig, Fitted
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
+from scoreline_trainers.graph.layers import emit_real_steps
 from scoreline_trainers.graph.preprocessing import category_slots, emit_category_slots
 from scoreline_trainers.progress import Progress
 

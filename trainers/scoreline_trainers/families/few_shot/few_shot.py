@@ -23,13 +23,13 @@ from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.data.batch import Batch, Float32, Float64, Rows
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
-from scoreline_trainers.families.networks.layers import DenseLayer, emit_dense
 from scoreline_trainers.families.networks.net import NetworkConfig
 from scoreline_trainers.families.networks.network_layers import dense
 from scoreline_trainers.families.networks.network_training import seeded
 from scoreline_trainers.families.networks.widths import Widths
 from scoreline_trainers.family import Fitted
 from scoreline_trainers.graph.builder import GraphBuilder
+from scoreline_trainers.graph.layers import DenseLayer, emit_dense
 from scoreline_trainers.graph.preprocessing import Design
 from scoreline_trainers.heads.heads import with_bias
 from scoreline_trainers.heads.record import ADAPTATION_FILE, HEADS, STATES, Record

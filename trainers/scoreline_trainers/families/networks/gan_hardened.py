@@ -23,11 +23,11 @@ from scoreline_trainers.data.splits import hold_out
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families.anomaly.detectors import Alarm, Distance, Isolation, Statistical, View
 from scoreline_trainers.families.networks.hardening import Hardened, HardeningConfig, harden
-from scoreline_trainers.families.networks.layers import DenseLayer
 from scoreline_trainers.families.networks.network_layers import dense
 from scoreline_trainers.families.networks.network_training import seeded
 from scoreline_trainers.family import Fitted
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
+from scoreline_trainers.graph.layers import DenseLayer
 from scoreline_trainers.graph.preprocessing import Design
 from scoreline_trainers.graph.tensor import Tensor
 from scoreline_trainers.progress import Progress

@@ -10,9 +10,9 @@ from sklearn.cluster import KMeans
 from torch import nn
 
 from scoreline_registry.documents.contract import Feature
-from scoreline_trainers.families.networks.layers import emit_linear
 from scoreline_trainers.families.networks.network_layers import array, dense, emit_softmax
 from scoreline_trainers.graph.builder import GraphBuilder
+from scoreline_trainers.graph.layers import emit_linear
 from scoreline_trainers.graph.preprocessing import Design
 
 _SLOPE = 0.2

@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from scoreline_registry.documents.contract import InputContract
-from scoreline_trainers.families.networks.layers import emit_dense
 from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, NetworkConfig, Symbols
 from scoreline_trainers.families.networks.network import NetworkFamily
 from scoreline_trainers.families.networks.network_layers import dense
 from scoreline_trainers.families.networks.widths import Widths
 from scoreline_trainers.graph.builder import GraphBuilder
+from scoreline_trainers.graph.layers import emit_dense
 
 
 class MLPConfig(NetworkConfig):

@@ -16,9 +16,9 @@ from torch import nn
 
 from scoreline_trainers.data.batch import Batch, Float32, Int64, Rows
 from scoreline_trainers.data.dataset import Dataset
-from scoreline_trainers.families.networks.layers import emit_real_steps
 from scoreline_trainers.family import FamilyConfig
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
+from scoreline_trainers.graph.layers import emit_real_steps
 from scoreline_trainers.graph.preprocessing import Design, Scaling
 
 

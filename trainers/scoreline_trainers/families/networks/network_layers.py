@@ -11,7 +11,8 @@ from onnx import TensorProto
 from torch import nn
 
 from scoreline_trainers.data.batch import Float32
-from scoreline_trainers.families.networks.layers import (
+from scoreline_trainers.graph.builder import GraphBuilder
+from scoreline_trainers.graph.layers import (
     ConvLayer,
     DenseLayer,
     LSTMLayer,
@@ -24,7 +25,6 @@ from scoreline_trainers.families.networks.layers import (
     emit_masked,
     emit_norm,
 )
-from scoreline_trainers.graph.builder import GraphBuilder
 
 _LSTM_PARAMETERS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 

@@ -11,7 +11,6 @@ from torch import nn
 
 from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.data.batch import Float32
-from scoreline_trainers.families.networks.layers import emit_column, emit_linear
 from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, NetworkConfig, Symbols
 from scoreline_trainers.families.networks.network import NetworkFamily
 from scoreline_trainers.families.networks.network_layers import (
@@ -23,6 +22,7 @@ from scoreline_trainers.families.networks.network_layers import (
 )
 from scoreline_trainers.families.networks.widths import Width
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
+from scoreline_trainers.graph.layers import emit_column, emit_linear
 
 ATTENTION = "attention"
 
