@@ -12,7 +12,7 @@ def read_yaml(text: str, *, source: str) -> Any:
     """The value that the text holds; ``source`` names it in errors.
 
     Raises:
-        InvalidError: it is not YAML, a key stands twice in one mapping, or a key is not text.
+        InvalidError: it is not YAML, a duplicate key in one mapping, or a key is not text.
     """
     try:
         return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - it is a SafeLoader
@@ -34,7 +34,7 @@ class _StrictLoader(yaml.SafeLoader):
             if not isinstance(key, str):
                 raise _fault(key_node, f"the key {key_node.value} is not text: put quotes around it")
             if key in seen:
-                raise _fault(key_node, f"the key {key!r} stands twice")
+                raise _fault(key_node, f"duplicate key {key!r}")
             seen.add(key)
         return super().construct_mapping(node, deep)
 

@@ -12,6 +12,7 @@ from scoreline_registry.commands.options import (
     writing_options,
 )
 from scoreline_registry.commands.output import print_outcome
+from scoreline_registry.documents.base import refuse_duplicates
 from scoreline_registry.registry import Registry
 
 
@@ -23,9 +24,12 @@ from scoreline_registry.registry import Registry
 @writing_options
 def label(model: str, changes: tuple[str, ...], address: str, as_json: bool, **signed: Any) -> None:
     """Set labels of a model with KEY=VALUE, remove them with KEY-."""
-    labels = dict(map(_change, changes))
-    if len(labels) != len(changes):
-        raise click.UsageError("a label stands twice")
+    parsed = [*map(_change, changes)]
+    try:
+        refuse_duplicates("label", (name for name, _ in parsed))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    labels = dict(parsed)
     print_outcome(Registry.open(address).set_labels(model, labels, **signed), as_json=as_json, model=model)
 
 

@@ -6,18 +6,12 @@ A route's schema (see ``route``) is what callers send; every arm's contract is c
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, model_validator
 
+from scoreline_registry.documents.base import FrozenModel, OmitDefaults, refuse_duplicates
+from scoreline_registry.documents.ragged import NEIGHBORS, SEQUENCE, RaggedInput, RaggedKind
 from scoreline_registry.names import check_feature_name
 
 MAX_FEATURES = 4096
@@ -29,23 +23,7 @@ FeatureName = Annotated[str, AfterValidator(check_feature_name)]
 FeatureKind = Literal["number", "category"]
 
 
-class Value(BaseModel):
-    """The base of every stored value: frozen, and fields that a newer Scoreline wrote are kept."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
-
-
-class Sparse(Value):
-    """A value whose later fields are left out of its JSON while they are empty, so that older bytes stay the same."""
-
-    LATER: ClassVar[frozenset[str]] = frozenset()
-
-    @model_serializer(mode="wrap")
-    def _without_empty(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in serialize(self).items() if value or name not in self.LATER}
-
-
-class Feature(Value):
+class Feature(FrozenModel):
     """One raw input column.
 
     A number becomes a float32, a category the float32 index of its name in ``vocabulary``. A missing value (absent, or
@@ -101,41 +79,53 @@ class Feature(Value):
         return self.code(self.default) if isinstance(self.default, str) else float(self.default)
 
 
-class SequenceContract(Value):
-    """A history: ``sequence`` float32 [N, T, S], S = the step features, and ``lengths`` int64 [N], 1 <= T <= max."""
+class RaggedContract(FrozenModel):
+    """A ragged input as documents have it; subclasses add the maximum under its key."""
+
+    kind: ClassVar[RaggedKind]
 
     features: tuple[FeatureName, ...] = Field(min_length=1, max_length=MAX_FEATURES)
-    max_length: int = Field(ge=1, le=MAX_SEQUENCE_LENGTH)
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        _refuse_repeats("step feature", self.features)
+        refuse_duplicates(f"{self.kind.item} feature", self.features)
         return self
 
 
-class NeighborContract(Value):
-    """The units around a unit: ``neighbors`` float32 [N, K, G], G = features, and ``neighbor_mask`` bool [N, K].
+class SequenceContract(RaggedContract):
+    """A history: ``sequence`` float32 [N, T, S], S = the step features, and ``lengths`` int64 [N], 1 <= T <= max."""
 
-    The mask is True where a neighbour is; a unit may have none, and has ``max_neighbors`` at most. Graphs take any K
+    kind = SEQUENCE
+
+    max_length: int = Field(ge=1, le=MAX_SEQUENCE_LENGTH)
+
+
+class NeighborContract(RaggedContract):
+    """The neighbors of a unit: ``neighbors`` float32 [N, K, G], G = features, and ``neighbor_mask`` bool [N, K].
+
+    The mask is True where a neighbor is; a unit may have none, and has ``max_neighbors`` at most. Graphs take any K
     from 1, so that a server may pad.
     """
 
-    features: tuple[FeatureName, ...] = Field(min_length=1, max_length=MAX_FEATURES)
+    kind = NEIGHBORS
+
     max_neighbors: int = Field(ge=1, le=MAX_NEIGHBORS)
 
-    @model_validator(mode="after")
-    def _distinct(self) -> Self:
-        _refuse_repeats("neighbor feature", self.features)
-        return self
+
+def ragged_inputs(*contracts: RaggedContract | None) -> tuple[RaggedInput, ...]:
+    """The ragged inputs that are there, in the order given."""
+    return tuple(
+        RaggedInput(each.kind, each.features, getattr(each, each.kind.limit)) for each in contracts if each is not None
+    )
 
 
-class InputContract(Sparse):
-    """Everything a version takes: ``features`` float32 [N, F] in this order, and optionally a sequence and neighbours.
+class InputContract(OmitDefaults):
+    """Everything a version takes: ``features`` float32 [N, F] in this order, and optionally a sequence and neighbors.
 
     It is empty for a version that takes raw tensors, and for no other; the manifest sees to that.
     """
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"neighbors"})
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"neighbors"})
 
     features: tuple[Feature, ...] = Field(default=(), max_length=MAX_FEATURES)
     sequence: SequenceContract | None = None
@@ -143,23 +133,28 @@ class InputContract(Sparse):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        _refuse_repeats("feature", tuple(f.name for f in self.features))
+        refuse_duplicates("feature", (feature.name for feature in self.features))
         return self
 
     @property
     def is_empty(self) -> bool:
         """True where it takes nothing."""
-        return not self.features and self.sequence is None and self.neighbors is None
+        return not self.features and not self.ragged
+
+    @property
+    def ragged(self) -> tuple[RaggedInput, ...]:
+        """The ragged inputs, of each kind at most one."""
+        return ragged_inputs(self.sequence, self.neighbors)
 
 
-class Band(Value):
+class Band(FrozenModel):
     """A named range of scores that starts at ``from_score`` and ends where the next band starts."""
 
     name: FeatureName
     from_score: float
 
 
-class Points(Value):
+class Points(FrozenModel):
     """Scorecard points: ``base`` points stand for ``odds`` to one, and ``pdo`` points double the odds.
 
     points = base + pdo / ln 2 * (ln((1 - p) / p) - ln odds) for a score p that is the probability of the bad outcome
@@ -181,7 +176,7 @@ class Points(Value):
         return self.base - self.factor * math.log(self.odds)
 
 
-class ScoreContract(Value):
+class ScoreContract(FrozenModel):
     """What the number means.
 
     ``kind`` is "probability" (0 to 1) or "value" (any finite number). Bands ascend by ``from_score``; a score below the
@@ -199,16 +194,8 @@ class ScoreContract(Value):
         edges = [band.from_score for band in self.bands]
         if edges != sorted(set(edges)):
             raise ValueError("bands must ascend by from_score, each with its own")
-        _refuse_repeats("band", tuple(band.name for band in self.bands))
-        _refuse_repeats("extra output", self.extras)
+        refuse_duplicates("band", (band.name for band in self.bands))
+        refuse_duplicates("extra output", self.extras)
         if self.points is not None and self.kind != "probability":
             raise ValueError("points need a score that is a probability")
         return self
-
-
-def _refuse_repeats(what: str, names: tuple[str, ...]) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ValueError(f"{what} {name!r} stands twice")
-        seen.add(name)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from scoreline_registry.documents.contract import Sparse, Value
+from scoreline_registry.documents.base import FrozenModel, OmitDefaults
 from scoreline_registry.documents.manifest import FileFacts, Moment
 from scoreline_registry.errors import CorruptError, NotFoundError, SchemaVersionError
 
@@ -21,7 +21,7 @@ _FIRST_MODEL_SCHEMA = 1
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*$", max_length=64)]
 VersionKey = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,8}$")]
 
-D = TypeVar("D", bound=Value)
+D = TypeVar("D", bound=FrozenModel)
 
 
 def canonical_json(value: Any) -> bytes:
@@ -40,7 +40,7 @@ def document_key(digest: str) -> str:
     return f"documents/{digest}.json"
 
 
-def encode(value: Value) -> bytes:
+def encode(value: FrozenModel) -> bytes:
     """A stored value as canonical JSON."""
     return canonical_json(value.model_dump(mode="json", by_alias=True))
 
@@ -80,7 +80,7 @@ def problems_of(error: ValidationError) -> list[str]:
     return problems
 
 
-class Retirement(Value):
+class Retirement(FrozenModel):
     """That a version must not be used any more, and who said so.
 
     ``seen`` is the newest revision that the author knew, so revision ``seen + 1`` is about as old as the decision, by
@@ -94,7 +94,7 @@ class Retirement(Value):
     collected_at: Moment | None = None
 
 
-class Source(Value):
+class Source(FrozenModel):
     """Where a promoted version was copied from: the registry, the revision read there, and its number there."""
 
     registry_id: str
@@ -105,13 +105,13 @@ class Source(Value):
     published_at: Moment
 
 
-class VersionEntry(Sparse):
+class VersionEntry(OmitDefaults):
     """What a model's document says about one version: its files, and who published it when and why.
 
     ``files`` names every file of the version's folder but ``claim.json``. ``claim_id`` is the content of that file.
     """
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"retired", "source"})
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"retired", "source"})
 
     files: dict[str, FileFacts] = Field(min_length=1)
     published_at: Moment
@@ -127,7 +127,7 @@ class VersionEntry(Sparse):
         return self.retired is not None and self.retired.collected_at is not None
 
 
-class ModelDocument(Sparse):
+class ModelDocument(OmitDefaults):
     """One model: every version ever committed, by number in decimal, and where its aliases point.
 
     ``next_version`` is above every number ever committed and never falls, so that no number is given twice.
@@ -135,7 +135,7 @@ class ModelDocument(Sparse):
     has one, or a retired version, is of schema 2, because a writer that knows neither would bring them back.
     """
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"abandoned"})
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"abandoned"})
 
     schema_number: int = Field(default=_FIRST_MODEL_SCHEMA, ge=1)
     name: Name

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from scoreline_registry.documents.contract import InputContract, ScoreContract, Sparse, Value
+from scoreline_registry.documents.base import FrozenModel, OmitDefaults
+from scoreline_registry.documents.contract import InputContract, ScoreContract
 from scoreline_registry.documents.tensors import TensorContract
 
 MANIFEST_SCHEMA = 1
@@ -30,14 +31,14 @@ def _aware(moment: datetime) -> datetime:
 Moment = Annotated[datetime, AfterValidator(_aware)]
 
 
-class FileFacts(Value):
+class FileFacts(FrozenModel):
     """One file of a version: sha256 in hex and size in bytes."""
 
     sha256: Digest
     bytes: int = Field(ge=0)
 
 
-class ParityFacts(Value):
+class ParityFacts(FrozenModel):
     """How the ONNX graph compared with the native model when the gate ran.
 
     ``max_difference`` is the largest absolute difference of the score over ``rows`` rows; every row was within
@@ -49,20 +50,20 @@ class ParityFacts(Value):
     tolerance: float = Field(gt=0)
 
 
-class GoldenFacts(Sparse):
+class GoldenFacts(OmitDefaults):
     """The rows in ``golden.npz`` that a server must reproduce within ``tolerance`` (absolute) before it serves.
 
     ``tolerances`` has its own for outputs beside the score that need one.
     """
 
-    LATER = frozenset({"tolerances"})
+    OMITTED = frozenset({"tolerances"})
 
     rows: int = Field(ge=1)
     tolerance: float = Field(gt=0)
     tolerances: dict[str, float] = Field(default_factory=dict)
 
 
-class TrainingFacts(Value):
+class TrainingFacts(FrozenModel):
     """Where a version came from. ``recipe`` is the recipe as run; ``data_sha256`` identifies the table as read."""
 
     rows: int = Field(ge=1)
@@ -73,14 +74,14 @@ class TrainingFacts(Value):
     libraries: dict[str, str] = Field(default_factory=dict)
 
 
-class Manifest(Sparse):
+class Manifest(OmitDefaults):
     """One version of a model. Unknown fields are kept, so that an older Scoreline passes on what a newer one wrote.
 
     ``tensors`` is set for a graph that was published as it is: it takes and gives raw tensors, ``inputs`` is empty, no
     output is a score, and no route can name it.
     """
 
-    LATER = frozenset({"tensors"})
+    OMITTED = frozenset({"tensors"})
 
     schema_number: int = Field(default=MANIFEST_SCHEMA, ge=1)
     family: str = Field(min_length=1, max_length=64)

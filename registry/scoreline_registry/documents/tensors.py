@@ -1,11 +1,10 @@
 """The raw tensors of a graph that was published as it is, in the words of the Open Inference Protocol."""
 
-from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from scoreline_registry.documents.contract import Value
+from scoreline_registry.documents.base import FrozenModel, refuse_duplicates
 
 Datatype = Literal[
     "BOOL",
@@ -25,7 +24,7 @@ Datatype = Literal[
 Side = Annotated[int, Field(ge=-1)]
 
 
-class Tensor(Value):
+class Tensor(FrozenModel):
     """One input or output of a graph. ``shape`` has -1 where a side varies; BYTES are strings."""
 
     name: str = Field(min_length=1, max_length=1000)
@@ -33,7 +32,7 @@ class Tensor(Value):
     shape: tuple[Side, ...] = ()
 
 
-class TensorContract(Value):
+class TensorContract(FrozenModel):
     """What a graph takes and gives, in its own order. It has no score, so no route can choose it."""
 
     inputs: tuple[Tensor, ...] = ()
@@ -41,14 +40,6 @@ class TensorContract(Value):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        _refuse_repeats("input", self.inputs)
-        _refuse_repeats("output", self.outputs)
+        refuse_duplicates("input", (tensor.name for tensor in self.inputs))
+        refuse_duplicates("output", (tensor.name for tensor in self.outputs))
         return self
-
-
-def _refuse_repeats(what: str, tensors: Iterable[Tensor]) -> None:
-    seen: set[str] = set()
-    for tensor in tensors:
-        if tensor.name in seen:
-            raise ValueError(f"{what} {tensor.name!r} stands twice")
-        seen.add(tensor.name)

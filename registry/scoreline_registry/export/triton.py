@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scoreline_registry.documents.manifest import Manifest
+from scoreline_registry.documents.signature import SCORE, graph_inputs
 from scoreline_registry.documents.tensors import Tensor as RawTensor
 
 
@@ -43,24 +44,15 @@ def triton_model(name: str, manifests: Mapping[int, Manifest]) -> TritonModel:
 
 def _signature(manifest: Manifest) -> tuple[list[Tensor], list[Tensor]]:
     """The tensors of the standard graph signature that a version has, or its own where it was published as it is."""
-    if manifest.tensors is not None:
-        return [*map(_raw, manifest.tensors.inputs)], [*map(_raw, manifest.tensors.outputs)]
-    inputs = []
-    if manifest.inputs.features:
-        inputs.append(Tensor("features", "TYPE_FP32", (-1, len(manifest.inputs.features))))
-    if manifest.inputs.sequence is not None:
-        inputs.append(Tensor("sequence", "TYPE_FP32", (-1, -1, len(manifest.inputs.sequence.features))))
-        inputs.append(Tensor("lengths", "TYPE_INT64", (-1,)))
-    if manifest.inputs.neighbors is not None:
-        inputs.append(Tensor("neighbors", "TYPE_FP32", (-1, -1, len(manifest.inputs.neighbors.features))))
-        inputs.append(Tensor("neighbor_mask", "TYPE_BOOL", (-1, -1)))
-    outputs = [Tensor("score", "TYPE_FP32", (-1,))]
+    tensors = manifest.tensors
+    if tensors is not None:
+        return [*map(_tensor, tensors.inputs)], [*map(_tensor, tensors.outputs)]
     # What follows the batch in an extra output stands in the graph alone; a server reads it there.
-    outputs += [Tensor(extra, "TYPE_FP32", (-1,)) for extra in manifest.score.extras]
-    return inputs, outputs
+    outputs = [Tensor(name, "TYPE_FP32", (-1,)) for name in (SCORE, *manifest.score.extras)]
+    return [_tensor(put.tensor) for put in graph_inputs(manifest.inputs)], outputs
 
 
-def _raw(tensor: RawTensor) -> Tensor:
+def _tensor(tensor: RawTensor) -> Tensor:
     return Tensor(tensor.name, f"TYPE_{'STRING' if tensor.datatype == 'BYTES' else tensor.datatype}", tensor.shape)
 
 

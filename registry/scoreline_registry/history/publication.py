@@ -6,7 +6,7 @@ Until a revision names the version it is not there; what a publisher that died l
 from collections.abc import Mapping
 from datetime import datetime
 
-from scoreline_registry.documents.contract import Value
+from scoreline_registry.documents.base import FrozenModel
 from scoreline_registry.documents.documents import decode, encode, sha256_hex
 from scoreline_registry.documents.manifest import (
     CLAIM_FILE,
@@ -31,7 +31,7 @@ CLAIM_SCHEMA = 1
 _RESERVED = (CLAIM_FILE, MANIFEST_FILE)
 
 
-class Claim(Value):
+class Claim(FrozenModel):
     """``claim.json``: who took a version's number. Age is judged by the store's clock, not by ``created_at``."""
 
     schema_number: int = CLAIM_SCHEMA

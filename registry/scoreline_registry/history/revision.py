@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from scoreline_registry.documents.contract import Sparse, Value
+from scoreline_registry.documents.base import FrozenModel, OmitDefaults
 from scoreline_registry.documents.documents import Name, decode, encode, sha256_hex
 from scoreline_registry.documents.manifest import Digest, Moment
 from scoreline_registry.errors import CorruptError
@@ -26,7 +26,7 @@ SEALS_PREFIX = "seals/"
 _NO_PARENT = "0" * 64
 
 
-class RegistryRoot(Sparse):
+class RegistryRoot(OmitDefaults):
     """``registry.json``: the file that makes a store a registry.
 
     ``frozen_at`` makes it the copy of part of one revision, under that revision's number: its log begins and ends
@@ -34,7 +34,7 @@ class RegistryRoot(Sparse):
     an empty registry.
     """
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"frozen_at"})
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"frozen_at"})
 
     schema_number: int = Field(default=FIRST_REGISTRY_SCHEMA, ge=1)
     registry_id: str = Field(min_length=1, max_length=64)
@@ -42,7 +42,7 @@ class RegistryRoot(Sparse):
     frozen_at: int | None = Field(default=None, ge=1)
 
 
-class Revision(Value):
+class Revision(FrozenModel):
     """The root of the state after commit ``revision``: digests of every model's and every route's document.
 
     ``parent`` is the sha256 of the previous revision's file, for revision 1 that of ``registry.json``. ``commit_id``
@@ -79,7 +79,7 @@ def revision_key(number: int) -> str:
     return f"{REVISIONS_PREFIX}{number:08d}.json"
 
 
-class Seal(Value):
+class Seal(FrozenModel):
     """``seals/<number>.json``: the sha256 of a revision's file, written beside it once it is committed.
 
     The chain vouches for every revision but the newest, the seal for that one too; it is derived and may be absent.

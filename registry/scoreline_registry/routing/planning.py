@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from scoreline_registry.documents.contract import InputContract, NeighborContract, SequenceContract
+from scoreline_registry.documents.contract import InputContract
 from scoreline_registry.documents.documents import canonical_json
 from scoreline_registry.errors import NotFoundError, RefusedError
 from scoreline_registry.routing.bucketing import WHOLE, BucketRange, least_movement, merged, millionths
@@ -74,13 +74,7 @@ def schema_like(inputs: InputContract) -> RouteSchema:
 def written_schema(spec: SchemaSpec) -> RouteSchema:
     """The schema that a spec writes out."""
     features = tuple(SchemaFeature(name=name, kind=kind) for name, kind in spec.features.items())
-    sequence = None
-    if spec.sequence is not None:
-        sequence = SequenceContract(features=spec.sequence.features, max_length=spec.sequence.max_length)
-    neighbors = None
-    if spec.neighbors is not None:
-        neighbors = NeighborContract(features=spec.neighbors.features, max_neighbors=spec.neighbors.max_neighbors)
-    return RouteSchema(features=features, sequence=sequence, neighbors=neighbors)
+    return RouteSchema(features=features, **spec.model_dump(include={"sequence", "neighbors"}))
 
 
 def next_document(spec: RouteSpec, *, schema: RouteSchema, before: RouteDocument | None) -> RouteDocument:
@@ -161,12 +155,7 @@ def spec_of(document: RouteDocument) -> dict[str, Any]:
     schema: dict[str, Any] = {}
     if document.input_schema.features:
         schema["features"] = dict(document.input_schema.kinds)
-    if document.input_schema.sequence is not None:
-        sequence = document.input_schema.sequence
-        schema["sequence"] = {"features": list(sequence.features), "max_length": sequence.max_length}
-    if document.input_schema.neighbors is not None:
-        around = document.input_schema.neighbors
-        schema["neighbors"] = {"features": list(around.features), "max_neighbors": around.max_neighbors}
+    schema |= {each.name: each.written() for each in document.input_schema.ragged}
     spec: dict[str, Any] = {"route": document.route, "schema": schema, "unit": document.unit, "salt": document.salt}
     spec["rules"] = [_written_rule(rule) for rule in document.rules]
     if document.testers:
@@ -311,10 +300,7 @@ def _differences(before: RouteDocument | None, after: RouteDocument) -> tuple[st
 def _facts(document: RouteDocument) -> dict[str, str]:
     schema = document.input_schema
     facts = {f"feature {name}": str(kind) for name, kind in schema.kinds.items()}
-    if schema.sequence is not None:
-        facts["sequence"] = f"{', '.join(schema.sequence.features)} (at most {schema.sequence.max_length} steps)"
-    if schema.neighbors is not None:
-        facts["neighbors"] = f"{', '.join(schema.neighbors.features)} (at most {schema.neighbors.max_neighbors})"
+    facts |= {each.name: f"{', '.join(each.features)} (at most {each.max_items})" for each in schema.ragged}
     facts |= {"unit": document.unit, "salt": document.salt}
     for position, rule in enumerate(document.rules, start=1):
         facts[f"rule {position}"] = _rule_text(rule)

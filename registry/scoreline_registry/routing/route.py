@@ -5,24 +5,23 @@ itself, and which buckets belong to which arm. ``planning`` makes the one from t
 """
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from scoreline_registry.documents.base import FrozenModel, OmitDefaults, refuse_duplicates
 from scoreline_registry.documents.contract import (
     MAX_FEATURES,
-    MAX_NEIGHBORS,
-    MAX_SEQUENCE_LENGTH,
     FeatureKind,
     FeatureName,
     NeighborContract,
     SequenceContract,
-    Sparse,
-    Value,
+    ragged_inputs,
 )
 from scoreline_registry.documents.documents import Name, canonical_json, sha256_hex
+from scoreline_registry.documents.ragged import RaggedInput
 from scoreline_registry.names import ModelRef, check_feature_name, check_name
 from scoreline_registry.routing.bucketing import BucketRange, partition_problem, percent, share
 from scoreline_registry.routing.conditions import Condition, parse_condition
@@ -74,11 +73,6 @@ def _check_last_rule(when: object) -> None:
         raise ValueError("the last rule must have no `when`, so that every unit gets an arm")
 
 
-def _check_shadows(refs: Sequence[str]) -> None:
-    if len(set(refs)) != len(refs):
-        raise ValueError("a shadow stands twice")
-
-
 Ref = Annotated[str, AfterValidator(_check_ref)]
 RouteName = Annotated[str, AfterValidator(lambda name: check_name("route", name))]
 Unit = Annotated[str, AfterValidator(_check_unit)]
@@ -90,17 +84,17 @@ Tester = Annotated[str, AfterValidator(_check_tester)]
 Percent = Annotated[Decimal, BeforeValidator(percent)]
 
 
-class SchemaFeature(Value):
+class SchemaFeature(FrozenModel):
     """One column that callers send."""
 
     name: FeatureName
     kind: FeatureKind = "number"
 
 
-class RouteSchema(Sparse):
-    """What callers of a route send: named columns in order, and optionally a sequence of steps and neighbours."""
+class RouteSchema(OmitDefaults):
+    """What callers of a route send: named columns in order, and optionally a sequence of steps and neighbors."""
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"neighbors"})
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"neighbors"})
 
     features: tuple[SchemaFeature, ...] = Field(default=(), max_length=MAX_FEATURES)
     sequence: SequenceContract | None = None
@@ -108,11 +102,15 @@ class RouteSchema(Sparse):
 
     @model_validator(mode="after")
     def _something_distinct(self) -> Self:
-        if not self.features and self.sequence is None and self.neighbors is None:
+        if not self.features and not self.ragged:
             raise ValueError("a schema has features, a sequence, neighbors or several of them")
-        if len({feature.name for feature in self.features}) != len(self.features):
-            raise ValueError("a feature stands twice")
+        refuse_duplicates("feature", (feature.name for feature in self.features))
         return self
+
+    @property
+    def ragged(self) -> tuple[RaggedInput, ...]:
+        """The ragged inputs that callers send, of each kind at most one."""
+        return ragged_inputs(self.sequence, self.neighbors)
 
     @property
     def kinds(self) -> Mapping[str, FeatureKind]:
@@ -128,14 +126,13 @@ def schema_digest(schema: RouteSchema) -> str:
     """
     layout: dict[str, Any] = {
         "features": [[feature.name, feature.kind] for feature in schema.features],
-        "sequence": None if schema.sequence is None else list(schema.sequence.features),
+        "sequence": None,
     }
-    if schema.neighbors is not None:
-        layout["neighbors"] = list(schema.neighbors.features)
+    layout |= {each.name: list(each.features) for each in schema.ragged}
     return sha256_hex(canonical_json(layout))
 
 
-class Arm(Value):
+class Arm(FrozenModel):
     """One arm of a rule: a model by version or alias, and the buckets that it serves, ascending."""
 
     ref: Ref
@@ -147,14 +144,14 @@ class Arm(Value):
         return share(self.ranges)
 
 
-class Rule(Sparse):
+class Rule(OmitDefaults):
     """Arms that share the units of which ``when`` is true; without ``when``, all that come this far.
 
     The split hashes with the route's salt, in a ``layer`` with one of its own: rules of different layers deal
     independently of each other, rules of the same salt and layer alike, whatever route they are in.
     """
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"layer"})
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"layer"})
 
     when: When | None = None
     layer: Layer | None = None
@@ -162,8 +159,7 @@ class Rule(Sparse):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if len({arm.ref for arm in self.arms}) != len(self.arms):
-            raise ValueError("an arm stands twice in one rule")
+        refuse_duplicates("arm", (arm.ref for arm in self.arms))
         problem = partition_problem(arm.ranges for arm in self.arms)
         if problem:
             raise ValueError(problem)
@@ -175,14 +171,14 @@ class Rule(Sparse):
         return None if self.when is None else parse_condition(self.when)
 
 
-class Shadow(Value):
+class Shadow(FrozenModel):
     """A model that scores a sample of the units beside their arm, and whose scores nobody is answered with."""
 
     ref: Ref
     sample_millionths: int = Field(ge=1, le=1_000_000)
 
 
-class RouteDocument(Sparse):
+class RouteDocument(OmitDefaults):
     """A route as stored. The last rule has no condition, so every unit gets an arm.
 
     ``earlier_schemas`` are the last layouts before this one, newest first, so that callers who still pack by them can
@@ -192,7 +188,7 @@ class RouteDocument(Sparse):
     schema: who does not know them answers all the same.
     """
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"testers", "shadows"})
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"testers", "shadows"})
 
     schema_number: int = Field(default=FIRST_ROUTE_SCHEMA, ge=1)
     route: Name
@@ -209,7 +205,7 @@ class RouteDocument(Sparse):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         _check_last_rule(self.rules[-1].when)
-        _check_shadows([shadow.ref for shadow in self.shadows])
+        refuse_duplicates("shadow", (shadow.ref for shadow in self.shadows))
         return self
 
     @property
@@ -253,22 +249,16 @@ class Strict(BaseModel):
         return raw
 
 
-class SequenceSpec(Strict):
+class SequenceSpec(SequenceContract, Strict):
     """The step features that callers send, in order, and the most steps."""
 
-    features: tuple[FeatureName, ...] = Field(min_length=1, max_length=MAX_FEATURES)
-    max_length: int = Field(ge=1, le=MAX_SEQUENCE_LENGTH)
 
-
-class NeighborSpec(Strict):
-    """The features of each neighbour that callers send, in order, and the most neighbours."""
-
-    features: tuple[FeatureName, ...] = Field(min_length=1, max_length=MAX_FEATURES)
-    max_neighbors: int = Field(ge=1, le=MAX_NEIGHBORS)
+class NeighborSpec(NeighborContract, Strict):
+    """The features of each neighbor that callers send, in order, and the most neighbors."""
 
 
 class SchemaSpec(Strict):
-    """Columns by name with their kind, in order, a sequence and neighbours; or ``like``: what that version takes."""
+    """Columns by name with their kind, in order, a sequence and neighbors; or ``like``: what that version takes."""
 
     features: dict[FeatureName, FeatureKind] = Field(default_factory=dict)
     sequence: SequenceSpec | None = None
@@ -327,5 +317,5 @@ class RouteSpec(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         _check_last_rule(self.rules[-1].when)
-        _check_shadows([shadow.ref for shadow in self.shadows])
+        refuse_duplicates("shadow", (shadow.ref for shadow in self.shadows))
         return self

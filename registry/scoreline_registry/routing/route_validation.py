@@ -54,8 +54,7 @@ def contract_problems(schema: RouteSchema, arm: str, inputs: InputContract) -> l
     """What one arm needs that a route's schema does not give."""
     problems = (
         *_feature_problems(schema, inputs),
-        *_sequence_problems(schema, inputs),
-        *_neighbor_problems(schema, inputs),
+        *_ragged_problems(schema, inputs),
     )
     return [f"{arm} {problem}" for problem in problems]
 
@@ -70,33 +69,15 @@ def _feature_problems(schema: RouteSchema, inputs: InputContract) -> Iterator[st
             yield f"takes {feature.name!r} as a {feature.kind}, the route's schema has a {kind}"
 
 
-def _sequence_problems(schema: RouteSchema, inputs: InputContract) -> Iterator[str]:
-    if inputs.sequence is None:
-        return
-    if schema.sequence is None:
-        yield "takes a sequence, which the route's schema lacks"
-        return
-    for name in inputs.sequence.features:
-        if name not in schema.sequence.features:
-            yield f"requires the step feature {name!r}, which the route's schema lacks"
-    if schema.sequence.max_length > inputs.sequence.max_length:
-        yield (
-            f"takes sequences of at most {inputs.sequence.max_length} steps, "
-            f"the route's schema allows {schema.sequence.max_length}"
-        )
-
-
-def _neighbor_problems(schema: RouteSchema, inputs: InputContract) -> Iterator[str]:
-    if inputs.neighbors is None:
-        return
-    if schema.neighbors is None:
-        yield "takes neighbors, which the route's schema lacks"
-        return
-    for name in inputs.neighbors.features:
-        if name not in schema.neighbors.features:
-            yield f"requires the neighbor feature {name!r}, which the route's schema lacks"
-    if schema.neighbors.max_neighbors > inputs.neighbors.max_neighbors:
-        yield (
-            f"takes at most {inputs.neighbors.max_neighbors} neighbors, "
-            f"the route's schema allows {schema.neighbors.max_neighbors}"
-        )
+def _ragged_problems(schema: RouteSchema, inputs: InputContract) -> Iterator[str]:
+    offered = {each.name: each for each in schema.ragged}
+    for taken in inputs.ragged:
+        kind, given = taken.kind, offered.get(taken.name)
+        if given is None:
+            yield f"takes {kind.noun}, which the route's schema lacks"
+            continue
+        for name in taken.features:
+            if name not in given.features:
+                yield f"requires the {kind.item} feature {name!r}, which the route's schema lacks"
+        if given.max_items > taken.max_items:
+            yield f"takes {kind.most.format(taken.max_items)}, the route's schema allows {given.max_items}"

@@ -42,10 +42,7 @@ def _input_facts(manifest: Manifest) -> dict[str, Any]:
         facts[f"feature {feature.name}"] = _brief(own)
     if manifest.inputs.features:
         facts["feature order"] = ", ".join(feature.name for feature in manifest.inputs.features)
-    if manifest.inputs.sequence is not None:
-        facts["sequence"] = _brief(manifest.inputs.sequence.model_dump(mode="json"))
-    if manifest.inputs.neighbors is not None:
-        facts["neighbors"] = _brief(manifest.inputs.neighbors.model_dump(mode="json"))
+    facts |= {each.name: _brief(each.written()) for each in manifest.inputs.ragged}
     return facts
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline_registry.documents.contract import InputContract
+from scoreline_registry.documents.ragged import RaggedInput
+from scoreline_registry.documents.signature import FEATURES, SEGMENT, SIGNATURE
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-_FEATURES, _SEQUENCE, _LENGTHS = "features", "sequence", "lengths"
-_NEIGHBORS, _NEIGHBOR_MASK, _SEGMENT = "neighbors", "neighbor_mask", "segment"
-_INPUTS = (_FEATURES, _SEQUENCE, _LENGTHS, _NEIGHBORS, _NEIGHBOR_MASK, _SEGMENT)
+_INPUTS = (*SIGNATURE, SEGMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +62,19 @@ def _rows(arrays: Arrays, inputs: InputContract) -> list[tuple[object, ...]]:
     return [
         (
             _features(arrays, inputs, row),
-            _steps(arrays, inputs, row),
-            _neighbors(arrays, inputs, row),
-            arrays[_SEGMENT][row].tobytes() if _SEGMENT in arrays else b"",
+            *(_items(arrays, each, row) for each in inputs.ragged),
+            arrays[SEGMENT][row].tobytes() if SEGMENT in arrays else b"",
         )
         for row in range(count)
     ]
 
 
 def _features(arrays: Arrays, inputs: InputContract, row: int) -> frozenset[tuple[str, str]]:
-    if _FEATURES not in arrays:
+    if FEATURES not in arrays:
         return frozenset()
     return frozenset(
         (feature.name, _text(value, feature.vocabulary))
-        for feature, value in zip(inputs.features, arrays[_FEATURES][row].tolist(), strict=True)
+        for feature, value in zip(inputs.features, arrays[FEATURES][row].tolist(), strict=True)
     )
 
 
@@ -86,19 +85,15 @@ def _text(value: float, vocabulary: tuple[str, ...]) -> str:
     return repr(value)
 
 
-def _steps(arrays: Arrays, inputs: InputContract, row: int) -> bytes:
-    """The steps that count, columns in the order of their names; padding differs between versions and says nothing."""
-    if _SEQUENCE not in arrays or inputs.sequence is None:
+def _items(arrays: Arrays, ragged: RaggedInput, row: int) -> bytes:
+    """The items that count, columns in the order of their names; padding differs between versions and says nothing."""
+    kind = ragged.kind
+    if kind.name not in arrays:
         return b""
-    length = int(arrays[_LENGTHS][row]) if _LENGTHS in arrays else None
-    return _by_name(arrays[_SEQUENCE][row, :length], inputs.sequence.features)
-
-
-def _neighbors(arrays: Arrays, inputs: InputContract, row: int) -> bytes:
-    """The neighbours that count, as ``_steps``."""
-    if _NEIGHBORS not in arrays or inputs.neighbors is None:
-        return b""
-    return _by_name(arrays[_NEIGHBORS][row][arrays[_NEIGHBOR_MASK][row]], inputs.neighbors.features)
+    items, presence = arrays[kind.name][row], arrays.get(kind.presence)
+    if presence is not None:
+        items = items[presence[row]] if kind.masked else items[: int(presence[row])]
+    return kind.name.encode() + _by_name(items, ragged.features)
 
 
 def _by_name(block: npt.NDArray[Any], names: tuple[str, ...]) -> bytes:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scoreline_registry.documents.contract import Value
+from scoreline_registry.documents.base import FrozenModel
 from scoreline_registry.documents.documents import decode, encode
 from scoreline_registry.versions.route_snapshot import Frozen
 
@@ -14,7 +14,7 @@ _FACTS = "frozen.json"
 _SCHEMA = 1
 
 
-class VersionFacts(Value):
+class VersionFacts(FrozenModel):
     """One version; ``sha256`` is that of its model file."""
 
     model: str
@@ -22,7 +22,7 @@ class VersionFacts(Value):
     sha256: str
 
 
-class Facts(Value):
+class Facts(FrozenModel):
     """``frozen.json``: what the frozen registry is a copy of."""
 
     schema_number: int = _SCHEMA

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from scoreline_registry.documents.contract import Value
+from scoreline_registry.documents.base import FrozenModel
 from scoreline_registry.documents.documents import (
     MODEL_SCHEMA,
     ModelDocument,
@@ -50,7 +50,7 @@ def revision() -> Revision:
     )
 
 
-STORED: list[tuple[Value, int]] = [
+STORED: list[tuple[FrozenModel, int]] = [
     (model(), MODEL_SCHEMA),
     (route(), ROUTE_SCHEMA),
     (revision(), REVISION_SCHEMA),
@@ -73,7 +73,7 @@ def test_what_json_cannot_hold_is_refused(value: float) -> None:
 
 
 @pytest.mark.parametrize(("value", "supported"), STORED)
-def test_a_stored_value_reads_back_equal_and_writes_the_same_bytes(value: Value, supported: int) -> None:
+def test_a_stored_value_reads_back_equal_and_writes_the_same_bytes(value: FrozenModel, supported: int) -> None:
     data = encode(value)
     again = decode(type(value), data, key="k", supported=supported)
     assert again == value
@@ -81,7 +81,7 @@ def test_a_stored_value_reads_back_equal_and_writes_the_same_bytes(value: Value,
 
 
 @pytest.mark.parametrize(("value", "supported"), STORED)
-def test_fields_that_a_newer_scoreline_wrote_survive_a_rewrite(value: Value, supported: int) -> None:
+def test_fields_that_a_newer_scoreline_wrote_survive_a_rewrite(value: FrozenModel, supported: int) -> None:
     raw = {**json.loads(encode(value)), "from_the_future": {"b": [1], "a": None}}
     again = decode(type(value), canonical_json(raw), key="k", supported=supported)
     assert json.loads(encode(again)) == raw
@@ -96,7 +96,7 @@ def test_unknown_fields_inside_survive_too() -> None:
 
 
 @pytest.mark.parametrize(("value", "supported"), STORED)
-def test_a_newer_schema_asks_for_a_newer_scoreline(value: Value, supported: int) -> None:
+def test_a_newer_schema_asks_for_a_newer_scoreline(value: FrozenModel, supported: int) -> None:
     raw = {**json.loads(encode(value)), "schema_number": supported + 1, "name": ["not", "even", "similar"]}
     with pytest.raises(SchemaVersionError, match="install a newer scoreline") as caught:
         decode(type(value), canonical_json(raw), key="documents/x.json", supported=supported)

@@ -52,7 +52,7 @@ def test_the_digest_covers_the_names_of_neighbor_features_and_their_order_but_no
 @pytest.mark.parametrize(
     ("facts", "problem"),
     [
-        ({"features": ("a", "a"), "max_neighbors": 1}, "neighbor feature 'a' stands twice"),
+        ({"features": ("a", "a"), "max_neighbors": 1}, "duplicate neighbor feature 'a'"),
         ({"features": (), "max_neighbors": 1}, "at least 1 item"),
         ({"features": ("a",), "max_neighbors": 0}, "greater than or equal to 1"),
         ({"features": ("a",), "max_neighbors": 1025}, "less than or equal to 1024"),

@@ -80,7 +80,7 @@ def test_a_shadow_is_checked_as_an_arm_and_keeps_its_version_in_use(registry: Re
         ([{"model": "b@1", "sample": 0}], "samples nothing"),
         ([{"model": "b@1", "sample": 101}], "between 0 and 100"),
         ([{"model": "b@1", "percent": 5}], "unknown key 'percent'"),
-        ([{"model": "b@1"}, {"model": "b@1", "sample": 5}], "a shadow stands twice"),
+        ([{"model": "b@1"}, {"model": "b@1", "sample": 5}], "duplicate shadow 'b@1'"),
         ([{"sample": 5}], "Field required"),
     ],
 )

@@ -101,8 +101,8 @@ def test_an_unknown_family_is_named_with_those_there_are() -> None:
         ("a: [1", "line 1: "),
         ("a: \a", "it is not YAML"),
         ("- a", "it is not a mapping"),
-        ("name: churn\nseed: 1\nseed: 2", "line 3: the key 'seed' stands twice"),
-        ("config: {depth: 3, depth: 6}", "line 1: the key 'depth' stands twice"),
+        ("name: churn\nseed: 1\nseed: 2", "line 3: duplicate key 'seed'"),
+        ("config: {depth: 3, depth: 6}", "line 1: duplicate key 'depth'"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str, problem: str) -> None:

@@ -35,7 +35,7 @@ def neighborhoods(frame: pl.DataFrame, spec: NeighborSpec, *, unit: str) -> Neig
         unit: the column that says whom each row is about.
 
     Raises:
-        DataError: a column is missing or of the wrong kind, a unit stands twice, or a neighbour is not in the table.
+        DataError: a column is missing or of the wrong kind, a duplicate unit, or a neighbour is not in the table.
     """
     for name in (unit, spec.ids, *spec.features):
         if name not in frame.columns:
