@@ -6,9 +6,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 PROTOS := $(wildcard protos/scoreline/v1/*.proto)
 DEMO ?=
 BENCH ?=
+# A run that is not over by then is ended, whatever holds it: 8 minutes on a quiet machine, more on a busy one.
+TEST_SECONDS ?= 2400
 export SCORELINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: help demo test conformance acceptance image-test sizes check docs reference proto bench bench-peers clean
+.PHONY: help demo test conformance acceptance image-test sizes check docs reference layers proto bench bench-peers clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -18,7 +20,7 @@ demo: $(VENV)/.demo  ## train, publish, route, serve, swap and score, on synthet
 	@$(BIN)/scoreline demo $(DEMO)
 
 test: $(VENV)/.dev  ## every test that fits in 8 minutes
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	@timeout --kill-after 30 $(TEST_SECONDS) $(BIN)/python -m pytest -q -n 2 --dist loadfile --max-worker-restart 0
 
 conformance: $(VENV)/.dev  ## against the standards and clients of others
 	@$(BIN)/python -m pytest -q -m conformance
@@ -34,10 +36,11 @@ sizes: $(VENV)/.dev  ## how large the client, the server and the image are, each
 	@sh .ci/image-tools || true
 	@$(BIN)/python -m tests.deploy.sizes
 
-check: $(VENV)/.dev  ## lint, format, types, generated code
+check: $(VENV)/.dev  ## lint, format, types, order of imports, generated code
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo --no-cache
 	@PATH="$(abspath $(BIN)):$$PATH" sh .ci/generated-is-current $(PROTOS)
 
 docs: $(VENV)/.docs  ## build the documentation into .site; a broken link fails it
@@ -45,6 +48,9 @@ docs: $(VENV)/.docs  ## build the documentation into .site; a broken link fails 
 
 reference: $(VENV)/.dev  ## regenerate the pages of docs/reference that are written by code
 	@$(BIN)/python -m tests.docs.generated
+
+layers: $(VENV)/.dev  ## draw the order of imports of each package to docs/figures
+	@$(BIN)/python -m tests.docs.layers
 
 proto: $(VENV)/.dev  ## regenerate the code under clients/scoreline/v1
 	@PATH="$(abspath $(BIN)):$$PATH" sh .ci/generate clients $(PROTOS)
