@@ -30,6 +30,7 @@ RECIPE = {
 def folder(tmp_path: Path) -> Path:
     people(400).write_csv(tmp_path / "people.csv")
     (tmp_path / "income.yaml").write_text(yaml.safe_dump(RECIPE))
+    Registry.create(tmp_path / "registry")
     return tmp_path
 
 
@@ -70,10 +71,17 @@ def test_train_prints_a_table_and_takes_other_data_and_aliases(folder: Path) -> 
 
 
 def test_a_dry_run_publishes_nothing(folder: Path) -> None:
-    result = run(train, folder / "income.yaml", "--registry", folder / "registry", "--dry-run")
+    result = run(train, folder / "income.yaml", "--registry", folder / "none", "--dry-run")
     assert result.exit_code == 0
     assert "income was not published (--dry-run)" in result.stdout
-    assert not (folder / "registry").exists()
+    assert not (folder / "none").exists()
+
+
+def test_a_mistyped_registry_is_refused_before_anything_is_trained(folder: Path) -> None:
+    result = run(train, folder / "income.yaml", "--registry", folder / "registri")
+    assert result.exit_code == 1
+    assert result.stderr == (f"Error: there is no registry at {folder / 'registri'}: make one with `scoreline init`\n")
+    assert not (folder / "registri").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """``scoreline publish``, run as a person runs it."""
 
 import json
+import pickle
 import re
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def folder(tmp_path: Path) -> Path:
         constants={"axes": np.array([1])},
     )
     (tmp_path / "standard.onnx").write_bytes(standard.SerializeToString())
+    Registry.create(tmp_path / "registry")
     return tmp_path
 
 
@@ -68,7 +70,7 @@ def test_a_dry_run_checks_everything_and_publishes_nothing(folder: Path) -> None
     result = run(publish, folder / "mean.onnx", *words, "--registry", folder / "registry")
     assert result.exit_code == 0, result.stderr
     assert "toy passed every check; nothing was published: equals the original within" in result.stdout
-    assert not (folder / "registry").exists()
+    assert not Registry.open(folder / "registry").latest().models
 
 
 def test_a_graph_of_another_signature_is_refused_and_the_way_out_is_named(folder: Path) -> None:
@@ -78,14 +80,31 @@ def test_a_graph_of_another_signature_is_refused_and_the_way_out_is_named(folder
     assert "Error: version of toy: it lacks the input 'features'; it has an input 'x'" in result.stderr
     assert "its outputs are 'y', not 'score'" in result.stderr
     assert "--score-output" in result.stderr
-    assert not (folder / "registry").exists()
+    assert not Registry.open(folder / "registry").latest().models
+
+
+def test_a_mistyped_registry_is_refused_before_the_graph_is_read(folder: Path) -> None:
+    words = ("--model", "toy", "--manifest", folder / "manifest.yaml", "--registry", folder / "registri")
+    result = run(publish, folder / "mean.onnx", *words)
+    assert result.exit_code == 1
+    assert result.stderr == (f"Error: there is no registry at {folder / 'registri'}: make one with `scoreline init`\n")
+    assert not (folder / "registri").exists()
 
 
 def test_a_manifest_with_unknown_keys_is_refused(folder: Path) -> None:
-    (folder / "manifest.yaml").write_text(yaml.safe_dump({**MANIFEST, "parity": {"rows": 9}}))
-    result = run(publish, folder / "mean.onnx", "--model", "toy", "--manifest", folder / "manifest.yaml")
+    (folder / "manifest.yaml").write_text(yaml.safe_dump({**MANIFEST, "metric": {"auc": 0.9}}))
+    words = ("--model", "toy", "--manifest", folder / "manifest.yaml", "--dry-run")
+    result = run(publish, folder / "mean.onnx", *words)
     assert result.exit_code == 1
-    assert "Error: manifest.yaml: parity: Extra inputs are not permitted" in result.stderr
+    assert "Error: manifest.yaml: metric: unknown key; did you mean 'metrics'?" in result.stderr
+
+
+def test_a_pickled_model_is_refused_with_the_way_to_convert_it(folder: Path) -> None:
+    (folder / "pipe.joblib").write_bytes(pickle.dumps({"a": 1}))
+    words = ("--model", "toy", "--score-output", "y", "--features", "a", "--dry-run")
+    result = run(publish, folder / "pipe.joblib", *words)
+    assert result.exit_code == 1
+    assert "it is a pickled Python object: convert it with skl2onnx.to_onnx (scikit-learn) first" in result.stderr
 
 
 @pytest.mark.parametrize(

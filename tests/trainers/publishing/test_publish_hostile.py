@@ -1,8 +1,9 @@
 """Graphs that must not be published: each is refused with its reason, and the publisher lives on."""
 
 import os
+import pickle
 import re
-import time
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -136,9 +137,7 @@ def doubling_functions() -> onnx.ModelProto:
     ],
 )
 def test_what_a_graph_must_not_hold_is_seen_without_running_it(make: Made, reason: str) -> None:
-    started = time.monotonic()
     (problem,) = screening_problems(make())
-    assert time.monotonic() - started < 2
     assert re.search(reason, problem)
 
 
@@ -147,6 +146,23 @@ def test_what_is_no_onnx_model_is_refused_in_one_line(data: bytes) -> None:
     with pytest.raises(ValueError, match="it is not a valid ONNX model: ") as caught:
         parsed(data)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "advice"),
+    [
+        (pickle.dumps([1]), "skl2onnx.to_onnx"),
+        (zlib.compress(pickle.dumps([1])), "skl2onnx.to_onnx"),
+        (b"PK\x03\x04 archive/data.pkl", "torch.onnx.export"),
+        (b"tree\nversion=v4\n", "onnxmltools.convert_lightgbm"),
+        (b'{"learner": {}}', "onnxmltools.convert_xgboost"),
+        (b"\x89HDF\r\n", "tf2onnx"),
+        (b"PAR1\x15\x04", "scoreline train"),
+    ],
+)
+def test_a_model_in_another_format_is_refused_with_the_way_to_convert_it(data: bytes, advice: str) -> None:
+    with pytest.raises(ValueError, match=f"it is not a valid ONNX model: it is a.*{re.escape(advice)}"):
+        parsed(data)
 
 
 def test_a_model_cut_off_anywhere_is_never_published(tmp_path: Path) -> None:
@@ -221,10 +237,8 @@ def test_a_graph_that_wants_more_memory_than_it_may_have_is_refused(make: Made, 
 
 
 def test_a_graph_that_never_ends_is_stopped(tmp_path: Path) -> None:
-    started = time.monotonic()
-    with pytest.raises(GateError, match="checking it takes longer than the 2 s that are allowed"):
+    with pytest.raises(GateError, match=r"did not end within 2 s; .*--max-seconds"):
         kept(endless(), tmp_path, limits=Limits(seconds=2))
-    assert time.monotonic() - started < 5
 
 
 def test_a_graph_that_crashes_the_runtime_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,16 +305,28 @@ def test_a_graph_kept_as_it_is_must_answer_the_same_call_in_the_same_way(tmp_pat
     assert problems == ("output 'y' differs when the same inputs are sent again",)
 
 
-def test_a_file_over_the_limit_is_not_read(tmp_path: Path) -> None:
+def test_of_a_file_over_the_limit_no_byte_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (tmp_path / "m.onnx").open("wb") as file:
         file.truncate(2**33)
-    started = time.monotonic()
-    result = run(publish, tmp_path / "m.onnx", "--model", "toy", "--as-is", "--registry", tmp_path / "registry")
+    opened: list[Path] = []
+    monkeypatch.setattr(Path, "open", lambda path, *_mode: opened.append(path))
+    result = run(publish, tmp_path / "m.onnx", "--model", "toy", "--as-is", "--dry-run")
     assert result.exit_code == 1
     assert result.stderr == (
         "Error: version of toy: m.onnx has 8,589,934,592 bytes, at most 536,870,912 are read (--max-bytes)\n"
     )
-    assert time.monotonic() - started < 2
+    assert not opened
+
+
+@pytest.mark.parametrize("size", [90, 110])
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    (tmp_path / "m.onnx").write_bytes(bytes(100))
+    before = os.stat_result((*(tmp_path / "m.onnx").stat()[:6], size, 0, 0, 0))
+    monkeypatch.setattr(Path, "stat", lambda *_path, **_follow: before)
+    with pytest.raises(GateError, match=r"m\.onnx changed its size while it was read"):
+        raw_version("toy", tmp_path / "m.onnx", created_at=NOW)
 
 
 def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:

@@ -143,6 +143,7 @@ def repository(tmp_path: Path) -> Path:
     (folder / "link/2").mkdir()
     (folder / ".git").mkdir()
     (folder / "README.md").write_text("ours")
+    Registry.create(tmp_path / "registry")
     return folder
 
 
@@ -197,8 +198,8 @@ def test_a_repository_is_imported_with_a_table_of_what_became_of_each_version(re
     assert registry.latest().models["credit"].numbers == [1, 2]
 
 
-def test_a_dry_run_checks_what_was_served_and_leaves_no_registry(repository: Path, tmp_path: Path) -> None:
-    words = ("--only", "credit", "--only", "torch", "--served-only", "--dry-run", "--registry", tmp_path / "registry")
+def test_a_dry_run_checks_what_was_served_and_needs_no_registry(repository: Path, tmp_path: Path) -> None:
+    words = ("--only", "credit", "--only", "torch", "--served-only", "--dry-run", "--registry", tmp_path / "none")
     result = run(import_repository, repository, *words)
     assert result.exit_code == 0, result.stderr
     assert [line.split() for line in result.stdout.splitlines()] == [
@@ -206,7 +207,7 @@ def test_a_dry_run_checks_what_was_served_and_leaves_no_registry(repository: Pat
         ["credit/1", "yes", "passed"],
         ["torch", "no", "skipped", *["its", "backend", "is", "'pytorch_libtorch',", "not", "ONNX", "Runtime"]],
     ]
-    assert not (tmp_path / "registry").exists()
+    assert not (tmp_path / "none").exists()
 
 
 def test_versions_can_be_wrapped_as_they_come(repository: Path, tmp_path: Path) -> None:
@@ -228,19 +229,18 @@ def test_a_folder_without_models_is_said_to_be_none(tmp_path: Path) -> None:
 
 def test_what_is_exported_for_triton_comes_back_byte_by_byte(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(mean_model().SerializeToString())
+    ours, theirs = Registry.create(tmp_path / "ours"), Registry.create(tmp_path / "theirs")
     raw = run(publish, tmp_path / "m.onnx", "--model", "raw", "--as-is", "--registry", tmp_path / "ours")
     assert raw.exit_code == 0, raw.stderr
     words = (tmp_path / "m.onnx", "--model", "credit", "--score-output", "y", "--features", "a,b")
     for _ in range(2):
         assert run(publish, *words, "--registry", tmp_path / "ours").exit_code == 0
-    ours = Registry.open(tmp_path / "ours")
     export_triton(ours, tmp_path / "triton")
     result = run(import_repository, tmp_path / "triton", "--registry", tmp_path / "theirs", "--json")
     assert result.exit_code == 0, result.stderr
     first, second, third = json.loads(result.stdout)
     assert (first["served"], first["result"], first["version"]) == (True, "published", 1)
     assert (second["result"], second["version"]) == ("already there", 1)
-    theirs = Registry.open(tmp_path / "theirs")
     assert (third["model"], third["version"]) == ("raw", 1)
     assert theirs.manifest("raw", 1).tensors == ours.manifest("raw", 1).tensors
     assert theirs.read_file("credit", 1, MODEL_FILE) == ours.read_file("credit", 1, MODEL_FILE)

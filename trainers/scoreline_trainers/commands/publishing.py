@@ -67,13 +67,13 @@ def publish(
 
     _check_usage(as_is=as_is, probes=probes, stated=stated)
     limits = _limits(max_bytes, max_memory, max_seconds)
+    registry = None if dry_run else Registry.open(address)
     if as_is:
         version = raw_version(model, graph, created_at=system_clock(), probes=probes, limits=limits)
     else:
         version = _scored(model, graph, limits=limits, **stated)
     number = None
-    if not dry_run:
-        registry = Registry.create(address)
+    if registry is not None:
         aliases = aliases if as_is else aliases_of(aliases, registry, model)
         number = registry.publish(
             model, files=version.files, manifest=version.manifest, author=author, message=message, aliases=aliases
@@ -126,7 +126,7 @@ def import_repository(
     if not found:
         raise Failure(f"{folder} holds no {'such ' if only else ''}model: it needs folders such as MODEL/1/model.onnx")
     make = partial(_made, limits=_limits(max_bytes, max_memory, max_seconds), stated=stated)
-    registry = None if dry_run else Registry.create(address)
+    registry = None if dry_run else Registry.open(address)
     importer = Importer(make, registry, author, message, aliases, newest_served(found))
     _show_imported([importer.take(version) for version in progress(found, "checking models")], as_json=as_json)
 

@@ -106,13 +106,13 @@ def train(
     from scoreline_trainers.training.run import train as run
 
     written, folder = find_recipe(recipe)
+    registry = None if dry_run else Registry.open(address)
     with progress_on_stderr() as progress:
         progress.begin("read the table")
         frame, digest = recipe_table(written, folder=folder, data=table)
         candidate = run(written, frame, data_sha256=digest, progress=progress)
     report = candidate.report
-    if not dry_run:
-        registry = Registry.create(address)
+    if registry is not None:
         names = aliases_of(aliases, registry, written.name)
         report = publish_candidate(candidate, written, registry, author=author, message=message, aliases=names)
     _show(report, as_json=as_json)

@@ -59,7 +59,7 @@ def run_confined(module: str, folder: Path, *, limits: Limits) -> None:
     try:
         code = child.wait(limits.seconds)
     except subprocess.TimeoutExpired as error:
-        raise ConfinedError(f"checking it takes longer than the {limits.seconds:g} s that are allowed") from error
+        raise ConfinedError(_timed_out(limits.seconds)) from error
     finally:
         child.kill()
         child.wait()
@@ -80,6 +80,13 @@ def _limit(kind: int, value: int) -> None:
     _, hard = resource.getrlimit(kind)
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(kind, (value, value))
+
+
+def _timed_out(seconds: float) -> str:
+    return (
+        f"the check did not end within {seconds:g} s; a large graph, one with deeply nested functions and one that "
+        "never ends look alike from outside: if you trust this file, allow more with --max-seconds"
+    )
 
 
 def _ending(code: int, errors: Path) -> str:

@@ -134,12 +134,15 @@ def _inspected(
 
 
 def _bytes(subject: str, file: Path, limits: Limits) -> bytes:
-    """A file that is no larger than allowed, however large it says it is."""
-    if not stat.S_ISREG(file.stat().st_mode):
+    """The bytes of a regular file. Of one over the limit none is read; one that changes meanwhile is refused."""
+    facts = file.stat()
+    if not stat.S_ISREG(facts.st_mode):
         raise GateError(subject, [f"{file.name} is no regular file"])
-    with file.open("rb") as opened:
-        data = opened.read(min(file.stat().st_size, limits.file_bytes) + 1)
-    if len(data) > limits.file_bytes:
-        size, most = file.stat().st_size, limits.file_bytes
+    size, most = facts.st_size, limits.file_bytes
+    if size > most:
         raise GateError(subject, [f"{file.name} has {size:,} bytes, at most {most:,} are read (--max-bytes)"])
+    with file.open("rb") as opened:
+        data = opened.read(size + 1)
+    if len(data) != size:
+        raise GateError(subject, [f"{file.name} changed its size while it was read: publish it once it is complete"])
     return data

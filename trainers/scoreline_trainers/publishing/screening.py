@@ -12,6 +12,7 @@ from onnx import TensorProto
 
 from scoreline_trainers.graph.builder import ML_DOMAIN
 from scoreline_trainers.publishing.datatypes import DATATYPES
+from scoreline_trainers.publishing.file_formats import HEAD_BYTES, other_format
 
 DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
 STANDARD_DOMAINS = DEFAULT_DOMAINS | {ML_DOMAIN}
@@ -32,12 +33,14 @@ FunctionKey = tuple[str, str]
 
 def parsed(data: bytes) -> onnx.ModelProto:
     """The message. Raises ValueError for bytes that are no ONNX model or only the beginning of one."""
+    hint = other_format(data[:HEAD_BYTES])
     try:
         model = onnx.load_model_from_string(data)
     except Exception as error:
-        raise ValueError(f"it is not a valid ONNX model: {str(error).strip().splitlines()[0]}") from error
+        reason = hint or "it cannot be read as one; was it cut off, or saved in another format?"
+        raise ValueError(f"it is not a valid ONNX model: {reason}") from error
     if not model.ir_version or not model.graph.output:
-        raise ValueError("it is not a valid ONNX model: it has no graph with outputs; was it cut off?")
+        raise ValueError(f"it is not a valid ONNX model: {hint or 'it has no graph with outputs; was it cut off?'}")
     return model
 
 

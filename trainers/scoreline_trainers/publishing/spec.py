@@ -7,11 +7,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from scoreline_registry.documents.contract import InputContract, ScoreContract
-from scoreline_registry.documents.documents import problems_of
 from scoreline_registry.documents.manifest import GoldenFacts, ParityFacts
 from scoreline_registry.documents.tensors import TensorContract
 from scoreline_registry.errors import InvalidError
 from scoreline_registry.strict_yaml import read_yaml
+from scoreline_trainers.problems import problems_of
 
 FEATURES, SEQUENCE, LENGTHS = "features", "sequence", "lengths"
 NEIGHBORS, NEIGHBOR_MASK = "neighbors", "neighbor_mask"
@@ -46,7 +46,7 @@ class ManifestSpec(_Stated):
         try:
             return cls.model_validate({"inputs": inputs, "score": score})
         except ValidationError as error:
-            raise InvalidError("--features", problems_of(error)) from error
+            raise InvalidError("--features", problems_of(error, cls)) from error
 
     @classmethod
     def load(cls, path: Path) -> "ManifestSpec":
@@ -58,7 +58,7 @@ class ManifestSpec(_Stated):
         except UnicodeDecodeError as error:
             raise InvalidError(path.name, [f"it is not YAML: {error}"]) from error
         except ValidationError as error:
-            raise InvalidError(path.name, problems_of(error)) from error
+            raise InvalidError(path.name, problems_of(error, cls)) from error
 
 
 class Wrapping(_Stated):
