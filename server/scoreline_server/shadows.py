@@ -21,8 +21,8 @@ from scoreline_server.reasons import Reason
 from scoreline_server.scoring.binding import Indices
 from scoreline_server.scoring.compiled_route import ServedRoute, ServedShadow
 from scoreline_server.scoring.engine import Scored, units_of
-from scoreline_server.scoring.responses import CALL_ID_BYTES
 from scoreline_server.scoring.rows import Rows, joined
+from scoreline_server.scoring.wire import CALL_ID_BYTES
 
 _log = structlog.get_logger()
 

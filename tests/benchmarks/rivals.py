@@ -59,7 +59,7 @@ def peers() -> dict[str, Peer]:
     score = pb.ScoreRequest(route=ROUTE, packed=pb.PackedEntities(entity_ids=[ENTITY], numbers=row)).SerializeToString()
     quiet = (("OMP_NUM_THREADS", "1"),)
     return {
-        "C++ echo": Peer(_echo, _ECHO, wire.block(1, score)),
+        "C++ echo": Peer(_echo, _ECHO, wire.length_delimited(1, score)),
         "grpcio, threads": Peer(_grpcio, SCORE, score),
         # Its processes take each other for dead when they have been held still for a minute.
         "Triton, Python backend": Peer(_triton, MODEL_INFER, infer_body(row), quiet, pausable=False),
@@ -71,8 +71,8 @@ def peers() -> dict[str, Peer]:
 def infer_body(row: bytes) -> bytes:
     """A ModelInferRequest of the Open Inference Protocol: model_name 1, inputs 5, raw_input_contents 7."""
     shape = wire.varint(1) + wire.varint(COLUMNS)
-    tensor = wire.block(1, b"features") + wire.block(2, b"FP32") + wire.block(3, shape)
-    return wire.block(1, MODEL.encode()) + wire.block(5, tensor) + wire.block(7, row)
+    tensor = wire.length_delimited(1, b"features") + wire.length_delimited(2, b"FP32") + wire.length_delimited(3, shape)
+    return wire.length_delimited(1, MODEL.encode()) + wire.length_delimited(5, tensor) + wire.length_delimited(7, row)
 
 
 def _expected(model: Path) -> float:

@@ -15,8 +15,9 @@ from scoreline_registry.routing.assignment import unit_of
 from scoreline_server.journal.columns import Column, unpacked, unpacked_texts
 from scoreline_server.journal.facts import FileFacts, RouteFacts
 from scoreline_server.journal.privacy import HASH_BYTES
-from scoreline_server.journal.shadowed import CALL_ID_BYTES, ShadowScores
+from scoreline_server.journal.shadowed import ShadowScores
 from scoreline_server.scoring.compiled_route import NO_BAND
+from scoreline_server.scoring.wire import CALL_ID_BYTES
 
 Values = Sequence[Any]
 

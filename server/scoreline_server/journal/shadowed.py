@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from scoreline_server.journal.blocks import Kind, framed
 from scoreline_server.journal.columns import Column, packed, packed_json, unpacked
-
-CALL_ID_BYTES = 12
+from scoreline_server.scoring.wire import CALL_ID_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from scoreline_server.scoring.binding import Binding
 from scoreline_server.scoring.column_form import Regather
 from scoreline_server.scoring.layout import Layout
 from scoreline_server.scoring.model import LoadedModel
-from scoreline_server.scoring.wire import RowAnswer
+from scoreline_server.scoring.wire import RowEncoder
 
 NO_BAND = 65535
 
@@ -90,9 +90,9 @@ class ServedRoute:
         return [keys.index(key) for key in keys]
 
     @cached_property
-    def row_answers(self) -> tuple[RowAnswer, ...]:
-        """What writes one-row answers, per arm."""
-        return tuple(RowAnswer(arm.shown, self.revision) for arm in self.arms)
+    def row_encoders(self) -> tuple[RowEncoder, ...]:
+        """What encodes one-row responses, per arm."""
+        return tuple(RowEncoder(arm.shown, self.revision) for arm in self.arms)
 
     @cached_property
     def row_seconds(self) -> float:

@@ -23,8 +23,9 @@ from scoreline_server.rpc.discovery import REASONS, missing_unit
 from scoreline_server.scoring.binding import Bound, Indices
 from scoreline_server.scoring.compiled_route import NO_BAND, Arm, ServedRoute
 from scoreline_server.scoring.decoding import Question
-from scoreline_server.scoring.responses import CALL_ID_BYTES, Answers, Outcome, Run
+from scoreline_server.scoring.responses import Answers, Outcome, Run
 from scoreline_server.scoring.rows import Rows, joined
+from scoreline_server.scoring.wire import CALL_ID_BYTES
 
 _log = structlog.get_logger()
 

@@ -15,8 +15,7 @@ from scoreline_server.scoring.binding import CLIPPED, DEFAULTED, MISSING, UNSEEN
 from scoreline_server.scoring.compiled_route import NO_BAND, ServedRoute
 from scoreline_server.scoring.decoding import Question
 from scoreline_server.scoring.model import Float32
-
-CALL_ID_BYTES = 12
+from scoreline_server.scoring.wire import CALL_ID_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +115,7 @@ class Answers:
         self._scores = outcome.scores.tobytes()
         self._reasons = outcome.reasons.tobytes()
         self._served: list[int] = outcome.served.tolist()
+        self._bands = wire.bands(outcome.band_names)
         self._rated = outcome.bands is not None or outcome.points is not None or outcome.quality is not None
 
     def all(self, questions: Sequence[Question]) -> list[bytes | ScoringError]:
@@ -147,23 +147,21 @@ class Answers:
         return response.SerializeToString()
 
     def _row(self, row: int, call_id: bytes) -> bytes:
-        """The packed answer of one row without the cost of a message, see ``wire``."""
+        """The packed response of one row, without the cost of a message, see ``wire``."""
         score, reason = self._scores[4 * row : 4 * row + 4], self._reasons[row : row + 1]
-        answer = self._route.row_answers[self._served[row]]
-        rest = self._rating(row) if self._rated else b""
-        return answer.encode(score, reason, call_id, rest)
+        encoder = self._route.row_encoders[self._served[row]]
+        return encoder.encode(score, reason, call_id, self._optional(row) if self._rated else b"")
 
-    def _rating(self, row: int) -> bytes:
+    def _optional(self, row: int) -> bytes:
         """The fields of PackedScores that not every row has."""
-        outcome, rest = self._outcome, b""
+        outcome, fields = self._outcome, b""
         if outcome.bands is not None:
-            rest += b"".join([wire.block(5, name.encode()) for name in outcome.band_names])
-            rest += wire.block(6, outcome.bands[row].tobytes())
+            fields += self._bands + wire.band_index(outcome.bands[row].tobytes())
         if outcome.points is not None:
-            rest += wire.block(7, outcome.points[row].tobytes())
+            fields += wire.points(outcome.points[row].tobytes())
         if outcome.quality is not None and outcome.quality[row].any():
-            rest += wire.block(8, outcome.quality[row].tobytes())
-        return rest
+            fields += wire.quality(outcome.quality[row].tobytes())
+        return fields
 
     def _pack(self, packed: pb.PackedScores, extras: Sequence[str], start: int, stop: int) -> None:
         outcome, rows = self._outcome, slice(start, stop)

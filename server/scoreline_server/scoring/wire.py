@@ -1,12 +1,21 @@
-"""The answer to a packed call with one row, written as bytes.
+"""The byte layout of ScoreResponse for packed calls of one row.
 
-Most calls carry one row. Building their ScoreResponse as a message costs more than scoring them; but all of it save a
-few bytes is known when a route is adopted. A test holds these bytes against the generated code.
+Most calls carry one row, and building their ScoreResponse as a message costs more than scoring them. Nearly all of its
+bytes are known when a route is adopted, so they are prepared then. The field numbers are those of the generated code,
+and a property test compares the bytes with the generated message in every field.
 """
+
+from collections.abc import Iterable
 
 from google.protobuf.message import Message
 
+from scoreline.v1 import scoring_pb2 as pb
+
+CALL_ID_BYTES = 12
+
 _VARINT, _LENGTH_DELIMITED = 0, 2
+_RESPONSE = {field.name: field.number for field in pb.ScoreResponse.DESCRIPTOR.fields}
+_PACKED = {field.name: field.number for field in pb.PackedScores.DESCRIPTOR.fields}
 
 
 def varint(number: int) -> bytes:
@@ -19,48 +28,81 @@ def varint(number: int) -> bytes:
     return bytes(encoded)
 
 
-def block(field: int, data: bytes) -> bytes:
+def length_delimited(number: int, data: bytes) -> bytes:
     """A field of bytes, text or a message."""
-    return varint(field << 3 | _LENGTH_DELIMITED) + varint(len(data)) + data
+    return _prefix(number, len(data)) + data
 
 
-def number(field: int, value: int) -> bytes:
-    """A field of a non-negative integer; nothing for 0, which is what absence means."""
-    return varint(field << 3 | _VARINT) + varint(value) if value else b""
+def _tag(number: int) -> bytes:
+    return varint(number << 3 | _LENGTH_DELIMITED)
 
 
-def message(field: int, value: Message) -> bytes:
-    """A field of a message."""
-    return block(field, value.SerializeToString())
+def _prefix(number: int, size: int) -> bytes:
+    """What precedes the ``size`` bytes of a field's content."""
+    return _tag(number) + varint(size)
 
 
-class RowAnswer:
-    """Writes one-row answers of one arm of a route.
+def _integer(number: int, value: int) -> bytes:
+    """A field of a non-negative integer; nothing for 0, the default."""
+    return varint(number << 3 | _VARINT) + varint(value) if value else b""
 
-    The fields' numbers are those of ScoreResponse (packed 2, revision 3, call_id 4) and PackedScores (scores 1,
-    served 2, served_index 3, reasons 4, bands 5, band_index 6, points 7, quality 8).
-    """
+
+class RowEncoder:
+    """Encodes one-row responses of one arm of a route."""
 
     __slots__ = ("_after", "_before", "_bytes", "_head")
 
     def __init__(self, served: Message, revision: int) -> None:
         """``served`` is the arm's ServedArm."""
-        self._before = message(2, served) + block(3, b"\0\0") + _REASON
-        self._after = number(3, revision) + _CALL_ID
-        self._bytes = len(_SCORE) + 4 + len(self._before) + 1
-        self._head = self._opened(b"")
+        arm = length_delimited(_PACKED["served"], served.SerializeToString()) + length_delimited(
+            _PACKED["served_index"], b"\0\0"
+        )
+        self._before = arm + _REASONS
+        self._after = _integer(_RESPONSE["revision"], revision) + _CALL_ID
+        self._bytes = len(_SCORES) + 4 + len(self._before) + 1
+        self._head = self._start(b"")
 
-    def encode(self, score: bytes, reason: bytes, call_id: bytes, rest: bytes = b"") -> bytes:
-        """The ScoreResponse: the score as 4 bytes, the reason as 1, the call's id as 12, and further fields."""
-        head = self._opened(rest) if rest else self._head
-        return b"".join((head, score, self._before, reason, rest, self._after, call_id))
+    def encode(self, score: bytes, reason: bytes, call_id: bytes, optional: bytes = b"") -> bytes:
+        """The ScoreResponse of one row.
 
-    def _opened(self, rest: bytes) -> bytes:
-        """The beginning of an answer up to its score, which depends on how long the whole is."""
-        return _PACKED + varint(self._bytes + len(rest)) + _SCORE
+        Args:
+            score: float32, 4 bytes.
+            reason: uint8, 1 byte.
+            call_id: CALL_ID_BYTES.
+            optional: further fields of PackedScores, as ``bands``, ``band_index``, ``points`` and ``quality`` encode.
+        """
+        head = self._start(optional) if optional else self._head
+        return b"".join((head, score, self._before, reason, optional, self._after, call_id))
+
+    def _start(self, optional: bytes) -> bytes:
+        """The bytes before the score; they hold the length of the whole PackedScores."""
+        return _PACKED_TAG + varint(self._bytes + len(optional)) + _SCORES
 
 
-_SCORE = varint(1 << 3 | _LENGTH_DELIMITED) + b"\x04"
-_REASON = varint(4 << 3 | _LENGTH_DELIMITED) + b"\x01"
-_PACKED = varint(2 << 3 | _LENGTH_DELIMITED)
-_CALL_ID = varint(4 << 3 | _LENGTH_DELIMITED) + b"\x0c"
+def bands(names: Iterable[str]) -> bytes:
+    """PackedScores.bands."""
+    return b"".join([length_delimited(_PACKED["bands"], name.encode()) for name in names])
+
+
+def band_index(index: bytes) -> bytes:
+    """PackedScores.band_index of one row, uint16."""
+    return _BAND_INDEX + index
+
+
+def points(number: bytes) -> bytes:
+    """PackedScores.points of one row, float64."""
+    return _POINTS + number
+
+
+def quality(counts: bytes) -> bytes:
+    """PackedScores.quality of one row, uint16 [4]."""
+    return _QUALITY + counts
+
+
+_PACKED_TAG = _tag(_RESPONSE["packed"])
+_CALL_ID = _prefix(_RESPONSE["call_id"], CALL_ID_BYTES)
+_SCORES = _prefix(_PACKED["scores"], 4)
+_REASONS = _prefix(_PACKED["reasons"], 1)
+_BAND_INDEX = _prefix(_PACKED["band_index"], 2)
+_POINTS = _prefix(_PACKED["points"], 8)
+_QUALITY = _prefix(_PACKED["quality"], 8)

@@ -1,0 +1,115 @@
+"""Encoded responses against the generated code, which is the wire contract."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoreline.v1 import scoring_pb2 as pb
+from scoreline_registry.registry import Registry
+from scoreline_registry.routing.route_file import read_route
+from scoreline_server.loading.loader import load
+from scoreline_server.scoring.compiled_route import NO_BAND, ServedRoute, serve_route
+from scoreline_server.scoring.decoding import Question
+from scoreline_server.scoring.responses import Answers, Outcome
+from scoreline_server.scoring.rows import Piece
+from scoreline_server.scoring.wire import CALL_ID_BYTES
+from tests.server.conftest import ROUTE
+from tests.server.toys import publish_linear
+
+FLOAT32 = st.floats(width=32)
+TEXT = st.text(max_size=8)
+SERVED = st.builds(
+    pb.ServedArm, model=TEXT, version=st.integers(0, 2**63 - 1), arm=TEXT, model_digest=st.text(max_size=200)
+)
+COUNTS = st.lists(st.integers(0, 65535), min_size=4, max_size=4)
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> ServedRoute:
+    """A route with one arm."""
+    registry = Registry.create(str(tmp_path_factory.mktemp("responses") / "registry"))
+    publish_linear(registry, "linear", aliases=("champion",))
+    document = read_route(ROUTE, source="test")
+    registry.apply_route(document, author="tester", message="apply")
+    stored = registry.latest().routes["credit"]
+    return serve_route(stored, 1, {"linear@champion": load(registry, "linear", 1)})
+
+
+def results_of(
+    scores: Sequence[float], served: Sequence[int], reasons: Sequence[int],
+    bands: Sequence[int] | None, names: Sequence[str], points: Sequence[float] | None,
+    quality: Sequence[Sequence[int]] | None,
+) -> Outcome:  # fmt: skip
+    arms = np.array(served, np.uint16)
+    return Outcome(
+        scores=np.array(scores, np.float32),
+        assigned=arms,
+        served=arms,
+        reasons=np.array(reasons, np.uint8),
+        errors={},
+        bands=None if bands is None else np.array(bands, np.uint16),
+        band_names=list(names) if bands is not None else [],
+        points=None if points is None else np.array(points, np.float64),
+        quality=None if quality is None else np.array(quality, np.uint16),
+    )
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> tuple[list[pb.ServedArm], Outcome, bytes]:
+    """The arms of a route, the results of one-row calls that they served, and the ids of the calls."""
+    arms = draw(st.lists(SERVED, min_size=1, max_size=3))
+    count = draw(st.integers(1, 4))
+
+    def column(values: st.SearchStrategy[float]) -> st.SearchStrategy[list[float]]:
+        return st.lists(values, min_size=count, max_size=count)
+
+    names = draw(st.lists(TEXT, min_size=1, max_size=3, unique=True))
+    index = st.one_of(st.integers(0, len(names) - 1), st.just(NO_BAND))
+    results = results_of(
+        draw(column(FLOAT32)),
+        [int(arm) for arm in draw(column(st.integers(0, len(arms) - 1)))],
+        [int(reason) for reason in draw(column(st.sampled_from(pb.Reason.values())))],
+        draw(st.none() | st.lists(index, min_size=count, max_size=count)),
+        names,
+        draw(st.none() | column(st.floats())),
+        draw(st.none() | st.lists(COUNTS, min_size=count, max_size=count)),
+    )
+    return arms, results, draw(st.binary(min_size=CALL_ID_BYTES * count, max_size=CALL_ID_BYTES * count))
+
+
+def expected(arms: Sequence[pb.ServedArm], results: Outcome, row: int, revision: int, call_id: bytes) -> bytes:
+    """The response of one row by the generated code, in its canonical bytes."""
+    packed = pb.PackedScores(
+        scores=results.scores[row].tobytes(),
+        served=[arms[results.served[row]]],
+        served_index=b"\0\0",
+        reasons=results.reasons[row].tobytes(),
+    )
+    if results.bands is not None:
+        packed.bands.extend(results.band_names)
+        packed.band_index = results.bands[row].tobytes()
+    if results.points is not None:
+        packed.points = results.points[row].tobytes()
+    if results.quality is not None and any(results.quality[row]):
+        packed.quality = results.quality[row].tobytes()
+    return pb.ScoreResponse(packed=packed, revision=revision, call_id=call_id).SerializeToString(deterministic=True)
+
+
+@given(batches(), st.integers(0, 2**63 - 1))
+def test_a_one_row_response_is_the_generated_message_in_every_field(
+    compiled: ServedRoute, batch: tuple[list[pb.ServedArm], Outcome, bytes], revision: int
+) -> None:
+    served, results, call_ids = batch
+    route = replace(compiled, revision=revision, arms=tuple(replace(compiled.arms[0], shown=arm) for arm in served))
+    calls = [Question(route, Piece(["u"], b""), True, (), "", 0.0, 0.0) for _ in results.scores]
+    for row, response in enumerate(Answers(route, results, call_ids).all(calls)):
+        call_id = call_ids[CALL_ID_BYTES * row : CALL_ID_BYTES * (row + 1)]
+        assert isinstance(response, bytes)
+        decoded = pb.ScoreResponse.FromString(response)
+        assert decoded.call_id == call_id
+        assert decoded.revision == revision
+        assert decoded.SerializeToString(deterministic=True) == expected(served, results, row, revision, call_id)
