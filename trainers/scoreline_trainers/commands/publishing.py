@@ -9,6 +9,7 @@ import click
 
 from scoreline_registry.commands.options import Failure, NameType, json_option, registry_option
 from scoreline_registry.commands.output import print_json, print_table, progress
+from scoreline_trainers.commands.publishing_options import limit_options, wrapping_options
 from scoreline_trainers.commands.training import (
     TrainersCommand,
     alias_option,
@@ -18,7 +19,6 @@ from scoreline_trainers.commands.training import (
     existing_file,
     message_option,
 )
-from scoreline_trainers.publishing.options import limit_options, wrapping_options
 
 if TYPE_CHECKING:
     from scoreline_trainers.publishing.confinement import Limits

@@ -6,11 +6,11 @@ import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from scoreline_registry.documents.contract import FeatureName
-from scoreline_trainers.calibration.pooling import pooled
 from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.data.columns import Spec
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.evaluation.metrics import Label
+from scoreline_trainers.evaluation.pooling import pooled
 
 Cuts = dict[FeatureName, float]
 

@@ -1,4 +1,7 @@
-"""How well a score tells labels apart and means what it says. Pure functions of label [N] (0 or 1) and score [N]."""
+"""Metrics of a score: discrimination and calibration. Pure functions of label [N] (0 or 1) and score [N].
+
+scikit-learn and SciPy are imported on first use: recipes are read, and versions published, without them.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import NormalDist
@@ -16,10 +19,9 @@ ECE_BINS = 10
 
 def auc(label: Label, score: Float64) -> float:
     """Area under the ROC curve: the chance that a positive scores above a negative, ties counting half."""
-    ranks = _midranks(score)
-    positives = int(label.sum())
-    negatives = len(label) - positives
-    return float((ranks[label == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(label, score))
 
 
 def auc_interval(label: Label, score: Float64, *, confidence: float = 0.95) -> tuple[float, float]:
@@ -28,10 +30,12 @@ def auc_interval(label: Label, score: Float64, *, confidence: float = 0.95) -> t
     The variance is that of DeLong, DeLong and Clarke-Pearson (Biometrics 44, 1988), computed from midranks as Sun and
     Xu do (IEEE Signal Processing Letters 21, 2014).
     """
+    from scipy.stats import rankdata
+
     positive, negative = score[label == 1], score[label == 0]
-    ranks = _midranks(np.concatenate([positive, negative]))
-    above = (ranks[: len(positive)] - _midranks(positive)) / len(negative)
-    below = 1 - (ranks[len(positive) :] - _midranks(negative)) / len(positive)
+    ranks = rankdata(np.concatenate([positive, negative]))
+    above = (ranks[: len(positive)] - rankdata(positive)) / len(negative)
+    below = 1 - (ranks[len(positive) :] - rankdata(negative)) / len(positive)
     variance = _variance(above) / len(positive) + _variance(below) / len(negative)
     centre = float(above.mean())
     reach = NormalDist().inv_cdf((1 + confidence) / 2) * float(np.sqrt(variance))
@@ -40,9 +44,9 @@ def auc_interval(label: Label, score: Float64, *, confidence: float = 0.95) -> t
 
 def average_precision(label: Label, score: Float64) -> float:
     """Mean precision over the positives, sum of (R_n - R_(n-1)) P_n over distinct scores, without interpolation."""
-    positives, predicted = _cumulative(label, score)
-    recall = positives / positives[-1]
-    return float(np.sum(np.diff(recall, prepend=0.0) * positives / predicted))
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(label, score))
 
 
 def brier(label: Label, score: Float64) -> float:
@@ -52,9 +56,10 @@ def brier(label: Label, score: Float64) -> float:
 
 def ks(label: Label, score: Float64) -> float:
     """Kolmogorov-Smirnov: the largest gap between the score distributions of positives and negatives."""
-    positives, predicted = _cumulative(label, score)
-    negatives = predicted - positives
-    return float(np.max(np.abs(positives / positives[-1] - negatives / negatives[-1])))
+    from sklearn.metrics import roc_curve
+
+    false_positives, true_positives, _ = roc_curve(label, score)
+    return float(np.max(np.abs(true_positives - false_positives)))
 
 
 def expected_calibration_error(label: Label, score: Float64, *, bins: int = ECE_BINS) -> float:
@@ -86,23 +91,10 @@ METRICS: Mapping[str, Metric] = {
 
 
 def evaluate(label: Label, score: Float64, names: Sequence[str] = tuple(METRICS)) -> dict[str, float]:
-    """The named metrics; what needs both labels is left out where there is only one."""
+    """The named metrics; those that need both labels are left out where there is only one."""
     both = 0 < int(label.sum()) < len(label)
     usable = [name for name in names if both or name in ("brier", "ece_10_equal_mass")]
     return {key: value for name in usable for key, value in METRICS[name](label, score).items()}
-
-
-def _cumulative(label: Label, score: Float64) -> tuple[Float64, Float64]:
-    """Positives and rows at or above each distinct score, highest score first."""
-    order = np.argsort(-score, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
-    return np.cumsum(label[order], dtype=np.float64)[last], (last + 1).astype(np.float64)
-
-
-def _midranks(values: Float64) -> Float64:
-    """Ranks from 1; equal values share the mean of theirs."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(count) - (count - 1) / 2)[place]
 
 
 def _variance(values: Float64) -> float:
