@@ -340,7 +340,7 @@ class Registry:
     def _holding(self, model: str, version: int) -> Snapshot:
         """A revision that has this version: the newest one known, where it does, saves asking the store."""
         known = self._commits.known()
-        if model in known.models and str(version) in known.models[model].versions:
+        if model in known.models and version in known.models[model].versions:
             return known
         newest = self.latest()
         newest.state.models.require(model).entry(version)

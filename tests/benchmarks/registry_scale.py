@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from scoreline_registry.documents.documents import ModelDocument, VersionEntry
+from scoreline_registry.documents.documents import VersionEntry
 from scoreline_registry.documents.manifest import FileFacts
 from scoreline_registry.history.state import State
 from scoreline_registry.registry import Registry
@@ -97,15 +97,13 @@ def fill(registry: Registry, *, models: int, versions: int) -> None:
     def documents(state: State) -> State:
         for model in range(models):
             entries = {
-                str(number): VersionEntry(
+                number: VersionEntry(
                     files=files, published_at=now, author="bench", message="a message", claim_id="0" * 32
                 )
                 for number in range(1, versions + 1)
             }
-            name, above = f"model-{model:04d}", versions + 1
-            state = state.with_model(
-                ModelDocument(name=name, versions=entries, aliases={"champion": 2}, next_version=above)
-            )
+            filled = state.model_or_new(f"model-{model:04d}").with_entries(entries)
+            state = state.with_model(filled.changed(aliases={"champion": 2}))
         return state
 
     registry.commit(documents, author="bench", message="fill")

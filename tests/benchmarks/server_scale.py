@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from scoreline_registry.documents.documents import ModelDocument, VersionEntry, encode, sha256_hex
+from scoreline_registry.documents.documents import VersionEntry, encode, sha256_hex
 from scoreline_registry.documents.manifest import GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, FileFacts
 from scoreline_registry.history.state import State
 from scoreline_registry.registry import Registry
@@ -78,12 +78,9 @@ def fill(registry: Registry, folder: Path, *, models: int, versions: int) -> Non
 
     def documents(state: State) -> State:
         for number in range(models):
-            entries = {str(version): entry for version in range(1, versions + 1)}
-            state = state.with_model(
-                ModelDocument(
-                    name=f"model-{number:04d}", versions=entries, aliases={"champion": 1}, next_version=versions + 1
-                )
-            )
+            entries = dict.fromkeys(range(1, versions + 1), entry)
+            filled = state.model_or_new(f"model-{number:04d}").with_entries(entries)
+            state = state.with_model(filled.changed(aliases={"champion": 1}))
         return state
 
     for number in range(models):

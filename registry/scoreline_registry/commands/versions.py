@@ -8,8 +8,9 @@ import click
 from scoreline_registry.commands.options import RefType, RegistryCommand, json_option, registry_option
 from scoreline_registry.commands.output import print_json, print_table, progress
 from scoreline_registry.commands.serving import Serving, served_versions
-from scoreline_registry.documents.documents import ModelDocument, VersionEntry
+from scoreline_registry.documents.documents import VersionEntry
 from scoreline_registry.documents.manifest import Manifest
+from scoreline_registry.documents.model import Model
 from scoreline_registry.errors import CorruptError
 from scoreline_registry.names import ModelRef
 from scoreline_registry.registry import Registry
@@ -38,7 +39,7 @@ def list_models(owner: str | None, labels: tuple[str, ...], address: str, as_jso
     print_table(("model", "versions", "newest", "aliases", "owner"), map(_summary, documents))
 
 
-def _listed(document: ModelDocument, owner: str | None, labels: Sequence[str]) -> bool:
+def _listed(document: Model, owner: str | None, labels: Sequence[str]) -> bool:
     if owner is not None and (document.owner or "-") != owner:
         return False
     wanted = [label.partition("=") for label in labels]
@@ -86,7 +87,7 @@ class _View:
         return sum(facts.bytes for facts in self.entry.files.values())
 
 
-def _view(registry: Registry, document: ModelDocument, number: int) -> _View:
+def _view(registry: Registry, document: Model, number: int) -> _View:
     aliases = [alias for alias, target in sorted(document.aliases.items()) if target == number]
     entry = document.entry(number)
     damage = registry.damage(document.name, number)
@@ -99,9 +100,7 @@ def _view(registry: Registry, document: ModelDocument, number: int) -> _View:
     return _View(document.name, number, aliases, entry, manifest, damage)
 
 
-def _print_views(
-    document: ModelDocument, views: Sequence[_View], serving: Mapping[tuple[str, int], Serving] | None
-) -> None:
+def _print_views(document: Model, views: Sequence[_View], serving: Mapping[tuple[str, int], Serving] | None) -> None:
     click.echo(f"model {document.name}, owner {document.owner or 'nobody'}")
     columns = ["version", "aliases", "family", "published (UTC)", "author", "bytes", "metrics", "files"]
     print_table([*columns, "serving"] if serving is not None else columns, (_row(view, serving) for view in views))
@@ -160,7 +159,7 @@ def _view_json(view: _View, serving: Mapping[tuple[str, int], Serving] | None) -
     return facts
 
 
-def _facts(document: ModelDocument) -> dict[str, object]:
+def _facts(document: Model) -> dict[str, object]:
     return {
         "model": document.name,
         "owner": document.owner,
@@ -169,7 +168,7 @@ def _facts(document: ModelDocument) -> dict[str, object]:
     }
 
 
-def _summary(document: ModelDocument) -> tuple[object, ...]:
-    numbers = document.numbers
+def _summary(document: Model) -> tuple[object, ...]:
+    table = document.versions.table
     aliases = ", ".join(f"{alias} -> {number}" for alias, number in sorted(document.aliases.items()))
-    return document.name, len(numbers), numbers[-1] if numbers else None, aliases, document.owner
+    return document.name, table.count, table.newest or None, aliases, document.owner

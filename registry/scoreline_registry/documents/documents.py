@@ -11,11 +11,12 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from scoreline_registry.documents.base import FrozenModel, OmitDefaults
-from scoreline_registry.documents.manifest import FileFacts, Moment
-from scoreline_registry.errors import CorruptError, NotFoundError, SchemaVersionError
+from scoreline_registry.documents.manifest import Digest, FileFacts, Moment
+from scoreline_registry.errors import CorruptError, SchemaVersionError
 
-MODEL_SCHEMA = 2
-_FIRST_MODEL_SCHEMA = 1
+# Up to schema 2 a model's document held the entries of all its versions; from 3 on it holds the digest of their index.
+MODEL_SCHEMA = 3
+EARLIER_MODEL_SCHEMA = 2
 
 # The rule of names.check_name, in the form that pydantic checks without calling Python once per name.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*$", max_length=64)]
@@ -50,6 +51,24 @@ def decode(kind: type[D], data: bytes, *, key: str, supported: int) -> D:
 
     Raises SchemaVersionError when a newer Scoreline wrote it and CorruptError when it is not such a value at all.
     """
+    raw = _read_json(data, key=key)
+    number = raw["schema_number"]
+    if number > supported:
+        raise SchemaVersionError(key, number, supported)
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        raise CorruptError(key, "; ".join(problems_of(error))) from error
+
+
+def schema_number(data: bytes, *, key: str) -> int:
+    """The schema number of a stored value. Raises CorruptError when it has none."""
+    number: int = _read_json(data, key=key)["schema_number"]
+    return number
+
+
+def _read_json(data: bytes, *, key: str) -> dict[str, Any]:
+    """A stored value as JSON, whose schema number is a positive integer. Raises CorruptError."""
     try:
         raw = json.loads(data)
     except ValueError as error:
@@ -57,12 +76,7 @@ def decode(kind: type[D], data: bytes, *, key: str, supported: int) -> D:
     number = raw.get("schema_number") if isinstance(raw, dict) else None
     if not isinstance(number, int) or number < 1:
         raise CorruptError(key, "it has no schema number")
-    if number > supported:
-        raise SchemaVersionError(key, number, supported)
-    try:
-        return kind.model_validate(raw)
-    except ValidationError as error:
-        raise CorruptError(key, "; ".join(problems_of(error))) from error
+    return dict(raw)
 
 
 def problems_of(error: ValidationError) -> list[str]:
@@ -127,17 +141,51 @@ class VersionEntry(OmitDefaults):
         return self.retired is not None and self.retired.collected_at is not None
 
 
-class ModelDocument(OmitDefaults):
-    """One model: every version ever committed, by number in decimal, and where its aliases point.
+class VersionTable(FrozenModel):
+    """The versions of a model: how many are committed, the highest number, and the digest of their index.
 
-    ``next_version`` is above every number ever committed and never falls, so that no number is given twice.
-    ``abandoned`` are numbers that were claimed and then given up: nothing may be committed under them. A document that
-    has one, or a retired version, is of schema 2, because a writer that knows neither would bring them back.
+    ``index`` is the sha256 of a ``VersionIndex``, None while no number was committed or given up.
+    """
+
+    count: int = Field(default=0, ge=0)
+    newest: int = Field(default=0, ge=0)
+    index: Digest | None = None
+
+
+class ModelDocument(FrozenModel):
+    """The root of one model: the table of its versions, and where its aliases point.
+
+    Its size does not depend on the number of versions. ``next_version`` is above every number ever committed and never
+    falls, so that no number is given twice.
+    """
+
+    schema_number: int = Field(default=MODEL_SCHEMA, ge=1)
+    name: Name
+    versions: VersionTable = VersionTable()
+    aliases: dict[Name, int] = Field(default_factory=dict)
+    next_version: int = Field(default=1, ge=1)
+    owner: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.next_version <= self.versions.newest:
+            raise ValueError(f"next_version {self.next_version} is not above version {self.versions.newest}")
+        for alias, number in self.aliases.items():
+            if not 1 <= number <= self.versions.newest:
+                raise ValueError(f"alias {alias!r} points to version {number}, which is not there")
+        return self
+
+
+class EarlierModelDocument(OmitDefaults):
+    """A model as schemas 1 and 2 stored it: the entry of every version by number, and where its aliases point.
+
+    ``abandoned`` are numbers that were claimed and then given up. Such documents are read and never written.
     """
 
     OMITTED: ClassVar[frozenset[str]] = frozenset({"abandoned"})
 
-    schema_number: int = Field(default=_FIRST_MODEL_SCHEMA, ge=1)
+    schema_number: int = Field(default=EARLIER_MODEL_SCHEMA, ge=1)
     name: Name
     versions: dict[VersionKey, VersionEntry] = Field(default_factory=dict)
     aliases: dict[Name, int] = Field(default_factory=dict)
@@ -148,59 +196,12 @@ class ModelDocument(OmitDefaults):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.numbers and self.next_version <= self.numbers[-1]:
-            raise ValueError(f"next_version {self.next_version} is not above version {self.numbers[-1]}")
+        newest = max(map(int, self.versions), default=0)
+        if self.next_version <= newest:
+            raise ValueError(f"next_version {self.next_version} is not above version {newest}")
         for alias, number in self.aliases.items():
             if str(number) not in self.versions:
                 raise ValueError(f"alias {alias!r} points to version {number}, which is not there")
             if self.versions[str(number)].retired is not None:
                 raise ValueError(f"alias {alias!r} points to version {number}, which is retired")
         return self
-
-    def changed(self, **update: object) -> Self:
-        """The document with fields replaced, of the lowest schema that keeps older writers from going wrong."""
-        document = self.model_copy(update=update)
-        later = document.abandoned or any(entry.retired for entry in document.versions.values())
-        return document.model_copy(update={"schema_number": MODEL_SCHEMA if later else _FIRST_MODEL_SCHEMA})
-
-    def with_entry(self, version: int, entry: VersionEntry) -> Self:
-        """The document with the entry of one version added or replaced."""
-        return self.changed(versions={**self.versions, str(version): entry})
-
-    @property
-    def numbers(self) -> list[int]:
-        """The committed version numbers, ascending."""
-        return sorted(map(int, self.versions))
-
-    def entry(self, version: int) -> VersionEntry:
-        """The entry of a version. Raises NotFoundError."""
-        found = self.versions.get(str(version))
-        if found is None:
-            raise NotFoundError("version", f"{self.name}@{version}", self._hint())
-        return found
-
-    def alias(self, alias: str) -> int:
-        """The version that an alias points to. Raises NotFoundError."""
-        found = self.aliases.get(alias)
-        if found is None:
-            raise NotFoundError("alias", f"{self.name}@{alias}", self._hint())
-        return found
-
-    def file(self, version: int, name: str) -> FileFacts:
-        """The committed facts of one file of a version. Raises NotFoundError, also when its files were removed."""
-        entry = self.entry(version)
-        if entry.collected:
-            raise NotFoundError("file", f"{self.name}@{version}/{name}", "it was retired and its files removed")
-        files = entry.files
-        if name not in files:
-            raise NotFoundError("file", f"{self.name}@{version}/{name}", f"it has {', '.join(sorted(files))}")
-        return files[name]
-
-    def _hint(self) -> str:
-        numbers = self.numbers
-        if not numbers:
-            return f"{self.name} has no versions yet"
-        aliases = [f"{alias} -> {number}" for alias, number in sorted(self.aliases.items())]
-        newest = [str(number) for number in numbers[-5:]]
-        versions = ("…, " if len(numbers) > 5 else "") + ", ".join(newest)
-        return f"{self.name} has versions {versions} and {'aliases ' + ', '.join(aliases) if aliases else 'no alias'}"

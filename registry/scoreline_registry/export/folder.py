@@ -73,7 +73,7 @@ def export_triton(registry: Registry, folder: Path, *, dry_run: bool = False) ->
 
 def _models(snapshot: Snapshot) -> Iterator[TritonModel]:
     for name, document in sorted(snapshot.models.items()):
-        used = [number for number in document.numbers if document.entry(number).retired is None]
+        used = document.in_use
         if used:
             yield triton_model(name, {number: snapshot.state.manifest(name, number) for number in used})
 

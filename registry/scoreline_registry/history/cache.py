@@ -1,8 +1,8 @@
-"""Values by digest, kept while they are in use; the least recently used go first."""
+"""Values by key, kept while they are in use; the least recently used go first."""
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -10,23 +10,47 @@ V = TypeVar("V")
 
 
 class Cache(Generic[K, V]):
-    """At most ``limit`` values. Two threads that miss at once both load, and either result may stay."""
+    """Values whose stored form takes at most ``limit_bytes`` in all; a larger one is loaded each time it is asked for.
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    Two threads that miss at once both load, and either result may stay.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
         self._lock = threading.Lock()
-        self._values: OrderedDict[K, V] = OrderedDict()
+        self._values: OrderedDict[K, tuple[V, int]] = OrderedDict()
+        self._bytes = 0
 
-    def get(self, key: K, load: Callable[[], V]) -> V:
-        """The value of ``key``, from ``load`` when it is not here; what ``load`` raises is not kept."""
+    @property
+    def bytes(self) -> int:
+        """What the values that are kept take in their stored form."""
+        return self._bytes
+
+    def get(self, key: K, load: Callable[[], tuple[V, int]]) -> V:
+        """The value of ``key``, from ``load``, which also gives its bytes, when it is not here.
+
+        What ``load`` raises is not kept.
+        """
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
-                return self._values[key]
-        value = load()
+                return self._values[key][0]
+        value, size = load()
+        if size > self._limit:
+            return value
         with self._lock:
-            self._values[key] = value
-            self._values.move_to_end(key)
-            if len(self._values) > self._limit:
-                self._values.popitem(last=False)
+            self._remove(key)
+            self._values[key] = value, size
+            self._bytes += size
+            while self._bytes > self._limit:
+                self._remove(next(iter(self._values)))
         return value
+
+    def keep(self, keys: Collection[K]) -> None:
+        """Removes every value but those of ``keys``."""
+        with self._lock:
+            for key in [key for key in self._values if key not in keys]:
+                self._remove(key)
+
+    def _remove(self, key: K) -> None:
+        self._bytes -= self._values.pop(key, (None, 0))[1]

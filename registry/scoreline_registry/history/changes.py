@@ -7,9 +7,10 @@ change whatever is there.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from scoreline_registry.documents.documents import D, ModelDocument, VersionEntry
+from scoreline_registry.documents.documents import VersionEntry
+from scoreline_registry.documents.model import Model
 from scoreline_registry.errors import ClaimLostError, ConflictError, InvalidError, RefusedError
-from scoreline_registry.history.state import Documents, State
+from scoreline_registry.history.state import D, Documents, State
 from scoreline_registry.names import ModelRef, check_name
 from scoreline_registry.routing.planning import next_document, schema_like, without_arm, written_schema
 from scoreline_registry.routing.route import RouteSpec
@@ -38,21 +39,17 @@ def add_version(
     names = [check_name("alias", alias) for alias in aliases]
 
     def change(state: State) -> State:
-        document = state.models.get(model) or ModelDocument(name=model)
-        if str(version) in document.versions:
+        document = state.model_or_new(model)
+        if version in document.versions:
             raise ConflictError("version", f"{model}@{version}")
-        if version in document.abandoned:
+        if document.versions.is_abandoned(version):
             raise ClaimLostError(f"{model}@{version}")
-        update: dict[str, object] = {
-            "versions": {**document.versions, str(version): entry},
-            "aliases": {**document.aliases, **dict.fromkeys(names, version)},
-            "next_version": max(document.next_version, version + 1),
-        }
+        update: dict[str, object] = {"aliases": {**document.aliases, **dict.fromkeys(names, version)}}
         if owner is not None:
             update["owner"] = owner
         if labels is not None:
             update["labels"] = {**document.labels, **labels}
-        return _pointed(state, document.changed(**update), names)
+        return _pointed(state, document.with_entry(version, entry).changed(**update), names)
 
     return change
 
@@ -160,7 +157,7 @@ def check_routes(state: State, refs: Collection[str], *, subject: str, also: Col
         raise RefusedError(subject, problems)
 
 
-def _pointed(state: State, document: ModelDocument, aliases: Iterable[str]) -> State:
+def _pointed(state: State, document: Model, aliases: Iterable[str]) -> State:
     """The state with a model replaced, once every route that uses one of its moved aliases has been checked."""
     after = state.with_model(document)
     refs = {str(ModelRef(document.name, alias=alias)) for alias in aliases}

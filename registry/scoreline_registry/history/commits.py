@@ -117,6 +117,7 @@ class Commits:
         with self._lock:
             if newest.number > self._known.number:
                 self._known = newest
+                self.content.keep(newest.revision)
         return newest
 
     def _snapshot(self, entry: LogEntry) -> Snapshot:

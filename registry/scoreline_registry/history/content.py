@@ -1,7 +1,13 @@
 """What revisions point to, read from a store, checked against its digest and kept."""
 
-from scoreline_registry.documents.documents import MODEL_SCHEMA, D, ModelDocument, decode, document_key, sha256_hex
+from typing import TypeVar
+
+from scoreline_registry.documents.base import FrozenModel
+from scoreline_registry.documents.documents import decode, document_key, sha256_hex
 from scoreline_registry.documents.manifest import MANIFEST_FILE, MANIFEST_SCHEMA, Manifest
+from scoreline_registry.documents.model import Model, read_model
+from scoreline_registry.documents.model_versions import P
+from scoreline_registry.documents.version_pages import VersionDocument, VersionIndex, VersionPage
 from scoreline_registry.errors import CorruptError, MissingKeyError
 from scoreline_registry.history.cache import Cache
 from scoreline_registry.history.publication import version_key
@@ -10,26 +16,37 @@ from scoreline_registry.history.state import Documents, State
 from scoreline_registry.routing.route import ROUTE_SCHEMA, RouteDocument
 from scoreline_registry.storage import Storage
 
-_KEPT_DOCUMENTS = 4096
-_KEPT_MANIFESTS = 2048
+V = TypeVar("V", bound=FrozenModel)
+
+# In bytes of stored JSON; the values made of it take several times as much.
+_DOCUMENT_BYTES = 32 << 20
+_PART_BYTES = 1 << 20
+_MANIFEST_BYTES = 2 << 20
 
 
 class Content:
-    """The documents and manifests of one store. What is asked for twice is read once."""
+    """The documents and manifests of one store. What is asked for twice is read once, within limits in bytes."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._models: Cache[str, ModelDocument] = Cache(_KEPT_DOCUMENTS)
-        self._routes: Cache[str, RouteDocument] = Cache(_KEPT_DOCUMENTS)
-        self._manifests: Cache[str, Manifest] = Cache(_KEPT_MANIFESTS)
+        self._models: Cache[str, Model] = Cache(_DOCUMENT_BYTES)
+        self._routes: Cache[str, RouteDocument] = Cache(_DOCUMENT_BYTES)
+        self._parts: Cache[str, VersionDocument | VersionIndex | VersionPage] = Cache(_PART_BYTES)
+        self._manifests: Cache[str, Manifest] = Cache(_MANIFEST_BYTES)
 
     def state(self, revision: Revision) -> State:
         """The state that a revision is the root of; loads nothing yet."""
         return State(
-            Documents("model", revision.models, self._model),
+            Documents("model", revision.models, self.model),
             Documents("route", revision.routes, self._route),
             self._manifest,
+            self.part,
         )
+
+    def keep(self, revision: Revision) -> None:
+        """Forgets the documents of models and routes that this revision does not name."""
+        self._models.keep(frozenset(revision.models.values()))
+        self._routes.keep(frozenset(revision.routes.values()))
 
     def read(self, key: str, digest: str) -> bytes:
         """Bytes that a revision vouches for. Raises CorruptError when they are not there or others."""
@@ -42,18 +59,31 @@ class Content:
             raise CorruptError(key, f"its sha256 is {found}, committed was {digest}")
         return data
 
-    def _model(self, digest: str) -> ModelDocument:
-        return self._models.get(digest, lambda: self._document(ModelDocument, digest, MODEL_SCHEMA))
+    def part(self, kind: type[P], digest: str) -> P:
+        """A part of a model's document. Raises CorruptError and SchemaVersionError."""
+        found = self._parts.get(digest, lambda: self._decoded(kind, document_key(digest), digest, kind.SUPPORTED))
+        if not isinstance(found, kind):
+            raise CorruptError(document_key(digest), f"it is not a {kind.__name__}")
+        return found
+
+    def model(self, digest: str) -> Model:
+        """A model by the digest of its document. Raises CorruptError and SchemaVersionError."""
+        return self._models.get(digest, lambda: self._read_model(digest))
+
+    def _read_model(self, digest: str) -> tuple[Model, int]:
+        key = document_key(digest)
+        data = self.read(key, digest)
+        return read_model(data, key=key, load=self.part), len(data)
 
     def _route(self, digest: str) -> RouteDocument:
-        return self._routes.get(digest, lambda: self._document(RouteDocument, digest, ROUTE_SCHEMA))
-
-    def _document(self, kind: type[D], digest: str, supported: int) -> D:
         key = document_key(digest)
-        return decode(kind, self.read(key, digest), key=key, supported=supported)
+        return self._routes.get(digest, lambda: self._decoded(RouteDocument, key, digest, ROUTE_SCHEMA))
 
     def _manifest(self, model: str, version: int, digest: str) -> Manifest:
         key = version_key(model, version, MANIFEST_FILE)
-        return self._manifests.get(
-            digest, lambda: decode(Manifest, self.read(key, digest), key=key, supported=MANIFEST_SCHEMA)
-        )
+        return self._manifests.get(digest, lambda: self._decoded(Manifest, key, digest, MANIFEST_SCHEMA))
+
+    def _decoded(self, kind: type[V], key: str, digest: str, supported: int) -> tuple[V, int]:
+        """A stored value, and how many bytes it is stored in."""
+        data = self.read(key, digest)
+        return decode(kind, data, key=key, supported=supported), len(data)

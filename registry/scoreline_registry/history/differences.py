@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from scoreline_registry.documents.documents import D, ModelDocument
-from scoreline_registry.history.state import Documents, State
+from scoreline_registry.documents.model import Model
+from scoreline_registry.documents.model_versions import ModelVersions
+from scoreline_registry.history.state import D, Documents, State
 from scoreline_registry.routing.planning import route_plan
 from scoreline_registry.routing.route import RouteDocument
 
@@ -50,17 +51,12 @@ def _changed(older: Documents[D], newer: Documents[D]) -> Iterator[tuple[str, D 
             yield name, older.get(name), newer.get(name)
 
 
-def _model_events(name: str, older: ModelDocument | None, newer: ModelDocument | None) -> Iterator[Event]:
+def _model_events(name: str, older: Model | None, newer: Model | None) -> Iterator[Event]:
     if newer is None:
         yield Event("model", name, "removed")
         return
-    before = older or ModelDocument(name=name)
-    for number in newer.numbers:
-        if str(number) not in before.versions:
-            yield Event("version", f"{name}@{number}", "published")
-    yield from _retirement_events(before, newer)
-    for number in sorted({*newer.abandoned}.difference(before.abandoned)):
-        yield Event("version", f"{name}@{number}", "never committed, its claim given up")
+    before = older or Model.new(name, newer.versions.load)
+    yield from _version_events(before.versions, newer.versions)
     yield from _alias_events(name, before.aliases, newer.aliases)
     if before.owner != newer.owner:
         yield Event("model", name, f"owner {before.owner or 'nobody'} -> {newer.owner or 'nobody'}")
@@ -70,14 +66,19 @@ def _model_events(name: str, older: ModelDocument | None, newer: ModelDocument |
             yield Event("model", name, f"label {label}: {old or 'nothing'} -> {new or 'nothing'}")
 
 
-def _retirement_events(before: ModelDocument, after: ModelDocument) -> Iterator[Event]:
-    for number in after.numbers:
-        entry = after.entry(number)
-        old = before.versions.get(str(number), entry)
-        if entry.collected and not old.collected:
-            yield Event("version", f"{after.name}@{number}", "its files given up for removal")
-        elif bool(entry.retired) != bool(old.retired):
-            yield Event("version", f"{after.name}@{number}", "retired" if entry.retired else "back in use")
+def _version_events(before: ModelVersions, after: ModelVersions) -> Iterator[Event]:
+    published, retired, abandoned = list[Event](), list[Event](), list[Event]()
+    for number, old, new in after.differences(before):
+        ref = f"{after.model}@{number}"
+        if new is not None and new.abandoned:
+            abandoned.append(Event("version", ref, "never committed, its claim given up"))
+        elif old is None:
+            published.append(Event("version", ref, "published"))
+        elif after[number].collected and not before[number].collected:
+            retired.append(Event("version", ref, "its files given up for removal"))
+        elif new is not None and new.retired != old.retired:
+            retired.append(Event("version", ref, "retired" if new.retired else "back in use"))
+    yield from (*published, *retired, *abandoned)
 
 
 def _alias_events(name: str, before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[Event]:

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterator
 from datetime import datetime
 
-from scoreline_registry.documents.documents import ModelDocument, Retirement
+from scoreline_registry.documents.documents import Retirement
+from scoreline_registry.documents.model import Model
 from scoreline_registry.errors import RefusedError
 from scoreline_registry.history.changes import Change, check_expected
 from scoreline_registry.history.state import State
@@ -69,27 +70,20 @@ def give_up(*, retired: Keys, abandoned: Keys, at: datetime) -> Change:
 
     def change(state: State) -> State:
         for model in sorted({model for model, _ in (*retired, *abandoned)}):
-            document = state.models.get(model) or ModelDocument(name=model)
-            after = _collected(document, [number for name, number in retired if name == model], at)
-            after = _abandoned(after, [number for name, number in abandoned if name == model])
-            if after != document:
+            before = state.model_or_new(model)
+            after = _collected(before, [number for name, number in retired if name == model], at)
+            after = after.with_abandoned(sorted(number for name, number in abandoned if name == model))
+            if after is not before:
                 state = state.with_model(after)
         return state
 
     return change
 
 
-def _collected(document: ModelDocument, versions: Collection[int], at: datetime) -> ModelDocument:
+def _collected(document: Model, versions: Collection[int], at: datetime) -> Model:
     for version in versions:
         entry = document.entry(version)
         if entry.retired is not None and not entry.collected:
             retired = entry.retired.model_copy(update={"collected_at": at})
             document = document.with_entry(version, entry.model_copy(update={"retired": retired}))
     return document
-
-
-def _abandoned(document: ModelDocument, versions: Collection[int]) -> ModelDocument:
-    given_up = sorted({*document.abandoned, *(number for number in versions if str(number) not in document.versions)})
-    if not given_up:
-        return document
-    return document.changed(abandoned=tuple(given_up), next_version=max(document.next_version, given_up[-1] + 1))

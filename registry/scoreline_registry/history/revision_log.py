@@ -18,7 +18,7 @@ from scoreline_registry.history.revision import (
 )
 from scoreline_registry.storage import Storage
 
-_KEPT_ENTRIES = 64
+_KEPT_BYTES = 512 << 10
 
 
 class RevisionLog:
@@ -27,7 +27,7 @@ class RevisionLog:
     def __init__(self, storage: Storage, empty: LogEntry) -> None:
         self._storage = storage
         self._empty = empty
-        self._entries: Cache[int, LogEntry] = Cache(_KEPT_ENTRIES)
+        self._entries: Cache[int, LogEntry] = Cache(_KEPT_BYTES)
         self._sealed = 0
 
     def entry(self, number: int) -> LogEntry:
@@ -97,7 +97,7 @@ class RevisionLog:
         """
         self._seal(entry.number - 1)
         if self._put(entry, data):
-            self._entries.get(entry.number, lambda: entry)
+            self._entries.get(entry.number, lambda: (entry, len(data)))
         ours = self.entry(entry.number).revision.commit_id == entry.revision.commit_id
         if ours:
             self._seal(entry.number)
@@ -111,11 +111,12 @@ class RevisionLog:
                 raise
             return False
 
-    def _read(self, number: int) -> LogEntry:
-        entry = read_entry(number, self._storage.read(revision_key(number)))
+    def _read(self, number: int) -> tuple[LogEntry, int]:
+        data = self._storage.read(revision_key(number))
+        entry = read_entry(number, data)
         if self._sealed_digest(number) not in (None, entry.digest):
             raise CorruptError(revision_key(number), "it is not what was sealed when it was committed")
-        return entry
+        return entry, len(data)
 
     def _sealed_digest(self, number: int) -> str | None:
         """What the seal of a revision vouches for; a seal that cannot be read says nothing, and verify reports it."""

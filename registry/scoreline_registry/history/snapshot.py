@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from scoreline_registry.documents.documents import ModelDocument
+from scoreline_registry.documents.model import Model
 from scoreline_registry.history.revision import LogEntry
 from scoreline_registry.history.state import State
 from scoreline_registry.names import ModelRef
@@ -29,7 +29,7 @@ class Snapshot:
         return self.entry.revision.created_at
 
     @property
-    def models(self) -> Mapping[str, ModelDocument]:
+    def models(self) -> Mapping[str, Model]:
         """Every model by name; a document is loaded when it is looked at."""
         return self.state.models
 

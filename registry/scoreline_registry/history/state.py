@@ -4,15 +4,20 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Generic
+from typing import Generic, TypeVar
 
-from scoreline_registry.documents.documents import D, ModelDocument, encode, sha256_hex
+from scoreline_registry.documents.documents import encode, sha256_hex
 from scoreline_registry.documents.manifest import MANIFEST_FILE, Manifest
+from scoreline_registry.documents.model import Model
+from scoreline_registry.documents.model_versions import LoadPart
 from scoreline_registry.errors import NotFoundError, RefusedError
 from scoreline_registry.names import ModelRef
 from scoreline_registry.routing.route import RouteDocument
 
+D = TypeVar("D", Model, RouteDocument)
+
 LoadManifest = Callable[[str, int, str], Manifest]
+NO_PARTS: Mapping[str, bytes] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +52,13 @@ class Documents(Mapping[str, D], Generic[D]):
             raise NotFoundError(self.kind, name, _hint(name, self.digests, self.kind))
         return self[name]
 
-    def put(self, name: str, document: D) -> "Documents[D]":
-        """The same with one document added or replaced."""
-        data = encode(document)
+    def put(self, name: str, document: D, data: bytes, parts: Mapping[str, bytes] = NO_PARTS) -> "Documents[D]":
+        """The same with one document added or replaced, given its bytes and those of its new parts by digest."""
         digest = sha256_hex(data)
         return replace(
             self,
             digests={**self.digests, name: digest},
-            unwritten={**self.unwritten, digest: data},
+            unwritten={**self.unwritten, **parts, digest: data},
             _put={**self._put, digest: document},
         )
 
@@ -67,9 +71,10 @@ class Documents(Mapping[str, D], Generic[D]):
 class State:
     """Every model and every route. A change of the registry is a function from one State to the next."""
 
-    models: Documents[ModelDocument]
+    models: Documents[Model]
     routes: Documents[RouteDocument]
     load_manifest: LoadManifest
+    load_part: LoadPart
 
     def resolve(self, ref: ModelRef | str) -> tuple[str, int]:
         """The model and version that a reference means now. Raises NotFoundError, InvalidNameError."""
@@ -104,13 +109,19 @@ class State:
             raise RefusedError(ref, [f"{retired.author} retired it on {retired.at:%Y-%m-%d}; use another version"])
         return model, version
 
-    def with_model(self, document: ModelDocument) -> "State":
+    def model_or_new(self, name: str) -> Model:
+        """The model of that name, or one without versions where there is none."""
+        return self.models.get(name) or Model.new(name, self.load_part)
+
+    def with_model(self, model: Model) -> "State":
         """The same with one model added or replaced."""
-        return replace(self, models=self.models.put(document.name, document))
+        if model.digest is not None and model.digest == self.models.digests.get(model.name):
+            return self
+        return replace(self, models=self.models.put(model.name, model, *model.stored()))
 
     def with_route(self, document: RouteDocument) -> "State":
         """The same with one route added or replaced."""
-        return replace(self, routes=self.routes.put(document.route, document))
+        return replace(self, routes=self.routes.put(document.route, document, encode(document)))
 
     def without_route(self, name: str) -> "State":
         """The same without one route."""

@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 
 from scoreline_registry.errors import MissingKeyError, StorageError
@@ -82,31 +83,40 @@ class LocalStorage:
         return real
 
     def _walk(self, folder: str, prefix: str, after: str) -> Iterator[StoredFile]:
-        for key, entry in _entries(self._root, folder):
+        for key, entry in _entries(self._root, folder, prefix, after):
             # What this store wrote is never a link, so links are not followed here.
-            if entry.is_dir(follow_symlinks=False):
-                below = f"{key}/"
-                if _overlap(below, prefix) and (after.startswith(below) or below > after):
-                    yield from self._walk(key, prefix, after)
-            elif key.startswith(prefix) and key > after and entry.is_file(follow_symlinks=False):
+            if key.endswith("/"):
+                yield from self._walk(key.removesuffix("/"), prefix, after)
+            elif entry.is_file(follow_symlinks=False):
                 yield from _stored(key, entry)
 
 
-def _entries(root: Path, folder: str) -> list[tuple[str, os.DirEntry[str]]]:
-    """The visible entries of a folder, ordered so that walking depth first yields ascending keys."""
+def _entries(root: Path, folder: str, prefix: str, after: str) -> list[tuple[str, os.DirEntry[str]]]:
+    """What a listing needs of a folder, by key, ordered so that walking depth first yields ascending keys.
+
+    The keys of folders end with "/". What is not listed is left out before anything is sorted or looked at, because a
+    folder may hold a file per commit.
+    """
+    start = f"{folder}/" if folder else ""
     try:
         with os.scandir(root / folder) as scan:
-            visible = [entry for entry in scan if not entry.name.startswith(".")]
+            found = [(_key(start, entry), entry) for entry in scan if not entry.name.startswith(".")]
     except _ABSENT:
         return []
     except OSError as error:
         raise StorageError(folder, _detail(error)) from error
-    visible.sort(key=lambda entry: f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name)
-    return [(f"{folder}/{entry.name}" if folder else entry.name, entry) for entry in visible]
+    return sorted((pair for pair in found if _listed(pair[0], prefix, after)), key=itemgetter(0))
 
 
-def _overlap(below: str, prefix: str) -> bool:
-    return below.startswith(prefix) or prefix.startswith(below)
+def _key(start: str, entry: os.DirEntry[str]) -> str:
+    return f"{start}{entry.name}/" if entry.is_dir(follow_symlinks=False) else start + entry.name
+
+
+def _listed(key: str, prefix: str, after: str) -> bool:
+    """Whether a file is listed, or a folder may hold files that are."""
+    if key.endswith("/"):
+        return (key.startswith(prefix) or prefix.startswith(key)) and (key > after or after.startswith(key))
+    return key > after and key.startswith(prefix)
 
 
 def _stored(key: str, entry: os.DirEntry[str]) -> Iterator[StoredFile]:

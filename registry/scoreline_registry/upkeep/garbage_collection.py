@@ -97,7 +97,7 @@ def _folders(storage: Storage) -> _Folders:
 def _retired(storage: Storage, state: State) -> Iterator[tuple[tuple[str, int], datetime]]:
     """The retired versions whose files are there, with the store's time of their retirement."""
     for model, document in state.models.items():
-        for number in document.numbers:
+        for number in document.retired:
             retired = document.entry(number).retired
             if retired is not None and retired.collected_at is None:
                 yield (model, number), _written_at(storage, revision_key(retired.seen + 1))
@@ -112,15 +112,15 @@ def _written_at(storage: Storage, key: str) -> datetime:
 def _named(state: State, key: tuple[str, int]) -> bool:
     """Whether the state says anything of a version: that it is committed, or given up already."""
     document = state.models.get(key[0])
-    return document is not None and (str(key[1]) in document.versions or key[1] in document.abandoned)
+    return document is not None and document.versions.ref(key[1]) is not None
 
 
 def _given_up(state: State, key: tuple[str, int]) -> bool:
     document = state.models.get(key[0])
     if document is None:
         return False
-    entry = document.versions.get(str(key[1]))
-    return key[1] in document.abandoned if entry is None else entry.collected
+    entry = document.versions.get(key[1])
+    return document.versions.is_abandoned(key[1]) if entry is None else entry.collected
 
 
 def _age(files: list[StoredFile], now: datetime) -> timedelta:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scoreline_registry.documents.documents import ModelDocument, Source, VersionEntry
+from scoreline_registry.documents.documents import Source, VersionEntry
+from scoreline_registry.documents.model import Model
 from scoreline_registry.errors import RefusedError
 from scoreline_registry.history.changes import set_alias
 from scoreline_registry.names import ModelRef
@@ -68,11 +69,10 @@ def promote(
     return Promotion(model, number, origin, copied=True, revision=target.latest().revision)
 
 
-def same_version(document: ModelDocument, entry: VersionEntry) -> int | None:
+def same_version(document: Model, entry: VersionEntry) -> int | None:
     """The newest version in use whose every file has the digest that ``entry`` names; None when there is none."""
     digests = {name: facts.sha256 for name, facts in entry.files.items()}
-    for number in reversed(document.numbers):
-        known = document.entry(number)
-        if known.retired is None and {name: facts.sha256 for name, facts in known.files.items()} == digests:
+    for number in reversed(document.in_use):
+        if {name: facts.sha256 for name, facts in document.entry(number).files.items()} == digests:
             return number
     return None

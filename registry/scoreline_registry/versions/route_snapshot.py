@@ -5,10 +5,12 @@ name the same thing. Copying one revision twice gives the same bytes.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from scoreline_registry.documents.documents import ModelDocument, document_key, encode, sha256_hex
+from scoreline_registry.documents.documents import document_key, encode, sha256_hex
 from scoreline_registry.documents.manifest import CLAIM_FILE, MODEL_FILE
+from scoreline_registry.documents.model import Model
+from scoreline_registry.documents.model_versions import ModelVersions
 from scoreline_registry.errors import MissingKeyError, RefusedError
 from scoreline_registry.history.publication import version_key
 from scoreline_registry.history.revision import (
@@ -59,10 +61,10 @@ def freeze(source: Registry, route: str, target: Storage, *, revision: int | Non
     for key, data in _version_files(source, snapshot, reached):
         target.put_if_absent(key, data)
     models = {name: _only(snapshot, name, reached) for name, _ in reached}
-    documents = {name: encode(model) for name, model in models.items()}
-    for data in (*documents.values(), encode(document)):
+    documents = {name: model.stored() for name, model in models.items()}
+    for data in (*(data for root, parts in documents.values() for data in (*parts.values(), root)), encode(document)):
         target.put_if_absent(document_key(sha256_hex(data)), data)
-    digests = {name: sha256_hex(data) for name, data in documents.items()}
+    digests = {name: sha256_hex(root) for name, (root, _) in documents.items()}
     for key, data in _roots(source, snapshot, digests, {route: sha256_hex(encode(document))}):
         target.put_if_absent(key, data)
     versions = tuple(_facts(models[name], version) for name, version in reached)
@@ -81,15 +83,15 @@ def _version_files(source: Registry, snapshot: Snapshot, reached: list[tuple[str
             continue
 
 
-def _only(snapshot: Snapshot, name: str, reached: list[tuple[str, int]]) -> ModelDocument:
-    """A model's document with the reached versions and the aliases that point to them."""
-    document = snapshot.models[name]
-    kept = {version for model, version in reached if model == name}
-    return document.changed(
-        versions={str(version): document.entry(version) for version in sorted(kept)},
-        aliases={alias: version for alias, version in document.aliases.items() if version in kept},
-        abandoned=(),
-    )
+def _only(snapshot: Snapshot, name: str, reached: list[tuple[str, int]]) -> Model:
+    """A model with the reached versions and the aliases that point to them."""
+    whole = snapshot.models[name]
+    versions = {version: whole.entry(version) for model, version in reached if model == name}
+    aliases = {alias: version for alias, version in whole.aliases.items() if version in versions}
+    model = replace(whole, versions=ModelVersions(name, whole.versions.load), digest=None)
+    for version, entry in versions.items():
+        model = model.with_entry(version, entry)
+    return model.changed(aliases=aliases)
 
 
 def _roots(
@@ -118,6 +120,6 @@ def _roots(
     yield REGISTRY_KEY, encode(root)
 
 
-def _facts(document: ModelDocument, version: int) -> FrozenVersion:
+def _facts(document: Model, version: int) -> FrozenVersion:
     files = document.entry(version).files
     return FrozenVersion(document.name, version, files[MODEL_FILE].sha256, sum(facts.bytes for facts in files.values()))

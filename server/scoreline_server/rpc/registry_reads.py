@@ -3,7 +3,7 @@
 from itertools import islice
 
 from scoreline.v1 import registry_pb2 as pb
-from scoreline_registry.documents.documents import ModelDocument
+from scoreline_registry.documents.model import Model
 from scoreline_registry.errors import NotFoundError
 from scoreline_registry.registry import Registry
 from scoreline_server.rpc import resources
@@ -98,7 +98,7 @@ class RegistryReads:
         )
 
 
-def _fits(document: ModelDocument, request: pb.ListModelsRequest) -> bool:
+def _fits(document: Model, request: pb.ListModelsRequest) -> bool:
     if request.owner and document.owner != request.owner:
         return False
     return all(document.labels.get(name) == value for name, value in request.labels.items())

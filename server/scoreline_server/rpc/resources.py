@@ -26,14 +26,13 @@ def model(snapshot: Snapshot, name: str) -> pb.Model:
     if name not in snapshot.models:
         raise NotFoundError("model", name)
     document = snapshot.models[name]
-    live = [number for number in document.numbers if document.versions[str(number)].retired is None]
     return pb.Model(
         name=f"models/{name}",
         etag=snapshot.model_digests[name],
         owner=document.owner or "",
         labels=document.labels,
         aliases=document.aliases,
-        versions=live,
+        versions=document.in_use,
     )
 
 

@@ -6,7 +6,9 @@ from pydantic import ValidationError
 
 from scoreline_registry.documents.base import FrozenModel
 from scoreline_registry.documents.documents import (
+    EARLIER_MODEL_SCHEMA,
     MODEL_SCHEMA,
+    EarlierModelDocument,
     ModelDocument,
     VersionEntry,
     canonical_json,
@@ -15,6 +17,9 @@ from scoreline_registry.documents.documents import (
     sha256_hex,
 )
 from scoreline_registry.documents.manifest import MANIFEST_SCHEMA, Manifest
+from scoreline_registry.documents.model import Model
+from scoreline_registry.documents.model_versions import P
+from scoreline_registry.documents.version_pages import VersionDocument, VersionIndex, VersionPage, VersionRef
 from scoreline_registry.errors import CorruptError, NotFoundError, SchemaVersionError
 from scoreline_registry.history.publication import facts_of
 from scoreline_registry.history.revision import REVISION_SCHEMA, Revision
@@ -28,8 +33,21 @@ def entry() -> VersionEntry:
 
 
 def model(**changes: Any) -> ModelDocument:
-    facts = {"name": "credit", "versions": {"7": entry()}, "aliases": {"champion": 7}, "next_version": 8}
+    table = {"count": 1, "newest": 7, "index": "0" * 64}
+    facts = {"name": "credit", "versions": table, "aliases": {"champion": 7}, "next_version": 8}
     return ModelDocument.model_validate({**facts, **changes})
+
+
+def earlier_model(**changes: Any) -> EarlierModelDocument:
+    facts = {"name": "credit", "versions": {"7": entry()}, "aliases": {"champion": 7}, "next_version": 8}
+    return EarlierModelDocument.model_validate({**facts, **changes})
+
+
+def whole_model() -> Model:
+    def load(kind: type[P], digest: str) -> P:
+        raise AssertionError(f"{kind} {digest} is not stored")
+
+    return Model.new("credit", load).with_entry(7, entry()).changed(aliases={"champion": 7})
 
 
 def route() -> RouteDocument:
@@ -52,6 +70,10 @@ def revision() -> Revision:
 
 STORED: list[tuple[FrozenModel, int]] = [
     (model(), MODEL_SCHEMA),
+    (earlier_model(), EARLIER_MODEL_SCHEMA),
+    (VersionDocument(model="credit", version=7, entry=entry()), VersionDocument.SUPPORTED),
+    (VersionIndex(recent={"7": VersionRef(entry="0" * 64)}), VersionIndex.SUPPORTED),
+    (VersionPage(level=1, pages={"0": "0" * 64}), VersionPage.SUPPORTED),
     (route(), ROUTE_SCHEMA),
     (revision(), REVISION_SCHEMA),
     (manifest(), MANIFEST_SCHEMA),
@@ -88,10 +110,10 @@ def test_fields_that_a_newer_scoreline_wrote_survive_a_rewrite(value: FrozenMode
 
 
 def test_unknown_fields_inside_survive_too() -> None:
-    raw = json.loads(encode(model()))
-    raw["versions"]["7"]["retired_at"] = "2027-01-01T00:00:00Z"
-    raw["versions"]["7"]["files"]["model.onnx"]["signature"] = "s"
-    again = decode(ModelDocument, canonical_json(raw), key="k", supported=MODEL_SCHEMA)
+    raw = json.loads(encode(VersionDocument(model="credit", version=7, entry=entry())))
+    raw["entry"]["retired_at"] = "2027-01-01T00:00:00Z"
+    raw["entry"]["files"]["model.onnx"]["signature"] = "s"
+    again = decode(VersionDocument, canonical_json(raw), key="k", supported=VersionDocument.SUPPORTED)
     assert json.loads(encode(again)) == raw
 
 
@@ -113,30 +135,31 @@ def test_bytes_that_are_no_document_are_corrupt(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [
-        {"aliases": {"champion": 8}},
-        {"next_version": 7},
-        {"versions": {"07": entry()}},
-        {"versions": {"x": entry()}},
-        {"name": "../up"},
-        {"aliases": {"Champion": 7}},
-    ],
+    "changes", [{"aliases": {"champion": 8}}, {"next_version": 7}, {"name": "../up"}, {"aliases": {"Champion": 7}}]
 )
 def test_a_model_that_contradicts_itself_is_refused(changes: dict[str, Any]) -> None:
+    for kind in (model, earlier_model):
+        with pytest.raises(ValidationError):
+            kind(**changes)
+
+
+@pytest.mark.parametrize("number", ["07", "x", "0"])
+def test_a_version_number_is_written_in_one_way(number: str) -> None:
     with pytest.raises(ValidationError):
-        model(**changes)
+        earlier_model(versions={number: entry()})
+    with pytest.raises(ValidationError):
+        VersionIndex.model_validate({"recent": {number: {"entry": "0" * 64}}})
 
 
 def test_a_missing_version_or_alias_says_what_there_is() -> None:
     with pytest.raises(NotFoundError, match="credit has versions 7 and aliases champion -> 7"):
-        model().entry(8)
+        whole_model().entry(8)
     with pytest.raises(NotFoundError, match="credit has versions 7"):
-        model().alias("challenger")
+        whole_model().alias("challenger")
     with pytest.raises(NotFoundError, match=r"it has model\.onnx"):
-        model().file(7, "card.md")
+        whole_model().file(7, "card.md")
     with pytest.raises(NotFoundError, match="no versions yet"):
-        ModelDocument(name="new").entry(1)
+        Model.new("new", whole_model().versions.load).entry(1)
 
 
 def test_a_manifest_is_read_with_its_own_schema_number() -> None:

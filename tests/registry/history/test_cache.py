@@ -1,29 +1,62 @@
+from functools import partial
+
 import pytest
 
 from scoreline_registry.history.cache import Cache
 
 
+def loaded(value: int, size: int) -> tuple[int, int]:
+    return value, size
+
+
 def test_the_least_recently_used_goes_first() -> None:
     cache: Cache[str, str] = Cache(2)
-    loaded: list[str] = []
+    loads: list[str] = []
 
     def get(key: str) -> str:
-        def load() -> str:
-            loaded.append(key)
-            return key.upper()
+        def load() -> tuple[str, int]:
+            loads.append(key)
+            return key.upper(), 1
 
         return cache.get(key, load)
 
     assert [get(key) for key in "abacab"] == list("ABACAB")
-    assert loaded == ["a", "b", "c", "b"]
+    assert loads == ["a", "b", "c", "b"]
+
+
+def test_what_is_kept_is_limited_in_bytes_and_not_in_number() -> None:
+    cache: Cache[int, int] = Cache(100)
+    for number in range(50):
+        cache.get(number, partial(loaded, number, 1))
+    assert cache.bytes == 50
+    cache.get(50, lambda: (50, 80))
+    assert cache.bytes == 100
+    assert cache.get(0, lambda: (-1, 1)) == -1
+    assert cache.get(49, lambda: (-1, 1)) == 49
+
+
+def test_a_value_over_the_limit_is_given_and_not_kept() -> None:
+    cache: Cache[str, int] = Cache(10)
+    cache.get("small", lambda: (1, 10))
+    assert [cache.get("large", partial(loaded, number, 11)) for number in (1, 2)] == [1, 2]
+    assert cache.get("small", lambda: (2, 10)) == 1
+
+
+def test_what_is_not_reached_any_more_is_forgotten() -> None:
+    cache: Cache[str, int] = Cache(10)
+    for key in "abc":
+        cache.get(key, lambda: (1, 2))
+    cache.keep({"b", "d"})
+    assert cache.bytes == 2
+    assert [cache.get(key, lambda: (2, 2)) for key in "abc"] == [2, 1, 2]
 
 
 def test_a_failed_load_is_tried_again() -> None:
     cache: Cache[str, int] = Cache(2)
 
-    def fail() -> int:
+    def fail() -> tuple[int, int]:
         raise OSError
 
     with pytest.raises(OSError):
         cache.get("a", fail)
-    assert cache.get("a", lambda: 1) == 1
+    assert cache.get("a", lambda: (1, 1)) == 1

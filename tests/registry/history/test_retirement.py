@@ -81,15 +81,15 @@ def test_a_retired_version_is_used_by_nothing_and_can_come_back(registry: Regist
     registry.set_alias("credit", "champion", 2, author="ann", message="")
 
 
-def test_only_documents_that_an_older_writer_must_not_touch_get_a_new_schema(registry: Registry) -> None:
+def test_the_versions_in_use_and_the_retired_ones_are_known_without_their_entries(registry: Registry) -> None:
     publish(registry, aliases=["champion"])
     publish(registry)
-    first = registry.latest()
-    assert first.models["credit"].schema_number == 1
     retire(registry, 2)
-    assert registry.latest().models["credit"].schema_number == 2
+    model = registry.latest().models["credit"]
+    assert (model.numbers, model.in_use, model.retired) == ([1, 2], [1], [2])
     registry.unretire("credit", 2, author="ann", message="")
-    assert registry.latest().model_digests == first.model_digests
+    model = registry.latest().models["credit"]
+    assert (model.numbers, model.in_use, model.retired) == ([1, 2], [1, 2], [])
 
 
 def test_gc_removes_retired_versions_after_their_retention(
@@ -169,7 +169,7 @@ def test_a_slow_publisher_whose_claim_was_given_up_is_told_and_commits_nothing(
 
     class Slow(MemoryStorage):
         def put_if_absent(self, key: str, data: bytes) -> bool:
-            if key.startswith("documents/"):
+            if key.startswith("documents/") and not registry.latest().models["credit"].versions.is_abandoned(2):
                 clock.pass_hours(25)
                 assert collect(Registry.open(memory, clock=clock), author="gc").abandoned == ("credit@2",)
             return memory.put_if_absent(key, data)

@@ -74,7 +74,7 @@ def _published(registry: "Registry", ref: ModelRef) -> "Published":
     from scoreline_trainers.adaptation.version import Published
 
     document = registry.latest().state.models.require(ref.model)
-    newest = max((number for number in document.numbers if document.entry(number).retired is None), default=0)
+    newest = max(document.in_use, default=0)
     model, version = (ref.model, newest) if ref == ModelRef(ref.model) else registry.latest().resolve(ref)
     names = [name for name in document.entry(version).files if name != MANIFEST_FILE]
     files = {name: registry.read_file(model, version, name) for name in names}

@@ -94,8 +94,8 @@ def _known(registry: Registry, model: str, sha256: str) -> int | None:
     document = registry.latest().models.get(model)
     if document is None:
         return None
-    same = (number for number in document.numbers if document.entry(number).files[MODEL_FILE].sha256 == sha256)
-    return max((number for number in same if document.entry(number).retired is None), default=None)
+    newest_first = reversed(document.in_use)
+    return next((n for n in newest_first if document.entry(n).files[MODEL_FILE].sha256 == sha256), None)
 
 
 def _check_config(found: FoundVersion, version: ForeignVersion) -> None:
