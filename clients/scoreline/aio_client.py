@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -22,8 +22,9 @@ from scoreline.channel.grpc_transport import AioTransport
 from scoreline.channel.tls import TlsOptions
 from scoreline.client import DEFAULT_TIMEOUT_SECONDS, NO_CONTEXT
 from scoreline.decoding.results import Score, Scores
-from scoreline.encoding.batches import Rows, take_in
-from scoreline.encoding.entities import Columns, Entity, Steps, Value
+from scoreline.encoding.batches import Given, take_in
+from scoreline.encoding.entities import Entity, EntityId, Steps, Value
+from scoreline.encoding.tables import Column
 from scoreline.schema import RouteSchema
 from scoreline.status import Health, ServerStatus
 
@@ -63,7 +64,7 @@ class AsyncClient:
         route: str,
         features: Mapping[str, Value],
         *,
-        entity_id: str = "",
+        entity_id: EntityId = "",
         sequence: Steps | None = None,
         neighbors: Steps | None = None,
         context: Mapping[str, Value] = NO_CONTEXT,
@@ -81,9 +82,9 @@ class AsyncClient:
     async def score_many(
         self,
         route: str,
-        rows: Iterable[Rows] | Columns | Mapping[str, Any],
+        rows: Given,
         *,
-        entity_ids: Sequence[str] | npt.NDArray[Any] | None = None,
+        entity_ids: str | Column | None = None,
         sequences: npt.NDArray[Any] | Sequence[Steps | None] | None = None,
         lengths: npt.NDArray[Any] | Sequence[int] | None = None,
         neighbors: npt.NDArray[Any] | Sequence[Steps | None] | None = None,

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -108,16 +109,25 @@ def _pack(batch: Batch, schema: RouteSchema) -> _Packed:
     except InvalidRequestError as error:
         if "row" not in error.metadata:
             raise
-    refusals = {row: refusal for row in range(len(batch)) if (refusal := _refusal(batch.rows(row, row + 1), schema))}
+    refusals = dict(_refusals(batch, schema))
     good = [row for row in range(len(batch)) if row not in refusals]
     kept = batch.only(good)
     refused = [Part(places[[row]], Scores.failed(1, refusal)) for row, refusal in refusals.items()]
     return _Packed(kept, kept.pack(schema), places[good], refused)
 
 
-def _refusal(row: Batch, schema: RouteSchema) -> InvalidRequestError | None:
-    try:
-        row.pack(schema)
-    except InvalidRequestError as error:
-        return error
-    return None
+def _refusals(batch: Batch, schema: RouteSchema) -> Iterator[tuple[int, InvalidRequestError]]:
+    """The rows that cannot be laid out, each with its error: found by packing ever smaller parts around them."""
+    parts = [(0, len(batch))]
+    while parts:
+        start, stop = parts.pop()
+        try:
+            batch.rows(start, stop).pack(schema)
+        except InvalidRequestError as error:
+            if stop - start == 1:
+                yield start, error
+                continue
+            named = int(error.metadata.get("row", batch.first_row)) - batch.first_row
+            # Where the first row of a part is wrong, so may be many.
+            cuts = (start, named, named + 1, stop) if named > start else (start, (start + stop) // 2, stop)
+            parts.extend((first, last) for first, last in pairwise(cuts) if first < last)

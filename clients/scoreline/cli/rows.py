@@ -84,7 +84,7 @@ def _json_lines(lines: Iterable[str], schema: RouteSchema, *, id_column: str, kn
         except InvalidRequestError as error:
             yield Read(number, "", None, error)
         else:
-            yield Read(number, entity.entity_id, entity)
+            yield Read(number, str(entity.entity_id), entity)
 
 
 def _header(reader: "Reader") -> Sequence[str]:
@@ -154,20 +154,14 @@ def _from_object(
     context = item.get("context") or {}
     if not isinstance(context, dict):
         raise _wrong(line, "'context' must be an object")
+    entity_id = item.get(id_column)
     return Entity(
-        entity_id=_id(item.get(id_column)),
+        entity_id="" if entity_id is None else entity_id,
         features=features,
         sequence=item.get("sequence") if "sequence" in own else None,
         neighbors=item.get("neighbors") if "neighbors" in own else None,
         context=context,
     )
-
-
-def _id(value: Any) -> Any:
-    if value is None:
-        return ""
-    # Whole numbers have one way to be written; anything else is for the client to refuse.
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _decoded(lines: Iterator[Read]) -> Iterator[Read]:

@@ -117,7 +117,7 @@ def _score_one(client: Client, route: str, entity: Entity, extras: Sequence[str]
         context=entity.context,
         extras=extras,
     )
-    return _Row(0, entity.entity_id, score, None)
+    return _Row(0, str(entity.entity_id), score, None)
 
 
 def _score_file(

@@ -1,13 +1,15 @@
 """What is to be scored, still in the caller's terms, so that it can be packed again when the route's layout changes."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 from scoreline.encoding.block import Block
 from scoreline.encoding.entities import Columns, Entity
-from scoreline.encoding.packing import pack_columns, pack_entities
-from scoreline.encoding.validation import invalid, wrong_shape, wrong_type
+from scoreline.encoding.packing import check_types, pack_columns, pack_entities
+from scoreline.encoding.tables import Table, columns_of, is_table, settled
+from scoreline.encoding.validation import invalid, unknown_column, wrong_shape, wrong_type
+from scoreline.errors import InvalidRequestError
 from scoreline.schema import RouteSchema
 
 MAX_ENTITIES = 1024
@@ -60,10 +62,11 @@ class EntityBatch:
 
 @dataclass(frozen=True, slots=True)
 class ColumnBatch:
-    """Entities by column."""
+    """Entities by column. ``leads`` marks the first of all that were cut from the same columns."""
 
     columns: Columns
     first_row: int = 0
+    leads: bool = False
 
     def __len__(self) -> int:
         return len(self.columns)
@@ -77,12 +80,23 @@ class ColumnBatch:
         return ColumnBatch(self.columns.only(rows), self.first_row)
 
     def pack(self, schema: RouteSchema) -> Block:
-        """The entities as a schema lays them out. Raises InvalidRequestError."""
-        return pack_columns(self.columns, schema, first_row=self.first_row)
+        """The entities as a schema lays them out. Raises InvalidRequestError.
+
+        The error names no row where a leading batch has a column without a single value of the right type.
+        """
+        try:
+            return pack_columns(self.columns, schema, first_row=self.first_row)
+        except InvalidRequestError:
+            if self.leads:
+                check_types(self.columns, schema)
+            raise
 
 
-Rows: TypeAlias = Entity | Columns | Mapping[str, Any]
+Rows: TypeAlias = Entity | Columns | Mapping[str, Any] | Table
 """What an iterable of rows may hold: entities, or chunks of columns."""
+
+Given: TypeAlias = Iterable[Rows] | Columns | Mapping[str, Any] | Table
+"""What ``score_many`` takes: columns in any of their forms, or an iterable of rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +110,15 @@ class Intake:
     batches: Iterator[Batch]
 
 
-def take_in(rows: Iterable[Rows] | Columns | Mapping[str, Any], **beside: Any) -> Intake:
-    """Reads what a caller gave; ``beside`` stands beside a mapping of columns.
+def take_in(rows: Given, **beside: Any) -> Intake:
+    """Reads what a caller gave; ``beside`` stands beside columns, and ``entity_ids`` may name one of them.
 
     Raises InvalidRequestError for anything that is neither rows nor columns of one length.
     """
     given = {name: value for name, value in beside.items() if value is not None}
-    if isinstance(rows, Mapping):
-        rows, given = Columns(features=rows, **given), {}
+    if isinstance(rows, Mapping) or is_table(rows):
+        rows, given = _columns(rows, **given), {}
+    id_column = given.pop("entity_ids") if isinstance(given.get("entity_ids"), str) else None
     if given:
         raise invalid(f"{', '.join(given)} belong beside columns; Entity values hold their own", "WRONG_TYPE", "rows")
     if isinstance(rows, Columns):
@@ -112,13 +127,22 @@ def take_in(rows: Iterable[Rows] | Columns | Mapping[str, Any], **beside: Any) -
         raise invalid("rows: give a list of Entity values, or score one entity with score()", "WRONG_TYPE", "rows")
     if isinstance(rows, str) or not isinstance(rows, Iterable):
         raise wrong_type("rows", _WANTED, rows)
-    return Intake(len(rows) if isinstance(rows, Sized) else 0, _of_iterable(rows))
+    return Intake(len(rows) if isinstance(rows, Sized) else 0, _of_iterable(rows, id_column))
 
 
-_WANTED = "Entity values, Columns, a mapping of columns, or an iterable of chunks of columns"
+_WANTED = "Entity values, columns (a data frame, an Arrow table, a mapping), or an iterable of such chunks"
 
 
-def _of_iterable(rows: Iterable[Rows]) -> Iterator[Batch]:
+def _columns(given: Mapping[str, Any] | Table, *, entity_ids: Any = (), **beside: Any) -> Columns:
+    features = dict(given) if isinstance(given, Mapping) else columns_of(given)
+    if isinstance(entity_ids, str):
+        if entity_ids not in features:
+            raise unknown_column(entity_ids, features)
+        entity_ids = features.pop(entity_ids)
+    return Columns(features=features, entity_ids=entity_ids, **beside)
+
+
+def _of_iterable(rows: Iterable[Rows], id_column: str | None) -> Iterator[Batch]:
     entities: list[Entity] = []
     first_row = 0
     for item in rows:
@@ -129,8 +153,8 @@ def _of_iterable(rows: Iterable[Rows]) -> Iterator[Batch]:
         if entities:
             yield EntityBatch(entities, first_row)
             first_row, entities = first_row + len(entities), []
-        if isinstance(item, Columns | Mapping):
-            columns = _checked(item if isinstance(item, Columns) else Columns(features=item))
+        if isinstance(item, Columns | Mapping) or is_table(item):
+            columns = _checked(item if isinstance(item, Columns) else _columns(item, entity_ids=id_column or ()))
             yield from _cut(columns, first_row)
             first_row += len(columns)
         elif not isinstance(item, Entity):
@@ -140,15 +164,17 @@ def _of_iterable(rows: Iterable[Rows]) -> Iterator[Batch]:
 
 
 def _cut(columns: Columns, first_row: int) -> Iterator[Batch]:
-    whole = ColumnBatch(columns, first_row)
+    features = {name: settled(column) for name, column in columns.features.items()}
+    columns = replace(columns, features=features, entity_ids=settled(columns.entity_ids))
     for start in range(0, len(columns), MAX_ENTITIES):
-        yield whole.rows(start, min(start + MAX_ENTITIES, len(columns)))
+        part = columns.rows(start, min(start + MAX_ENTITIES, len(columns)))
+        yield ColumnBatch(part, first_row + start, leads=start == 0)
 
 
 def _checked(columns: Columns) -> Columns:
     """The columns, whose lengths are one."""
     for name, column in columns.features.items():
-        if not hasattr(column, "__len__"):
+        if not (hasattr(column, "__len__") and hasattr(column, "__getitem__")):
             raise wrong_type(str(name), "a column with a length (one row by itself is a scoreline.Entity)", column)
     beside = {name: column for name in _BESIDE if (column := getattr(columns, name)) is not None}
     for name, column in beside.items():

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from scoreline.encoding.tables import Column, items, sliced, taken, values
+
 Value: TypeAlias = float | str | bool | None
 """A number, a category's name or a text, a flag, or None for missing. NaN is missing too."""
 
@@ -16,6 +18,9 @@ Steps: TypeAlias = Sequence[Mapping[str, float | None]] | npt.NDArray[Any]
 
 Neighbours come in the same forms, in any order: a mapping per neighbour, or numbers [K, G]."""
 
+EntityId: TypeAlias = str | int
+"""A text; a whole number stands for its decimal digits."""
+
 _NOTHING: Mapping[str, Value] = MappingProxyType({})
 
 
@@ -23,11 +28,11 @@ _NOTHING: Mapping[str, Value] = MappingProxyType({})
 class Entity:
     """Someone or something to score.
 
-    ``entity_id`` is what the route's split hashes. ``context`` holds facts that rules read and features do not hold.
-    ``neighbors`` are the units around it, such as who referred it.
+    ``entity_id`` is what the route's split hashes; a whole number is sent as its decimal text. ``context`` holds facts
+    that rules read and features do not hold. ``neighbors`` are the units around it, such as who referred it.
     """
 
-    entity_id: str = ""
+    entity_id: EntityId = ""
     features: Mapping[str, Value] = field(default_factory=lambda: _NOTHING)
     sequence: Steps | None = None
     neighbors: Steps | None = None
@@ -38,14 +43,15 @@ class Entity:
 class Columns:
     """N entities by column.
 
-    ``features`` holds, per name, N values: a numpy array, anything with ``__array__`` (a pandas or Polars series) or a
-    sequence. ``entity_ids`` holds N texts, or is empty. ``sequences`` is float [N, T, S] with ``lengths`` int [N]
-    (without lengths every entity has T steps), or N histories as an Entity has them; ``neighbors`` and
-    ``neighbor_counts`` likewise. ``contexts`` is empty, one mapping for all in a sequence of one, or N mappings.
+    ``features`` holds, per name, N values: a numpy array, a pandas or Polars series, an Arrow array or a sequence.
+    ``entity_ids`` holds N texts or whole numbers, which are sent as their decimal text, or is empty. ``sequences`` is
+    float [N, T, S] with ``lengths`` int [N] (without lengths every entity has T steps), or N histories as an Entity has
+    them; ``neighbors`` and ``neighbor_counts`` likewise. ``contexts`` is empty, one mapping for all in a sequence of
+    one, or N mappings.
     """
 
     features: Mapping[str, Any]
-    entity_ids: Sequence[str] | npt.NDArray[Any] = ()
+    entity_ids: Column = ()
     sequences: npt.NDArray[Any] | Sequence[Steps | None] | None = None
     lengths: npt.NDArray[np.integer[Any]] | Sequence[int] | None = None
     contexts: Sequence[Mapping[str, Value]] = ()
@@ -63,32 +69,33 @@ class Columns:
         return next((len(column) for column in self.features.values()), 0)
 
     def rows(self, start: int, stop: int) -> "Columns":
-        """The entities from ``start`` up to ``stop``."""
-        part = slice(start, stop)
+        """The entities from ``start`` up to ``stop``, their columns as arrays and lists."""
+
+        def part(column: Any) -> Any:
+            return None if column is None else sliced(column, start, stop)
+
         return Columns(
-            features={name: column[part] for name, column in self.features.items()},
-            entity_ids=self.entity_ids[part],
-            sequences=None if self.sequences is None else self.sequences[part],
-            lengths=None if self.lengths is None else self.lengths[part],
-            contexts=self.contexts if len(self.contexts) <= 1 else self.contexts[part],
-            neighbors=None if self.neighbors is None else self.neighbors[part],
-            neighbor_counts=None if self.neighbor_counts is None else self.neighbor_counts[part],
+            features={name: values(part(column)) for name, column in self.features.items()},
+            entity_ids=items(part(self.entity_ids)),
+            sequences=part(self.sequences),
+            lengths=part(self.lengths),
+            contexts=self.contexts if len(self.contexts) <= 1 else part(self.contexts),
+            neighbors=part(self.neighbors),
+            neighbor_counts=part(self.neighbor_counts),
         )
 
     def only(self, rows: Sequence[int]) -> "Columns":
-        """The entities at ``rows``."""
+        """The entities at ``rows`` of columns that ``rows`` has cut."""
+
+        def part(column: Any) -> Any:
+            return None if column is None else taken(column, rows)
+
         return Columns(
-            features={name: _taken(column, rows) for name, column in self.features.items()},
-            entity_ids=_taken(self.entity_ids, rows) if len(self.entity_ids) else (),
-            sequences=None if self.sequences is None else _taken(self.sequences, rows),
-            lengths=None if self.lengths is None else _taken(self.lengths, rows),
-            contexts=self.contexts if len(self.contexts) <= 1 else _taken(self.contexts, rows),
-            neighbors=None if self.neighbors is None else _taken(self.neighbors, rows),
-            neighbor_counts=None if self.neighbor_counts is None else _taken(self.neighbor_counts, rows),
+            features={name: part(column) for name, column in self.features.items()},
+            entity_ids=part(self.entity_ids) if len(self.entity_ids) else (),
+            sequences=part(self.sequences),
+            lengths=part(self.lengths),
+            contexts=self.contexts if len(self.contexts) <= 1 else part(self.contexts),
+            neighbors=part(self.neighbors),
+            neighbor_counts=part(self.neighbor_counts),
         )
-
-
-def _taken(column: Any, rows: Sequence[int]) -> Any:
-    if isinstance(column, np.ma.MaskedArray):
-        return column[list(rows)]
-    return np.asarray(column)[list(rows)] if hasattr(column, "__array__") else [column[row] for row in rows]

@@ -8,13 +8,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from scoreline.encoding.block import Block
 from scoreline.encoding.entities import Columns, Entity
 from scoreline.encoding.ragged import NEIGHBORS, SEQUENCE, ragged, ragged_columns
+from scoreline.encoding.tables import Column
 from scoreline.encoding.validation import unknown_name, wrong_shape, wrong_type
-from scoreline.encoding.values import Place, category_column, codes, contexts, floats, number_column, texts
+from scoreline.encoding.values import (
+    NUMBERS,
+    Place,
+    category_column,
+    check_column,
+    codes,
+    contexts,
+    floats,
+    number_column,
+    texts,
+)
 from scoreline.schema import RouteSchema
 
 
@@ -74,6 +84,16 @@ def pack_columns(columns: Columns, schema: RouteSchema, *, first_row: int = 0) -
     )
 
 
+def check_types(columns: Columns, schema: RouteSchema) -> None:
+    """Raises InvalidRequestError for a column of which no value has a type that its feature takes."""
+    for name, column in columns.features.items():
+        if name in schema.numbers:
+            check_column(name, column, "numbers", NUMBERS)
+        elif name in schema.categories:
+            check_column(name, column, "category names as text", (str,))
+    check_column("entity_ids", columns.entity_ids, "texts or whole numbers", (str, int, np.integer), without=(bool,))
+
+
 def _check_names(entities: Sequence[Entity], schema: RouteSchema, first_row: int) -> None:
     for index, entity in enumerate(entities):
         if not isinstance(entity.features, Mapping):
@@ -87,7 +107,7 @@ def _flat(entities: Sequence[Entity], names: Sequence[str]) -> list[Any]:
     return [features.get(name) for features in (entity.features for entity in entities) for name in names]
 
 
-def _ids(ids: Sequence[str] | npt.NDArray[Any], count: int, first_row: int) -> list[str]:
+def _ids(ids: Column, count: int, first_row: int) -> list[str]:
     if len(ids) not in {0, count}:
         raise wrong_shape("entity_ids", f"none or [{count}]", ids)
     return texts(ids, _column("entity_id", first_row)) if len(ids) else [""] * count

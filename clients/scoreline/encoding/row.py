@@ -76,6 +76,8 @@ def plain_row(entity: Entity, schema: RouteSchema) -> Row | None:
         return None
     if entity.context or entity.sequence is not None or entity.neighbors is not None:
         return None
+    if type(entity_id) is int:
+        entity_id = str(entity_id)
     if type(entity_id) is not str or not entity_id.isascii() or not schema.names.issuperset(features):
         return None
     words = [*map(features.get, schema.categories)]

@@ -24,6 +24,11 @@ def unknown_name(
     )
 
 
+def unknown_column(name: str, known: Collection[str]) -> InvalidRequestError:
+    """An ``entity_ids`` that names no column; the message names the nearest, or some that there are."""
+    return invalid(f"entity_ids: there is no column {name!r}{_hint(name, known)}", "WRONG_TYPE", "entity_ids")
+
+
 def _hint(name: str, known: Collection[str]) -> str:
     near = difflib.get_close_matches(name, sorted(known), n=1)
     if near:

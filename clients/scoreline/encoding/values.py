@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from scoreline.encoding import tables
 from scoreline.encoding.entities import Value
 from scoreline.encoding.validation import invalid, no_text, out_of_range, wrong_shape, wrong_type
 from scoreline.v1 import scoring_pb2 as pb
@@ -22,7 +23,7 @@ Int64: TypeAlias = npt.NDArray[np.int64]
 Place: TypeAlias = Callable[[int], tuple[str, int]]
 
 PLAIN_NUMBERS = frozenset({float, int, bool, NoneType})
-_NUMBERS = (Real, np.bool_, Decimal)
+NUMBERS = (Real, np.bool_, Decimal)
 _NUMBER_KINDS = "fiub"
 _TEXT_KINDS = "UT"
 
@@ -96,24 +97,31 @@ def category_column(column: Any, count: int, words: dict[str, int], place: Place
 
 def listed(column: Any, count: int, place: Place) -> npt.NDArray[Any] | list[Any]:
     """A column of N values: as an array where its dtype says what they are, else as a list."""
-    if isinstance(column, np.ma.MaskedArray):
-        column = column.tolist()  # masked values as None; __array__ would show what lies under the mask
-    values = np.asarray(column) if hasattr(column, "__array__") else list(column)
-    if len(values) != count or (isinstance(values, np.ndarray) and values.ndim != 1):
-        raise wrong_shape(place(0)[0], f"a column [{count}] like the others", values)
-    return values.tolist() if isinstance(values, np.ndarray) and values.dtype.kind == "O" else values
+    found = tables.values(column)
+    if len(found) != count or (isinstance(found, np.ndarray) and found.ndim != 1):
+        raise wrong_shape(place(0)[0], f"a column [{count}] like the others", found)
+    return found
 
 
-def texts(values: Sequence[Any] | npt.NDArray[Any], place: Place) -> list[str]:
-    """N texts. Raises InvalidRequestError for anything else: how a number is written is the caller's choice."""
-    found = values.tolist() if isinstance(values, np.ndarray) else list(values)
+def texts(given: tables.Column, place: Place) -> list[str]:
+    """N ids as texts; whole numbers become their decimal text. Raises InvalidRequestError for anything else."""
+    found = tables.items(given)
+    types = set(map(type, found))
+    if types == {int}:
+        return list(map(str, found))
+    if types != {str}:
+        found = [value if isinstance(value, str) else _whole(value, index, place) for index, value in enumerate(found)]
     for index, value in enumerate(found):
-        if not isinstance(value, str):
-            name, row = place(index)
-            raise wrong_type(name, "text", value, row)
         if not is_text(value):
             raise no_text(*place(index))
     return found
+
+
+def _whole(value: Any, index: int, place: Place) -> str:
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return str(int(value))
+    name, row = place(index)
+    raise wrong_type(name, "text or a whole number", value, row)
 
 
 def is_text(value: str) -> bool:
@@ -153,16 +161,28 @@ def _context_value(name: str, value: Any, row: int) -> pb.Value:
         if not is_text(value):
             raise no_text(f"context.{name}", row)
         return pb.Value(text=value)
-    if not isinstance(value, _NUMBERS):
+    if not isinstance(value, NUMBERS):
         raise wrong_type(f"context.{name}", "a number, a text or a flag", value, row)
     return pb.Value(number=_float(value, 0, lambda _: (f"context.{name}", row)))
 
 
 def _refuse_other_types(values: Sequence[Any], place: Place) -> None:
     for index, value in enumerate(values):
-        if value is not None and not isinstance(value, _NUMBERS):
+        if value is not None and not isinstance(value, NUMBERS):
             name, row = place(index)
             raise wrong_type(name, "a number", value, row)
+
+
+def check_column(
+    name: str, column: Any, wanted: str, types: tuple[type, ...], *, without: tuple[type, ...] = ()
+) -> None:
+    """Raises InvalidRequestError where a column has values and none is of ``types``, so that no row can be right."""
+    if isinstance(column, np.ndarray):
+        return
+    found = {type(value) for value in column if not _is_missing(value)}
+    if found and not any(issubclass(kind, types) and not issubclass(kind, without) for kind in found):
+        kinds = ", ".join(sorted(kind.__name__ for kind in found))
+        raise invalid(f"{name!r} takes {wanted}, not {kinds}", "WRONG_TYPE", name)
 
 
 def _float(value: Any, index: int, place: Place) -> float:

@@ -86,7 +86,7 @@ def test_json_lines_are_flat_or_nested() -> None:
             "{}",
         ]
     )
-    assert flat == Entity(entity_id="17", features={"income": 1, "status": "ok"}, context={"segment": "gold"})
+    assert flat == Entity(entity_id=17, features={"income": 1, "status": "ok"}, context={"segment": "gold"})
     assert nested == Entity(entity_id="c", features={"age": None}, sequence=[{"spend": 1}])
     assert empty == Entity()
 

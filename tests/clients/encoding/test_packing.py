@@ -171,7 +171,8 @@ def test_a_category_may_be_missing(value: Any, schema: RouteSchema) -> None:
         (Entity(features={"income": 1e39}), "NOT_FINITE", "'income' is a number too large"),
         (Entity(features={"income": 10**400}), "NOT_FINITE", "'income' is a number too large"),
         (Entity(features={"status": 3}), "WRONG_TYPE", "'status' takes a category's name as text, not int"),
-        (Entity(entity_id=17), "WRONG_TYPE", "'entity_id' takes text, not int"),  # type: ignore[arg-type]
+        (Entity(entity_id=1.5), "WRONG_TYPE", "'entity_id' takes text or a whole number, not float"),  # type: ignore[arg-type]
+        (Entity(entity_id=True), "WRONG_TYPE", "'entity_id' takes text or a whole number, not bool"),
         (Entity(sequence=np.zeros((4, 3))), "WRONG_BLOCK_LENGTH", r"numbers \[T, 2\], not float64 \[4, 3\]"),
         (Entity(sequence=np.array([["a", "b"]])), "WRONG_BLOCK_LENGTH", "not <U1"),
         (Entity(sequence=[{"spent": 1.0}]), "UNKNOWN_FEATURE", "nearest it has is 'spend'"),
@@ -289,6 +290,8 @@ def test_one_context_for_all_travels_once_and_types_are_kept_apart(schema: Route
         ("rows", {}, "'rows' takes Entity values, .* not str"),
         (Entity(), {}, "rows: give a list of Entity values"),
         ([Entity()], {"entity_ids": ["a"]}, "entity_ids belong beside columns"),
+        ({"income": [1.0]}, {"entity_ids": "incom"}, "there is no column 'incom'; the nearest it has is 'income'"),
+        ({"income": {1.0}}, {}, "'income' takes a column with a length"),
         ({"income": iter([1.0])}, {}, "'income' takes a column with a length"),
         ({"income": [1.0, 2.0], "age": [1.0]}, {}, "'age' must be a column"),
         ({"income": [1.0]}, {"lengths": [1, 2]}, "'lengths' must be"),
