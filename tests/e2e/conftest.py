@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 Serve = Callable[[Path], str]
 
@@ -31,12 +32,8 @@ class Running:
         return str(next(self.events("ops port open"))["address"])
 
     def events(self, name: str) -> Iterator[dict[str, Any]]:
-        """The lines of the log that tell of one kind of event; waits for the first."""
-        deadline = time.monotonic() + 10
-        while not (found := [fact for fact in map(json.loads, self._lines()) if fact["event"] == name]):
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.02)
-        return iter(found)
+        """The log's lines of one kind of event; waits for the first."""
+        return iter(wait_until(lambda: self._events(name), why=self.log.read_text))
 
     def page(self, path: str) -> tuple[int, str]:
         """Code and body of a page of the ops port."""
@@ -51,13 +48,20 @@ class Running:
         """The page /status."""
         return json.loads(self.page("/status")[1])
 
-    def wait_until(self, holds: Callable[[Any], bool], seconds: float = 30) -> Any:
-        """Waits for a status that holds, and gives it."""
-        deadline = time.monotonic() + seconds
-        while not holds(status := self.status()):
-            assert time.monotonic() < deadline, status
-            time.sleep(0.05)
-        return status
+    def wait_until(self, holds: Callable[[Any], bool], seconds: float = PATIENCE_SECONDS) -> Any:
+        """The first status that holds."""
+        return wait_until(lambda: holds(status := self.status()) and status, seconds, why=self.status)
+
+    def wait_for_page(self, path: str, holds: Callable[[str], bool]) -> str:
+        """The first body of a page of the ops port that holds. Counts follow the answers that they count."""
+        return wait_until(lambda: self._page_that(holds, path), why=lambda: self.page(path)[1])
+
+    def _page_that(self, holds: Callable[[str], bool], path: str) -> str:
+        body = self.page(path)[1]
+        return body if holds(body) else ""
+
+    def _events(self, name: str) -> list[dict[str, Any]]:
+        return [fact for fact in map(json.loads, self._lines()) if fact["event"] == name]
 
     def _lines(self) -> list[str]:
         return [line for line in self.log.read_text().splitlines() if line.endswith("}")]
@@ -80,7 +84,7 @@ def running(registry: Path, log: Path, *flags: str) -> Iterator[Running]:
         finally:
             ended_by_test = process.poll() is not None
             process.terminate()
-            assert process.wait(30) == 0 or ended_by_test, log.read_text()
+            assert process.wait(PATIENCE_SECONDS) == 0 or ended_by_test, log.read_text()
 
 
 @contextmanager

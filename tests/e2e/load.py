@@ -1,7 +1,6 @@
 """Callers that never rest, and an observer that reads the metrics all the while."""
 
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import scoreline
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc as rpc
 from tests.e2e.conftest import Running
+from tests.waiting import wait_until
 
 _Sample = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -28,7 +28,7 @@ class Caller:
     failures: list[scoreline.ScorelineError] = field(default_factory=list)
 
     def run(self, stop: threading.Event) -> None:
-        with scoreline.Client(self.address, connections=2, timeout_seconds=10) as client:
+        with scoreline.Client(self.address, connections=2, timeout_seconds=60) as client:
             while not stop.is_set():
                 self.started += 1
                 try:
@@ -51,16 +51,16 @@ def load(address: str, callers: int = 3) -> Iterator[list[Caller]]:
     finally:
         stop.set()
         for thread in threads:
-            thread.join(30)
+            thread.join(120)
 
 
 def wait_for_calls(crowd: list[Caller], more: int) -> None:
     """Waits until that many more calls have been answered."""
     goal = sum(caller.answered for caller in crowd) + more
-    deadline = time.monotonic() + 30
-    while sum(caller.answered for caller in crowd) < goal:
-        assert time.monotonic() < deadline, [caller.failures[-1:] for caller in crowd]
-        time.sleep(0.01)
+    wait_until(
+        lambda: sum(caller.answered for caller in crowd) >= goal,
+        why=lambda: [caller.failures[-1:] for caller in crowd],
+    )
 
 
 def totals(page: str) -> Mapping[_Sample, float]:
@@ -100,7 +100,7 @@ def scraped(server: Running) -> Iterator[list[str]]:
                 f"{key}: {value} -> {now.get(key)}" for key, value in before.items() if now.get(key, -1) < value
             )
             before = now
-            time.sleep(0.03)
+            stop.wait(0.03)
 
     thread = threading.Thread(target=scrape)
     thread.start()
@@ -108,7 +108,7 @@ def scraped(server: Running) -> Iterator[list[str]]:
         yield fallen
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(120)
 
 
 def raw_outcomes(address: str, request: pb.ScoreRequest, stop: threading.Event) -> list[grpc.StatusCode]:
@@ -117,5 +117,5 @@ def raw_outcomes(address: str, request: pb.ScoreRequest, stop: threading.Event) 
     with grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
         stub = rpc.ScoringServiceStub(channel)
         while not stop.is_set() and set(outcomes) <= {grpc.StatusCode.OK}:
-            outcomes.append(stub.Score.future(request, timeout=10).code())
+            outcomes.append(stub.Score.future(request, timeout=60).code())
     return outcomes

@@ -1,6 +1,5 @@
 """A segment taken in while a server serves: its callers get the new head, and nobody else notices."""
 
-import time
 from pathlib import Path
 
 import polars as pl
@@ -18,6 +17,7 @@ from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.run import publish_candidate, train
 from tests.e2e.conftest import Serve
 from tests.trainers.worlds import WORLD, segments, stranger
+from tests.waiting import wait_until
 
 
 def scored(client: scoreline.Client, frame: pl.DataFrame) -> list[float]:
@@ -54,10 +54,7 @@ def test_a_served_model_learns_a_segment_and_nobody_else_notices(tmp_path: Path,
         words = ["world", "--segment", "new", "--data", tmp_path / "rows.csv", "--registry", tmp_path / "registry"]
         result = CliRunner().invoke(adapt, [*map(str, words), "--alias", "champion"])
         assert result.exit_code == 0, result.stderr
-        deadline = time.monotonic() + 20
-        while client.status().revision < registry.latest().revision:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: client.status().revision >= registry.latest().revision)
         after = scored(client, others), scored(client, own)
         first = own.row(0, named=True)
         alone = client.score("world", {name: first[name] for name in own.columns if name != "label"}, entity_id="unit")

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -28,7 +27,7 @@ def test_health_passes_while_a_server_is_ready_and_fails_while_it_drains(tmp_pat
         ready = health("--ops", server.ops.replace("127.0.0.1", "0.0.0.0"))
         assert (ready.returncode, ready.stdout) == (0, "ready: 1 of 1 workers serve\n")
         server.process.terminate()
-        time.sleep(0.5)
+        server.wait_until(lambda status: status["draining"])
         drains = health("--ops", server.ops, "--json")
         assert drains.returncode == 1
         assert '"ready": false' in drains.stdout

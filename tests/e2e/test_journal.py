@@ -28,6 +28,7 @@ from tests.e2e.conftest import Running, running
 from tests.e2e.load import total
 from tests.server.conftest import apply
 from tests.server.toys import publish_linear
+from tests.waiting import wait_until
 
 FSYNC_SECONDS = 1.0
 
@@ -56,7 +57,7 @@ class Caller:
                 try:
                     scores = client.score_many("credit", {"income": [1.0, 2.0, 3.0]}, entity_ids=["a", "b", "c"])
                 except scoreline.ScorelineError:  # a worker that was killed often is started again after a while
-                    time.sleep(0.05)
+                    stop.wait(0.05)
                     continue
                 now = time.monotonic()
                 self.told |= dict.fromkeys(scores.prediction_id, now)
@@ -85,10 +86,7 @@ def has_another(pid: int, status: Any) -> bool:
 def wait_for_rows(crowd: list[Caller], more: int) -> None:
     """Waits until that many more rows have been answered."""
     goal = sum(len(caller.told) for caller in crowd) + more
-    deadline = time.monotonic() + 60
-    while sum(len(caller.told) for caller in crowd) < goal:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: sum(len(caller.told) for caller in crowd) >= goal)
 
 
 def age_at_death(moment: float, deaths: list[float]) -> float:
@@ -125,7 +123,7 @@ def test_a_killed_worker_loses_nothing_that_is_older_than_the_interval(
             server.wait_until(partial(has_another, worker["pid"]), seconds=120)
             code, found = verify(folder)
             assert code == 0, found
-        time.sleep(0.2)
+        wait_for_rows(crowd, 30)
     answers, written = told(crowd), journaled(folder)
     ages = [age_at_death(moment, moments) for id_, moment in answers.items() if id_ not in written]
     assert not [age for age in ages if age > FSYNC_SECONDS]
@@ -182,7 +180,7 @@ def test_every_worker_writes_files_of_its_own_and_they_are_read_together(registr
     with running(tmp_path / "registry", tmp_path / "log", "--workers", "2") as server:
         server.wait_until(lambda status: all(worker["state"] == "serving" for worker in status["workers"]))
         with calling(server.address, callers=6) as crowd:
-            time.sleep(1)
+            wait_for_rows(crowd, 300)
         _end(server)
     folder = tmp_path / "registry-journal"
     assert told(crowd)

@@ -1,7 +1,7 @@
 """The lane in a process of its own: it drains at SIGTERM, and its death is the process's, which is started again."""
 
 import os
-import time
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -45,14 +45,15 @@ def registry(tmp_path: Path) -> Registry:
     return registry
 
 
-def outcomes(address: str) -> tuple[int, Counter[grpc.StatusCode]]:
+def outcomes(address: str, answered: threading.Semaphore) -> tuple[int, Counter[grpc.StatusCode]]:
     """Keeps calls in flight without retries until one fails: how many were started, and what became of them."""
     started, codes = 0, Counter[grpc.StatusCode]()
     with grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
         while set(codes) <= {grpc.StatusCode.OK}:
-            calls = [score_by(channel).future(ANN, timeout=20) for _ in range(IN_FLIGHT)]
+            calls = [score_by(channel).future(ANN, timeout=60) for _ in range(IN_FLIGHT)]
             started += len(calls)
             codes.update(call.code() for call in calls)
+            answered.release(IN_FLIGHT)
     return started, codes
 
 
@@ -60,12 +61,14 @@ def outcomes(address: str) -> tuple[int, Counter[grpc.StatusCode]]:
 def test_sigterm_under_load_leaves_no_call_without_an_answer(registry: Registry, tmp_path: Path, times: int) -> None:
     for at in range(times):
         with running(tmp_path / "registry", tmp_path / f"log{at}") as server, ThreadPoolExecutor(4) as pool:
-            callers = [pool.submit(outcomes, server.address) for _ in range(4)]
-            time.sleep(0.7)
+            answered = threading.Semaphore(0)
+            callers = [pool.submit(outcomes, server.address, answered) for _ in range(4)]
+            for _ in range(100):
+                answered.acquire()
             server.process.terminate()
-            started = sum(caller.result(30)[0] for caller in callers)
+            started = sum(caller.result(120)[0] for caller in callers)
             codes = sum((caller.result()[1] for caller in callers), Counter())
-            assert server.process.wait(20) == 0, server.log.read_text()
+            assert server.process.wait(120) == 0, server.log.read_text()
         print(f"started {started}, ended {codes.total()}: {dict(codes)}")
         assert started == codes.total()
         assert codes[grpc.StatusCode.OK] > 50

@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import scoreline
@@ -10,6 +11,7 @@ from scoreline_registry.registry import Registry
 from tests.e2e.conftest import Serve
 from tests.server.conftest import apply
 from tests.server.toys import publish_linear, sigmoid
+from tests.waiting import wait_until
 
 SWAPS = 20
 
@@ -32,6 +34,17 @@ class Caller:
                 self.answers.append((asked, time.monotonic(), score.version, score.score))
 
 
+def has_adopted(observer: scoreline.Client, revision: int) -> bool:
+    return observer.status().revision >= revision
+
+
+def have_seen(callers: list[Caller], version: int, after: int) -> bool:
+    """Whether every caller was answered by ``version`` since they all had ``after`` answers."""
+    return sum(len(caller.answers) for caller in callers) > after + 4 and all(
+        caller.answers[-1][2] == version for caller in callers
+    )
+
+
 def test_twenty_champion_swaps_lose_no_call_and_every_answer_was_champion(tmp_path: Path, serve: Serve) -> None:
     registry = Registry.create(tmp_path / "registry")
     publish_linear(registry, "linear", (1.0, 0.0, 0.0), aliases=("champion",))
@@ -49,13 +62,12 @@ def test_twenty_champion_swaps_lose_no_call_and_every_answer_was_champion(tmp_pa
             old, new = (1, 2) if swap % 2 == 0 else (2, 1)
             since[new].append(time.monotonic())
             snapshot = registry.set_alias("linear", "champion", new, author="tester", message=f"swap {swap}")
-            while observer.status().revision < snapshot.revision:
-                time.sleep(0.005)
+            wait_until(partial(has_adopted, observer, snapshot.revision))
             until[old].append(time.monotonic())
-            time.sleep(0.02)
+            wait_until(partial(have_seen, callers, new, sum(len(caller.answers) for caller in callers)))
     for caller, thread in zip(callers, threads, strict=True):
         caller.stop.set()
-        thread.join(10)
+        thread.join(120)
         assert len(caller.answers) == caller.started > 100
         assert {version for _, _, version, _ in caller.answers} == {1, 2}
         for asked, answered, version, score in caller.answers:

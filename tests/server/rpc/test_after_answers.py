@@ -19,10 +19,11 @@ from scoreline_server.scoring import engine
 from scoreline_server.scoring.decoding import Question
 from scoreline_server.settings import Settings
 from scoreline_server.transport import endpoint
-from tests.server.carriers import Gate, connected, score_by, wait_until
+from tests.server.carriers import Gate, connected, score_by
 from tests.server.conftest import ROUTE, apply
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named, reason_of
+from tests.waiting import wait_until
 
 ANN = named(entity("ann", income=1.0))
 BOB = named(entity("bob", income=2.0))

@@ -24,10 +24,11 @@ from scoreline_server.transport.lane_call import LaneCall
 from scoreline_server.transport.slow_pool import HeavyPool
 from tests.e2e.conftest import running
 from tests.server.burns import burning_model
-from tests.server.carriers import Gate, lane_of, score_by, wait_until
+from tests.server.carriers import Gate, lane_of, score_by
 from tests.server.conftest import ROUTE, apply
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named
+from tests.waiting import wait_until
 
 CHEAP = named(entity("ann", income=1.0))
 DEAR = named(entity("ann", income=1.0), route="dear")

@@ -19,7 +19,7 @@ from scoreline_server.scoring import engine
 from scoreline_server.scoring.decoding import Question
 from scoreline_server.settings import Settings
 from scoreline_server.transport.lane_call import LaneCall
-from tests.server.carriers import connected, lane_of, score_by, wait_until
+from tests.server.carriers import connected, lane_of, score_by
 from tests.server.conftest import apply
 from tests.server.frames import (
     CANCEL,
@@ -34,6 +34,7 @@ from tests.server.frames import (
 )
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named
+from tests.waiting import wait_until
 
 ANN = named(*(entity(f"u{row}", income=1.0) for row in range(10)))
 BODY = ANN.SerializeToString()

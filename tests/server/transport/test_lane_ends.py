@@ -17,7 +17,7 @@ from scoreline_server.scoring import engine
 from scoreline_server.settings import Settings
 from scoreline_server.transport import lane
 from scoreline_server.transport.lane_call import LaneCall
-from tests.server.carriers import Gate, connected, lane_of, score_by, wait_until
+from tests.server.carriers import Gate, connected, lane_of, score_by
 from tests.server.conftest import apply
 from tests.server.frames import (
     CANCEL,
@@ -33,6 +33,7 @@ from tests.server.frames import (
 )
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named, reason_of
+from tests.waiting import wait_until
 
 ANN = named(entity("ann", income=1.0))
 DEADLINE_EXCEEDED = b"grpc-status\x014"
