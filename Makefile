@@ -46,8 +46,9 @@ check: $(VENV)/.dev  ## lint, format, types, order of imports, generated code
 docs: $(VENV)/.docs  ## build the documentation into .site; a broken link fails it
 	@$(BIN)/zensical build --clean --strict
 
-reference: $(VENV)/.dev  ## regenerate the pages of docs/reference that are written by code
+reference: $(VENV)/.dev  ## regenerate the pages and figures of docs/ that are made by code
 	@$(BIN)/python -m tests.docs.generated
+	@$(BIN)/python -m tests.docs.figures
 
 layers: $(VENV)/.dev  ## draw the order of imports of each package to docs/figures
 	@$(BIN)/python -m tests.docs.layers

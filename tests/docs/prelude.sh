@@ -14,8 +14,8 @@ make() {
 # A server runs beside the commands after it; what follows for ever is followed for a while.
 scoreline() {
   case " $* " in
-    " serve ")
-      "$PYTHON" -m scoreline serve >/dev/null 2>server.log &
+    " serve "*)
+      "$PYTHON" -m scoreline "$@" >/dev/null 2>server.log &
       server=$!
       until "$PYTHON" -m scoreline health >/dev/null 2>&1; do
         kill -0 "$server" || { cat server.log; exit 1; }

@@ -46,6 +46,16 @@ def models_from_elsewhere(folder: Path) -> None:
     (version / "model.onnx").write_bytes(_sum_of("spend"))
 
 
+def repository_of_another_server(folder: Path) -> None:
+    """An MLflow model and the repository of a Triton server."""
+    Registry.create(folder / "registry")
+    (folder / "mlflow_model").mkdir()
+    (folder / "mlflow_model" / "model.onnx").write_bytes(_classifier())
+    version = folder / "models" / "credit" / "1"
+    version.mkdir(parents=True)
+    (version / "model.onnx").write_bytes(_classifier())
+
+
 def journal_with_rows(folder: Path) -> None:
     """A registry that was served and asked, and the journals of two hosts."""
     registry = Registry.create(folder / "registry")

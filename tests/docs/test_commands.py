@@ -11,27 +11,37 @@ import pytest
 from tests.benchmarks.processes import free_port
 from tests.docs import stages
 from tests.docs.pages import PAGES, ROOT, Block, blocks
-from tests.docs.walks import Walk, run, run_script
+from tests.docs.walks import Walk, not_printed, run, run_script
 
 QUICK = (
-    Walk("README.md", ["Two commands"]),
+    Walk("CONTRIBUTING.md"),
+    Walk("README.md", ["Try it", "Install"]),
     Walk("docs/guides/clients.md", ["Without this client"], python=False),
     Walk("docs/guides/deploy.md", ["The test of the image"]),
     Walk("docs/guides/install.md"),
     Walk("docs/guides/journal.md", prepare=stages.journal_with_rows),
     Walk("docs/explanation/performance.md"),
+    Walk("docs/guides/migrating.md", prepare=stages.repository_of_another_server, moved=["/models"]),
+    Walk(
+        "docs/guides/own-models.md",
+        ["Publish your own scikit-learn, LightGBM or PyTorch model", "scikit-learn", "LightGBM"],
+    ),
     Walk("docs/guides/publishing.md", prepare=stages.models_from_elsewhere, moved=["/models"]),
     Walk("docs/guides/registry.md", prepare=stages.registry_with_a_past, moved=["/srv"]),
+    Walk("docs/guides/tls.md", prepare=stages.registry_with_a_past),
 )
 REAL_DATA = ["Real borrowers"] if os.environ.get("SCORELINE_DATA") else []
 LONG = (
-    Walk("README.md", ["The way of a score"]),
+    Walk("README.md", ["Quickstart"]),
+    Walk("docs/guides/own-models.md", ["Publish your own scikit-learn, LightGBM or PyTorch model", "PyTorch"]),
+    Walk("docs/reference/model-card.md"),
     Walk("docs/tutorials/quickstart.md", ["A registry, two models, a route", "Scores", "A new champion", *REAL_DATA]),
 )
 ELSEWHERE: Mapping[tuple[str, str], str] = {
     ("docs/guides/bento.md", "A Bento"): "tests/deploy/test_bento.py",
     ("docs/guides/clients.md", "Node, and others"): "tests/conformance/test_node.py",
     ("docs/guides/deploy.md", "A container"): "tests/deploy/test_image.py",
+    ("docs/guides/kubernetes.md", "Before"): "tests/deploy/test_kubernetes.py",
     ("docs/tutorials/quickstart.md", "Real borrowers"): "tests/e2e/test_real_data.py",
     ("docs/reference/recipes.md", "A new segment from a few rows"): "tests/e2e/test_adapt.py",
 }
@@ -49,6 +59,7 @@ def place(block: Block) -> str:
 def test_the_commands_of_a_page_run(walk: Walk, tmp_path: Path) -> None:
     done = run(walk, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert not_printed(walk.outputs(), done.stdout) == [], done.stdout
 
 
 @pytest.mark.acceptance
@@ -56,6 +67,7 @@ def test_the_commands_of_a_page_run(walk: Walk, tmp_path: Path) -> None:
 def test_the_long_commands_of_a_page_run(walk: Walk, tmp_path: Path) -> None:
     done = run(walk, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert not_printed(walk.outputs(), done.stdout) == [], done.stdout
 
 
 @pytest.mark.parametrize(
@@ -74,6 +86,11 @@ def test_a_page_fails_with_the_first_of_its_commands_that_fails(script: str, tmp
     done = run_script(script, tmp_path, f"127.0.0.1:{free_port()}")
     assert done.returncode != 0
     assert "+ true" not in done.stderr
+
+
+def test_an_output_that_no_command_prints_is_seen() -> None:
+    assert not_printed(["revision 7, 2 routes"], "revision 12,  3 routes\n") == []
+    assert not_printed(["revision 7, 2 routes"], "revision 12\n") == ["revision 7, 2 routes"]
 
 
 @pytest.mark.parametrize("block", COMMANDS, ids=place)
@@ -112,3 +129,17 @@ def test_links_between_pages_lead_somewhere() -> None:
     for path in PAGES.values():
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
             assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_paths_in_the_repository_that_pages_name_are_there() -> None:
+    for path in PAGES.values():
+        named = re.findall(
+            r"`((?:clients|registry|server|trainers|tests|protos|docs|deploy)/[\w./-]+)`", path.read_text()
+        )
+        assert [name for name in named if not (ROOT / name).exists()] == [], path.name
+
+
+def test_the_site_has_every_page() -> None:
+    navigation = (ROOT / "zensical.toml").read_text()
+    pages = [str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")]
+    assert [page for page in pages if page not in navigation and not page.startswith("adr/0")] == []

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from tests.benchmarks.processes import free_port
@@ -44,12 +45,32 @@ class Walk:
         here = block.page == self.page and (not self.sections or block.heading in self.sections)
         return here and (block.language in languages or bool(block.file))
 
+    def outputs(self) -> list[str]:
+        """What the page says that its commands print: blocks of text right after a block that runs."""
+        pairs = pairwise(blocks(self.page))
+        shown = [after for before, after in pairs if after.language == "text" and self._runs(before, after)]
+        return [line for block in shown for line in block.text.splitlines() if line.strip(" .…")]
+
+    def _runs(self, before: Block, after: Block) -> bool:
+        # What make runs is looked up and not run, see prelude.sh.
+        return self.covers(before) and before.heading == after.heading and not before.text.startswith("make ")
+
     def script(self, folder: Path, address: str) -> str:
         """The commands as one script of bash."""
         text = "\n".join(_commands(block) for block in blocks(self.page) if self.covers(block))
         for path in self.moved:
             text = re.sub(rf"(?<=\s){path}\b", f"{folder}{path}", text)
         return text.replace(_PORT, address)
+
+
+def not_printed(lines: Sequence[str], printed: str) -> list[str]:
+    """The lines that are not in the output, numbers and spaces aside."""
+    found = {_plain(line) for line in printed.splitlines()}
+    return [line for line in lines if _plain(line) not in found]
+
+
+def _plain(line: str) -> str:
+    return " ".join(re.sub(r"\d[\d.,:e+-]*", "#", line).split())
 
 
 def run(walk: Walk, folder: Path) -> subprocess.CompletedProcess[str]:
