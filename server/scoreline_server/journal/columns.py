@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scoreline_registry.documents.ragged import NEIGHBORS, SEQUENCE
+
 
 class Column(IntEnum):
     """The columns of ROWS and SHADOWS blocks; R rows of C calls.
@@ -71,9 +73,16 @@ class Column(IntEnum):
     PLACES = 23
     """uint16 [R]. SHADOWS: the row's index in its call; CALL_IDS is then [R]."""
     NEIGHBOR_COUNTS = 24
-    """int32 [R]: the number of neighbours."""
+    """int32 [R]: the number of neighbors."""
     NEIGHBORS = 25
-    """float32 [sum of neighbour counts, neighbour features]."""
+    """float32 [sum of neighbor counts, neighbor features]."""
+
+
+RAGGED_COLUMNS: Mapping[str, tuple[Column, Column]] = {
+    SEQUENCE.name: (Column.LENGTHS, Column.STEPS),
+    NEIGHBORS.name: (Column.NEIGHBOR_COUNTS, Column.NEIGHBORS),
+}
+"""The counts and the values of each ragged input, by the name of its kind."""
 
 
 def packed(columns: Mapping[Column, bytes]) -> bytes:

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scoreline_registry.documents.ragged import NEIGHBORS, SEQUENCE
 from scoreline_server.journal.blocks import Kind, framed
-from scoreline_server.journal.columns import Column, packed, packed_arrays, packed_json, packed_texts
+from scoreline_server.journal.columns import RAGGED_COLUMNS, Column, packed, packed_arrays, packed_json, packed_texts
 from scoreline_server.journal.facts import ArmFacts, RouteFacts
 from scoreline_server.journal.privacy import Hasher, Shown
+from scoreline_server.scoring.binding import Indices
 from scoreline_server.scoring.compiled_route import NO_BAND, ServedRoute
 from scoreline_server.scoring.engine import Scored
+from scoreline_server.scoring.model import Float32
 from scoreline_server.scoring.responses import Outcome
 from scoreline_server.scoring.rows import Context
 
@@ -70,20 +73,17 @@ class RouteEncoder:
             Column.ENTITY_IDS: packed_texts(list(chain.from_iterable(one.rows.ids for one in scored)))
         }
         if layout.numbers:
-            blocks = [one.rows.numbers for one in scored]
-            if len(shown.numbers) < len(layout.numbers):
-                blocks = [block[:, shown.numbers] for block in blocks]
-            columns[Column.NUMBERS] = packed_arrays(blocks)
+            columns[Column.NUMBERS] = packed_arrays(_taken(one.rows.numbers, shown.numbers) for one in scored)
         if layout.categories:
             codes, names = _recoded(scored)
             columns[Column.CATEGORIES] = codes[:, shown.categories].astype("<i4").tobytes()
             columns[Column.DICTIONARY] = packed_json(self._dictionary(codes, names))
-        if layout.has_sequence:
-            columns[Column.LENGTHS] = packed_arrays(one.rows.lengths for one in scored)
-            columns[Column.STEPS] = packed_arrays(one.rows.steps for one in scored)
-        if self.facts.neighbor_features:
-            columns[Column.NEIGHBOR_COUNTS] = packed_arrays(one.rows.neighbor_counts for one in scored)
-            columns[Column.NEIGHBORS] = packed_arrays(one.rows.neighbors[:, shown.neighbors] for one in scored)
+        for place, ragged in enumerate(layout.ragged):
+            if len(shown.ragged[place]):
+                blocks = [one.rows.ragged[place] for one in scored]
+                counts, values = RAGGED_COLUMNS[ragged.name]
+                columns[counts] = packed_arrays(block.counts for block in blocks)
+                columns[values] = packed_arrays(_taken(block.values, shown.ragged[place]) for block in blocks)
         if any(one.rows.contexts for one in scored):
             columns |= _contexts(scored)
         if self.facts.hashed:
@@ -145,6 +145,11 @@ class RouteEncoder:
         return table[bands].tobytes()
 
 
+def _taken(block: Float32, columns: Indices) -> Float32:
+    """The block with these columns alone."""
+    return block if len(columns) == block.shape[1] else block[:, columns]
+
+
 def _quality(outcome: Outcome) -> bytes:
     """uint16 [rows, 4], also where nothing was odd."""
     return bytes(8 * len(outcome.scores)) if outcome.quality is None else outcome.quality.tobytes()
@@ -152,7 +157,11 @@ def _quality(outcome: Outcome) -> bytes:
 
 def _facts(route: ServedRoute, key: int, shown: Shown, *, hashed: bool) -> RouteFacts:
     layout = route.layout
-    numbers, categories, neighbors = list(layout.numbers), list(layout.categories), layout.neighbor_features
+    numbers, categories = list(layout.numbers), list(layout.categories)
+    ragged = {
+        each.name: tuple(each.features[column] for column in columns)
+        for each, columns in zip(layout.ragged, shown.ragged, strict=True)
+    }
     return RouteFacts(
         key=key,
         route=route.name,
@@ -163,8 +172,8 @@ def _facts(route: ServedRoute, key: int, shown: Shown, *, hashed: bool) -> Route
         categories=tuple(categories[column] for column in shown.categories),
         hashed=shown.sensitive if hashed else (),
         left_out=() if hashed else shown.sensitive,
-        step_features=layout.step_features,
-        neighbor_features=tuple(neighbors[column] for column in shown.neighbors),
+        step_features=ragged.get(SEQUENCE.name, ()),
+        neighbor_features=ragged.get(NEIGHBORS.name, ()),
         arms=tuple(ArmFacts(arm.ref, arm.model.name, arm.model.version, arm.model.digest) for arm in route.arms),
         bands=tuple(dict.fromkeys(name for arm in route.arms for name in arm.band_names)),
     )

@@ -1,9 +1,11 @@
 """What a file says once, so that its rows can be read without the registry: who wrote it, and what a route was."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
+from scoreline_registry.documents.ragged import NEIGHBORS, SEQUENCE, RaggedKind
 from scoreline_server.journal.columns import packed_json
 
 
@@ -77,7 +79,7 @@ class RouteFacts(_Told):
         hashed: the columns of HASHES.
         left_out: sensitive features that are not written at all.
         step_features: the columns of STEPS; empty without a sequence.
-        neighbor_features: the columns of NEIGHBORS; empty without neighbours.
+        neighbor_features: the columns of NEIGHBORS; empty without neighbors.
         arms: what ASSIGNED and SERVED point to.
         bands: what BANDS points to.
     """
@@ -95,6 +97,11 @@ class RouteFacts(_Told):
     arms: tuple[ArmFacts, ...]
     bands: tuple[str, ...]
     neighbor_features: tuple[str, ...] = ()
+
+    @property
+    def ragged(self) -> Mapping[RaggedKind, tuple[str, ...]]:
+        """The columns of each ragged input; empty without one."""
+        return {SEQUENCE: self.step_features, NEIGHBORS: self.neighbor_features}
 
     @classmethod
     def read(cls, body: bytes) -> Self:

@@ -1,7 +1,7 @@
 """What of a route's inputs the journal may hold: sensitive features are left out, or written as keyed hashes."""
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,19 +67,23 @@ class Shown:
 
     numbers: Indices
     categories: Indices
-    neighbors: Indices
+    ragged: tuple[Indices, ...]
     sensitive: tuple[str, ...]
 
     @classmethod
     def of(cls, route: ServedRoute) -> "Shown":
-        """A feature is sensitive where at least one model behind the route says so, and of neighbours too."""
+        """A feature is sensitive where at least one model behind the route says so, and in ragged inputs too."""
         sensitive = {
             feature.name for model in route.models for feature in model.manifest.inputs.features if feature.sensitive
         }
         layout = route.layout
+
+        def shown(columns: Mapping[str, int]) -> Indices:
+            return np.array([column for name, column in columns.items() if name not in sensitive], np.intp)
+
         return cls(
-            np.array([column for name, column in layout.numbers.items() if name not in sensitive], np.intp),
-            np.array([column for name, column in layout.categories.items() if name not in sensitive], np.intp),
-            np.array([column for name, column in layout.neighbors.items() if name not in sensitive], np.intp),
+            shown(layout.numbers),
+            shown(layout.categories),
+            tuple(map(shown, layout.items)),
             tuple(name for name in layout.features if name in sensitive),
         )

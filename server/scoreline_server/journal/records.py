@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.routing.assignment import unit_of
-from scoreline_server.journal.columns import Column, unpacked, unpacked_texts
+from scoreline_server.journal.columns import RAGGED_COLUMNS, Column, unpacked, unpacked_texts
 from scoreline_server.journal.facts import FileFacts, RouteFacts
 from scoreline_server.journal.privacy import HASH_BYTES
 from scoreline_server.journal.shadowed import ShadowScores
@@ -100,14 +100,13 @@ class Records:
             **{f"feature.{name}": "float32" for name in self.route.numbers},
             **{f"feature.{name}": "string" for name in self.route.categories},
             **{f"hash.{name}": "string" for name in self.route.hashed},
-            **{f"step.{name}": "float32s" for name in self.route.step_features},
-            **{f"neighbor.{name}": "float32s" for name in self.route.neighbor_features},
+            **{f"{kind.item}.{name}": "float32s" for kind, names in self.route.ragged.items() for name in names},
         }
 
     @cached_property
     def columns(self) -> Mapping[str, Values]:
         """The values of each column that is kept, as ``types`` orders them."""
-        everything = {**self._fixed(), **self._features(), **self._steps(), **self._neighbors()}
+        everything = {**self._fixed(), **self._features(), **self._ragged()}
         if self.kept is None:
             return everything
         rows = np.flatnonzero(self.kept).tolist()
@@ -236,22 +235,17 @@ class Records:
                 features[f"hash.{name}"] = [hashed.hex() if any(hashed) else None for hashed in hashes[:, at].tolist()]
         return features
 
-    def _steps(self) -> dict[str, Values]:
-        return self._lists("step", self.route.step_features, Column.STEPS, Column.LENGTHS)
-
-    def _neighbors(self) -> dict[str, Values]:
-        return self._lists("neighbor", self.route.neighbor_features, Column.NEIGHBORS, Column.NEIGHBOR_COUNTS)
-
-    def _lists(self, what: str, names: Sequence[str], values: Column, counts: Column) -> dict[str, Values]:
-        """One list per row and feature, of what rows have any number of."""
-        if not names:
-            return {}
-        block = np.frombuffer(self.raw[values], "<f4").reshape(-1, len(names))
-        ends = np.cumsum([0, *self._array(counts, "<i4")]).tolist()
-        return {
-            f"{what}.{name}": [_or_none(block[start:end, at]) for start, end in pairwise(ends)]
-            for at, name in enumerate(names)
-        }
+    def _ragged(self) -> dict[str, Values]:
+        """One list per row and feature of each ragged input."""
+        lists: dict[str, Values] = {}
+        for kind, names in self.route.ragged.items():
+            if names:
+                counts, values = RAGGED_COLUMNS[kind.name]
+                block = np.frombuffer(self.raw[values], "<f4").reshape(-1, len(names))
+                ends = np.cumsum([0, *self._array(counts, "<i4")]).tolist()
+                for at, name in enumerate(names):
+                    lists[f"{kind.item}.{name}"] = [_or_none(block[start:end, at]) for start, end in pairwise(ends)]
+        return lists
 
 
 def shadow_columns(scores: ShadowScores) -> Mapping[str, Values]:

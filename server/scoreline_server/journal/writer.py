@@ -82,8 +82,7 @@ class Journal:
     def __call__(self, scored: Scored) -> None:
         """Takes scored rows."""
         rows = scored.rows
-        numbers = rows.numbers.nbytes + rows.categories.nbytes + rows.steps.nbytes + rows.neighbors.nbytes
-        self._put(Observed(scored), numbers + _ROW_BYTES * len(rows))
+        self._put(Observed(scored), rows.nbytes + _ROW_BYTES * len(rows))
 
     def shadows(self, scores: ShadowScores) -> None:
         """Takes the scores of a shadow."""

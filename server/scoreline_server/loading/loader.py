@@ -18,6 +18,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from scoreline_registry.documents.manifest import GOLDEN_FILE, MODEL_FILE, GoldenFacts, Manifest
+from scoreline_registry.documents.signature import graph_inputs
 from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
 from scoreline_server.errors import LoadError
@@ -74,15 +75,9 @@ def _session(data: bytes) -> ort.InferenceSession:
 
 
 def _check_signature(session: ort.InferenceSession, manifest: Manifest) -> None:
-    expected = {}
-    if manifest.inputs.features:
-        expected["features"] = "tensor(float)"
-    if manifest.inputs.sequence is not None:
-        expected |= {"sequence": "tensor(float)", "lengths": "tensor(int64)"}
-    if manifest.inputs.neighbors is not None:
-        expected |= {"neighbors": "tensor(float)", "neighbor_mask": "tensor(bool)"}
-    if manifest.tensors is not None:
-        expected = input_types(manifest.tensors)
+    contract = manifest.tensors
+    tensors = contract.inputs if contract is not None else [put.tensor for put in graph_inputs(manifest.inputs)]
+    expected = input_types(tensors)
     found = {put.name: put.type for put in session.get_inputs()}
     if found != expected:
         raise _UnfitError(f"the graph takes {found}, its manifest says {expected}")

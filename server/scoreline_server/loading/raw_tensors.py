@@ -1,11 +1,11 @@
 """Models that were published as they are: what their graphs must take and give, and their golden call."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy.typing as npt
 
-from scoreline_registry.documents.tensors import Datatype, TensorContract
+from scoreline_registry.documents.tensors import Datatype, Tensor, TensorContract
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -27,9 +27,9 @@ ONNX_RUNTIME_TYPES: Mapping[Datatype, str] = {
 """How ONNX Runtime calls the datatypes of the Open Inference Protocol."""
 
 
-def input_types(tensors: TensorContract) -> dict[str, str]:
+def input_types(inputs: Iterable[Tensor]) -> dict[str, str]:
     """Each input's type, as a session states it."""
-    return {tensor.name: ONNX_RUNTIME_TYPES[tensor.datatype] for tensor in tensors.inputs}
+    return {tensor.name: ONNX_RUNTIME_TYPES[tensor.datatype] for tensor in inputs}
 
 
 def golden_call(tensors: TensorContract, golden: Arrays) -> tuple[Arrays, Arrays]:

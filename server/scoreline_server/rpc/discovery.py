@@ -56,11 +56,10 @@ def schema(request: pb.GetSchemaRequest, catalog: Catalog, _caller: Caller = NOB
             required=name in route.required,
             vocabulary=_vocabulary(name, contracts),
         )
-    if layout.has_sequence:
-        response.sequence.CopyFrom(pb.SequenceSchema(features=layout.step_features, max_length=layout.max_length))
-    if layout.has_neighbors:
-        most = layout.max_neighbors
-        response.neighbors.CopyFrom(pb.NeighborSchema(features=layout.neighbor_features, max_neighbors=most))
+    for each in layout.ragged:
+        part = getattr(response, each.name)
+        part.features.extend(each.features)
+        setattr(part, each.kind.limit, each.max_items)
     return response
 
 

@@ -4,7 +4,7 @@ Everything that can be known before a call is computed when the route is adopted
 category's codes, defaults and limits. A call then costs a few array operations for any number of rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,7 +17,7 @@ from scoreline_server.errors import ScoringError
 from scoreline_server.reasons import Reason
 from scoreline_server.scoring.layout import Layout
 from scoreline_server.scoring.model import Float32
-from scoreline_server.scoring.ragged import Items, groups_of, refuse_infinite
+from scoreline_server.scoring.ragged import RaggedBinding, groups_of
 from scoreline_server.scoring.rows import Rows
 
 Indices = npt.NDArray[np.intp]
@@ -81,16 +81,8 @@ class Binding:
         self._limited = bool(np.isfinite(self._low).any() or np.isfinite(self._high).any())
         self._straight = not self._categories and np.array_equal(self._number_targets, np.arange(len(self._features)))
         self._in_order = np.array_equal(self._number_sources, np.arange(len(layout.numbers)))
-        sequence, around = contract.sequence, contract.neighbors
-        self._is_flat = sequence is None and around is None
-        self._is_plain = not self._categories and not self._limited and self._is_flat
-        self._step_sources = None if sequence is None else _sources(sequence.features, layout.steps)
-        self._neighbor_sources = None if around is None else _sources(around.features, layout.neighbors)
-
-    @property
-    def takes_sequence(self) -> bool:
-        """True where the model reads the history."""
-        return self._step_sources is not None
+        self._ragged = [RaggedBinding.of(taken, layout) for taken in contract.ragged]
+        self._is_plain = not self._categories and not self._limited and not self._ragged
 
     def bind(self, block: Rows, rows: Indices) -> Bound:
         """Builds the model's features for ``rows`` of ``block``; rows that the model refuses stand in ``errors``."""
@@ -106,31 +98,20 @@ class Binding:
             self._fill(rows, features, quality, errors)
         if self._limited:
             self._clip(features, quality)
-        if self._step_sources is not None:
-            _check_history(block, rows, self._step_sources, errors)
-        if self._neighbor_sources is not None:
-            around = block.neighbors, block.neighbor_counts
-            refuse_infinite(*around, rows, self._neighbor_sources, errors, where="a neighbor")
+        for ragged in self._ragged:
+            ragged.check(block.ragged[ragged.place], rows, errors)
         return Bound(rows, features, quality, errors)
 
     def inputs(self, block: Rows, bound: Bound) -> list[tuple[Indices, dict[str, npt.NDArray[Any]]]]:
         """The model's inputs in groups that are run together: (rows of the block, inputs by name)."""
-        if self._is_flat:
+        if not self._ragged:
             return [(bound.rows, {"features": bound.features})]
-        history = around = None
-        if self._step_sources is not None:
-            history = Items.of(block.steps, block.lengths, bound.rows, self._step_sources)
-        if self._neighbor_sources is not None:
-            around = Items.of(block.neighbors, block.neighbor_counts, bound.rows, self._neighbor_sources)
+        items = [ragged.items(block.ragged[ragged.place], bound.rows) for ragged in self._ragged]
         groups = []
-        for group in groups_of([items for items in (history, around) if items is not None]):
+        for group in groups_of(items):
             inputs: dict[str, npt.NDArray[Any]] = {"features": bound.features[group]} if self._features else {}
-            if history is not None:
-                inputs |= {"sequence": history.padded(group), "lengths": history.counts[group].astype(np.int64)}
-            if around is not None:
-                inputs["neighbors"] = around.padded(group)
-                places = np.arange(inputs["neighbors"].shape[1])
-                inputs["neighbor_mask"] = places < around.counts[group][:, None]
+            for ragged, its in zip(self._ragged, items, strict=True):
+                inputs |= ragged.inputs(its, group)
             groups.append((bound.rows[group], inputs))
         return groups
 
@@ -202,18 +183,6 @@ def _codes(known: Mapping[str, int], dictionary: Any, indices: npt.NDArray[np.in
         table = np.array([known.get(name, other) for name in dictionary], np.intp)
         return table[indices]
     return np.array([known.get(dictionary[index], other) for index in indices.tolist()], np.intp)
-
-
-def _check_history(block: Rows, rows: Indices, sources: Indices, errors: dict[int, ScoringError]) -> None:
-    lengths = block.lengths[rows]
-    for row in rows[lengths == 0].tolist():
-        errors.setdefault(row, ScoringError(Reason.EMPTY_SEQUENCE, "the sequence is empty: send at least one step"))
-    refuse_infinite(block.steps, block.lengths, rows, sources, errors, where="a step of the sequence")
-
-
-def _sources(names: Sequence[str], columns: Mapping[str, int]) -> Indices:
-    """Where the layout has the columns that the model reads, in its order."""
-    return np.array([columns[name] for name in names], np.intp)
 
 
 def _limit(value: float | None, otherwise: float) -> float:

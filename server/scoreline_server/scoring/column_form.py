@@ -1,30 +1,32 @@
 """Reads the packed form: little-endian blocks in the layout that the caller's schema digest names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from scoreline.v1 import scoring_pb2 as pb
+from scoreline_registry.documents.ragged import RaggedInput
 from scoreline_server.errors import ScoringError
 from scoreline_server.reasons import Reason
 from scoreline_server.scoring.layout import Layout
-from scoreline_server.scoring.rows import Context, Piece, check_count, context_of
+from scoreline_server.scoring.ragged_messages import MESSAGES
+from scoreline_server.scoring.rows import Context, Piece, RaggedBytes, check_count, context_of
 
 
 @dataclass(frozen=True, slots=True)
 class Regather:
     """Takes a piece in an older layout into a route's present one.
 
-    Each array holds, per present column, the old column, or -1 where the old layout has none.
+    Each array holds, per present column, the old column, or -1 where the old layout has none. Of each present ragged
+    input there is its place in the old layout, or None.
     """
 
     old: Layout
     numbers: npt.NDArray[np.intp]
     categories: npt.NDArray[np.intp]
-    steps: npt.NDArray[np.intp]
-    neighbors: npt.NDArray[np.intp]
+    ragged: Sequence[tuple[int | None, npt.NDArray[np.intp]]]
 
     @classmethod
     def between(cls, old: Layout, new: Layout) -> "Regather":
@@ -33,8 +35,7 @@ class Regather:
             old,
             _sources(new.numbers, old.numbers),
             _sources(new.categories, old.categories),
-            _sources(new.steps, old.steps),
-            _sources(new.neighbors, old.neighbors),
+            [_ragged_sources(each, columns, old) for each, columns in zip(new.ragged, new.items, strict=True)],
         )
 
     def __call__(self, piece: Piece) -> Piece:
@@ -42,13 +43,23 @@ class Regather:
         nan, none = np.float32(np.nan), np.int32(-1)
         piece.numbers = _gather(piece.numbers, "<f4", len(self.old.numbers), self.numbers, nan)
         piece.categories = _gather(piece.categories, "<i4", len(self.old.categories), self.categories, none)
-        piece.steps = _gather(piece.steps, "<f4", len(self.old.step_features), self.steps, nan)
-        if self.old.has_neighbors:
-            columns = len(self.old.neighbor_features)
-            piece.neighbors = _gather(piece.neighbors, "<f4", columns, self.neighbors, nan)
-        elif len(self.neighbors):
-            piece.neighbor_counts = bytes(4 * len(piece))
+        piece.ragged = [self._items(piece, place, sources) for place, sources in self.ragged]
         return piece
+
+    def _items(self, piece: Piece, place: int | None, sources: npt.NDArray[np.intp]) -> RaggedBytes:
+        """One ragged input; no row has items where the old layout has none."""
+        if place is None:
+            return RaggedBytes(b"", bytes(4 * len(piece)))
+        values, counts = piece.ragged[place]
+        columns = len(self.old.ragged[place].features)
+        return RaggedBytes(_gather(values, "<f4", columns, sources, np.float32(np.nan)), counts)
+
+
+def _ragged_sources(
+    new: RaggedInput, columns: Mapping[str, int], old: Layout
+) -> tuple[int | None, npt.NDArray[np.intp]]:
+    place = old.places.get(new.name)
+    return place, _sources(columns, {} if place is None else old.items[place])
 
 
 def _sources(new: Mapping[str, int], old: Mapping[str, int]) -> npt.NDArray[np.intp]:
@@ -79,28 +90,28 @@ def read_packed(packed: pb.PackedEntities, layout: Layout) -> Piece:
     if layout.categories or packed.categories:
         piece.categories, piece.dictionary = packed.categories, packed.dictionary
         _check_length("categories", piece.categories, count, len(layout.categories), kind="int32")
-    if layout.is_ragged or packed.lengths or packed.steps or packed.neighbors:
-        _read_histories(piece, packed, layout)
-        _read_neighbors(piece, packed, layout)
+    if layout.ragged or packed.lengths or packed.steps or packed.neighbors:
+        piece.ragged = _read_ragged(piece, packed, layout)
     if packed.contexts:
         piece.contexts = _contexts(packed, count)
     return piece
 
 
-def _read_histories(piece: Piece, packed: pb.PackedEntities, layout: Layout) -> None:
-    piece.lengths, piece.steps = packed.lengths, packed.steps
-    lengths = _counts("lengths", piece.lengths, len(piece) if layout.has_sequence else 0)
-    _check_length("steps", piece.steps, int(lengths.sum(dtype=np.int64)), len(layout.step_features))
-    for row in np.flatnonzero(lengths > layout.max_length).tolist():
-        piece.errors[row] = too_long(int(lengths[row]), layout.max_length)
-
-
-def _read_neighbors(piece: Piece, packed: pb.PackedEntities, layout: Layout) -> None:
-    piece.neighbor_counts, piece.neighbors = packed.neighbor_counts, packed.neighbors
-    counts = _counts("neighbor_counts", piece.neighbor_counts, len(piece) if layout.has_neighbors else 0)
-    _check_length("neighbors", piece.neighbors, int(counts.sum(dtype=np.int64)), len(layout.neighbor_features))
-    for row in np.flatnonzero(counts > layout.max_neighbors).tolist():
-        piece.errors.setdefault(row, too_many(int(counts[row]), layout.max_neighbors))
+def _read_ragged(piece: Piece, packed: pb.PackedEntities, layout: Layout) -> list[RaggedBytes]:
+    """The items of each ragged input of the layout; of those that it lacks there must be none."""
+    found = []
+    for name, message in MESSAGES.items():
+        place = layout.places.get(name)
+        values, counts = getattr(packed, message.values), getattr(packed, message.counts)
+        sizes = _counts(message.counts, counts, 0 if place is None else len(piece))
+        columns = 0 if place is None else len(layout.items[place])
+        _check_length(message.values, values, int(sizes.sum(dtype=np.int64)), columns)
+        if place is not None:
+            most = layout.ragged[place].max_items
+            for row in np.flatnonzero(sizes > most).tolist():
+                piece.errors.setdefault(row, message.too_many(int(sizes[row]), most))
+            found.append(RaggedBytes(values, counts))
+    return found
 
 
 def _counts(name: str, data: bytes, rows: int) -> npt.NDArray[np.int32]:
@@ -121,26 +132,6 @@ def _contexts(packed: pb.PackedEntities, rows: int) -> list[Context]:
             Reason.WRONG_BLOCK_LENGTH, f"send no context, one, or {rows}; got {len(contexts)}", block="contexts"
         )
     return contexts
-
-
-def too_long(length: int, most: int) -> ScoringError:
-    """The error of a history with more steps than the route takes."""
-    return ScoringError(
-        Reason.SEQUENCE_TOO_LONG,
-        f"the sequence has {length} steps, the route takes at most {most}: send the newest",
-        found=length,
-        most=most,
-    )
-
-
-def too_many(count: int, most: int) -> ScoringError:
-    """The error of an entity with more neighbours than the route takes."""
-    return ScoringError(
-        Reason.TOO_MANY_NEIGHBORS,
-        f"the entity has {count} neighbors, the route takes at most {most}: send those that are closest",
-        found=count,
-        most=most,
-    )
 
 
 def _check_length(name: str, data: bytes, rows: int, columns: int, *, kind: str = "float32") -> None:

@@ -121,15 +121,7 @@ class ServedRoute:
 
 def layout_of(schema: RouteSchema) -> Layout:
     """A stored schema as columns."""
-    sequence, around = schema.sequence, schema.neighbors
-    return Layout(
-        features=schema.kinds,
-        step_features=() if sequence is None else tuple(sequence.features),
-        max_length=0 if sequence is None else sequence.max_length,
-        neighbor_features=() if around is None else tuple(around.features),
-        max_neighbors=0 if around is None else around.max_neighbors,
-        digest=schema_digest(schema),
-    )
+    return Layout(schema.kinds, schema.ragged, schema_digest(schema))
 
 
 def serve_route(
@@ -171,10 +163,11 @@ def serve_route(
 def _older(document: RouteDocument, layout: Layout, arms: Sequence[Arm]) -> Mapping[str, Regather]:
     """Older layouts that hold all that the arms require."""
     required = {name for arm in arms for name in arm.binding.required_names}
+    needed = {each.name for each in layout.ragged if each.kind.least}
     older = {}
     for schema in document.earlier_schemas:
         old = layout_of(schema)
-        lacks_history = layout.has_sequence and not old.has_sequence
-        if old.digest != layout.digest and not lacks_history and required <= old.features.keys():
+        suffices = needed <= old.places.keys() and required <= old.features.keys()
+        if old.digest != layout.digest and suffices:
             older[old.digest] = Regather.between(old, layout)
     return older

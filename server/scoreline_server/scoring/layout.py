@@ -1,7 +1,7 @@
 """Where each feature of a route's schema stands in the blocks that the engine works on.
 
 A layout is the schema as columns: number features in one float32 block, category features in one int32 block, each in
-schema order, the step features of the sequence, and the neighbour features.
+schema order, and one float32 block of items for each ragged input.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from scoreline_registry.documents.contract import FeatureKind
+from scoreline_registry.documents.ragged import RaggedInput
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,7 @@ class Layout:
     """The columns of a route's schema."""
 
     features: Mapping[str, FeatureKind]
-    step_features: tuple[str, ...] = ()
-    max_length: int = 0
-    neighbor_features: tuple[str, ...] = ()
-    max_neighbors: int = 0
+    ragged: tuple[RaggedInput, ...] = ()
     digest: str = field(default="", compare=False)
 
     @cached_property
@@ -33,39 +31,19 @@ class Layout:
         return self._columns("category")
 
     @cached_property
-    def steps(self) -> Mapping[str, int]:
-        """The column of each step feature in the steps block."""
-        return {name: column for column, name in enumerate(self.step_features)}
-
-    @cached_property
-    def neighbors(self) -> Mapping[str, int]:
-        """The column of each neighbour feature in the neighbours block."""
-        return {name: column for column, name in enumerate(self.neighbor_features)}
-
-    @cached_property
     def number_bytes(self) -> int:
         """The bytes of one row of the numbers block."""
         return 4 * len(self.numbers)
 
     @cached_property
-    def has_only_numbers(self) -> bool:
-        """True for the commonest layouts: no category, no sequence, no neighbours."""
-        return not self.categories and not self.has_sequence and not self.has_neighbors
+    def places(self) -> Mapping[str, int]:
+        """The place of each ragged input in ``ragged``, by its name."""
+        return {each.name: place for place, each in enumerate(self.ragged)}
 
     @cached_property
-    def is_ragged(self) -> bool:
-        """True where entities have any number of something: steps or neighbours."""
-        return self.has_sequence or self.has_neighbors
-
-    @property
-    def has_sequence(self) -> bool:
-        """True where callers send a history."""
-        return bool(self.step_features)
-
-    @property
-    def has_neighbors(self) -> bool:
-        """True where callers send neighbours."""
-        return bool(self.neighbor_features)
+    def items(self) -> tuple[Mapping[str, int], ...]:
+        """For each ragged input, the column of each of its features in its block of items."""
+        return tuple({name: column for column, name in enumerate(each.features)} for each in self.ragged)
 
     def _columns(self, kind: FeatureKind) -> Mapping[str, int]:
         names = [name for name, its_kind in self.features.items() if its_kind == kind]

@@ -35,7 +35,7 @@ class LoadedModel:
 
         Args:
             inputs: ``features`` float32 [N, F] and, for models with a sequence, ``sequence`` float32 [N, T, S] and
-                ``lengths`` int64 [N], for those with neighbours ``neighbors`` float32 [N, K, G] and ``neighbor_mask``
+                ``lengths`` int64 [N], for those with neighbors ``neighbors`` float32 [N, K, G] and ``neighbor_mask``
                 bool [N, K].
             extras: names of extra outputs.
 
@@ -44,21 +44,3 @@ class LoadedModel:
         """
         outputs: list[npt.NDArray[Any]] = self.session.run(["score", *extras], inputs)
         return outputs
-
-
-def padded(steps: Float32, starts: npt.NDArray[np.intp], lengths: Int32) -> Float32:
-    """Gathers ragged histories, or neighbours, into one block.
-
-    Args:
-        steps: float32 [total, S], the steps of all rows one after another.
-        starts: [N], where each row's steps begin.
-        lengths: [N], how many steps each row has.
-
-    Returns:
-        float32 [N, max(1, max(lengths)), S]; zero after each row's end.
-    """
-    within = np.arange(max(int(lengths.max()), 1))
-    real = within[None, :] < lengths[:, None]
-    block = np.zeros((len(lengths), len(within), steps.shape[1]), np.float32)
-    block[real] = steps[(starts[:, None] + within[None, :])[real]]
-    return block

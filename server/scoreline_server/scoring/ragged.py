@@ -1,15 +1,19 @@
-"""What rows have any number of, steps and neighbours, as one model takes it."""
+"""Converts the items of ragged inputs (sequence steps, neighbors) to the padded arrays that a model takes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from scoreline_registry.documents.ragged import RaggedInput, RaggedKind
 from scoreline_server.errors import ScoringError
 from scoreline_server.reasons import Reason
-from scoreline_server.scoring.model import Float32, Int32, padded
+from scoreline_server.scoring.layout import Layout
+from scoreline_server.scoring.model import Float32, Int32
+from scoreline_server.scoring.ragged_messages import MESSAGES
+from scoreline_server.scoring.rows import RaggedBlock
 
 Indices = npt.NDArray[np.intp]
 
@@ -36,7 +40,57 @@ class Items:
 
     def padded(self, group: Indices) -> Float32:
         """float32 [len(group), the most of them but at least 1, W]; zero after each row's end."""
-        return padded(self.values, self.starts[group], self.counts[group])
+        starts, counts = self.starts[group], self.counts[group]
+        within = np.arange(max(int(counts.max()), 1))
+        present = within < counts[:, None]
+        block = np.zeros((len(counts), len(within), self.values.shape[1]), np.float32)
+        block[present] = self.values[(starts[:, None] + within)[present]]
+        return block
+
+
+@dataclass(frozen=True, slots=True)
+class RaggedBinding:
+    """One ragged input of a model laid over a route's layout.
+
+    Attributes:
+        kind: what it is.
+        place: which of the layout's ragged inputs it reads.
+        sources: for each of the model's columns, the layout's.
+    """
+
+    kind: RaggedKind
+    place: int
+    sources: Indices
+
+    @classmethod
+    def of(cls, taken: RaggedInput, layout: Layout) -> Self:
+        """Where the layout has the columns that the model reads, in its order."""
+        place = layout.places[taken.name]
+        columns = layout.items[place]
+        return cls(taken.kind, place, np.array([columns[name] for name in taken.features], np.intp))
+
+    def check(self, block: RaggedBlock, rows: Indices, errors: dict[int, ScoringError]) -> None:
+        """Notes an error for each of ``rows`` without items where some are required, or with an infinite number."""
+        message = MESSAGES[self.kind.name]
+        if message.empty is not None:
+            for row in rows[block.counts[rows] == 0].tolist():
+                errors.setdefault(row, message.empty())
+        if not np.isinf(block.values).any():
+            return
+        owners = np.repeat(np.arange(len(block.counts)), block.counts)
+        infinite = np.isinf(block.values[:, self.sources]).any(axis=1)
+        for row in set(owners[infinite].tolist()) & set(rows.tolist()):
+            errors.setdefault(row, ScoringError(Reason.NOT_FINITE, f"{message.one} holds an infinite number"))
+
+    def items(self, block: RaggedBlock, rows: Indices) -> Items:
+        """The items of ``rows`` in the model's columns."""
+        return Items.of(block.values, block.counts, rows, self.sources)
+
+    def inputs(self, items: Items, group: Indices) -> Mapping[str, npt.NDArray[Any]]:
+        """The graph's inputs for a group of rows."""
+        values, counts = items.padded(group), items.counts[group]
+        presence = np.arange(values.shape[1]) < counts[:, None] if self.kind.masked else counts.astype(np.int64)
+        return {self.kind.name: values, self.kind.presence: presence}
 
 
 def groups_of(items: Sequence[Items]) -> list[Indices]:
@@ -50,21 +104,3 @@ def groups_of(items: Sequence[Items]) -> list[Indices]:
     # Counts are of int32, so exponents stay below 64.
     keys = sum((exponent << 6 * place for place, exponent in enumerate(exponents)), np.zeros(1, np.intp))
     return [np.flatnonzero(keys == key) for key in np.unique(keys)]
-
-
-def refuse_infinite(
-    values: Float32,
-    counts: Int32,
-    rows: Indices,
-    sources: Indices,
-    errors: dict[int, ScoringError],
-    *,
-    where: str,
-) -> None:
-    """Notes an error for each of ``rows`` whose items hold an infinite number in a column that the model reads."""
-    if not np.isinf(values).any():
-        return
-    owners = np.repeat(np.arange(len(counts)), counts)
-    infinite = np.isinf(values[:, sources]).any(axis=1)
-    for row in set(owners[infinite].tolist()) & set(rows.tolist()):
-        errors.setdefault(row, ScoringError(Reason.NOT_FINITE, f"{where} holds an infinite number"))

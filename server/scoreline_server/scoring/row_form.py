@@ -8,10 +8,10 @@ import numpy as np
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_server.errors import ScoringError
 from scoreline_server.reasons import Reason
-from scoreline_server.scoring.column_form import too_long, too_many
 from scoreline_server.scoring.layout import Layout
 from scoreline_server.scoring.model import Float32
-from scoreline_server.scoring.rows import Piece, bytes_of, check_count, context_of
+from scoreline_server.scoring.ragged_messages import MESSAGES
+from scoreline_server.scoring.rows import Piece, RaggedBytes, bytes_of, check_count, context_of
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -26,8 +26,7 @@ def read_named(entities: Sequence[pb.Entity], layout: Layout) -> Piece:
     dictionary: dict[str, int] = {}
     numbers = np.full((count, len(layout.numbers)), np.nan, np.float32)
     categories = np.full((count, len(layout.categories)), -1, np.int32)
-    histories: list[Float32] = []
-    around: list[Float32] = []
+    items: list[Sequence[Float32]] = []
     errors: dict[int, ScoringError] = {}
     for row, entity in enumerate(entities):
         try:
@@ -38,36 +37,25 @@ def read_named(entities: Sequence[pb.Entity], layout: Layout) -> Piece:
                     categories[row, category] = _category(name, value, dictionary)
                 else:
                     raise _unknown("feature", name, layout.features)
-            steps, neighbors = _history(entity, layout), _neighborhood(entity, layout)
+            items.append(_items(entity, layout))
         except ScoringError as error:
             errors[row] = error
-            steps, neighbors = _nothing(layout.steps), _nothing(layout.neighbors)
-        histories.append(steps)
-        around.append(neighbors)
+            items.append([np.empty((0, len(columns)), np.float32) for columns in layout.items])
     contexts = [context_of(entity.context) for entity in entities]
     return Piece(
         ids=[entity.entity_id for entity in entities],
         numbers=bytes_of(numbers),
         categories=bytes_of(categories),
         dictionary=list(dictionary),
-        steps=bytes_of(np.concatenate(histories)) if layout.has_sequence else b"",
-        lengths=_counts(histories) if layout.has_sequence else b"",
-        neighbors=bytes_of(np.concatenate(around)) if layout.has_neighbors else b"",
-        neighbor_counts=_counts(around) if layout.has_neighbors else b"",
+        ragged=[_ragged(blocks) for blocks in zip(*items, strict=True)],
         contexts=contexts if any(contexts) else (),
         errors=errors,
     )
 
 
-_NOTHING = np.empty(0, np.float32)
-
-
-def _nothing(columns: Mapping[str, int]) -> Float32:
-    return _NOTHING.reshape(0, len(columns))
-
-
-def _counts(blocks: Sequence[Float32]) -> bytes:
-    return bytes_of(np.array([len(block) for block in blocks], np.int32))
+def _ragged(blocks: Sequence[Float32]) -> RaggedBytes:
+    counts = np.array([len(block) for block in blocks], np.int32)
+    return RaggedBytes(bytes_of(np.concatenate(blocks)), bytes_of(counts))
 
 
 def _number(name: str, value: pb.Value) -> float:
@@ -98,26 +86,20 @@ def _category(name: str, value: pb.Value, dictionary: dict[str, int]) -> int:
     return dictionary.setdefault(value.text, len(dictionary))
 
 
-def _history(entity: pb.Entity, layout: Layout) -> Float32:
-    steps = entity.sequence.steps
-    if not layout.has_sequence:
-        if steps:
-            raise ScoringError(Reason.UNEXPECTED_SEQUENCE, "this route takes no sequence: leave it out")
-        return _NOTHING
-    if len(steps) > layout.max_length:
-        raise too_long(len(steps), layout.max_length)
-    return _block([step.features for step in steps], layout.steps, "step feature")
-
-
-def _neighborhood(entity: pb.Entity, layout: Layout) -> Float32:
-    neighbors = entity.neighbors
-    if not layout.has_neighbors:
-        if neighbors:
-            raise ScoringError(Reason.UNEXPECTED_NEIGHBORS, "this route takes no neighbors: leave them out")
-        return _NOTHING
-    if len(neighbors) > layout.max_neighbors:
-        raise too_many(len(neighbors), layout.max_neighbors)
-    return _block([neighbor.features for neighbor in neighbors], layout.neighbors, "neighbor feature")
+def _items(entity: pb.Entity, layout: Layout) -> list[Float32]:
+    """An entity's items of each ragged input of the layout: [items, columns]."""
+    blocks = []
+    for name, message in MESSAGES.items():
+        items, place = message.items(entity), layout.places.get(name)
+        if place is None:
+            if items:
+                raise message.unexpected()
+            continue
+        taken = layout.ragged[place]
+        if len(items) > taken.max_items:
+            raise message.too_many(len(items), taken.max_items)
+        blocks.append(_block([item.features for item in items], layout.items[place], f"{taken.kind.item} feature"))
+    return blocks
 
 
 def _block(items: Sequence[Mapping[str, float]], columns: Mapping[str, int], what: str) -> Float32:

@@ -7,11 +7,13 @@ the others are scored.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from scoreline.v1 import scoring_pb2 as pb
+from scoreline_registry.documents.ragged import RaggedInput
 from scoreline_server.errors import ScoringError
 from scoreline_server.reasons import Reason
 from scoreline_server.scoring.layout import Layout
@@ -23,6 +25,25 @@ Context = Mapping[str, ContextValue]
 MAX_ENTITIES = 1024
 
 
+class RaggedBytes(NamedTuple):
+    """The items of a call's rows in one ragged input.
+
+    Attributes:
+        values: float32 [sum of counts, features].
+        counts: int32 [N], how many items each row has.
+    """
+
+    values: bytes
+    counts: bytes
+
+
+class RaggedBlock(NamedTuple):
+    """As ``RaggedBytes``, read."""
+
+    values: Float32
+    counts: Int32
+
+
 @dataclass(slots=True)
 class Piece:
     """The entities of one call in a route's layout, as little-endian bytes whose lengths have been checked.
@@ -32,10 +53,7 @@ class Piece:
         numbers: float32 [N, number features], NaN where missing.
         categories: int32 [N, category features], indices into ``dictionary``, -1 where missing.
         dictionary: the category names that ``categories`` points to.
-        steps: float32 [sum of lengths, step features].
-        lengths: int32 [N], empty where the layout has no sequence.
-        neighbors: float32 [sum of neighbor_counts, neighbour features].
-        neighbor_counts: int32 [N], empty where the layout has no neighbours.
+        ragged: the items of each of the layout's ragged inputs, in its order.
         contexts: [N], or empty where no row has a context.
         errors: what is wrong with single rows, by row.
     """
@@ -44,10 +62,7 @@ class Piece:
     numbers: bytes
     categories: bytes = b""
     dictionary: Sequence[str] = ()
-    steps: bytes = b""
-    lengths: bytes = b""
-    neighbors: bytes = b""
-    neighbor_counts: bytes = b""
+    ragged: Sequence[RaggedBytes] = ()
     contexts: Sequence[Context] = ()
     errors: dict[int, ScoringError] = field(default_factory=dict)
 
@@ -63,15 +78,18 @@ class Rows:
     numbers: Float32
     categories: Int32
     dictionary: Sequence[str]
-    steps: Float32
-    lengths: Int32
-    neighbors: Float32
-    neighbor_counts: Int32
+    ragged: Sequence[RaggedBlock]
     contexts: Sequence[Context]
     errors: dict[int, ScoringError]
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the arrays of features and items."""
+        items = sum(block.values.nbytes for block in self.ragged) if self.ragged else 0
+        return self.numbers.nbytes + self.categories.nbytes + items
 
 
 def check_count(count: int) -> None:
@@ -109,34 +127,24 @@ def joined(pieces: Sequence[Piece], layout: Layout) -> Rows:
         numbers=numbers.reshape(len(ids), len(layout.numbers)),
         categories=_NO_CATEGORIES,
         dictionary=dictionary,
-        steps=_NO_STEPS,
-        lengths=_NO_LENGTHS,
-        neighbors=_NO_STEPS,
-        neighbor_counts=_NO_LENGTHS,
+        ragged=(),
         contexts=_contexts(pieces),
         errors=errors,
     )
     if layout.categories:
         _join_categories(rows, pieces, len(layout.categories))
-    if layout.is_ragged:
-        _join_ragged(rows, pieces, layout)
+    if layout.ragged:
+        rows.ragged = [_joined_items(pieces, place, each) for place, each in enumerate(layout.ragged)]
     return rows
 
 
-def _join_ragged(rows: Rows, pieces: Sequence[Piece], layout: Layout) -> None:
-    if layout.has_sequence:
-        rows.lengths = np.frombuffer(b"".join([piece.lengths for piece in pieces]), "<i4")
-        steps = np.frombuffer(b"".join([piece.steps for piece in pieces]), "<f4")
-        rows.steps = steps.reshape(-1, len(layout.step_features))
-    if layout.has_neighbors:
-        rows.neighbor_counts = np.frombuffer(b"".join([piece.neighbor_counts for piece in pieces]), "<i4")
-        neighbors = np.frombuffer(b"".join([piece.neighbors for piece in pieces]), "<f4")
-        rows.neighbors = neighbors.reshape(-1, len(layout.neighbor_features))
+def _joined_items(pieces: Sequence[Piece], place: int, ragged: RaggedInput) -> RaggedBlock:
+    values = np.frombuffer(b"".join([piece.ragged[place].values for piece in pieces]), "<f4")
+    counts = np.frombuffer(b"".join([piece.ragged[place].counts for piece in pieces]), "<i4")
+    return RaggedBlock(values.reshape(-1, len(ragged.features)), counts)
 
 
 _NO_CATEGORIES: Int32 = np.empty((0, 0), np.int32)
-_NO_STEPS: Float32 = np.empty((0, 0), np.float32)
-_NO_LENGTHS: Int32 = np.empty(0, np.int32)
 
 
 def _join_categories(rows: Rows, pieces: Sequence[Piece], columns: int) -> None:

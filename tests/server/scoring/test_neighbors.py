@@ -16,7 +16,7 @@ from scoreline_server.journal.reader import Selection, read_records
 from scoreline_server.scoring.ragged import Items, groups_of
 from tests.server.conftest import StubOf, apply
 from tests.server.journals import catalog_of, journal_in, scored
-from tests.server.toys import publish_linear, publish_neighbors, sigmoid
+from tests.server.toys import publish_linear, publish_neighbors, publish_sequence, sigmoid
 from tests.server.wire import entity, named, packed, reason_of
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -195,6 +195,20 @@ def test_what_is_sensitive_of_a_unit_is_not_written_of_its_neighbors(registry: R
         (row,) = journaled(registry, tmp_path / str(hasher is None), request, hasher=hasher)
         assert "neighbor.late" not in row
         assert row["neighbor.age"] == [7.0]
+
+
+def test_what_is_sensitive_of_a_unit_is_not_written_of_its_steps(registry: Registry, tmp_path: Path) -> None:
+    publish_sequence(registry, "past", aliases=("champion",))
+    secret = Feature(name="late", sensitive=True)
+    publish_linear(registry, "watch", (1.0,), features=(secret,), aliases=("champion",))
+    around = "neighbors: {features: [age, late], max_neighbors: 6}"
+    route = AROUND.replace(around, "sequence: {features: [paid, late], max_length: 6}")
+    route = route.replace("{income: number}", "{late: number}").replace("around@", "past@")
+    apply(registry, route + "shadows: [{model: watch@champion, sample: 100}]\n")
+    request = named(entity("u", late=2.0, steps=[{"paid": 1.0, "late": 7.0}]), route="around")
+    (row,) = journaled(registry, tmp_path, request)
+    assert "step.late" not in row
+    assert row["step.paid"] == [1.0]
 
 
 def journaled(
