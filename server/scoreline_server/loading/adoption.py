@@ -1,7 +1,8 @@
 """How the next catalog is made of a registry's newest revision.
 
 Adoption is per route, all or nothing: a route with a version that cannot be loaded keeps its last good revision, and
-the catalog says why. What did not change is taken over without being looked at, so that one commit among thousands of
+the catalog says why. A route that was not served yet, and of which only the fallback cannot be loaded, is served
+without it. What did not change is taken over without being looked at, so that one commit among thousands of
 models costs little.
 """
 
@@ -43,9 +44,15 @@ def adopt_earlier(snapshot: Snapshot, current: Catalog, load_all: LoadAll) -> Ca
     missing = [name for name in current.problems if name not in current.routes and name in snapshot.routes]
     if not missing:
         return current
-    found = _Adoption(snapshot, current, load_all).routes(missing)
+    adoption = _Adoption(snapshot, current, load_all)
+    found = adoption.routes(missing)
     models = {model.key: model for route in found.values() for model in route.models}
-    return replace(current, routes={**current.routes, **found}, models={**current.models, **models})
+    return replace(
+        current,
+        routes={**current.routes, **found},
+        models={**current.models, **models},
+        unreadable="; ".join(filter(None, (current.unreadable, adoption.unreadable))),
+    )
 
 
 class _Adoption:
@@ -60,7 +67,8 @@ class _Adoption:
         self._models: dict[Key, LoadedModel] = {}
         self._failures: dict[Key, str] = {}
         self._problems: dict[str, str] = {}
-        self._unreadable: list[str] = []
+        self._incomplete: list[str] = []
+        self._lost_fallbacks: dict[str, str] = {}
 
     def catalog(self, pins: Sequence[Key], budget_bytes: int) -> Catalog:
         routes = {name: self._previous.routes[name] for name in self._snapshot.routes if self._is_settled(name)}
@@ -81,10 +89,15 @@ class _Adoption:
             failures=self._failures,
             routes={name: route for name, route in served.items() if route},
             problems=self._problems,
-            unreadable="; ".join(self._unreadable),
+            unreadable=self.unreadable,
             aliased=aliased,
             digests=self._digests,
         )
+
+    @property
+    def unreadable(self) -> str:
+        """What could not be read or loaded, and what routes are served without; empty when all is well."""
+        return "; ".join(self._incomplete)
 
     def routes(self, names: Sequence[str]) -> Mapping[str, ServedRoute]:
         """Those of some routes that can be served as this revision defines them."""
@@ -98,7 +111,7 @@ class _Adoption:
     def _is_settled(self, name: str) -> bool:
         """True where neither the route nor a model of it changed since it was adopted, shadows and all."""
         route = self._previous.routes.get(name)
-        if route is None or name in self._previous.problems or len(route.shadows) < len(route.document.shadows):
+        if route is None or name in self._previous.problems or route.is_degraded:
             return False
         return self._same("route", name) and all(self._same("model", model) for model, _ in route.uses())
 
@@ -107,12 +120,22 @@ class _Adoption:
         return digest is not None and digest == self._previous.digests.get((kind, name))
 
     def _wanted(self, name: str) -> Mapping[str, Key] | None:
-        """The version that each reference of a changed route means, or None where that cannot be read."""
+        """The version that each reference of a changed route means, or None where that cannot be read.
+
+        A fallback that cannot be read is left out, and reported where the route is adopted without it.
+        """
         try:
-            return {ref: self._snapshot.resolve(ref) for ref in self._snapshot.routes[name].answering_refs}
+            document = self._snapshot.routes[name]
+            wanted = {ref: self._snapshot.resolve(ref) for ref in document.arms}
         except RegistryError as error:
             self._problems[name] = str(error)
             return None
+        if document.fallback is not None:
+            try:
+                wanted[document.fallback] = self._snapshot.resolve(document.fallback)
+            except RegistryError as error:
+                self._lost_fallbacks[name] = str(error)
+        return wanted
 
     def _shadows(self, name: str) -> Mapping[str, Key]:
         """The version that each shadow of a changed route means; one that cannot be known is reported and left out."""
@@ -121,7 +144,7 @@ class _Adoption:
             for shadow in self._snapshot.routes[name].shadows:
                 keys[shadow.ref] = self._snapshot.resolve(shadow.ref)
         except RegistryError as error:
-            self._unreadable.append(f"route {name} lacks a shadow: {error}")
+            self._incomplete.append(f"route {name} lacks a shadow: {error}")
         return keys
 
     def _aliased(self) -> Mapping[str, frozenset[int]]:
@@ -134,7 +157,7 @@ class _Adoption:
                 else:
                     aliased[name] = frozenset(self._snapshot.models[name].aliases.values())
             except RegistryError as error:
-                self._unreadable.append(str(error))
+                self._incomplete.append(str(error))
         return aliased
 
     def _obtain(self, keys: Iterable[Key]) -> None:
@@ -161,12 +184,15 @@ class _Adoption:
         refs = wanted[name]
         if refs is None:
             return before
-        failed = next((key for key in refs.values() if key in self._failures), None)
-        if failed is not None:
-            self._problems[name] = str(LoadError(*failed, self._failures[failed]))
-            return before
-        models = {ref: self._models[key] for ref, key in refs.items()}
         document = self._snapshot.routes[name]
+        failed = {ref: str(LoadError(*key, self._failures[key])) for ref, key in refs.items() if key in self._failures}
+        lost = self._lost_fallbacks.get(name) or failed.get(document.fallback or "")
+        if failed.keys() & set(document.arms) or (lost and before is not None and not before.lacks_fallback):
+            self._problems[name] = next(iter(failed.values()), lost or "")
+            return before
+        if lost:
+            self._incomplete.append(f"route {name} is served without its fallback {document.fallback}: {lost}")
+        models = {ref: self._models[key] for ref, key in refs.items() if ref not in failed}
         return serve_route(document, self._snapshot.revision, models, self._fit(document, shadows[name]))
 
     def _fit(self, document: RouteDocument, keys: Mapping[str, Key]) -> Mapping[str, LoadedModel]:
@@ -180,7 +206,7 @@ class _Adoption:
             if model is not None and not problems:
                 fit[ref] = model
             else:
-                self._unreadable.append(f"route {document.route} lacks its shadow {ref}: {'; '.join(problems)}")
+                self._incomplete.append(f"route {document.route} lacks its shadow {ref}: {'; '.join(problems)}")
         return fit
 
     def _pinned(self, pins: Sequence[Key], budget_bytes: int) -> frozenset[Key]:

@@ -19,7 +19,8 @@ class Catalog:
         failures: why versions were refused.
         routes: the adopted routes.
         problems: per route, why its newest definition is not the one that is served.
-        unreadable: what of the adopted revision could not be read, or is a shadow that cannot score; else empty.
+        unreadable: what of the adopted revision could not be read, and which routes are served without a shadow
+            or their fallback; else empty.
         unread: why the newest revision could not be looked at just now; empty when it could.
         aliased: per model, the versions that its aliases point to.
         on_request: the loaded versions that nothing but a request keeps.

@@ -68,7 +68,7 @@ class ServedRoute:
 
     Attributes:
         arms: the arms that the assigner can choose, in its order, then the fallback if it is none of them.
-        fallback: index into ``arms``, or None.
+        fallback: index into ``arms``, or None where there is none or it could not be loaded.
         older: how to read the layouts that callers may still send, by schema digest.
         shadows: those that could be loaded.
     """
@@ -110,6 +110,16 @@ class ServedRoute:
         return tuple(sorted({name for arm in self.arms for name in arm.model.manifest.score.extras}))
 
     @property
+    def lacks_fallback(self) -> bool:
+        """Whether the route names a fallback that could not be loaded."""
+        return self.fallback is None and self.document.fallback is not None
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether the route is served without its fallback or one of its shadows."""
+        return self.lacks_fallback or len(self.shadows) < len(self.document.shadows)
+
+    @property
     def models(self) -> Sequence[LoadedModel]:
         """Every model behind this route, those of shadows too."""
         return [*(arm.model for arm in self.arms), *(shadow.model for shadow in self.shadows)]
@@ -130,12 +140,16 @@ def serve_route(
     models: Mapping[str, LoadedModel],
     shadows: Mapping[str, LoadedModel] = MappingProxyType({}),
 ) -> ServedRoute:
-    """Compiles a route whose every arm is loaded; both mappings hold models by reference text."""
+    """Compiles a route whose every arm is loaded; both mappings hold models by reference text.
+
+    A fallback that is not among ``models`` is left out.
+    """
     layout = layout_of(document.input_schema)
     assigner = Assigner(document)
     refs = list(assigner.arms)
-    if document.fallback is not None and document.fallback not in refs:
-        refs.append(document.fallback)
+    fallback = document.fallback if document.fallback in models else None
+    if fallback is not None and fallback not in refs:
+        refs.append(fallback)
     arms = tuple(Arm.of(ref, models[ref], layout) for ref in refs)
     return ServedRoute(
         name=document.route,
@@ -144,7 +158,7 @@ def serve_route(
         layout=layout,
         assigner=assigner,
         arms=arms,
-        fallback=None if document.fallback is None else refs.index(document.fallback),
+        fallback=None if fallback is None else refs.index(fallback),
         older=_older(document, layout, arms),
         shadows=tuple(
             ServedShadow(

@@ -112,8 +112,13 @@ def test_an_unfit_version_is_refused_and_the_old_one_serves_on(
     assert states[1] == (pb.MODEL_STATE_READY, "")
     assert states[2][0] == pb.MODEL_STATE_FAILED
     assert says in states[2][1]
-    log = capfd.readouterr()
-    assert says in log.out + log.err
+    log: list[str] = []
+
+    def logged() -> bool:
+        log.extend(capfd.readouterr())
+        return says in "".join(log)
+
+    assert eventually(logged)
 
 
 def test_a_route_that_was_never_adopted_is_unavailable_and_others_serve(
@@ -211,3 +216,54 @@ def test_health_is_not_serving_while_no_route_could_be_adopted(
         publish_linear(credit, "linear", (2.0, 0.0, 0.0))
         move_to_2(credit)
         assert eventually(lambda: state() == health_pb2.HealthCheckResponse.SERVING)
+
+
+WITH_FALLBACK = ROUTE + "fallback: safe@1\n"
+
+
+def damaged_model_file(root: Path) -> Path:
+    return root / "models/safe/1/model.onnx"
+
+
+def damaged_entry(root: Path) -> Path:
+    return next(path for path in (root / "documents").iterdir() if b'"model":"safe"' in path.read_bytes())
+
+
+@pytest.mark.parametrize("damaged", [damaged_model_file, damaged_entry])
+def test_a_start_with_only_the_fallback_damaged_serves_the_route_without_it_and_says_so(
+    credit: Registry, tmp_path: Path, settings: Settings, damaged: Callable[[Path], Path]
+) -> None:
+    publish_linear(credit, "safe")
+    apply(credit, WITH_FALLBACK)
+    path = damaged(tmp_path / "registry")
+    whole = path.read_bytes()
+    flip_a_byte(path)
+    with Server(settings) as server, grpc.insecure_channel(server.address) as channel:
+        stub, status_stub = rpc.ScoringServiceStub(channel), rpc.StatusServiceStub(channel)
+        answer = stub.Score(ANN)
+        assert (answer.scores[0].version, answer.revision) == (1, credit.latest().revision)
+        status = status_stub.GetStatus(pb.GetStatusRequest())
+        assert "route credit is served without its fallback safe@1: " in status.problem
+        assert "is damaged" in status.problem
+        assert (status.routes[0].adopted_revision, status.routes[0].problem) == (answer.revision, "")
+        credit.set_owner("linear", "risk", author="tester", message="")
+        assert "without its fallback" in caught_up(status_stub, credit).problem
+        assert stub.Score(ANN).revision == credit.latest().revision
+        path.write_bytes(whole)
+        credit.set_owner("linear", None, author="tester", message="")
+        assert caught_up(status_stub, credit).problem == ""
+        assert server.watcher.catalog.routes["credit"].fallback == 1
+
+
+def test_a_route_that_serves_does_not_give_up_its_fallback_for_a_damaged_one(
+    credit: Registry, tmp_path: Path, stub: rpc.ScoringServiceStub, status_stub: rpc.StatusServiceStub
+) -> None:
+    stub.Score(ANN)
+    served = credit.latest().revision
+    publish_linear(credit, "safe")
+    flip_a_byte(damaged_model_file(tmp_path / "registry"))
+    apply(credit, WITH_FALLBACK)
+    (route,) = caught_up(status_stub, credit).routes
+    assert "safe@1" in route.problem
+    assert served <= route.adopted_revision < credit.latest().revision
+    assert stub.Score(ANN).scores[0].version == 1
