@@ -1,9 +1,10 @@
-"""Decision records have one format, numbers without gaps and a place in the index."""
+"""Decision records have one format and numbers without gaps; the changelog has this version."""
 
 import re
 
 import pytest
 
+from scoreline.version import __version__
 from tests.docs.pages import ROOT
 
 FOLDER = ROOT / "docs" / "adr"
@@ -26,3 +27,8 @@ def test_the_index_lists_every_record_by_its_title() -> None:
     lines = (FOLDER / "index.md").read_text(encoding="utf-8").splitlines()
     titles = {path.name: path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ") for path in RECORDS}
     assert [line for line in lines if line.startswith("- ")] == [f"- [{titles[name]}]({name})" for name in titles]
+
+
+def test_the_changelog_has_a_section_for_this_version() -> None:
+    sections = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sections[:2] == ["Unreleased", __version__]
