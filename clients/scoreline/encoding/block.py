@@ -26,8 +26,7 @@ class Block:
     numbers: npt.NDArray[np.float32]
     categories: npt.NDArray[np.int32]
     dictionary: Sequence[str]
-    steps: Ragged
-    neighbors: Ragged
+    ragged: Sequence[Ragged]
     contexts: Sequence[pb.Context]
 
     def __len__(self) -> int:
@@ -36,20 +35,19 @@ class Block:
     def message(self, start: int, stop: int) -> pb.PackedEntities:
         """The rows from ``start`` up to ``stop`` as they go on the wire."""
         codes, dictionary = self._words(start, stop)
-        steps, lengths = self.steps.rows(start, stop)
-        neighbors, neighbor_counts = self.neighbors.rows(start, stop)
-        return pb.PackedEntities(
+        message = pb.PackedEntities(
             schema_digest=self.digest,
             entity_ids=self.entity_ids[start:stop],
             numbers=self.numbers[start:stop].astype("<f4", copy=False).tobytes(),
             dictionary=dictionary,
             categories=codes.astype("<i4", copy=False).tobytes(),
-            steps=steps,
-            lengths=lengths,
-            neighbors=neighbors,
-            neighbor_counts=neighbor_counts,
             contexts=self.contexts if len(self.contexts) <= 1 else self.contexts[start:stop],
         )
+        for each in self.ragged:
+            values, counts = each.rows(start, stop)
+            setattr(message, each.kind.block, values)
+            setattr(message, each.kind.counts, counts)
+        return message
 
     def row_bytes(self) -> npt.NDArray[np.int64]:
         """What each row adds to a message at most; int64 [N]. A word counts in every row that has it."""
@@ -59,7 +57,8 @@ class Block:
         # The last entry is what -1, a missing category, finds.
         words = np.array([*(len(word.encode()) + _FIELD_BYTES for word in self.dictionary), 0], np.int64)
         total += words[self.categories].sum(axis=1)
-        total += self.steps.row_bytes() + self.neighbors.row_bytes()
+        for each in self.ragged:
+            total += each.row_bytes()
         if len(self.contexts) > 1:
             total += np.array([context.ByteSize() + _FIELD_BYTES for context in self.contexts], np.int64)
         return total

@@ -11,7 +11,7 @@ import numpy as np
 
 from scoreline.encoding.block import Block
 from scoreline.encoding.entities import Columns, Entity
-from scoreline.encoding.ragged import NEIGHBORS, SEQUENCE, ragged, ragged_columns
+from scoreline.encoding.ragged import ragged_columns, ragged_entities
 from scoreline.encoding.tables import Column
 from scoreline.encoding.validation import unknown_name, wrong_shape, wrong_type
 from scoreline.encoding.values import (
@@ -44,8 +44,7 @@ def pack_entities(entities: Sequence[Entity], schema: RouteSchema, *, first_row:
             len(entities), len(categories)
         ),
         dictionary=list(words),
-        steps=ragged([entity.sequence for entity in entities], SEQUENCE, schema, first_row),
-        neighbors=ragged([entity.neighbors for entity in entities], NEIGHBORS, schema, first_row),
+        ragged=ragged_entities(entities, schema, first_row),
         contexts=contexts([entity.context for entity in entities], first_row),
     )
 
@@ -76,10 +75,7 @@ def pack_columns(columns: Columns, schema: RouteSchema, *, first_row: int = 0) -
         numbers=numbers,
         categories=categories,
         dictionary=list(words),
-        steps=ragged_columns(columns.sequences, columns.lengths, SEQUENCE, schema, rows=count, first_row=first_row),
-        neighbors=ragged_columns(
-            columns.neighbors, columns.neighbor_counts, NEIGHBORS, schema, rows=count, first_row=first_row
-        ),
+        ragged=ragged_columns(columns, schema, rows=count, first_row=first_row),
         contexts=contexts(columns.contexts, first_row),
     )
 

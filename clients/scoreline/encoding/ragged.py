@@ -1,4 +1,4 @@
-"""What an entity has any number of, steps and neighbours, as one block and the places where each entity's start."""
+"""Packs ragged inputs (steps of a sequence, neighbors) into one block of items and the count of each entity."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scoreline.encoding.entities import Steps
+from scoreline.encoding.entities import Columns, Entity, Steps
 from scoreline.encoding.validation import invalid, unexpected, unknown_name, wrong_shape, wrong_type
 from scoreline.encoding.values import Float32, Int64, Place, floats, is_numeric, narrow
 from scoreline.schema import RouteSchema
@@ -15,93 +15,97 @@ from scoreline.schema import RouteSchema
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What callers call such items: ``name`` of an Entity's, ``columns`` and ``counts`` of those of Columns.
+    """What the two kinds of ragged inputs differ in.
 
-    ``features`` gives those of an item by a schema, None where it has no such items.
+    Attributes:
+        name: the attribute of an Entity.
+        columns: the attribute of Columns with the items.
+        counts: the attribute of Columns, and the field of PackedEntities, with how many items each entity has.
+        block: the field of PackedEntities with the items.
+        item: one item, as errors call it.
+        axis: the dimension of items, as errors call it.
+        features: gives the columns of an item by a schema, None where it has no such items.
     """
 
     name: str
     columns: str
     counts: str
+    block: str
     item: str
     axis: str
     features: Callable[[RouteSchema], tuple[str, ...] | None]
 
 
-SEQUENCE = Kind("sequence", "sequences", "lengths", "step", "T", lambda schema: schema.step_features)
-NEIGHBORS = Kind("neighbors", "neighbors", "neighbor_counts", "neighbor", "K", lambda schema: schema.neighbor_features)
+KINDS = (
+    Kind("sequence", "sequences", "lengths", "steps", "step", "T", lambda schema: schema.step_features),
+    Kind("neighbors", "neighbors", "neighbor_counts", "neighbors", "neighbor", "K", lambda s: s.neighbor_features),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ragged:
-    """The items of N entities, entity after entity.
+    """The items of N entities in one ragged input, entity after entity.
 
-    ``values`` is float32 [total, W], ``offsets`` int64 [N + 1] where each entity's items start, or None where the
-    schema has no such items.
+    ``values`` is float32 [total, W], ``offsets`` int64 [N + 1] where each entity's items start.
     """
 
+    kind: Kind
     values: Float32
-    offsets: Int64 | None
+    offsets: Int64
 
     def rows(self, start: int, stop: int) -> tuple[bytes, bytes]:
         """The items of the rows from ``start`` up to ``stop`` and how many each has, as they go on the wire."""
-        if self.offsets is None:
-            return b"", b""
         values = self.values[self.offsets[start] : self.offsets[stop]]
         counts = np.diff(self.offsets[start : stop + 1])
         return values.astype("<f4", copy=False).tobytes(), counts.astype("<i4").tobytes()
 
     def row_bytes(self) -> Int64:
-        """What each row's items and their count take; int64 [N], or [1] with 0 where there are none."""
-        if self.offsets is None:
-            return np.zeros(1, np.int64)
+        """What each row's items and their count take; int64 [N]."""
         return np.diff(self.offsets) * np.int64(4 * self.values.shape[1]) + 4
 
-    @property
-    def total(self) -> int | None:
-        """How many items there are; None where the schema has none."""
-        return None if self.offsets is None else len(self.values)
 
-
-def ragged(items: Sequence[Steps | None], kind: Kind, schema: RouteSchema, first_row: int) -> Ragged:
-    """The items of N entities, each None, mappings or an array [n, W]. None and no items are the same.
+def ragged_entities(entities: Sequence[Entity], schema: RouteSchema, first_row: int) -> list[Ragged]:
+    """The items of N entities in each ragged input of the schema.
 
     Raises InvalidRequestError for unknown features, wrong widths, and any items where the route takes none.
     """
+    items = [_ragged([getattr(each, kind.name) for each in entities], kind, schema, first_row) for kind in KINDS]
+    return [each for each in items if each is not None]
+
+
+def ragged_columns(columns: Columns, schema: RouteSchema, *, rows: int, first_row: int) -> list[Ragged]:
+    """The items of N = ``rows`` entities by column: an array [N, n, W] with counts [N], or N entities' items."""
+    items = [_ragged_column(columns, kind, schema, rows, first_row) for kind in KINDS]
+    return [each for each in items if each is not None]
+
+
+def _ragged(items: Sequence[Steps | None], kind: Kind, schema: RouteSchema, first_row: int) -> Ragged | None:
+    """The items of N entities, each None, mappings or an array [n, W]. None and no items are the same."""
     names = kind.features(schema)
     if names is None:
         for index, given in enumerate(items):
             if given is not None:
                 raise unexpected(kind.name, schema.route, first_row + index)
-        return Ragged(np.empty((0, 0), np.float32), None)
+        return None
     parts = [_items(given, names, kind, schema.route, first_row + index) for index, given in enumerate(items)]
     values = np.concatenate([np.empty((0, len(names)), np.float32), *parts])
-    return Ragged(values, _offsets(np.array([len(part) for part in parts], np.int64)))
+    return Ragged(kind, values, _offsets(np.array([len(part) for part in parts], np.int64)))
 
 
-def ragged_columns(
-    items: npt.NDArray[Any] | Sequence[Steps | None] | None,
-    counts: npt.ArrayLike | None,
-    kind: Kind,
-    schema: RouteSchema,
-    *,
-    rows: int,
-    first_row: int,
-) -> Ragged:
-    """The items of N = ``rows`` entities by column: an array [N, n, W] with counts [N], or N entities' items."""
-    names = kind.features(schema)
+def _ragged_column(columns: Columns, kind: Kind, schema: RouteSchema, rows: int, first_row: int) -> Ragged | None:
+    names, items = kind.features(schema), getattr(columns, kind.columns)
     if names is None or not isinstance(items, np.ndarray):
         given = [None] * rows if items is None else list(items)
         if len(given) != rows:
             raise wrong_shape(kind.columns, f"[{rows}] like the other columns", given)
-        return ragged(given, kind, schema, first_row)
+        return _ragged(given, kind, schema, first_row)
     if items.ndim != 3 or items.shape[::2] != (rows, len(names)) or not is_numeric(items):
         raise wrong_shape(kind.columns, f"numbers [{rows}, {kind.axis}, {len(names)}]", items)
-    sizes = _counts(counts, rows, items.shape[1], kind)
+    sizes = _counts(getattr(columns, kind.counts), rows, items.shape[1], kind)
     values = items[np.arange(items.shape[1]) < sizes[:, None]]
     offsets = _offsets(sizes)
     block = narrow(values.reshape(-1), _placed(names, offsets, kind, first_row))
-    return Ragged(block.reshape(values.shape), offsets)
+    return Ragged(kind, block.reshape(values.shape), offsets)
 
 
 def _items(items: Steps | None, names: Sequence[str], kind: Kind, route: str, row: int) -> Float32:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from scoreline.encoding.entities import Entity
 from scoreline.encoding.packing import pack_entities
+from scoreline.encoding.ragged import Kind
 from scoreline.encoding.validation import without_row
 from scoreline.encoding.values import PLAIN_NUMBERS
 from scoreline.errors import InvalidRequestError
@@ -18,27 +19,33 @@ _NAN = float("nan")
 _PLAIN_WORDS = frozenset({str, type(None)})
 
 
+class RowItems(NamedTuple):
+    """The items of one entity in a ragged input: float32 [total, W], little-endian."""
+
+    kind: Kind
+    values: bytes
+    total: int
+
+
 class Row(NamedTuple):
     """One entity as blocks of bytes, little-endian.
 
-    ``numbers`` is float32 [F], ``words`` holds a category's name or None [C], ``steps`` is float32 [T, S],
-    ``neighbors`` float32 [K, G]. ``length`` and ``neighbor_count`` are T and K, or None where the layout has no
-    sequence, no neighbours; ``context`` is None where it is empty.
+    ``numbers`` is float32 [F], ``words`` holds a category's name or None [C], ``ragged`` the items of each ragged input
+    of the layout; ``context`` is None where it is empty.
     """
 
     entity_id: str
     numbers: bytes
     words: Sequence[str | None] = ()
-    steps: bytes = b""
-    length: int | None = None
+    ragged: Sequence[RowItems] = ()
     context: pb.Context | None = None
-    neighbors: bytes = b""
-    neighbor_count: int | None = None
 
     @property
     def size(self) -> int:
         """About how many bytes it adds to a message, and at least its blocks'."""
-        size = len(self.entity_id) + len(self.numbers) + len(self.steps) + len(self.neighbors) + 16
+        size = len(self.entity_id) + len(self.numbers) + 16
+        if self.ragged:
+            size += sum([len(items.values) for items in self.ragged])
         if self.words:
             size += sum([len(word) for word in self.words if word]) + 4 * len(self.words)
         return size if self.context is None else size + self.context.ByteSize()
@@ -58,12 +65,10 @@ def join_rows(rows: Sequence[Row], digest: str) -> pb.PackedEntities:
     )
     if rows[0].words:
         _add_words(packed, rows)
-    if rows[0].length is not None:
-        packed.steps = b"".join([row.steps for row in rows])
-        packed.lengths = struct.pack(f"<{len(rows)}i", *[row.length for row in rows])
-    if rows[0].neighbor_count is not None:
-        packed.neighbors = b"".join([row.neighbors for row in rows])
-        packed.neighbor_counts = struct.pack(f"<{len(rows)}i", *[row.neighbor_count for row in rows])
+    for place, (kind, _, _) in enumerate(rows[0].ragged):
+        items = [row.ragged[place] for row in rows]
+        setattr(packed, kind.block, b"".join([its.values for its in items]))
+        setattr(packed, kind.counts, struct.pack(f"<{len(items)}i", *[its.total for its in items]))
     contexts = [row.context or pb.Context() for row in rows] if any(row.context for row in rows) else []
     packed.contexts.extend(contexts[:1] if all(context == contexts[0] for context in contexts) else contexts)
     return packed
@@ -119,11 +124,8 @@ def _any_row(entity: Entity, schema: RouteSchema) -> Row:
         block.entity_ids[0],
         block.numbers.astype("<f4", copy=False).tobytes(),
         [names[code] for code in block.categories[0].tolist()],
-        block.steps.rows(0, 1)[0],
-        block.steps.total,
+        [RowItems(each.kind, each.rows(0, 1)[0], len(each.values)) for each in block.ragged],
         block.contexts[0] if block.contexts else None,
-        block.neighbors.rows(0, 1)[0],
-        block.neighbors.total,
     )
 
 

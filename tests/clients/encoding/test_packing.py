@@ -257,7 +257,7 @@ def test_columns_come_as_arrays_of_any_kind(schema: RouteSchema) -> None:
 def test_padded_sequences_are_cut_to_their_lengths(schema: RouteSchema) -> None:
     sequences = np.arange(12, dtype=np.float64).reshape(2, 3, 2)
     block = pack_columns(Columns(features={}, sequences=sequences, lengths=[1, 2]), schema)
-    np.testing.assert_array_equal(block.steps.values, np.array([[0, 1], [6, 7], [8, 9]], np.float32))
+    np.testing.assert_array_equal(block.ragged[0].values, np.array([[0, 1], [6, 7], [8, 9]], np.float32))
     np.testing.assert_array_equal(np.frombuffer(block.message(0, 2).lengths, "<i4"), [1, 2])
 
 
