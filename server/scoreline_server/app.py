@@ -2,13 +2,14 @@
 
 import os
 import time
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import structlog
-from grpc_health.v1 import health, health_pb2
+from grpc_health.v1 import health_pb2
 
 from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
@@ -26,9 +27,12 @@ from scoreline_server.rpc.pipeline import Pipeline
 from scoreline_server.rpc.registry_reads import RegistryReads
 from scoreline_server.rpc.registry_writes import RegistryWrites
 from scoreline_server.scoring.catalog import Catalog
+from scoreline_server.scoring.engine import Observe
 from scoreline_server.settings import Settings
 from scoreline_server.shadows import Shadows, unkept
+from scoreline_server.stopping import Deadline, StopLimits
 from scoreline_server.transport.endpoint import SERVICES, Endpoint, has_tls
+from scoreline_server.transport.standard_services import Health
 from scoreline_server.transport.streams import Streams
 
 _log = structlog.get_logger()
@@ -41,14 +45,23 @@ class Server:
     """A serving process: ``with Server(settings) as server: ...`` serves until the block ends, then drains."""
 
     def __init__(
-        self, settings: Settings, *, runtime: Path | None = None, worker: int = 0, reuse_port: bool = False
+        self,
+        settings: Settings,
+        *,
+        runtime: Path | None = None,
+        worker: int = 0,
+        reuse_port: bool = False,
+        observers: Sequence[Observe] = (),
+        stop_limits: StopLimits = StopLimits(),  # noqa: B008 - frozen
     ) -> None:
         """Takes the port; raises StartError when that cannot be.
 
         ``runtime`` is a folder that the workers of one supervisor share, ``worker`` this one's number among them. With
-        ``reuse_port`` others may listen on the same port.
+        ``reuse_port`` others may listen on the same port. ``observers`` see all that is scored, before the journal
+        does. ``stop_limits`` bound each wait of a stop.
         """
         self.settings = settings
+        self._stop_limits = stop_limits
         self.metrics = Metrics(runtime)
         registry = _open(settings.registry)
         self.watcher = Watcher(
@@ -74,10 +87,10 @@ class Server:
             admission=admission,
             policy=read_policy(settings.policy_file),
             methods=[telling(lambda: self.problem), *(method for part in control for method in part.methods())],
-            observers=[self.journal, self.shadows] if self.journal else [self.shadows],
+            observers=[*observers, *([self.journal] if self.journal else []), self.shadows],
         )
         self.streams = Streams(self.pipeline, registry, self.watcher, threads=settings.stream_threads)
-        self.health = health.HealthServicer()
+        self.health = Health()
         threads = CountedThreads(settings.threads, self.metrics)
         self._endpoint = Endpoint(settings.listen, settings, threads=threads, reuse_port=reuse_port)
         self._admin = (
@@ -129,21 +142,37 @@ class Server:
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
 
     def stop(self) -> None:
-        """Tells the world, waits ``drain_delay_seconds``, lets open calls end, closes. May be called twice."""
+        """Reports NOT_SERVING, waits ``drain_delay_seconds``, drains, then closes every part within its limit.
+
+        May be called twice.
+        """
         if self._stopped:
             return
         self._stopped = True
         self.leave()
         _log.info("draining", delay_seconds=self.settings.drain_delay_seconds)
         time.sleep(self.settings.drain_delay_seconds)
-        for endpoint in filter(None, (self._endpoint, self._admin)):
-            endpoint.stop(self.settings.drain_seconds)
-        self.streams.close()
-        self.shadows.close()
-        if self.journal:
-            self.journal.close()
-        self.watcher.stop()
+        limits = self._stop_limits
+        # In the reverse of this order, and each whatever happens to the others.
+        with ExitStack() as parts:
+            parts.callback(_within, "watcher", self.watcher.stop, limits.watcher_seconds)
+            if self.journal:
+                parts.callback(_within, "journal", self.journal.close, limits.journal_seconds)
+            parts.callback(_within, "shadows", self.shadows.close, limits.shadows_seconds)
+            parts.callback(_within, "answers", self.pipeline.close, limits.answers_seconds)
+            parts.callback(self.streams.close)
+            parts.callback(self.health.close)
+            self._end_calls()
         _log.info("stopped")
+
+    def _end_calls(self) -> None:
+        """Drains every address, all at the same time."""
+        endpoints = [endpoint for endpoint in (self._endpoint, self._admin) if endpoint]
+        for endpoint in endpoints:
+            endpoint.begin_stop(self.settings.drain_seconds)
+        deadline = Deadline(self.settings.drain_seconds + self._stop_limits.calls_seconds)
+        for endpoint in endpoints:
+            _within("calls", endpoint.finish_stop, deadline.remaining_seconds)
 
     def __enter__(self) -> Self:
         self.start()
@@ -169,6 +198,12 @@ class Server:
     def _set_health(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
         for service in ("", *SERVICES):
             self.health.set(service, status)
+
+
+def _within(part: str, close: Callable[[float], bool], seconds: float) -> None:
+    """Closes a part of the server; one that takes longer is left behind."""
+    if not close(seconds):
+        _log.error("the stop goes on without waiting any longer", part=part, waited_seconds=round(seconds, 3))
 
 
 def _admission(settings: Settings) -> Admission:

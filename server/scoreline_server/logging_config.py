@@ -9,7 +9,7 @@ from structlog.typing import EventDict
 
 from scoreline_server.settings import Settings
 
-# Without the values of variables: callers' data is not for the log, and writing it out would stall every other call.
+# Without the values of variables: callers' data is not for the log.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
 
@@ -31,10 +31,17 @@ def configure(settings: Settings, **facts: object) -> None:
             structlog.processors.add_log_level,
             add_facts,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _TRACEBACKS if as_json else structlog.processors.StackInfoRenderer(),
+            _TRACEBACKS if as_json else _shown_below,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def _shown_below(_: Any, __: str, event: EventDict) -> EventDict:
+    """Has the traceback of ``log_failure`` written below its line on a console."""
+    if "traceback" in event:
+        event["exception"] = event.pop("traceback")
+    return event

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
+from scoreline_server.failure_log import log_failure
 from scoreline_server.gil_switching import background_work
 from scoreline_server.journal.shadowed import ShadowScores
 from scoreline_server.reasons import Reason
@@ -110,17 +111,18 @@ class Shadows:
         """Begins to score."""
         self._thread.start()
 
-    def close(self) -> None:
-        """Ends; what still waits, or comes later, is dropped, because nobody waits for it."""
+    def close(self, timeout_seconds: float | None = None) -> bool:
+        """Ends after the batch that is being scored; False when that takes longer. The rest is dropped and counted."""
         self._closing.set()
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(timeout_seconds)
         with self._lock:
             self._is_closed = True
         while taken := self._taken():
             for scored in taken:
                 self._drop(scored)
+        return not self._thread.is_alive()
 
     def __call__(self, scored: Scored) -> None:
         """Takes rows of a route that has shadows."""
@@ -152,8 +154,8 @@ class Shadows:
                 try:
                     with background_work():
                         self._score(Batch.of(taken))
-                except Exception:  # noqa: BLE001  the thread must live on; whatever it was is logged
-                    _log.exception("a batch could not be shadowed", route=taken[0].route.name)
+                except Exception as error:  # noqa: BLE001  the thread must live on; whatever it was is logged
+                    log_failure("a batch could not be shadowed", error, route=taken[0].route.name)
 
     def _taken(self) -> list[Scored]:
         """The oldest of the queue: of one route as it is served, and no more than a batch."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
@@ -11,7 +12,9 @@ from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_file import read_route
 from scoreline_server.app import Server
+from scoreline_server.scoring.engine import Scored
 from scoreline_server.settings import Settings
+from scoreline_server.stopping import StopLimits
 
 StubOf = Callable[[], rpc.ScoringServiceStub]
 
@@ -41,10 +44,32 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(registry=str(tmp_path / "registry"), listen="127.0.0.1:0", poll_seconds=0.02, drain_seconds=5)
 
 
+@dataclass
+class Observer:
+    """Sees what a server scores, before the journal does; a test gives it something to do."""
+
+    do: Callable[[Scored], None] = lambda _: None
+
+    def __call__(self, scored: Scored) -> None:
+        self.do(scored)
+
+
 @pytest.fixture
-def server(registry: Registry, settings: Settings) -> Iterator[Server]:
+def observer() -> Observer:
+    """The observer of ``server``."""
+    return Observer()
+
+
+@pytest.fixture
+def stop_limits() -> StopLimits:
+    """How long a stop of ``server`` waits."""
+    return StopLimits()
+
+
+@pytest.fixture
+def server(registry: Registry, settings: Settings, observer: Observer, stop_limits: StopLimits) -> Iterator[Server]:
     """A serving server; publish before it starts by asking for ``registry`` first."""
-    with Server(settings) as running:
+    with Server(settings, observers=[observer], stop_limits=stop_limits) as running:
         yield running
 
 

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import structlog
 
+from scoreline_server.failure_log import log_failure
 from scoreline_server.journal.encoding import Observed
 from scoreline_server.journal.facts import FileFacts
 from scoreline_server.journal.file import Disk
@@ -67,17 +68,21 @@ class Journal:
         """Begins to write."""
         self._thread.start()
 
-    def close(self) -> None:
-        """Writes what is queued, as far as the disk takes it, and ends; what comes later is dropped and counted."""
+    def close(self, timeout_seconds: float | None = None) -> bool:
+        """Writes what is queued, as far as the disk takes it, and ends; False when that takes longer.
+
+        Rows that come later are dropped and counted.
+        """
         self._closing.set()
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(timeout_seconds)
         with self._lock:
             self._is_closed = True
         left = sum(map(len, self._taken()))
         if left:
             self._counting.journal_dropped(left)
+        return not self._thread.is_alive()
 
     def __call__(self, scored: Scored) -> None:
         """Takes scored rows."""
@@ -105,8 +110,8 @@ class Journal:
             self._wait()
             try:
                 self._work(self._taken())
-            except Exception:  # noqa: BLE001  the thread must live on; whatever it was is logged
-                _log.exception("the journal's writer failed")
+            except Exception as error:  # noqa: BLE001  the thread must live on; whatever it was is logged
+                log_failure("the journal's writer failed", error)
         self._files.close()
 
     def _work(self, batch: Sequence[Observed | ShadowScores]) -> None:

@@ -12,6 +12,7 @@ from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
 from scoreline_server.cpu_count import usable_cores
 from scoreline_server.errors import LoadError
+from scoreline_server.failure_log import log_failure
 from scoreline_server.gil_switching import background_work
 from scoreline_server.loading.adoption import adopt, adopt_earlier
 from scoreline_server.loading.loader import load
@@ -118,12 +119,13 @@ class Watcher:
         """Begins to follow the registry."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Ends the thread; what is loaded stays usable."""
+    def stop(self, timeout_seconds: float | None = None) -> bool:
+        """Ends the thread after what it is loading; False when that takes longer. What is loaded stays usable."""
         self._stopping = True
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
 
     def _load(self, key: Key) -> LoadedModel | LoadError:
         try:
@@ -145,8 +147,8 @@ class Watcher:
             self._wake.clear()
             try:
                 self.refresh()
-            except Exception:  # noqa: BLE001  the thread must live on; whatever it was is logged
-                _log.exception("looking at the registry failed; trying again")
+            except Exception as error:  # noqa: BLE001  the thread must live on; whatever it was is logged
+                log_failure("looking at the registry failed; trying again", error)
             with self._looked:
                 self._looks += 1
                 self._looked.notify_all()

@@ -21,11 +21,12 @@ from scoreline_server.processes.reports import Order, Report, WorkerState
 from scoreline_server.processes.worker_pool import Fleet, Seat
 from scoreline_server.processes.workers import WorkerProcess
 from scoreline_server.settings import Settings
+from scoreline_server.stopping import StopLimits
 
 _log = structlog.get_logger()
 
-# On top of what a drain may take by the settings: a loader that finishes its model, an interpreter that ends.
-_DRAIN_MARGIN_SECONDS = 10.0
+# On top of what a drain may take by the settings: the parts of a worker that close, and its process that ends.
+_DRAIN_MARGIN_SECONDS = StopLimits().total_seconds + 2.0
 
 
 @dataclass(slots=True)

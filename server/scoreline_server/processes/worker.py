@@ -9,14 +9,17 @@ import select
 import signal
 import sys
 from dataclasses import replace
+from typing import NoReturn
 
 from scoreline_server import logging_config
 from scoreline_server.app import Server
 from scoreline_server.errors import ServingError
+from scoreline_server.failure_log import log_failure
 from scoreline_server.processes.reports import Order, Report, RouteReport, WorkerState
 from scoreline_server.scoring.catalog import Catalog
 
 _LOOK_SECONDS = 0.25
+_LAST_WORDS_SECONDS = 1.0
 
 
 def main() -> int:
@@ -117,5 +120,12 @@ def _order_to_end(ended: int) -> bool:
     return bool(ready)
 
 
+def _exit(code: int) -> NoReturn:
+    """Ends the process now: interpreters wait for handlers that still run, and those have no limit."""
+    log_failure.flush(_LAST_WORDS_SECONDS)
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _exit(main())

@@ -11,13 +11,13 @@ from functools import lru_cache
 from typing import ParamSpec, Protocol, TypeVar
 
 import grpc
-import structlog
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.errors import RegistryError
 from scoreline_server.errors import CallError
+from scoreline_server.failure_log import log_failure
 from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.reasons import CODES, Reason, numeric_code, reason_of
 from scoreline_server.rpc.admission import Admission
@@ -26,8 +26,7 @@ from scoreline_server.rpc.methods import SCORE, Method, describing
 from scoreline_server.scoring import engine
 from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.scoring.decoding import Question, question_of, seconds_of
-
-_log = structlog.get_logger()
+from scoreline_server.stopping import InFlight
 
 DOMAIN = "scoreline"
 
@@ -104,6 +103,8 @@ def _details(reason: Reason, message: str, metadata: tuple[tuple[str, str], ...]
     return serialized
 
 
+_STOPPED = Answer.failed(CallError(Reason.STOPPING, "the server has stopped: send the call again"))
+
 Reply = Callable[[Sequence[Answer]], object]
 """Sends answers to questions, in their order. Does not raise."""
 
@@ -131,6 +132,7 @@ class Pipeline:
         self._metrics = metrics
         self._admission = admission
         self._observers = observers
+        self._answering = InFlight()
         self._policy = policy or read_policy(None)
         self._all_may_score = self._policy.is_open(Action.SCORE)
         self._methods = {method.path: method for method in (*describing(), *methods)}
@@ -166,16 +168,24 @@ class Pipeline:
     def score(self, questions: Sequence[Question], reply: Reply) -> None:
         """Answers questions: ``reply`` gets the answers, in order. Never raises.
 
-        What they came to is counted and observed after that, while the answers are on their way.
+        Calls are counted and rows observed after that, while the answers are on their way. Once the pipeline is closed
+        the rows could not be journaled any more, so nothing is answered with a score.
         """
         self._note(self._metrics.begun, len(questions))
         scored: list[engine.Scored] = []
         answers = self._answers(questions, scored)
         self._admission.done(*[question.seconds for question in questions])
-        reply(answers)
-        self._note(self._count, questions, answers)
-        self._observe(scored)
+        with self._answering as is_open:
+            if not is_open:
+                answers, scored = [_STOPPED] * len(questions), []
+            reply(answers)
+            self._note(self._count, questions, answers)
+            self._observe(scored)
         self._note(self._metrics.ended, len(questions))
+
+    def close(self, timeout_seconds: float) -> bool:
+        """Answers no more scores, and waits until those answered were observed; False when that takes longer."""
+        return self._answering.close(timeout_seconds)
 
     def _answers(self, questions: Sequence[Question], scored: list[engine.Scored]) -> list[Answer]:
         """The answers to questions, in order. ``scored`` gets what was scored for those that have a score.
@@ -213,8 +223,8 @@ class Pipeline:
         """Counts or observes. No caller waits for it, so one that fails is no reason to go without the others."""
         try:
             note(*args, **kwargs)
-        except Exception:  # noqa: BLE001
-            _log.exception("calls could not be counted or observed")
+        except Exception as error:  # noqa: BLE001
+            log_failure("calls could not be counted or observed", error)
 
     def _question(self, call: Incoming) -> Question:
         if not self._all_may_score:
@@ -271,5 +281,5 @@ def failed(error: Exception) -> Answer:
         return Answer.failed(error)
     if isinstance(error, RegistryError):
         return Answer.failed(CallError(reason_of(error), str(error)))
-    _log.error("unexpected failure", exc_info=error)
+    log_failure("unexpected failure", error)
     return Answer.failed(CallError(Reason.INTERNAL, "the server failed; its log says how"))

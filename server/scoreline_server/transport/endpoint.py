@@ -1,20 +1,21 @@
 """One listening address with everything that is served there: the pipeline's methods, streams, health, reflection."""
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import structlog
-from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from scoreline.v1 import registry_pb2, scoring_pb2
 from scoreline_server.errors import StartError
 from scoreline_server.rpc.methods import SCORE
 from scoreline_server.rpc.pipeline import Pipeline
 from scoreline_server.settings import Settings
+from scoreline_server.stopping import Deadline
 from scoreline_server.transport import completion_queue, servicer
 from scoreline_server.transport.lane import Lane, LaneLimits
+from scoreline_server.transport.standard_services import Health, reflection_handlers
 from scoreline_server.transport.streams import Streams
 
 SERVICES = tuple(
@@ -26,7 +27,6 @@ SERVICES = tuple(
 _log = structlog.get_logger()
 
 _MAX_PENDING = 1_000_000
-_JOIN_SECONDS = 5.0
 
 
 class Endpoint:
@@ -56,6 +56,7 @@ class Endpoint:
         self._port = _bind(self._grpc, address, settings)
         self._settings = settings
         self._lane: Lane | None = None
+        self._stopped = threading.Event()
 
     @property
     def address(self) -> str:
@@ -66,30 +67,38 @@ class Endpoint:
         self,
         pipeline: Pipeline,
         streams: Streams,
-        health_servicer: health.HealthServicer,
+        health: Health,
         *,
         on_death: Callable[[], None],
         by_admin_address: bool = False,
     ) -> None:
         """Says what is served and opens for calls. ``on_death`` is called when the hot lane cannot go on."""
-        handlers = streams.handlers(by_admin_address=by_admin_address)
+        handlers = {
+            **streams.handlers(by_admin_address=by_admin_address),
+            **health.handlers(),
+            **reflection_handlers(SERVICES, streams.pool),
+        }
         hot = (SCORE,) if self._has_lane(by_admin_address=by_admin_address) else ()
         if hot:
             self._lane = Lane(self._grpc, hot, pipeline, limits=lane_limits(self._settings), on_death=on_death)
         servicer.add_to_server(pipeline, self._grpc, streams=handlers, without=hot, by_admin_address=by_admin_address)
-        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, self._grpc)
-        reflection.enable_server_reflection([*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME], self._grpc)
         self._grpc.start()
         if self._lane:
             self._lane.start()
 
-    def stop(self, grace_seconds: float) -> None:
-        """Takes no more calls and waits until the open ones have ended, at most ``grace_seconds``."""
+    def begin_stop(self, grace_seconds: float) -> None:
+        """Takes no more calls; those still open after ``grace_seconds`` are cancelled."""
         if self._lane:
             self._lane.close()
-        self._grpc.stop(grace_seconds).wait()
+        self._stopped = self._grpc.stop(grace_seconds)
         if self._lane:
-            self._lane.join(_JOIN_SECONDS)
+            self._lane.end()
+
+    def finish_stop(self, timeout_seconds: float) -> bool:
+        """Waits until every call has ended; False when that takes longer."""
+        deadline = Deadline(timeout_seconds)
+        is_over = self._stopped.wait(deadline.remaining_seconds)
+        return (not self._lane or self._lane.join(deadline)) and is_over
 
     def _has_lane(self, *, by_admin_address: bool) -> bool:
         if by_admin_address or not self._settings.hot_lane:

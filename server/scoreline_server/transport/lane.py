@@ -19,17 +19,16 @@ from functools import partial
 from typing import TypeAlias
 
 import grpc
-import structlog
 
 from scoreline_server.errors import CallError
+from scoreline_server.failure_log import log_failure
 from scoreline_server.reasons import Reason
 from scoreline_server.rpc.pipeline import Answer, Pipeline, failed
 from scoreline_server.scoring.decoding import Question
+from scoreline_server.stopping import Deadline
 from scoreline_server.transport import completion_queue
 from scoreline_server.transport.lane_call import LaneCall
 from scoreline_server.transport.slow_pool import HeavyPool
-
-_log = structlog.get_logger()
 
 Job: TypeAlias = tuple[LaneCall, Question]
 
@@ -40,6 +39,7 @@ _FLUSH_ROWS = 4096
 _INTAKE_EVENTS = 256
 # To be told of a caller who goes away costs a call a tenth of its time; it pays where calls wait for longer than this.
 _PATIENCE_SECONDS = 0.005
+_LAST_WORDS_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +109,15 @@ class Lane:
         """Takes no more calls; must come before the server stops."""
         self._queue.close()
 
-    def join(self, timeout_seconds: float) -> None:
-        """Waits until every call has ended and was noted, once the server has been told to stop; ends the threads."""
+    def end(self) -> None:
+        """Lets the thread end after the last call; must come after the server was told to stop."""
         self._stopping = True
-        deadline = time.monotonic() + timeout_seconds
-        self._thread.join(timeout_seconds)
-        is_over = self._heavy.close(max(0.0, deadline - time.monotonic()))
-        if self._thread.is_alive() or not is_over:
-            _log.warning("calls are still being scored: they are not journaled", waited_seconds=timeout_seconds)
+
+    def join(self, deadline: Deadline) -> bool:
+        """Waits until every call has ended and was counted; False when that takes longer."""
+        if self._thread.is_alive():
+            self._thread.join(deadline.remaining_seconds)
+        return self._heavy.close(deadline) and not self._thread.is_alive()
 
     @property
     def open_calls(self) -> int:
@@ -133,8 +134,9 @@ class Lane:
     def _run(self) -> None:
         try:
             self._loop()
-        except BaseException:
-            _log.exception("the hot lane died")
+        except BaseException as error:
+            log_failure("the hot lane died", error)
+            log_failure.flush(_LAST_WORDS_SECONDS)
             self._on_death()
             raise
 
@@ -148,8 +150,8 @@ class Lane:
                     return
                 try:
                     event.tag(event)
-                except Exception:  # noqa: BLE001  one call's trouble must not be another's
-                    _log.exception("an event of a call failed")
+                except Exception as error:  # noqa: BLE001  one call's failure must not be another's
+                    log_failure("an event of a call failed", error)
                 # A kept event would keep its call alive while the queue is polled.
                 event = None
                 handled += 1
@@ -290,11 +292,11 @@ class Lane:
 
 
 def _reply(call: LaneCall, answer: Answer) -> None:
-    """Answers one of many calls; one caller's trouble must not be another's."""
+    """Answers one of many calls; one caller's failure must not be another's."""
     try:
         call.answer(answer)
-    except Exception:  # noqa: BLE001
-        _log.exception("an answer could not be sent")
+    except Exception as error:  # noqa: BLE001
+        log_failure("an answer could not be sent", error)
 
 
 _CANCELLED = Answer(code=grpc.StatusCode.CANCELLED, details="the caller went away")

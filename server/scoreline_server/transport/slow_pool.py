@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-import structlog
-
-_log = structlog.get_logger()
+from scoreline_server.failure_log import log_failure
+from scoreline_server.stopping import Deadline
 
 _J = TypeVar("_J")
 
@@ -32,21 +31,20 @@ class HeavyPool(Generic[_J]):
         """Has a job done by a thread of the pool; it takes about that long."""
         self._queue.put((job, seconds))
 
-    def close(self, timeout_seconds: float) -> bool:
-        """Ends the threads after what is queued; False where that takes longer."""
+    def close(self, deadline: Deadline) -> bool:
+        """Ends the threads after what is queued; False when that takes longer."""
         for _ in self._threads:
             self._queue.put(None)
-        deadline = time.monotonic() + timeout_seconds
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(deadline.remaining_seconds)
         return not any(thread.is_alive() for thread in self._threads)
 
     def _run(self) -> None:
         while jobs := self._next_jobs():
             try:
                 self._score(jobs, time.time())
-            except Exception:  # noqa: BLE001  a thread that ends would leave the rest of the queue unanswered
-                _log.exception("heavy calls failed")
+            except Exception as error:  # noqa: BLE001  a thread that ends would leave the rest of the queue unanswered
+                log_failure("heavy calls failed", error)
             # Kept jobs would keep their calls alive until others come.
             jobs.clear()
 

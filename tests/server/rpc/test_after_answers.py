@@ -18,9 +18,9 @@ from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.scoring import engine
 from scoreline_server.scoring.decoding import Question
 from scoreline_server.settings import Settings
-from scoreline_server.transport import endpoint
+from scoreline_server.stopping import StopLimits
 from tests.server.carriers import Gate, connected, score_by
-from tests.server.conftest import ROUTE, apply
+from tests.server.conftest import ROUTE, Observer, apply
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named, reason_of
 from tests.waiting import wait_until
@@ -98,9 +98,9 @@ def test_what_cannot_be_counted_is_answered_and_journaled(
 
 
 def test_an_observer_that_fails_costs_neither_answers_nor_other_observers(
-    server: Server, channel: grpc.Channel, tmp_path: Path
+    server: Server, channel: grpc.Channel, tmp_path: Path, observer: Observer
 ) -> None:
-    server.pipeline._observers = (broken, *server.pipeline._observers)
+    observer.do = broken
     answers = [score_by(channel)(ANN, timeout=5) for _ in range(5)]
     assert_balanced(server)
     assert count(server, "rows") == 5
@@ -108,14 +108,14 @@ def test_an_observer_that_fails_costs_neither_answers_nor_other_observers(
     assert journaled(tmp_path) == {answer.scores[0].prediction_id for answer in answers}
 
 
-def test_a_stop_journals_what_was_answered_just_before(server: Server, tmp_path: Path) -> None:
+def test_a_stop_journals_what_was_answered_just_before(server: Server, tmp_path: Path, observer: Observer) -> None:
     begun, go = threading.Event(), threading.Event()
 
     def wait(_scored: engine.Scored) -> None:
         begun.set()
         assert go.wait(20)
 
-    server.pipeline._observers = (wait, *server.pipeline._observers)
+    observer.do = wait
     with connected(server) as channel:
         future = score_by(channel).future(ANN, timeout=20)
         assert begun.wait(10)
@@ -132,20 +132,20 @@ def test_a_stop_journals_what_was_answered_just_before(server: Server, tmp_path:
 
 
 @pytest.mark.parametrize("settings", ["lane", "heavy"], indirect=True)
+@pytest.mark.parametrize("stop_limits", [StopLimits(calls_seconds=0.1, answers_seconds=0.1)])
 def test_a_stop_does_not_wait_for_ever_and_says_and_counts_what_is_not_journaled(
-    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, logs: list[EventDict]
+    settings: Settings, server: Server, tmp_path: Path, logs: list[EventDict], observer: Observer
 ) -> None:
     go = threading.Event()
 
     def wait(_scored: engine.Scored) -> None:
         assert go.wait(20)
 
-    server.pipeline._observers = (wait, *server.pipeline._observers)
-    monkeypatch.setattr(endpoint, "_JOIN_SECONDS", 0.2)
+    observer.do = wait
     with connected(server) as channel:
         assert score_by(channel)(ANN, timeout=5).scores[0].version == 1
         server.stop()
-    assert [entry["event"] for entry in logs].count("calls are still being scored: they are not journaled") == 1
+    assert [entry["part"] for entry in logs if "part" in entry] == ["calls", "answers"]
     go.set()
     wait_until(lambda: count(server, "journal_dropped") == 1)
     assert not journaled(tmp_path)

@@ -18,6 +18,7 @@ from scoreline_server.app import Server
 from scoreline_server.rpc.methods import SCORE
 from scoreline_server.rpc.pipeline import Answer, Reply
 from scoreline_server.scoring import engine
+from scoreline_server.stopping import Deadline
 from scoreline_server.transport import completion_queue
 from scoreline_server.transport.lane import Lane, LaneLimits
 from scoreline_server.transport.lane_call import LaneCall
@@ -88,8 +89,10 @@ def lane(pipeline: FakePipeline) -> Iterator[Lane]:
     """A lane that never starts; its parts are called by hand."""
     server = grpc.server(ThreadPoolExecutor(1))
     lane = Lane(server, (SCORE,), pipeline, limits=LIMITS, on_death=lambda: None)  # type: ignore[arg-type]
+    # Requests no calls of its server, which never starts either.
+    lane.close()
     yield lane
-    lane._heavy.close(5)
+    lane._heavy.close(Deadline(5))
     server.stop(None)
 
 
@@ -181,7 +184,7 @@ def test_a_heavy_batch_ends_at_its_time_and_every_job_is_done_before_the_end() -
     for job, seconds in [("a", 0.006), ("b", 0.006), ("c", 0.012), ("d", 0.5), ("bad", 0.006), ("e", 0.5)]:
         pool.put(job, seconds)
     go.set()
-    pool.close(5)
+    assert pool.close(Deadline(5))
     assert batches == [["first"], ["a", "b", "c"], ["d"], ["bad", "e"]]
 
 
