@@ -7,7 +7,6 @@ from typing import Any
 
 import onnx
 import pytest
-from google.protobuf import struct_pb2, text_format
 
 from scoreline_registry.documents.manifest import MODEL_FILE
 from scoreline_registry.export.folder import export_triton
@@ -15,7 +14,6 @@ from scoreline_registry.registry import Registry
 from scoreline_trainers.commands.publishing import import_repository, publish
 from scoreline_trainers.publishing.model_config import VersionPolicy, parse_config
 from scoreline_trainers.publishing.repository import find_versions, model_name
-from scoreline_trainers.publishing.text_format import parse
 from tests.trainers.graphs import mean_model, model, node, run, value
 
 CONFIG = """
@@ -62,15 +60,18 @@ def test_a_version_policy_says_what_was_served(text: str, served: set[int]) -> N
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("name: credit {", "line 1: a name, a number or a text was expected"),
-        ("input [ { name: 'x' }\n name: 'y' ]", "line 2: ',' was expected"),
-        ("input {\n name: 'x'", "line 2: a name, a number or a text was expected"),
-        ("name 'credit'", "line 1: a field needs ':' or a message"),
-        ("name: 'credit\n'", "line 1: no token starts here"),
-        ("parameters " + "{ a " * 5000 + "}" * 5000, "line 1: messages are nested more than 64 deep"),
-        ("\x00\x01", "line 1: no token starts here"),
-        ("a: [[", "line 1: a name, a number or a text was expected"),
-        ("version_policy { specific { versions: -1 } }", "'-1' is no number of versions"),
+        ("name: credit {", "line 1: Expected string but found: 'credit'"),
+        ("input [ { name: 'x' }\n name: 'y' ]", 'line 2: Expected ",".'),
+        ("input {\n name: 'x'", 'line 2: Expected "}".'),
+        ("name 'credit'", 'line 1: Expected ":".'),
+        ("name: 'credit\n'", "line 1: "),
+        ("name: 'a' name: 'b'", 'should not have multiple "name" fields'),
+        ("input { name: 'x' data_type: TYPE_FP31 }", "has no value named TYPE_FP31"),
+        ("parameters " + "{ a " * 5000 + "}" * 5000, "its messages are nested too deep"),
+        ("\x00\x01", "line 1: Expected identifier or number"),
+        ("a: [[", "line 1: "),
+        ("version_policy { specific { versions: two } }", "line 1: "),
+        ("version_policy { latest { num_versions: -1 } }", "line 1: "),
     ],
 )
 def test_what_is_no_configuration_is_refused_in_one_line(text: str, reason: str) -> None:
@@ -79,19 +80,24 @@ def test_what_is_no_configuration_is_refused_in_one_line(text: str, reason: str)
     assert "\n" not in str(caught.value)
 
 
-def test_the_text_format_is_read_as_protobuf_reads_it() -> None:
-    struct = struct_pb2.Struct()
-    struct.update({"a": 'q"\\\n\té', "b": 1.5, "c": [True, {"d": None}, "x"], "e": {}})
-    for as_utf8 in (True, False):
-        message = parse(text_format.MessageToString(struct, as_utf8=as_utf8))
-        values = {field.text("key"): field.messages("value")[0] for field in message.messages("fields")}
-        assert values["a"].text("string_value") == struct["a"]
-    assert values["b"].text("number_value") == "1.5"
-    (items,) = values["c"].messages("list_value")
-    assert [[*item.fields] for item in items.messages("values")] == [["bool_value"], ["struct_value"], ["string_value"]]
-    short = parse("a <b: 'x' \"y\"; c: [1, -2.5e3]> [ext.of/it]: {} d: 0x1F # end")
-    assert short.messages("a")[0].fields == {"b": ["xy"], "c": ["1", "-2.5e3"]}
-    assert short.text("d") == "0x1F"
+def test_every_list_of_messages_that_configurations_hold_is_passed_over() -> None:
+    text = """
+    instance_group [ { count: 2 rate_limiter { resources [ { name: "R1" count: 4 } ] } secondary_devices [ { } ] } ]
+    dynamic_batching { priority_queue_policy [ { key: 1 value: { timeout_action: DELAY } } ] }
+    optimization { execution_accelerators { gpu_execution_accelerator [ { name: "t" parameters [ { key: "a" } ] } ] } }
+    sequence_batching {
+      control_input [ { name: "S" control [ { kind: CONTROL_SEQUENCE_START fp32_false_true: [ 0, 1 ] } ] } ]
+      state [ { input_name: "a" initial_state [ { name: "z" } ] } ]
+    }
+    ensemble_scheduling { step [ { model_name: "a" model_version: -1 input_map [ { key: "a" value: "b" } ] } ] }
+    model_warmup [ { name: "w" inputs [ { key: "x" value: { data_type: TYPE_FP32 dims: [2] zero_data: true } } ] } ]
+    model_repository_agents { agents [ { name: "checksum" parameters { key: "a" value: "b" } } ] }
+    batch_input [ { kind: BATCH_ELEMENT_COUNT } ] batch_output [ { target_name: [ "y" ] } ]
+    model_metrics { metric_control: [ { metric_identifier: { family: "f" } } ] }
+    model_operations { op_library_filename: "a.so" }
+    tomorrow { unheard_of: 1 } name: "credit"
+    """
+    assert parse_config(text).name == "credit"
 
 
 @pytest.mark.parametrize(

@@ -1,31 +1,26 @@
-"""``config.pbtxt`` of Triton and OpenVINO, as far as it says what a model is (Triton's model_config.proto)."""
+"""Reads ``config.pbtxt`` of Triton and OpenVINO, as far as it says what a model is (Triton's model_config.proto)."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf import text_format
 
 from scoreline_registry.documents.tensors import Datatype
-from scoreline_trainers.publishing.text_format import Message, parse
+from scoreline_trainers.publishing.model_config_schema import MODEL_CONFIG
 
 ONNX_PLATFORM = "onnxruntime_onnx"
 ONNX_BACKENDS = ("onnxruntime", "onnx", "openvino")
 DEFAULT_FILE = "model.onnx"
 
-# In the order of their numbers there, which count from 1.
-_DATATYPES: Mapping[str, Datatype] = {
-    "TYPE_BOOL": "BOOL",
-    "TYPE_UINT8": "UINT8",
-    "TYPE_UINT16": "UINT16",
-    "TYPE_UINT32": "UINT32",
-    "TYPE_UINT64": "UINT64",
-    "TYPE_INT8": "INT8",
-    "TYPE_INT16": "INT16",
-    "TYPE_INT32": "INT32",
-    "TYPE_INT64": "INT64",
-    "TYPE_FP16": "FP16",
-    "TYPE_FP32": "FP32",
-    "TYPE_FP64": "FP64",
-    "TYPE_STRING": "BYTES",
-}
+# What protobuf writes in front of a reason: "3:14 : 'the whole line': ".
+_PLACE_AND_LINE = re.compile(r"^\d+:\d+ : ('.*': )?")
+
+# By their numbers in Triton's enumeration DataType, which count from 1.
+_DATATYPES: Sequence[Datatype] = (
+    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,41 +64,36 @@ class ModelConfig:
 
 def parse_config(text: str) -> ModelConfig:
     """Reads protobuf's text format. Raises ValueError that says in which line it is wrong."""
-    message = parse(text)
+    message: Any = MODEL_CONFIG()
+    try:
+        text_format.Parse(text, message, allow_unknown_field=True)
+    except text_format.ParseError as error:
+        raise ValueError(_reason(error)) from error
+    except RecursionError as error:
+        raise ValueError("its messages are nested too deep") from error
     return ModelConfig(
-        name=message.text("name"),
-        kind=message.text("backend") or message.text("platform"),
-        file=message.text("default_model_filename") or DEFAULT_FILE,
-        policy=_policy(message),
-        inputs=_tensors(message.messages("input")),
-        outputs=_tensors(message.messages("output")),
+        name=message.name,
+        kind=message.backend or message.platform,
+        file=message.default_model_filename or DEFAULT_FILE,
+        policy=_policy(message.version_policy),
+        inputs=_tensors(message.input),
+        outputs=_tensors(message.output),
     )
 
 
-def _policy(message: Message) -> VersionPolicy:
-    for policy in reversed(message.messages("version_policy")):
-        if policy.messages("specific"):
-            return VersionPolicy(latest=None, specific=_numbers(policy.messages("specific")[-1].texts("versions")))
-        if policy.messages("all"):
-            return VersionPolicy(latest=None)
-        for latest in policy.messages("latest"):
-            return VersionPolicy(latest=max(*_numbers(latest.texts("num_versions")), 1, 1))
-    return VersionPolicy()
+def _reason(error: text_format.ParseError) -> str:
+    """The line and what is wrong there, without the text of the line, which may be long."""
+    return f"line {error.GetLine() or 1}: {_PLACE_AND_LINE.sub('', str(error).splitlines()[0])}"
 
 
-def _numbers(texts: Sequence[str]) -> tuple[int, ...]:
-    for text in texts:
-        if not (text.isascii() and text.isdigit() and len(text) < 19):
-            raise ValueError(f"version_policy: {text[:40]!r} is no number of versions")
-    return tuple(map(int, texts))
+def _policy(policy: Any) -> VersionPolicy:
+    if policy.HasField("specific"):
+        return VersionPolicy(latest=None, specific=tuple(policy.specific.versions))
+    if policy.HasField("all"):
+        return VersionPolicy(latest=None)
+    return VersionPolicy(latest=max(policy.latest.num_versions, 1))
 
 
-def _tensors(messages: Sequence[Message]) -> Mapping[str, Datatype | None]:
-    return {message.text("name"): _datatype(message.text("data_type")) for message in messages}
-
-
-def _datatype(text: str) -> Datatype | None:
-    """By name, or by the number that Triton's enumeration has for it."""
-    if text.isascii() and text.isdigit() and 0 < int(text[:4]) <= len(_DATATYPES):
-        return list(_DATATYPES.values())[int(text) - 1]
-    return _DATATYPES.get(text)
+def _tensors(tensors: Iterable[Any]) -> Mapping[str, Datatype | None]:
+    known = range(1, len(_DATATYPES) + 1)
+    return {each.name: _DATATYPES[each.data_type - 1] if each.data_type in known else None for each in tensors}
