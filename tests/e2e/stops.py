@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -182,8 +183,8 @@ def one_round(registry: Path, journal: Path, rng: random.Random) -> Result:
 
 def one_signal(registry: Path, folder: Path, rng: random.Random) -> Result:
     """Runs ``scoreline serve --workers 2`` and ends it by SIGTERM under load. Raises where its exit code is not 0."""
-    journal, tallies = folder / "journal", [Tally() for _ in range(4)]
-    with running(registry, folder / "log", "--workers", "2", "--journal-dir", str(journal)) as server:
+    journal, tallies = Path(f"{registry}-journal"), [Tally() for _ in range(4)]
+    with running(registry, folder / "log", "--workers", "2") as server:
         server.wait_until(lambda status: [each["state"] for each in status["workers"]] == ["serving"] * 2, seconds=120)
         with crowd(server.address, tallies, rng):
             time.sleep(rng.uniform(0.1, 0.5))
@@ -192,7 +193,9 @@ def one_signal(registry: Path, folder: Path, rng: random.Random) -> Result:
             code = server.process.wait(60)
             took = time.monotonic() - began
     assert code == 0, f"exit code {code}: {server.log.read_text()}"
-    return Result.of(tallies, journal, took)
+    result = Result.of(tallies, journal, took)
+    shutil.rmtree(journal)
+    return result
 
 
 def rounds_in_this_process(count: int, seed: int) -> None:
@@ -241,7 +244,9 @@ def signals(count: int, *, seed: int) -> Iterator[Result]:
 @contextmanager
 def busy(processes: int) -> Iterator[None]:
     """Other processes that compute while the block runs."""
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
+    # They end with this process, however it ends.
+    code = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
+    others = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(processes)]
     try:
         yield
     finally:
