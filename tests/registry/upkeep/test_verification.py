@@ -1,15 +1,18 @@
 """The damage drill: every file of a small registry, damaged in every way, is named."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from scoreline_registry.documents.documents import canonical_json
 from scoreline_registry.registry import Registry
-from scoreline_registry.storage import LocalStorage, MemoryStorage
+from scoreline_registry.storage import LocalStorage, MemoryStorage, Storage, StoredFile
+from scoreline_registry.upkeep.garbage_collection import collect
 from scoreline_registry.upkeep.verification import verify
+from tests.registry.history.test_revision_log import CountingStorage
 from tests.registry.samples import apply, publish, spec
 
 
@@ -131,3 +134,62 @@ def test_a_report_counts_what_it_read(memory: MemoryStorage, registry: Registry)
     assert (report.revisions, report.documents, report.versions) == (2, 6, 2)
     assert report.files == len(list(memory.list("")))
     assert report.bytes == sum(file.bytes for file in memory.list(""))
+
+
+class Interrupted(CountingStorage):
+    """A store in which others work at one moment of a verification: before a key is listed, or before it is read."""
+
+    def __init__(self, storage: Storage, *, before: str, work: Callable[[], object]) -> None:
+        super().__init__(storage)
+        self._inner, self._before, self._work = storage, before, work
+        self.worked = False
+
+    def read(self, key: str) -> bytes:
+        self._reached(key, "read")
+        return super().read(key)
+
+    def list(self, prefix: str, *, after: str = "") -> Iterator[StoredFile]:
+        """Lists folder by folder, as a file system does: what is written meanwhile is seen in later folders only."""
+        if prefix:
+            yield from self._inner.list(prefix, after=after)
+            return
+        for folder in ("documents/", "models/", "probes/", "registry.json", "revisions/", "seals/"):
+            self._reached(folder, "list")
+            yield from self._inner.list(folder)
+
+    def _reached(self, key: str, verb: str) -> None:
+        if not self.worked and f"{verb} {key}".startswith(self._before):
+            self.worked = True
+            self._work()
+
+
+MOMENTS = [
+    "list documents/",
+    "list models/",
+    "list revisions/",
+    "list seals/",
+    "read registry.json",
+    "read documents/",
+    "read models/credit/1/",
+    "read models/credit/2/",
+]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_what_others_commit_and_collect_meanwhile_is_left_out(tmp_path: Path, moment: str) -> None:
+    registry = small_registry(tmp_path)
+
+    def work() -> None:
+        publish(registry, aliases=["champion"])
+        publish(registry, "churn", aliases=["champion"])
+        collect(registry, retention=timedelta(0), author="gc")
+        registry.retire("credit", 1, author="tester", message="")
+        collect(registry, retention=timedelta(0), author="gc")
+        LocalStorage(tmp_path).put_if_absent("models/credit/4/claim.json", b"{}")
+
+    interrupted = Interrupted(LocalStorage(tmp_path), before=moment, work=work)
+    before = registry.latest().revision
+    report = verify(interrupted)
+    assert interrupted.worked
+    assert not report.findings
+    assert report.revisions == before
