@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from scoreline_registry.documents.documents import canonical_json
+from scoreline_registry.history.revision import seal_key
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import LocalStorage, MemoryStorage, Storage, StoredFile
 from scoreline_registry.upkeep.garbage_collection import collect
@@ -193,3 +194,13 @@ def test_what_others_commit_and_collect_meanwhile_is_left_out(tmp_path: Path, mo
     assert interrupted.worked
     assert not report.findings
     assert report.revisions == before
+
+
+def test_a_seal_that_is_written_meanwhile_is_no_link(tmp_path: Path) -> None:
+    registry = small_registry(tmp_path)
+    seal = tmp_path / seal_key(registry.latest().revision)
+    data = seal.read_bytes()
+    seal.unlink()
+    interrupted = Interrupted(LocalStorage(tmp_path), before="read registry.json", work=lambda: seal.write_bytes(data))
+    assert not verify(interrupted).findings
+    assert interrupted.worked
