@@ -35,7 +35,9 @@ LONG = (
     Walk("README.md", ["Quickstart"]),
     Walk("docs/guides/own-models.md", ["Publish your own scikit-learn, LightGBM or PyTorch model", "PyTorch"]),
     Walk("docs/reference/model-card.md"),
-    Walk("docs/tutorials/quickstart.md", ["A registry, two models, a route", "Scores", "A new champion", *REAL_DATA]),
+    Walk(
+        "docs/tutorials/quickstart.md", ["A registry and two models", "A route", "Scores", "A new champion", *REAL_DATA]
+    ),
 )
 ELSEWHERE: Mapping[tuple[str, str], str] = {
     ("docs/guides/bento.md", "A Bento"): "tests/deploy/test_bento.py",

@@ -64,13 +64,13 @@ class Walk:
 
 
 def not_printed(lines: Sequence[str], printed: str) -> list[str]:
-    """The lines that are not in the output, numbers and spaces aside."""
+    """The lines that are not in the output, numbers, digests and spaces aside."""
     found = {_plain(line) for line in printed.splitlines()}
     return [line for line in lines if _plain(line) not in found]
 
 
 def _plain(line: str) -> str:
-    return " ".join(re.sub(r"\d[\d.,:e+-]*", "#", line).split())
+    return " ".join(re.sub(r"[0-9a-f]{16,}|\d[\d.,:e+-]*", "#", line).split())
 
 
 def run(walk: Walk, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -85,6 +85,7 @@ def run_script(script: str, folder: Path, address: str) -> subprocess.CompletedP
     # A developer's own settings stay outside; where the data is does not.
     kept = {name: value for name, value in os.environ.items() if name == "SCORELINE_DATA" or "SCORELINE" not in name}
     environment = kept | {
+        "LOGNAME": "ana",  # the author of what the commands change
         "ROOT": str(ROOT),
         "PYTHON": sys.executable,
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
