@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 import scoreline
+from scoreline_registry.documents.ragged import SEQUENCE
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.settings import Settings
@@ -86,7 +87,7 @@ def test_calls_of_any_size_over_histories_of_any_length(served: Served, case: st
     for steps in STEPS if data.sequence is not None else (1,):
         batch = _of_length(data.batch, steps)
         expected = candidate.fitted.predict(batch)
-        sent = batch if batch.sequence is None else with_garbage(batch, extra_steps=0)
+        sent = batch if batch.sequence is None else with_garbage(batch, SEQUENCE, extra=0)
         for size in SIZES:
             part = sent.take(slice(size))
             neighbors, mask = part.neighborhood if part.neighbors is not None else (None, None)

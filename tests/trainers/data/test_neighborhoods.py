@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from scoreline_registry.documents.contract import Feature, InputContract, NeighborContract, ScoreContract
+from scoreline_registry.documents.ragged import NEIGHBORS
 from scoreline_registry.errors import GateError
 from scoreline_trainers.data.batch import Batch
 from scoreline_trainers.data.columns import Columns, FeatureSpec, NeighborSpec
@@ -17,7 +18,7 @@ from scoreline_trainers.errors import DataError, FitError
 from scoreline_trainers.evaluation.baseline import baseline
 from scoreline_trainers.gate.checks import prove
 from scoreline_trainers.gate.golden import read_arrays
-from scoreline_trainers.gate.probes import from_contract, make_probes, with_strangers
+from scoreline_trainers.gate.probes import from_contract, make_probes, with_garbage
 from scoreline_trainers.graph.builder import GraphBuilder
 from tests.trainers.tables import GRAPH, TABLE, dataset, fit, friends
 
@@ -139,7 +140,7 @@ def test_probes_hold_neighborhoods_of_none_one_and_all() -> None:
 
 def test_strangers_stand_only_where_no_neighbor_is() -> None:
     batch = from_contract(INPUTS, rows=20)
-    padded = with_strangers(batch, extra=2)
+    padded = with_garbage(batch, NEIGHBORS, extra=2)
     (neighbors, mask), (found, seen) = batch.neighborhood, padded.neighborhood
     assert seen.shape == (20, 6)
     np.testing.assert_array_equal(found[seen], neighbors[mask])
@@ -181,7 +182,7 @@ def test_an_exact_graph_passes_and_its_golden_rows_hold_the_neighbors() -> None:
 
 
 def test_a_graph_that_reads_who_is_no_neighbor_is_found() -> None:
-    with pytest.raises(GateError, match="with garbage where no neighbor is"):
+    with pytest.raises(GateError, match="with garbage as padding of the neighbors"):
         check(lambda graph: share(graph, masked=False))
 
 

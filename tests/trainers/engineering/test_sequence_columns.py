@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scoreline_registry.documents.ragged import SEQUENCE
 from scoreline_trainers.data.batch import Batch, Float32
 from scoreline_trainers.engineering.plan import Plan
 from scoreline_trainers.errors import DataError
@@ -169,7 +170,7 @@ def test_every_column_is_what_plain_arithmetic_gives(block: tuple[Float32, list[
 @given(blocks())
 def test_what_stands_behind_a_history_never_matters(block: tuple[Float32, list[int]]) -> None:
     clean = Batch(sequence=block[0], lengths=np.array(block[1], np.int64))
-    np.testing.assert_array_equal(PLAN.apply(with_garbage(clean, extra_steps=4)).table, PLAN.apply(clean).table)
+    np.testing.assert_array_equal(PLAN.apply(with_garbage(clean, SEQUENCE, extra=4)).table, PLAN.apply(clean).table)
 
 
 def test_a_row_alone_gives_the_same_as_among_others() -> None:

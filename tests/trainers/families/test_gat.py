@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from scoreline_registry.documents.contract import ScoreContract
 from scoreline_registry.documents.manifest import CARD_FILE
+from scoreline_registry.documents.ragged import NEIGHBORS
 from scoreline_registry.errors import GateError
 from scoreline_trainers.data.batch import Batch
 from scoreline_trainers.errors import FitError
@@ -20,7 +21,7 @@ from scoreline_trainers.families.networks.graph_attention import GraphAttention,
 from scoreline_trainers.families.networks.net import Emitted, Symbols
 from scoreline_trainers.families.networks.network import FittedNetwork
 from scoreline_trainers.gate.checks import prove
-from scoreline_trainers.gate.probes import with_strangers
+from scoreline_trainers.gate.probes import with_garbage
 from scoreline_trainers.graph.builder import GraphBuilder
 from scoreline_trainers.graph.scorer import OnnxScorer
 from scoreline_trainers.training.recipe import Recipe
@@ -67,7 +68,7 @@ def test_the_graph_takes_any_number_of_neighbors(
 def test_what_stands_where_no_neighbor_is_changes_nothing(fitted: FittedNetwork, scorer: OnnxScorer) -> None:
     for places in (1, 5, 40):
         batch = batch_of(places)
-        padded = with_strangers(batch, extra=3)
+        padded = with_garbage(batch, NEIGHBORS, extra=3)
         np.testing.assert_allclose(scorer.score(padded), scorer.score(batch), atol=1e-6)
         np.testing.assert_allclose(fitted.predict(padded), fitted.predict(batch), atol=1e-6)
 
@@ -115,7 +116,7 @@ def test_neighbors_tell_what_a_units_own_features_do_not_until_they_are_hidden()
 
 
 def test_attention_is_shared_out_among_the_unit_and_its_neighbors(fitted: FittedNetwork) -> None:
-    batch = with_strangers(batch_of(5, rows=60), extra=2)
+    batch = with_garbage(batch_of(5, rows=60), NEIGHBORS, extra=2)
     extras, (_, mask) = fitted.extras(batch), batch.neighborhood
     attention, weight = extras[ATTENTION], extras[GRAPH_WEIGHT]
     assert (attention[~mask] == 0).all()
@@ -210,7 +211,7 @@ class TrustingNet(GATNet):
 def test_the_gate_refuses_a_graph_that_looks_at_padding() -> None:
     fitted, data = trained(epochs=2), dataset(GRAPH)
     fitted.net.__class__ = TrustingNet
-    with pytest.raises(GateError, match=r"with garbage where no neighbor is|of the native model"):
+    with pytest.raises(GateError, match=r"with garbage as padding of the neighbors|of the native model"):
         prove(
             fitted.to_onnx().SerializeToString(),
             subject="test",

@@ -14,6 +14,7 @@ from onnx import ModelProto
 from pydantic import ValidationError
 
 from scoreline_registry.documents.contract import ScoreContract
+from scoreline_registry.documents.ragged import SEQUENCE
 from scoreline_registry.errors import GateError
 from scoreline_trainers.data.batch import Batch
 from scoreline_trainers.families import FAMILIES
@@ -66,7 +67,7 @@ def test_the_graph_takes_any_number_of_steps(fitted: FittedNetwork, scorer: Onnx
 def test_padding_of_any_kind_changes_nothing(fitted: FittedNetwork, scorer: OnnxScorer) -> None:
     for steps in (1, 4, 30):
         batch = batch_of(fitted, steps)
-        padded = with_garbage(batch, extra_steps=3)
+        padded = with_garbage(batch, SEQUENCE, extra=3)
         np.testing.assert_allclose(scorer.score(padded), scorer.score(batch), atol=1e-6)
         np.testing.assert_allclose(fitted.predict(padded), fitted.predict(batch), atol=1e-6)
 
@@ -123,7 +124,7 @@ def test_an_epoch_has_every_row_once_and_no_batch_of_one(count: int, size: int, 
 
 def test_attention_is_shared_out_among_real_steps() -> None:
     fitted = network("transformer", epochs=1)
-    batch = with_garbage(batch_of(fitted, 30, rows=40), extra_steps=2)
+    batch = with_garbage(batch_of(fitted, 30, rows=40), SEQUENCE, extra=2)
     attention = fitted.extras(batch)["attention"]
     _, lengths = batch.history
     assert attention.shape == (40, 32)

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from scoreline_registry.documents.contract import Feature, InputContract, SequenceContract
+from scoreline_registry.documents.ragged import SEQUENCE
 from scoreline_trainers.data.batch import Batch
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
@@ -117,7 +118,7 @@ def test_any_number_of_steps_with_any_padding(fitted: FittedProfileDeviation, st
     now = draw.lognormal(2, 1, 40), draw.integers(0, 9, 40), draw.uniform(0, 24, 40), draw.integers(0, 3, 40)
     batch = Batch(np.stack(now, axis=1).astype(np.float32), sequence, draw.integers(1, steps, 40, endpoint=True))
     scorer = OnnxScorer(fitted.to_onnx().SerializeToString())
-    for one_batch in (batch, with_garbage(batch, extra_steps=3)):
+    for one_batch in (batch, with_garbage(batch, SEQUENCE, extra=3)):
         np.testing.assert_allclose(scorer.score(one_batch), fitted.predict(batch), atol=1e-6)
         np.testing.assert_allclose(fitted.predict(one_batch), fitted.predict(batch), atol=1e-12)
 

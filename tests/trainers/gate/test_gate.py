@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 from scoreline_registry.documents.contract import Feature, InputContract, ScoreContract, SequenceContract
+from scoreline_registry.documents.ragged import SEQUENCE
 from scoreline_registry.errors import GateError
 from scoreline_trainers.data.batch import Batch, Float64
 from scoreline_trainers.gate.checks import BATCH_SIZES, Proof, prove
@@ -100,7 +101,7 @@ def test_a_fault_on_rare_rows_alone_is_found_and_the_rows_are_named(fault: Autho
 
 
 def test_a_history_graph_that_reads_padding_is_found() -> None:
-    with pytest.raises(GateError, match="with garbage as padding"):
+    with pytest.raises(GateError, match="with garbage as padding of the sequence"):
         check(lambda g: history_graph(g, masked=False), HISTORY, native=False)
 
 
@@ -268,7 +269,7 @@ def test_an_output_per_step_is_held_against_itself_where_both_have_steps() -> No
         )
 
     assert read_arrays(per_step(masked=True).golden)["steps"].shape == (GOLDEN_ROWS, 6)
-    with pytest.raises(GateError, match="'steps' with garbage as padding"):
+    with pytest.raises(GateError, match="'steps' with garbage as padding of the sequence"):
         per_step(masked=False)
 
 
@@ -300,7 +301,7 @@ def test_few_samples_still_make_enough_probes_and_every_batch_size_fits() -> Non
 
 def test_garbage_stands_behind_every_history_and_never_inside() -> None:
     batch = from_contract(HISTORY, rows=50)
-    dirty, lengths = with_garbage(batch, extra_steps=2).history
+    dirty, lengths = with_garbage(batch, SEQUENCE, extra=2).history
     real = np.arange(8) < lengths[:, None]
     np.testing.assert_array_equal(dirty[real], batch.history[0][real[:, :6]])
     assert np.isnan(dirty[~real]).any()

@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import ValidationError
 
 from scoreline_registry.documents.contract import Feature, InputContract
-from scoreline_trainers.data.batch import Batch
+from scoreline_trainers.data.batch import Batch, stretched
 from scoreline_trainers.data.columns import Columns
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import DataError
@@ -43,7 +43,7 @@ class Newcomer:
         if data.positives in (0, len(data)):
             rows = f"the {len(data)} rows"
             raise DataError(columns.label or "", f"has one value only in {rows}: a new segment needs rows of both")
-        return replace(data, batch=_padded(data.batch, inputs))
+        return replace(data, batch=stretched(data.batch, inputs))
 
     def _named(self, feature: str) -> pl.DataFrame:
         if feature not in self.table.columns:
@@ -112,14 +112,6 @@ def with_segment(inputs: InputContract, feature: str, segment: str) -> InputCont
         DataError: it can be no name.
     """
     return inputs.model_copy(update={"features": tuple(_grown(each, feature, segment) for each in inputs.features)})
-
-
-def _padded(batch: Batch, inputs: InputContract) -> Batch:
-    if inputs.sequence is None:
-        return batch
-    sequence, _ = batch.history
-    missing = inputs.sequence.max_length - sequence.shape[1]
-    return batch.replace(sequence=np.pad(sequence, ((0, 0), (0, missing), (0, 0))))
 
 
 def _grown(each: Feature, feature: str, segment: str) -> Feature:

@@ -17,6 +17,7 @@ from scoreline_registry.documents.manifest import (
     Manifest,
     ParityFacts,
 )
+from scoreline_registry.documents.signature import SCORE, SIGNATURE
 from scoreline_registry.errors import GateError
 from scoreline_registry.versions.gate_rules import check_gate
 from scoreline_trainers.adaptation.comparison import Before, mixed_samples
@@ -30,7 +31,6 @@ from scoreline_trainers.evaluation.baseline import Baseline
 from scoreline_trainers.evaluation.card import model_card
 from scoreline_trainers.gate.checks import Proof, prove
 from scoreline_trainers.gate.golden import read_arrays
-from scoreline_trainers.graph.builder import SCORE
 from scoreline_trainers.heads.record import ADAPTATION_FILE, Adapted, Record
 
 # The most that a score may differ from what it must be. It does not differ at all where ONNX Runtime is the same.
@@ -72,7 +72,7 @@ class Published:
     def golden_inputs(self) -> Batch:
         """The rows that servers reproduce."""
         arrays = read_arrays(self.files[GOLDEN_FILE])
-        return Batch(**{name: arrays[name] for name in ("features", "sequence", "lengths") if name in arrays})
+        return Batch(**{name: arrays[name] for name in SIGNATURE if name in arrays})
 
     def columns(self) -> Columns:
         """What the columns of a table to adapt it by mean."""

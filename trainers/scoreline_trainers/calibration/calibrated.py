@@ -8,9 +8,10 @@ import onnx
 from onnx import TensorProto
 
 from scoreline_registry.documents.contract import InputContract
+from scoreline_registry.documents.signature import SCORE
 from scoreline_trainers.data.batch import Batch, Float32, Float64
 from scoreline_trainers.family import Fitted
-from scoreline_trainers.graph.builder import SCORE, GraphBuilder
+from scoreline_trainers.graph.builder import GraphBuilder
 from scoreline_trainers.graph.tensor import Tensor
 
 

@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scoreline_registry.documents.contract import InputContract
+from scoreline_registry.documents.ragged import RAGGED_KINDS, RaggedKind
+from scoreline_registry.documents.signature import SIGNATURE, GraphInput
+
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -23,7 +27,7 @@ class Batch:
         sequence: float32 [N, T, S], oldest step first; what stands after a row's length is padding of any value.
         lengths: int64 [N], how many of the T steps count, at least 1. Set exactly where ``sequence`` is.
         neighbors: float32 [N, K, G]; what stands where the mask is False is padding of any value.
-        neighbor_mask: bool [N, K], True where a neighbour is; a row may have none. Set exactly where ``neighbors`` is.
+        neighbor_mask: bool [N, K], True where a neighbor is; a row may have none. Set exactly where ``neighbors`` is.
 
     Raises:
         ValueError: shapes or dtypes that the signature does not have.
@@ -36,18 +40,15 @@ class Batch:
     neighbor_mask: Bools | None = None
 
     def __post_init__(self) -> None:
-        if self.features is None and self.sequence is None and self.neighbors is None:
+        feeds = self.feeds()
+        if not feeds:
             raise ValueError("a batch has features, a sequence, neighbors or several of them")
-        if (self.sequence is None) != (self.lengths is None):
-            raise ValueError("a sequence and its lengths come together")
-        if (self.neighbors is None) != (self.neighbor_mask is None):
-            raise ValueError("neighbors and their mask come together")
-        _check("features", self.features, np.float32, 2)
-        _check("sequence", self.sequence, np.float32, 3)
-        _check("lengths", self.lengths, np.int64, 1)
-        _check("neighbors", self.neighbors, np.float32, 3)
-        _check("neighbor_mask", self.neighbor_mask, np.bool_, 2)
-        if len({len(array) for array in self.feeds().values()}) != 1:
+        for kind in RAGGED_KINDS:
+            if (kind.name in feeds) != (kind.presence in feeds):
+                raise ValueError(f"{kind.name} and {kind.presence} come together")
+        for name, array in feeds.items():
+            _check(SIGNATURE[name], array)
+        if len({len(array) for array in feeds.values()}) != 1:
             raise ValueError("the parts of a batch have different numbers of rows")
         if self.sequence is not None and not _within(self.lengths, self.sequence.shape[1]):
             raise ValueError("lengths run from 1 to the sequence's T")
@@ -80,8 +81,26 @@ class Batch:
 
     def feeds(self) -> Mapping[str, npt.NDArray[Any]]:
         """The arrays that are there by the name of the graph input they feed."""
-        names = ("features", "sequence", "lengths", "neighbors", "neighbor_mask")
-        return {name: array for name in names if (array := getattr(self, name)) is not None}
+        return {name: array for name in SIGNATURE if (array := getattr(self, name)) is not None}
+
+    @property
+    def kinds(self) -> tuple[RaggedKind, ...]:
+        """The ragged inputs that are there."""
+        return tuple(kind for kind in RAGGED_KINDS if getattr(self, kind.name) is not None)
+
+    def items(self, kind: RaggedKind) -> tuple[Float32, Bools]:
+        """One ragged input: its padded items float32 [N, M, W], and which of them are there, bool [N, M].
+
+        Raises ValueError where there is none.
+        """
+        items, presence = getattr(self, kind.name), getattr(self, kind.presence)
+        if items is None:
+            raise ValueError(f"this model takes {kind.noun}, and the batch has none")
+        return items, presence if kind.masked else np.arange(items.shape[1]) < presence[:, None]
+
+    def with_items(self, kind: RaggedKind, items: Float32, present: Bools) -> "Batch":
+        """The same rows with other items of one ragged input. Those of a sequence are the first of each row."""
+        return self.replace(**item_arrays(kind, items, present))
 
     def take(self, rows: Rows | slice) -> "Batch":
         """The given rows, in the given order; T and K stay."""
@@ -96,11 +115,29 @@ def _within(lengths: Int64 | None, steps: int) -> bool:
     return lengths is None or not len(lengths) or (int(lengths.min()) >= 1 and int(lengths.max()) <= steps)
 
 
-def _check(name: str, array: npt.NDArray[Any] | None, dtype: type[np.generic], rank: int) -> None:
-    if array is not None and (array.dtype != dtype or array.ndim != rank):
-        raise ValueError(
-            f"{name} is {np.dtype(dtype).name} of rank {rank}, not {array.dtype.name} of rank {array.ndim}"
-        )
+def item_arrays(kind: RaggedKind, items: Float32, present: Bools) -> dict[str, npt.NDArray[Any]]:
+    """The two graph inputs of one ragged input; ``present`` bool [N, M] says which items are there."""
+    return {kind.name: items, kind.presence: present if kind.masked else present.sum(axis=1, dtype=np.int64)}
+
+
+_DTYPES: Mapping[str, type[np.generic]] = {"FP32": np.float32, "INT64": np.int64, "BOOL": np.bool_}
+
+
+def _check(put: GraphInput, array: npt.NDArray[Any]) -> None:
+    dtype, rank = np.dtype(_DTYPES[put.datatype]), len(put.shape)
+    if array.dtype != dtype or array.ndim != rank:
+        raise ValueError(f"{put.name} is {dtype.name} of rank {rank}, not {array.dtype.name} of rank {array.ndim}")
+
+
+def stretched(batch: Batch, inputs: InputContract) -> Batch:
+    """The same rows with as many places in each ragged input as its contract allows."""
+    for ragged in inputs.ragged:
+        if ragged.kind in batch.kinds:
+            items, present = batch.items(ragged.kind)
+            more = (0, max(ragged.max_items - items.shape[1], 0))
+            padded = np.pad(items, ((0, 0), more, (0, 0)))
+            batch = batch.with_items(ragged.kind, padded, np.pad(present, ((0, 0), more)))
+    return batch
 
 
 def concatenate(batches: "list[Batch]") -> Batch:

@@ -134,13 +134,12 @@ def _examples(frame: pl.DataFrame, columns: Columns) -> Examples:
 
 
 def _limited(columns: Columns, inputs: InputContract) -> Columns:
-    """The same columns with histories no longer and neighbours no more than the contract allows."""
-    update: dict[str, SequenceSpec | NeighborSpec] = {}
-    if columns.sequence is not None and inputs.sequence is not None:
-        update["sequence"] = columns.sequence.model_copy(update={"max_length": inputs.sequence.max_length})
-    if columns.neighbors is not None and inputs.neighbors is not None:
-        most = {"max_neighbors": inputs.neighbors.max_neighbors}
-        update["neighbors"] = columns.neighbors.model_copy(update=most)
+    """The same columns with at most as many items in each ragged input as the contract allows."""
+    update = {}
+    for ragged in inputs.ragged:
+        spec: SequenceSpec | NeighborSpec | None = getattr(columns, ragged.name)
+        if spec is not None:
+            update[ragged.name] = spec.model_copy(update={ragged.kind.limit: ragged.max_items})
     return columns.model_copy(update=update)
 
 

@@ -4,11 +4,14 @@ Numbers are counted between their own deciles, so that a population stability in
 the live ones. ``edges`` ascend; bin i holds ``edges[i - 1] < x <= edges[i]`` and there is one bin more than edges.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from scoreline_registry.documents.contract import Feature
+from scoreline_registry.documents.ragged import NEIGHBORS, SEQUENCE
 from scoreline_trainers.data.batch import Float32, Float64
 from scoreline_trainers.data.dataset import Dataset
 
@@ -40,7 +43,7 @@ class CategoryBaseline(Facts):
 
 
 class Baseline(Facts):
-    """The training rows by feature, real steps and neighbours by theirs, and the scores of the validation rows."""
+    """The training rows by feature, steps and neighbors by theirs, and the scores of the validation rows."""
 
     schema_number: int = BASELINE_SCHEMA
     rows: int
@@ -62,11 +65,8 @@ def baseline(training: Dataset, validation_scores: Float64) -> Baseline:
         categories={
             feature.name: count_category(values, feature) for feature, values in columns if feature.kind == "category"
         },
-        steps=_steps(training),
-        lengths=None if training.lengths is None else count_number(training.lengths.astype(np.float32)),
-        neighbors=_neighbors(training),
-        neighbor_counts=_neighbor_counts(training),
         score=count_number(validation_scores),
+        **_items(training),
     )
 
 
@@ -90,22 +90,16 @@ def _columns(features: Float32 | None) -> list[Float32]:
     return [] if features is None else list(features.T)
 
 
-def _steps(training: Dataset) -> dict[str, NumberBaseline]:
-    if training.sequence is None or training.lengths is None or training.inputs.sequence is None:
-        return {}
-    real = training.sequence[np.arange(training.sequence.shape[1]) < training.lengths[:, None]]
-    names = training.inputs.sequence.features
-    return {name: count_number(real[:, index]) for index, name in enumerate(names)}
+_FIELDS = {SEQUENCE: ("steps", "lengths"), NEIGHBORS: ("neighbors", "neighbor_counts")}
 
 
-def _neighbors(training: Dataset) -> dict[str, NumberBaseline]:
-    if training.batch.neighbors is None or training.inputs.neighbors is None:
-        return {}
-    neighbors, mask = training.batch.neighborhood
-    names = training.inputs.neighbors.features
-    return {name: count_number(neighbors[mask][:, index]) for index, name in enumerate(names)}
-
-
-def _neighbor_counts(training: Dataset) -> NumberBaseline | None:
-    mask = training.batch.neighbor_mask
-    return None if mask is None else count_number(mask.sum(axis=1).astype(np.float32))
+def _items(training: Dataset) -> dict[str, Any]:
+    """The fields of ragged inputs: the values of items that are there, and how many each row has."""
+    fields: dict[str, Any] = {}
+    for ragged in training.inputs.ragged:
+        if ragged.kind in training.batch.kinds:
+            items, present = training.batch.items(ragged.kind)
+            values, counts = _FIELDS[ragged.kind]
+            fields[values] = {name: count_number(items[present][:, at]) for at, name in enumerate(ragged.features)}
+            fields[counts] = count_number(present.sum(axis=1).astype(np.float32))
+    return fields

@@ -55,12 +55,10 @@ def _inputs(manifest: Manifest) -> str:
     if manifest.inputs.features:
         rows = ((feature.name, feature.kind, _limits(feature)) for feature in manifest.inputs.features)
         parts.append(_table(("feature", "kind", "facts"), rows))
-    sequence = manifest.inputs.sequence
-    if sequence is not None:
-        parts.append(f"A history of 1 to {sequence.max_length} steps of: {', '.join(sequence.features)}.")
-    neighbors = manifest.inputs.neighbors
-    if neighbors is not None:
-        parts.append(f"Up to {neighbors.max_neighbors} neighbors, or none, each with: {', '.join(neighbors.features)}.")
+    for ragged in manifest.inputs.ragged:
+        counts, rest = ("1 to", "") if ragged.kind.least else ("Up to", ", or none")
+        names = ", ".join(ragged.features)
+        parts.append(f"{counts} {ragged.max_items} {ragged.kind.items}{rest}, each with: {names}.")
     return "\n\n".join(parts)
 
 

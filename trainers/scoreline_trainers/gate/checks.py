@@ -13,11 +13,12 @@ import numpy as np
 
 from scoreline_registry.documents.contract import InputContract, ScoreContract
 from scoreline_registry.documents.manifest import GoldenFacts, ParityFacts
+from scoreline_registry.documents.ragged import RaggedKind
+from scoreline_registry.documents.signature import SCORE
 from scoreline_registry.errors import GateError
 from scoreline_trainers.data.batch import Batch, Float32, Float64, Rows
 from scoreline_trainers.gate.golden import golden_file, golden_rows
-from scoreline_trainers.gate.probes import Edges, Probes, make_probes, with_garbage, with_strangers
-from scoreline_trainers.graph.builder import SCORE
+from scoreline_trainers.gate.probes import Edges, Probes, make_probes, with_garbage
 from scoreline_trainers.graph.scorer import OnnxScorer
 from scoreline_trainers.graph.signature import structure_problems
 
@@ -97,10 +98,8 @@ def prove(
     native = {} if reference is None else reference(probes.batch)
     problems = [*_parity_problems(outputs, native, probes, allowed)] if reference else []
     problems += [*_size_problems(subject, scorer, probes, outputs, allowed)]
-    if inputs.sequence is not None:
-        problems += [*_padding_problems(subject, scorer, probes, outputs, allowed)]
-    if inputs.neighbors is not None:
-        problems += [*_stranger_problems(subject, scorer, probes, outputs, allowed)]
+    for kind in probes.batch.kinds:
+        problems += [*_padding_problems(subject, scorer, probes, kind, outputs, allowed)]
     _refuse(subject, problems)
     kept = probes.take(golden_rows(probes))
     differences = {name: float(row_differences(outputs[name], values).max()) for name, values in native.items()}
@@ -178,35 +177,19 @@ def _size_problems(
 
 
 def _padding_problems(
-    subject: str, scorer: OnnxScorer, probes: Probes, outputs: Outputs, tolerances: Tolerances
+    subject: str, scorer: OnnxScorer, probes: Probes, kind: RaggedKind, outputs: Outputs, tolerances: Tolerances
 ) -> Iterator[str]:
     everything = np.arange(len(probes))
     for extra in (0, 3):
-        again = _run(subject, scorer, with_garbage(probes.batch, extra_steps=extra))
-        what = f"with garbage as padding, T + {extra}"
+        again = _run(subject, scorer, with_garbage(probes.batch, kind, extra=extra))
+        what = f"with garbage as padding of the {kind.name}, {kind.axis} + {extra}"
         yield from _repetition_problems(again, outputs, probes, everything, tolerances, what)
-    _, lengths = probes.batch.history
-    for longest in np.unique(lengths)[[0, -1]]:
-        rows = np.flatnonzero(lengths <= longest)
-        batch = probes.batch.take(rows)
-        again = _run(subject, scorer, batch.replace(sequence=batch.history[0][:, :longest]))
-        yield from _repetition_problems(again, outputs, probes, rows, tolerances, f"with T = {longest}")
-
-
-def _stranger_problems(
-    subject: str, scorer: OnnxScorer, probes: Probes, outputs: Outputs, tolerances: Tolerances
-) -> Iterator[str]:
-    everything = np.arange(len(probes))
-    for extra in (0, 3):
-        again = _run(subject, scorer, with_strangers(probes.batch, extra=extra))
-        what = f"with garbage where no neighbor is, K + {extra}"
-        yield from _repetition_problems(again, outputs, probes, everything, tolerances, what)
-    neighbors, mask = probes.batch.neighborhood
-    for most in {1, mask.shape[1]}:
-        rows = np.flatnonzero(~mask[:, most:].any(axis=1))
-        fewer = probes.batch.take(rows).replace(neighbors=neighbors[rows, :most], neighbor_mask=mask[rows, :most])
+    items, present = probes.batch.items(kind)
+    for most in {1, present.shape[1]}:
+        rows = np.flatnonzero(~present[:, most:].any(axis=1))
+        fewer = probes.batch.take(rows).with_items(kind, items[rows, :most], present[rows, :most])
         again = _run(subject, scorer, fewer)
-        yield from _repetition_problems(again, outputs, probes, rows, tolerances, f"with K = {most}")
+        yield from _repetition_problems(again, outputs, probes, rows, tolerances, f"with {kind.axis} = {most}")
 
 
 def _repetition_problems(

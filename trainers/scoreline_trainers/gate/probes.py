@@ -5,11 +5,15 @@ A required feature is never missing, a missing one that has a default is that, a
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from scoreline_registry.documents.contract import Feature, InputContract
-from scoreline_trainers.data.batch import Batch, Float32, Int64, Rows, concatenate
+from scoreline_registry.documents.ragged import RaggedKind
+from scoreline_registry.documents.signature import FEATURES
+from scoreline_trainers.data.batch import Batch, Float32, Rows, concatenate, item_arrays, stretched
 from scoreline_trainers.data.features import category_columns, limits
 
 Edges = Mapping[int, Float32]
@@ -45,55 +49,39 @@ def make_probes(samples: Batch, inputs: InputContract, *, edges: Edges | None = 
         seed: of the choice of rows.
 
     Returns:
-        Samples, missing values, unseen categories where they are not refused, edges and values beside them, histories
-        of one step and of ``max_length`` steps, and neighbourhoods of none, one and ``max_neighbors``.
+        Samples, missing values, unseen categories where they are not refused, edges and values beside them, and of
+        each ragged input no items where that is allowed, one, and the contract's maximum.
     """
     draw = np.random.default_rng(seed)
-    samples = _stretched(samples, inputs)
+    samples = stretched(samples, inputs)
     parts = [("sample", samples.take(_chosen(len(samples), MINIMUM_ROWS, draw)))]
     parts += _feature_parts(samples, inputs.features, draw)
-    parts += _sequence_parts(samples, draw)
-    parts += _neighbor_parts(samples, draw)
+    parts += [part for kind in samples.kinds for part in _item_parts(samples, kind, draw)]
     parts += _edge_parts(samples, inputs.features, edges or {}, draw)
     reasons = [reason for reason, batch in parts for _ in range(len(batch))]
     return Probes(concatenate([batch for _, batch in parts]), tuple(reasons))
 
 
-def with_garbage(batch: Batch, *, extra_steps: int, seed: int = 0) -> Batch:
-    """The same histories with more padding, all of it filled with NaN, infinities and large numbers."""
-    sequence, lengths = batch.history
-    rows, steps, width = sequence.shape
-    padded = np.zeros((rows, steps + extra_steps, width), np.float32)
-    padded[:, :steps] = sequence
-    padding = np.arange(steps + extra_steps) >= lengths[:, None]
-    padded[padding] = np.random.default_rng(seed).choice(_RUBBISH, (int(padding.sum()), width))
-    return batch.replace(sequence=padded)
-
-
-def with_strangers(batch: Batch, *, extra: int, seed: int = 0) -> Batch:
-    """The same neighbours with ``extra`` more places, and garbage like ``with_garbage`` where no neighbour is."""
-    neighbors, mask = batch.neighborhood
-    wider = np.pad(mask, ((0, 0), (0, extra)))
-    padded = np.pad(neighbors, ((0, 0), (0, extra), (0, 0)))
-    padded[~wider] = np.random.default_rng(seed).choice(_RUBBISH, (int((~wider).sum()), neighbors.shape[2]))
-    return batch.replace(neighbors=padded, neighbor_mask=wider)
+def with_garbage(batch: Batch, kind: RaggedKind, *, extra: int, seed: int = 0) -> Batch:
+    """The same items with ``extra`` more places, and NaN, infinities and large numbers in all padding."""
+    items, present = batch.items(kind)
+    present = np.pad(present, ((0, 0), (0, extra)))
+    padded = np.pad(items, ((0, 0), (0, extra), (0, 0)))
+    padded[~present] = np.random.default_rng(seed).choice(_RUBBISH, (int((~present).sum()), items.shape[2]))
+    return batch.with_items(kind, padded, present)
 
 
 def from_contract(inputs: InputContract, *, rows: int = MINIMUM_ROWS, seed: int = 0) -> Batch:
     """Made-up rows for a graph without training data: numbers within their limits, else around zero."""
     draw = np.random.default_rng(seed)
-    features = sequence = lengths = neighbors = mask = None
+    parts: dict[str, npt.NDArray[Any]] = {}
     if inputs.features:
-        features = np.stack([_made_up(feature, rows, draw) for feature in inputs.features], axis=1)
-    if inputs.sequence is not None:
-        shape = (rows, inputs.sequence.max_length, len(inputs.sequence.features))
-        sequence = draw.normal(size=shape).astype(np.float32)
-        lengths = draw.integers(1, inputs.sequence.max_length, rows, endpoint=True)
-    if inputs.neighbors is not None:
-        around = (rows, inputs.neighbors.max_neighbors, len(inputs.neighbors.features))
-        neighbors = draw.normal(size=around).astype(np.float32)
-        mask = np.arange(around[1]) < draw.integers(0, around[1], rows, endpoint=True)[:, None]
-    return Batch(features, sequence, lengths, neighbors, mask)
+        parts[FEATURES] = np.stack([_made_up(feature, rows, draw) for feature in inputs.features], axis=1)
+    for ragged in inputs.ragged:
+        items = draw.normal(size=(rows, ragged.max_items, len(ragged.features))).astype(np.float32)
+        counts = draw.integers(ragged.kind.least, ragged.max_items, rows, endpoint=True)
+        parts |= item_arrays(ragged.kind, items, np.arange(ragged.max_items) < counts[:, None])
+    return Batch(**parts)
 
 
 def _made_up(feature: Feature, rows: int, draw: np.random.Generator) -> Float32:
@@ -132,33 +120,22 @@ def _feature_parts(
         yield "unseen categories", strange.replace(features=table)
 
 
-def _sequence_parts(samples: Batch, draw: np.random.Generator) -> Iterator[tuple[str, Batch]]:
-    if samples.sequence is None:
+def _item_parts(samples: Batch, kind: RaggedKind, draw: np.random.Generator) -> Iterator[tuple[str, Batch]]:
+    """Rows without items where that is allowed, with one, with as many as there may be, and with missing values."""
+    if not kind.least:
+        none = samples.take(_chosen(len(samples), _SHARE, draw))
+        items, present = none.items(kind)
+        yield f"no {kind.items}", none.with_items(kind, items, np.zeros_like(present))
+    some = np.flatnonzero(samples.items(kind)[1].any(axis=1))
+    if not len(some):
         return
-    short = samples.take(_chosen(len(samples), _SHARE, draw))
-    yield "one step", short.replace(lengths=np.ones(len(short), np.int64))
-    whole = samples.take(_chosen(len(samples), _SHARE, draw))
-    yield "longest history", _repeated_to_the_end(whole)
-    holes = samples.take(_chosen(len(samples), _SHARE, draw))
-    sequence = holes.history[0]
-    some = draw.random(sequence.shape) < 0.3
-    yield "missing steps", holes.replace(sequence=np.where(some, np.float32(np.nan), sequence))
-
-
-def _neighbor_parts(samples: Batch, draw: np.random.Generator) -> Iterator[tuple[str, Batch]]:
-    if samples.neighbors is None:
-        return
-    alone = samples.take(_chosen(len(samples), _SHARE, draw))
-    yield "no neighbors", alone.replace(neighbor_mask=np.zeros_like(alone.neighborhood[1]))
-    known = np.flatnonzero(samples.neighborhood[1].any(axis=1))
-    if not len(known):
-        return
-    some = samples.take(known[_chosen(len(known), _SHARE, draw)])
-    mask = some.neighborhood[1]
-    yield "one neighbor", some.replace(neighbor_mask=mask & (mask.cumsum(axis=1) == 1))
-    yield "most neighbors", _neighbors_repeated(some)
-    holes = draw.random(some.neighborhood[0].shape) < 0.3
-    yield "missing neighbor values", some.replace(neighbors=np.where(holes, np.float32(np.nan), some.neighborhood[0]))
+    one, most, holes = (samples.take(some[_chosen(len(some), _SHARE, draw)]) for _ in range(3))
+    items, present = one.items(kind)
+    yield f"one {kind.item}", one.with_items(kind, items, present & (present.cumsum(axis=1) == 1))
+    yield f"most {kind.items}", _items_repeated(most, kind)
+    items, present = holes.items(kind)
+    missing = draw.random(items.shape) < 0.3
+    yield f"missing {kind.item} values", holes.with_items(kind, np.where(missing, np.float32(np.nan), items), present)
 
 
 def _edge_parts(
@@ -193,32 +170,10 @@ def _some(values: Float32, count: int, draw: np.random.Generator) -> Float32:
     return np.sort(draw.choice(values, max(count, 1), replace=False))
 
 
-def _stretched(samples: Batch, inputs: InputContract) -> Batch:
-    """The same rows with T = max_length and K = max_neighbors."""
-    if samples.sequence is not None and inputs.sequence is not None:
-        steps = max(inputs.sequence.max_length - samples.sequence.shape[1], 0)
-        samples = samples.replace(sequence=np.pad(samples.sequence, ((0, 0), (0, steps), (0, 0))))
-    if samples.neighbors is not None and inputs.neighbors is not None:
-        neighbors, mask = samples.neighborhood
-        places = max(inputs.neighbors.max_neighbors - neighbors.shape[1], 0)
-        neighbors = np.pad(neighbors, ((0, 0), (0, places), (0, 0)))
-        samples = samples.replace(neighbors=neighbors, neighbor_mask=np.pad(mask, ((0, 0), (0, places))))
-    return samples
-
-
-def _repeated_to_the_end(batch: Batch) -> Batch:
-    """Histories of T steps: what is there, over and over."""
-    sequence, lengths = batch.history
-    steps: Int64 = np.arange(sequence.shape[1]) % lengths[:, None]
-    filled = np.take_along_axis(sequence, steps[:, :, None], axis=1)
-    return batch.replace(sequence=filled, lengths=np.full(len(batch), sequence.shape[1], np.int64))
-
-
-def _neighbors_repeated(batch: Batch) -> Batch:
-    """Neighbourhoods of K: whoever is there, over and over. Every row has a neighbour."""
-    neighbors, mask = batch.neighborhood
-    first = np.argsort(~mask, axis=1, kind="stable")
-    places = np.arange(mask.shape[1]) % mask.sum(axis=1)[:, None]
+def _items_repeated(batch: Batch, kind: RaggedKind) -> Batch:
+    """As many items as there are places: those that are there, over and over. Every row has one."""
+    items, present = batch.items(kind)
+    first = np.argsort(~present, axis=1, kind="stable")
+    places = np.arange(present.shape[1]) % present.sum(axis=1)[:, None]
     chosen = np.take_along_axis(first, places, axis=1)
-    filled = np.take_along_axis(neighbors, chosen[:, :, None], axis=1)
-    return batch.replace(neighbors=filled, neighbor_mask=np.ones_like(mask))
+    return batch.with_items(kind, np.take_along_axis(items, chosen[:, :, None], axis=1), np.ones_like(present))

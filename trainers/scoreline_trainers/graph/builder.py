@@ -10,14 +10,14 @@ import onnx
 from onnx import TensorProto, helper, inliner, numpy_helper, version_converter
 
 from scoreline_registry.documents.contract import InputContract
+from scoreline_registry.documents.signature import SCORE, graph_inputs
+from scoreline_registry.documents.tensors import Datatype
 
 # What every ONNX Runtime that a server may run reads, and what graphs must share to be merged.
 OPSET = 21
 ML_OPSET = 3
 IR_VERSION = 10
 ML_DOMAIN = "ai.onnx.ml"
-
-SCORE = "score"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,21 +162,16 @@ class GraphBuilder:
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape])
 
 
+INPUT_TYPES: Mapping[Datatype, int] = {"FP32": TensorProto.FLOAT, "INT64": TensorProto.INT64, "BOOL": TensorProto.BOOL}
+"""ONNX's types of the standard inputs."""
+
+
 def input_values(inputs: InputContract) -> list[onnx.ValueInfoProto]:
     """The declared graph inputs for a contract, in the standard order; N, T and K are dynamic."""
-    values = []
-    if inputs.features:
-        shape: list[str | int | None] = ["N", len(inputs.features)]
-        values.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, shape))
-    if inputs.sequence is not None:
-        steps: list[str | int | None] = ["N", "T", len(inputs.sequence.features)]
-        values.append(helper.make_tensor_value_info("sequence", TensorProto.FLOAT, steps))
-        values.append(helper.make_tensor_value_info("lengths", TensorProto.INT64, ["N"]))
-    if inputs.neighbors is not None:
-        around: list[str | int | None] = ["N", "K", len(inputs.neighbors.features)]
-        values.append(helper.make_tensor_value_info("neighbors", TensorProto.FLOAT, around))
-        values.append(helper.make_tensor_value_info("neighbor_mask", TensorProto.BOOL, ["N", "K"]))
-    return values
+    return [
+        helper.make_tensor_value_info(put.name, INPUT_TYPES[put.datatype], list(put.shape))
+        for put in graph_inputs(inputs)
+    ]
 
 
 def output_names(model: onnx.ModelProto) -> tuple[str, ...]:

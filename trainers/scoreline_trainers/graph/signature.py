@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import onnx
 
 from scoreline_registry.documents.contract import InputContract, ScoreContract
-from scoreline_trainers.graph.builder import SCORE, input_values
+from scoreline_registry.documents.signature import SCORE
+from scoreline_trainers.graph.builder import input_values
 
 
 def structure_problems(model: bytes, inputs: InputContract, score: ScoreContract) -> list[str]:

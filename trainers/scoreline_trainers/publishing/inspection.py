@@ -15,12 +15,13 @@ import onnx
 
 from scoreline_registry.documents.contract import InputContract
 from scoreline_registry.documents.manifest import GOLDEN_FILE, MODEL_FILE
+from scoreline_registry.documents.signature import SCORE
 from scoreline_registry.errors import GateError
 from scoreline_trainers.data.batch import Batch, Float64
 from scoreline_trainers.gate.checks import TOLERANCE, Proof, prove
 from scoreline_trainers.gate.golden import read_arrays
 from scoreline_trainers.gate.probes import from_contract
-from scoreline_trainers.graph.builder import SCORE, output_names
+from scoreline_trainers.graph.builder import output_names
 from scoreline_trainers.publishing.answers import Answer, score_answer
 from scoreline_trainers.publishing.confinement import confine
 from scoreline_trainers.publishing.original import Original

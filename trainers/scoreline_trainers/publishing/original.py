@@ -11,13 +11,12 @@ import numpy.typing as npt
 from onnx import TensorProto
 
 from scoreline_registry.documents.contract import Feature, InputContract
+from scoreline_registry.documents.signature import FEATURES, SCORE
 from scoreline_trainers.data.batch import Batch, Float64
-from scoreline_trainers.graph.builder import SCORE
 from scoreline_trainers.publishing.answers import Answer
 from scoreline_trainers.publishing.datatypes import DATATYPES, DTYPES
 from scoreline_trainers.publishing.running import fetched, opened
 from scoreline_trainers.publishing.sources import Source
-from scoreline_trainers.publishing.spec import FEATURES
 
 MISSING_NAME = ""
 """What a string input gets for a missing category; no vocabulary has it."""

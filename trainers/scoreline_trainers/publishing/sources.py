@@ -7,20 +7,21 @@ import onnx
 from onnx import TensorProto
 
 from scoreline_registry.documents.contract import Feature, InputContract
+from scoreline_registry.documents.signature import FEATURES, SIGNATURE
+from scoreline_registry.documents.tensors import Datatype
 from scoreline_registry.errors import InvalidNameError
 from scoreline_registry.names import check_feature_name
 from scoreline_trainers.publishing.refusal import refuse
 from scoreline_trainers.publishing.screening import required_inputs, type_name
-from scoreline_trainers.publishing.spec import FEATURES, LENGTHS, NEIGHBOR_MASK, NEIGHBORS, SEQUENCE
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
 _WHOLE = (TensorProto.INT64, TensorProto.INT32)
 _RANKS: Mapping[str, tuple[int, ...]] = {
-    FEATURES: (1, 2), SEQUENCE: (3,), LENGTHS: (1,), NEIGHBORS: (3,), NEIGHBOR_MASK: (2,)
+    FEATURES: (1, 2), **{put.name: (len(put.shape),) for put in SIGNATURE.values() if put.name != FEATURES}
 }  # fmt: skip
 # What each part that is not taken apart may become.
-_BECOMES: Mapping[str, tuple[int, ...]] = {
-    SEQUENCE: _FLOATS, LENGTHS: _WHOLE, NEIGHBORS: _FLOATS, NEIGHBOR_MASK: (TensorProto.BOOL, *_FLOATS, *_WHOLE)
+_BECOMES: Mapping[Datatype, tuple[int, ...]] = {
+    "FP32": _FLOATS, "INT64": _WHOLE, "BOOL": (TensorProto.BOOL, *_FLOATS, *_WHOLE)
 }  # fmt: skip
 
 
@@ -102,7 +103,7 @@ def sources_of(graph: onnx.GraphProto, inputs: InputContract, stated: Mapping[st
 
 
 def _target(name: str, inputs: InputContract, *, alone: bool) -> str:
-    if alone and inputs.sequence is None and inputs.neighbors is None:
+    if alone and not inputs.ragged:
         return FEATURES
     return name
 
@@ -114,9 +115,7 @@ def _columns(target: str, inputs: InputContract) -> tuple[str, tuple[int, ...]] 
         return FEATURES, (positions[target],)
     if target == FEATURES and positions:
         return FEATURES, tuple(range(len(positions)))
-    if target in (SEQUENCE, LENGTHS) and inputs.sequence is not None:
-        return target, ()
-    if target in (NEIGHBORS, NEIGHBOR_MASK) and inputs.neighbors is not None:
+    if any(target in (ragged.name, ragged.kind.presence) for ragged in inputs.ragged):
         return target, ()
     names = [name.strip() for name in target.split(",")]
     unknown = [name for name in names if name not in positions]
@@ -142,7 +141,7 @@ def _source_problems(value: onnx.ValueInfoProto, source: Source, inputs: InputCo
         yield from _width_problems(what, shape, source)
         for column in source.columns:
             yield from _feature_problems(what, source.elem_type, inputs.features[column])
-    elif source.elem_type not in _BECOMES[source.part]:
+    elif source.elem_type not in _BECOMES[SIGNATURE[source.part].datatype]:
         yield f"{what} takes {type_name(source.elem_type)}, which {source.part} cannot become"
 
 
@@ -171,10 +170,9 @@ def _unused(inputs: InputContract, sources: Sequence[Source]) -> Iterator[str]:
     if idle:
         yield f"no input takes {_listed(idle)}"
     parts = {source.part for source in sources}
-    if inputs.sequence is not None and SEQUENCE not in parts:
-        yield "no input takes the sequence"
-    if inputs.neighbors is not None and NEIGHBORS not in parts:
-        yield "no input takes the neighbors"
+    for ragged in inputs.ragged:
+        if ragged.name not in parts:
+            yield f"no input takes the {ragged.name}"
 
 
 def _listed(names: Iterator[str] | Sequence[str]) -> str:

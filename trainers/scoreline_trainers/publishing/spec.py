@@ -13,10 +13,6 @@ from scoreline_registry.errors import InvalidError
 from scoreline_registry.strict_yaml import read_yaml
 from scoreline_trainers.problems import problems_of
 
-FEATURES, SEQUENCE, LENGTHS = "features", "sequence", "lengths"
-NEIGHBORS, NEIGHBOR_MASK = "neighbors", "neighbor_mask"
-STANDARD_INPUTS = (FEATURES, SEQUENCE, LENGTHS, NEIGHBORS, NEIGHBOR_MASK)
-
 INSPECTION_FILE = "inspection.json"
 PROBES_FILE = "probes.npz"
 VERDICT_FILE = "verdict.json"

@@ -7,21 +7,15 @@ import onnx
 from onnx import TensorProto, helper, version_converter
 
 from scoreline_registry.documents.contract import InputContract
-from scoreline_trainers.graph.builder import ML_DOMAIN, OPSET, SCORE, Extra, GraphBuilder
+from scoreline_registry.documents.signature import FEATURES, SCORE, SIGNATURE
+from scoreline_trainers.graph.builder import INPUT_TYPES, ML_DOMAIN, OPSET, Extra, GraphBuilder
 from scoreline_trainers.publishing.answers import Answer
 from scoreline_trainers.publishing.original import category_names
 from scoreline_trainers.publishing.refusal import UnfitError
 from scoreline_trainers.publishing.screening import required_inputs
 from scoreline_trainers.publishing.sources import Source
-from scoreline_trainers.publishing.spec import FEATURES, LENGTHS, NEIGHBOR_MASK, NEIGHBORS, SEQUENCE
 
 _PREFIX = "model"
-_STANDARD_TYPES = {
-    SEQUENCE: TensorProto.FLOAT,
-    LENGTHS: TensorProto.INT64,
-    NEIGHBORS: TensorProto.FLOAT,
-    NEIGHBOR_MASK: TensorProto.BOOL,
-}
 
 
 def wrapped(
@@ -59,7 +53,7 @@ def wrapped(
 def _fed(graph: GraphBuilder, source: Source, inputs: InputContract) -> str:
     """The tensor that an input of the model reads."""
     if source.part != FEATURES:
-        return _cast(graph, source.part, source.elem_type, declared=_STANDARD_TYPES[source.part])
+        return _cast(graph, source.part, source.elem_type, declared=INPUT_TYPES[SIGNATURE[source.part].datatype])
     if source.elem_type == TensorProto.STRING:
         names = [_names(graph, column, inputs) for column in source.columns]
         block = names[0] if len(names) == 1 else graph.add("Concat", *names, axis=1)

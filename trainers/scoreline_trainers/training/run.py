@@ -19,6 +19,7 @@ from scoreline_registry.documents.manifest import (
     Manifest,
     TrainingFacts,
 )
+from scoreline_registry.documents.signature import SCORE
 from scoreline_registry.registry import Registry, system_clock
 from scoreline_registry.versions.gate_rules import check_gate
 from scoreline_trainers.data.batch import Batch, Float64
@@ -31,7 +32,7 @@ from scoreline_trainers.evaluation.metrics import evaluate
 from scoreline_trainers.families.ensembles.members import libraries_of
 from scoreline_trainers.family import Fitted
 from scoreline_trainers.gate.checks import Proof, prove
-from scoreline_trainers.graph.builder import SCORE, output_names
+from scoreline_trainers.graph.builder import output_names
 from scoreline_trainers.progress import Progress, Silent
 from scoreline_trainers.synthetic import GENERATORS
 from scoreline_trainers.training.fit import fit_model

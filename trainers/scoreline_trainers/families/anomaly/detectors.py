@@ -14,10 +14,10 @@ from sklearn.ensemble import IsolationForest as Forest
 from threadpoolctl import threadpool_limits
 
 from scoreline_registry.documents.contract import Feature, InputContract
+from scoreline_registry.documents.signature import SCORE
 from scoreline_trainers.data.batch import Batch, Bools, Float64
 from scoreline_trainers.families.anomaly.isolation_forest import FittedIsolationForest
 from scoreline_trainers.families.trees.tree_columns import TreeColumns
-from scoreline_trainers.graph.builder import SCORE
 from scoreline_trainers.graph.tensor import Tensor
 
 # Added to every variance: what never varies must not make the least change infinitely odd.

@@ -10,13 +10,14 @@ from onnx import TensorProto
 from pydantic import model_validator
 
 from scoreline_registry.documents.contract import InputContract
+from scoreline_registry.documents.signature import SCORE
 from scoreline_trainers.data.batch import Batch, Float32, Float64
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.families.ensembles.members import Member, MemberSpec, edges_of, fit_member, tolerances_of
 from scoreline_trainers.families.ensembles.out_of_fold import Choice, Evidence
 from scoreline_trainers.families.ensembles.recency import Recency, recent
 from scoreline_trainers.family import FamilyConfig, Fitted
-from scoreline_trainers.graph.builder import SCORE, Extra, GraphBuilder
+from scoreline_trainers.graph.builder import Extra, GraphBuilder
 from scoreline_trainers.graph.tensor import Tensor
 from scoreline_trainers.progress import Progress
 

@@ -9,22 +9,23 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from scoreline_registry.documents.contract import InputContract
+from scoreline_registry.documents.ragged import NEIGHBORS, SEQUENCE
+from scoreline_registry.documents.signature import FEATURES, SCORE
 from scoreline_trainers.data.batch import Batch, Float32, Float64
 from scoreline_trainers.data.columns import Spec
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.family import FamilyConfig, Fitted
-from scoreline_trainers.graph.builder import SCORE
 from scoreline_trainers.problems import problems_of
 from scoreline_trainers.progress import Part, Progress
 
 Kept = Literal["features", "sequence", "neighbors"]
 
 _FEEDS: Mapping[Kept, frozenset[str]] = {
-    "features": frozenset({"features"}),
-    "sequence": frozenset({"sequence", "lengths"}),
-    "neighbors": frozenset({"neighbors", "neighbor_mask"}),
+    "features": frozenset({FEATURES}),
+    "sequence": frozenset({SEQUENCE.name, SEQUENCE.presence}),
+    "neighbors": frozenset({NEIGHBORS.name, NEIGHBORS.presence}),
 }
 
 

@@ -12,12 +12,13 @@ import onnx
 from pydantic import Field
 
 from scoreline_registry.documents.contract import InputContract
+from scoreline_registry.documents.signature import SCORE
 from scoreline_trainers.data.batch import Batch, Float32, Float64, Int64
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families.ensembles.members import Member, MemberSpec, edges_of, fit_member, tolerances_of
 from scoreline_trainers.family import FamilyConfig, Fitted
-from scoreline_trainers.graph.builder import SCORE, GraphBuilder
+from scoreline_trainers.graph.builder import GraphBuilder
 from scoreline_trainers.heads.segments import Segments
 from scoreline_trainers.progress import Progress
 
