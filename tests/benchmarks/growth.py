@@ -14,7 +14,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -202,7 +202,8 @@ def asking(address: str) -> Iterator[None]:
     def ask() -> None:
         with scoreline.Client(address) as client:
             while not stop.wait(0.02):
-                client.score("credit", {"income": 1.0}, entity_id="ann")
+                with suppress(scoreline.DeadlineError):
+                    client.score("credit", {"income": 1.0}, entity_id="ann")
 
     thread = threading.Thread(target=ask)
     thread.start()

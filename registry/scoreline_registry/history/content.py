@@ -18,14 +18,14 @@ from scoreline_registry.storage import Storage
 
 V = TypeVar("V", bound=FrozenModel)
 
-# In bytes of stored JSON; the values made of it take several times as much.
-_DOCUMENT_BYTES = 32 << 20
-_PART_BYTES = 1 << 20
-_MANIFEST_BYTES = 2 << 20
+# Bytes of memory. A commit that moves an alias looks at every route, so those of a large registry should fit.
+_DOCUMENT_BYTES = 64 << 20
+_PART_BYTES = 8 << 20
+_MANIFEST_BYTES = 16 << 20
 
 
 class Content:
-    """The documents and manifests of one store. What is asked for twice is read once, within limits in bytes."""
+    """The documents and manifests of one store. What is asked for twice is read once, within limits of memory."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage

@@ -18,7 +18,7 @@ from scoreline_registry.history.revision import (
 )
 from scoreline_registry.storage import Storage
 
-_KEPT_BYTES = 512 << 10
+_KEPT_BYTES = 2 << 20
 
 
 class RevisionLog:

@@ -131,8 +131,9 @@ def _put(path: Path, data: bytes, *, attempts: int = 3) -> bool:
     try:
         _make_folder(path.parent)
         created = not path.exists() and _link_new(path, data)
-        # Also when another writer was first: its file must be durable before anything is built on it.
-        _fsync_folder(path.parent)
+        if not created:
+            # Another writer was first: its file must be durable before anything is built on it.
+            _fsync_folder(path.parent)
     except FileNotFoundError:  # the folder was empty, and tidied away in this moment
         if attempts == 1:
             raise
