@@ -29,6 +29,8 @@ from scoreline_server.scoring.decoding import Question, question_of, seconds_of
 from scoreline_server.stopping import InFlight
 
 DOMAIN = "scoreline"
+# An error goes into the trailers twice, and clients refuse trailers of more than 8 KiB.
+_MESSAGE_CHARACTERS = 2500
 
 _M = TypeVar("_M", bound=Message)
 _P = ParamSpec("_P")
@@ -85,9 +87,12 @@ class Answer:
     def failed(cls, error: CallError) -> "Answer":
         """The answer that carries an error and its one ErrorInfo."""
         metadata = tuple(sorted(error.metadata.items()))
-        details = _details(error.reason, error.message, metadata, error.retry_after_seconds)
+        message = error.message
+        if len(message) > _MESSAGE_CHARACTERS:
+            message = f"{message[:_MESSAGE_CHARACTERS]} (and {len(message) - _MESSAGE_CHARACTERS:,} more characters)"
+        details = _details(error.reason, message, metadata, error.retry_after_seconds)
         trailers = (("grpc-status-details-bin", details),)
-        return cls(code=CODES[error.reason], details=error.message, trailers=trailers, error=error)
+        return cls(code=CODES[error.reason], details=message, trailers=trailers, error=error)
 
 
 @lru_cache(maxsize=128)

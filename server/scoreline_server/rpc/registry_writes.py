@@ -4,6 +4,7 @@ from scoreline.v1 import registry_pb2 as pb
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_file import read_route
 from scoreline_server.errors import CallError
+from scoreline_server.gil_switching import background_work
 from scoreline_server.reasons import Reason
 from scoreline_server.rpc import resources
 from scoreline_server.rpc.authority import Action, Caller
@@ -29,7 +30,8 @@ class RegistryWrites:
 
     def apply_route(self, request: pb.ApplyRouteRequest, _catalog: Catalog, caller: Caller) -> pb.ApplyRouteResponse:
         """Creates or changes a route, or tells what that would do."""
-        spec = read_route(request.definition, source="definition")
+        with background_work():
+            spec = read_route(request.definition, source="definition")
         expect = request.etag if request.HasField("etag") else None
         if request.dry_run:
             plan = self._registry.plan_route(spec, expect=expect)

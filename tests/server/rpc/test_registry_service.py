@@ -104,6 +104,8 @@ def test_a_route_is_planned_applied_and_protected_by_its_etag(
     stale = pb.ApplyRouteRequest(definition=ROUTE, etag=read.etag, author="ann")
     assert failure(admin.ApplyRoute, stale) == (grpc.StatusCode.ABORTED, "CONFLICT")
     assert failure(admin.ApplyRoute, pb.ApplyRouteRequest(definition="route: [", author="ann")) == INVALID
+    many_problems = ROUTE + "  - {when: none}\n" * 1000
+    assert failure(admin.ApplyRoute, pb.ApplyRouteRequest(definition=many_problems, author="ann")) == INVALID
     assert failure(admin.ApplyRoute, pb.ApplyRouteRequest(definition=ROUTE)) == INVALID
     unknown = pb.ApplyRouteRequest(definition=ROUTE.replace("linear", "nope"), author="ann")
     code, _ = failure(admin.ApplyRoute, unknown)
