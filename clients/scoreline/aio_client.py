@@ -57,7 +57,7 @@ class AsyncClient:
         self._transport = transport or AioTransport(place)
         self._flows = Flows(Attempts(timeout_seconds=timeout_seconds, retry=retry))
         self._most_open = OPEN_PER_CONNECTION * connections
-        self._coalescer = AioCoalescer(self._flows, self._transport, most_open=self._most_open) if coalesce else None
+        self._coalescer = AioCoalescer(self._flows, self._transport, max_open=self._most_open) if coalesce else None
 
     async def score(
         self,

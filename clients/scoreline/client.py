@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 import numpy.typing as npt
 
 from scoreline.batching.policy import OPEN_PER_CONNECTION
-from scoreline.batching.threads import Coalescer
+from scoreline.batching.threading_driver import Coalescer
 from scoreline.calls.attempts import Attempts
 from scoreline.calls.call_options import Ask
 from scoreline.calls.chunks import Chunk, Part, chunks
@@ -65,7 +65,7 @@ class Client:
         self._transport = transport or GrpcTransport(place)
         self._flows = Flows(Attempts(timeout_seconds=timeout_seconds, retry=retry))
         self._most_open = OPEN_PER_CONNECTION * connections
-        self._coalescer = Coalescer(self._flows, self._transport, most_open=self._most_open) if coalesce else None
+        self._coalescer = Coalescer(self._flows, self._transport, max_open=self._most_open) if coalesce else None
 
     def score(
         self,

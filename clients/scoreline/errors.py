@@ -17,6 +17,7 @@ A code or reason that this version does not know still arrives as the nearest cl
 No transport is known here.
 """
 
+import copy
 from collections.abc import Mapping
 from enum import IntEnum
 from types import MappingProxyType
@@ -75,6 +76,13 @@ class ScorelineError(Exception):
         self.retry_after_seconds = retry_after_seconds
         self.attempts = 0
         super().__init__(message)
+
+
+def own_copy(error: ScorelineError) -> ScorelineError:
+    """The same error for another caller, with its cause: one exception cannot be raised in several places at once."""
+    own = copy.copy(error)
+    own.__cause__ = error.__cause__
+    return own
 
 
 class InvalidRequestError(ScorelineError):

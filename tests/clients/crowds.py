@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
 import grpc
@@ -68,19 +68,12 @@ def shown(outcome: Any) -> dict[str, Any]:
 
 @dataclass(repr=False)
 class Moody(Sums):
-    """Sums that does what an entity's id says; ``deadlines`` holds how long each call had."""
+    """Sums that does what an entity's id says."""
 
     target: str = ""
-    deadlines: list[float] = field(default_factory=list)
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    release: threading.Event = field(default_factory=threading.Event)
 
     def Score(self, request: pb.ScoreRequest, context: Any) -> pb.ScoreResponse:  # noqa: N802
         ids = request.packed.entity_ids
-        self.deadlines.append(context.time_remaining())
-        if "held" in ids:
-            context.add_callback(self.cancelled.set)
-            self.release.wait(5)
         if "poison" in ids:
             self.requests.append(request)
             fail(grpc.StatusCode.INVALID_ARGUMENT, "WRONG_INDEX", text="poison")(context)

@@ -1,6 +1,5 @@
 """What each call of a client does, step by step, without doing any IO itself."""
 
-import copy
 import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -26,6 +25,7 @@ from scoreline.errors import (
     ScorelineError,
     StaleSchemaError,
     UnavailableError,
+    own_copy,
 )
 from scoreline.schema import RouteSchema
 from scoreline.status import Health, ServerStatus
@@ -161,10 +161,12 @@ class Flows:
         return schema
 
 
-def result(outcome: Outcome) -> Score:
+def result(outcome: Outcome | BaseException) -> Score:
     """The score of one entity, or its error raised."""
     if isinstance(outcome, Score):
         return outcome
+    if not isinstance(outcome, ScorelineError):
+        raise outcome
     # A server fails a call with one entity as a whole; to callers it is that entity's error all the same.
     if outcome.reason in ENTITY_REASONS and not isinstance(outcome, EntityFailedError):
         raise EntityFailedError.of(outcome) from outcome
@@ -172,8 +174,8 @@ def result(outcome: Outcome) -> Score:
 
 
 def _copies(error: ScorelineError, count: int) -> list[Outcome]:
-    """The error for each row: one exception cannot be raised in several places at once."""
-    return [error, *(copy.copy(error) for _ in range(count - 1))]
+    """The error for each row."""
+    return [error, *(own_copy(error) for _ in range(count - 1))]
 
 
 _ALIKE_FOR_ALL = (AccessError, ClosedError, DeadlineError, NotFoundError, StaleSchemaError, UnavailableError)
