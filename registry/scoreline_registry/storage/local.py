@@ -94,17 +94,19 @@ class LocalStorage:
 def _entries(root: Path, folder: str, prefix: str, after: str) -> list[tuple[str, os.DirEntry[str]]]:
     """What a listing needs of a folder, by key, ordered so that walking depth first yields ascending keys.
 
-    The keys of folders end with "/". What is not listed is left out before anything is sorted or looked at, because a
-    folder may hold a file per commit.
+    The keys of folders end with "/". A folder may hold a file per commit, so the names that are not listed are left out
+    before anything else is asked of them.
     """
     start = f"{folder}/" if folder else ""
+    above = after.removeprefix(start) if after.startswith(start) else ""
     try:
         with os.scandir(root / folder) as scan:
-            found = [(_key(start, entry), entry) for entry in scan if not entry.name.startswith(".")]
+            near = [entry for entry in scan if entry.name > above or above.startswith(entry.name)]
     except _ABSENT:
         return []
     except OSError as error:
         raise StorageError(folder, _detail(error)) from error
+    found = [(_key(start, entry), entry) for entry in near if not entry.name.startswith(".")]
     return sorted((pair for pair in found if _listed(pair[0], prefix, after)), key=itemgetter(0))
 
 
