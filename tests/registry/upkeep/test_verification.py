@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from scoreline_registry.documents.documents import canonical_json
+from scoreline_registry.documents.version_pages import MAX_RECENT
+from scoreline_registry.errors import CorruptError
 from scoreline_registry.history.revision import seal_key
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import LocalStorage, MemoryStorage, Storage, StoredFile
@@ -204,3 +206,46 @@ def test_a_seal_that_is_written_meanwhile_is_no_link(tmp_path: Path) -> None:
     interrupted = Interrupted(LocalStorage(tmp_path), before="read registry.json", work=lambda: seal.write_bytes(data))
     assert not verify(interrupted).findings
     assert interrupted.worked
+
+
+def documents_with(memory: MemoryStorage, text: bytes) -> list[str]:
+    return [file.key for file in memory.list("documents/") if text in memory.read(file.key)]
+
+
+@pytest.mark.parametrize(
+    "text", [b'"level":0', b'"recent"', b'"entry":{"author"'], ids=["page of references", "index", "entry"]
+)
+def test_each_damaged_part_of_a_model_is_named_and_no_version_taken_for_unfinished(
+    memory: MemoryStorage, registry: Registry, text: bytes
+) -> None:
+    for _ in range(MAX_RECENT + 4):
+        publish(registry)
+    keys = documents_with(memory, text)
+    assert keys
+    for key in keys:
+        whole = memory.read(key)
+        for damaged in (whole[:-3], whole.replace(b'"', b"'", 1), None):
+            memory.delete(key)
+            if damaged is not None:
+                memory.put_if_absent(key, damaged)
+            report = verify(memory)
+            assert {finding.key for finding in report.findings} == {key}
+            assert not any("not committed" in note for note in report.notes)
+        memory.delete(key)
+        memory.put_if_absent(key, whole)
+    assert not verify(memory).findings
+
+
+def test_a_version_whose_entry_is_damaged_is_not_served_and_others_are(
+    memory: MemoryStorage, registry: Registry
+) -> None:
+    publish(registry, aliases=["champion"])
+    publish(registry)
+    (key,) = [key for key in documents_with(memory, b'"entry":{"author"') if b'"version":1}' in memory.read(key)]
+    memory.delete(key)
+    reader = Registry.open(memory)
+    with pytest.raises(CorruptError, match=key):
+        reader.manifest("credit", 1)
+    assert reader.manifest("credit", 2).family == "lightgbm"
+    reader.set_alias("credit", "champion", 2, author="tester", message="")
+    assert reader.latest().resolve("credit@champion") == ("credit", 2)
