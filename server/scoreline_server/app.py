@@ -22,14 +22,15 @@ from scoreline_server.metrics.recorder import CountedThreads, Metrics
 from scoreline_server.rpc.admission import Admission
 from scoreline_server.rpc.authority import read_policy
 from scoreline_server.rpc.control import Control
-from scoreline_server.rpc.methods import telling
+from scoreline_server.rpc.methods import status_method
 from scoreline_server.rpc.pipeline import Pipeline
 from scoreline_server.rpc.registry_reads import RegistryReads
 from scoreline_server.rpc.registry_writes import RegistryWrites
+from scoreline_server.scoring import engine
 from scoreline_server.scoring.catalog import Catalog
-from scoreline_server.scoring.engine import Observe
+from scoreline_server.scoring.results import Observe
 from scoreline_server.settings import Settings
-from scoreline_server.shadows import Shadows, unkept
+from scoreline_server.shadows import Shadows, discard
 from scoreline_server.stopping import Deadline, StopLimits
 from scoreline_server.transport.endpoint import SERVICES, Endpoint, has_tls
 from scoreline_server.transport.standard_services import Health
@@ -51,14 +52,15 @@ class Server:
         runtime: Path | None = None,
         worker: int = 0,
         reuse_port: bool = False,
+        score: engine.Score = engine.score,
         observers: Sequence[Observe] = (),
         stop_limits: StopLimits = StopLimits(),  # noqa: B008 - frozen
     ) -> None:
         """Takes the port; raises StartError when that cannot be.
 
         ``runtime`` is a folder that the workers of one supervisor share, ``worker`` this one's number among them. With
-        ``reuse_port`` others may listen on the same port. ``observers`` see all that is scored, before the journal
-        does. ``stop_limits`` bound each wait of a stop.
+        ``reuse_port`` others may listen on the same port. ``score`` scores requests; ``observers`` get what it scored
+        before the journal does. ``stop_limits`` bound each wait of a stop.
         """
         self.settings = settings
         self._stop_limits = stop_limits
@@ -78,7 +80,7 @@ class Server:
             queue_rows=settings.shadow_queue_rows,
             is_busy=lambda: admission.queued_seconds > _BUSY_SECONDS,
             counting=self.metrics,
-            keep=self.journal.shadows if self.journal else unkept,
+            keep=self.journal.shadows if self.journal else discard,
         )
         control = (RegistryReads(registry), RegistryWrites(registry), Control(registry, self.watcher))
         self.pipeline = Pipeline(
@@ -86,8 +88,9 @@ class Server:
             metrics=self.metrics,
             admission=admission,
             policy=read_policy(settings.policy_file),
-            methods=[telling(lambda: self.problem), *(method for part in control for method in part.methods())],
+            methods=[status_method(lambda: self.problem), *(method for part in control for method in part.methods())],
             observers=[*observers, *([self.journal] if self.journal else []), self.shadows],
+            score=score,
         )
         self.streams = Streams(self.pipeline, registry, self.watcher, threads=settings.stream_threads)
         self.health = Health()

@@ -3,16 +3,56 @@
     ServingError
     ├── CallError      a call that cannot be answered                           (err.reason, err.metadata)
     │   └── ScoringError   a call, or one entity of a call, that cannot be scored
-    ├── LoadError      a version that must not serve                            (err.model, err.version, err.detail)
-    ├── StopError      a server that did not end as it should                   (err.detail)
+    ├── LoadError      a version that cannot be served                          (err.model, err.version, err.detail)
+    ├── StopError      a server that did not stop as it should                  (err.detail)
     └── StartError     a server that cannot start                               (err.detail)
 
-No transport is known here: ``reasons`` says which gRPC code each reason has.
+No transport is known here: ``status_codes`` gives each reason its gRPC code.
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 
-from scoreline_server.reasons import Reason
+
+class ErrorReason(StrEnum):
+    """The UPPER_SNAKE reason in google.rpc.ErrorInfo and in EntityError; ``docs/reference/errors.md`` explains each."""
+
+    MALFORMED_MESSAGE = "MALFORMED_MESSAGE"
+    ROUTE_NOT_FOUND = "ROUTE_NOT_FOUND"
+    ROUTE_NOT_READY = "ROUTE_NOT_READY"
+    NO_ENTITIES = "NO_ENTITIES"
+    TOO_MANY_ENTITIES = "TOO_MANY_ENTITIES"
+    TWO_FORMS = "TWO_FORMS"
+    WRONG_BLOCK_LENGTH = "WRONG_BLOCK_LENGTH"
+    WRONG_INDEX = "WRONG_INDEX"
+    STALE_SCHEMA = "STALE_SCHEMA"
+    UNKNOWN_EXTRA = "UNKNOWN_EXTRA"
+    UNKNOWN_FEATURE = "UNKNOWN_FEATURE"
+    WRONG_TYPE = "WRONG_TYPE"
+    MISSING_FEATURE = "MISSING_FEATURE"
+    NOT_FINITE = "NOT_FINITE"
+    UNKNOWN_CATEGORY = "UNKNOWN_CATEGORY"
+    MISSING_UNIT = "MISSING_UNIT"
+    UNEXPECTED_SEQUENCE = "UNEXPECTED_SEQUENCE"
+    EMPTY_SEQUENCE = "EMPTY_SEQUENCE"
+    SEQUENCE_TOO_LONG = "SEQUENCE_TOO_LONG"
+    UNEXPECTED_NEIGHBORS = "UNEXPECTED_NEIGHBORS"
+    TOO_MANY_NEIGHBORS = "TOO_MANY_NEIGHBORS"
+    MODEL_FAILED = "MODEL_FAILED"
+    NOT_FOUND = "NOT_FOUND"
+    INVALID = "INVALID"
+    REFUSED = "REFUSED"
+    CONFLICT = "CONFLICT"
+    DAMAGED = "DAMAGED"
+    STORAGE_FAILED = "STORAGE_FAILED"
+    SELF_TEST_FAILED = "SELF_TEST_FAILED"
+    NO_MEMORY_LEFT = "NO_MEMORY_LEFT"
+    TOO_MANY_STREAMS = "TOO_MANY_STREAMS"
+    NOT_ALLOWED = "NOT_ALLOWED"
+    OVERLOADED = "OVERLOADED"
+    STOPPING = "STOPPING"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    INTERNAL = "INTERNAL"
 
 
 class ServingError(Exception):
@@ -22,7 +62,7 @@ class ServingError(Exception):
 class CallError(ServingError):
     """A call that cannot be answered."""
 
-    def __init__(self, reason: Reason, message: str, **metadata: object) -> None:
+    def __init__(self, reason: ErrorReason, message: str, **metadata: object) -> None:
         self.reason = reason
         self.message = message
         self.metadata: Mapping[str, str] = {key: str(value) for key, value in metadata.items()}
@@ -35,15 +75,17 @@ class ScoringError(CallError):
 
 
 class LoadError(ServingError):
-    """A version that must not serve."""
+    """A version that cannot be served. ``reason`` is the reason of a call that asked for it."""
 
-    def __init__(self, model: str, version: int, detail: str) -> None:
-        self.model, self.version, self.detail = model, version, detail
+    def __init__(
+        self, model: str, version: int, detail: str, *, reason: ErrorReason = ErrorReason.SELF_TEST_FAILED
+    ) -> None:
+        self.model, self.version, self.detail, self.reason = model, version, detail, reason
         super().__init__(f"{model}@{version} was not loaded: {detail}")
 
 
 class StopError(ServingError):
-    """A server that did not end as it should."""
+    """A server that did not stop as it should."""
 
     def __init__(self, detail: str) -> None:
         self.detail = detail

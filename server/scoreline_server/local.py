@@ -1,4 +1,4 @@
-"""Scores from a registry in this process, by the same engine and without a server."""
+"""Scoring from a registry in this process, by the server's engine and without a server."""
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.registry import Registry
@@ -6,11 +6,11 @@ from scoreline_server.errors import ScoringError
 from scoreline_server.loading.watcher import Watcher
 from scoreline_server.rpc import discovery
 from scoreline_server.scoring import engine
-from scoreline_server.scoring.decoding import question_of
+from scoreline_server.scoring.decoding import decode_request
 
 
 class LocalScorer:
-    """Answers as a server of this registry's newest revision would.
+    """Scores as a server of the registry's newest revision would.
 
     Raises ScoringError (``reason``, ``message``, ``metadata``, ``code``) where a server would fail the call.
     """
@@ -25,7 +25,8 @@ class LocalScorer:
 
     def score(self, request: pb.ScoreRequest) -> pb.ScoreResponse:
         """Scores 1 to 1,024 entities."""
-        (result,) = engine.answer([question_of(request, self._watcher.catalog)])
-        if isinstance(result, ScoringError):
-            raise result
-        return pb.ScoreResponse.FromString(result)
+        route = self._watcher.catalog.route(request.route)
+        (response,) = engine.score([decode_request(request, route)])
+        if isinstance(response, ScoringError):
+            raise response
+        return pb.ScoreResponse.FromString(response)

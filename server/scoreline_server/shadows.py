@@ -15,14 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
+from scoreline_server.errors import ErrorReason
 from scoreline_server.failure_log import log_failure
 from scoreline_server.gil_switching import background_work
 from scoreline_server.journal.shadowed import ShadowScores
-from scoreline_server.reasons import Reason
-from scoreline_server.scoring.binding import Indices
-from scoreline_server.scoring.compiled_route import ServedRoute, ServedShadow
-from scoreline_server.scoring.engine import Scored, units_of
-from scoreline_server.scoring.rows import Rows, joined
+from scoreline_server.scoring.arrays import Indices
+from scoreline_server.scoring.compiled_route import CompiledRoute, CompiledShadow
+from scoreline_server.scoring.engine import units_of
+from scoreline_server.scoring.results import ScoredBatch
+from scoreline_server.scoring.rows import RowBlock, concatenate
 from scoreline_server.scoring.wire import CALL_ID_BYTES
 
 _log = structlog.get_logger()
@@ -36,11 +37,11 @@ class Counting(Protocol):
     """Counts what shadows do."""
 
     def shadowed(
-        self, route: str, shadow: ServedShadow, *, rows: int, seconds: float, errors: Mapping[str, int]
+        self, route: str, shadow: CompiledShadow, *, rows: int, seconds: float, errors: Mapping[str, int]
     ) -> None:
         """A batch of one shadow: rows that it scored, and by reason those that it could not."""
 
-    def shadow_dropped(self, route: str, shadow: ServedShadow, rows: int) -> None:
+    def shadow_dropped(self, route: str, shadow: CompiledShadow, rows: int) -> None:
         """Rows that were left out, sampled or not."""
 
 
@@ -51,29 +52,29 @@ class Batch:
     ``call_ids`` and ``places`` are those of each row of ``rows``; ``answered`` are the rows that have a score.
     """
 
-    route: ServedRoute
-    rows: Rows
+    route: CompiledRoute
+    rows: RowBlock
     answered: Indices
     call_ids: npt.NDArray[np.void]
     places: npt.NDArray[np.uint16]
 
     @classmethod
-    def of(cls, scored: Sequence[Scored]) -> "Batch":
+    def of(cls, scored: Sequence[ScoredBatch]) -> "Batch":
         """What was scored of one route, in one piece."""
         route = scored[0].route
-        pieces = [question.piece for one in scored for question in one.questions]
-        counts = [len(piece) for piece in pieces]
+        encoded = [request.rows for one in scored for request in one.requests]
+        counts = [len(piece) for piece in encoded]
         calls = np.frombuffer(b"".join([one.call_ids for one in scored]), f"V{CALL_ID_BYTES}")
         failed = np.concatenate([_failed(one) for one in scored])
         return cls(
             route,
-            joined(pieces, route.layout),
+            concatenate(encoded, route.layout),
             np.flatnonzero(~failed),
             np.repeat(calls, counts),
             np.concatenate([np.arange(count, dtype=np.uint16) for count in counts]),
         )
 
-    def sampled(self, shadow: ServedShadow) -> Indices:
+    def sampled(self, shadow: CompiledShadow) -> Indices:
         """The answered rows whose unit is in a shadow's sample; a row without a unit is sampled by its prediction."""
         if shadow.share >= 1:
             return self.answered
@@ -99,7 +100,7 @@ class Shadows:
     ) -> None:
         """``queue_rows`` is how many rows may wait; ``is_busy`` says that callers do, and shadows must."""
         self._queue_rows, self._is_busy, self._counting, self._keep = queue_rows, is_busy, counting, keep
-        self._queue: deque[Scored] = deque()
+        self._queue: deque[ScoredBatch] = deque()
         self._queued = 0
         self._is_closed = False
         self._lock = threading.Lock()
@@ -124,7 +125,7 @@ class Shadows:
                 self._drop(scored)
         return not self._thread.is_alive()
 
-    def __call__(self, scored: Scored) -> None:
+    def __call__(self, scored: ScoredBatch) -> None:
         """Takes rows of a route that has shadows."""
         if not scored.route.shadows:
             return
@@ -139,7 +140,7 @@ class Shadows:
         elif not self._wake.is_set():
             self._wake.set()
 
-    def _drop(self, scored: Scored) -> None:
+    def _drop(self, scored: ScoredBatch) -> None:
         for shadow in scored.route.shadows:
             self._counting.shadow_dropped(scored.route.name, shadow, len(scored.rows))
 
@@ -157,9 +158,9 @@ class Shadows:
                 except Exception as error:  # noqa: BLE001  the thread must live on; whatever it was is logged
                     log_failure("a batch could not be shadowed", error, route=taken[0].route.name)
 
-    def _taken(self) -> list[Scored]:
+    def _taken(self) -> list[ScoredBatch]:
         """The oldest of the queue: of one route as it is served, and no more than a batch."""
-        taken: list[Scored] = []
+        taken: list[ScoredBatch] = []
         rows = 0
         with self._lock:
             while self._queue and rows < _BATCH_ROWS and (not taken or self._queue[0].route is taken[0].route):
@@ -185,7 +186,7 @@ class Shadows:
 
 
 def score_shadow(
-    batch: Batch, shadow: ServedShadow, rows: Indices
+    batch: Batch, shadow: CompiledShadow, rows: Indices
 ) -> tuple[npt.NDArray[np.float32], Mapping[int, str]]:
     """Scores some rows of a batch by a shadow.
 
@@ -200,14 +201,14 @@ def score_shadow(
             scores[scored] = shadow.model.run(inputs)[0]
     except Exception as error:  # noqa: BLE001  whatever ONNX Runtime raises, the next batch may be better
         _log.error("shadow failed", route=batch.route.name, shadow=shadow.ref, error=str(error)[:500])
-        errors |= dict.fromkeys(bound.rows.tolist(), Reason.MODEL_FAILED.value)
+        errors |= dict.fromkeys(bound.rows.tolist(), ErrorReason.MODEL_FAILED.value)
         scores[bound.rows] = np.nan
     places = {row: place for place, row in enumerate(rows.tolist())}
     return scores[rows], {places[row]: reason for row, reason in errors.items()}
 
 
 def _told(
-    batch: Batch, shadow: ServedShadow, rows: Indices, scores: npt.NDArray[np.float32], errors: Mapping[int, str]
+    batch: Batch, shadow: CompiledShadow, rows: Indices, scores: npt.NDArray[np.float32], errors: Mapping[int, str]
 ) -> ShadowScores:
     return ShadowScores(
         route=batch.route.name,
@@ -223,12 +224,12 @@ def _told(
     )
 
 
-def _failed(scored: Scored) -> npt.NDArray[np.bool_]:
+def _failed(scored: ScoredBatch) -> npt.NDArray[np.bool_]:
     """Which rows have no score."""
     failed = np.zeros(len(scored.rows), bool)
-    failed[list(scored.outcome.errors)] = True
+    failed[list(scored.results.errors)] = True
     return failed
 
 
-def unkept(_scores: ShadowScores) -> None:
-    """Lets scores go."""
+def discard(_scores: ShadowScores) -> None:
+    """Discards scores, where there is no journal."""

@@ -29,8 +29,8 @@ from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.rpc.methods import SCORE
 from scoreline_server.rpc.pipeline import Call
 from scoreline_server.scoring import engine
-from scoreline_server.scoring.decoding import Question, question_of
-from scoreline_server.scoring.engine import Scored
+from scoreline_server.scoring.decoding import DecodedRequest, decode_request
+from scoreline_server.scoring.results import ScoredBatch
 from scoreline_server.settings import Settings
 from tests.benchmarks.models import COLUMNS, ROUTE, prepare_linear
 from tests.server.wire import packed
@@ -99,21 +99,21 @@ def _flushes(server: Server) -> tuple[float, float]:
     mine, everyones = time.thread_time(), time.process_time()
     for _ in range(FLUSHES):
         taken = [pipeline.admit(call) for call in calls]
-        pipeline.score([question for question in taken if isinstance(question, Question)], list)
+        pipeline.score([request for request in taken if isinstance(request, DecodedRequest)], list)
     scale = 1e6 / (FLUSHES * CALLS)
     return scale * (time.thread_time() - mine), scale * (time.process_time() - everyones)
 
 
-def _scored(server: Server) -> Scored:
+def _scored(server: Server) -> ScoredBatch:
     """One flush as observers see it."""
-    seen: list[Scored] = []
+    seen: list[ScoredBatch] = []
     catalog = server.watcher.catalog
     requests = [pb.ScoreRequest.FromString(call.message) for call in _calls(server)]
-    engine.answer([question_of(request, catalog) for request in requests], seen.append)
+    engine.score([decode_request(request, catalog.route(request.route)) for request in requests], seen.append)
     return seen[0]
 
 
-def _parts(scored: Scored, folder: Path, settings: Settings) -> dict[str, float]:
+def _parts(scored: ScoredBatch, folder: Path, settings: Settings) -> dict[str, float]:
     """What the serving thread pays for a flush, and what the writer's thread does, per row."""
     journal = open_journal(
         settings.model_copy(update={"journal_dir": str(folder), "journal_queue_bytes": 2**40}),

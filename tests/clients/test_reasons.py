@@ -1,7 +1,7 @@
 """The client's reasons are the server's."""
 
 from scoreline.errors import ENTITY_REASONS
-from scoreline_server.reasons import Reason
+from scoreline_server.errors import ErrorReason
 
 OF_CALLS = {
     "CONFLICT", "DAMAGED", "DEADLINE_EXCEEDED", "INTERNAL", "INVALID", "MALFORMED_MESSAGE", "NOT_ALLOWED", "NOT_FOUND",
@@ -16,5 +16,5 @@ BEFORE_SENDING = {"UNEXPECTED_NEIGHBORS", "UNEXPECTED_SEQUENCE", "UNKNOWN_FEATUR
 
 
 def test_every_reason_of_the_server_speaks_of_an_entity_or_of_a_call() -> None:
-    assert {reason.value for reason in Reason} == ENTITY_REASONS | OF_CALLS | BEFORE_SENDING
+    assert {reason.value for reason in ErrorReason} == ENTITY_REASONS | OF_CALLS | BEFORE_SENDING
     assert not ENTITY_REASONS & (OF_CALLS | BEFORE_SENDING)

@@ -11,7 +11,8 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline_server.app import Server
 from scoreline_server.rpc.methods import SCORE
 from scoreline_server.scoring import engine
-from scoreline_server.scoring.decoding import Question
+from scoreline_server.scoring.decoding import DecodedRequest
+from scoreline_server.scoring.results import Observe
 from scoreline_server.transport.lane import Lane
 
 BOTH_WAYS = pytest.mark.parametrize("hot_lane", [True, False], ids=["lane", "ordinary"])
@@ -45,15 +46,16 @@ def lane_of(server: Server) -> Lane:
 class Gate:
     """Stands before the models: while it is shut, whoever scores waits here.
 
-    ``entered`` counts batches that came to the gate, ``calls`` the calls that went through.
+    ``entered`` counts batches that came to the gate, ``calls`` the calls that went through. While there is a
+    ``failure`` it is raised in place of scoring.
     """
 
     def __init__(self) -> None:
         self.entered = 0
         self.calls = 0
+        self.failure: Exception | None = None
         self._open = threading.Event()
         self._open.set()
-        self._answer = engine.answer
 
     def shut(self) -> None:
         """Lets nobody through."""
@@ -63,11 +65,11 @@ class Gate:
         """Lets all through."""
         self._open.set()
 
-    def __call__(
-        self, questions: Sequence[Question], observe: engine.Observe = engine.unobserved
-    ) -> list[engine.Result]:
+    def __call__(self, requests: Sequence[DecodedRequest], observe: Observe | None = None) -> list[engine.Response]:
         """Scores once the gate is open."""
         self.entered += 1
         assert self._open.wait(20)
-        self.calls += len(questions)
-        return self._answer(questions, observe)
+        self.calls += len(requests)
+        if self.failure is not None:
+            raise self.failure
+        return engine.score(requests, observe)

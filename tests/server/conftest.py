@@ -12,9 +12,11 @@ from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_file import read_route
 from scoreline_server.app import Server
-from scoreline_server.scoring.engine import Scored
+from scoreline_server.scoring import engine
+from scoreline_server.scoring.results import ScoredBatch
 from scoreline_server.settings import Settings
 from scoreline_server.stopping import StopLimits
+from tests.server.carriers import Gate
 
 StubOf = Callable[[], rpc.ScoringServiceStub]
 
@@ -48,9 +50,9 @@ def settings(tmp_path: Path) -> Settings:
 class Observer:
     """Sees what a server scores, before the journal does; a test gives it something to do."""
 
-    do: Callable[[Scored], None] = lambda _: None
+    do: Callable[[ScoredBatch], None] = lambda _: None
 
-    def __call__(self, scored: Scored) -> None:
+    def __call__(self, scored: ScoredBatch) -> None:
         self.do(scored)
 
 
@@ -67,9 +69,23 @@ def stop_limits() -> StopLimits:
 
 
 @pytest.fixture
-def server(registry: Registry, settings: Settings, observer: Observer, stop_limits: StopLimits) -> Iterator[Server]:
+def gate() -> Gate:
+    """Holds the batches of a server whose test module overrides ``score`` with it."""
+    return Gate()
+
+
+@pytest.fixture
+def score() -> engine.Score:
+    """How ``server`` scores; override it to hold or fail batches."""
+    return engine.score
+
+
+@pytest.fixture
+def server(
+    registry: Registry, settings: Settings, score: engine.Score, observer: Observer, stop_limits: StopLimits
+) -> Iterator[Server]:
     """A serving server; publish before it starts by asking for ``registry`` first."""
-    with Server(settings, observers=[observer], stop_limits=stop_limits) as running:
+    with Server(settings, score=score, observers=[observer], stop_limits=stop_limits) as running:
         yield running
 
 

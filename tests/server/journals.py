@@ -17,8 +17,8 @@ from scoreline_server.loading.watcher import Watcher
 from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.scoring import engine
 from scoreline_server.scoring.catalog import Catalog
-from scoreline_server.scoring.decoding import question_of
-from scoreline_server.scoring.engine import Scored
+from scoreline_server.scoring.decoding import decode_request
+from scoreline_server.scoring.results import ScoredBatch
 
 FACTS = FileFacts(worker=3, host="here", pid=7, started=0, scoreline="1", onnxruntime="2")
 
@@ -30,14 +30,14 @@ def catalog_of(registry: Registry) -> Catalog:
     return watcher.catalog
 
 
-def scored(catalog: Catalog, *requests: pb.ScoreRequest) -> tuple[list[pb.ScoreResponse], list[Scored]]:
+def scored(catalog: Catalog, *requests: pb.ScoreRequest) -> tuple[list[pb.ScoreResponse], list[ScoredBatch]]:
     """The answers to requests that are scored together, and what observers see of them."""
-    seen: list[Scored] = []
-    questions = [question_of(request, catalog) for request in requests]
-    for question in questions:
-        question.arrived = time.perf_counter() - 0.001
-    answers = engine.answer(questions, seen.append)
-    return [pb.ScoreResponse.FromString(answer) for answer in answers if isinstance(answer, bytes)], seen
+    seen: list[ScoredBatch] = []
+    decoded = [decode_request(request, catalog.route(request.route)) for request in requests]
+    for request in decoded:
+        request.arrived = time.perf_counter() - 0.001
+    responses = engine.score(decoded, seen.append)
+    return [pb.ScoreResponse.FromString(response) for response in responses if isinstance(response, bytes)], seen
 
 
 def journal_in(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from scoreline_server.errors import CallError
-from scoreline_server.reasons import CODES, Reason
+from scoreline_server.errors import CallError, ErrorReason
 from scoreline_server.rpc.authority import Action, Caller, read_policy
 from scoreline_server.settings import Settings
+from scoreline_server.status_codes import CODES
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -21,7 +21,7 @@ def rows(page: str) -> list[list[str]]:
 
 def test_every_reason_stands_in_the_docs_with_its_code() -> None:
     documented = {reason: code for reason, code, _ in rows("reference/errors.md")}
-    assert documented == {reason.value: CODES[reason].name for reason in Reason}
+    assert documented == {reason.value: CODES[reason].name for reason in ErrorReason}
 
 
 def test_every_setting_stands_in_the_docs_with_its_default() -> None:

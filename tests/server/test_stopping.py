@@ -13,7 +13,7 @@ from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.journal.reader import read_records
 from scoreline_server.metrics.recorder import Metrics
-from scoreline_server.scoring.engine import Scored
+from scoreline_server.scoring.results import ScoredBatch
 from scoreline_server.settings import Settings
 from scoreline_server.stopping import InFlight, StopLimits
 from tests.server.carriers import BOTH_WAYS, connected, score_by
@@ -83,7 +83,7 @@ def test_a_score_that_outlasts_a_stop_is_neither_answered_nor_journaled_and_earl
     settings: Settings, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hot_lane: bool
 ) -> None:
     begun, go = threading.Event(), threading.Event()
-    seen: list[Scored] = []
+    seen: list[ScoredBatch] = []
 
     own = settings.model_copy(update={"drain_seconds": 0.1, "hot_lane": hot_lane})
     limits = StopLimits(calls_seconds=0.1)
@@ -117,7 +117,7 @@ def test_a_stop_waits_for_the_journal_of_rows_that_are_observed_late(
 ) -> None:
     observing, go = threading.Event(), threading.Event()
 
-    def wait(_scored: Scored) -> None:
+    def wait(_scored: ScoredBatch) -> None:
         observing.set()
         assert go.wait(20)
 

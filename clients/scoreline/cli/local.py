@@ -29,7 +29,7 @@ class LocalTransport:
     def send(self, call: Send) -> Message:
         """Answers Score and GetSchema; raises the error that a server's answer would become."""
         from scoreline_server.errors import ScoringError
-        from scoreline_server.reasons import numeric_code
+        from scoreline_server.status_codes import numeric_code
 
         with self._lock:
             try:

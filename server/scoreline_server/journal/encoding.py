@@ -14,11 +14,9 @@ from scoreline_server.journal.blocks import Kind, framed
 from scoreline_server.journal.columns import RAGGED_COLUMNS, Column, packed, packed_arrays, packed_json, packed_texts
 from scoreline_server.journal.facts import ArmFacts, RouteFacts
 from scoreline_server.journal.privacy import Hasher, Shown
-from scoreline_server.scoring.binding import Indices
-from scoreline_server.scoring.compiled_route import NO_BAND, ServedRoute
-from scoreline_server.scoring.engine import Scored
-from scoreline_server.scoring.model import Float32
-from scoreline_server.scoring.responses import Outcome
+from scoreline_server.scoring.arrays import Float32, Indices
+from scoreline_server.scoring.compiled_route import NO_BAND, CompiledRoute
+from scoreline_server.scoring.results import RowResults, ScoredBatch
 from scoreline_server.scoring.rows import Context
 
 _MOST_MICROSECONDS = 2**32 - 1
@@ -28,7 +26,7 @@ _MOST_MICROSECONDS = 2**32 - 1
 class Observed:
     """A scored batch and when that was: ns since 1970, and seconds of ``time.perf_counter()``."""
 
-    scored: Scored
+    scored: ScoredBatch
     nanoseconds: int = field(default_factory=time.time_ns)
     seconds: float = field(default_factory=time.perf_counter)
 
@@ -39,7 +37,7 @@ class Observed:
 class RouteEncoder:
     """Encodes the rows of one route as it is served. ``key`` is what rows of a file call it."""
 
-    def __init__(self, route: ServedRoute, key: int, hasher: Hasher | None) -> None:
+    def __init__(self, route: CompiledRoute, key: int, hasher: Hasher | None) -> None:
         self.route = route
         self._hasher = hasher
         self._shown = Shown.of(route)
@@ -58,16 +56,16 @@ class RouteEncoder:
                 {
                     "route": self.facts.key,
                     "rows": sum(map(len, batches)),
-                    "calls": sum(len(one.scored.questions) for one in batches),
+                    "calls": sum(len(one.scored.requests) for one in batches),
                     "time": batches[0].nanoseconds,
                 }
             )
         }
         columns |= _calls(batches) | self._inputs([one.scored for one in batches])
-        columns |= self._outcomes([one.scored for one in batches])
+        columns |= self._results([one.scored for one in batches])
         return framed(Kind.ROWS, packed(columns))
 
-    def _inputs(self, scored: Sequence[Scored]) -> dict[Column, bytes]:
+    def _inputs(self, scored: Sequence[ScoredBatch]) -> dict[Column, bytes]:
         layout, shown = self.route.layout, self._shown
         columns: dict[Column, bytes] = {
             Column.ENTITY_IDS: packed_texts(list(chain.from_iterable(one.rows.ids for one in scored)))
@@ -97,7 +95,7 @@ class RouteEncoder:
         used = set(codes[:, self._shown.categories].ravel().tolist())
         return [name if code in used else "" for code, name in enumerate(names)]
 
-    def _hashes(self, scored: Sequence[Scored]) -> bytes:
+    def _hashes(self, scored: Sequence[ScoredBatch]) -> bytes:
         """[R, hashed features] of 16 bytes each."""
         layout, hasher = self.route.layout, self._hasher
         if hasher is None:
@@ -113,29 +111,29 @@ class RouteEncoder:
             hashed.append(np.frombuffer(column, "V16"))
         return np.stack(hashed, axis=1).tobytes()
 
-    def _outcomes(self, scored: Sequence[Scored]) -> dict[Column, bytes]:
-        outcomes = [one.outcome for one in scored]
-        served = packed_arrays(outcome.served for outcome in outcomes)
-        assigned = packed_arrays(outcome.assigned for outcome in outcomes)
+    def _results(self, scored: Sequence[ScoredBatch]) -> dict[Column, bytes]:
+        results = [one.results for one in scored]
+        served = packed_arrays(each.served for each in results)
+        assigned = packed_arrays(each.assigned for each in results)
         columns: dict[Column, bytes] = {
-            Column.SCORES: packed_arrays(outcome.scores for outcome in outcomes),
-            Column.REASONS: packed_arrays(outcome.reasons for outcome in outcomes),
+            Column.SCORES: packed_arrays(each.scores for each in results),
+            Column.REASONS: packed_arrays(each.reasons for each in results),
         }
         if served.strip(b"\0"):
             columns[Column.SERVED] = served
         if assigned != served:
             columns[Column.ASSIGNED] = assigned
-        if any(outcome.quality is not None for outcome in outcomes):
-            columns[Column.QUALITY] = b"".join(map(_quality, outcomes))
+        if any(each.quality is not None for each in results):
+            columns[Column.QUALITY] = b"".join(map(_quality, results))
         if self._bands:
             columns[Column.BANDS] = b"".join([self._band_indices(one) for one in scored])
-        if any(outcome.errors for outcome in outcomes):
+        if any(each.errors for each in results):
             columns[Column.ERRORS] = packed_json(_errors(scored))
         return columns
 
-    def _band_indices(self, scored: Scored) -> bytes:
+    def _band_indices(self, scored: ScoredBatch) -> bytes:
         """The bands of one batch, which numbers them as its arms ran, as the route numbers them."""
-        bands, names = scored.outcome.bands, tuple(scored.outcome.band_names)
+        bands, names = scored.results.bands, tuple(scored.results.band_names)
         if bands is None:
             return np.full(len(scored.rows), NO_BAND, "<u2").tobytes()
         table = self._band_tables.get(names)
@@ -150,12 +148,12 @@ def _taken(block: Float32, columns: Indices) -> Float32:
     return block if len(columns) == block.shape[1] else block[:, columns]
 
 
-def _quality(outcome: Outcome) -> bytes:
+def _quality(results: RowResults) -> bytes:
     """uint16 [rows, 4], also where nothing was odd."""
-    return bytes(8 * len(outcome.scores)) if outcome.quality is None else outcome.quality.tobytes()
+    return bytes(8 * len(results.scores)) if results.quality is None else results.quality.tobytes()
 
 
-def _facts(route: ServedRoute, key: int, shown: Shown, *, hashed: bool) -> RouteFacts:
+def _facts(route: CompiledRoute, key: int, shown: Shown, *, hashed: bool) -> RouteFacts:
     layout = route.layout
     numbers, categories = list(layout.numbers), list(layout.categories)
     ragged = {
@@ -181,25 +179,25 @@ def _facts(route: ServedRoute, key: int, shown: Shown, *, hashed: bool) -> Route
 
 def _calls(batches: Sequence[Observed]) -> dict[Column, bytes]:
     """What each call has once."""
-    questions = list(chain.from_iterable([one.scored.questions for one in batches]))
-    counts = np.array([len(one.scored.questions) for one in batches])
+    requests = list(chain.from_iterable([one.scored.requests for one in batches]))
+    counts = np.array([len(one.scored.requests) for one in batches])
     times = np.array([(one.nanoseconds - batches[0].nanoseconds) // 1000 for one in batches], "<i4")
-    arrived = np.array([question.arrived for question in questions])
+    arrived = np.array([request.arrived for request in requests])
     latencies = 1e6 * (np.array([one.seconds for one in batches]).repeat(counts) - arrived)
     columns: dict[Column, bytes] = {
         Column.CALL_IDS: b"".join([one.scored.call_ids for one in batches]),
         Column.CALL_TIMES: times.repeat(counts).tobytes(),
         Column.CALL_LATENCIES: np.minimum(np.maximum(latencies, 0), _MOST_MICROSECONDS).astype("<u4").tobytes(),
     }
-    if sum(map(len, batches)) != len(questions):
-        columns[Column.CALL_ROWS] = np.array([len(question.piece) for question in questions], "<u2").tobytes()
-    request_ids = [question.request_id for question in questions]
+    if sum(map(len, batches)) != len(requests):
+        columns[Column.CALL_ROWS] = np.array([len(request.rows) for request in requests], "<u2").tobytes()
+    request_ids = [request.request_id for request in requests]
     if any(request_ids):
         columns[Column.REQUEST_IDS] = packed_texts(request_ids)
     return columns
 
 
-def _recoded(scored: Sequence[Scored]) -> tuple[npt.NDArray[np.int32], list[str]]:
+def _recoded(scored: Sequence[ScoredBatch]) -> tuple[npt.NDArray[np.int32], list[str]]:
     """All category codes over one dictionary without repeats."""
     index: dict[str, int] = {}
     recoded = []
@@ -210,7 +208,7 @@ def _recoded(scored: Sequence[Scored]) -> tuple[npt.NDArray[np.int32], list[str]
     return np.concatenate(recoded), list(index)
 
 
-def _contexts(scored: Sequence[Scored]) -> dict[Column, bytes]:
+def _contexts(scored: Sequence[ScoredBatch]) -> dict[Column, bytes]:
     """Each distinct context once; calls share theirs among rows, so identity is enough."""
     places: dict[int, int] = {}
     distinct: list[Context] = []
@@ -237,10 +235,10 @@ def _finite(contexts: Iterable[Context]) -> list[dict[str, Any]]:
     ]
 
 
-def _errors(scored: Sequence[Scored]) -> dict[int, str]:
+def _errors(scored: Sequence[ScoredBatch]) -> dict[int, str]:
     """The reason of each row without a score."""
     errors, start = {}, 0
     for one in scored:
-        errors.update({start + row: error.reason.value for row, error in one.outcome.errors.items()})
+        errors.update({start + row: error.reason.value for row, error in one.results.errors.items()})
         start += len(one.rows)
     return errors

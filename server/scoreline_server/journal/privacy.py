@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from scoreline_server.errors import StartError
-from scoreline_server.scoring.binding import Indices
-from scoreline_server.scoring.compiled_route import ServedRoute
-from scoreline_server.scoring.model import Float32, Int32
+from scoreline_server.scoring.arrays import Float32, Indices, Int32
+from scoreline_server.scoring.compiled_route import CompiledRoute
 
 HASH_BYTES = 16
 _LEAST_KEY_BYTES = 16
@@ -71,7 +70,7 @@ class Shown:
     sensitive: tuple[str, ...]
 
     @classmethod
-    def of(cls, route: ServedRoute) -> "Shown":
+    def of(cls, route: CompiledRoute) -> "Shown":
         """A feature is sensitive where at least one model behind the route says so, and in ragged inputs too."""
         sensitive = {
             feature.name for model in route.models for feature in model.manifest.inputs.features if feature.sensitive

@@ -15,7 +15,7 @@ from scoreline_server.journal.file import Disk, JournalFile, begin
 from scoreline_server.journal.privacy import Hasher
 from scoreline_server.journal.retention import Retention, enforce
 from scoreline_server.journal.shadowed import ShadowScores
-from scoreline_server.scoring.compiled_route import ServedRoute
+from scoreline_server.scoring.compiled_route import CompiledRoute
 
 _log = structlog.get_logger()
 
@@ -129,7 +129,7 @@ class Series:
         blocks += [scores.block() for scores in shadows]
         return b"".join(blocks), keys
 
-    def _encoder(self, route: ServedRoute) -> RouteEncoder:
+    def _encoder(self, route: CompiledRoute) -> RouteEncoder:
         encoder = self._encoders.get(route.name)
         if encoder is None or encoder.route is not route:
             self._keys += 1

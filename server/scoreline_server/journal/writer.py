@@ -20,7 +20,7 @@ from scoreline_server.journal.facts import FileFacts
 from scoreline_server.journal.file import Disk
 from scoreline_server.journal.series import JournalOptions, Series
 from scoreline_server.journal.shadowed import ShadowScores
-from scoreline_server.scoring.engine import Scored
+from scoreline_server.scoring.results import ScoredBatch
 
 _log = structlog.get_logger()
 
@@ -84,7 +84,7 @@ class Journal:
             self._counting.journal_dropped(left)
         return not self._thread.is_alive()
 
-    def __call__(self, scored: Scored) -> None:
+    def __call__(self, scored: ScoredBatch) -> None:
         """Takes scored rows."""
         rows = scored.rows
         self._put(Observed(scored), rows.nbytes + _ROW_BYTES * len(rows))

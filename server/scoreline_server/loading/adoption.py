@@ -13,16 +13,16 @@ from scoreline_registry.errors import RegistryError
 from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.routing.route import RouteDocument
 from scoreline_registry.routing.route_validation import contract_problems
-from scoreline_server.errors import LoadError
-from scoreline_server.scoring.catalog import Catalog, Key
-from scoreline_server.scoring.compiled_route import ServedRoute, serve_route
-from scoreline_server.scoring.model import LoadedModel
+from scoreline_server.errors import ErrorReason, LoadError
+from scoreline_server.scoring.catalog import Catalog
+from scoreline_server.scoring.compiled_route import CompiledRoute, compile_route
+from scoreline_server.scoring.model import LoadedModel, VersionKey
 
-LoadAll = Callable[[Sequence[Key]], Mapping[Key, LoadedModel | LoadError]]
+LoadAll = Callable[[Sequence[VersionKey]], Mapping[VersionKey, LoadedModel | LoadError]]
 
 
 def adopt(
-    snapshot: Snapshot, previous: Catalog, load_all: LoadAll, *, pins: Sequence[Key] = (), budget_bytes: int = 0
+    snapshot: Snapshot, previous: Catalog, load_all: LoadAll, *, pins: Sequence[VersionKey] = (), budget_bytes: int = 0
 ) -> Catalog:
     """The catalog of a revision.
 
@@ -51,7 +51,7 @@ def adopt_earlier(snapshot: Snapshot, current: Catalog, load_all: LoadAll) -> Ca
         current,
         routes={**current.routes, **found},
         models={**current.models, **models},
-        unreadable="; ".join(filter(None, (current.unreadable, adoption.unreadable))),
+        degraded="; ".join(filter(None, (current.degraded, adoption.degraded))),
     )
 
 
@@ -64,13 +64,13 @@ class _Adoption:
             **{("route", name): digest for name, digest in snapshot.route_digests.items()},
             **{("model", name): digest for name, digest in snapshot.model_digests.items()},
         }
-        self._models: dict[Key, LoadedModel] = {}
-        self._failures: dict[Key, str] = {}
+        self._models: dict[VersionKey, LoadedModel] = {}
+        self._failures: dict[VersionKey, LoadError] = {}
         self._problems: dict[str, str] = {}
-        self._incomplete: list[str] = []
+        self._degraded: list[str] = []
         self._lost_fallbacks: dict[str, str] = {}
 
-    def catalog(self, pins: Sequence[Key], budget_bytes: int) -> Catalog:
+    def catalog(self, pins: Sequence[VersionKey], budget_bytes: int) -> Catalog:
         routes = {name: self._previous.routes[name] for name in self._snapshot.routes if self._is_settled(name)}
         wanted = {name: self._wanted(name) for name in self._snapshot.routes if name not in routes}
         shadows = {name: self._shadows(name) for name, refs in wanted.items() if refs is not None}
@@ -89,17 +89,17 @@ class _Adoption:
             failures=self._failures,
             routes={name: route for name, route in served.items() if route},
             problems=self._problems,
-            unreadable=self.unreadable,
+            degraded=self.degraded,
             aliased=aliased,
             digests=self._digests,
         )
 
     @property
-    def unreadable(self) -> str:
-        """What could not be read or loaded, and what routes are served without; empty when all is well."""
-        return "; ".join(self._incomplete)
+    def degraded(self) -> str:
+        """What could not be read or loaded, and what routes are served without; empty if nothing is missing."""
+        return "; ".join(self._degraded)
 
-    def routes(self, names: Sequence[str]) -> Mapping[str, ServedRoute]:
+    def routes(self, names: Sequence[str]) -> Mapping[str, CompiledRoute]:
         """Those of some routes that can be served as this revision defines them."""
         wanted = {name: self._wanted(name) for name in names}
         self._obtain(key for refs in wanted.values() for key in (refs or {}).values())
@@ -119,7 +119,7 @@ class _Adoption:
         digest = self._digests.get((kind, name))
         return digest is not None and digest == self._previous.digests.get((kind, name))
 
-    def _wanted(self, name: str) -> Mapping[str, Key] | None:
+    def _wanted(self, name: str) -> Mapping[str, VersionKey] | None:
         """The version that each reference of a changed route means, or None where that cannot be read.
 
         A fallback that cannot be read is left out, and reported where the route is adopted without it.
@@ -137,14 +137,14 @@ class _Adoption:
                 self._lost_fallbacks[name] = str(error)
         return wanted
 
-    def _shadows(self, name: str) -> Mapping[str, Key]:
+    def _shadows(self, name: str) -> Mapping[str, VersionKey]:
         """The version that each shadow of a changed route means; one that cannot be known is reported and left out."""
         keys = {}
         try:
             for shadow in self._snapshot.routes[name].shadows:
                 keys[shadow.ref] = self._snapshot.resolve(shadow.ref)
         except RegistryError as error:
-            self._incomplete.append(f"route {name} lacks a shadow: {error}")
+            self._degraded.append(f"route {name} lacks a shadow: {error}")
         return keys
 
     def _aliased(self) -> Mapping[str, frozenset[int]]:
@@ -157,10 +157,10 @@ class _Adoption:
                 else:
                     aliased[name] = frozenset(self._snapshot.models[name].aliases.values())
             except RegistryError as error:
-                self._incomplete.append(str(error))
+                self._degraded.append(str(error))
         return aliased
 
-    def _obtain(self, keys: Iterable[Key]) -> None:
+    def _obtain(self, keys: Iterable[VersionKey]) -> None:
         """Takes versions over from the previous catalog, and loads the others."""
         missing = []
         for key in dict.fromkeys(keys):
@@ -170,13 +170,16 @@ class _Adoption:
                 missing.append(key)
         for key, loaded in (self._load_all(missing) if missing else {}).items():
             if isinstance(loaded, LoadError):
-                self._failures[key] = loaded.detail
+                self._failures[key] = loaded
             else:
                 self._models[key] = loaded
 
     def _adopted(
-        self, name: str, wanted: Mapping[str, Mapping[str, Key] | None], shadows: Mapping[str, Mapping[str, Key]]
-    ) -> ServedRoute | None:
+        self,
+        name: str,
+        wanted: Mapping[str, Mapping[str, VersionKey] | None],
+        shadows: Mapping[str, Mapping[str, VersionKey]],
+    ) -> CompiledRoute | None:
         """The route as this revision defines it, or as it was where that cannot be served."""
         before = self._previous.routes.get(name)
         if name not in wanted:
@@ -185,31 +188,31 @@ class _Adoption:
         if refs is None:
             return before
         document = self._snapshot.routes[name]
-        failed = {ref: str(LoadError(*key, self._failures[key])) for ref, key in refs.items() if key in self._failures}
+        failed = {ref: str(self._failures[key]) for ref, key in refs.items() if key in self._failures}
         lost = self._lost_fallbacks.get(name) or failed.get(document.fallback or "")
         if failed.keys() & set(document.arms) or (lost and before is not None and not before.lacks_fallback):
             self._problems[name] = next(iter(failed.values()), lost or "")
             return before
         if lost:
-            self._incomplete.append(f"route {name} is served without its fallback {document.fallback}: {lost}")
+            self._degraded.append(f"route {name} is served without its fallback {document.fallback}: {lost}")
         models = {ref: self._models[key] for ref, key in refs.items() if ref not in failed}
-        return serve_route(document, self._snapshot.revision, models, self._fit(document, shadows[name]))
+        return compile_route(document, self._snapshot.revision, models, self._fit(document, shadows[name]))
 
-    def _fit(self, document: RouteDocument, keys: Mapping[str, Key]) -> Mapping[str, LoadedModel]:
+    def _fit(self, document: RouteDocument, keys: Mapping[str, VersionKey]) -> Mapping[str, LoadedModel]:
         """The shadows that are loaded and take what callers send; the others are reported: they stop no route."""
         fit = {}
         for ref, key in keys.items():
             model = self._models.get(key)
-            problems = [self._failures[key]] if model is None else []
+            problems = [self._failures[key].detail] if model is None else []
             if model is not None:
                 problems = contract_problems(document.input_schema, ref, model.manifest.inputs)
             if model is not None and not problems:
                 fit[ref] = model
             else:
-                self._incomplete.append(f"route {document.route} lacks its shadow {ref}: {'; '.join(problems)}")
+                self._degraded.append(f"route {document.route} lacks its shadow {ref}: {'; '.join(problems)}")
         return fit
 
-    def _pinned(self, pins: Sequence[Key], budget_bytes: int) -> frozenset[Key]:
+    def _pinned(self, pins: Sequence[VersionKey], budget_bytes: int) -> frozenset[VersionKey]:
         """Loads what was asked for, the most wanted first, as far as the budget goes."""
         kept = set()
         for key in reversed(pins):
@@ -221,7 +224,8 @@ class _Adoption:
             taken = sum(model.memory_bytes for model in self._models.values())
             if budget_bytes and taken > budget_bytes:
                 del self._models[key]
-                self._failures[key] = f"it does not fit the memory budget: {taken:,} bytes of {budget_bytes:,}"
+                detail = f"it does not fit the memory budget: {taken:,} bytes of {budget_bytes:,}"
+                self._failures[key] = LoadError(*key, detail, reason=ErrorReason.NO_MEMORY_LEFT)
             else:
                 kept.add(key)
         return frozenset(kept)

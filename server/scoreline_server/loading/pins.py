@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-Key = tuple[str, int]
-Change = Callable[[tuple[Key, ...]], list[Key]]
+from scoreline_server.scoring.model import VersionKey
+
+Change = Callable[[tuple[VersionKey, ...]], list[VersionKey]]
 
 
 class Pins:
@@ -20,9 +21,9 @@ class Pins:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._pins: list[Key] = []
+        self._pins: list[VersionKey] = []
 
-    def read(self) -> tuple[Key, ...]:
+    def read(self) -> tuple[VersionKey, ...]:
         """All pins, the oldest first."""
         if self._path is None:
             return tuple(self._pins)
@@ -33,11 +34,11 @@ class Pins:
         except FileNotFoundError:
             return ()
 
-    def add(self, key: Key) -> None:
+    def add(self, key: VersionKey) -> None:
         """Asks for a version; one that is asked for already moves to the end."""
         self._replace(lambda pins: [*(pin for pin in pins if pin != key), key])
 
-    def remove(self, key: Key) -> None:
+    def remove(self, key: VersionKey) -> None:
         """Asks for it no more."""
         self._replace(lambda pins: [pin for pin in pins if pin != key])
 
@@ -60,5 +61,5 @@ def _locked(path: Path) -> Iterator[IO[str]]:
         yield file
 
 
-def _parsed(file: IO[str]) -> tuple[Key, ...]:
+def _parsed(file: IO[str]) -> tuple[VersionKey, ...]:
     return tuple((str(name), int(version)) for name, version in json.loads(file.read() or "[]"))

@@ -17,8 +17,8 @@ from scoreline_server.gil_switching import background_work
 from scoreline_server.loading.adoption import adopt, adopt_earlier
 from scoreline_server.loading.loader import load
 from scoreline_server.loading.pins import Pins
-from scoreline_server.scoring.catalog import Catalog, Key
-from scoreline_server.scoring.model import LoadedModel
+from scoreline_server.scoring.catalog import Catalog
+from scoreline_server.scoring.model import LoadedModel, VersionKey
 
 _log = structlog.get_logger()
 
@@ -52,7 +52,7 @@ class Watcher:
         self._stopping = False
         self._thread = threading.Thread(target=self._follow, name="registry-watcher", daemon=True)
         self._catalog = Catalog()
-        self._adopted_pins: tuple[Key, ...] = ()
+        self._adopted_pins: tuple[VersionKey, ...] = ()
         self.on_adoption: Callable[[Catalog], None] = lambda _: None
         self._looked = threading.Condition()
         self._looks = 0
@@ -71,13 +71,13 @@ class Watcher:
         try:
             snapshot = self._registry.latest()
         except RegistryError as error:
-            if str(error) != before.unread:
+            if str(error) != before.poll_error:
                 _log.error("registry unreadable, serving what is loaded", error=str(error))
-            self._catalog = replace(before, unread=str(error))
+            self._catalog = replace(before, poll_error=str(error))
             return False
         pins = self.pins.read()
         if snapshot.revision == before.revision and pins == self._adopted_pins:
-            self._catalog = replace(before, unread="") if before.unread else before
+            self._catalog = replace(before, poll_error="") if before.poll_error else before
             return False
         with self._turn(), background_work():
             load_all = self._load_on_every_core if at_start else self._load_in_turn
@@ -127,17 +127,17 @@ class Watcher:
             self._thread.join(timeout_seconds)
         return not self._thread.is_alive()
 
-    def _load(self, key: Key) -> LoadedModel | LoadError:
+    def _load(self, key: VersionKey) -> LoadedModel | LoadError:
         try:
             with self._loading(key[0]):
                 return load(self._registry, *key)
         except LoadError as error:
             return error
 
-    def _load_in_turn(self, keys: Sequence[Key]) -> Mapping[Key, LoadedModel | LoadError]:
+    def _load_in_turn(self, keys: Sequence[VersionKey]) -> Mapping[VersionKey, LoadedModel | LoadError]:
         return {key: self._load(key) for key in keys}
 
-    def _load_on_every_core(self, keys: Sequence[Key]) -> Mapping[Key, LoadedModel | LoadError]:
+    def _load_on_every_core(self, keys: Sequence[VersionKey]) -> Mapping[VersionKey, LoadedModel | LoadError]:
         with ThreadPoolExecutor(usable_cores()) as pool:
             return dict(zip(keys, pool.map(self._load, keys), strict=True))
 
@@ -159,8 +159,8 @@ def _report(before: Catalog, after: Catalog) -> None:
     for (name, version), model in after.models.items():
         if (name, version) not in before.models:
             _log.info("model loaded", model=name, version=version, row_microseconds=model.row_microseconds)
-    for (name, version), problem in after.failures.items():
-        _log.error("model refused", model=name, version=version, problem=problem)
+    for (name, version), error in after.failures.items():
+        _log.error("model refused", model=name, version=version, problem=error.detail)
     for route, problem in after.problems.items():
         served = after.routes.get(route)
         _log.error("route not adopted", route=route, problem=problem, serving=served.revision if served else None)

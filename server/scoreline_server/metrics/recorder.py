@@ -20,8 +20,8 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline_server.metrics import definitions
 from scoreline_server.metrics.definitions import Family
 from scoreline_server.metrics.shared_counters import Cells, Counts
-from scoreline_server.scoring.compiled_route import ServedRoute, ServedShadow
-from scoreline_server.scoring.responses import Outcome
+from scoreline_server.scoring.compiled_route import CompiledRoute, CompiledShadow
+from scoreline_server.scoring.results import RowResults
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -73,11 +73,11 @@ class Metrics:
             if reason:
                 self._add(definitions.ERRORS, (method, reason), len(seconds))
 
-    def scored(self, route: ServedRoute, outcome: Outcome) -> None:
+    def scored(self, route: CompiledRoute, results: RowResults) -> None:
         """Counts the rows of one route that were scored together."""
         with self._lock:
-            self._observe(definitions.BATCH_ROWS, (route.name,), (len(outcome.scores),))
-            for run in outcome.runs:
+            self._observe(definitions.BATCH_ROWS, (route.name,), (len(results.scores),))
+            for run in results.runs:
                 arm = route.arms[run.arm]
                 self._observe(definitions.ARM_SECONDS, (route.name, arm.ref), (run.seconds,))
                 if run.failed:
@@ -85,10 +85,10 @@ class Metrics:
                 else:
                     labels = (route.name, arm.ref, arm.model.name, str(arm.model.version))
                     self._add(definitions.ROWS, labels, run.rows)
-            if outcome.has_failed_run:
-                self._add(definitions.FALLBACK_ROWS, (route.name,), int((outcome.reasons == pb.REASON_FALLBACK).sum()))
-            if outcome.errors:
-                for reason, rows in Bag(error.reason for error in outcome.errors.values()).items():
+            if results.has_failed_run:
+                self._add(definitions.FALLBACK_ROWS, (route.name,), int((results.reasons == pb.REASON_FALLBACK).sum()))
+            if results.errors:
+                for reason, rows in Bag(error.reason for error in results.errors.values()).items():
                     self._add(definitions.ROW_ERRORS, (route.name, reason), rows)
 
     @contextmanager
@@ -127,7 +127,7 @@ class Metrics:
             self._add(definitions.JOURNAL_TROUBLED, (), change)
 
     def shadowed(
-        self, route: str, shadow: ServedShadow, *, rows: int, seconds: float, errors: Mapping[str, int]
+        self, route: str, shadow: CompiledShadow, *, rows: int, seconds: float, errors: Mapping[str, int]
     ) -> None:
         """Counts a batch of one shadow: rows that it scored, and by reason those that it could not."""
         with self._lock:
@@ -137,7 +137,7 @@ class Metrics:
             for reason, count in errors.items():
                 self._add(definitions.SHADOW_ERRORS, (route, shadow.ref, reason), count)
 
-    def shadow_dropped(self, route: str, shadow: ServedShadow, rows: int) -> None:
+    def shadow_dropped(self, route: str, shadow: CompiledShadow, rows: int) -> None:
         """Counts sampled rows that a shadow had no time for."""
         with self._lock:
             self._add(definitions.SHADOW_DROPPED, (route, shadow.ref), rows)

@@ -89,7 +89,7 @@ def report_of(catalog: Catalog, address: str, problem: str) -> Report:
             for name in {*adopted, *catalog.problems}
         },
         models=len(catalog.models),
-        refused={f"{name}@{version}": why for (name, version), why in catalog.failures.items()},
+        refused={f"{name}@{version}": error.detail for (name, version), error in catalog.failures.items()},
     )
 
 

@@ -9,8 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from scoreline_server.errors import CallError
-from scoreline_server.reasons import Reason
+from scoreline_server.errors import CallError, ErrorReason
 
 # Sums of floats drift, and no call costs less: what is left below this is nothing.
 _NOTHING_SECONDS = 1e-6
@@ -110,7 +109,7 @@ def _refusal(queued: float) -> CallError:
     # Rounded, because a refusal that reads like the last one costs a tenth of a new one.
     queued = round(queued, 2)
     error = CallError(
-        Reason.OVERLOADED,
+        ErrorReason.OVERLOADED,
         f"{queued:.2f} s of work are queued: try again later, or add workers or hosts",
         queued_seconds=f"{queued:.2f}",
     )

@@ -18,8 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import unquote
 
-from scoreline_server.errors import CallError, StartError
-from scoreline_server.reasons import Reason
+from scoreline_server.errors import CallError, ErrorReason, StartError
 
 
 class Action(StrEnum):
@@ -72,7 +71,7 @@ class Policy:
         """Raises CallError with NOT_ALLOWED unless the caller may do it."""
         if not any(_matches(pattern, caller) for pattern in self.allowed[action]):
             raise CallError(
-                Reason.NOT_ALLOWED,
+                ErrorReason.NOT_ALLOWED,
                 f"{action} is not allowed to this caller; allowed: {', '.join(self.allowed[action]) or 'nobody'}",
                 action=action,
             )

@@ -1,23 +1,23 @@
-"""Loading versions on request: the methods of ModelControlService."""
+"""Handlers of ModelControlService: load and unload versions on request."""
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.errors import InvalidNameError
 from scoreline_registry.names import ModelRef
 from scoreline_registry.registry import Registry
-from scoreline_server.errors import CallError
+from scoreline_server.errors import CallError, LoadError
 from scoreline_server.loading.watcher import Watcher
-from scoreline_server.reasons import Reason
 from scoreline_server.rpc import discovery
 from scoreline_server.rpc.authority import Action, Caller
 from scoreline_server.rpc.methods import Method
-from scoreline_server.scoring.catalog import Catalog, Key
+from scoreline_server.scoring.catalog import Catalog
+from scoreline_server.scoring.model import VersionKey
 
 _SERVICE = "/scoreline.v1.ModelControlService/"
 _LOAD_SECONDS = 60.0
 
 
 class Control:
-    """Answers LoadVersion and UnloadVersion; the watcher's thread does the loading."""
+    """LoadVersion and UnloadVersion; the watcher's thread does the loading."""
 
     def __init__(self, registry: Registry, watcher: Watcher) -> None:
         self._registry, self._watcher = registry, watcher
@@ -30,7 +30,7 @@ class Control:
         ]
 
     def load(self, request: pb.LoadVersionRequest, _catalog: Catalog, _caller: Caller) -> pb.LoadVersionResponse:
-        """Asks for a version and waits until this worker has it, or knows why not."""
+        """Pins a version and waits until this worker has loaded it. Raises CallError where it cannot be loaded."""
         key = self._key(request.name)
         self._registry.manifest(*key)
         self._watcher.pins.add(key)
@@ -38,19 +38,18 @@ class Control:
         catalog = self._watcher.catalog
         if key not in catalog.models:
             self._watcher.pins.remove(key)
-            problem = catalog.failures.get(key, "it was not loaded in time")
-            reason = Reason.NO_MEMORY_LEFT if "memory budget" in problem else Reason.SELF_TEST_FAILED
-            raise CallError(reason, f"{key[0]}@{key[1]}: {problem}", model=key[0], version=key[1])
+            error = catalog.failures.get(key) or LoadError(*key, "it was not loaded in time")
+            raise CallError(error.reason, f"{key[0]}@{key[1]}: {error.detail}", model=key[0], version=key[1])
         return pb.LoadVersionResponse(model=discovery.model_status(key, catalog))
 
     def unload(self, request: pb.UnloadVersionRequest, _catalog: Catalog, _caller: Caller) -> pb.UnloadVersionResponse:
-        """Asks for a version no more."""
+        """Unpins a version."""
         key = self._key(request.name)
         self._watcher.pins.remove(key)
         self._watcher.look_now(_LOAD_SECONDS)
         return pb.UnloadVersionResponse(still_served=key in self._watcher.catalog.models)
 
-    def _key(self, name: str) -> Key:
+    def _key(self, name: str) -> VersionKey:
         return self._registry.latest().resolve(version_ref(name))
 
 

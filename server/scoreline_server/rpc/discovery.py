@@ -1,44 +1,21 @@
-"""Answers about the server itself: a route's schema, and what is loaded."""
+"""Handlers of GetSchema, GetAssignment and GetStatus."""
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline.version import __version__
 from scoreline_registry.documents.contract import Feature
 from scoreline_registry.routing.assignment import unit_of
-from scoreline_server.errors import ScoringError
-from scoreline_server.reasons import Reason
 from scoreline_server.rpc.authority import NOBODY, Caller
-from scoreline_server.scoring.catalog import Catalog, Key
-from scoreline_server.scoring.compiled_route import ServedRoute
+from scoreline_server.scoring.catalog import Catalog
+from scoreline_server.scoring.model import VersionKey
+from scoreline_server.scoring.results import ASSIGNMENT_REASONS
 from scoreline_server.scoring.rows import MAX_ENTITIES, context_of
-
-REASONS = {
-    "STATIC": pb.REASON_STATIC,
-    "SPLIT": pb.REASON_SPLIT,
-    "RULE_MATCH": pb.REASON_RULE_MATCH,
-    "HOLDOUT": pb.REASON_HOLDOUT,
-    "OVERRIDE": pb.REASON_OVERRIDE,
-}
 
 _KINDS = {"number": pb.FEATURE_KIND_NUMBER, "category": pb.FEATURE_KIND_CATEGORY}
 
 
-def route_of(name: str, catalog: Catalog) -> ServedRoute:
-    """The adopted route of that name. Raises ScoringError that tells an unknown route from one that is not ready."""
-    if name in catalog.routes:
-        return catalog.routes[name]
-    if name in catalog.problems:
-        raise ScoringError(
-            Reason.ROUTE_NOT_READY, f"route {name} cannot be served: {catalog.problems[name]}", route=name
-        )
-    known = ", ".join(sorted(catalog.routes)[:10]) or "none yet"
-    raise ScoringError(
-        Reason.ROUTE_NOT_FOUND, f"route {name[:80]!r} is not served here; served: {known}", route=name[:200]
-    )
-
-
 def schema(request: pb.GetSchemaRequest, catalog: Catalog, _caller: Caller = NOBODY) -> pb.GetSchemaResponse:
-    """What a route expects from its callers."""
-    route = route_of(request.route, catalog)
+    """The schema of a route: what callers send and which extra outputs they may ask for."""
+    route = catalog.route(request.route)
     layout = route.layout
     contracts = [arm.model.manifest.inputs.features for arm in route.arms]
     response = pb.GetSchemaResponse(
@@ -64,7 +41,7 @@ def schema(request: pb.GetSchemaRequest, catalog: Catalog, _caller: Caller = NOB
 
 
 def _vocabulary(name: str, contracts: list[tuple[Feature, ...]]) -> list[str]:
-    """The categories that at least one arm knows, in the order in which they first appear."""
+    """The categories that at least one arm knows, in order of first appearance."""
     names = {text: None for features in contracts for f in features if f.name == name for text in f.vocabulary}
     return list(names)
 
@@ -72,35 +49,27 @@ def _vocabulary(name: str, contracts: list[tuple[Feature, ...]]) -> list[str]:
 def assignment(
     request: pb.GetAssignmentRequest, catalog: Catalog, _caller: Caller = NOBODY
 ) -> pb.GetAssignmentResponse:
-    """Which arm a unit would get, and why; the same that scoring it would say, fallbacks apart."""
-    route = route_of(request.route, catalog)
+    """The arm that a unit is assigned to and why, as scoring it would say unless the arm's model fails."""
+    route = catalog.route(request.route)
     context = context_of(request.context)
     unit = unit_of(route.document.unit, request.entity_id, context)
     if not unit and route.assigner.needs_unit:
-        raise missing_unit(route)
+        raise route.missing_unit_error()
     assigned = route.assigner.assign(unit, context)
     arm = next(arm for arm in route.arms if arm.ref == assigned.arm)
     return pb.GetAssignmentResponse(
         arm=arm.ref,
         model=arm.model.name,
         version=arm.model.version,
-        reason=REASONS[assigned.reason],
+        reason=ASSIGNMENT_REASONS[assigned.reason],
         rule=assigned.rule,
         bucket=assigned.bucket,
         revision=route.revision,
     )
 
 
-def missing_unit(route: ServedRoute) -> ScoringError:
-    """The error of an entity that lacks what its route splits by."""
-    unit = route.document.unit
-    return ScoringError(
-        Reason.MISSING_UNIT, f"route {route.name} splits by {unit}: send it with every entity", unit=unit
-    )
-
-
 def status(_request: pb.GetStatusRequest, catalog: Catalog, _caller: Caller = NOBODY) -> pb.GetStatusResponse:
-    """Every route and version that is loaded or was refused."""
+    """Every route and every version that is loaded or failed to load."""
     response = pb.GetStatusResponse(revision=catalog.revision, server_version=__version__, problem=catalog.problem)
     for name in sorted({*catalog.routes, *catalog.problems}):
         route = catalog.routes.get(name)
@@ -113,14 +82,14 @@ def status(_request: pb.GetStatusRequest, catalog: Catalog, _caller: Caller = NO
     return response
 
 
-def model_status(key: Key, catalog: Catalog) -> pb.ModelStatus:
-    """One version: loaded, or why not."""
+def model_status(key: VersionKey, catalog: Catalog) -> pb.ModelStatus:
+    """The status of one version: loaded, or why not."""
     name, version = key
     model = catalog.models.get(key)
     if model is None:
-        return pb.ModelStatus(
-            model=name, version=version, state=pb.MODEL_STATE_FAILED, problem=catalog.failures.get(key, "")
-        )
+        error = catalog.failures.get(key)
+        problem = error.detail if error else ""
+        return pb.ModelStatus(model=name, version=version, state=pb.MODEL_STATE_FAILED, problem=problem)
     return pb.ModelStatus(
         model=name,
         version=version,

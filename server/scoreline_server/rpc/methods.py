@@ -1,4 +1,4 @@
-"""The unary methods that the pipeline answers: one row each says what is read, who may, and who answers."""
+"""The table of unary methods that the pipeline answers: path, request message, permission and handler of each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,8 +27,8 @@ class Method:
     answer: Callable[[Any, Catalog, Caller], Message]
 
 
-def describing() -> list[Method]:
-    """The methods that tell of routes and of the server itself."""
+def discovery_methods() -> list[Method]:
+    """GetSchema, GetAssignment and GetStatus."""
     scoring = "/scoreline.v1.ScoringService/"
     return [
         Method(scoring + "GetSchema", pb.GetSchemaRequest, Action.DESCRIBE, discovery.schema),
@@ -37,8 +37,8 @@ def describing() -> list[Method]:
     ]
 
 
-def telling(problem: Callable[[], str]) -> Method:
-    """GetStatus of a server that knows of problems beside the registry's; takes the place of the describing one."""
+def status_method(problem: Callable[[], str]) -> Method:
+    """GetStatus that also reports local problems, such as the journal's; replaces the one of ``discovery_methods``."""
 
     def status(request: pb.GetStatusRequest, catalog: Catalog, caller: Caller) -> pb.GetStatusResponse:
         answer = discovery.status(request, catalog, caller)

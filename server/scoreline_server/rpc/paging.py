@@ -6,8 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import TypeVar
 
-from scoreline_server.errors import CallError
-from scoreline_server.reasons import Reason
+from scoreline_server.errors import CallError, ErrorReason
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1000
@@ -21,7 +20,7 @@ def page(keys: Sequence[_T], size: int, after: _T | None) -> tuple[Sequence[_T],
     Raises CallError for a size that no page has.
     """
     if not 0 <= size <= MAX_PAGE:
-        raise CallError(Reason.INVALID, f"page_size is 1 to {MAX_PAGE}, or 0 for {DEFAULT_PAGE}; got {size}")
+        raise CallError(ErrorReason.INVALID, f"page_size is 1 to {MAX_PAGE}, or 0 for {DEFAULT_PAGE}; got {size}")
     start = 0 if after is None else bisect_right(keys, after)
     stop = start + (size or DEFAULT_PAGE)
     return keys[start:stop], stop < len(keys)
@@ -52,4 +51,4 @@ def number_of(token: str) -> int | None:
 
 
 def _bad_token() -> CallError:
-    return CallError(Reason.INVALID, "page_token is not one that this method gave out: start with an empty one")
+    return CallError(ErrorReason.INVALID, "page_token is not one that this method gave out: start with an empty one")

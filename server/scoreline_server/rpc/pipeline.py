@@ -1,4 +1,4 @@
-"""The one way of every call, whatever carried it: deadline, permission, decoding, the domain, the error table, the log.
+"""The pipeline of every call, whatever its transport: deadline, permission, decoding, handler, errors, metrics, log.
 
 Policy lives here and not in gRPC interceptors, because calls may come by a path that interceptors do not see.
 """
@@ -16,16 +16,17 @@ from google.rpc import error_details_pb2, status_pb2
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.errors import RegistryError
-from scoreline_server.errors import CallError
+from scoreline_server.errors import CallError, ErrorReason
 from scoreline_server.failure_log import log_failure
 from scoreline_server.metrics.recorder import Metrics
-from scoreline_server.reasons import CODES, Reason, numeric_code, reason_of
 from scoreline_server.rpc.admission import Admission
 from scoreline_server.rpc.authority import NOBODY, Action, Caller, Policy, read_policy
-from scoreline_server.rpc.methods import SCORE, Method, describing
+from scoreline_server.rpc.methods import SCORE, Method, discovery_methods
 from scoreline_server.scoring import engine
 from scoreline_server.scoring.catalog import Catalog
-from scoreline_server.scoring.decoding import Question, question_of, seconds_of
+from scoreline_server.scoring.decoding import DecodedRequest, decode_request, estimated_seconds
+from scoreline_server.scoring.results import Observe, ScoredBatch
+from scoreline_server.status_codes import CODES, numeric_code, reason_of
 from scoreline_server.stopping import InFlight
 
 DOMAIN = "scoreline"
@@ -40,10 +41,10 @@ Metadata = Sequence[tuple[str, str | bytes]]
 
 
 class Incoming(Protocol):
-    """One unary call as it arrived.
+    """One unary call as a transport received it.
 
     ``deadline`` is in seconds of ``time.time()``; None means none. ``arrived`` is in seconds of
-    ``time.perf_counter()``. ``caller`` is asked only where the policy needs it.
+    ``time.perf_counter()``. ``caller`` is called only where the policy needs it.
     """
 
     method: str
@@ -53,12 +54,12 @@ class Incoming(Protocol):
     arrived: float
 
     def caller(self) -> Caller:
-        """Who calls."""
+        """The caller's address and identity."""
 
 
 @dataclass(slots=True)
 class Call:
-    """A call of a carrier that keeps nothing else about it, see ``Incoming``."""
+    """An ``Incoming`` call of a transport that keeps nothing else about it."""
 
     method: str
     message: bytes
@@ -70,7 +71,7 @@ class Call:
 
 @dataclass(slots=True)
 class Answer:
-    """What a call gets: a serialized message, or a code with details and trailers."""
+    """The answer to a call: a serialized message, or a status code with details and trailers."""
 
     message: bytes = b""
     code: grpc.StatusCode = grpc.StatusCode.OK
@@ -80,12 +81,12 @@ class Answer:
 
     @property
     def reason(self) -> str:
-        """Why the call failed; empty for one that did not."""
+        """The reason of a failed call; empty for one that succeeded."""
         return self.error.reason if self.error else ""
 
     @classmethod
     def failed(cls, error: CallError) -> "Answer":
-        """The answer that carries an error and its one ErrorInfo."""
+        """The answer of a failed call, with one ErrorInfo."""
         metadata = tuple(sorted(error.metadata.items()))
         message = error.message
         if len(message) > _MESSAGE_CHARACTERS:
@@ -96,8 +97,8 @@ class Answer:
 
 
 @lru_cache(maxsize=128)
-def _details(reason: Reason, message: str, metadata: tuple[tuple[str, str], ...], retry: float | None) -> bytes:
-    """An error as ``google.rpc.Status``; kept, because under overload many calls fail alike."""
+def _details(reason: ErrorReason, message: str, metadata: tuple[tuple[str, str], ...], retry: float | None) -> bytes:
+    """An error as serialized ``google.rpc.Status``; cached, because under overload many calls fail alike."""
     status = status_pb2.Status(code=numeric_code(reason), message=message)
     status.details.add().Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=dict(metadata)))
     if retry is not None:
@@ -108,18 +109,18 @@ def _details(reason: Reason, message: str, metadata: tuple[tuple[str, str], ...]
     return serialized
 
 
-_STOPPED = Answer.failed(CallError(Reason.STOPPING, "the server has stopped: send the call again"))
+_STOPPED = Answer.failed(CallError(ErrorReason.STOPPING, "the server has stopped: send the call again"))
 
 Reply = Callable[[Sequence[Answer]], object]
-"""Sends answers to questions, in their order. Does not raise."""
+"""Sends the answers to requests, in their order. Does not raise."""
 
 
 class Pipeline:
     """Answers calls from the current catalog.
 
-    Whoever carries calls hands each to ``admit``. A call to Score that is sound comes back as a question; questions are
-    handed, as many at once as there are, to ``score``, or to ``drop`` when nobody waits for them any more. Every other
-    call comes back answered. ``handle`` does both for one call.
+    A transport passes each call to ``admit``, which returns an answer, or a decoded request where the call is a valid
+    Score. Decoded requests go to ``score``, as many at once as there are, or to ``drop`` when their callers are gone.
+    ``handle`` does both for one call.
     """
 
     def __init__(
@@ -130,17 +131,24 @@ class Pipeline:
         admission: Admission,
         policy: Policy | None = None,
         methods: Sequence[Method] = (),
-        observers: Sequence[engine.Observe] = (),
+        observers: Sequence[Observe] = (),
+        score: engine.Score = engine.score,
     ) -> None:
-        """``methods`` are answered beside Score and the describing ones; ``observers`` see all that is scored."""
+        """``methods`` are answered beside Score and discovery; ``observers`` get all that ``score`` has scored."""
         self._catalog = catalog
         self._metrics = metrics
         self._admission = admission
         self._observers = observers
         self._answering = InFlight()
+        self._engine = score
         self._policy = policy or read_policy(None)
         self._all_may_score = self._policy.is_open(Action.SCORE)
-        self._methods = {method.path: method for method in (*describing(), *methods)}
+        self._methods = {method.path: method for method in (*discovery_methods(), *methods)}
+
+    @property
+    def queued_seconds(self) -> float:
+        """The estimated time to score all admitted requests."""
+        return self._admission.queued_seconds
 
     @property
     def unary_methods(self) -> tuple[str, ...]:
@@ -156,106 +164,107 @@ class Pipeline:
         self.score([taken], answers.extend)
         return answers[0]
 
-    def admit(self, call: Incoming) -> Question | Answer:
-        """Takes a call in, or answers it. Never raises."""
+    def admit(self, call: Incoming) -> DecodedRequest | Answer:
+        """Decodes a Score that is to be scored, or answers the call. Never raises."""
         try:
             if call.deadline is not None and time.time() > call.deadline:
-                raise CallError(Reason.DEADLINE_EXCEEDED, "the deadline passed before the call was looked at")
+                raise CallError(ErrorReason.DEADLINE_EXCEEDED, "the deadline passed before the call was read")
             if call.method == SCORE:
-                return self._question(call)
-            answer = self._described(self._methods[call.method], call)
+                return self._score_request(call)
+            answer = self._handled(self._methods[call.method], call)
         except Exception as error:  # noqa: BLE001
             answer = failed(error)
         seconds = [time.perf_counter() - call.arrived]
         self._note(self._metrics.calls, call.method, seconds, code=answer.code, reason=answer.reason)
         return answer
 
-    def score(self, questions: Sequence[Question], reply: Reply) -> None:
-        """Answers questions: ``reply`` gets the answers, in order. Never raises.
+    def score(self, requests: Sequence[DecodedRequest], reply: Reply) -> None:
+        """Scores requests and passes ``reply`` the answers, in order. Never raises.
 
-        Calls are counted and rows observed after that, while the answers are on their way. Once the pipeline is closed
-        the rows could not be journaled any more, so nothing is answered with a score.
+        Metrics and observers follow after the reply, while the answers are being sent. Once the pipeline is closed
+        rows could no longer be journaled, so no request is answered with a score.
         """
-        self._note(self._metrics.begun, len(questions))
-        scored: list[engine.Scored] = []
-        answers = self._answers(questions, scored)
-        self._admission.done(*[question.seconds for question in questions])
+        self._note(self._metrics.begun, len(requests))
+        scored: list[ScoredBatch] = []
+        answers = self._answers(requests, scored)
+        self._admission.done(*[request.seconds for request in requests])
         with self._answering as is_open:
             if not is_open:
-                answers, scored = [_STOPPED] * len(questions), []
+                answers, scored = [_STOPPED] * len(requests), []
             reply(answers)
-            self._note(self._count, questions, answers)
+            self._note(self._count, requests, answers)
             self._observe(scored)
-        self._note(self._metrics.ended, len(questions))
+        self._note(self._metrics.ended, len(requests))
 
     def close(self, timeout_seconds: float) -> bool:
-        """Answers no more scores, and waits until those answered were observed; False when that takes longer."""
+        """Answers no more scores and waits until answered ones are observed; False when that takes longer."""
         return self._answering.close(timeout_seconds)
 
-    def _answers(self, questions: Sequence[Question], scored: list[engine.Scored]) -> list[Answer]:
-        """The answers to questions, in order. ``scored`` gets what was scored for those that have a score.
+    def _answers(self, requests: Sequence[DecodedRequest], scored: list[ScoredBatch]) -> list[Answer]:
+        """The answers to requests, in order; what was scored is added to ``scored``.
 
-        Where scoring fails, each half is scored by itself, until only those fail that cause it.
+        Where scoring fails, each half is scored by itself, until only the requests that cause it fail.
         """
-        seen: list[engine.Scored] = []
+        seen: list[ScoredBatch] = []
         try:
-            answers = [_answer(result) for result in engine.answer(questions, seen.append)]
+            answers = [_answer(response) for response in self._engine(requests, seen.append)]
         except Exception as error:  # noqa: BLE001
-            if len(questions) == 1:
+            if len(requests) == 1:
                 return [failed(error)]
-            half = len(questions) // 2
-            return self._answers(questions[:half], scored) + self._answers(questions[half:], scored)
+            half = len(requests) // 2
+            return self._answers(requests[:half], scored) + self._answers(requests[half:], scored)
         scored += seen
         return answers
 
     def queued(self, change: int) -> None:
-        """Counts questions that began, or ended, to wait for more than a moment. Never raises."""
+        """Counts requests that begin, or with a negative change cease, to wait for more than a flush. Never raises."""
         self._note(self._metrics.queued, change)
 
-    def drop(self, question: Question, answer: Answer) -> None:
-        """Forgets a question that nobody waits for any more, and counts what it is told instead. Never raises."""
-        self._admission.dropped(question.seconds)
-        self._note(self._count, [question], [answer])
+    def drop(self, request: DecodedRequest, answer: Answer) -> None:
+        """Gives up a request whose caller is gone, and counts ``answer`` as its answer. Never raises."""
+        self._admission.dropped(request.seconds)
+        self._note(self._count, [request], [answer])
 
-    def _observe(self, scored: Sequence[engine.Scored]) -> None:
+    def _observe(self, scored: Sequence[ScoredBatch]) -> None:
         for each in scored:
-            self._note(self._metrics.scored, each.route, each.outcome)
+            self._note(self._metrics.scored, each.route, each.results)
             for observe in self._observers:
                 self._note(observe, each)
 
     @staticmethod
     def _note(note: Callable[_P, object], *args: _P.args, **kwargs: _P.kwargs) -> None:
-        """Counts or observes. No caller waits for it, so one that fails is no reason to go without the others."""
+        """Counts or observes. No caller waits for it, so a failure is logged and the others go on."""
         try:
             note(*args, **kwargs)
         except Exception as error:  # noqa: BLE001
-            log_failure("calls could not be counted or observed", error)
+            log_failure("recording of answered calls failed", error)
 
-    def _question(self, call: Incoming) -> Question:
+    def _score_request(self, call: Incoming) -> DecodedRequest:
         if not self._all_may_score:
             self._policy.authorize(call.caller(), Action.SCORE)
-        request, catalog = decoded(pb.ScoreRequest, call.message), self._catalog()
+        request = decoded(pb.ScoreRequest, call.message)
+        route = self._catalog().route(request.route)
         # Before the entities are read, which costs more than all the rest of a refusal.
-        seconds = seconds_of(request, catalog)
+        seconds = estimated_seconds(request, route)
         self._admission.take(seconds, call.deadline)
         try:
-            return question_of(request, catalog, seconds=seconds, arrived=call.arrived)
+            return decode_request(request, route, seconds=seconds, arrived=call.arrived)
         except BaseException:
             self._admission.dropped(seconds)
             raise
 
-    def _described(self, method: Method, call: Incoming) -> Answer:
+    def _handled(self, method: Method, call: Incoming) -> Answer:
         self.authorize(method.action, call.caller)
         request = decoded(method.request, call.message)
         return Answer(method.answer(request, self._catalog(), call.caller()).SerializeToString())
 
-    def _count(self, questions: Sequence[Question], answers: Sequence[Answer]) -> None:
-        """Counts calls that have all labels in common together, because counting one by one costs more."""
+    def _count(self, requests: Sequence[DecodedRequest], answers: Sequence[Answer]) -> None:
+        """Counts calls with equal labels together, because counting one by one costs more."""
         now = time.perf_counter()
         alike: dict[tuple[str, grpc.StatusCode, str], list[float]] = {}
-        for question, answer in zip(questions, answers, strict=True):
-            key = question.route.name, answer.code, answer.error.reason if answer.error else ""
-            alike.setdefault(key, []).append(now - question.arrived)
+        for request, answer in zip(requests, answers, strict=True):
+            key = request.route.name, answer.code, answer.error.reason if answer.error else ""
+            alike.setdefault(key, []).append(now - request.arrived)
         for (route, code, reason), seconds in alike.items():
             self._metrics.calls(SCORE, seconds, code=code, reason=reason, route=route)
 
@@ -266,25 +275,25 @@ class Pipeline:
 
 
 def decoded(kind: type[_M], message: bytes) -> _M:
-    """The message that some bytes are. Raises CallError when they are not."""
+    """Parses a message. Raises CallError where the bytes are not one."""
     request = kind()
     try:
         request.ParseFromString(message)
     except DecodeError as error:
         name = request.DESCRIPTOR.full_name
-        raise CallError(Reason.MALFORMED_MESSAGE, f"the message is not a {name}", expected=name) from error
+        raise CallError(ErrorReason.MALFORMED_MESSAGE, f"the message is not a {name}", expected=name) from error
     return request
 
 
-def _answer(result: engine.Result) -> Answer:
-    return Answer.failed(result) if isinstance(result, CallError) else Answer(result)
+def _answer(response: engine.Response) -> Answer:
+    return Answer.failed(response) if isinstance(response, CallError) else Answer(response)
 
 
 def failed(error: Exception) -> Answer:
-    """The answer that an exception becomes; one that nobody expected is logged and told in general words."""
+    """The answer to a call that raised; an unexpected exception is logged and answered INTERNAL with a generic text."""
     if isinstance(error, CallError):
         return Answer.failed(error)
     if isinstance(error, RegistryError):
         return Answer.failed(CallError(reason_of(error), str(error)))
     log_failure("unexpected failure", error)
-    return Answer.failed(CallError(Reason.INTERNAL, "the server failed; its log says how"))
+    return Answer.failed(CallError(ErrorReason.INTERNAL, "the server failed; its log says how"))

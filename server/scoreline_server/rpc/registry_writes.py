@@ -3,9 +3,8 @@
 from scoreline.v1 import registry_pb2 as pb
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_file import read_route
-from scoreline_server.errors import CallError
+from scoreline_server.errors import CallError, ErrorReason
 from scoreline_server.gil_switching import background_work
-from scoreline_server.reasons import Reason
 from scoreline_server.rpc import resources
 from scoreline_server.rpc.authority import Action, Caller
 from scoreline_server.rpc.methods import Method
@@ -64,7 +63,7 @@ class RegistryWrites:
     def rollback(self, request: pb.RollbackRequest, _catalog: Catalog, caller: Caller) -> pb.RollbackResponse:
         """Moves the pointers of a model, a route or everything back to an earlier revision's."""
         if request.all == bool(request.name):
-            raise CallError(Reason.INVALID, "give `name`, or `all` without a name")
+            raise CallError(ErrorReason.INVALID, "give `name`, or `all` without a name")
         collection = request.name.partition("/")[0]
         is_route = collection == "routes"
         name = None if request.all else resources.name_in("routes" if is_route else "models", request.name)
@@ -85,5 +84,5 @@ def _author(given: str, caller: Caller) -> str:
     if caller.identity:
         return caller.identity
     if not given.strip():
-        raise CallError(Reason.INVALID, "say who you are in `author`: it will stand in the history")
+        raise CallError(ErrorReason.INVALID, "say who you are in `author`: it will stand in the history")
     return given

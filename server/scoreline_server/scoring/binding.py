@@ -13,14 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline_registry.documents.contract import Feature, InputContract
-from scoreline_server.errors import ScoringError
-from scoreline_server.reasons import Reason
+from scoreline_server.errors import ErrorReason, ScoringError
+from scoreline_server.scoring.arrays import Float32, Indices
 from scoreline_server.scoring.layout import Layout
-from scoreline_server.scoring.model import Float32
 from scoreline_server.scoring.ragged import RaggedBinding, groups_of
-from scoreline_server.scoring.rows import Rows
-
-Indices = npt.NDArray[np.intp]
+from scoreline_server.scoring.rows import RowBlock
 
 MISSING, DEFAULTED, UNSEEN, CLIPPED = range(4)
 
@@ -84,7 +81,7 @@ class Binding:
         self._ragged = [RaggedBinding.of(taken, layout) for taken in contract.ragged]
         self._is_plain = not self._categories and not self._limited and not self._ragged
 
-    def bind(self, block: Rows, rows: Indices) -> Bound:
+    def bind(self, block: RowBlock, rows: Indices) -> Bound:
         """Builds the model's features for ``rows`` of ``block``; rows that the model refuses stand in ``errors``."""
         errors: dict[int, ScoringError] = {}
         features = self._gathered(block, rows)
@@ -102,7 +99,7 @@ class Binding:
             ragged.check(block.ragged[ragged.place], rows, errors)
         return Bound(rows, features, quality, errors)
 
-    def inputs(self, block: Rows, bound: Bound) -> list[tuple[Indices, dict[str, npt.NDArray[Any]]]]:
+    def inputs(self, block: RowBlock, bound: Bound) -> list[tuple[Indices, dict[str, npt.NDArray[Any]]]]:
         """The model's inputs in groups that are run together: (rows of the block, inputs by name)."""
         if not self._ragged:
             return [(bound.rows, {"features": bound.features})]
@@ -115,7 +112,7 @@ class Binding:
             groups.append((bound.rows[group], inputs))
         return groups
 
-    def _gathered(self, block: Rows, rows: Indices) -> Float32:
+    def _gathered(self, block: RowBlock, rows: Indices) -> Float32:
         """The number columns in the model's order; everything else NaN. May be the block's own array."""
         whole = len(rows) == len(block)
         if self._straight and self._in_order:
@@ -128,7 +125,7 @@ class Binding:
     def _code(
         self,
         column: CategoryColumn,
-        block: Rows,
+        block: RowBlock,
         rows: Indices,
         features: Float32,
         quality: npt.NDArray[np.uint16],
@@ -191,16 +188,16 @@ def _limit(value: float | None, otherwise: float) -> float:
 
 def _missing(feature: Feature) -> ScoringError:
     message = f"feature {feature.name!r} is required and was not given (NaN counts as not given)"
-    return ScoringError(Reason.MISSING_FEATURE, message, feature=feature.name)
+    return ScoringError(ErrorReason.MISSING_FEATURE, message, feature=feature.name)
 
 
 def _not_finite(feature: Feature) -> ScoringError:
-    return ScoringError(Reason.NOT_FINITE, f"feature {feature.name!r} is infinite", feature=feature.name)
+    return ScoringError(ErrorReason.NOT_FINITE, f"feature {feature.name!r} is infinite", feature=feature.name)
 
 
 def _unknown_category(column: CategoryColumn, name: str) -> ScoringError:
     return ScoringError(
-        Reason.UNKNOWN_CATEGORY,
+        ErrorReason.UNKNOWN_CATEGORY,
         f"feature {column.name!r} does not know the category {name[:80]!r}; GetSchema lists the known ones",
         feature=column.name,
         category=name[:200],

@@ -1,54 +1,67 @@
-"""What a server serves at one moment. Immutable: a call takes the reference once and keeps it."""
+"""What a server serves at one moment: models and routes of one revision. A call keeps the catalog it began with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from scoreline_server.scoring.compiled_route import ServedRoute
-from scoreline_server.scoring.model import LoadedModel
-
-Key = tuple[str, int]
+from scoreline_server.errors import ErrorReason, LoadError, ScoringError
+from scoreline_server.scoring.compiled_route import CompiledRoute
+from scoreline_server.scoring.model import LoadedModel, VersionKey
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """Everything that is served.
+    """Everything that is served. Immutable.
 
     Attributes:
         revision: the newest revision that was read; 0 before the first.
-        models: the loaded versions that routes, aliases and requests reach.
-        failures: why versions were refused.
+        models: the loaded versions that routes, aliases and LoadVersion requests need.
+        failures: why versions were not loaded.
         routes: the adopted routes.
-        problems: per route, why its newest definition is not the one that is served.
-        unreadable: what of the adopted revision could not be read, and which routes are served without a shadow
-            or their fallback; else empty.
-        unread: why the newest revision could not be looked at just now; empty when it could.
+        problems: per route, why its newest definition is not served.
+        degraded: what of the adopted revision could not be read, and which routes are served without a shadow or
+            their fallback; empty if all is served.
+        poll_error: why the last poll of the registry failed; empty if it succeeded.
         aliased: per model, the versions that its aliases point to.
-        on_request: the loaded versions that nothing but a request keeps.
+        on_request: the loaded versions that only a LoadVersion request keeps.
         digests: the digest of each document that was adopted, by kind and name.
     """
 
     revision: int = 0
-    models: Mapping[Key, LoadedModel] = field(default_factory=dict)
-    failures: Mapping[Key, str] = field(default_factory=dict)
-    routes: Mapping[str, ServedRoute] = field(default_factory=dict)
+    models: Mapping[VersionKey, LoadedModel] = field(default_factory=dict)
+    failures: Mapping[VersionKey, LoadError] = field(default_factory=dict)
+    routes: Mapping[str, CompiledRoute] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
-    unreadable: str = ""
-    unread: str = ""
+    degraded: str = ""
+    poll_error: str = ""
     aliased: Mapping[str, frozenset[int]] = field(default_factory=dict)
-    on_request: frozenset[Key] = frozenset()
+    on_request: frozenset[VersionKey] = frozenset()
     digests: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def memory_bytes(self) -> int:
-        """What the loaded versions take."""
+        """The memory of the loaded versions."""
         return sum(model.memory_bytes for model in self.models.values())
 
     @property
     def problem(self) -> str:
-        """What is wrong with the registry as a whole; empty when all is well."""
-        return "; ".join(filter(None, (self.unread, self.unreadable)))
+        """What is wrong with the registry or this reading of it; empty if nothing is."""
+        return "; ".join(filter(None, (self.poll_error, self.degraded)))
 
     @property
     def can_score(self) -> bool:
         """False while there are routes and none of them could be adopted."""
         return bool(self.routes) or not self.problems
+
+    def route(self, name: str) -> CompiledRoute:
+        """The adopted route. Raises ScoringError that tells an unknown route from one that is not ready."""
+        found = self.routes.get(name)
+        if found is not None:
+            return found
+        if name in self.problems:
+            raise ScoringError(
+                ErrorReason.ROUTE_NOT_READY, f"route {name} cannot be served: {self.problems[name]}", route=name
+            )
+        known = ", ".join(sorted(self.routes)[:10]) or "none yet"
+        raise ScoringError(
+            ErrorReason.ROUTE_NOT_FOUND, f"route {name[:80]!r} is not served here; served: {known}", route=name[:200]
+        )

@@ -8,16 +8,15 @@ import numpy.typing as npt
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.documents.ragged import RaggedInput
-from scoreline_server.errors import ScoringError
-from scoreline_server.reasons import Reason
+from scoreline_server.errors import ErrorReason, ScoringError
 from scoreline_server.scoring.layout import Layout
 from scoreline_server.scoring.ragged_messages import MESSAGES
-from scoreline_server.scoring.rows import Context, Piece, RaggedBytes, check_count, context_of
+from scoreline_server.scoring.rows import Context, EncodedRows, RaggedBytes, check_count, context_of
 
 
 @dataclass(frozen=True, slots=True)
-class Regather:
-    """Takes a piece in an older layout into a route's present one.
+class ColumnRemap:
+    """Converts rows of an earlier layout to a route's present one.
 
     Each array holds, per present column, the old column, or -1 where the old layout has none. Of each present ragged
     input there is its place in the old layout, or None.
@@ -29,7 +28,7 @@ class Regather:
     ragged: Sequence[tuple[int | None, npt.NDArray[np.intp]]]
 
     @classmethod
-    def between(cls, old: Layout, new: Layout) -> "Regather":
+    def between(cls, old: Layout, new: Layout) -> "ColumnRemap":
         """Matches columns by name and kind."""
         return cls(
             old,
@@ -38,19 +37,19 @@ class Regather:
             [_ragged_sources(each, columns, old) for each, columns in zip(new.ragged, new.items, strict=True)],
         )
 
-    def __call__(self, piece: Piece) -> Piece:
+    def __call__(self, rows: EncodedRows) -> EncodedRows:
         """The same rows in the present layout; columns that the old one lacks are missing."""
         nan, none = np.float32(np.nan), np.int32(-1)
-        piece.numbers = _gather(piece.numbers, "<f4", len(self.old.numbers), self.numbers, nan)
-        piece.categories = _gather(piece.categories, "<i4", len(self.old.categories), self.categories, none)
-        piece.ragged = [self._items(piece, place, sources) for place, sources in self.ragged]
-        return piece
+        rows.numbers = _gather(rows.numbers, "<f4", len(self.old.numbers), self.numbers, nan)
+        rows.categories = _gather(rows.categories, "<i4", len(self.old.categories), self.categories, none)
+        rows.ragged = [self._items(rows, place, sources) for place, sources in self.ragged]
+        return rows
 
-    def _items(self, piece: Piece, place: int | None, sources: npt.NDArray[np.intp]) -> RaggedBytes:
+    def _items(self, rows: EncodedRows, place: int | None, sources: npt.NDArray[np.intp]) -> RaggedBytes:
         """One ragged input; no row has items where the old layout has none."""
         if place is None:
-            return RaggedBytes(b"", bytes(4 * len(piece)))
-        values, counts = piece.ragged[place]
+            return RaggedBytes(b"", bytes(4 * len(rows)))
+        values, counts = rows.ragged[place]
         columns = len(self.old.ragged[place].features)
         return RaggedBytes(_gather(values, "<f4", columns, sources, np.float32(np.nan)), counts)
 
@@ -76,7 +75,7 @@ def _gather(data: bytes, dtype: str, columns: int, sources: npt.NDArray[np.intp]
     return gathered.tobytes()
 
 
-def read_packed(packed: pb.PackedEntities, layout: Layout) -> Piece:
+def read_packed(packed: pb.PackedEntities, layout: Layout) -> EncodedRows:
     """Reads one call's blocks as they stand in ``layout``.
 
     Raises ScoringError when the blocks cannot be what they say.
@@ -84,32 +83,32 @@ def read_packed(packed: pb.PackedEntities, layout: Layout) -> Piece:
     ids = packed.entity_ids
     count = len(ids)
     check_count(count)
-    piece = Piece(ids, packed.numbers)
-    if len(piece.numbers) != count * layout.number_bytes:
-        _check_length("numbers", piece.numbers, count, len(layout.numbers))
+    rows = EncodedRows(ids, packed.numbers)
+    if len(rows.numbers) != count * layout.number_bytes:
+        _check_length("numbers", rows.numbers, count, len(layout.numbers))
     if layout.categories or packed.categories:
-        piece.categories, piece.dictionary = packed.categories, packed.dictionary
-        _check_length("categories", piece.categories, count, len(layout.categories), kind="int32")
+        rows.categories, rows.dictionary = packed.categories, packed.dictionary
+        _check_length("categories", rows.categories, count, len(layout.categories), kind="int32")
     if layout.ragged or packed.lengths or packed.steps or packed.neighbors:
-        piece.ragged = _read_ragged(piece, packed, layout)
+        rows.ragged = _read_ragged(rows, packed, layout)
     if packed.contexts:
-        piece.contexts = _contexts(packed, count)
-    return piece
+        rows.contexts = _contexts(packed, count)
+    return rows
 
 
-def _read_ragged(piece: Piece, packed: pb.PackedEntities, layout: Layout) -> list[RaggedBytes]:
+def _read_ragged(rows: EncodedRows, packed: pb.PackedEntities, layout: Layout) -> list[RaggedBytes]:
     """The items of each ragged input of the layout; of those that it lacks there must be none."""
     found = []
     for name, message in MESSAGES.items():
         place = layout.places.get(name)
         values, counts = getattr(packed, message.values), getattr(packed, message.counts)
-        sizes = _counts(message.counts, counts, 0 if place is None else len(piece))
+        sizes = _counts(message.counts, counts, 0 if place is None else len(rows))
         columns = 0 if place is None else len(layout.items[place])
         _check_length(message.values, values, int(sizes.sum(dtype=np.int64)), columns)
         if place is not None:
             most = layout.ragged[place].max_items
             for row in np.flatnonzero(sizes > most).tolist():
-                piece.errors.setdefault(row, message.too_many(int(sizes[row]), most))
+                rows.errors.setdefault(row, message.too_many(int(sizes[row]), most))
             found.append(RaggedBytes(values, counts))
     return found
 
@@ -119,7 +118,7 @@ def _counts(name: str, data: bytes, rows: int) -> npt.NDArray[np.int32]:
     _check_length(name, data, rows, 1, kind="int32")
     counts = np.frombuffer(data, "<i4")
     if len(counts) and counts.min() < 0:
-        raise ScoringError(Reason.WRONG_BLOCK_LENGTH, f"block {name} holds a negative number", block=name)
+        raise ScoringError(ErrorReason.WRONG_BLOCK_LENGTH, f"block {name} holds a negative number", block=name)
     return counts
 
 
@@ -129,7 +128,7 @@ def _contexts(packed: pb.PackedEntities, rows: int) -> list[Context]:
         return contexts * rows
     if len(contexts) != rows:
         raise ScoringError(
-            Reason.WRONG_BLOCK_LENGTH, f"send no context, one, or {rows}; got {len(contexts)}", block="contexts"
+            ErrorReason.WRONG_BLOCK_LENGTH, f"send no context, one, or {rows}; got {len(contexts)}", block="contexts"
         )
     return contexts
 
@@ -138,7 +137,7 @@ def _check_length(name: str, data: bytes, rows: int, columns: int, *, kind: str 
     found, expected = len(data), 4 * rows * columns
     if found != expected:
         raise ScoringError(
-            Reason.WRONG_BLOCK_LENGTH,
+            ErrorReason.WRONG_BLOCK_LENGTH,
             f"block {name} has {found} bytes where {kind} [{rows}, {columns}] needs {expected}",
             block=name,
             found=found,

@@ -1,4 +1,4 @@
-"""A route as it is served: its layout, its arms bound to loaded models, and its compiled assignment."""
+"""A route compiled for serving: its layout, its arms bound to loaded models, and its assigner."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,9 @@ from scoreline_registry.documents.contract import Points
 from scoreline_registry.routing.assignment import Assigner, shadow_salt
 from scoreline_registry.routing.bucketing import WHOLE, UnitHasher
 from scoreline_registry.routing.route import RouteDocument, RouteSchema, schema_digest
+from scoreline_server.errors import ErrorReason, ScoringError
 from scoreline_server.scoring.binding import Binding
-from scoreline_server.scoring.column_form import Regather
+from scoreline_server.scoring.column_form import ColumnRemap
 from scoreline_server.scoring.layout import Layout
 from scoreline_server.scoring.model import LoadedModel
 from scoreline_server.scoring.wire import RowEncoder
@@ -23,7 +24,7 @@ NO_BAND = 65535
 
 @dataclass(frozen=True)
 class Arm:
-    """One model that a route can choose, as the route names it."""
+    """One model that a route can assign, under the reference in the route."""
 
     ref: str
     model: LoadedModel
@@ -31,11 +32,11 @@ class Arm:
     band_edges: np.ndarray[tuple[int], np.dtype[np.float64]]
     band_names: tuple[str, ...]
     points: Points | None
-    shown: pb.ServedArm
+    served_arm: pb.ServedArm
 
     @classmethod
     def of(cls, ref: str, model: LoadedModel, layout: Layout) -> "Arm":
-        """Lays the model's contract over the route's layout."""
+        """Binds a model to the route's layout."""
         score = model.manifest.score
         return cls(
             ref,
@@ -49,8 +50,8 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class ServedShadow:
-    """A model that scores a sample of a route's rows after they were answered.
+class CompiledShadow:
+    """A model that scores a sample of a route's rows after they were answered, for comparison.
 
     A unit is in the sample when its bucket under ``hasher`` is below ``share``.
     """
@@ -63,13 +64,13 @@ class ServedShadow:
 
 
 @dataclass(frozen=True)
-class ServedRoute:
-    """An adopted route. Immutable; a new revision makes a new one.
+class CompiledRoute:
+    """An adopted route of one revision. Immutable.
 
     Attributes:
-        arms: the arms that the assigner can choose, in its order, then the fallback if it is none of them.
+        arms: the arms that the assigner can assign, in its order, then the fallback if it is none of them.
         fallback: index into ``arms``, or None where there is none or it could not be loaded.
-        older: how to read the layouts that callers may still send, by schema digest.
+        older: by schema digest, how to read earlier layouts that callers may still send.
         shadows: those that could be loaded.
     """
 
@@ -80,28 +81,28 @@ class ServedRoute:
     assigner: Assigner
     arms: tuple[Arm, ...]
     fallback: int | None
-    older: Mapping[str, Regather]
-    shadows: tuple[ServedShadow, ...] = ()
+    older: Mapping[str, ColumnRemap]
+    shadows: tuple[CompiledShadow, ...] = ()
 
     @cached_property
     def first_arms(self) -> Sequence[int]:
-        """Per arm, the first one that means the same version."""
+        """Per arm, the index of the first arm with the same version."""
         keys = [arm.model.key for arm in self.arms]
         return [keys.index(key) for key in keys]
 
     @cached_property
     def row_encoders(self) -> tuple[RowEncoder, ...]:
-        """What encodes one-row responses, per arm."""
-        return tuple(RowEncoder(arm.shown, self.revision) for arm in self.arms)
+        """The encoder of one-row responses of each arm."""
+        return tuple(RowEncoder(arm.served_arm, self.revision) for arm in self.arms)
 
     @cached_property
     def row_seconds(self) -> float:
-        """About what a row costs in its dearest arm."""
+        """The estimated time of one row by the slowest arm."""
         return max(arm.model.row_microseconds for arm in self.arms) / 1e6
 
     @cached_property
     def required(self) -> frozenset[str]:
-        """Features that at least one arm refuses to be without."""
+        """Features that at least one arm requires."""
         return frozenset().union(*(arm.binding.required_names for arm in self.arms))
 
     @cached_property
@@ -124,6 +125,13 @@ class ServedRoute:
         """Every model behind this route, those of shadows too."""
         return [*(arm.model for arm in self.arms), *(shadow.model for shadow in self.shadows)]
 
+    def missing_unit_error(self) -> ScoringError:
+        """The error of an entity without the unit that the route's splits hash."""
+        unit = self.document.unit
+        return ScoringError(
+            ErrorReason.MISSING_UNIT, f"route {self.name} splits by {unit}: send it with every entity", unit=unit
+        )
+
     def uses(self) -> frozenset[tuple[str, int]]:
         """The versions that this route can reach."""
         return frozenset(model.key for model in self.models)
@@ -134,13 +142,13 @@ def layout_of(schema: RouteSchema) -> Layout:
     return Layout(schema.kinds, schema.ragged, schema_digest(schema))
 
 
-def serve_route(
+def compile_route(
     document: RouteDocument,
     revision: int,
     models: Mapping[str, LoadedModel],
     shadows: Mapping[str, LoadedModel] = MappingProxyType({}),
-) -> ServedRoute:
-    """Compiles a route whose every arm is loaded; both mappings hold models by reference text.
+) -> CompiledRoute:
+    """Compiles a route whose arms are all loaded; both mappings hold models by reference text.
 
     A fallback that is not among ``models`` is left out.
     """
@@ -151,7 +159,7 @@ def serve_route(
     if fallback is not None and fallback not in refs:
         refs.append(fallback)
     arms = tuple(Arm.of(ref, models[ref], layout) for ref in refs)
-    return ServedRoute(
+    return CompiledRoute(
         name=document.route,
         revision=revision,
         document=document,
@@ -161,7 +169,7 @@ def serve_route(
         fallback=None if fallback is None else refs.index(fallback),
         older=_older(document, layout, arms),
         shadows=tuple(
-            ServedShadow(
+            CompiledShadow(
                 ref=shadow.ref,
                 model=shadows[shadow.ref],
                 binding=Binding(shadows[shadow.ref].manifest.inputs, layout),
@@ -174,8 +182,8 @@ def serve_route(
     )
 
 
-def _older(document: RouteDocument, layout: Layout, arms: Sequence[Arm]) -> Mapping[str, Regather]:
-    """Older layouts that hold all that the arms require."""
+def _older(document: RouteDocument, layout: Layout, arms: Sequence[Arm]) -> Mapping[str, ColumnRemap]:
+    """Earlier layouts that have every feature that an arm requires."""
     required = {name for arm in arms for name in arm.binding.required_names}
     needed = {each.name for each in layout.ragged if each.kind.least}
     older = {}
@@ -183,5 +191,5 @@ def _older(document: RouteDocument, layout: Layout, arms: Sequence[Arm]) -> Mapp
         old = layout_of(schema)
         suffices = needed <= old.places.keys() and required <= old.features.keys()
         if old.digest != layout.digest and suffices:
-            older[old.digest] = Regather.between(old, layout)
+            older[old.digest] = ColumnRemap.between(old, layout)
     return older

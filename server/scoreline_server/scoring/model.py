@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
 import numpy.typing as npt
 
 from scoreline_registry.documents.manifest import Manifest
 
-Float32 = npt.NDArray[np.float32]
-Int32 = npt.NDArray[np.int32]
+VersionKey: TypeAlias = tuple[str, int]
+"""A model's name and version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class LoadedModel:
     memory_bytes: int = 0
 
     @property
-    def key(self) -> tuple[str, int]:
+    def key(self) -> VersionKey:
         """The model's name and version."""
         return self.name, self.version
 

@@ -8,14 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline_registry.documents.ragged import RaggedInput, RaggedKind
-from scoreline_server.errors import ScoringError
-from scoreline_server.reasons import Reason
+from scoreline_server.errors import ErrorReason, ScoringError
+from scoreline_server.scoring.arrays import Float32, Indices, Int32
 from scoreline_server.scoring.layout import Layout
-from scoreline_server.scoring.model import Float32, Int32
 from scoreline_server.scoring.ragged_messages import MESSAGES
 from scoreline_server.scoring.rows import RaggedBlock
-
-Indices = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,7 @@ class RaggedBinding:
         owners = np.repeat(np.arange(len(block.counts)), block.counts)
         infinite = np.isinf(block.values[:, self.sources]).any(axis=1)
         for row in set(owners[infinite].tolist()) & set(rows.tolist()):
-            errors.setdefault(row, ScoringError(Reason.NOT_FINITE, f"{message.one} holds an infinite number"))
+            errors.setdefault(row, ScoringError(ErrorReason.NOT_FINITE, f"{message.one} holds an infinite number"))
 
     def items(self, block: RaggedBlock, rows: Indices) -> Items:
         """The items of ``rows`` in the model's columns."""

@@ -6,8 +6,7 @@ from functools import partial
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.documents.ragged import NEIGHBORS, SEQUENCE
-from scoreline_server.errors import ScoringError
-from scoreline_server.reasons import Reason
+from scoreline_server.errors import ErrorReason, ScoringError
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class RaggedMessage:
 
 def _too_long(length: int, most: int) -> ScoringError:
     return ScoringError(
-        Reason.SEQUENCE_TOO_LONG,
+        ErrorReason.SEQUENCE_TOO_LONG,
         f"the sequence has {length} steps, the route takes at most {most}: send the newest",
         found=length,
         most=most,
@@ -44,7 +43,7 @@ def _too_long(length: int, most: int) -> ScoringError:
 
 def _too_many(count: int, most: int) -> ScoringError:
     return ScoringError(
-        Reason.TOO_MANY_NEIGHBORS,
+        ErrorReason.TOO_MANY_NEIGHBORS,
         f"the entity has {count} neighbors, the route takes at most {most}: send those that are closest",
         found=count,
         most=most,
@@ -57,16 +56,16 @@ MESSAGES: Mapping[str, RaggedMessage] = {
         "lengths",
         lambda entity: entity.sequence.steps,
         "a step of the sequence",
-        partial(ScoringError, Reason.UNEXPECTED_SEQUENCE, "this route takes no sequence: leave it out"),
+        partial(ScoringError, ErrorReason.UNEXPECTED_SEQUENCE, "this route takes no sequence: leave it out"),
         _too_long,
-        partial(ScoringError, Reason.EMPTY_SEQUENCE, "the sequence is empty: send at least one step"),
+        partial(ScoringError, ErrorReason.EMPTY_SEQUENCE, "the sequence is empty: send at least one step"),
     ),
     NEIGHBORS.name: RaggedMessage(
         "neighbors",
         "neighbor_counts",
         lambda entity: entity.neighbors,
         "a neighbor",
-        partial(ScoringError, Reason.UNEXPECTED_NEIGHBORS, "this route takes no neighbors: leave them out"),
+        partial(ScoringError, ErrorReason.UNEXPECTED_NEIGHBORS, "this route takes no neighbors: leave them out"),
         _too_many,
     ),
 }

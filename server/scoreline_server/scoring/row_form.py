@@ -6,17 +6,16 @@ from difflib import get_close_matches
 import numpy as np
 
 from scoreline.v1 import scoring_pb2 as pb
-from scoreline_server.errors import ScoringError
-from scoreline_server.reasons import Reason
+from scoreline_server.errors import ErrorReason, ScoringError
+from scoreline_server.scoring.arrays import Float32
 from scoreline_server.scoring.layout import Layout
-from scoreline_server.scoring.model import Float32
 from scoreline_server.scoring.ragged_messages import MESSAGES
-from scoreline_server.scoring.rows import Piece, RaggedBytes, bytes_of, check_count, context_of
+from scoreline_server.scoring.rows import EncodedRows, RaggedBytes, bytes_of, check_count, context_of
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
-def read_named(entities: Sequence[pb.Entity], layout: Layout) -> Piece:
+def read_named(entities: Sequence[pb.Entity], layout: Layout) -> EncodedRows:
     """Reads one call's entities into blocks; an entity that cannot be read has an error beside its row.
 
     Raises ScoringError when the call as a whole is wrong.
@@ -42,7 +41,7 @@ def read_named(entities: Sequence[pb.Entity], layout: Layout) -> Piece:
             errors[row] = error
             items.append([np.empty((0, len(columns)), np.float32) for columns in layout.items])
     contexts = [context_of(entity.context) for entity in entities]
-    return Piece(
+    return EncodedRows(
         ids=[entity.entity_id for entity in entities],
         numbers=bytes_of(numbers),
         categories=bytes_of(categories),
@@ -65,14 +64,14 @@ def _number(name: str, value: pb.Value) -> float:
     if kind == "flag":
         return float(value.flag)
     if kind == "text":
-        raise ScoringError(Reason.WRONG_TYPE, f"feature {name!r} is a number, got a text", feature=name)
+        raise ScoringError(ErrorReason.WRONG_TYPE, f"feature {name!r} is a number, got a text", feature=name)
     return _float32(name, value.number)
 
 
 def _float32(name: str, number: float) -> float:
     if abs(number) > _FLOAT32_MAX:
         raise ScoringError(
-            Reason.NOT_FINITE, f"feature {name!r} is infinite or beyond the range of float32", feature=name
+            ErrorReason.NOT_FINITE, f"feature {name!r} is infinite or beyond the range of float32", feature=name
         )
     return number
 
@@ -82,7 +81,9 @@ def _category(name: str, value: pb.Value, dictionary: dict[str, int]) -> int:
     if kind is None:
         return -1
     if kind != "text":
-        raise ScoringError(Reason.WRONG_TYPE, f"feature {name!r} is a category, send its name as text", feature=name)
+        raise ScoringError(
+            ErrorReason.WRONG_TYPE, f"feature {name!r} is a category, send its name as text", feature=name
+        )
     return dictionary.setdefault(value.text, len(dictionary))
 
 
@@ -117,4 +118,4 @@ def _block(items: Sequence[Mapping[str, float]], columns: Mapping[str, int], wha
 def _unknown(what: str, name: str, known: Mapping[str, object]) -> ScoringError:
     near = get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "; GetSchema lists what it takes"
-    return ScoringError(Reason.UNKNOWN_FEATURE, f"the route has no {what} {name!r}{hint}", feature=name)
+    return ScoringError(ErrorReason.UNKNOWN_FEATURE, f"the route has no {what} {name!r}{hint}", feature=name)

@@ -1,8 +1,8 @@
-"""The engine's one form of input: entities as blocks in a route's layout.
+"""The engine's input: entities as arrays in a route's layout.
 
-Both entity forms of the wire become a ``Piece`` per call, which is little more than the bytes that came; the pieces of
-a batch are joined into one ``Rows`` per route. Whatever is wrong with a single entity is kept beside its row, so that
-the others are scored.
+Both forms of a request, named and packed, become one ``EncodedRows`` per call, little more than the bytes received. The
+rows of a batch are concatenated into one ``RowBlock`` per route. An invalid entity has an error under its row, and the
+others are scored.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,9 @@ import numpy.typing as npt
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.documents.ragged import RaggedInput
-from scoreline_server.errors import ScoringError
-from scoreline_server.reasons import Reason
+from scoreline_server.errors import ErrorReason, ScoringError
+from scoreline_server.scoring.arrays import Float32, Int32
 from scoreline_server.scoring.layout import Layout
-from scoreline_server.scoring.model import Float32, Int32
 
 ContextValue = str | float | bool
 Context = Mapping[str, ContextValue]
@@ -38,14 +37,14 @@ class RaggedBytes(NamedTuple):
 
 
 class RaggedBlock(NamedTuple):
-    """As ``RaggedBytes``, read."""
+    """``RaggedBytes`` of all rows of a block, as arrays."""
 
     values: Float32
     counts: Int32
 
 
 @dataclass(slots=True)
-class Piece:
+class EncodedRows:
     """The entities of one call in a route's layout, as little-endian bytes whose lengths have been checked.
 
     Attributes:
@@ -71,8 +70,8 @@ class Piece:
 
 
 @dataclass(slots=True)
-class Rows:
-    """The rows of one or more pieces of one route, in order; the arrays are as in ``Piece``."""
+class RowBlock:
+    """The rows of one or more calls to one route, in order; the arrays are as in ``EncodedRows``."""
 
     ids: Sequence[str]
     numbers: Float32
@@ -95,10 +94,10 @@ class Rows:
 def check_count(count: int) -> None:
     """Raises ScoringError unless a call carries 1 to MAX_ENTITIES entities."""
     if count < 1:
-        raise ScoringError(Reason.NO_ENTITIES, f"send 1 to {MAX_ENTITIES} entities", found=0)
+        raise ScoringError(ErrorReason.NO_ENTITIES, f"send 1 to {MAX_ENTITIES} entities", found=0)
     if count > MAX_ENTITIES:
         raise ScoringError(
-            Reason.TOO_MANY_ENTITIES,
+            ErrorReason.TOO_MANY_ENTITIES,
             f"a call carries at most {MAX_ENTITIES} entities, this one has {count}: send several calls",
             found=count,
             most=MAX_ENTITIES,
@@ -112,75 +111,75 @@ def context_of(values: Mapping[str, pb.Value]) -> Context:
     }
 
 
-def joined(pieces: Sequence[Piece], layout: Layout) -> Rows:
-    """The rows of several calls as one block; dictionaries are appended, rows keep their order."""
-    if len(pieces) == 1:
-        (piece,) = pieces
-        ids, dictionary, errors = piece.ids, piece.dictionary, dict(piece.errors)
+def concatenate(calls: Sequence[EncodedRows], layout: Layout) -> RowBlock:
+    """The rows of several calls as one block, in order; their dictionaries are appended."""
+    if len(calls) == 1:
+        (call,) = calls
+        ids, dictionary, errors = call.ids, call.dictionary, dict(call.errors)
     else:
-        ids = [id_ for piece in pieces for id_ in piece.ids]
-        dictionary = [name for piece in pieces for name in piece.dictionary]
-        errors = _shifted_errors(pieces)
-    numbers = np.frombuffer(b"".join([piece.numbers for piece in pieces]), "<f4")
-    rows = Rows(
+        ids = [id_ for call in calls for id_ in call.ids]
+        dictionary = [name for call in calls for name in call.dictionary]
+        errors = _shifted_errors(calls)
+    numbers = np.frombuffer(b"".join([call.numbers for call in calls]), "<f4")
+    rows = RowBlock(
         ids=ids,
         numbers=numbers.reshape(len(ids), len(layout.numbers)),
         categories=_NO_CATEGORIES,
         dictionary=dictionary,
         ragged=(),
-        contexts=_contexts(pieces),
+        contexts=_contexts(calls),
         errors=errors,
     )
     if layout.categories:
-        _join_categories(rows, pieces, len(layout.categories))
+        _join_categories(rows, calls, len(layout.categories))
     if layout.ragged:
-        rows.ragged = [_joined_items(pieces, place, each) for place, each in enumerate(layout.ragged)]
+        rows.ragged = [_ragged_block(calls, place, each) for place, each in enumerate(layout.ragged)]
     return rows
 
 
-def _joined_items(pieces: Sequence[Piece], place: int, ragged: RaggedInput) -> RaggedBlock:
-    values = np.frombuffer(b"".join([piece.ragged[place].values for piece in pieces]), "<f4")
-    counts = np.frombuffer(b"".join([piece.ragged[place].counts for piece in pieces]), "<i4")
+def _ragged_block(calls: Sequence[EncodedRows], place: int, ragged: RaggedInput) -> RaggedBlock:
+    values = np.frombuffer(b"".join([call.ragged[place].values for call in calls]), "<f4")
+    counts = np.frombuffer(b"".join([call.ragged[place].counts for call in calls]), "<i4")
     return RaggedBlock(values.reshape(-1, len(ragged.features)), counts)
 
 
 _NO_CATEGORIES: Int32 = np.empty((0, 0), np.int32)
 
 
-def _join_categories(rows: Rows, pieces: Sequence[Piece], columns: int) -> None:
-    """Points every piece's indices into the common dictionary; what points outside its own is an error of its row."""
-    codes = np.frombuffer(b"".join([piece.categories for piece in pieces]), "<i4").reshape(-1, columns)
-    sizes = np.array([len(piece.dictionary) for piece in pieces], np.int32)
-    counts = [len(piece) for piece in pieces]
+def _join_categories(rows: RowBlock, calls: Sequence[EncodedRows], columns: int) -> None:
+    """Rebases each call's indices onto the common dictionary; an index out of range is an error of its row."""
+    codes = np.frombuffer(b"".join([call.categories for call in calls]), "<i4").reshape(-1, columns)
+    sizes = np.array([len(call.dictionary) for call in calls], np.int32)
+    counts = [len(call) for call in calls]
     outside = (codes < -1) | (codes >= np.repeat(sizes, counts)[:, None])
     if outside.any():
         for row in np.flatnonzero(outside.any(axis=1)).tolist():
-            rows.errors.setdefault(row, _outside())
+            rows.errors.setdefault(row, _wrong_index())
         codes = np.where(outside, np.int32(-1), codes)
     starts = np.repeat(np.cumsum(sizes) - sizes, counts)[:, None]
     rows.categories = np.where(codes >= 0, codes + starts, codes).astype(np.int32, copy=False)
 
 
-def _outside() -> ScoringError:
-    return ScoringError(Reason.WRONG_INDEX, "a category points outside the dictionary", block="categories")
+def _wrong_index() -> ScoringError:
+    return ScoringError(ErrorReason.WRONG_INDEX, "a category points outside the dictionary", block="categories")
 
 
-def _contexts(pieces: Sequence[Piece]) -> Sequence[Context]:
-    if not any(piece.contexts for piece in pieces):
+def _contexts(calls: Sequence[EncodedRows]) -> Sequence[Context]:
+    if not any(call.contexts for call in calls):
         return ()
-    return [context for piece in pieces for context in (piece.contexts or [{}] * len(piece))]
+    return [context for call in calls for context in (call.contexts or [{}] * len(call))]
 
 
-def _shifted_errors(pieces: Sequence[Piece]) -> dict[int, ScoringError]:
-    if not any(piece.errors for piece in pieces):
+def _shifted_errors(calls: Sequence[EncodedRows]) -> dict[int, ScoringError]:
+    if not any(call.errors for call in calls):
         return {}
     errors, offset = {}, 0
-    for piece in pieces:
-        errors.update({row + offset: error for row, error in piece.errors.items()})
-        offset += len(piece)
+    for call in calls:
+        errors.update({row + offset: error for row, error in call.errors.items()})
+        offset += len(call)
     return errors
 
 
 def bytes_of(array: npt.NDArray[np.float32] | npt.NDArray[np.int32]) -> bytes:
-    """An array as a piece holds it."""
+    """The little-endian bytes of an array."""
     return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()

@@ -20,17 +20,16 @@ from typing import TypeAlias
 
 import grpc
 
-from scoreline_server.errors import CallError
+from scoreline_server.errors import CallError, ErrorReason
 from scoreline_server.failure_log import log_failure
-from scoreline_server.reasons import Reason
 from scoreline_server.rpc.pipeline import Answer, Pipeline, failed
-from scoreline_server.scoring.decoding import Question
+from scoreline_server.scoring.decoding import DecodedRequest
 from scoreline_server.stopping import Deadline
 from scoreline_server.transport import completion_queue
 from scoreline_server.transport.lane_call import LaneCall
 from scoreline_server.transport.slow_pool import HeavyPool
 
-Job: TypeAlias = tuple[LaneCall, Question]
+Job: TypeAlias = tuple[LaneCall, DecodedRequest]
 
 _ARMED = 128
 _IDLE_SECONDS = 0.25
@@ -240,7 +239,7 @@ class Lane:
             if question is None:
                 continue
             if not call.is_late(now):
-                rows, seconds = rows + len(question.piece), seconds + question.seconds
+                rows, seconds = rows + len(question.rows), seconds + question.seconds
             jobs.append((call, question))
         self._score(jobs, now)
         self._was_slow = time.time() > now + _PATIENCE_SECONDS
@@ -300,5 +299,7 @@ def _reply(call: LaneCall, answer: Answer) -> None:
 
 
 _CANCELLED = Answer(code=grpc.StatusCode.CANCELLED, details="the caller went away")
-_LATE = Answer.failed(CallError(Reason.DEADLINE_EXCEEDED, "the deadline passed while the call waited to be scored"))
-_SILENT = Answer.failed(CallError(Reason.DEADLINE_EXCEEDED, "the call was opened and no message came"))
+_LATE = Answer.failed(
+    CallError(ErrorReason.DEADLINE_EXCEEDED, "the deadline passed while the call waited to be scored")
+)
+_SILENT = Answer.failed(CallError(ErrorReason.DEADLINE_EXCEEDED, "the call was opened and no message came"))

@@ -7,7 +7,7 @@ import grpc
 
 from scoreline_server.rpc.authority import Caller
 from scoreline_server.rpc.pipeline import Answer, Metadata
-from scoreline_server.scoring.decoding import Question
+from scoreline_server.scoring.decoding import DecodedRequest
 from scoreline_server.transport import completion_queue
 
 _NEVER = float("inf")
@@ -58,7 +58,7 @@ class LaneCall:
         self.opened = time.time()
         self.arrived = 0.0
         self.is_gone = self.is_watched = False
-        self.question: Question | None = None
+        self.question: DecodedRequest | None = None
 
     def caller(self) -> Caller:
         """Who calls."""

@@ -7,8 +7,7 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from scoreline_server.errors import CallError
-from scoreline_server.reasons import Reason
+from scoreline_server.errors import CallError, ErrorReason
 from scoreline_server.rpc.pipeline import failed
 
 Serve: TypeAlias = Callable[[Any, grpc.ServicerContext], Iterator[bytes]]
@@ -26,7 +25,7 @@ class StreamPool:
 
         def stream(incoming: Any, context: grpc.ServicerContext) -> Iterator[bytes]:
             if not self._places.acquire(blocking=False):
-                abort(context, CallError(Reason.TOO_MANY_STREAMS, "all places for streams are taken: close some"))
+                abort(context, CallError(ErrorReason.TOO_MANY_STREAMS, "all places for streams are taken: close some"))
             try:
                 yield from serve(incoming, context)
             except (CallError, Exception) as error:  # noqa: BLE001

@@ -99,4 +99,5 @@ def problems_of_a_new_server(settings: Settings) -> list[str]:
     server.watcher.refresh(at_start=True)
     catalog = server.watcher.catalog
     server.stop()
-    return [text for text in (catalog.problem, *catalog.problems.values(), *catalog.failures.values()) if text]
+    refused = [error.detail for error in catalog.failures.values()]
+    return [text for text in (catalog.problem, *catalog.problems.values(), *refused) if text]

@@ -125,7 +125,7 @@ def test_threads_lose_no_count() -> None:
 
 
 def test_every_metric_stands_in_the_docs_with_its_type_and_labels() -> None:
-    documented = {name: (kind, labels.replace("`", "")) for name, kind, labels, _ in rows("metrics.md")}
+    documented = {name: (kind, labels.replace("`", "")) for name, kind, labels, _ in rows("reference/metrics.md")}
     coded = {family.name: (str(family.kind), family.labels) for family in FAMILIES.values()}
     coded |= {family.name: (family.type, tuple(family._labelnames)) for family in known(Fleet(()))}  # type: ignore[attr-defined]
     assert documented == {

@@ -5,8 +5,7 @@ import threading
 
 import pytest
 
-from scoreline_server.errors import CallError
-from scoreline_server.reasons import Reason
+from scoreline_server.errors import CallError, ErrorReason
 from scoreline_server.rpc.admission import Admission
 from scoreline_server.rpc.pipeline import Answer
 
@@ -55,7 +54,7 @@ def test_a_refusal_says_when_to_come_back() -> None:
     door.take(0.9, None)
     with pytest.raises(CallError) as caught:
         door.take(0.2, None)
-    assert caught.value.reason is Reason.OVERLOADED
+    assert caught.value.reason is ErrorReason.OVERLOADED
     assert caught.value.retry_after_seconds == pytest.approx(0.9)
     assert caught.value.metadata["queued_seconds"] == "0.90"
     answer = Answer.failed(caught.value)

@@ -16,7 +16,8 @@ from scoreline_server.app import Server
 from scoreline_server.journal.reader import read_records
 from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.scoring import engine
-from scoreline_server.scoring.decoding import Question
+from scoreline_server.scoring.decoding import DecodedRequest
+from scoreline_server.scoring.results import Observe, ScoredBatch
 from scoreline_server.settings import Settings
 from scoreline_server.stopping import StopLimits
 from tests.server.carriers import Gate, connected, score_by
@@ -51,7 +52,8 @@ def settings(settings: Settings, request: pytest.FixtureRequest, tmp_path: Path)
     """The lane's thread, a heavy one, or the ordinary way."""
     return settings.model_copy(
         update={
-            "hot_lane": request.param != "ordinary",
+            "hot_lane": "ordinary" not in request.param,
+            "max_queue_seconds": 100e-6 if "short-queue" in request.param else settings.max_queue_seconds,
             "heavy_seconds": 1e-9 if request.param == "heavy" else 1.0,
             "journal_dir": str(tmp_path / "journal"),
         }
@@ -76,7 +78,7 @@ def broken(*_: object, **__: object) -> None:
 
 def assert_balanced(server: Server) -> None:
     """Nothing is in hand, in flight or waiting."""
-    wait_until(lambda: server.pipeline._admission.queued_seconds == 0)
+    wait_until(lambda: server.pipeline.queued_seconds == 0)
     wait_until(lambda: count(server, "calls_in_flight") == count(server, "calls_queued") == 0)
 
 
@@ -94,7 +96,7 @@ def test_what_cannot_be_counted_is_answered_and_journaled(
     answers.append(score_by(channel)(ANN, timeout=5))
     server.stop()
     assert journaled(tmp_path) == {answer.scores[0].prediction_id for answer in answers}
-    assert server.pipeline._admission.queued_seconds == 0
+    assert server.pipeline.queued_seconds == 0
 
 
 def test_an_observer_that_fails_costs_neither_answers_nor_other_observers(
@@ -111,7 +113,7 @@ def test_an_observer_that_fails_costs_neither_answers_nor_other_observers(
 def test_a_stop_journals_what_was_answered_just_before(server: Server, tmp_path: Path, observer: Observer) -> None:
     begun, go = threading.Event(), threading.Event()
 
-    def wait(_scored: engine.Scored) -> None:
+    def wait(_scored: ScoredBatch) -> None:
         begun.set()
         assert go.wait(20)
 
@@ -138,7 +140,7 @@ def test_a_stop_does_not_wait_for_ever_and_says_and_counts_what_is_not_journaled
 ) -> None:
     go = threading.Event()
 
-    def wait(_scored: engine.Scored) -> None:
+    def wait(_scored: ScoredBatch) -> None:
         assert go.wait(20)
 
     observer.do = wait
@@ -166,48 +168,45 @@ def test_rows_that_come_after_the_journals_end_are_counted_as_dropped(
 class Poisoned(Gate):
     """Fails every batch with a poisoned entity in it, after the rows were seen by the observers of other routes."""
 
-    def __call__(
-        self, questions: Sequence[Question], observe: engine.Observe = engine.unobserved
-    ) -> list[engine.Result]:
-        answers = super().__call__(questions, observe)
-        if any("poison" in question.piece.ids for question in questions):
+    def __call__(self, requests: Sequence[DecodedRequest], observe: Observe | None = None) -> list[engine.Response]:
+        responses = super().__call__(requests, observe)
+        if any("poison" in request.rows.ids for request in requests):
             raise RuntimeError("planted")
-        return answers
+        return responses
 
 
 @pytest.fixture
-def poisoned(monkeypatch: pytest.MonkeyPatch) -> Poisoned:
-    poisoned = Poisoned()
-    monkeypatch.setattr(engine, "answer", poisoned)
-    return poisoned
+def gate() -> Poisoned:
+    return Poisoned()
+
+
+@pytest.fixture
+def score(gate: Poisoned) -> engine.Score:
+    return gate
 
 
 def test_a_call_that_breaks_the_engine_breaks_no_other_of_its_batch(
-    server: Server, channel: grpc.Channel, poisoned: Poisoned, tmp_path: Path
+    server: Server, channel: grpc.Channel, gate: Poisoned, tmp_path: Path
 ) -> None:
-    poisoned.shut()
+    gate.shut()
     score = score_by(channel)
     calls = [score.future(ANN, timeout=20)]
-    wait_until(lambda: poisoned.entered == 1)
+    wait_until(lambda: gate.entered == 1)
     calls += [score.future(request, timeout=20) for request in (ANN, ELSEWHERE, POISON, BOB, ELSEWHERE, POISON, ANN)]
-    poisoned.open()
-    outcomes = [call.exception() for call in calls]
-    failures = [error for error in outcomes if isinstance(error, grpc.RpcError)]
-    assert [error is not None for error in outcomes] == [False, False, False, True, False, False, True, False]
+    gate.open()
+    results = [call.exception() for call in calls]
+    failures = [error for error in results if isinstance(error, grpc.RpcError)]
+    assert [error is not None for error in results] == [False, False, False, True, False, False, True, False]
     assert [reason_of(error) for error in failures] == [(grpc.StatusCode.INTERNAL, "INTERNAL")] * 2
     assert_balanced(server)
     server.stop()
-    told = {call.result().scores[0].prediction_id for call, error in zip(calls, outcomes, strict=True) if not error}
+    told = {call.result().scores[0].prediction_id for call, error in zip(calls, results, strict=True) if not error}
     assert journaled(tmp_path) == told
     assert count(server, "rows") == 6
 
 
 @pytest.mark.parametrize("settings", ["heavy"], indirect=True)
-def test_calls_that_end_unscored_while_they_wait_are_counted(
-    server: Server, channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gate = Gate()
-    monkeypatch.setattr(engine, "answer", gate)
+def test_calls_that_end_unscored_while_they_wait_are_counted(server: Server, channel: grpc.Channel, gate: Gate) -> None:
     gate.shut()
     first = score_by(channel).future(ANN, timeout=20)
     wait_until(lambda: gate.entered == 1)
@@ -215,17 +214,20 @@ def test_calls_that_end_unscored_while_they_wait_are_counted(
     left = [score_by(channel).future(ANN, timeout=20) for _ in range(4)]
     assert {call.code() for call in late} == {grpc.StatusCode.DEADLINE_EXCEEDED}
     assert all(call.cancel() for call in left)
+    # A later call of the same connection is read after the cancellations.
+    with pytest.raises(grpc.RpcError):
+        score_by(channel)(named(entity("ann"), route="unknown"), timeout=20)
     gate.open()
     first.result()
     assert_balanced(server)
-    wait_until(lambda: count(server, "calls") == 8)
+    wait_until(lambda: count(server, "calls") == 9)
     assert count(server, "calls", "OK") == 1
     assert gate.calls == 1
 
 
-@pytest.mark.parametrize("settings", ["lane", "ordinary"], indirect=True)
+@pytest.mark.parametrize("settings", ["short-queue lane", "short-queue ordinary"], indirect=True)
 def test_refused_and_malformed_calls_give_back_what_they_took(
-    server: Server, channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch
+    server: Server, channel: grpc.Channel, gate: Gate
 ) -> None:
     two_forms = named(entity("ann", income=1.0))
     two_forms.packed.entity_ids.append("ann")
@@ -236,9 +238,6 @@ def test_refused_and_malformed_calls_give_back_what_they_took(
             score_by(channel)(request, timeout=5)
         assert reason_of(caught.value)[0] is grpc.StatusCode.INVALID_ARGUMENT
     assert_balanced(server)
-    gate = Gate()
-    monkeypatch.setattr(engine, "answer", gate)
-    monkeypatch.setattr(server.pipeline._admission, "_most", 100e-6)
     gate.shut()
     calls = [score_by(channel).future(ANN, timeout=20)]
     wait_until(lambda: gate.entered == 1)

@@ -122,4 +122,4 @@ def test_the_version_asked_for_least_lately_goes_when_memory_is_needed(
         assert ("linear", 4) in catalog.on_request
         assert catalog.memory_bytes <= budget
         assert {("linear", 1), ("other", 1)} <= catalog.models.keys()
-        assert "memory budget" in catalog.failures["linear", 2]
+        assert "memory budget" in catalog.failures["linear", 2].detail

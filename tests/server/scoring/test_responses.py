@@ -12,10 +12,11 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_file import read_route
 from scoreline_server.loading.loader import load
-from scoreline_server.scoring.compiled_route import NO_BAND, ServedRoute, serve_route
-from scoreline_server.scoring.decoding import Question
-from scoreline_server.scoring.responses import Answers, Outcome
-from scoreline_server.scoring.rows import Piece
+from scoreline_server.scoring.compiled_route import NO_BAND, CompiledRoute, compile_route
+from scoreline_server.scoring.decoding import DecodedRequest
+from scoreline_server.scoring.responses import ResponseEncoder
+from scoreline_server.scoring.results import RowResults
+from scoreline_server.scoring.rows import EncodedRows
 from scoreline_server.scoring.wire import CALL_ID_BYTES
 from tests.server.conftest import ROUTE
 from tests.server.toys import publish_linear
@@ -29,23 +30,23 @@ COUNTS = st.lists(st.integers(0, 65535), min_size=4, max_size=4)
 
 
 @pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> ServedRoute:
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> CompiledRoute:
     """A route with one arm."""
     registry = Registry.create(str(tmp_path_factory.mktemp("responses") / "registry"))
     publish_linear(registry, "linear", aliases=("champion",))
     document = read_route(ROUTE, source="test")
     registry.apply_route(document, author="tester", message="apply")
     stored = registry.latest().routes["credit"]
-    return serve_route(stored, 1, {"linear@champion": load(registry, "linear", 1)})
+    return compile_route(stored, 1, {"linear@champion": load(registry, "linear", 1)})
 
 
 def results_of(
     scores: Sequence[float], served: Sequence[int], reasons: Sequence[int],
     bands: Sequence[int] | None, names: Sequence[str], points: Sequence[float] | None,
     quality: Sequence[Sequence[int]] | None,
-) -> Outcome:  # fmt: skip
+) -> RowResults:  # fmt: skip
     arms = np.array(served, np.uint16)
-    return Outcome(
+    return RowResults(
         scores=np.array(scores, np.float32),
         assigned=arms,
         served=arms,
@@ -59,7 +60,7 @@ def results_of(
 
 
 @st.composite
-def batches(draw: st.DrawFn) -> tuple[list[pb.ServedArm], Outcome, bytes]:
+def batches(draw: st.DrawFn) -> tuple[list[pb.ServedArm], RowResults, bytes]:
     """The arms of a route, the results of one-row calls that they served, and the ids of the calls."""
     arms = draw(st.lists(SERVED, min_size=1, max_size=3))
     count = draw(st.integers(1, 4))
@@ -81,7 +82,7 @@ def batches(draw: st.DrawFn) -> tuple[list[pb.ServedArm], Outcome, bytes]:
     return arms, results, draw(st.binary(min_size=CALL_ID_BYTES * count, max_size=CALL_ID_BYTES * count))
 
 
-def expected(arms: Sequence[pb.ServedArm], results: Outcome, row: int, revision: int, call_id: bytes) -> bytes:
+def expected(arms: Sequence[pb.ServedArm], results: RowResults, row: int, revision: int, call_id: bytes) -> bytes:
     """The response of one row by the generated code, in its canonical bytes."""
     packed = pb.PackedScores(
         scores=results.scores[row].tobytes(),
@@ -101,12 +102,14 @@ def expected(arms: Sequence[pb.ServedArm], results: Outcome, row: int, revision:
 
 @given(batches(), st.integers(0, 2**63 - 1))
 def test_a_one_row_response_is_the_generated_message_in_every_field(
-    compiled: ServedRoute, batch: tuple[list[pb.ServedArm], Outcome, bytes], revision: int
+    compiled: CompiledRoute, batch: tuple[list[pb.ServedArm], RowResults, bytes], revision: int
 ) -> None:
     served, results, call_ids = batch
-    route = replace(compiled, revision=revision, arms=tuple(replace(compiled.arms[0], shown=arm) for arm in served))
-    calls = [Question(route, Piece(["u"], b""), True, (), "", 0.0, 0.0) for _ in results.scores]
-    for row, response in enumerate(Answers(route, results, call_ids).all(calls)):
+    route = replace(
+        compiled, revision=revision, arms=tuple(replace(compiled.arms[0], served_arm=arm) for arm in served)
+    )
+    calls = [DecodedRequest(route, EncodedRows(["u"], b""), True, (), "", 0.0, 0.0) for _ in results.scores]
+    for row, response in enumerate(ResponseEncoder(route, results, call_ids).encode(calls)):
         call_id = call_ids[CALL_ID_BYTES * row : CALL_ID_BYTES * (row + 1)]
         assert isinstance(response, bytes)
         decoded = pb.ScoreResponse.FromString(response)

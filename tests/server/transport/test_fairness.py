@@ -18,6 +18,8 @@ from scoreline_server.app import Server
 from scoreline_server.rpc.methods import SCORE
 from scoreline_server.rpc.pipeline import Answer, Reply
 from scoreline_server.scoring import engine
+from scoreline_server.scoring.decoding import DecodedRequest
+from scoreline_server.scoring.results import Observe
 from scoreline_server.stopping import Deadline
 from scoreline_server.transport import completion_queue
 from scoreline_server.transport.lane import Lane, LaneLimits
@@ -63,7 +65,7 @@ class FakeCall:
     """A call that waits in the lane, and the code that it got."""
 
     def __init__(self, *, seconds: float = 1e-4, rows: int = 1, late: bool = False, gone: bool = False) -> None:
-        self.question = SimpleNamespace(seconds=seconds, piece=range(rows))
+        self.question = SimpleNamespace(seconds=seconds, rows=range(rows))
         self.is_gone = gone
         self.is_watched = False
         self.code: grpc.StatusCode | None = None
@@ -217,16 +219,19 @@ class NamingGate(Gate):
         super().__init__()
         self.threads: dict[str, set[str]] = {}
 
-    def __call__(self, questions: Sequence[Any], observe: engine.Observe = engine.unobserved) -> list[engine.Result]:
-        for question in questions:
-            self.threads.setdefault(question.route.name, set()).add(threading.current_thread().name)
-        return super().__call__(questions, observe)
+    def __call__(self, requests: Sequence[DecodedRequest], observe: Observe | None = None) -> list[engine.Response]:
+        for request in requests:
+            self.threads.setdefault(request.route.name, set()).add(threading.current_thread().name)
+        return super().__call__(requests, observe)
 
 
 @pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> NamingGate:
-    gate = NamingGate()
-    monkeypatch.setattr(engine, "answer", gate)
+def gate() -> NamingGate:
+    return NamingGate()
+
+
+@pytest.fixture
+def score(gate: NamingGate) -> engine.Score:
     return gate
 
 
@@ -260,7 +265,7 @@ def test_heavy_calls_that_nobody_waits_for_are_not_scored(
     assert first.result().scores[0].model == "burner"
     wait_until(lambda: lane_of(server).open_calls == 0)
     assert gate.calls == 1
-    assert server.pipeline._admission.queued_seconds == 0
+    assert server.pipeline.queued_seconds == 0
 
 
 def test_a_heavy_call_that_comes_after_a_slow_flush_leaves_nothing_behind(

@@ -18,7 +18,7 @@ from scoreline_server.app import Server
 from scoreline_server.rpc.methods import SCORE
 from scoreline_server.rpc.pipeline import Answer, Incoming, Pipeline
 from scoreline_server.scoring import engine
-from scoreline_server.scoring.decoding import Question
+from scoreline_server.scoring.decoding import DecodedRequest
 from scoreline_server.settings import Settings
 from scoreline_server.transport import completion_queue
 from tests.server.carriers import Gate, connected, score_by
@@ -43,9 +43,7 @@ def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
 
 
 @pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
-    gate = Gate()
-    monkeypatch.setattr(engine, "answer", gate)
+def score(gate: Gate) -> engine.Score:
     return gate
 
 
@@ -147,7 +145,7 @@ def test_the_pipeline_sees_the_callers_metadata(
     seen: list[Incoming] = []
     admit = Pipeline.admit
 
-    def watched(pipeline: Pipeline, call: Incoming) -> Question | Answer:
+    def watched(pipeline: Pipeline, call: Incoming) -> DecodedRequest | Answer:
         seen.append(call)
         return admit(pipeline, call)
 
@@ -186,19 +184,11 @@ def test_health_and_reflection_answer_while_every_score_waits(
     assert waiting.result().scores[0].version == 1
 
 
-def test_a_failure_that_nobody_expected_fails_its_calls_only(
-    channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answer = engine.answer
-    with monkeypatch.context() as planted:
-
-        def broken(*_: object) -> list[engine.Result]:
-            raise RuntimeError("planted: secret")
-
-        planted.setattr(engine, "answer", broken)
-        calls = [score_by(channel).future(ANN, timeout=10) for _ in range(3)]
-        errors = [call.exception() for call in calls]
-    assert engine.answer is answer
+def test_a_failure_that_nobody_expected_fails_its_calls_only(channel: grpc.Channel, gate: Gate) -> None:
+    gate.failure = RuntimeError("planted: secret")
+    calls = [score_by(channel).future(ANN, timeout=10) for _ in range(3)]
+    errors = [call.exception() for call in calls]
+    gate.failure = None
     for error in errors:
         assert isinstance(error, grpc.RpcError)
         assert reason_of(error) == (grpc.StatusCode.INTERNAL, "INTERNAL")
@@ -246,10 +236,10 @@ def stopping() -> Iterator[list[threading.Thread]]:
 def test_a_stop_answers_every_call_that_was_taken_in(
     server: Server, gate: Gate, stopping: list[threading.Thread], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken: list[Question | Answer] = []
+    taken: list[DecodedRequest | Answer] = []
     admit = Pipeline.admit
 
-    def counted(pipeline: Pipeline, call: Incoming) -> Question | Answer:
+    def counted(pipeline: Pipeline, call: Incoming) -> DecodedRequest | Answer:
         taken.append(admit(pipeline, call))
         return taken[-1]
 

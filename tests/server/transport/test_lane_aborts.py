@@ -6,7 +6,6 @@ import random
 import resource
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -16,7 +15,8 @@ from structlog.testing import capture_logs
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.scoring import engine
-from scoreline_server.scoring.decoding import Question
+from scoreline_server.scoring.decoding import DecodedRequest
+from scoreline_server.scoring.results import Observe
 from scoreline_server.settings import Settings
 from scoreline_server.transport.lane_call import LaneCall
 from tests.server.carriers import connected, lane_of, score_by
@@ -69,9 +69,11 @@ def registry(registry: Registry) -> Registry:
     return registry
 
 
-@pytest.fixture(params=[True, False], ids=["lane", "ordinary"])
+@pytest.fixture(params=["lane", "ordinary"])
 def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
-    return settings.model_copy(update={"hot_lane": request.param})
+    """Both ways of a call; a busy server refuses calls and scores all of them on the threads of heavy ones."""
+    busy = {"heavy_seconds": 150e-6, "max_queue_seconds": 0.002} if "busy" in request.param else {}
+    return settings.model_copy(update={"hot_lane": "lane" in request.param, **busy})
 
 
 def cut_off(address: str, rng: random.Random) -> None:
@@ -115,7 +117,7 @@ def settled(server: Server, channel: grpc.Channel) -> Callable[[], None]:
 
     def settle() -> None:
         assert score_by(channel)(ANN, timeout=20).scores[0].version == 1
-        wait_until(lambda: server.pipeline._admission.queued_seconds == 0)
+        wait_until(lambda: server.pipeline.queued_seconds == 0)
         if server.settings.hot_lane:
             wait_until(lambda: lane_of(server).open_calls == 0)
         wait_until(lambda: gauges(server) == {"scoreline_calls_in_flight": 0, "scoreline_calls_queued": 0})
@@ -128,31 +130,37 @@ def settled(server: Server, channel: grpc.Channel) -> Callable[[], None]:
 MOST_BYTES = 10 << 20
 
 
+class Unsteady:
+    """Scores slowly and fails now and then, until it is steady."""
+
+    def __init__(self) -> None:
+        self.rng, self.is_steady = random.Random(8), True
+
+    def __call__(self, requests: Sequence[DecodedRequest], observe: Observe | None = None) -> list[engine.Response]:
+        if not self.is_steady:
+            time.sleep(self.rng.choice((0.0, 0.001, 0.02)))
+            if self.rng.random() < 0.05:
+                raise MemoryError("planted")
+        return engine.score(requests, observe)
+
+
+@pytest.fixture
+def score() -> Unsteady:
+    return Unsteady()
+
+
+@pytest.mark.parametrize("settings", ["busy lane", "busy ordinary"], indirect=True)
 def test_connections_that_break_off_behind_slow_batches_leave_nothing_behind(
-    server: Server, settled: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    server: Server, settled: Callable[[], None], score: Unsteady
 ) -> None:
-    rng, answer = random.Random(8), engine.answer
-
-    def slowly(questions: Sequence[Question], observe: engine.Observe = engine.unobserved) -> list[engine.Result]:
-        time.sleep(rng.choice((0.0, 0.001, 0.02)))
-        if rng.random() < 0.05:
-            raise MemoryError("planted")
-        return answer(questions, observe)
-
-    # Slow flushes, heavy calls, refusals: every way that a call can wait.
-    admission = server.pipeline._admission
-    if server.settings.hot_lane:
-        lane = lane_of(server)
-        lane._limits = replace(lane._limits, heavy_seconds=150e-6)
-        admission._heavy_seconds = lane._limits.heavy_seconds
-    with monkeypatch.context() as planted, capture_logs():
-        planted.setattr(engine, "answer", slowly)
-        planted.setattr(admission, "_most", 0.002)
+    score.is_steady = False
+    with capture_logs():
         for _ in range(300):
-            cut_off(server.address, rng)
+            cut_off(server.address, score.rng)
         for _ in range(5):
             kill_channel(server)
-        wait_until(lambda: admission.queued_seconds == 0)
+        wait_until(lambda: server.pipeline.queued_seconds == 0)
+    score.is_steady = True
     settled()
 
 

@@ -53,9 +53,7 @@ def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
 
 
 @pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
-    gate = Gate()
-    monkeypatch.setattr(engine, "answer", gate)
+def score(gate: Gate) -> engine.Score:
     return gate
 
 
@@ -73,7 +71,7 @@ def held(channel: grpc.Channel, gate: Gate) -> Iterator[None]:
 
 
 def assert_nothing_is_left(server: Server) -> None:
-    wait_until(lambda: server.pipeline._admission.queued_seconds == 0)
+    wait_until(lambda: server.pipeline.queued_seconds == 0)
     if server.settings.hot_lane:
         wait_until(lambda: lane_of(server).open_calls == 0)
         gc.collect()
