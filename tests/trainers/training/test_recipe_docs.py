@@ -20,6 +20,15 @@ def test_the_example_is_a_recipe_and_every_key_stands_in_the_reference() -> None
     assert all(f"`{key}" in text for key in Recipe.model_fields)
 
 
+def test_the_example_of_engineered_columns_is_one() -> None:
+    recipes, features = ((DOCS / page).read_text(encoding="utf-8") for page in ("recipes.md", "features.md"))
+    document, example = (
+        yaml.safe_load(text.partition("```yaml\n")[2].partition("```")[0]) for text in (recipes, features)
+    )
+    recipe = Recipe.parse({**document, **example})
+    assert [entry.kind for entry in recipe.engineered] == [entry["kind"] for entry in example["engineered"]]
+
+
 def test_every_transformer_and_each_of_its_keys_stands_in_the_reference() -> None:
     text = (DOCS / "features.md").read_text(encoding="utf-8")
     lines = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
