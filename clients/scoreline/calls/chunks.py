@@ -57,15 +57,9 @@ def chunks(flows: Flows, ask: Ask, batches: Iterator[Batch]) -> Iterator[Chunk]:
 
 def _chunk(flows: Flows, ask: Ask, batch: Batch, request_id: str, *, alone: bool) -> Chunk:
     deadline = flows.attempts.deadline(ask.timeout_seconds)
-    schema = yield from flows.layout(ask.route, deadline)
-    try:
-        packed = _pack(batch, schema)
-    except InvalidRequestError:
-        # The route may have gained since what the caller sends now.
-        newer = yield from flows.fetch_schema(ask.route, deadline)
-        if newer.digest == schema.digest:
-            raise
-        schema, packed = newer, _pack(batch, newer)
+    schema, packed = yield from flows.packed_with_newest(
+        ask.route, deadline, lambda schema: (schema, _pack(batch, schema))
+    )
     parts = packed.refused
     most = min(schema.max_entities or MAX_ENTITIES, MAX_ENTITIES)
     spans = list(cut(packed.block.row_bytes(), max_rows=most, max_bytes=MAX_PART_BYTES))

@@ -1,8 +1,8 @@
 """What each call of a client does, step by step, without doing any IO itself."""
 
 import secrets
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 from google.protobuf.wrappers_pb2 import StringValue
 
@@ -30,6 +30,8 @@ from scoreline.errors import (
 from scoreline.schema import RouteSchema
 from scoreline.status import Health, ServerStatus
 from scoreline.v1 import scoring_pb2 as pb
+
+T = TypeVar("T")
 
 
 class Key(NamedTuple):
@@ -98,16 +100,12 @@ class Flows:
     def question(self, ask: Ask, entity: Entity) -> Flow[Question]:
         """Packs an entity by the route's schema. Raises InvalidRequestError for what no route could take."""
         deadline = self.attempts.deadline(ask.timeout_seconds)
-        schema = self._schemas.get(ask.route) or (yield from self.fetch_schema(ask.route, deadline))
-        try:
-            row = pack_row(entity, schema)
-        except InvalidRequestError:
-            # The route may have gained since what the caller sends now.
-            newer = yield from self.fetch_schema(ask.route, deadline)
-            if newer.digest == schema.digest:
-                raise
-            schema, row = newer, pack_row(entity, newer)
-        return Question(Key(ask.route, schema.digest, tuple(ask.extras)), row, deadline, entity)
+
+        def pack(schema: RouteSchema) -> Question:
+            key = Key(ask.route, schema.digest, tuple(ask.extras))
+            return Question(key, pack_row(entity, schema), deadline, entity)
+
+        return (yield from self.packed_with_newest(ask.route, deadline, pack))
 
     def repacked(self, question: Question) -> Flow[Question]:
         """The same question in the layout that the route has now."""
@@ -147,6 +145,20 @@ class Flows:
     def layout(self, route: str, deadline: Deadline) -> Flow[RouteSchema]:
         """The route's schema as it is known, or asked for."""
         return self._schemas.get(route) or (yield from self.fetch_schema(route, deadline))
+
+    def packed_with_newest(self, route: str, deadline: Deadline, pack: Callable[[RouteSchema], T]) -> Flow[T]:
+        """What ``pack`` returns for the known schema, or for a newer one if it refuses the known one.
+
+        The route may have gained since then what the caller sends now.
+        """
+        schema = yield from self.layout(route, deadline)
+        try:
+            return pack(schema)
+        except InvalidRequestError:
+            newer = yield from self.fetch_schema(route, deadline)
+            if newer.digest == schema.digest:
+                raise
+        return pack(newer)
 
     def newer_layout(self, route: str, stale: str, deadline: Deadline) -> Flow[RouteSchema]:
         """The route's schema once the one with the digest ``stale`` was refused."""

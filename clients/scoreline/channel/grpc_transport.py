@@ -14,25 +14,24 @@ from scoreline.calls.transport import Method, Send
 from scoreline.channel.channels import Endpoint
 from scoreline.channel.rpc_errors import read_error
 from scoreline.errors import ClosedError
-from scoreline.v1 import scoring_pb2_grpc
+from scoreline.v1 import scoring_pb2, scoring_pb2_grpc
 
 _Calls: TypeAlias = Mapping[Method, Callable[..., Any]]
 
 
 def _calls(channel: grpc.Channel | grpc.aio.Channel) -> _Calls:
-    scoring = scoring_pb2_grpc.ScoringServiceStub(channel)
-    status = scoring_pb2_grpc.StatusServiceStub(channel)
-    return {
-        Method.SCORE: scoring.Score,
-        Method.SCHEMA: scoring.GetSchema,
-        Method.STATUS: status.GetStatus,
-        # One string and one enum: the wrappers have the same bytes, and the client needs no package for them.
-        Method.HEALTH: channel.unary_unary(
-            "/grpc.health.v1.Health/Check",
-            request_serializer=StringValue.SerializeToString,
-            response_deserializer=Int32Value.FromString,
-        ),
-    }
+    """The callables of a channel for every Method: those of scoring.proto by their names, and the health service's."""
+    # One string and one enum: the wrappers have the same bytes, and the client needs no package for them.
+    health = channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=StringValue.SerializeToString,
+        response_deserializer=Int32Value.FromString,
+    )
+    calls: dict[Method, Callable[..., Any]] = {Method.HEALTH: health}
+    for service in scoring_pb2.DESCRIPTOR.services_by_name.values():
+        stub = getattr(scoring_pb2_grpc, f"{service.name}Stub")(channel)
+        calls |= {method: getattr(stub, method) for method in Method if method in service.methods_by_name}
+    return calls
 
 
 class GrpcTransport:
