@@ -8,7 +8,6 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra deep")
 
-from onnx import TensorProto
 from pydantic import ValidationError
 
 from scoreline_trainers.adaptation.newcomer import with_segment
@@ -20,6 +19,7 @@ from scoreline_trainers.families.few_shot.episodes import Pool
 from scoreline_trainers.families.few_shot.few_shot import FittedFewShot, emit_places
 from scoreline_trainers.graph.builder import GraphBuilder
 from scoreline_trainers.graph.scorer import OnnxScorer
+from scoreline_trainers.graph.tensor import Tensor
 from tests.benchmarks.shots import Estimate, Outcome, play
 from tests.trainers.tables import FEW_SHOT, fit
 from tests.trainers.worlds import WORLD, segments, stranger
@@ -141,8 +141,9 @@ def test_a_segment_with_few_rows_is_no_obstacle(family: str) -> None:
 def test_the_heads_themselves_say_which_is_the_fallback(heads: int) -> None:
     data = world()
     graph = GraphBuilder(data.inputs)
-    places = emit_places(graph, 6, graph.parameter("heads", np.zeros((heads, 2)), np.float32))
-    scorer = OnnxScorer(graph.build(graph.cast(places, TensorProto.FLOAT)).SerializeToString())
+    parameter = Tensor(graph, graph.parameter("heads", np.zeros((heads, 2)), np.float32), np.float32)
+    places = emit_places(parameter, 6).cast(np.float32)
+    scorer = OnnxScorer(graph.build(places.name).SerializeToString())
     codes = np.array([0, 1, 2, 3, 77, np.nan, -1], np.float32)
     table = np.zeros((7, 7), np.float32)
     table[:, 6] = codes

@@ -22,7 +22,6 @@ from scoreline_trainers.families.networks.net import Emitted, Symbols
 from scoreline_trainers.families.networks.network import FittedNetwork
 from scoreline_trainers.gate.checks import prove
 from scoreline_trainers.gate.probes import with_garbage
-from scoreline_trainers.graph.builder import GraphBuilder
 from scoreline_trainers.graph.scorer import OnnxScorer
 from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.run import train
@@ -201,11 +200,10 @@ def test_what_stands_around_the_family_passes_the_gate_with_it(steps: dict[str, 
 class TrustingNet(GATNet):
     """Looks in the graph at every place, whether a neighbour is there or not."""
 
-    def emit(self, graph: GraphBuilder, symbols: Symbols) -> Emitted:
-        everyone = graph.add("Or", symbols.neighbor_mask, graph.add("Not", symbols.neighbor_mask))
-        return super().emit(
-            graph, Symbols(features=symbols.features, neighbors=symbols.neighbors, neighbor_mask=everyone)
-        )
+    def emit(self, symbols: Symbols) -> Emitted:
+        neighbors, mask = symbols.neighborhood
+        everyone = mask.apply("Or", ~mask)
+        return super().emit(Symbols(features=symbols.features, neighbors=neighbors, neighbor_mask=everyone))
 
 
 def test_the_gate_refuses_a_graph_that_looks_at_padding() -> None:

@@ -25,7 +25,6 @@ from scoreline_trainers.families.networks.network_training import mean_loss, min
 from scoreline_trainers.families.networks.tcn import TCNNet
 from scoreline_trainers.gate.checks import prove
 from scoreline_trainers.gate.probes import with_garbage
-from scoreline_trainers.graph.builder import GraphBuilder
 from scoreline_trainers.graph.scorer import OnnxScorer
 from tests.trainers.tables import BOTH, HISTORY, OVER_HISTORIES, TABLE, dataset, fit
 
@@ -160,9 +159,9 @@ def test_sizes_that_make_no_network_are_refused(family: str, options: dict[str, 
 class CarelessNet(TCNNet):
     """Forgets in the graph that padding must stay zero after each convolution."""
 
-    def emit(self, graph: GraphBuilder, symbols: Symbols) -> Emitted:
-        everything = graph.add("Or", symbols.real, graph.add("Not", symbols.real))
-        return super().emit(graph, Symbols(symbols.steps, everything, symbols.features))
+    def emit(self, symbols: Symbols) -> Emitted:
+        steps, real = symbols.history
+        return super().emit(Symbols(steps, real.apply("Or", ~real), symbols.features))
 
 
 def test_the_gate_refuses_a_graph_that_sees_padding() -> None:
@@ -175,9 +174,9 @@ def test_the_gate_refuses_a_graph_that_sees_padding() -> None:
 class ForgetfulNet(LSTMNet):
     """Lets the graph take the state after the last step of T, as a traced LSTM does, rather than of each row."""
 
-    def emit(self, graph: GraphBuilder, symbols: Symbols) -> Emitted:
-        emitted = super().emit(graph, symbols)
-        for node in graph._nodes:
+    def emit(self, symbols: Symbols) -> Emitted:
+        emitted = super().emit(symbols)
+        for node in emitted.margin.graph._nodes:
             if node.op_type == "LSTM":
                 node.input[4] = ""
         return emitted

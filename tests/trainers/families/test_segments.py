@@ -1,7 +1,6 @@
 """Where each row's segment stands, natively and in a graph."""
 
 import numpy as np
-import onnx
 import pytest
 
 from scoreline_registry.documents.contract import Feature, InputContract
@@ -21,8 +20,7 @@ ROWS = np.stack([np.zeros_like(CODES), CODES], axis=1)
 
 def places_in_a_graph(segments: Segments, features: Float32) -> Int64:
     graph = GraphBuilder(INPUTS)
-    place = graph.cast(segments.emit(graph), onnx.TensorProto.FLOAT)
-    model = graph.build_outputs({"place": Extra(place)})
+    model = graph.build_outputs({"place": Extra(segments.emit(graph).cast(np.float32).name)})
     return OnnxScorer(model.SerializeToString()).run(Batch(features=features))["place"].astype(np.int64)
 
 

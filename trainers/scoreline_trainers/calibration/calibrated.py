@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import onnx
-from onnx import TensorProto
 
 from scoreline_registry.documents.contract import InputContract
 from scoreline_registry.documents.signature import SCORE
@@ -44,9 +44,8 @@ class Calibrated(Fitted):
         """The model's graph and, in double, the calibrator's nodes."""
         graph = GraphBuilder(self.inputs)
         outputs = dict(graph.embed(self.model.to_onnx(), prefix="model"))
-        raw = Tensor(graph, outputs.pop(SCORE).tensor).number()
-        score = graph.cast(self.calibrator.nodes(raw).name, TensorProto.FLOAT)
-        return graph.build(score, extras=outputs)
+        raw = Tensor(graph, outputs.pop(SCORE).tensor, np.float32).cast()
+        return graph.build(self.calibrator.nodes(raw).cast(np.float32).name, extras=outputs)
 
     def extras(self, batch: Batch) -> Mapping[str, Float64]:
         """The model's."""

@@ -49,10 +49,10 @@ class Isotonic:
 
     def nodes(self, score: Tensor) -> Tensor:
         """The nodes of ``apply``: double [N] -> [N]."""
-        inside = score.apply("Max", float(self.x[0])).apply("Min", float(self.x[-1]))
+        inside = score.maximum(float(self.x[0])).minimum(float(self.x[-1]))
         # The last knot starts no line: counting without it and without the first gives the line's index.
-        knot = (inside.wider(1) >= score.like(self.x[1:-1])).number().total(1).whole()
-        x, y, slope = (score.like(values).apply("Gather", knot) for values in (self.x[:-1], self.y[:-1], self.slope))
+        knot = (inside.unsqueeze(1) >= self.x[1:-1]).cast().sum(1).to_int64()
+        x, y, slope = (score.like(values).gather(knot) for values in (self.x[:-1], self.y[:-1], self.slope))
         return y + slope * (inside - x)
 
     def describe(self) -> str:

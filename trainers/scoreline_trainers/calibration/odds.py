@@ -38,10 +38,10 @@ def log_odds_nodes(score: Tensor, extreme: float) -> Tensor:
     """
     maker = score.graph.maker(score.name)
     if maker is None or not _moves(maker):
-        return _turned_back(score.number(), extreme)
+        return _from_probability(_double(score), extreme)
     if maker.op_type == "Sigmoid":
         limit = log((1 - extreme) / extreme)
-        return Tensor(score.graph, maker.input[0]).number().apply("Max", -limit).apply("Min", limit)
+        return _double(Tensor(score.graph, maker.input[0])).maximum(-limit).minimum(limit)
     carried = _CARRIED[maker.op_type] or range(len(maker.input))
     names = list(maker.input)
     for place in carried:
@@ -58,6 +58,11 @@ def _moves(node: onnx.NodeProto) -> bool:
     return node.op_type in _CARRIED
 
 
-def _turned_back(score: Tensor, extreme: float) -> Tensor:
-    inside = score.apply("Max", extreme).apply("Min", 1 - extreme)
+def _double(tensor: Tensor) -> Tensor:
+    """Cast whatever it is: the element type of a tensor inside an embedded model is not known."""
+    return Tensor(tensor.graph, tensor.graph.cast(tensor.name, TensorProto.DOUBLE))
+
+
+def _from_probability(score: Tensor, extreme: float) -> Tensor:
+    inside = score.maximum(extreme).minimum(1 - extreme)
     return (inside / (inside * -1 + 1)).apply("Log")

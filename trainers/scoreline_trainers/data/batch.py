@@ -120,11 +120,11 @@ def item_arrays(kind: RaggedKind, items: Float32, present: Bools) -> dict[str, n
     return {kind.name: items, kind.presence: present if kind.masked else present.sum(axis=1, dtype=np.int64)}
 
 
-_DTYPES: Mapping[str, type[np.generic]] = {"FP32": np.float32, "INT64": np.int64, "BOOL": np.bool_}
+INPUT_DTYPES: Mapping[str, type[np.generic]] = {"FP32": np.float32, "INT64": np.int64, "BOOL": np.bool_}
 
 
 def _check(put: GraphInput, array: npt.NDArray[Any]) -> None:
-    dtype, rank = np.dtype(_DTYPES[put.datatype]), len(put.shape)
+    dtype, rank = np.dtype(INPUT_DTYPES[put.datatype]), len(put.shape)
     if array.dtype != dtype or array.ndim != rank:
         raise ValueError(f"{put.name} is {dtype.name} of rank {rank}, not {array.dtype.name} of rank {array.ndim}")
 

@@ -12,7 +12,7 @@ from scoreline_trainers.data.batch import Float32, Float64
 from scoreline_trainers.data.columns import Spec
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.graph.builder import GraphBuilder
-from scoreline_trainers.graph.tensor import Tensor
+from scoreline_trainers.graph.tensor import Tensor, concat
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,25 +77,21 @@ class Scope:
 
     graph: GraphBuilder
     steps: Mapping[str, int]
-    places: dict[str, tuple[str, int]] = field(default_factory=dict)
+    places: dict[str, tuple[Tensor, int]] = field(default_factory=dict)
 
     def numbers(self, names: Sequence[str]) -> Tensor:
         """double [N, len(names)]."""
-        blocks = [self._block(tensor, indices) for tensor, indices in self._runs(names)]
-        return (blocks[0] if len(blocks) == 1 else blocks[0].beside(*blocks[1:])).number()
+        return concat([tensor.columns(indices) for tensor, indices in self._runs(names)]).cast()
 
-    def add(self, tensor: str, columns: Sequence[Feature]) -> None:
+    def add(self, tensor: Tensor, columns: Sequence[Feature]) -> None:
         """Makes float32 [N, len(columns)] readable by name."""
         self.places.update({column.name: (tensor, index) for index, column in enumerate(columns)})
 
-    def _block(self, tensor: str, indices: list[int]) -> Tensor:
-        return Tensor(self.graph, tensor).columns(indices)
-
-    def _runs(self, names: Sequence[str]) -> list[tuple[str, list[int]]]:
-        """Neighbours that stand in one tensor, in the order of ``names``."""
-        runs: list[tuple[str, list[int]]] = []
+    def _runs(self, names: Sequence[str]) -> list[tuple[Tensor, list[int]]]:
+        """Each tensor with the columns that are read from it one after another, in the order of ``names``."""
+        runs: list[tuple[Tensor, list[int]]] = []
         for tensor, index in (self.places[name] for name in names):
-            if not runs or runs[-1][0] != tensor:
+            if not runs or runs[-1][0] is not tensor:
                 runs.append((tensor, []))
             runs[-1][1].append(index)
         return runs

@@ -44,8 +44,8 @@ class RFM(Transformer):
 
         def nodes(scope: Scope) -> Tensor:
             r, f, m = (counted(scope.numbers([name]), its) + 1 for name, its in zip(columns, edges, strict=True))
-            scores = (r * -1 + (self.bins + 1)).beside(f, m)
-            return scores.beside(weighted_mean(scores, self.weights))
+            scores = (r * -1 + (self.bins + 1)).concat(f, m)
+            return scores.concat(weighted_mean(scores, self.weights))
 
         parts = [f"{self.name}_{part}" for part in ("recency", "frequency", "monetary")]
         return Learned(numbers([*parts, self.name]), nodes)
@@ -77,9 +77,9 @@ class Engagement(Transformer):
 
         def nodes(scope: Scope) -> Tensor:
             given = scope.numbers(columns)
-            above = (given - given.like(low)).apply("Max", 0.0)
-            scaled = (log1p(above) if self.scaling == "log" else above) / given.like(np.where(reach > 0, reach, np.inf))
-            return weighted_mean(scaled.apply("Min", 1.0), tuple(self.channels.values()))
+            above = (given - low).maximum(0)
+            scaled = (log1p(above) if self.scaling == "log" else above) / np.where(reach > 0, reach, np.inf)
+            return weighted_mean(scaled.minimum(1), tuple(self.channels.values()))
 
         return Learned(numbers([self.name]), nodes)
 
@@ -143,10 +143,8 @@ class ValueTier(_Stages):
 
 def weighted_mean(values: Tensor, weights: tuple[float, ...]) -> Tensor:
     """double [N, K] -> [N, 1]: over what is not NaN; NaN where everything is."""
-    given = values.like(np.asarray(weights))
-    weight = values.missing().where(0, given)
-    total = (values.missing().where(0, values) * given).total(1) / weight.total(1)
-    return total.wider(1)
+    weight = values.isnan().where(0, values.like(weights))
+    return (values.isnan().where(0, values) * weights).sum(1, keepdims=True) / weight.sum(1, keepdims=True)
 
 
 def _check_weights(weights: tuple[float, ...]) -> None:

@@ -15,6 +15,7 @@ from scoreline_trainers.errors import DataError
 from scoreline_trainers.family import Fitted
 from scoreline_trainers.graph.builder import Extra, GraphBuilder, joined
 from scoreline_trainers.graph.scorer import OnnxScorer
+from scoreline_trainers.graph.tensor import concat, graph_input
 
 COLUMNS = "columns"
 # The graph that a model file such as a booster's text needs in front of it.
@@ -172,15 +173,14 @@ def _graph(inputs: InputContract, entries: Sequence[Learned], *, given: slice) -
     graph = GraphBuilder(inputs)
     steps = inputs.sequence.features if inputs.sequence else ()
     scope = Scope(graph, {name: index for index, name in enumerate(steps)})
-    scope.add("features", inputs.features)
-    blocks = [("features", len(inputs.features))]
+    blocks = [(graph_input(graph, "features"), inputs.features)]
+    scope.add(*blocks[0])
     for entry in entries:
-        made = entry.nodes(scope)
-        finite = made.apply("Max", -_LARGEST).apply("Min", _LARGEST)
-        blocks.append((graph.cast(finite.name, onnx.TensorProto.FLOAT), len(entry.columns)))
-        scope.add(blocks[-1][0], entry.columns)
-    tensors, widths = zip(*((tensor, width) for tensor, width in blocks[given] if width), strict=True)
-    return graph.build_outputs({COLUMNS: Extra(graph.add("Concat", *tensors, axis=1), (sum(widths),))})
+        finite = entry.nodes(scope).maximum(-_LARGEST).minimum(_LARGEST)
+        blocks.append((finite.cast(np.float32), entry.columns))
+        scope.add(*blocks[-1])
+    tensors, columns = zip(*((tensor, columns) for tensor, columns in blocks[given] if columns), strict=True)
+    return graph.build_outputs({COLUMNS: Extra(concat(tensors).name, (sum(map(len, columns)),))})
 
 
 def _run(scorer: OnnxScorer, batch: Batch) -> Float32:

@@ -16,7 +16,7 @@ from pydantic import Field
 from scoreline_registry.documents.contract import MAX_SEQUENCE_LENGTH, FeatureName
 from scoreline_trainers.engineering.base import Known, Learned, Scope, Transformer, numbers
 from scoreline_trainers.engineering.windows import Recent, Span, Windowed
-from scoreline_trainers.graph.tensor import Tensor
+from scoreline_trainers.graph.tensor import Tensor, concat
 
 Width = Annotated[int, Field(ge=1, le=MAX_SEQUENCE_LENGTH)]
 Widths = Annotated[tuple[Width, ...], Field(min_length=1)]
@@ -42,8 +42,7 @@ class _OverWindows(Transformer):
         names = [f"{step}_{measure}_{window}" for measure in self.measures for step in steps for window in self.windows]
 
         def nodes(scope: Scope) -> Tensor:
-            first, *others = (block.apply("Flatten", axis=1) for block in self._blocks(scope, steps))
-            return first.beside(*others)
+            return concat([block.apply("Flatten", axis=1) for block in self._blocks(scope, steps)])
 
         return Learned(numbers(names), nodes)
 
@@ -80,8 +79,8 @@ class Momentum(_OverWindows):
         recent = Recent.within(scope, steps, 2 * max(self.windows))
         now = recent.windows([(0, window) for window in self.windows]).mean()
         before = recent.windows([(window, 2 * window) for window in self.windows]).mean()
-        size = now.apply("Abs") + before.apply("Abs")
-        return [(now - before) / size.equals(0).where(1, size)]
+        size = abs(now) + abs(before)
+        return [(now - before) / size.equal(0).where(1, size)]
 
 
 class Volatility(_OverWindows):
@@ -113,10 +112,10 @@ class Stability(_OverWindows):
 
     def _blocks(self, scope: Scope, steps: tuple[str, ...]) -> Sequence[Tensor]:
         window = self._recent(scope, steps)
-        size, deviation = window.mean().apply("Abs"), window.std()
+        size, deviation = abs(window.mean()), window.std()
         both = size + deviation
         # NaN is not 0, and goes through the division.
-        return [deviation.equals(0).where(1, size / both.equals(0).where(1, both))]
+        return [deviation.equal(0).where(1, size / both.equal(0).where(1, both))]
 
 
 class Trend(_OverWindows):
@@ -175,9 +174,9 @@ class Lag(Transformer):
 
 
 def _cv(window: Windowed) -> Tensor:
-    deviation, size = window.std(), window.mean().apply("Abs")
-    defined = size.equals(0).where(np.nan, deviation / size.equals(0).where(1, size))
-    return deviation.equals(0).where(0, defined)
+    deviation, size = window.std(), abs(window.mean())
+    defined = size.equal(0).where(np.nan, deviation / size.equal(0).where(1, size))
+    return deviation.equal(0).where(0, defined)
 
 
 STATISTICS: Mapping[str, Callable[[Windowed], Tensor]] = {

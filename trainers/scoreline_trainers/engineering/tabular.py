@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from scoreline_registry.documents.contract import Feature, FeatureName
 from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.engineering.base import Known, Learned, Scope, Transformer, numbers, quantiles
-from scoreline_trainers.graph.tensor import Tensor
+from scoreline_trainers.graph.tensor import Tensor, concat
 
 Names = tuple[FeatureName, ...]
 
@@ -32,9 +32,9 @@ class Ratio(Transformer):
 
         def nodes(scope: Scope) -> Tensor:
             above, below = scope.numbers(both[:1]), scope.numbers(both[1:])
-            defined = above / below.equals(0).where(1, below)
+            defined = above / below.equal(0).where(1, below)
             # 0 * numerator keeps a missing numerator missing.
-            return below.equals(0).where(above * 0 + self.zero, defined)
+            return below.equal(0).where(above * 0 + self.zero, defined)
 
         return Learned(numbers([self.name or f"{self.numerator}_per_{self.denominator}"]), nodes)
 
@@ -60,8 +60,8 @@ class Cross(Transformer):
 
         def nodes(scope: Scope) -> Tensor:
             a, b = (scope.numbers([column]) for column in self.columns)
-            other = (a >= float(len(first))).number() + (b >= float(len(second))).number() > 0
-            return (a + b).missing().where(np.nan, other.where(float(len(pairs)), a * float(len(second)) + b))
+            other = (a >= len(first)).cast() + (b >= len(second)).cast() > 0
+            return (a + b).isnan().where(np.nan, other.where(len(pairs), a * len(second) + b))
 
         return Learned((Feature(name=name, kind="category", vocabulary=pairs),), nodes)
 
@@ -118,7 +118,7 @@ class Log1p(Transformer):
 
         def nodes(scope: Scope) -> Tensor:
             values = scope.numbers(self.columns)
-            return values.apply("Sign") * log1p(values.apply("Abs"))
+            return values.apply("Sign") * log1p(abs(values))
 
         return Learned(numbers([f"{column}_log1p" for column in self.columns]), nodes)
 
@@ -152,7 +152,7 @@ class Clip(Transformer):
         def nodes(scope: Scope) -> Tensor:
             given = scope.numbers(self.columns)
             # Max and Min pass NaN on.
-            return given.apply("Max", given.like(low)).apply("Min", given.like(high))
+            return given.maximum(low).minimum(high)
 
         return Learned(numbers([f"{column}_clipped" for column in self.columns]), nodes)
 
@@ -193,8 +193,8 @@ class Impute(Transformer):
 
         def nodes(scope: Scope) -> Tensor:
             given = scope.numbers(self.columns)
-            filled = given.missing().where(given.like(fill), given)
-            return filled.beside(given.missing().number()) if self.flag else filled
+            filled = given.isnan().where(fill, given)
+            return filled.concat(given.isnan().cast()) if self.flag else filled
 
         return Learned(numbers(names + flags), nodes)
 
@@ -217,10 +217,10 @@ class Scale(Transformer):
         """Learns centres and scales."""
         values = known.numbers(self.columns)
         centre, scale = np.array([self._measure(column[~np.isnan(column)]) for column in values.T]).T
+        centre, divisor = np.asarray(centre), np.where(scale > 0, scale, 1.0)
 
         def nodes(scope: Scope) -> Tensor:
-            given = scope.numbers(self.columns)
-            return (given - given.like(centre)) / given.like(np.where(scale > 0, scale, 1.0))
+            return (scope.numbers(self.columns) - centre) / divisor
 
         return Learned(numbers([f"{column}_scaled" for column in self.columns]), nodes)
 
@@ -251,26 +251,24 @@ class OneHot(Transformer):
         ]
 
         def nodes(scope: Scope) -> Tensor:
-            parts = [_one_hot(scope.numbers([feature.name]), len(feature.vocabulary)) for feature in features]
-            return parts[0].beside(*parts[1:])
+            return concat([_one_hot(scope.numbers([each.name]), len(each.vocabulary)) for each in features])
 
         return Learned(numbers(names), nodes)
 
 
 def counted(values: Tensor, edges: Float64) -> Tensor:
     """double [N, 1] -> [N, 1]: how many of the edges are not above the value; NaN for NaN."""
-    count = (values >= values.like(edges)).number().total(1).wider(1)
-    return values.missing().where(np.nan, count)
+    count = (values >= edges).cast().sum(1).unsqueeze(1)
+    return values.isnan().where(np.nan, count)
 
 
 def log1p(values: Tensor) -> Tensor:
     """ln(1 + x) of double x >= 0."""
     above = values + 1
     # Where 1 + x rounds to 1, the logarithm is x itself.
-    tiny = above.equals(1)
+    tiny = above.equal(1)
     return tiny.where(values, above.apply("Log") * values / tiny.where(1, above - 1))
 
 
 def _one_hot(codes: Tensor, size: int) -> Tensor:
-    known = codes.apply("Min", float(size))
-    return known.equals(known.like(np.arange(size + 1))).number()
+    return codes.minimum(size).equal(np.arange(size + 1)).cast()

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scoreline_trainers.engineering.base import Scope
-from scoreline_trainers.graph.builder import GraphBuilder
-from scoreline_trainers.graph.tensor import Tensor
+from scoreline_trainers.graph.tensor import Tensor, arange, constant, graph_input
 
 # Beyond every float32: moves what is not known to the end of an order. Adding is five times faster than Where.
 _FAR = 1e300
@@ -38,49 +37,40 @@ class Recent:
     @classmethod
     def within(cls, scope: Scope, steps: Sequence[str], widest: int) -> "Recent":
         """The last ``widest`` steps, or T where that is less."""
-        graph = scope.graph
-        held = graph.add("Squeeze", graph.add("Shape", "sequence", start=1, end=2))
-        width = graph.add("Min", held, graph.constant(widest, np.int64))
-        places = graph.add("Range", graph.constant(0, np.int64), width, graph.constant(1, np.int64))
-        return cls._at(scope, steps, places)
+        return cls._at(scope, steps, arange(graph_input(scope.graph, "sequence").shape(1).minimum(widest)))
 
     @classmethod
     def at(cls, scope: Scope, steps: Sequence[str], places: Sequence[int]) -> "Recent":
         """The steps at given places."""
-        return cls._at(scope, steps, scope.graph.constant(places, np.int64))
+        return cls._at(scope, steps, constant(scope.graph, places, np.int64))
 
     @classmethod
-    def _at(cls, scope: Scope, steps: Sequence[str], places: str) -> "Recent":
-        graph = scope.graph
-        lengths = graph.add("Unsqueeze", "lengths", graph.constant([1], np.int64))
-        real = Tensor(graph, graph.add("Less", places, lengths)).wider(1)
-        values = _gathered(graph, [scope.steps[name] for name in steps], lengths, places)
-        known = real & values.missing().apply("Not")
-        return cls(known.where(values.number(), 0), known, Tensor(graph, places).number())
+    def _at(cls, scope: Scope, steps: Sequence[str], places: Tensor) -> "Recent":
+        lengths = graph_input(scope.graph, "lengths").unsqueeze(1)
+        values = _gathered(scope, steps, lengths, places)
+        known = (places < lengths).unsqueeze(1) & ~values.isnan()
+        return cls(known.where(values.cast(), 0), known, places.cast())
 
     def older(self) -> "Recent":
         """The same with every place holding the step before; the last place holds nothing."""
-        graph = self.values.graph
-        end = graph.constant([1], np.int64)
-        pads = graph.constant([0, 0, 0, 0, 0, 1], np.int64)
+        pads = constant(self.values.graph, [0, 0, 0, 0, 0, 1], np.int64)
 
         def moved(values: Tensor) -> Tensor:
-            axis, far = graph.constant([2], np.int64), graph.constant([np.iinfo(np.int64).max], np.int64)
-            return Tensor(graph, graph.add("Slice", graph.add("Pad", values.name, pads), end, far, axis))
+            return values.apply("Pad", pads).slice(1, axis=2)
 
-        return Recent(moved(self.values), moved(self.known.number()) > 0, self.places)
+        return Recent(moved(self.values), moved(self.known.cast()) > 0, self.places)
 
     def changes(self) -> "Recent":
         """Each step less the one before it, known where both are."""
         before = self.older()
         known = self.known & before.known
-        return Recent((self.values - before.values) * known.number(), known, self.places)
+        return Recent((self.values - before.values) * known.cast(), known, self.places)
 
     def windows(self, spans: Sequence[Span]) -> "Windowed":
         """The same in each window."""
-        starts, stops = (self.values.like(np.array(side)[:, None]) for side in zip(*spans, strict=True))
+        starts, stops = (np.array(side)[:, None] for side in zip(*spans, strict=True))
         inside = (self.places >= starts) & (self.places < stops)
-        return Windowed(self.values.wider(2), self.known.wider(2) & inside, self.places)
+        return Windowed(self.values.unsqueeze(2), self.known.unsqueeze(2) & inside, self.places)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,16 +89,16 @@ class Windowed:
 
     def count(self) -> Tensor:
         """How many steps are known; 0 and not NaN where none is."""
-        return self.known.number().total()
+        return self.known.cast().sum()
 
     def empty(self) -> Tensor:
         """bool [N, S, K]: no step is known."""
-        return self.count().equals(0)
+        return self.count().equal(0)
 
     def varies(self) -> Tensor:
         """bool [N, S, K]: two known steps differ. Exact, which a deviation of nearly 0 is not."""
         far = self._unknown() * _FAR
-        return (self.values - far).largest() > (self.values + far).smallest()
+        return (self.values - far).max() > (self.values + far).min()
 
     def mean(self) -> Tensor:
         """The mean."""
@@ -128,51 +118,45 @@ class Windowed:
 
     def median(self) -> Tensor:
         """The middle known value, or the mean of the two middle ones."""
-        graph = self.values.graph
-        steps = graph.add("Shape", self.places.name)
-        shown = self.values + self._unknown() * _FAR
-        ascending, _ = graph.add_many("TopK", (shown.name, steps), outputs=2, axis=-1, largest=0, sorted=1)
-        ordered, count = Tensor(graph, ascending), self.count()
-        lower = _picked(ordered, ((count - 1) / 2).apply("Max", 0.0))
+        ordered, count = (self.values + self._unknown() * _FAR).sort(), self.count()
+        lower = _picked(ordered, ((count - 1) / 2).maximum(0.0))
         upper = _picked(ordered, count / 2)
         return self._unless_empty((lower + upper) / 2)
 
     def slope(self) -> Tensor:
         """The least squares slope per step; 0 where nothing varies."""
-        weight, count = self.known.number(), self.count().apply("Max", 1.0)
-        mean = (weight * self.places).total() / count
-        offset = (mean.wider(-1) - self.places) * weight
-        spread = (offset * offset).total()
-        along = (offset * self._centred()).total()
-        return self._unless_empty(self.varies().where(along / spread.equals(0).where(1, spread), 0))
+        weight, count = self.known.cast(), self.count().maximum(1.0)
+        mean = (weight * self.places).sum() / count
+        offset = (mean.unsqueeze(-1) - self.places) * weight
+        spread = (offset * offset).sum()
+        along = (offset * self._centred()).sum()
+        return self._unless_empty(self.varies().where(along / spread.equal(0).where(1, spread), 0))
 
     def rate(self) -> Tensor:
         """Newest known less oldest known, over the steps between them; 0 where they are one."""
-        graph = self.values.graph
-        known, every = self.known.number(), self._known_values()
-        newest = Tensor(graph, graph.add("ArgMax", known.name, axis=-1, keepdims=0)).number()
-        oldest = Tensor(graph, graph.add("ArgMax", known.name, axis=-1, keepdims=0, select_last_index=1)).number()
+        known, every = self.known.cast(), self._known_values()
+        newest, oldest = known.argmax().cast(), known.argmax(last=True).cast()
         change = _picked(every, newest) - _picked(every, oldest)
-        return self._unless_empty(change / (oldest - newest).apply("Max", 1.0))
+        return self._unless_empty(change / (oldest - newest).maximum(1.0))
 
     def _known_values(self) -> Tensor:
         """[N, S, K, w]: 0 where not known in the window."""
-        return self.values * self.known.number()
+        return self.values * self.known.cast()
 
     def _unknown(self) -> Tensor:
-        return self.known.apply("Not").number()
+        return (~self.known).cast()
 
     def _mean(self) -> Tensor:
-        return self._known_values().total() / self.count().apply("Max", 1.0)
+        return self._known_values().sum() / self.count().maximum(1.0)
 
     def _centred(self) -> Tensor:
-        return (self.values - self._mean().wider(-1)) * self.known.number()
+        return (self.values - self._mean().unsqueeze(-1)) * self.known.cast()
 
     def _moment(self, power: int) -> Tensor:
         centred = self._centred()
         square = centred * centred
         powers = {2: square, 3: square * centred, 4: square * square}
-        return powers[power].total() / self.count().apply("Max", 1.0)
+        return powers[power].sum() / self.count().maximum(1.0)
 
     def _standardised(self, power: int) -> Tensor:
         deviation = self.varies().where(self._moment(2).apply("Sqrt"), 1)
@@ -184,17 +168,13 @@ class Windowed:
         return self.empty().where(np.nan, values)
 
 
-def _gathered(graph: GraphBuilder, steps: list[int], lengths: str, places: str) -> Tensor:
+def _gathered(scope: Scope, steps: Sequence[str], lengths: Tensor, places: Tensor) -> Tensor:
     """float32 [N, S, w]: the steps at ``places``; a place before the first step holds the first."""
-    sequence = graph.add("Gather", "sequence", graph.constant(steps, np.int64), axis=2)
-    last = graph.add("Sub", lengths, graph.constant(1, np.int64))
-    index = graph.add("Max", graph.add("Sub", last, places), graph.constant(0, np.int64))
-    rows = graph.add("GatherND", sequence, Tensor(graph, index).wider(2).name, batch_dims=1)
-    return Tensor(graph, graph.add("Transpose", rows, perm=[0, 2, 1]))
+    sequence = graph_input(scope.graph, "sequence").gather([scope.steps[name] for name in steps], axis=2)
+    index = (lengths - 1 - places).maximum(0)
+    return sequence.apply("GatherND", index.unsqueeze(2), batch_dims=1).transpose(0, 2, 1)
 
 
 def _picked(values: Tensor, places: Tensor) -> Tensor:
     """[N, S, K, w] at double [N, S, K] places, cut off -> [N, S, K]."""
-    index = places.whole().wider(-1)
-    graph = values.graph
-    return Tensor(graph, graph.add("GatherElements", values.name, index.name, axis=-1)).narrower(-1)
+    return values.gather_elements(places.to_int64().unsqueeze(-1)).squeeze(-1)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import TensorProto
 from pydantic import Field
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
@@ -17,6 +16,7 @@ from scoreline_trainers.errors import FitError
 from scoreline_trainers.family import FamilyConfig, Fitted
 from scoreline_trainers.graph.builder import GraphBuilder
 from scoreline_trainers.graph.preprocessing import Design
+from scoreline_trainers.graph.tensor import graph_input
 from scoreline_trainers.progress import Progress
 
 
@@ -51,11 +51,8 @@ class FittedLogistic(Fitted):
     def to_onnx(self) -> onnx.ModelProto:
         """Computes in double and rounds the score alone."""
         graph = GraphBuilder(self.inputs)
-        matrix = self.design.emit(graph, "features")
-        product = graph.add("MatMul", matrix, graph.constant(self.weights[:, None], np.float64))
-        margin = graph.add("Add", product, graph.constant(self.bias, np.float64))
-        score = graph.cast(graph.add("Sigmoid", margin), TensorProto.FLOAT)
-        return graph.build(graph.flat(score))
+        margin = self.design.emit(graph_input(graph, "features")) @ self.weights[:, None] + self.bias
+        return graph.build(margin.apply("Sigmoid").cast(np.float32).squeeze(1).name)
 
     def describe(self) -> Mapping[str, str | int | float]:
         """The size of the design matrix."""

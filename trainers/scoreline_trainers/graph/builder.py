@@ -31,8 +31,8 @@ class Extra:
 class GraphBuilder:
     """Adds nodes one by one; every ``add`` and ``constant`` returns the name of the tensor it makes.
 
-    Asked again for the same operator on the same inputs, or for the same constant, it returns the tensor that is there:
-    parts that are written independently share what they have in common.
+    The same operator on the same inputs, and the same constant, are added once: parts that are written independently
+    share what they have in common. Models are written with ``tensor.Tensor``, on top of this.
     """
 
     def __init__(self, inputs: InputContract) -> None:
@@ -101,10 +101,6 @@ class GraphBuilder:
     def maker(self, tensor: str) -> onnx.NodeProto | None:
         """The node that makes ``tensor``; None for an input or a constant."""
         return next((node for node in self._nodes if tensor in node.output), None)
-
-    def flat(self, tensor: str) -> str:
-        """[N, 1] -> [N]."""
-        return self.add("Squeeze", tensor, self.constant([1], np.int64))
 
     def embed(
         self, model: onnx.ModelProto, *, prefix: str, feeds: Mapping[str, str] | None = None

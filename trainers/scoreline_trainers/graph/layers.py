@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from onnx import TensorProto
 
 from scoreline_trainers.data.batch import Float32
 from scoreline_trainers.graph.builder import GraphBuilder
+from scoreline_trainers.graph.tensor import Tensor, arange, graph_input
 
 # torch stacks its gates as i, f, g, o; ONNX wants i, o, f, c (c is torch's g).
 _ONNX_GATES = (0, 3, 1, 2)
@@ -57,77 +57,68 @@ class NormLayer:
     epsilon: float
 
 
-def emit_real_steps(graph: GraphBuilder) -> str:
-    """bool [N, T]: which steps of ``sequence`` count; the others are padding."""
-    steps = graph.add("Gather", graph.add("Shape", "sequence"), graph.constant(1, np.int64))
-    places = graph.add("Range", graph.constant(0, np.int64), steps, graph.constant(1, np.int64))
-    return graph.add("Less", places, emit_column(graph, "lengths"))
+def emit_real_steps(graph: GraphBuilder) -> Tensor:
+    """bool [N, T]: which steps of ``sequence`` are real; the others are padding."""
+    return arange(graph_input(graph, "sequence").shape(1)) < graph_input(graph, "lengths").unsqueeze(1)
 
 
-def emit_column(graph: GraphBuilder, values: str) -> str:
-    """[N] of any type -> [N, 1]."""
-    return graph.add("Unsqueeze", values, graph.constant([1], np.int64))
+def emit_masked(values: Tensor, real: Tensor) -> Tensor:
+    """[N, C, T] with zeros where ``real`` [N, T] is False."""
+    return real.unsqueeze(1).where(values, 0)
 
 
-def emit_masked(graph: GraphBuilder, values: str, real: str) -> str:
-    """[N, C, T] with zeros where ``real`` [N, T] says padding."""
-    steps = graph.add("Unsqueeze", real, graph.constant([1], np.int64))
-    return graph.add("Where", steps, values, graph.constant(0, np.float32))
-
-
-def emit_dense(graph: GraphBuilder, values: str, layers: Sequence[DenseLayer]) -> str:
+def emit_dense(values: Tensor, layers: Sequence[DenseLayer]) -> Tensor:
     """[N, I] -> [N, O]: dense layers with ReLU between them."""
     for index, layer in enumerate(layers):
         if index:
-            values = graph.add("Relu", values)
-        weights = graph.constant(layer.weights, np.float32)
-        values = graph.add("Gemm", values, weights, graph.constant(layer.bias, np.float32), transB=1)
+            values = values.apply("Relu")
+        values = values.apply("Gemm", layer.weights, layer.bias, transB=1)
     return values
 
 
-def emit_linear(graph: GraphBuilder, values: str, layer: DenseLayer) -> str:
+def emit_linear(values: Tensor, layer: DenseLayer) -> Tensor:
     """[..., I] -> [..., O]: one dense layer at every step."""
-    product = graph.add("MatMul", values, graph.constant(layer.weights.T, np.float32))
-    return graph.add("Add", product, graph.constant(layer.bias, np.float32))
+    return values @ layer.weights.T + layer.bias
 
 
-def emit_lstm(graph: GraphBuilder, sequence: str, layers: Sequence[LSTMLayer]) -> str:
+def emit_lstm(sequence: Tensor, layers: Sequence[LSTMLayer]) -> Tensor:
     """[T, N, I] -> the last layer's state after each row's last step, [N, H].
 
     Authored as ONNX ``LSTM`` operators with ``sequence_lens`` rather than traced: traced graphs silently fix T, and
     read the state after the padding instead of after the last real step.
     """
-    lengths = graph.cast("lengths", TensorProto.INT32)
-    final = ""
+    graph = sequence.graph
+    lengths = graph_input(graph, "lengths").cast(np.int32)
+    final = sequence
     for layer in layers:
-        given = (sequence, *_parameters(graph, layer), lengths)
-        every_step, final, _ = graph.add_many("LSTM", given, outputs=3, hidden_size=layer.hidden)
+        given = [sequence.name, *(sequence.like(each).name for each in _parameters(layer)), lengths.name]
+        steps, state, _ = graph.add_many("LSTM", given, outputs=3, hidden_size=layer.hidden)
         # Y is [T, directions, N, H]: without its direction axis it is the next layer's input.
-        sequence = graph.add("Squeeze", every_step, graph.constant([1], np.int64))
-    return graph.add("Squeeze", final, graph.constant([0], np.int64))
+        sequence, final = (Tensor(graph, name, np.float32) for name in (steps, state))
+        sequence = sequence.squeeze(1)
+    return final.squeeze(0)
 
 
-def emit_conv(graph: GraphBuilder, values: str, layer: ConvLayer) -> str:
+def emit_conv(values: Tensor, layer: ConvLayer) -> Tensor:
     """[N, I, T] -> [N, O, T]."""
     reach = layer.dilation * (layer.weights.shape[2] // 2)
-    parameters = graph.constant(layer.weights, np.float32), graph.constant(layer.bias, np.float32)
-    return graph.add("Conv", values, *parameters, dilations=[layer.dilation], pads=[reach, reach])
+    return values.apply("Conv", layer.weights, layer.bias, dilations=[layer.dilation], pads=[reach, reach])
 
 
-def emit_norm(graph: GraphBuilder, values: str, layer: NormLayer) -> str:
+def emit_norm(values: Tensor, layer: NormLayer) -> Tensor:
     """[..., C] -> [..., C], each step with mean 0 and variance 1 before scale and shift."""
-    parameters = graph.constant(layer.scale, np.float32), graph.constant(layer.shift, np.float32)
-    return graph.add("LayerNormalization", values, *parameters, axis=-1, epsilon=layer.epsilon)
+    return values.apply("LayerNormalization", layer.scale, layer.shift, axis=-1, epsilon=layer.epsilon)
 
 
-def _parameters(graph: GraphBuilder, layer: LSTMLayer) -> tuple[str, str, str]:
+def emit_softmax(values: Tensor, real: Tensor, *, axis: int) -> Tensor:
+    """Softmax over what is ``real``, 0 elsewhere."""
+    return real.where(values, -np.inf).softmax(axis)
+
+
+def _parameters(layer: LSTMLayer) -> tuple[Float32, Float32, Float32]:
     """W [1, 4H, I], R [1, 4H, H] and B [1, 8H] in ONNX's order of gates."""
     biases = np.concatenate([_reordered(layer.input_bias), _reordered(layer.state_bias)])
-    return (
-        graph.constant(_reordered(layer.input_weights)[None], np.float32),
-        graph.constant(_reordered(layer.state_weights)[None], np.float32),
-        graph.constant(biases[None], np.float32),
-    )
+    return _reordered(layer.input_weights)[None], _reordered(layer.state_weights)[None], biases[None]
 
 
 def _reordered(stacked: Float32) -> Float32:

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from onnx import TensorProto
 
 from scoreline_registry.documents.contract import Feature
 from scoreline_trainers.data.batch import Float32, Float64, Int64
 from scoreline_trainers.data.features import category_columns
-from scoreline_trainers.graph.builder import GraphBuilder
+from scoreline_trainers.graph.tensor import Tensor, concat
 
 # Standardised values are cut here: one absurd amount must not decide a score, nor overflow a float32.
 LIMIT = 20.0
@@ -43,15 +42,10 @@ class Scaling:
         filled = np.where(np.isnan(values), self.fill, values.astype(np.float64))
         return np.clip((filled - self.centre) / self.scale, -LIMIT, LIMIT)
 
-    def emit(self, graph: GraphBuilder, values: str) -> str:
+    def emit(self, values: Tensor) -> Tensor:
         """The nodes of ``apply``: float32 [..., K] -> double [..., K]."""
-        wide = graph.cast(values, TensorProto.DOUBLE)
-        missing = graph.add("IsNaN", values)
-        filled = graph.add("Where", missing, graph.constant(self.fill, np.float64), wide)
-        centred = graph.add("Sub", filled, graph.constant(self.centre, np.float64))
-        scaled = graph.add("Div", centred, graph.constant(self.scale, np.float64))
-        limits = [graph.constant(limit, np.float64) for limit in (-LIMIT, LIMIT)]
-        return graph.add("Clip", scaled, *limits)
+        filled = values.isnan().where(self.fill, values.cast(np.float64))
+        return ((filled - self.centre) / self.scale).clip(-LIMIT, LIMIT)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,19 +83,17 @@ class Design:
         parts += [np.eye(size + 2)[slots[:, index]] for index, size in enumerate(self.sizes)]
         return np.concatenate(parts, axis=1)
 
-    def emit(self, graph: GraphBuilder, features: str) -> str:
+    def emit(self, features: Tensor) -> Tensor:
         """The nodes of ``apply``: float32 [N, F] -> double [N, width]."""
-        parts = [self.scaling.emit(graph, graph.columns(features, self.numbers))] if self.numbers else []
+        parts = [self.scaling.emit(features.columns(self.numbers))] if self.numbers else []
         if self.categories:
-            slots = emit_category_slots(graph, graph.columns(features, self.categories), self.sizes)
-            parts.append(self._emit_one_hot(graph, slots))
-        return parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
+            parts.append(self._emit_one_hot(emit_category_slots(features.columns(self.categories), self.sizes)))
+        return concat(parts)
 
-    def _emit_one_hot(self, graph: GraphBuilder, slots: str) -> str:
+    def _emit_one_hot(self, slots: Tensor) -> Tensor:
         owner = np.repeat(np.arange(len(self.sizes)), [size + 2 for size in self.sizes])
         slot = np.concatenate([np.arange(size + 2) for size in self.sizes])
-        spread = graph.columns(slots, owner.tolist())
-        return graph.cast(graph.add("Equal", spread, graph.constant(slot, np.int64)), TensorProto.DOUBLE)
+        return slots.columns(owner.tolist()).equal(slot).cast(np.float64)
 
 
 def category_slots(codes: Float32, sizes: Sequence[int]) -> Int64:
@@ -119,12 +111,10 @@ def category_slots(codes: Float32, sizes: Sequence[int]) -> Int64:
     return np.minimum(np.where(codes > -1, codes, missing), missing).astype(np.int64)
 
 
-def emit_category_slots(graph: GraphBuilder, codes: str, sizes: Sequence[int]) -> str:
+def emit_category_slots(codes: Tensor, sizes: Sequence[int]) -> Tensor:
     """The nodes of ``category_slots``: float32 [N, C] -> int64 [N, C]."""
-    missing = graph.constant(np.asarray(sizes) + 1, np.float32)
-    is_code = graph.add("Greater", codes, graph.constant(-1, np.float32))
-    known = graph.add("Where", is_code, codes, missing)
-    return graph.cast(graph.add("Min", known, missing), TensorProto.INT64)
+    missing = np.asarray(sizes) + 1
+    return (codes > -1).where(codes, missing).minimum(missing).to_int64()
 
 
 def _median(column: Float64) -> float:

@@ -14,6 +14,7 @@ from scoreline_trainers.data.batch import Float32, Int64
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.graph.builder import GraphBuilder
 from scoreline_trainers.graph.preprocessing import category_slots, emit_category_slots
+from scoreline_trainers.graph.tensor import Tensor, constant, graph_input
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,10 @@ class Segments:
         """float32 [N, F] -> int64 [N], 0 to K."""
         return self._table[category_slots(features[:, [self.column]], [len(self.vocabulary)])[:, 0]]
 
-    def emit(self, graph: GraphBuilder) -> str:
+    def emit(self, graph: GraphBuilder) -> Tensor:
         """The nodes of ``places``, read from the graph's input ``features``: int64 [N]."""
-        slots = emit_category_slots(graph, graph.columns("features", [self.column]), [len(self.vocabulary)])
-        return graph.flat(graph.add("Gather", graph.constant(self._table, np.int64), slots, axis=0))
+        slots = emit_category_slots(graph_input(graph, "features").columns([self.column]), [len(self.vocabulary)])
+        return constant(graph, self._table, np.int64).gather(slots).squeeze(1)
 
     @property
     def _table(self) -> Int64:

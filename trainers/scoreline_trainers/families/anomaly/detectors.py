@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 import numpy as np
-from onnx import TensorProto
 from sklearn.cluster import KMeans
 from sklearn.ensemble import IsolationForest as Forest
 from threadpoolctl import threadpool_limits
@@ -79,12 +78,12 @@ class View:
 
     def nodes(self, numbers: Tensor, known: Tensor, given: Tensor | None) -> Tensor:
         """The nodes of ``apply``; ``given`` is None where there are no categories."""
-        robust = (numbers - numbers.like(self.centre)) / numbers.like(self.spread)
-        logarithm = robust.apply("Sign") * (robust.apply("Abs") + 1.0).apply("Log")
-        left = numbers.beside(logarithm) - numbers.like(self.intercept)
+        robust = (numbers - self.centre) / self.spread
+        logarithm = robust.apply("Sign") * (abs(robust) + 1).apply("Log")
+        left = numbers.concat(logarithm) - self.intercept
         if given is not None:
-            left = left - given.apply("MatMul", given.like(self.slopes))
-        return (left * known.beside(known).number()).apply("MatMul", left.like(self.whitening))
+            left = left - given @ self.slopes
+        return (left * known.concat(known).cast()) @ self.whitening
 
 
 class Detector(Protocol):
@@ -114,7 +113,7 @@ class Statistical:
 
     def nodes(self, view: Tensor) -> Tensor:
         """The same as nodes."""
-        return (view * view).total().apply("Sqrt")
+        return (view * view).sum().apply("Sqrt")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,9 +139,9 @@ class Distance:
 
     def nodes(self, view: Tensor) -> Tensor:
         """The same as nodes."""
-        squares = (view * view).total().wider(1) + view.like((self.prototypes**2).sum(axis=1))
-        crossed = view.apply("MatMul", view.like(2 * self.prototypes.T))
-        return (squares - crossed).smallest().apply("Max", 0.0).apply("Sqrt")
+        lengths: Float64 = (self.prototypes**2).sum(axis=1)
+        squares = (view * view).sum(keepdims=True) + lengths
+        return (squares - view @ (2 * self.prototypes.T)).min().maximum(0).apply("Sqrt")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,9 +167,9 @@ class Isolation:
     def nodes(self, view: Tensor) -> Tensor:
         """The same as nodes."""
         graph = view.graph
-        feeds = {"features": graph.cast(view.name, TensorProto.FLOAT)}
+        feeds = {"features": view.cast(np.float32).name}
         outputs = graph.embed(self.forest.to_onnx(), prefix=self.name, feeds=feeds)
-        return Tensor(graph, outputs[SCORE].tensor).number()
+        return Tensor(graph, outputs[SCORE].tensor, np.float32).cast()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,7 +204,7 @@ class Alarm:
         measures = [
             detector.nodes(view) / float(limit) for detector, limit in zip(self.detectors, self.limits, strict=True)
         ]
-        return measures[0].apply("Max", *measures[1:]).apply("Min", LIMIT)
+        return measures[0].maximum(*measures[1:]).minimum(LIMIT)
 
 
 def _between_rows(measures: Float64, share: float) -> float:

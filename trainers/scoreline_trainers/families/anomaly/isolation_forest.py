@@ -67,7 +67,7 @@ class FittedIsolationForest(Fitted):
         """One operator for the normalised depth, then the power."""
         graph = GraphBuilder(self.inputs)
         depth = emit_trees(graph, self.trees(), self.inputs)
-        score = graph.flat(graph.add("Pow", graph.constant(2, np.float32), graph.add("Neg", depth)))
+        score = depth.like(2).apply("Pow", -depth).squeeze(1).name
         return graph.build(score, extras={ANOMALY_SCORE: Extra(score)})
 
     def edges(self) -> Mapping[int, Float32]:

@@ -9,12 +9,10 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from onnx import TensorProto
 
 from scoreline_trainers.data.batch import Float32, Float64
-from scoreline_trainers.graph.builder import GraphBuilder
-from scoreline_trainers.graph.layers import emit_column
 from scoreline_trainers.graph.preprocessing import LIMIT
+from scoreline_trainers.graph.tensor import Tensor
 
 # The median absolute deviation of normal values times this is their standard deviation.
 _NORMAL_MAD = 1.4826
@@ -29,7 +27,7 @@ class Measure(Protocol):
     def apply(self, now: Float32, past: Float32, real: Mask) -> Float64:
         """float64 [N] of values float32 [N], histories float32 [N, T] and bool [N, T]; a missing value gives 0."""
 
-    def emit(self, graph: GraphBuilder, now: str, past: str, real: str) -> str:
+    def emit(self, now: Tensor, past: Tensor, real: Tensor) -> Tensor:
         """The nodes of ``apply``: double [N]."""
 
     def edges(self) -> Float32:
@@ -71,32 +69,25 @@ class AmountZ:
         z = (_scale(np.where(np.isnan(now), 0, now).astype(np.float64), log=self.log) - centre) / spread
         return np.where(np.isnan(now), 0.0, np.clip(z, -LIMIT, LIMIT))
 
-    def emit(self, graph: GraphBuilder, now: str, past: str, real: str) -> str:
+    def emit(self, now: Tensor, past: Tensor, real: Tensor) -> Tensor:
         """The nodes of ``apply``."""
-        known, n = _emit_known(graph, past, real)
-        nothing = graph.constant(0, np.float32)
-        history = self._emit_scale(graph, graph.add("Where", known, past, nothing))
-        middle = _emit_median(graph, history, known)
-        distance = graph.add("Abs", graph.add("Sub", history, emit_column(graph, middle)))
-        deviation = graph.add("Mul", _emit_median(graph, distance, known), graph.constant(_NORMAL_MAD, np.float64))
-        centre = _emit_shrunk(graph, graph.add("Mul", n, middle), n, self.strength * self.centre, self.strength)
-        spread = _emit_shrunk(graph, graph.add("Mul", n, deviation), n, self.strength * self.spread, self.strength)
-        missing = graph.add("IsNaN", now)
-        value = self._emit_scale(graph, graph.add("Where", missing, nothing, now))
-        z = graph.add("Div", graph.add("Sub", value, centre), spread)
-        limits = [graph.constant(limit, np.float64) for limit in (-LIMIT, LIMIT)]
-        return graph.add("Where", missing, graph.constant(0, np.float64), graph.add("Clip", z, *limits))
+        known, n = _emit_known(past, real)
+        history = self._emit_scale(known.where(past, 0))
+        middle = _emit_median(history, known)
+        deviation = _emit_median(abs(history - middle.unsqueeze(1)), known) * _NORMAL_MAD
+        centre = (n * middle + self.strength * self.centre) / (n + self.strength)
+        spread = (n * deviation + self.strength * self.spread) / (n + self.strength)
+        missing = now.isnan()
+        z = (self._emit_scale(missing.where(0, now)) - centre) / spread
+        return missing.where(0, z.clip(-LIMIT, LIMIT))
 
     def edges(self) -> Float32:
         """None."""
         return np.array([], np.float32)
 
-    def _emit_scale(self, graph: GraphBuilder, values: str) -> str:
-        wide = graph.cast(values, TensorProto.DOUBLE)
-        if not self.log:
-            return wide
-        logarithm = graph.add("Log", graph.add("Add", graph.constant(1, np.float64), graph.add("Abs", wide)))
-        return graph.add("Mul", graph.add("Sign", wide), logarithm)
+    def _emit_scale(self, values: Tensor) -> Tensor:
+        wide = values.cast(np.float64)
+        return wide.apply("Sign") * (abs(wide) + 1).apply("Log") if self.log else wide
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,15 +123,13 @@ class Rarity:
         share = (now[:, None] == self.values).astype(np.float64) @ (self.shares - self.unseen) + self.unseen
         return _surprise(now, (count + self.strength * share) / (known.sum(axis=1) + self.strength))
 
-    def emit(self, graph: GraphBuilder, now: str, past: str, real: str) -> str:
+    def emit(self, now: Tensor, past: Tensor, real: Tensor) -> Tensor:
         """The nodes of ``apply``."""
-        known, n = _emit_known(graph, past, real)
-        column = emit_column(graph, now)
-        count = _emit_sum(graph, graph.cast(graph.add("And", graph.add("Equal", past, column), known), _DOUBLE))
-        same = graph.cast(graph.add("Equal", column, graph.constant(self.values, np.float32)), _DOUBLE)
-        share = graph.add("MatMul", same, graph.constant(self.shares - self.unseen, np.float64))
-        prior = graph.add("Add", share, graph.constant(self.unseen, np.float64))
-        return _emit_surprise(graph, now, count, n, prior, self.strength)
+        known, n = _emit_known(past, real)
+        column = now.unsqueeze(1)
+        count = (past.equal(column) & known).cast().sum(1)
+        share = column.equal(self.values).cast() @ (self.shares - self.unseen) + self.unseen
+        return _emit_surprise(now, (count + share * self.strength) / (n + self.strength))
 
     def edges(self) -> Float32:
         """Every value that was seen."""
@@ -183,28 +172,20 @@ class HourRarity:
         count = near.sum(axis=1) / (self.window + 1)
         return _surprise(now, (count + self.strength * share) / (known.sum(axis=1) + self.strength))
 
-    def emit(self, graph: GraphBuilder, now: str, past: str, real: str) -> str:
+    def emit(self, now: Tensor, past: Tensor, real: Tensor) -> Tensor:
         """The nodes of ``apply``."""
-        known, n = _emit_known(graph, past, real)
-        nothing, span = graph.constant(0, np.float32), graph.constant(self.window + 1, np.float64)
-        hour = _emit_hours(graph, graph.add("Where", graph.add("IsNaN", now), nothing, now))
-        history = _emit_hours(graph, graph.add("Where", known, past, nothing))
-        apart = graph.add("Abs", graph.add("Sub", history, emit_column(graph, hour)))
-        around = graph.add("Min", apart, graph.add("Sub", graph.constant(_HOURS, np.float64), apart))
-        slope = graph.add("Sub", graph.constant(1, np.float64), graph.add("Div", around, span))
-        near = graph.add("Max", slope, graph.constant(0, np.float64))
-        total = _emit_sum(graph, graph.add("Mul", near, graph.cast(known, _DOUBLE)))
-        place = graph.cast(hour, TensorProto.INT64)
-        share = graph.add("Gather", graph.constant(self.shares, np.float64), place)
-        return _emit_surprise(graph, now, graph.add("Div", total, span), n, share, self.strength)
+        known, n = _emit_known(past, real)
+        hour = now.isnan().where(0, now).cast().clip(0, _HOURS)
+        apart = abs(known.where(past, 0).cast().clip(0, _HOURS) - hour.unsqueeze(1))
+        near = (1 - apart.minimum(_HOURS - apart) / (self.window + 1)).maximum(0) * known.cast()
+        count = near.sum(1) / (self.window + 1)
+        share = hour.like(self.shares).gather(hour.to_int64())
+        return _emit_surprise(now, (count + share * self.strength) / (n + self.strength))
 
     def edges(self) -> Float32:
         """Every full hour and the float right before it."""
         full = np.arange(_HOURS + 1, dtype=np.float32)
         return np.unique(np.concatenate([full, np.nextafter(full[1:], np.float32(0))]))
-
-
-_DOUBLE = TensorProto.DOUBLE
 
 
 def _scale(amounts: Float64, *, log: bool) -> Float64:
@@ -229,44 +210,20 @@ def _median(values: Float64, known: Mask) -> Float64:
     return np.where(n > 0, (middle[0] + middle[1])[:, 0] / 2, 0.0)
 
 
-def _emit_known(graph: GraphBuilder, past: str, real: str) -> tuple[str, str]:
+def _emit_known(past: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
     """bool [N, T]: real and not missing; double [N]: how many are."""
-    known = graph.add("And", real, graph.add("Not", graph.add("IsNaN", past)))
-    return known, _emit_sum(graph, graph.cast(known, _DOUBLE))
+    known = real & ~past.isnan()
+    return known, known.cast().sum(1)
 
 
-def _emit_sum(graph: GraphBuilder, values: str) -> str:
-    """[N, T] -> [N]."""
-    return graph.add("ReduceSum", values, graph.constant([1], np.int64), keepdims=0)
+def _emit_surprise(now: Tensor, share: Tensor) -> Tensor:
+    return now.isnan().where(0, -share.apply("Log"))
 
 
-def _emit_shrunk(graph: GraphBuilder, total: str, n: str, prior: float | str, strength: float) -> str:
-    """(total + prior) / (n + strength)."""
-    added = graph.constant(prior, np.float64) if isinstance(prior, float) else prior
-    weight = graph.add("Add", n, graph.constant(strength, np.float64))
-    return graph.add("Div", graph.add("Add", total, added), weight)
-
-
-def _emit_surprise(graph: GraphBuilder, now: str, count: str, n: str, share: str, strength: float) -> str:
-    prior = graph.add("Mul", graph.constant(strength, np.float64), share)
-    surprise = graph.add("Neg", graph.add("Log", _emit_shrunk(graph, count, n, prior, strength)))
-    return graph.add("Where", graph.add("IsNaN", now), graph.constant(0, np.float64), surprise)
-
-
-def _emit_hours(graph: GraphBuilder, values: str) -> str:
-    limits = [graph.constant(limit, np.float64) for limit in (0, _HOURS)]
-    return graph.add("Clip", graph.cast(values, _DOUBLE), *limits)
-
-
-def _emit_median(graph: GraphBuilder, values: str, known: str) -> str:
+def _emit_median(values: Tensor, known: Tensor) -> Tensor:
     """The nodes of ``_median``: double [N]."""
-    masked = graph.add("Where", known, values, graph.constant(np.inf, np.float64))
-    steps = graph.add("Gather", graph.add("Shape", masked), graph.constant([1], np.int64))
-    ordered, _ = graph.add_many("TopK", (masked, steps), outputs=2, axis=1, largest=0, sorted=1)
-    n = graph.add("ReduceSum", graph.cast(known, TensorProto.INT64), graph.constant([1], np.int64), keepdims=1)
-    zero, one, two = (graph.constant(number, np.int64) for number in (0, 1, 2))
-    low = graph.add("Div", graph.add("Max", graph.add("Sub", n, one), zero), two)
-    middle = [graph.add("GatherElements", ordered, place, axis=1) for place in (low, graph.add("Div", n, two))]
-    half = graph.add("Div", graph.add("Add", *middle), graph.constant(2, np.float64))
-    empty = graph.add("Equal", n, zero)
-    return graph.flat(graph.add("Where", empty, graph.constant(0, np.float64), half))
+    ordered = known.where(values, np.inf).sort(axis=1)
+    n = known.to_int64().sum(1, keepdims=True)
+    low, high = ((n - 1).maximum(0) / 2, n / 2)
+    middle = ordered.gather_elements(low, axis=1) + ordered.gather_elements(high, axis=1)
+    return n.equal(0).where(0, middle / 2).squeeze(1)

@@ -10,7 +10,6 @@ from typing import Literal, Self
 
 import numpy as np
 import onnx
-from onnx import TensorProto
 from pydantic import Field, model_validator
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
@@ -24,6 +23,7 @@ from scoreline_trainers.family import FamilyConfig, Fitted
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
 from scoreline_trainers.graph.layers import emit_real_steps
 from scoreline_trainers.graph.preprocessing import category_slots, emit_category_slots
+from scoreline_trainers.graph.tensor import Tensor, constant, graph_input
 from scoreline_trainers.progress import Progress
 
 MAX_VALUES = 4096
@@ -118,14 +118,13 @@ class Part:
         real = np.arange(sequence.shape[1]) < lengths[:, None]
         return self.measure.apply(named(batch.table[:, self.now], self.names), sequence[:, :, self.past], real)
 
-    def emit(self, graph: GraphBuilder, real: str) -> str:
+    def emit(self, real: Tensor) -> Tensor:
         """The nodes of ``apply``: double [N]."""
-        column = graph.column("features", self.now)
+        column = graph_input(real.graph, "features").columns([self.now])
         if self.names is not None:
-            slots = emit_category_slots(graph, graph.columns("features", [self.now]), [len(self.names) - 2])
-            column = graph.flat(graph.add("Gather", graph.constant(self.names, np.float32), slots))
-        past = graph.add("Gather", "sequence", graph.constant(self.past, np.int64), axis=2)
-        return self.measure.emit(graph, column, past, real)
+            column = column.like(self.names).gather(emit_category_slots(column, [len(self.names) - 2]))
+        past = graph_input(real.graph, "sequence").gather(self.past, axis=2)
+        return self.measure.emit(column.squeeze(1), past, real)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,14 +149,13 @@ class FittedProfileDeviation(Fitted):
         """Computes in double and rounds the outputs alone."""
         graph = GraphBuilder(self.inputs)
         real = emit_real_steps(graph)
-        measures = [part.emit(graph, real) for part in self.parts]
-        pairs = list(zip(self.parts, measures, strict=True))
-        columns = [column for part, measure in pairs for column in _split(graph, part, measure)]
-        margin = graph.constant(self.bias, np.float64)
+        pairs = [(part, part.emit(real)) for part in self.parts]
+        columns = [column for part, measure in pairs for column in _split(part, measure)]
+        margin = constant(graph, self.bias)
         for column, weight in zip(columns, self.weights, strict=True):
-            margin = graph.add("Add", margin, graph.add("Mul", column, graph.constant(weight, np.float64)))
-        extras = {part.output: Extra(graph.cast(measure, TensorProto.FLOAT)) for part, measure in pairs}
-        return graph.build(graph.cast(graph.add("Sigmoid", margin), TensorProto.FLOAT), extras=extras)
+            margin = margin + column * weight
+        extras = {part.output: Extra(measure.cast(np.float32).name) for part, measure in pairs}
+        return graph.build(margin.apply("Sigmoid").cast(np.float32).name, extras=extras)
 
     def edges(self) -> Mapping[int, Float32]:
         """Full hours, and every category that is a number of its own."""
@@ -223,12 +221,9 @@ def _components_of(role: Role) -> tuple[Component, ...]:
     return (rarities[role],)
 
 
-def _split(graph: GraphBuilder, part: Part, measure: str) -> list[str]:
+def _split(part: Part, measure: Tensor) -> list[Tensor]:
     """The nodes of ``components`` for one part."""
-    if part.role != "amount":
-        return [measure]
-    zero = graph.constant(0, np.float64)
-    return [graph.add("Max", measure, zero), graph.add("Max", graph.add("Neg", measure), zero)]
+    return [measure.maximum(0), (-measure).maximum(0)] if part.role == "amount" else [measure]
 
 
 def _part(data: Dataset, config: ProfileDeviationConfig, role: Role) -> Part:

@@ -6,7 +6,6 @@ from typing import Protocol, Self
 
 import numpy as np
 import onnx
-from onnx import TensorProto
 from pydantic import model_validator
 
 from scoreline_registry.documents.contract import InputContract
@@ -18,7 +17,7 @@ from scoreline_trainers.families.ensembles.out_of_fold import Choice, Evidence
 from scoreline_trainers.families.ensembles.recency import Recency, recent
 from scoreline_trainers.family import FamilyConfig, Fitted
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
-from scoreline_trainers.graph.tensor import Tensor
+from scoreline_trainers.graph.tensor import Tensor, concat
 from scoreline_trainers.progress import Progress
 
 MEMBER_SCORES = "member_scores"
@@ -79,7 +78,7 @@ class WeightedMean:
 
     def nodes(self, scores: Sequence[Tensor]) -> Tensor:
         """The nodes of ``apply``."""
-        return side_by_side(scores).apply("MatMul", scores[0].like(self.weights[:, None])).narrower(1)
+        return (side_by_side(scores) @ self.weights[:, None]).squeeze(1)
 
     def describe(self, names: Sequence[str]) -> Mapping[str, str | int | float]:
         """The weights."""
@@ -114,10 +113,10 @@ class Ensemble(Fitted):
         """The members' graphs side by side and, in double, the combination."""
         graph = GraphBuilder(self.inputs)
         found = [graph.embed(each.model.to_onnx(), prefix=f"member_{k}") for k, each in enumerate(self.members)]
-        scores = [Tensor(graph, outputs[SCORE].tensor) for outputs in found]
-        score = self.combination.nodes([each.number() for each in scores])
+        scores = [Tensor(graph, outputs[SCORE].tensor, np.float32) for outputs in found]
+        score = self.combination.nodes([each.cast() for each in scores])
         extras = {MEMBER_SCORES: Extra(side_by_side(scores).name, (len(self.members),))}
-        return graph.build(graph.cast(score.name, TensorProto.FLOAT), extras=extras)
+        return graph.build(score.cast(np.float32).name, extras=extras)
 
     def tolerances(self) -> Mapping[str, float]:
         """The widest of the members'."""
@@ -139,8 +138,7 @@ class Ensemble(Fitted):
 
 def side_by_side(scores: Sequence[Tensor]) -> Tensor:
     """M times [N] -> [N, M]."""
-    first, *others = (score.wider(1) for score in scores)
-    return first.beside(*others)
+    return concat([score.unsqueeze(1) for score in scores])
 
 
 def chosen_facts(evidence: Evidence, places: Sequence[int]) -> Mapping[str, str | int | float]:

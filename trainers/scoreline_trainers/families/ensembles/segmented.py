@@ -19,6 +19,7 @@ from scoreline_trainers.errors import FitError
 from scoreline_trainers.families.ensembles.members import Member, MemberSpec, edges_of, fit_member, tolerances_of
 from scoreline_trainers.family import FamilyConfig, Fitted
 from scoreline_trainers.graph.builder import GraphBuilder
+from scoreline_trainers.graph.tensor import Tensor, concat, graph_input
 from scoreline_trainers.heads.segments import Segments
 from scoreline_trainers.progress import Progress
 
@@ -90,10 +91,10 @@ class FittedSegmented(Fitted):
         """Rows are gathered by segment, scored, and their scores put back in order."""
         graph = GraphBuilder(self.inputs)
         place = self.segments.emit(graph)
-        parts = [_emit_part(graph, place, index, member) for index, member in enumerate(self.members)]
-        rows, scores = (graph.add("Concat", *part, axis=0) for part in zip(*parts, strict=True))
-        # Rows stand in order of their places: scattered to where they came from, they stand as they came.
-        return graph.build(graph.add("ScatterElements", scores, rows, scores, axis=0))
+        parts = [_emit_part(place, index, member) for index, member in enumerate(self.members)]
+        rows, scores = (concat(part, axis=0) for part in zip(*parts, strict=True))
+        # Rows are in order of their places: scattered to where they came from, they are in the batch's order again.
+        return graph.build(scores.apply("ScatterElements", rows, scores, axis=0).name)
 
     def tolerances(self) -> Mapping[str, float]:
         """The widest of the members'."""
@@ -146,16 +147,15 @@ def _large_enough(segments: Segments, data: Dataset, config: SegmentedConfig) ->
     return [name for name, large in zip(segments.names, enough, strict=False) if large]
 
 
-def _emit_part(graph: GraphBuilder, place: str, index: int, member: Member) -> tuple[str, str]:
+def _emit_part(place: Tensor, index: int, member: Member) -> tuple[Tensor, Tensor]:
     """The rows at one place, int64 [n], and the member's scores of them, float32 [n].
 
     The batch's first row is scored too and left out again: not every operator takes no rows at all.
     """
-    mine = graph.add("Equal", place, graph.constant(index, np.int64))
-    rows = graph.add("Squeeze", graph.add("NonZero", mine), graph.constant([0], np.int64))
-    some = graph.add("Concat", graph.constant([0], np.int64), rows, axis=0)
+    graph = place.graph
+    rows = place.equal(index).nonzero()
+    some = rows.like([0]).concat(rows, axis=0)
     model = member.model.to_onnx()
-    feeds = {value.name: graph.add("Gather", value.name, some, axis=0) for value in model.graph.input}
-    scores = graph.embed(model, prefix=f"member_{index}", feeds=feeds)[SCORE].tensor
-    ends = [graph.constant([end], np.int64) for end in (1, np.iinfo(np.int64).max)]
-    return rows, graph.add("Slice", scores, *ends)
+    feeds = {value.name: graph_input(graph, value.name).gather(some).name for value in model.graph.input}
+    scores = Tensor(graph, graph.embed(model, prefix=f"member_{index}", feeds=feeds)[SCORE].tensor, np.float32)
+    return rows, scores.slice(1)

@@ -75,8 +75,8 @@ class Meta:
     def nodes(self, scores: Sequence[Tensor]) -> Tensor:
         """The nodes of ``apply``: M times double [N] -> [N]."""
         odds = side_by_side([log_odds_nodes(score, _EXTREME) for score in scores])
-        margin = odds.apply("MatMul", odds.like(self.weights[:, None])) + self.bias
-        return margin.narrower(1).apply("Sigmoid")
+        margin = odds @ self.weights[:, None] + self.bias
+        return margin.squeeze(1).apply("Sigmoid")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

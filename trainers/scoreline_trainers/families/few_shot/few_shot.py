@@ -14,7 +14,6 @@ from typing import Generic, TypeVar, cast
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto
 from pydantic import Field
 from scipy.special import expit
 from torch import nn
@@ -31,6 +30,7 @@ from scoreline_trainers.family import Fitted
 from scoreline_trainers.graph.builder import GraphBuilder
 from scoreline_trainers.graph.layers import DenseLayer, emit_dense
 from scoreline_trainers.graph.preprocessing import Design
+from scoreline_trainers.graph.tensor import Tensor, graph_input
 from scoreline_trainers.heads.heads import with_bias
 from scoreline_trainers.heads.record import ADAPTATION_FILE, HEADS, STATES, Record
 from scoreline_trainers.heads.rules import Rule
@@ -142,15 +142,15 @@ class FittedFewShot(Fitted):
     def to_onnx(self) -> onnx.ModelProto:
         """The body, the heads, and a sigmoid."""
         graph = GraphBuilder(self.inputs)
-        features = graph.cast(self.design.emit(graph, "features"), TensorProto.FLOAT)
-        states = graph.named(graph.add("Tanh", emit_dense(graph, features, self.body.dense_layers())), STATES)
-        heads = graph.parameter(HEADS, self.heads, np.float32)
-        chosen = graph.add("Gather", heads, emit_places(graph, self.segments.column, heads), axis=0)
+        features = self.design.emit(graph_input(graph, "features")).cast(np.float32)
+        state = emit_dense(features, self.body.dense_layers()).apply("Tanh")
+        states = Tensor(graph, graph.named(state.name, STATES), np.float32)
+        heads = Tensor(graph, graph.parameter(HEADS, self.heads, np.float32), np.float32)
+        chosen = heads.gather(emit_places(heads, self.segments.column))
         width = len(self.heads[0]) - 1
-        weights, bias = graph.columns(chosen, range(width)), graph.columns(chosen, [width])
-        products = graph.add("Mul", states, weights)
-        total = graph.add("ReduceSum", products, graph.constant([1], np.int64), keepdims=1)
-        return graph.build(graph.flat(graph.add("Sigmoid", graph.add("Add", total, bias))))
+        weights, bias = chosen.columns(range(width)), chosen.columns([width])
+        margin = (states * weights).sum(1, keepdims=True) + bias
+        return graph.build(margin.apply("Sigmoid").squeeze(1).name)
 
     def describe(self) -> Mapping[str, str | int | float]:
         """Epochs kept, sizes, and how a new segment is taken in."""
@@ -204,17 +204,15 @@ class FewShotFamily(Generic[ConfigT]):
         return FittedFewShot(data.inputs, config.segment, *facts)
 
 
-def emit_places(graph: GraphBuilder, column: int, heads: str) -> str:
+def emit_places(heads: Tensor, column: int) -> Tensor:
     """The nodes of ``Segments.places`` where every name has a place, int64 [N].
 
-    How many there are is read from the heads themselves: whoever adds a head changes nothing else.
+    How many there are is read from the heads themselves: a head that is added changes nothing else.
     """
-    count = graph.add("Gather", graph.add("Shape", heads), graph.constant(0, np.int64))
-    fallback = graph.cast(graph.add("Sub", count, graph.constant(1, np.int64)), TensorProto.FLOAT)
-    codes = graph.column("features", column)
+    fallback = (heads.shape(0) - 1).cast(np.float32)
+    codes = graph_input(heads.graph, "features").gather(column, axis=1)
     # Not a number is not above -1 either.
-    known = graph.add("Where", graph.add("Greater", codes, graph.constant(-1, np.float32)), codes, fallback)
-    return graph.cast(graph.add("Min", known, fallback), TensorProto.INT64)
+    return (codes > -1).where(codes, fallback).minimum(fallback).to_int64()
 
 
 def _without(design: Design, column: int) -> Design:

@@ -8,7 +8,6 @@ from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, Sy
 from scoreline_trainers.families.networks.network import NetworkFamily
 from scoreline_trainers.families.networks.network_layers import Convolutions, Head, Recurrent
 from scoreline_trainers.families.networks.widths import OddKernel, Widths
-from scoreline_trainers.graph.builder import GraphBuilder
 
 
 class CNNLSTMConfig(LSTMConfig):
@@ -38,11 +37,10 @@ class CNNLSTMNet(Net):
         margin: torch.Tensor = self.head(self.recurrent(steps, fed.lengths), fed.features)
         return margin
 
-    def emit(self, graph: GraphBuilder, symbols: Symbols) -> Emitted:
+    def emit(self, symbols: Symbols) -> Emitted:
         """The nodes of ``margin``."""
-        channels = self.local.emit(graph, symbols.steps, symbols.real)[-1]
-        steps = graph.add("Transpose", channels, perm=[0, 2, 1])
-        return Emitted(self.head.emit(graph, self.recurrent.emit(graph, steps), symbols.features))
+        channels = self.local.emit(*symbols.history)[-1]
+        return Emitted(self.head.emit(self.recurrent.emit(channels.transpose(0, 2, 1)), symbols.features))
 
 
 class CNNLSTM(NetworkFamily[CNNLSTMConfig]):

@@ -12,7 +12,6 @@ from typing import cast
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto
 from pydantic import Field
 from torch import nn
 
@@ -29,7 +28,7 @@ from scoreline_trainers.family import Fitted
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
 from scoreline_trainers.graph.layers import DenseLayer
 from scoreline_trainers.graph.preprocessing import Design
-from scoreline_trainers.graph.tensor import Tensor
+from scoreline_trainers.graph.tensor import Tensor, graph_input
 from scoreline_trainers.progress import Progress
 
 ANOMALY_SCORE, ANOMALY_FLAG = "anomaly_score", "anomaly_flag"
@@ -85,19 +84,20 @@ class FittedGanHardened(Fitted):
     def to_onnx(self) -> onnx.ModelProto:
         """Computes in double and rounds the outputs alone."""
         graph = GraphBuilder(self.inputs)
-        rows = Tensor(graph, self.design.emit(graph, "features"))
+        features = graph_input(graph, "features")
+        rows = self.design.emit(features)
         count = len(self.design.numbers)
         numbers = rows.columns(range(count))
         moves = _emit_dense(rows, [dense(self.model.wide), dense(self.model.narrow)])
         given = rows.columns(range(count, self.design.width)) if self.design.categories else None
-        denoised = numbers - moves if given is None else (numbers - moves).beside(given)
+        denoised = numbers - moves if given is None else (numbers - moves).concat(given)
         margin = _emit_dense(denoised, [dense(cast("nn.Linear", layer)) for layer in self.model.layers])
-        known = Tensor(graph, graph.columns("features", self.design.numbers)).missing().apply("Not")
+        known = ~features.columns(self.design.numbers).isnan()
         anomaly = self.alarm.nodes(self.view.nodes(numbers, known, given))
-        outputs = {ANOMALY_SCORE: anomaly, ANOMALY_FLAG: (anomaly > 1.0).number()}
-        extras = {name: Extra(graph.cast(tensor.name, TensorProto.FLOAT)) for name, tensor in outputs.items()}
-        score = margin.narrower(1).apply("Sigmoid")
-        return graph.build(graph.cast(score.name, TensorProto.FLOAT), extras=extras)
+        outputs = {ANOMALY_SCORE: anomaly, ANOMALY_FLAG: (anomaly > 1).cast()}
+        extras = {name: Extra(tensor.cast(np.float32).name) for name, tensor in outputs.items()}
+        score = margin.squeeze(1).apply("Sigmoid")
+        return graph.build(score.cast(np.float32).name, extras=extras)
 
     def describe(self) -> Mapping[str, str | int | float]:
         """Epochs, what is defended against, and at which measure each detector alone raises the alarm."""
@@ -178,5 +178,5 @@ def _emit_dense(values: Tensor, layers: Sequence[DenseLayer]) -> Tensor:
     for index, layer in enumerate(layers):
         if index:
             values = values.apply("Relu")
-        values = values.apply("MatMul", values.like(layer.weights.T)) + values.like(layer.bias)
+        values = values @ layer.weights.T + layer.bias
     return values

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 from pydantic import Field
 
@@ -13,7 +12,7 @@ from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, Ne
 from scoreline_trainers.families.networks.network import NetworkFamily
 from scoreline_trainers.families.networks.network_layers import Head
 from scoreline_trainers.families.networks.widths import Width
-from scoreline_trainers.graph.builder import Extra, GraphBuilder
+from scoreline_trainers.graph.builder import Extra
 from scoreline_trainers.graph.preprocessing import Design
 
 ATTENTION = "attention"
@@ -76,18 +75,14 @@ class GATNet(Net):
         _, share = self.attention(fed.features, neighbors, mask)
         return {ATTENTION: share[:, 1:].mean(dim=2), GRAPH_WEIGHT: self.blend(mask)}
 
-    def emit(self, graph: GraphBuilder, symbols: Symbols) -> Emitted:
+    def emit(self, symbols: Symbols) -> Emitted:
         """The nodes of ``margin`` and ``extras``."""
-        features, mask = symbols.features, symbols.neighbor_mask
-        found, share = self.attention.emit(graph, features, symbols.neighbors, mask)
-        weight = self.blend.emit(graph, mask)
-        rest = graph.add("Sub", graph.constant(1, np.float32), weight)
-        seen = graph.add("Mul", weight, self.head.emit(graph, found, features))
-        margin = graph.add("Add", seen, graph.add("Mul", rest, self.clusters.emit(graph, features)))
-        first, last = graph.constant([1], np.int64), graph.constant([np.iinfo(np.int64).max], np.int64)
-        others = graph.add("Slice", share, first, last, first)
-        attention = graph.add("ReduceMean", others, graph.constant([2], np.int64), keepdims=0)
-        return Emitted(margin, {ATTENTION: Extra(attention, ("K",)), GRAPH_WEIGHT: Extra(graph.flat(weight))})
+        features, (neighbors, mask) = symbols.table, symbols.neighborhood
+        found, share = self.attention.emit(features, neighbors, mask)
+        weight = self.blend.emit(mask)
+        margin = weight * self.head.emit(found, features) + (1 - weight) * self.clusters.emit(features)
+        extras = {ATTENTION: Extra(share.slice(1, axis=1).mean(2).name, ("K",))}
+        return Emitted(margin, {**extras, GRAPH_WEIGHT: Extra(weight.squeeze(1).name)})
 
 
 class GAT(NetworkFamily[GATConfig]):

@@ -5,15 +5,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from onnx import TensorProto
 from sklearn.cluster import KMeans
 from torch import nn
 
 from scoreline_registry.documents.contract import Feature
-from scoreline_trainers.families.networks.network_layers import array, dense, emit_softmax
-from scoreline_trainers.graph.builder import GraphBuilder
-from scoreline_trainers.graph.layers import emit_linear
+from scoreline_trainers.families.networks.network_layers import array, dense
+from scoreline_trainers.graph.layers import emit_linear, emit_softmax
 from scoreline_trainers.graph.preprocessing import Design
+from scoreline_trainers.graph.tensor import Tensor, constant
 
 _SLOPE = 0.2
 
@@ -47,24 +46,15 @@ class GraphAttention(nn.Module):
         mixed = (share[..., None] * nodes.reshape(rows, places, self.heads, self.size)).sum(dim=1)
         return nn.functional.elu(mixed.reshape(rows, self.heads * self.size)), share
 
-    def emit(self, graph: GraphBuilder, features: str, neighbors: str, mask: str) -> tuple[str, str]:
+    def emit(self, features: Tensor, neighbors: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The nodes of ``forward``."""
-        one = graph.constant([1], np.int64)
-        own = graph.add("Unsqueeze", emit_linear(graph, features, dense(self.own)), one)
-        nodes = graph.add("Concat", own, emit_linear(graph, neighbors, dense(self.other)), axis=1)
-        asks, answers = (array(self._by_head(vector)) for vector in (self.asks, self.answers))
-        asked = graph.add("MatMul", own, graph.constant(asks, np.float32))
-        alike = graph.add("Add", asked, graph.add("MatMul", nodes, graph.constant(answers, np.float32)))
-        itself = graph.constant([0, 1, 0, 0], np.int64), graph.constant(np.ones(()), np.bool_)
-        seen = graph.add("Pad", mask, *itself)
-        weight = graph.add("LeakyRelu", alike, alpha=_SLOPE)
-        share = emit_softmax(graph, weight, graph.add("Unsqueeze", seen, graph.constant([2], np.int64)), axis=1)
-        # 0 keeps a dimension.
-        split = graph.add("Reshape", nodes, graph.constant([0, 0, self.heads, self.size], np.int64))
-        parts = graph.add("Mul", graph.add("Unsqueeze", share, graph.constant([3], np.int64)), split)
-        mixed = graph.add("ReduceSum", parts, one, keepdims=0)
-        flat = graph.add("Reshape", mixed, graph.constant([0, self.heads * self.size], np.int64))
-        return graph.add("Elu", flat), share
+        own = emit_linear(features, dense(self.own)).unsqueeze(1)
+        nodes = own.concat(emit_linear(neighbors, dense(self.other)))
+        alike = own @ array(self._by_head(self.asks)) + nodes @ array(self._by_head(self.answers))
+        seen = mask.apply("Pad", constant(mask.graph, [0, 1, 0, 0], np.int64), np.ones(()))
+        share = emit_softmax(alike.apply("LeakyRelu", alpha=_SLOPE), seen.unsqueeze(2), axis=1)
+        mixed = (share.unsqueeze(3) * nodes.reshape(0, 0, self.heads, self.size)).sum(1)
+        return mixed.reshape(0, self.heads * self.size).apply("Elu"), share
 
     def _by_head(self, vectors: torch.Tensor) -> torch.Tensor:
         """[heads, size] -> [heads * size, heads]: the product with each head's own part."""
@@ -101,13 +91,11 @@ class Clusters(nn.Module):
         distance = ((features[:, None, self.columns] - self.centres) ** 2).sum(dim=2)
         return torch.squeeze(self.odds(torch.softmax(-distance / self.spread, dim=1)), 1)
 
-    def emit(self, graph: GraphBuilder, features: str) -> str:
+    def emit(self, features: Tensor) -> Tensor:
         """The nodes of ``forward``; [N, 1]."""
-        points = graph.add("Unsqueeze", graph.columns(features, self.columns), graph.constant([1], np.int64))
-        apart = graph.add("Sub", points, graph.constant(array(self.centres), np.float32))
-        distance = graph.add("ReduceSumSquare", apart, graph.constant([2], np.int64), keepdims=0)
-        near = graph.add("Div", distance, graph.constant(-array(self.spread), np.float32))
-        return emit_linear(graph, graph.add("Softmax", near, axis=1), dense(self.odds))
+        apart = features.columns(self.columns).unsqueeze(1) - array(self.centres)
+        near = (apart * apart).sum(2) / -array(self.spread)
+        return emit_linear(near.softmax(1), dense(self.odds))
 
 
 class Blend(nn.Module):
@@ -121,13 +109,10 @@ class Blend(nn.Module):
         """[N, K] -> [N], 0 to 1."""
         return torch.sigmoid(self.start + self.rise * torch.log1p(mask.sum(dim=1)))
 
-    def emit(self, graph: GraphBuilder, mask: str) -> str:
+    def emit(self, mask: Tensor) -> Tensor:
         """The nodes of ``forward``; [N, 1]."""
-        places = graph.constant([1], np.int64)
-        count = graph.add("ReduceSum", graph.cast(mask, TensorProto.FLOAT), places, keepdims=1)
-        logs = graph.add("Log", graph.add("Add", count, graph.constant(1, np.float32)))
-        risen = graph.add("Mul", logs, graph.constant(array(self.rise), np.float32))
-        return graph.add("Sigmoid", graph.add("Add", risen, graph.constant(array(self.start), np.float32)))
+        count = mask.cast(np.float32).sum(1, keepdims=True)
+        return ((count + 1).apply("Log") * array(self.rise) + array(self.start)).apply("Sigmoid")
 
 
 def design_columns(design: Design, features: Sequence[Feature], names: Sequence[str]) -> list[int]:

@@ -8,7 +8,6 @@ from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, Ne
 from scoreline_trainers.families.networks.network import NetworkFamily
 from scoreline_trainers.families.networks.network_layers import Head, Recurrent
 from scoreline_trainers.families.networks.widths import Widths
-from scoreline_trainers.graph.builder import GraphBuilder
 
 
 class LSTMConfig(NetworkConfig):
@@ -36,9 +35,10 @@ class LSTMNet(Net):
         margin: torch.Tensor = self.head(self.recurrent(fed.steps, fed.lengths), fed.features)
         return margin
 
-    def emit(self, graph: GraphBuilder, symbols: Symbols) -> Emitted:
+    def emit(self, symbols: Symbols) -> Emitted:
         """The nodes of ``margin``."""
-        return Emitted(self.head.emit(graph, self.recurrent.emit(graph, symbols.steps), symbols.features))
+        steps, _ = symbols.history
+        return Emitted(self.head.emit(self.recurrent.emit(steps), symbols.features))
 
 
 class LSTM(NetworkFamily[LSTMConfig]):

@@ -11,7 +11,6 @@ from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, Ne
 from scoreline_trainers.families.networks.network import NetworkFamily
 from scoreline_trainers.families.networks.network_layers import dense
 from scoreline_trainers.families.networks.widths import Widths
-from scoreline_trainers.graph.builder import GraphBuilder
 from scoreline_trainers.graph.layers import emit_dense
 
 
@@ -43,11 +42,11 @@ class MLPNet(Net):
             values = self.dropout(torch.relu(norm(layer(values))))
         return torch.squeeze(self.last(values), 1)
 
-    def emit(self, graph: GraphBuilder, symbols: Symbols) -> Emitted:
+    def emit(self, symbols: Symbols) -> Emitted:
         """The nodes of ``margin``, each batch norm worked into the layer before it."""
         pairs = zip(self.layers, self.norms, strict=True)
         layers = [dense(cast("nn.Linear", layer), cast("nn.BatchNorm1d", norm)) for layer, norm in pairs]
-        return Emitted(emit_dense(graph, symbols.features, [*layers, dense(self.last)]))
+        return Emitted(emit_dense(symbols.table, [*layers, dense(self.last)]))
 
 
 class MLP(NetworkFamily[MLPConfig]):

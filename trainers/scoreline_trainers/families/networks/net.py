@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from onnx import TensorProto
 from pydantic import Field
 from torch import nn
 
@@ -20,6 +19,7 @@ from scoreline_trainers.family import FamilyConfig
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
 from scoreline_trainers.graph.layers import emit_real_steps
 from scoreline_trainers.graph.preprocessing import Design, Scaling
+from scoreline_trainers.graph.tensor import Tensor, graph_input
 
 
 class NetworkConfig(FamilyConfig):
@@ -101,13 +101,34 @@ class Fed:
 
 @dataclass(frozen=True, slots=True)
 class Symbols:
-    """The tensors of a graph that are the parts of ``Fed``, and ``real`` bool [N, T]; "" where there is none."""
+    """The parts of ``Fed`` as tensors of a graph, and ``real`` bool [N, T]; None where there is none."""
 
-    steps: str = ""
-    real: str = ""
-    features: str = ""
-    neighbors: str = ""
-    neighbor_mask: str = ""
+    steps: Tensor | None = None
+    real: Tensor | None = None
+    features: Tensor | None = None
+    neighbors: Tensor | None = None
+    neighbor_mask: Tensor | None = None
+
+    @property
+    def history(self) -> tuple[Tensor, Tensor]:
+        """``steps`` and ``real``, for nets that need them. Raises ValueError where there are none."""
+        if self.steps is None or self.real is None:
+            raise ValueError("this net takes a sequence, and the graph has none")
+        return self.steps, self.real
+
+    @property
+    def table(self) -> Tensor:
+        """``features``, for nets that need them. Raises ValueError where there are none."""
+        if self.features is None:
+            raise ValueError("this net takes features, and the graph has none")
+        return self.features
+
+    @property
+    def neighborhood(self) -> tuple[Tensor, Tensor]:
+        """``neighbors`` and ``neighbor_mask``, for nets that need them. Raises ValueError where there are none."""
+        if self.neighbors is None or self.neighbor_mask is None:
+            raise ValueError("this net takes neighbors, and the graph has none")
+        return self.neighbors, self.neighbor_mask
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,13 +191,14 @@ class Feed:
 
     def emit(self, graph: GraphBuilder) -> Symbols:
         """The nodes of ``tensors``."""
-        steps = real = features = neighbors = mask = ""
+        steps = real = features = neighbors = mask = None
         if self.steps is not None:
-            steps, real = _emit_flagged(graph, self.steps, "sequence"), emit_real_steps(graph)
+            steps, real = _emit_flagged(self.steps, graph_input(graph, "sequence")), emit_real_steps(graph)
         if self.design is not None:
-            features = graph.cast(self.design.emit(graph, "features"), TensorProto.FLOAT)
+            features = self.design.emit(graph_input(graph, "features")).cast(np.float32)
         if self.neighbors is not None:
-            neighbors, mask = _emit_flagged(graph, self.neighbors, "neighbors"), "neighbor_mask"
+            neighbors = _emit_flagged(self.neighbors, graph_input(graph, "neighbors"))
+            mask = graph_input(graph, "neighbor_mask")
         return Symbols(steps, real, features, neighbors, mask)
 
 
@@ -184,7 +206,7 @@ class Feed:
 class Emitted:
     """What a net adds to a graph: its log odds float32 [N, 1], and further outputs by name."""
 
-    margin: str
+    margin: Tensor
     extras: Mapping[str, Extra] = field(default_factory=dict)
 
 
@@ -200,7 +222,7 @@ class Net(Learner):
     """A network. Families subclass this and say at least ``margin`` and ``emit``."""
 
     @abstractmethod
-    def emit(self, graph: GraphBuilder, symbols: Symbols) -> Emitted:
+    def emit(self, symbols: Symbols) -> Emitted:
         """The nodes of ``margin`` and ``extras`` of a net that no longer learns."""
 
     def prepare(self, fed: Fed, *, seed: int) -> None:
@@ -223,8 +245,6 @@ def _flagged(scaling: Scaling, values: Float32) -> Float32:
     return np.concatenate([scaling.apply(values), np.isnan(values)], axis=-1).astype(np.float32)
 
 
-def _emit_flagged(graph: GraphBuilder, scaling: Scaling, values: str) -> str:
+def _emit_flagged(scaling: Scaling, values: Tensor) -> Tensor:
     """The nodes of ``_flagged``."""
-    scaled = graph.cast(scaling.emit(graph, values), TensorProto.FLOAT)
-    missing = graph.cast(graph.add("IsNaN", values), TensorProto.FLOAT)
-    return graph.add("Concat", scaled, missing, axis=-1)
+    return scaling.emit(values).cast(np.float32).concat(values.isnan().cast(np.float32), axis=-1)

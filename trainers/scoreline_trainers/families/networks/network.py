@@ -41,8 +41,8 @@ class FittedNetwork(Fitted):
     def to_onnx(self) -> onnx.ModelProto:
         """The feed, the net and a sigmoid as one graph."""
         graph = GraphBuilder(self.inputs)
-        emitted = self.net.eval().emit(graph, self.feed.emit(graph))
-        return graph.build(graph.flat(graph.add("Sigmoid", emitted.margin)), extras=emitted.extras)
+        emitted = self.net.eval().emit(self.feed.emit(graph))
+        return graph.build(emitted.margin.apply("Sigmoid").squeeze(1).name, extras=emitted.extras)
 
     def describe(self) -> Mapping[str, str | int | float]:
         """Epochs kept and size."""

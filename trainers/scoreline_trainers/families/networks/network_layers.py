@@ -7,24 +7,23 @@ from typing import cast
 
 import numpy as np
 import torch
-from onnx import TensorProto
 from torch import nn
 
 from scoreline_trainers.data.batch import Float32
-from scoreline_trainers.graph.builder import GraphBuilder
 from scoreline_trainers.graph.layers import (
     ConvLayer,
     DenseLayer,
     LSTMLayer,
     NormLayer,
-    emit_column,
     emit_conv,
     emit_dense,
     emit_linear,
     emit_lstm,
     emit_masked,
     emit_norm,
+    emit_softmax,
 )
+from scoreline_trainers.graph.tensor import Tensor, graph_input
 
 _LSTM_PARAMETERS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
@@ -42,10 +41,10 @@ class Head(nn.Module):
         hidden = self.first(self.dropout(torch.cat([state, features], dim=1)))
         return torch.squeeze(self.last(torch.relu(hidden)), 1)
 
-    def emit(self, graph: GraphBuilder, state: str, features: str) -> str:
-        """[N, 1]; ``features`` may be "" for none."""
-        joined = graph.add("Concat", state, features, axis=1) if features else state
-        return emit_dense(graph, joined, [dense(self.first), dense(self.last)])
+    def emit(self, state: Tensor, features: Tensor | None) -> Tensor:
+        """The nodes of ``forward``, [N, 1]; ``features`` may be None."""
+        joined = state if features is None else state.concat(features)
+        return emit_dense(joined, [dense(self.first), dense(self.last)])
 
 
 class Recurrent(nn.Module):
@@ -66,11 +65,10 @@ class Recurrent(nn.Module):
             steps, _ = layer(steps)
         return steps[torch.arange(len(steps)), lengths - 1]
 
-    def emit(self, graph: GraphBuilder, steps: str) -> str:
+    def emit(self, steps: Tensor) -> Tensor:
         """[N, T, I] -> [N, H]."""
-        by_step = graph.add("Transpose", steps, perm=[1, 0, 2])
         parameters = [[array(getattr(layer, name)) for name in _LSTM_PARAMETERS] for layer in self.layers]
-        return emit_lstm(graph, by_step, [LSTMLayer(*those) for those in parameters])
+        return emit_lstm(steps.transpose(1, 0, 2), [LSTMLayer(*those) for those in parameters])
 
 
 class Convolution(nn.Module):
@@ -85,10 +83,10 @@ class Convolution(nn.Module):
         """[N, I, T], [N, T] -> [N, O, T]."""
         return torch.relu(self.layer(values)) * real[:, None]
 
-    def emit(self, graph: GraphBuilder, values: str, real: str) -> str:
+    def emit(self, values: Tensor, real: Tensor) -> Tensor:
         """The nodes of ``forward``."""
         layer = ConvLayer(array(self.layer.weight), _bias(self.layer), self.layer.dilation[0])
-        return emit_masked(graph, graph.add("Relu", emit_conv(graph, values, layer)), real)
+        return emit_masked(emit_conv(values, layer).apply("Relu"), real)
 
 
 class Convolutions(nn.Module):
@@ -111,13 +109,13 @@ class Convolutions(nn.Module):
             found.append(values)
         return found
 
-    def emit(self, graph: GraphBuilder, steps: str, real: str) -> list[str]:
+    def emit(self, steps: Tensor, real: Tensor) -> list[Tensor]:
         """The nodes of ``forward``."""
-        values = emit_masked(graph, graph.add("Transpose", steps, perm=[0, 2, 1]), real)
-        found: list[str] = []
+        values = emit_masked(steps.transpose(0, 2, 1), real)
+        found: list[Tensor] = []
         for layer, adds in zip(self.layers, self.adds, strict=True):
-            after = cast("Convolution", layer).emit(graph, values, real)
-            values = graph.add("Add", after, values) if adds and found else after
+            after = cast("Convolution", layer).emit(values, real)
+            values = after + values if adds and found else after
             found.append(values)
         return found
 
@@ -143,20 +141,14 @@ class SelfAttention(nn.Module):
         mixed: torch.Tensor = self.taken((share @ value).transpose(1, 2).reshape(rows, length, width))
         return mixed
 
-    def emit(self, graph: GraphBuilder, steps: str, real: str) -> str:
+    def emit(self, steps: Tensor, real: Tensor) -> Tensor:
         """The nodes of ``forward``."""
-        # 0 keeps a dimension.
-        split = graph.constant([0, 0, 3, self.heads, self.size], np.int64)
-        parts = graph.add("Reshape", emit_linear(graph, steps, dense(self.given)), split)
-        query, key, value = (graph.add("Gather", parts, graph.constant(part, np.int64), axis=2) for part in range(3))
-        queries, values = (graph.add("Transpose", part, perm=[0, 2, 1, 3]) for part in (query, value))
-        keys = graph.add("Transpose", key, perm=[0, 2, 3, 1])
-        alike = graph.add("Div", graph.add("MatMul", queries, keys), graph.constant(math.sqrt(self.size), np.float32))
-        seen = graph.add("Unsqueeze", real, graph.constant([1, 2], np.int64))
-        share = emit_softmax(graph, alike, seen, axis=3)
-        mixed = graph.add("Transpose", graph.add("MatMul", share, values), perm=[0, 2, 1, 3])
-        joined = graph.add("Reshape", mixed, graph.constant([0, 0, self.heads * self.size], np.int64))
-        return emit_linear(graph, joined, dense(self.taken))
+        parts = emit_linear(steps, dense(self.given)).reshape(0, 0, 3, self.heads, self.size)
+        query, key, value = (parts.gather(part, axis=2) for part in range(3))
+        alike = query.transpose(0, 2, 1, 3) @ key.transpose(0, 2, 3, 1) / math.sqrt(self.size)
+        share = emit_softmax(alike, real.unsqueeze(1, 2), axis=3)
+        mixed = (share @ value.transpose(0, 2, 1, 3)).transpose(0, 2, 1, 3)
+        return emit_linear(mixed.reshape(0, 0, self.heads * self.size), dense(self.taken))
 
 
 def pooled(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
@@ -164,23 +156,15 @@ def pooled(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     return torch.cat([values.sum(dim=2) / lengths[:, None], values.amax(dim=2)], dim=1)
 
 
-def emit_pooled(graph: GraphBuilder, values: str) -> str:
+def emit_pooled(values: Tensor) -> Tensor:
     """The nodes of ``pooled``."""
-    steps = graph.constant([2], np.int64)
-    lengths = graph.cast(emit_column(graph, "lengths"), TensorProto.FLOAT)
-    mean = graph.add("Div", graph.add("ReduceSum", values, steps, keepdims=0), lengths)
-    return graph.add("Concat", mean, graph.add("ReduceMax", values, steps, keepdims=0), axis=1)
+    lengths = graph_input(values.graph, "lengths").unsqueeze(1).cast(np.float32)
+    return (values.sum(2) / lengths).concat(values.max(2))
 
 
-def emit_softmax(graph: GraphBuilder, values: str, real: str, *, axis: int) -> str:
-    """Softmax over what is ``real``, 0 elsewhere."""
-    masked = graph.add("Where", real, values, graph.constant(-np.inf, np.float32))
-    return graph.add("Softmax", masked, axis=axis)
-
-
-def emit_layer_norm(graph: GraphBuilder, values: str, layer: nn.LayerNorm) -> str:
+def emit_layer_norm(values: Tensor, layer: nn.LayerNorm) -> Tensor:
     """[..., C] -> [..., C]."""
-    return emit_norm(graph, values, NormLayer(array(layer.weight), array(layer.bias), layer.eps))
+    return emit_norm(values, NormLayer(array(layer.weight), array(layer.bias), layer.eps))
 
 
 def dense(layer: nn.Linear, norm: nn.BatchNorm1d | None = None) -> DenseLayer:

@@ -8,7 +8,7 @@ from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, Ne
 from scoreline_trainers.families.networks.network import NetworkFamily
 from scoreline_trainers.families.networks.network_layers import Convolutions, Head, emit_pooled, pooled
 from scoreline_trainers.families.networks.widths import OddKernel, Width, Widths
-from scoreline_trainers.graph.builder import GraphBuilder
+from scoreline_trainers.graph.tensor import concat
 
 
 class TCNConfig(NetworkConfig):
@@ -48,11 +48,10 @@ class TCNNet(Net):
         margin: torch.Tensor = self.head(state, fed.features)
         return margin
 
-    def emit(self, graph: GraphBuilder, symbols: Symbols) -> Emitted:
+    def emit(self, symbols: Symbols) -> Emitted:
         """The nodes of ``margin``."""
-        scales = self.scales.emit(graph, symbols.steps, symbols.real)
-        state = graph.add("Concat", *(emit_pooled(graph, scale) for scale in scales), axis=1)
-        return Emitted(self.head.emit(graph, state, symbols.features))
+        state = concat([emit_pooled(scale) for scale in self.scales.emit(*symbols.history)])
+        return Emitted(self.head.emit(state, symbols.features))
 
 
 class TCN(NetworkFamily[TCNConfig]):

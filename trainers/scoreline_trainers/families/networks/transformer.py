@@ -18,11 +18,11 @@ from scoreline_trainers.families.networks.network_layers import (
     SelfAttention,
     dense,
     emit_layer_norm,
-    emit_softmax,
 )
 from scoreline_trainers.families.networks.widths import Width
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
-from scoreline_trainers.graph.layers import emit_column, emit_linear
+from scoreline_trainers.graph.layers import emit_linear, emit_softmax
+from scoreline_trainers.graph.tensor import Tensor, arange, constant, graph_input
 
 ATTENTION = "attention"
 
@@ -73,12 +73,11 @@ class EncoderLayer(nn.Module):
         found: torch.Tensor = self.narrow(torch.relu(self.wide(self.before_dense(steps))))
         return steps + torch.as_tensor(self.dropout(found))
 
-    def emit(self, graph: GraphBuilder, steps: str, real: str) -> str:
+    def emit(self, steps: Tensor, real: Tensor) -> Tensor:
         """The nodes of ``forward``."""
-        seen = self.attention.emit(graph, emit_layer_norm(graph, steps, self.before_attention), real)
-        steps = graph.add("Add", steps, seen)
-        wide = emit_linear(graph, emit_layer_norm(graph, steps, self.before_dense), dense(self.wide))
-        return graph.add("Add", steps, emit_linear(graph, graph.add("Relu", wide), dense(self.narrow)))
+        steps = steps + self.attention.emit(emit_layer_norm(steps, self.before_attention), real)
+        wide = emit_linear(emit_layer_norm(steps, self.before_dense), dense(self.wide))
+        return steps + emit_linear(wide.apply("Relu"), dense(self.narrow))
 
 
 class TransformerNet(Net):
@@ -108,18 +107,16 @@ class TransformerNet(Net):
         """``attention`` [N, T]: each step's share in what the head sees; 0 in the padding, 1 in total."""
         return {ATTENTION: self._attention(self._encoded(fed), fed.real)}
 
-    def emit(self, graph: GraphBuilder, symbols: Symbols) -> Emitted:
+    def emit(self, symbols: Symbols) -> Emitted:
         """The nodes of ``margin`` and ``extras``."""
-        steps = graph.add("Add", emit_linear(graph, symbols.steps, dense(self.step)), self._emit_places(graph))
+        steps, real = symbols.history
+        steps = emit_linear(steps, dense(self.step)) + self._emit_places(steps.graph)
         for layer in self.layers:
-            steps = cast("EncoderLayer", layer).emit(graph, steps, symbols.real)
-        steps = emit_layer_norm(graph, steps, self.norm)
-        last = graph.constant([2], np.int64)
-        weight = graph.add("Squeeze", emit_linear(graph, steps, dense(self.matters)), last)
-        attention = emit_softmax(graph, weight, symbols.real, axis=1)
-        one = graph.constant([1], np.int64)
-        state = graph.add("Squeeze", graph.add("MatMul", graph.add("Unsqueeze", attention, one), steps), one)
-        return Emitted(self.head.emit(graph, state, symbols.features), {ATTENTION: Extra(attention, ("T",))})
+            steps = cast("EncoderLayer", layer).emit(steps, real)
+        steps = emit_layer_norm(steps, self.norm)
+        attention = emit_softmax(emit_linear(steps, dense(self.matters)).squeeze(2), real, axis=1)
+        state = (attention.unsqueeze(1) @ steps).squeeze(1)
+        return Emitted(self.head.emit(state, symbols.features), {ATTENTION: Extra(attention.name, ("T",))})
 
     def _encoded(self, fed: Fed) -> torch.Tensor:
         back = fed.lengths[:, None] - 1 - torch.arange(fed.steps.shape[1])
@@ -131,13 +128,11 @@ class TransformerNet(Net):
     def _attention(self, steps: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
         return torch.softmax(self.matters(steps)[:, :, 0].masked_fill(~real, -math.inf), dim=1)
 
-    def _emit_places(self, graph: GraphBuilder) -> str:
+    def _emit_places(self, graph: GraphBuilder) -> Tensor:
         """[N, T, C]."""
-        zero, one = graph.constant(0, np.int64), graph.constant(1, np.int64)
-        steps = graph.add("Range", zero, graph.add("Gather", graph.add("Shape", "sequence"), one), one)
-        newest = graph.add("Sub", emit_column(graph, "lengths"), one)
-        back = graph.add("Clip", graph.add("Sub", newest, steps), zero, graph.constant(len(self.places) - 1, np.int64))
-        return graph.add("Gather", graph.constant(self.places, np.float32), back)
+        newest = graph_input(graph, "lengths").unsqueeze(1) - 1
+        back = (newest - arange(graph_input(graph, "sequence").shape(1))).clip(0, len(self.places) - 1)
+        return constant(graph, self.places, np.float32).gather(back)
 
 
 class Transformer(NetworkFamily[TransformerConfig]):

@@ -38,7 +38,7 @@ def booster_graph(dump: Dump, columns: TreeColumns, inputs: InputContract) -> on
     _, (bias,) = dump["scale_and_bias"]
     graph = GraphBuilder(inputs)
     margin = emit_trees(graph, trees, inputs, base=float(bias))
-    return graph.build(graph.flat(graph.add("Sigmoid", margin)))
+    return graph.build(margin.apply("Sigmoid").squeeze(1).name)
 
 
 def booster_trees(dump: Dump, columns: TreeColumns) -> Sequence[Tree]:

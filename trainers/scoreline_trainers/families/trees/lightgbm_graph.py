@@ -19,6 +19,7 @@ from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.errors import ExportError
 from scoreline_trainers.families.trees.trees import Branch, Tree, below, emit_trees, floored
 from scoreline_trainers.graph.builder import GraphBuilder
+from scoreline_trainers.graph.tensor import Tensor
 
 FAMILY = "lightgbm"
 
@@ -41,7 +42,7 @@ def booster_graph(dump: Dump, inputs: InputContract) -> onnx.ModelProto:
     _check_exact(dump)
     graph = GraphBuilder(inputs)
     margin = emit_trees(graph, booster_trees(dump), inputs)
-    return graph.build(graph.flat(graph.add("Sigmoid", _scaled(graph, margin, dump))))
+    return graph.build(_scaled(margin, dump).apply("Sigmoid").squeeze(1).name)
 
 
 def booster_trees(dump: Dump) -> Sequence[Tree]:
@@ -89,10 +90,10 @@ def _splits(root: Dump) -> Iterator[Dump]:
             pending += [node["left_child"], node["right_child"]]
 
 
-def _scaled(graph: GraphBuilder, margin: str, dump: Dump) -> str:
+def _scaled(margin: Tensor, dump: Dump) -> Tensor:
     """The margin times the objective's ``sigmoid`` option."""
     slope = float(dict(_objective(dump)).get("sigmoid", "1"))
-    return margin if slope == 1 else graph.add("Mul", margin, graph.constant(slope, np.float32))
+    return margin if slope == 1 else margin * slope
 
 
 def _objective(dump: Dump) -> list[tuple[str, str]]:

@@ -56,10 +56,9 @@ class FittedRandomForest(Fitted):
     def to_onnx(self) -> onnx.ModelProto:
         """The sum of every tree's share, each divided by their number."""
         graph = GraphBuilder(self.inputs)
-        total = emit_trees(graph, self.trees(), self.inputs)
         # A sum of rounded leaves may pass 1 by a bit.
-        bounded = graph.add("Clip", total, graph.constant(0, np.float32), graph.constant(1, np.float32))
-        return graph.build(graph.flat(bounded))
+        score = emit_trees(graph, self.trees(), self.inputs).clip(0, 1).squeeze(1)
+        return graph.build(score.name)
 
     def edges(self) -> Mapping[int, Float32]:
         """Both sides of every threshold."""

@@ -21,6 +21,7 @@ from scoreline_trainers.data.batch import Float32
 from scoreline_trainers.data.features import category_columns
 from scoreline_trainers.graph.builder import ML_DOMAIN, GraphBuilder
 from scoreline_trainers.graph.preprocessing import emit_category_slots
+from scoreline_trainers.graph.tensor import Tensor, concat, graph_input
 
 # A feature column, and the slots of its categories (see ``category_slots``) that are in the set.
 CategorySet = tuple[int, frozenset[int]]
@@ -49,7 +50,7 @@ class Branch:
 Tree = Sequence[Branch | float]
 
 
-def emit_trees(graph: GraphBuilder, trees: Sequence[Tree], inputs: InputContract, *, base: float = 0.0) -> str:
+def emit_trees(graph: GraphBuilder, trees: Sequence[Tree], inputs: InputContract, *, base: float = 0.0) -> Tensor:
     """The sum of one leaf of each tree, plus ``base``: float32 [N, 1].
 
     Args:
@@ -64,9 +65,8 @@ def emit_trees(graph: GraphBuilder, trees: Sequence[Tree], inputs: InputContract
     leaves = [(row[0], row[1], row[-1]) for row in nodes if row[3] == "LEAF"]
     tree, node, column, mode, value, true, false, missing, _ = zip(*nodes, strict=True)
     leaf_tree, leaf, weight = zip(*leaves, strict=True)
-    return graph.add(
+    return _emit_membership(graph, sets, inputs).apply(
         "TreeEnsembleRegressor",
-        _emit_membership(graph, sets, inputs),
         domain=ML_DOMAIN,
         nodes_treeids=tree,
         nodes_nodeids=node,
@@ -124,19 +124,20 @@ def _row(tree: int, place: int, node: Branch | float, columns: Mapping[CategoryS
     return tree, place, columns[node.test], "BRANCH_LEQ", 0.5, node.no, node.yes, 0, 0.0
 
 
-def _emit_membership(graph: GraphBuilder, sets: Sequence[CategorySet], inputs: InputContract) -> str:
+def _emit_membership(graph: GraphBuilder, sets: Sequence[CategorySet], inputs: InputContract) -> Tensor:
     """[N, F] -> [N, F + len(sets)]: behind the features, 1 where the row's category is in the set."""
+    features = graph_input(graph, "features")
     if not sets:
-        return "features"
+        return features
     split_on = {column for column, _ in sets}
     used = [column for column in category_columns(inputs.features) if column in split_on]
     sizes = [len(inputs.features[column].vocabulary) for column in used]
-    slots = emit_category_slots(graph, graph.columns("features", used), sizes)
-    parts = ["features"]
+    slots = emit_category_slots(features.columns(used), sizes)
+    parts = [features]
     for index, (column, size) in enumerate(zip(used, sizes, strict=True)):
         table = _membership_table([slots for its, slots in sets if its == column], size)
-        parts.append(graph.add("Gather", graph.constant(table, np.float32), graph.column(slots, index), axis=0))
-    return graph.add("Concat", *parts, axis=1)
+        parts.append(features.like(table).gather(slots.gather(index, axis=1)))
+    return concat(parts)
 
 
 def _membership_table(sets: Sequence[frozenset[int]], size: int) -> Float32:

@@ -40,7 +40,7 @@ def booster_graph(dump: Dump, columns: TreeColumns, inputs: InputContract) -> on
     trees = booster_trees(dump, columns)
     graph = GraphBuilder(inputs)
     margin = emit_trees(graph, trees, inputs, base=_base_margin(dump))
-    return graph.build(graph.flat(graph.add("Sigmoid", margin)))
+    return graph.build(margin.apply("Sigmoid").squeeze(1).name)
 
 
 def booster_trees(dump: Dump, columns: TreeColumns) -> Sequence[Tree]:
