@@ -22,6 +22,7 @@ QUICK = (
     Walk("docs/guides/journal.md", prepare=stages.journal_with_rows),
     Walk("docs/explanation/performance.md"),
     Walk("docs/guides/migrating.md", prepare=stages.repository_of_another_server, moved=["/models"]),
+    Walk("docs/guides/operations.md", ["Operate a server"], prepare=stages.registry_with_a_past),
     Walk(
         "docs/guides/own-models.md",
         ["Publish your own scikit-learn, LightGBM or PyTorch model", "scikit-learn", "LightGBM"],
