@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -87,20 +87,25 @@ class Commits:
         commit faster for MAX_ATTEMPTS attempts.
         """
         check_signature(author, message)
-        commit_id = self._new_id()
+        commit_id, stored = self._new_id(), set[str]()
         for _ in range(MAX_ATTEMPTS):
             before = self.latest()
             state = change(before.state)
             if state.same_as(before.state):
                 return before, before
+            self._store({**state.models.unwritten, **state.routes.unwritten}, stored)
             if self._append(before.entry, state, commit_id=commit_id, author=author, message=message):
                 return before, self.at(before.revision + 1)
         raise ConflictError("registry", str(self._storage))
 
-    def _append(self, parent: LogEntry, state: State, *, commit_id: str, author: str, message: str) -> bool:
-        for digest, data in {**state.models.unwritten, **state.routes.unwritten}.items():
-            if not put_same(self._storage, document_key(digest), data):
+    def _store(self, documents: Mapping[str, bytes], stored: set[str]) -> None:
+        """Writes documents by digest, but for those that an earlier attempt of the same commit stored."""
+        for digest, data in documents.items():
+            if digest not in stored and not put_same(self._storage, document_key(digest), data):
                 raise CorruptError(document_key(digest), "it does not hold what its name says")
+            stored.add(digest)
+
+    def _append(self, parent: LogEntry, state: State, *, commit_id: str, author: str, message: str) -> bool:
         entry, data = next_entry(
             parent,
             commit_id=commit_id,

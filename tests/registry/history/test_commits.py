@@ -85,6 +85,25 @@ def test_a_failed_write_that_someone_else_won_is_tried_again(memory: MemoryStora
     assert registry.latest().models["credit"].aliases == {"stable": 1, "champion": 1}
 
 
+def test_an_attempt_that_lost_a_race_stores_its_documents_once(memory: MemoryStorage, registry: Registry) -> None:
+    publish(registry)
+    written: list[str] = []
+
+    class Overtaken(UnreliableStorage):
+        def put_if_absent(self, key: str, data: bytes) -> bool:
+            written.append(key)
+            if key.startswith("revisions/") and self.faults < 3:
+                self.faults += 1
+                apply(registry, spec({"credit@1": 100}, holdout=self.faults))
+            return memory.put_if_absent(key, data)
+
+    slow = Registry.open(Overtaken(memory, "", ""))
+    slow.set_alias("credit", "champion", 1, author="tester", message="")
+    assert registry.latest().models["credit"].aliases == {"champion": 1}
+    assert sum(key.startswith("revisions/") for key in written) == 4
+    assert sum(key.startswith("documents/") for key in written) == 1
+
+
 def test_threads_that_commit_at_once_all_get_their_change_in(storage: Storage) -> None:
     registry = Registry.create(storage)
     publish(registry)
