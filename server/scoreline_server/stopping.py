@@ -52,19 +52,20 @@ class InFlight:
     """
 
     def __init__(self) -> None:
-        self._condition = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._condition = threading.Condition(self._lock)
         self._sections = 0
         self._is_open = True
 
     def __enter__(self) -> bool:
-        with self._condition:
+        with self._lock:
             self._sections += 1
             return self._is_open
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._condition:
+        with self._lock:
             self._sections -= 1
             if not self._is_open:
                 self._condition.notify_all()

@@ -16,8 +16,9 @@ from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.scoring.results import ScoredBatch
 from scoreline_server.settings import Settings
 from scoreline_server.stopping import InFlight, StopLimits
-from tests.server.carriers import BOTH_WAYS, connected, score_by
-from tests.server.conftest import Observer, apply
+from tests.server.burns import burning_model
+from tests.server.carriers import BOTH_WAYS, Gate, connected, score_by
+from tests.server.conftest import ROUTE, Observer, apply
 from tests.server.frames import DATA, END_STREAM, RawConnection, call_headers, frame, message
 from tests.server.journals import SlowDisk, catalog_of, journal_in, scored
 from tests.server.toys import publish_linear
@@ -43,6 +44,13 @@ def settings(settings: Settings, tmp_path: Path) -> Settings:
 
 def journaled(tmp_path: Path) -> set[str]:
     return {id_ for records in read_records([tmp_path / "journal"]) for id_ in records.columns["prediction_id"]}
+
+
+def in_flight(server: Server) -> float:
+    """Calls that are being scored, as the metrics count them."""
+    return sum(
+        numbers[0] for (name, _), numbers in server.metrics.counts().items() if name == "scoreline_calls_in_flight"
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,36 +88,44 @@ def test_a_caller_that_watches_the_health_and_does_not_read_holds_up_neither_oth
 
 @BOTH_WAYS
 def test_a_score_that_outlasts_a_stop_is_neither_answered_nor_journaled_and_earlier_ones_are_both(
-    settings: Settings, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hot_lane: bool
+    settings: Settings, registry: Registry, tmp_path: Path, gate: Gate, hot_lane: bool
 ) -> None:
-    begun, go = threading.Event(), threading.Event()
     seen: list[ScoredBatch] = []
-
     own = settings.model_copy(update={"drain_seconds": 0.1, "hot_lane": hot_lane})
     limits = StopLimits(calls_seconds=0.1)
-    with Server(own, stop_limits=limits, observers=[seen.append]) as server, connected(server) as channel:
+    with Server(own, score=gate, stop_limits=limits, observers=[seen.append]) as server, connected(server) as channel:
         first = score_by(channel)(ANN, timeout=20)
         wait_until(lambda: len(seen) == 1)
-        model = next(iter(server.watcher.catalog.models.values()))
-        run = type(model).run
-
-        def stuck(*args: object) -> object:
-            begun.set()
-            assert go.wait(20)
-            return run(*args)  # type: ignore[arg-type]
-
-        monkeypatch.setattr(type(model), "run", stuck)
+        gate.shut()
         late = score_by(channel).future(ANN, timeout=20)
-        assert begun.wait(20)
+        wait_until(lambda: gate.entered == 2)
         with capture_logs() as logs:
             server.stop()
         assert journaled(tmp_path) == {first.scores[0].prediction_id}
-        go.set()
+        gate.open()
         assert late.code() in {grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE}
-        wait_until(lambda: server.pipeline._admission.queued_seconds == 0)
+        wait_until(lambda: in_flight(server) == 0)
     assert [entry["part"] for entry in logs if "part" in entry] == (["calls"] if hot_lane else [])
     assert len(seen) == 1
-    assert journaled(tmp_path) == {first.scores[0].prediction_id}
+
+
+def test_of_a_flood_of_slow_calls_at_a_stop_those_answered_are_journaled_and_all_get_a_status(
+    settings: Settings, registry: Registry, tmp_path: Path
+) -> None:
+    slow = burning_model((1.0, 0.0, 0.0), 0.002)
+    publish_linear(registry, "slow", aliases=("champion",), model_bytes=slow)
+    apply(registry, ROUTE.replace("linear", "slow"))
+    many = named(*(entity(f"u{row}", income=1.0) for row in range(10)))
+    own = settings.model_copy(update={"drain_seconds": 0.2, "max_queue_seconds": 60.0})
+    with Server(own) as server, connected(server) as channel:
+        calls = [score_by(channel).future(many, timeout=60) for _ in range(100)]
+        calls[0].result()
+        server.stop()
+        codes = [call.code() for call in calls]
+        answers = [call.result() for call, code in zip(calls, codes, strict=True) if code is grpc.StatusCode.OK]
+    assert set(codes) <= {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE}
+    assert grpc.StatusCode.OK in codes
+    assert {row.prediction_id for answer in answers for row in answer.scores} <= journaled(tmp_path)
 
 
 def test_a_stop_waits_for_the_journal_of_rows_that_are_observed_late(

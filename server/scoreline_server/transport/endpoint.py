@@ -16,6 +16,7 @@ from scoreline_server.stopping import Deadline
 from scoreline_server.transport import completion_queue, servicer
 from scoreline_server.transport.lane import Lane, LaneLimits
 from scoreline_server.transport.standard_services import Health, reflection_handlers
+from scoreline_server.transport.stream_pool import StreamPool
 from scoreline_server.transport.streams import Streams
 
 SERVICES = tuple(
@@ -27,6 +28,7 @@ SERVICES = tuple(
 _log = structlog.get_logger()
 
 _MAX_PENDING = 1_000_000
+_REFLECTION_STREAMS = 16
 
 
 class Endpoint:
@@ -57,6 +59,7 @@ class Endpoint:
         self._settings = settings
         self._lane: Lane | None = None
         self._stopped = threading.Event()
+        self._reflection = StreamPool(_REFLECTION_STREAMS)
 
     @property
     def address(self) -> str:
@@ -76,7 +79,7 @@ class Endpoint:
         handlers = {
             **streams.handlers(by_admin_address=by_admin_address),
             **health.handlers(),
-            **reflection_handlers(SERVICES, streams.pool),
+            **reflection_handlers(SERVICES, self._reflection),
         }
         hot = (SCORE,) if self._has_lane(by_admin_address=by_admin_address) else ()
         if hot:
@@ -98,6 +101,7 @@ class Endpoint:
         """Waits until every call has ended; False when that takes longer."""
         deadline = Deadline(timeout_seconds)
         is_over = self._stopped.wait(deadline.remaining_seconds)
+        self._reflection.close()
         return (not self._lane or self._lane.join(deadline)) and is_over
 
     def _has_lane(self, *, by_admin_address: bool) -> bool:

@@ -24,7 +24,7 @@ class Streams:
 
     def __init__(self, pipeline: Pipeline, registry: Registry, watcher: Watcher, *, threads: int) -> None:
         self._pipeline, self._registry, self._watcher = pipeline, registry, watcher
-        self.pool = StreamPool(threads)
+        self._pool = StreamPool(threads)
 
     def handlers(self, *, by_admin_address: bool = False) -> dict[str, Handler]:
         """The handlers by path."""
@@ -37,14 +37,14 @@ class Streams:
 
     def close(self) -> None:
         """Lets the threads go; open streams end with their calls."""
-        self.pool.close()
+        self._pool.close()
 
     def _allowed(self, action: Action, serve: Serve, *, by_admin_address: bool) -> Serve:
         def stream(incoming: Any, context: grpc.ServicerContext) -> Iterator[bytes]:
             self._pipeline.authorize(action, lambda: caller_of(context, by_admin_address=by_admin_address))
             yield from serve(incoming, context)
 
-        return self.pool.serving(stream)
+        return self._pool.serving(stream)
 
     def _score(self, incoming: Iterator[bytes], _context: grpc.ServicerContext) -> Iterator[bytes]:
         for message in incoming:
