@@ -10,20 +10,20 @@ import numpy.typing as npt
 
 from scoreline.batching.asyncio_driver import AioCoalescer
 from scoreline.batching.policy import OPEN_PER_CONNECTION
-from scoreline.calls.attempts import Attempts
-from scoreline.calls.call_options import Ask
-from scoreline.calls.chunks import Chunk, Part, chunks
+from scoreline.calls.call_options import CallOptions
+from scoreline.calls.chunks import ChunkFlow, ScoredRows, chunk_flows
 from scoreline.calls.flows import Flows
 from scoreline.calls.retry import RetryPolicy
-from scoreline.calls.scores_builder import Gathering
+from scoreline.calls.retrying import RetryingCalls
+from scoreline.calls.scores_builder import ScoresBuilder
 from scoreline.calls.transport import AsyncTransport, Flow, run_async
 from scoreline.channel.channels import Metadata, endpoint
 from scoreline.channel.grpc_transport import AioTransport
 from scoreline.channel.tls import TlsOptions
 from scoreline.client import DEFAULT_TIMEOUT_SECONDS, NO_CONTEXT
 from scoreline.decoding.results import Score, Scores
-from scoreline.encoding.batches import Given, take_in
 from scoreline.encoding.entities import Entity, EntityId, Steps, Value
+from scoreline.encoding.row_chunks import RowsLike, row_chunks
 from scoreline.encoding.tables import Column
 from scoreline.schema import RouteSchema
 from scoreline.status import Health, ServerStatus
@@ -55,7 +55,7 @@ class AsyncClient:
     ) -> None:
         place = endpoint(target, tls=tls, metadata=metadata, connections=connections)
         self._transport = transport or AioTransport(place)
-        self._flows = Flows(Attempts(timeout_seconds=timeout_seconds, retry=retry))
+        self._flows = Flows(RetryingCalls(timeout_seconds=timeout_seconds, retry=retry))
         self._most_open = OPEN_PER_CONNECTION * connections
         self._coalescer = AioCoalescer(self._flows, self._transport, max_open=self._most_open) if coalesce else None
 
@@ -74,15 +74,15 @@ class AsyncClient:
     ) -> Score:
         """Scores one entity, as Client.score does."""
         entity = Entity(entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context)
-        ask = Ask(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
+        options = CallOptions(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
         if self._coalescer is None or request_id is not None:
-            return await self._run(self._flows.score(ask, entity))
-        return await self._coalescer.score(ask, entity)
+            return await self._run(self._flows.score(options, entity))
+        return await self._coalescer.score(options, entity)
 
     async def score_many(
         self,
         route: str,
-        rows: Given,
+        rows: RowsLike,
         *,
         entity_ids: str | Column | None = None,
         sequences: npt.NDArray[Any] | Sequence[Steps | None] | None = None,
@@ -95,15 +95,15 @@ class AsyncClient:
         timeout_seconds: float | None = None,
     ) -> Scores:
         """Scores any number of entities in their order, as Client.score_many does."""
-        ask = Ask(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
-        given = take_in(
+        options = CallOptions(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
+        given = row_chunks(
             rows, entity_ids=entity_ids, sequences=sequences, lengths=lengths,
             neighbors=neighbors, neighbor_counts=neighbor_counts, contexts=contexts,
         )  # fmt: skip
         await self._run(self._flows.schema(route, refresh=False, timeout_seconds=timeout_seconds))
-        gathering = Gathering(given.count)
-        await self._gather(chunks(self._flows, ask, given.batches), gathering)
-        return gathering.scores()
+        builder = ScoresBuilder(given.count)
+        await self._gather(chunk_flows(self._flows, options, given.chunks), builder)
+        return builder.scores()
 
     async def schema(self, route: str, *, refresh: bool = False, timeout_seconds: float | None = None) -> RouteSchema:
         """What a route expects; asked for once, unless ``refresh``."""
@@ -132,16 +132,16 @@ class AsyncClient:
     async def _run(self, flow: Flow[_T]) -> _T:
         return await run_async(flow, self._transport)
 
-    async def _gather(self, flows: Iterator[Chunk], gathering: Gathering) -> None:
-        underway: deque[asyncio.Task[Sequence[Part]]] = deque()
+    async def _gather(self, flows: Iterator[ChunkFlow], builder: ScoresBuilder) -> None:
+        underway: deque[asyncio.Task[Sequence[ScoredRows]]] = deque()
         try:
             for flow in flows:
                 if len(underway) == self._most_open:
-                    gathering.add(await underway[0])
+                    builder.add(await underway[0])
                     underway.popleft()
                 underway.append(asyncio.create_task(self._run(flow)))
             for task in underway:
-                gathering.add(await task)
+                builder.add(await task)
         finally:
             for task in underway:
                 task.cancel()

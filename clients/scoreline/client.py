@@ -11,19 +11,19 @@ import numpy.typing as npt
 
 from scoreline.batching.policy import OPEN_PER_CONNECTION
 from scoreline.batching.threading_driver import Coalescer
-from scoreline.calls.attempts import Attempts
-from scoreline.calls.call_options import Ask
-from scoreline.calls.chunks import Chunk, Part, chunks
+from scoreline.calls.call_options import CallOptions
+from scoreline.calls.chunks import ChunkFlow, ScoredRows, chunk_flows
 from scoreline.calls.flows import Flows
 from scoreline.calls.retry import RetryPolicy
-from scoreline.calls.scores_builder import Gathering
+from scoreline.calls.retrying import RetryingCalls
+from scoreline.calls.scores_builder import ScoresBuilder
 from scoreline.calls.transport import Flow, Transport, run
 from scoreline.channel.channels import Metadata, endpoint
 from scoreline.channel.grpc_transport import GrpcTransport
 from scoreline.channel.tls import TlsOptions
 from scoreline.decoding.results import Score, Scores
-from scoreline.encoding.batches import Given, take_in
 from scoreline.encoding.entities import Entity, EntityId, Steps, Value
+from scoreline.encoding.row_chunks import RowsLike, row_chunks
 from scoreline.encoding.tables import Column
 from scoreline.schema import RouteSchema
 from scoreline.status import Health, ServerStatus
@@ -63,7 +63,7 @@ class Client:
     ) -> None:
         place = endpoint(target, tls=tls, metadata=metadata, connections=connections)
         self._transport = transport or GrpcTransport(place)
-        self._flows = Flows(Attempts(timeout_seconds=timeout_seconds, retry=retry))
+        self._flows = Flows(RetryingCalls(timeout_seconds=timeout_seconds, retry=retry))
         self._most_open = OPEN_PER_CONNECTION * connections
         self._coalescer = Coalescer(self._flows, self._transport, max_open=self._most_open) if coalesce else None
 
@@ -91,15 +91,15 @@ class Client:
         wrong types (before anything is sent), and the other errors of ``scoreline.errors``.
         """
         entity = Entity(entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context)
-        ask = Ask(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
+        options = CallOptions(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
         if self._coalescer is None or request_id is not None:
-            return self._run(self._flows.score(ask, entity))
-        return self._coalescer.score(ask, entity)
+            return self._run(self._flows.score(options, entity))
+        return self._coalescer.score(options, entity)
 
     def score_many(
         self,
         route: str,
-        rows: Given,
+        rows: RowsLike,
         *,
         entity_ids: str | Column | None = None,
         sequences: npt.NDArray[Any] | Sequence[Steps | None] | None = None,
@@ -122,15 +122,15 @@ class Client:
         got through is that error raised. InvalidRequestError for rows that no route could take is raised before
         anything is sent.
         """
-        ask = Ask(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
-        given = take_in(
+        options = CallOptions(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
+        given = row_chunks(
             rows, entity_ids=entity_ids, sequences=sequences, lengths=lengths,
             neighbors=neighbors, neighbor_counts=neighbor_counts, contexts=contexts,
         )  # fmt: skip
         self._run(self._flows.schema(route, refresh=False, timeout_seconds=timeout_seconds))
-        gathering = Gathering(given.count)
-        self._gather(chunks(self._flows, ask, given.batches), gathering)
-        return gathering.scores()
+        builder = ScoresBuilder(given.count)
+        self._gather(chunk_flows(self._flows, options, given.chunks), builder)
+        return builder.scores()
 
     def schema(self, route: str, *, refresh: bool = False, timeout_seconds: float | None = None) -> RouteSchema:
         """What a route expects; asked for once, unless ``refresh``."""
@@ -159,16 +159,16 @@ class Client:
     def _run(self, flow: Flow[_T]) -> _T:
         return run(flow, self._transport)
 
-    def _gather(self, flows: Iterator[Chunk], gathering: Gathering) -> None:
+    def _gather(self, flows: Iterator[ChunkFlow], builder: ScoresBuilder) -> None:
         first, second = next(flows, None), next(flows, None)
         if first is None or second is None:
-            gathering.add([] if first is None else self._run(first))
+            builder.add([] if first is None else self._run(first))
             return
         with ThreadPoolExecutor(self._most_open, thread_name_prefix="scoreline") as pool:
-            underway: deque[Future[Sequence[Part]]] = deque()
+            underway: deque[Future[Sequence[ScoredRows]]] = deque()
             for flow in chain((first, second), flows):
                 if len(underway) == self._most_open:
-                    gathering.add(underway.popleft().result())
+                    builder.add(underway.popleft().result())
                 underway.append(pool.submit(self._run, flow))
             for future in underway:
-                gathering.add(future.result())
+                builder.add(future.result())

@@ -14,15 +14,15 @@ from scoreline.batching.policy import (
     Waiter,
     noting_errors,
 )
-from scoreline.calls.call_options import Ask
-from scoreline.calls.flows import Flows, Key, Question, result
+from scoreline.calls.call_options import CallOptions
+from scoreline.calls.flows import BatchKey, Flows, PackedRow, score_of
 from scoreline.calls.transport import AsyncTransport, run_async
 from scoreline.decoding.results import Score
-from scoreline.decoding.row_responses import Outcome
+from scoreline.decoding.row_responses import RowResult
 from scoreline.encoding.entities import Entity
 from scoreline.errors import ClosedError, StaleSchemaError
 
-_Wake: TypeAlias = asyncio.Future[Outcome | BaseException]
+_Wake: TypeAlias = asyncio.Future[RowResult | BaseException]
 
 
 class AioCoalescer:
@@ -43,39 +43,39 @@ class AioCoalescer:
     ) -> None:
         self._flows, self._transport = flows, transport
         self._limits = (max_open, max_rows, max_delay_seconds)
-        self._calls: dict[Key, _Calls] = {}
+        self._calls: dict[BatchKey, _Calls] = {}
 
-    async def score(self, ask: Ask, entity: Entity) -> Score:
+    async def score(self, options: CallOptions, entity: Entity) -> Score:
         """Scores one entity. Raises what ``Flows.score`` raises."""
-        question = self._flows.ready(ask, entity)
-        if question is None:
-            question = await run_async(self._flows.question(ask, entity), self._transport)
+        packed = self._flows.packed_if_plain(options, entity)
+        if packed is None:
+            packed = await run_async(self._flows.packed_row(options, entity), self._transport)
         try:
-            return result(await self._outcome(question))
+            return score_of(await self._result(packed))
         except StaleSchemaError:
-            question = await run_async(self._flows.repacked(question), self._transport)
-        return result(await self._outcome(question))
+            packed = await run_async(self._flows.repacked(packed), self._transport)
+        return score_of(await self._result(packed))
 
     @property
     def waiting(self) -> int:
         """How many callers wait for a call to be made."""
         return sum(calls.waiting for calls in [*self._calls.values()])
 
-    def _outcome(self, question: Question) -> Coroutine[Any, Any, Outcome | BaseException]:
-        calls = self._calls.get(question.key)
+    def _result(self, packed: PackedRow) -> Coroutine[Any, Any, RowResult | BaseException]:
+        calls = self._calls.get(packed.key)
         if calls is None:
             queue: Queue[_Wake] = Queue(*self._limits, joins_crowds=True)
-            calls = self._calls[question.key] = _Calls(question.key, self._flows, self._transport, queue)
-        return calls.outcome(question)
+            calls = self._calls[packed.key] = _Calls(packed.key, self._flows, self._transport, queue)
+        return calls.result(packed)
 
 
 class _Calls:
     """The calls of one key."""
 
-    def __init__(self, key: Key, flows: Flows, transport: AsyncTransport, queue: Queue[_Wake]) -> None:
+    def __init__(self, key: BatchKey, flows: Flows, transport: AsyncTransport, queue: Queue[_Wake]) -> None:
         self._key, self._flows, self._transport, self._queue = key, flows, transport, queue
-        self._clock = flows.attempts.clock
-        self._tasks: dict[Batch[_Wake], asyncio.Task[list[Outcome]]] = {}
+        self._clock = flows.retrying.clock
+        self._tasks: dict[Batch[_Wake], asyncio.Task[list[RowResult]]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._flushes_soon = False
@@ -84,18 +84,18 @@ class _Calls:
     def waiting(self) -> int:
         return len(self._queue.waiting)
 
-    def outcome(self, question: Question) -> Coroutine[Any, Any, Outcome | BaseException]:
-        return self._alone(question) if self._queue.admit() else self._wait(question)
+    def result(self, packed: PackedRow) -> Coroutine[Any, Any, RowResult | BaseException]:
+        return self._alone(packed) if self._queue.admit() else self._wait(packed)
 
-    async def _alone(self, question: Question) -> Outcome:
+    async def _alone(self, packed: PackedRow) -> RowResult:
         try:
-            return await run_async(self._flows.alone(question), self._transport)
+            return await run_async(self._flows.score_row(packed), self._transport)
         finally:
             self._execute(self._queue.returned_alone(self._clock()))
 
-    async def _wait(self, question: Question) -> Outcome | BaseException:
+    async def _wait(self, packed: PackedRow) -> RowResult | BaseException:
         wake: _Wake = asyncio.get_running_loop().create_future()
-        waiter = Waiter(question.row, question.deadline, queued_at=self._clock(), wake=wake)
+        waiter = Waiter(packed.row, packed.deadline, queued_at=self._clock(), wake=wake)
         self._execute(self._queue.join(waiter))
         try:
             return await wake
@@ -107,8 +107,8 @@ class _Calls:
         for batch in effects.send:
             self._send(batch)
         for waiter in effects.wake:
-            if waiter.outcome is not None and not waiter.wake.done():
-                waiter.wake.set_result(waiter.outcome)
+            if waiter.result is not None and not waiter.wake.done():
+                waiter.wake.set_result(waiter.result)
         for batch in effects.cancel:
             self._tasks[batch].cancel()
         if effects.timer_at is not None and (self._timer is None or effects.timer_at < self._timer_at):
@@ -118,13 +118,13 @@ class _Calls:
             asyncio.get_running_loop().call_soon(self._flush)
 
     def _send(self, batch: Batch[_Wake]) -> None:
-        flow = self._flows.together(self._key, batch.rows, batch.leader.deadline)
+        flow = self._flows.score_rows(self._key, batch.rows, batch.leader.deadline)
         task = asyncio.get_running_loop().create_task(run_async(noting_errors(flow, batch), self._transport))
         # Not by the task itself: one that is cancelled before its first step runs nothing.
         task.add_done_callback(partial(self._done, batch))
         self._tasks[batch] = task
 
-    def _done(self, batch: Batch[_Wake], task: "asyncio.Task[list[Outcome]]") -> None:
+    def _done(self, batch: Batch[_Wake], task: "asyncio.Task[list[RowResult]]") -> None:
         del self._tasks[batch]
         now = self._clock()
         error = ClosedError("the call was cancelled") if task.cancelled() else task.exception()

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from scoreline.calls.attempts import Deadline, late
+from scoreline.calls.retrying import Deadline, deadline_error
 from scoreline.calls.transport import Flow, Method, Send
-from scoreline.decoding.row_responses import Outcome
-from scoreline.encoding.row import Row
+from scoreline.decoding.row_responses import RowResult
+from scoreline.encoding.row import EncodedRow
 from scoreline.errors import ScorelineError, own_copy
 
 OPEN_PER_CONNECTION = 2
@@ -37,15 +37,15 @@ W = TypeVar("W")
 class Waiter(Generic[W]):
     """One caller: its row, its deadline, when it joined (seconds of the monotonic clock), and what wakes it.
 
-    ``outcome`` is set once, before it is woken. ``left`` says that it takes no outcome any more.
+    ``result`` is set once, before it is woken. ``left`` says that it takes no result any more.
     """
 
-    __slots__ = ("batch", "deadline", "left", "outcome", "queued_at", "row", "wake")
+    __slots__ = ("batch", "deadline", "left", "queued_at", "result", "row", "wake")
 
-    def __init__(self, row: Row, deadline: Deadline, *, queued_at: float, wake: W) -> None:
+    def __init__(self, row: EncodedRow, deadline: Deadline, *, queued_at: float, wake: W) -> None:
         self.row, self.deadline, self.queued_at, self.wake = row, deadline, queued_at, wake
         self.batch: Batch[W] | None = None
-        self.outcome: Outcome | BaseException | None = None
+        self.result: RowResult | BaseException | None = None
         self.left = False
 
     @property
@@ -57,7 +57,7 @@ class Waiter(Generic[W]):
         """The error after its deadline: why its call's last attempt failed, or that no answer came."""
         if self.batch is not None and self.batch.error is not None:
             return own_copy(self.batch.error)
-        return late(Method.SCORE, self.deadline, 0 if self.batch is None else 1)
+        return deadline_error(Method.SCORE, self.deadline, 0 if self.batch is None else 1)
 
 
 @dataclass(slots=True, eq=False)
@@ -69,7 +69,7 @@ class Batch(Generic[W]):
     error: ScorelineError | None = None
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[EncodedRow]:
         """The members' rows, in their order."""
         return [member.row for member in self.members]
 
@@ -82,7 +82,7 @@ class Batch(Generic[W]):
 class Effects(NamedTuple, Generic[W]):
     """What a driver does after a transition.
 
-    ``send``: make these batches' calls. ``wake``: these waiters have their outcome. ``cancel``: end these batches'
+    ``send``: make these batches' calls. ``wake``: these waiters have their result. ``cancel``: end these batches'
     calls, which no waiter waits for. ``timer_at``: check at this time. ``flush_soon``: call ``flush`` once the callers
     of this moment have joined.
     """
@@ -161,12 +161,12 @@ class Queue(Generic[W]):
         self.open -= 1
         return self.flush(now)
 
-    def returned(self, batch: Batch[W], outcomes: Sequence[Outcome | BaseException], now: float) -> Effects[W]:
-        """A batch's call is over and has an outcome for each member."""
+    def returned(self, batch: Batch[W], results: Sequence[RowResult | BaseException], now: float) -> Effects[W]:
+        """A batch's call is over and has an result for each member."""
         self._close(batch)
-        wake = [member for member in batch.members if member.outcome is None and not member.left]
-        for member, outcome in zip(batch.members, outcomes, strict=True):
-            member.outcome = member.outcome or outcome
+        wake = [member for member in batch.members if member.result is None and not member.left]
+        for member, result in zip(batch.members, results, strict=True):
+            member.result = member.result or result
         return self.flush(now)._replace(wake=wake)
 
     def failed(self, batch: Batch[W], error: BaseException, now: float) -> Effects[W]:
@@ -195,16 +195,16 @@ class Queue(Generic[W]):
 
     def check(self, waiter: Waiter[W], now: float) -> Effects[W]:
         """Ends a wait whose deadline is over, and sends a batch where none was sent for too long."""
-        if waiter.outcome is not None or waiter.left:
+        if waiter.result is not None or waiter.left:
             return Effects()
         if waiter.deadline.ends <= now and not waiter.leads:
-            waiter.outcome = waiter.timed_out()
+            waiter.result = waiter.timed_out()
             return self.leave(waiter)._replace(wake=(waiter,))
         if waiter.batch is not None:
             return Effects(timer_at=None if waiter.leads else waiter.deadline.ends)
-        late_batch = self.take_batch(now) if self.flush_deadline <= now else None
+        overdue = self.take_batch(now) if self.flush_deadline <= now else None
         at = waiter.deadline.ends if waiter.batch else min(waiter.deadline.ends, self.flush_deadline)
-        return Effects(send=(late_batch,) if late_batch else (), timer_at=None if waiter.leads else at)
+        return Effects(send=(overdue,) if overdue else (), timer_at=None if waiter.leads else at)
 
     def check_all(self, now: float) -> Effects[W]:
         """Checks every waiter, for a driver with one timer."""

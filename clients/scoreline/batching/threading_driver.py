@@ -12,11 +12,11 @@ from scoreline.batching.policy import (
     Waiter,
     noting_errors,
 )
-from scoreline.calls.call_options import Ask
-from scoreline.calls.flows import Flows, Key, Question, result
+from scoreline.calls.call_options import CallOptions
+from scoreline.calls.flows import BatchKey, Flows, PackedRow, score_of
 from scoreline.calls.transport import Transport, run
 from scoreline.decoding.results import Score
-from scoreline.decoding.row_responses import Outcome
+from scoreline.decoding.row_responses import RowResult
 from scoreline.encoding.entities import Entity
 from scoreline.errors import StaleSchemaError
 
@@ -43,87 +43,89 @@ class Coalescer:
     ) -> None:
         self._flows, self._transport = flows, transport
         self._limits = (max_open, max_rows, max_delay_seconds)
-        self._calls: dict[Key, _Calls] = {}
+        self._calls: dict[BatchKey, _Calls] = {}
 
-    def score(self, ask: Ask, entity: Entity) -> Score:
+    def score(self, options: CallOptions, entity: Entity) -> Score:
         """Scores one entity. Raises what ``Flows.score`` raises."""
-        question = self._flows.ready(ask, entity) or run(self._flows.question(ask, entity), self._transport)
+        packed = self._flows.packed_if_plain(options, entity)
+        if packed is None:
+            packed = run(self._flows.packed_row(options, entity), self._transport)
         try:
-            return result(self._outcome(question))
+            return score_of(self._result(packed))
         except StaleSchemaError:
-            question = run(self._flows.repacked(question), self._transport)
-        return result(self._outcome(question))
+            packed = run(self._flows.repacked(packed), self._transport)
+        return score_of(self._result(packed))
 
     @property
     def waiting(self) -> int:
         """How many callers wait for a call to be made."""
         return sum(calls.waiting for calls in [*self._calls.values()])
 
-    def _outcome(self, question: Question) -> Outcome | BaseException:
-        calls = self._calls.get(question.key)
+    def _result(self, packed: PackedRow) -> RowResult | BaseException:
+        calls = self._calls.get(packed.key)
         if calls is None:
-            new = _Calls(question.key, self._flows, self._transport, Queue(*self._limits))
-            calls = self._calls.setdefault(question.key, new)
-        return calls.outcome(question)
+            new = _Calls(packed.key, self._flows, self._transport, Queue(*self._limits))
+            calls = self._calls.setdefault(packed.key, new)
+        return calls.result(packed)
 
 
 class _Calls:
     """The calls of one key."""
 
-    def __init__(self, key: Key, flows: Flows, transport: Transport, queue: Queue[threading.Lock]) -> None:
+    def __init__(self, key: BatchKey, flows: Flows, transport: Transport, queue: Queue[threading.Lock]) -> None:
         self._key, self._flows, self._transport, self._queue = key, flows, transport, queue
-        self._clock = flows.attempts.clock
+        self._clock = flows.retrying.clock
         self._lock = threading.Lock()
 
     @property
     def waiting(self) -> int:
         return len(self._queue.waiting)
 
-    def outcome(self, question: Question) -> Outcome | BaseException:
+    def result(self, packed: PackedRow) -> RowResult | BaseException:
         with self._lock:
             alone = self._queue.admit()
         if not alone:
-            return self._wait(question)
+            return self._wait(packed)
         try:
-            return run(self._flows.alone(question), self._transport)
+            return run(self._flows.score_row(packed), self._transport)
         finally:
             with self._lock:
                 effects = self._queue.returned_alone(self._clock())
             _execute(effects)
 
-    def _wait(self, question: Question) -> Outcome | BaseException:
-        waiter = _waiter(question, self._clock())
+    def _wait(self, packed: PackedRow) -> RowResult | BaseException:
+        waiter = _waiter(packed, self._clock())
         try:
             with self._lock:
                 effects = self._queue.join(waiter)
                 if effects.flush_soon:  # a call returned since the caller was not admitted
                     effects = effects._replace(send=self._queue.flush(self._clock()).send)
             _execute(effects)
-            while waiter.outcome is None and not self._is_woken(waiter, effects.timer_at):
+            while waiter.result is None and not self._is_woken(waiter, effects.timer_at):
                 with self._lock:
                     effects = self._queue.check(waiter, self._clock())
                 _execute(effects)
-            if waiter.outcome is None:
+            if waiter.result is None:
                 self._lead(cast("_Batch", waiter.batch))
         except BaseException:
             self._abandon(waiter)
             raise
-        return cast("Outcome | BaseException", waiter.outcome)
+        return cast("RowResult | BaseException", waiter.result)
 
     def _is_woken(self, waiter: _Waiter, timer_at: float | None) -> bool:
         return waiter.wake.acquire(timeout=-1 if timer_at is None else max(timer_at - self._clock(), 0.0))
 
     def _lead(self, batch: _Batch) -> None:
         """Makes the batch's call."""
-        flow = self._flows.together(self._key, batch.rows, batch.leader.deadline)
+        flow = self._flows.score_rows(self._key, batch.rows, batch.leader.deadline)
         try:
-            outcomes = run(noting_errors(flow, batch), self._transport)
+            results = run(noting_errors(flow, batch), self._transport)
         except Exception as error:  # noqa: BLE001 - a defect, which every member raises
             with self._lock:
                 effects = self._queue.failed(batch, error, self._clock())
         else:
             with self._lock:
-                effects = self._queue.returned(batch, outcomes, self._clock())
+                effects = self._queue.returned(batch, results, self._clock())
         _execute(effects)
 
     def _abandon(self, waiter: _Waiter) -> None:
@@ -133,10 +135,10 @@ class _Calls:
         _execute(effects)
 
 
-def _waiter(question: Question, now: float) -> _Waiter:
+def _waiter(packed: PackedRow, now: float) -> _Waiter:
     wake = threading.Lock()
     wake.acquire()
-    return Waiter(question.row, question.deadline, queued_at=now, wake=wake)
+    return Waiter(packed.row, packed.deadline, queued_at=now, wake=wake)
 
 
 def _execute(effects: _Effects) -> None:

@@ -9,7 +9,7 @@ from scoreline.encoding.values import is_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class CallOptions:
     """Which route to ask, and how. ``request_id`` None means a new one, ``timeout_seconds`` None the client's.
 
     Raises InvalidRequestError where a name is no text, or something else stands where a list of them is due.

@@ -1,4 +1,4 @@
-"""Many entities: chunk by chunk, so that neither the rows nor what is made of them is held at once."""
+"""Scores many entities chunk by chunk, so that neither all rows nor all messages are held in memory at once."""
 
 import secrets
 from collections.abc import Iterator, Sequence
@@ -8,13 +8,13 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from scoreline.calls.call_options import Ask
+from scoreline.calls.call_options import CallOptions
 from scoreline.calls.flows import Flows
 from scoreline.calls.transport import Flow, Method
 from scoreline.decoding.responses import read_answer
 from scoreline.decoding.results import Scores
-from scoreline.encoding.batches import MAX_ENTITIES, Batch
 from scoreline.encoding.block import Block, cut
+from scoreline.encoding.row_chunks import MAX_ENTITIES, RowChunk
 from scoreline.errors import (
     ENTITY_REASONS,
     EntityFailedError,
@@ -26,102 +26,106 @@ from scoreline.schema import RouteSchema
 from scoreline.v1 import scoring_pb2 as pb
 
 MAX_PART_BYTES = 4 * 1024 * 1024 - 64 * 1024
-"""gRPC's default limit, which any proxy between may have, less room for what is not rows."""
+"""gRPC's default message limit, which proxies have too, less room for the fields beside the rows."""
 
 
-class Part(NamedTuple):
-    """Scores, and the places that they have among all rows."""
+class ScoredRows(NamedTuple):
+    """Scores of some rows; ``rows`` are their indices among all rows."""
 
     rows: npt.NDArray[np.int64]
     scores: Scores
 
 
-Chunk: TypeAlias = Flow[Sequence[Part]]
-"""Packs and scores one batch. Raises InvalidRequestError only where more than a row is wrong."""
+ChunkFlow: TypeAlias = Flow[Sequence[ScoredRows]]
+"""Packs and scores one chunk. Raises InvalidRequestError only where more than a row is wrong."""
 
 
-def chunks(flows: Flows, ask: Ask, batches: Iterator[Batch]) -> Iterator[Chunk]:
-    """A flow for each batch. A row that cannot be packed or scored fails in its place, a call for all of its rows.
+def chunk_flows(flows: Flows, options: CallOptions, chunks: Iterator[RowChunk]) -> Iterator[ChunkFlow]:
+    """A flow for each chunk. A row that cannot be packed or scored fails in its place, a call for all of its rows.
 
-    Call ids are ``ask.request_id`` where there is one call only, else with a dash and the call's first row.
+    Call ids are ``options.request_id`` where there is one call only, else with a dash and the call's first row.
     """
-    given = secrets.token_hex(12) if ask.request_id is None else ask.request_id
-    batch = next(batches, None)
+    request_id = secrets.token_hex(12) if options.request_id is None else options.request_id
+    chunk = next(chunks, None)
     alone = True
-    while batch is not None:
-        following = next(batches, None)
+    while chunk is not None:
+        following = next(chunks, None)
         alone = alone and following is None
-        yield _chunk(flows, ask, batch, given, alone=alone)
-        batch = following
+        yield _chunk_flow(flows, options, chunk, request_id, alone=alone)
+        chunk = following
 
 
-def _chunk(flows: Flows, ask: Ask, batch: Batch, request_id: str, *, alone: bool) -> Chunk:
-    deadline = flows.attempts.deadline(ask.timeout_seconds)
+def _chunk_flow(flows: Flows, options: CallOptions, chunk: RowChunk, request_id: str, *, alone: bool) -> ChunkFlow:
+    deadline = flows.retrying.deadline(options.timeout_seconds)
     schema, packed = yield from flows.packed_with_newest(
-        ask.route, deadline, lambda schema: (schema, _pack(batch, schema))
+        options.route, deadline, lambda schema: (schema, _pack(chunk, schema))
     )
-    parts = packed.refused
+    parts = packed.invalid
     most = min(schema.max_entities or MAX_ENTITIES, MAX_ENTITIES)
     spans = list(cut(packed.block.row_bytes(), max_rows=most, max_bytes=MAX_PART_BYTES))
     for start, stop in spans:
         own_id = request_id if alone and len(spans) == 1 else f"{request_id}-{packed.rows[start]}"
-        parts.append(Part(packed.rows[start:stop], (yield from _call(flows, ask, packed, start, stop, own_id))))
+        parts.append(
+            ScoredRows(packed.rows[start:stop], (yield from _call(flows, options, packed, start, stop, own_id)))
+        )
     return parts
 
 
-def _call(flows: Flows, ask: Ask, packed: "_Packed", start: int, stop: int, request_id: str) -> Flow[Scores]:
-    deadline, count = flows.attempts.deadline(ask.timeout_seconds), stop - start
-    request = pb.ScoreRequest(route=ask.route, extras=ask.extras, request_id=request_id)
+def _call(
+    flows: Flows, options: CallOptions, packed: "_PackedChunk", start: int, stop: int, request_id: str
+) -> Flow[Scores]:
+    deadline, count = flows.retrying.deadline(options.timeout_seconds), stop - start
+    request = pb.ScoreRequest(route=options.route, extras=options.extras, request_id=request_id)
     request.packed.CopyFrom(packed.block.message(start, stop))
     try:
         try:
-            answer = yield from flows.attempts.call(Method.SCORE, request, deadline)
+            answer = yield from flows.retrying.call(Method.SCORE, request, deadline)
         except StaleSchemaError:
-            schema = yield from flows.newer_layout(ask.route, packed.block.digest, deadline)
-            request.packed.CopyFrom(packed.batch.rows(start, stop).pack(schema).message(0, count))
-            answer = yield from flows.attempts.call(Method.SCORE, request, deadline)
+            schema = yield from flows.newer_schema(options.route, packed.block.digest, deadline)
+            request.packed.CopyFrom(packed.chunk.rows(start, stop).pack(schema).message(0, count))
+            answer = yield from flows.retrying.call(Method.SCORE, request, deadline)
         return read_answer(answer, count)
     except ScorelineError as error:
         alone = count == 1 and error.reason in ENTITY_REASONS
         return Scores.failed(count, EntityFailedError.of(error) if alone else error)
 
 
-class _Packed(NamedTuple):
-    """A batch laid out. ``rows`` are its places among all rows, ``refused`` the rows that could not be laid out."""
+class _PackedChunk(NamedTuple):
+    """A chunk's valid rows, laid out: ``rows`` are their indices among all, ``invalid`` has the other rows' errors."""
 
-    batch: Batch
+    chunk: RowChunk
     block: Block
     rows: npt.NDArray[np.int64]
-    refused: list[Part]
+    invalid: list[ScoredRows]
 
 
-def _pack(batch: Batch, schema: RouteSchema) -> _Packed:
-    """Lays out a batch. Raises InvalidRequestError where no single row is at fault."""
-    places = np.arange(batch.first_row, batch.first_row + len(batch))
+def _pack(chunk: RowChunk, schema: RouteSchema) -> _PackedChunk:
+    """Lays out a chunk. Raises InvalidRequestError where a whole column is wrong."""
+    places = np.arange(chunk.first_row, chunk.first_row + len(chunk))
     try:
-        return _Packed(batch, batch.pack(schema), places, [])
+        return _PackedChunk(chunk, chunk.pack(schema), places, [])
     except InvalidRequestError as error:
         if "row" not in error.metadata:
             raise
-    refusals = dict(_refusals(batch, schema))
-    good = [row for row in range(len(batch)) if row not in refusals]
-    kept = batch.only(good)
-    refused = [Part(places[[row]], Scores.failed(1, refusal)) for row, refusal in refusals.items()]
-    return _Packed(kept, kept.pack(schema), places[good], refused)
+    errors = dict(_invalid_rows(chunk, schema))
+    good = [row for row in range(len(chunk)) if row not in errors]
+    kept = chunk.only(good)
+    invalid = [ScoredRows(places[[row]], Scores.failed(1, error)) for row, error in errors.items()]
+    return _PackedChunk(kept, kept.pack(schema), places[good], invalid)
 
 
-def _refusals(batch: Batch, schema: RouteSchema) -> Iterator[tuple[int, InvalidRequestError]]:
+def _invalid_rows(chunk: RowChunk, schema: RouteSchema) -> Iterator[tuple[int, InvalidRequestError]]:
     """The rows that cannot be laid out, each with its error: found by packing ever smaller parts around them."""
-    parts = [(0, len(batch))]
+    parts = [(0, len(chunk))]
     while parts:
         start, stop = parts.pop()
         try:
-            batch.rows(start, stop).pack(schema)
+            chunk.rows(start, stop).pack(schema)
         except InvalidRequestError as error:
             if stop - start == 1:
                 yield start, error
                 continue
-            named = int(error.metadata.get("row", batch.first_row)) - batch.first_row
+            named = int(error.metadata.get("row", chunk.first_row)) - chunk.first_row
             # Where the first row of a part is wrong, so may be many.
             cuts = (start, named, named + 1, stop) if named > start else (start, (start + stop) // 2, stop)
             parts.extend((first, last) for first, last in pairwise(cuts) if first < last)

@@ -1,4 +1,4 @@
-"""What each call of a client does, step by step, without doing any IO itself."""
+"""The calls of a client as flows: the steps of each call, without any IO (see transport.py)."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -6,13 +6,13 @@ from typing import NamedTuple, TypeVar
 
 from google.protobuf.wrappers_pb2 import StringValue
 
-from scoreline.calls.attempts import Attempts, Deadline
-from scoreline.calls.call_options import Ask
+from scoreline.calls.call_options import CallOptions
+from scoreline.calls.retrying import Deadline, RetryingCalls
 from scoreline.calls.transport import Flow, Method, Send
 from scoreline.decoding.results import Score
-from scoreline.decoding.row_responses import Outcome, read_rows
+from scoreline.decoding.row_responses import RowResult, read_rows
 from scoreline.encoding.entities import Entity
-from scoreline.encoding.row import Row, join_rows, pack_row, plain_row
+from scoreline.encoding.row import EncodedRow, join_rows, pack_row, plain_row
 from scoreline.errors import (
     ENTITY_REASONS,
     AccessError,
@@ -34,98 +34,99 @@ from scoreline.v1 import scoring_pb2 as pb
 T = TypeVar("T")
 
 
-class Key(NamedTuple):
-    """What entities must have in common to travel in one message."""
+class BatchKey(NamedTuple):
+    """What rows must have in common to be sent in one request."""
 
     route: str
     digest: str
     extras: tuple[str, ...]
 
 
-class Question(NamedTuple):
-    """One entity, packed and ready to be asked about by itself or together with others of the same key."""
+class PackedRow(NamedTuple):
+    """One entity, encoded and ready to be sent by itself or with other rows of the same key."""
 
-    key: Key
-    row: Row
+    key: BatchKey
+    row: EncodedRow
     deadline: Deadline
     entity: Entity
 
 
 class Flows:
-    """The calls of one client, which share its schemas and its attempts. Safe for threads."""
+    """The flows of one client, which share its schemas, retries and deadlines. Safe for threads."""
 
-    def __init__(self, attempts: Attempts) -> None:
-        self.attempts = attempts
+    def __init__(self, retrying: RetryingCalls) -> None:
+        self.retrying = retrying
         self._schemas: dict[str, RouteSchema] = {}
 
     def schema(self, route: str, *, refresh: bool, timeout_seconds: float | None) -> Flow[RouteSchema]:
         """Asks for a route's schema unless it is known."""
-        ask = Ask(route=route, timeout_seconds=timeout_seconds)
-        deadline = self.attempts.deadline(timeout_seconds)
-        return (yield from (self.fetch_schema(ask.route, deadline) if refresh else self.layout(ask.route, deadline)))
+        options = CallOptions(route=route, timeout_seconds=timeout_seconds)
+        deadline = self.retrying.deadline(timeout_seconds)
+        flow = self.fetch_schema if refresh else self.known_schema
+        return (yield from flow(options.route, deadline))
 
     def status(self, *, timeout_seconds: float | None) -> Flow[ServerStatus]:
         """Asks what the server has loaded."""
-        deadline = self.attempts.deadline(timeout_seconds)
-        answer = yield from self.attempts.call(Method.STATUS, pb.GetStatusRequest(), deadline)
+        deadline = self.retrying.deadline(timeout_seconds)
+        answer = yield from self.retrying.call(Method.STATUS, pb.GetStatusRequest(), deadline)
         return ServerStatus.from_message(answer)
 
     def health(self, service: str, *, timeout_seconds: float | None) -> Flow[Health]:
-        """Asks once: whoever asks for health wants to know it now."""
-        seconds = self.attempts.deadline(timeout_seconds).seconds
+        """Asks the health service, without retries."""
+        seconds = self.retrying.deadline(timeout_seconds).seconds
         answer = yield Send(Method.HEALTH, StringValue(value=service), seconds)
         return Health(answer.value)
 
-    def score(self, ask: Ask, entity: Entity) -> Flow[Score]:
-        """Scores one entity by itself; its error is raised."""
-        question = yield from self.question(ask, entity)
+    def score(self, options: CallOptions, entity: Entity) -> Flow[Score]:
+        """Scores one entity in a call of its own. Raises its error."""
+        packed = yield from self.packed_row(options, entity)
         try:
-            return result((yield from self.alone(question, ask.request_id)))
+            return score_of((yield from self.score_row(packed, options.request_id)))
         except StaleSchemaError:
-            question = yield from self.repacked(question)
-        return result((yield from self.alone(question, ask.request_id)))
+            packed = yield from self.repacked(packed)
+        return score_of((yield from self.score_row(packed, options.request_id)))
 
-    def ready(self, ask: Ask, entity: Entity) -> Question | None:
-        """The question, where the route's schema is known and the entity plain; else ``question`` asks it.
+    def packed_if_plain(self, options: CallOptions, entity: Entity) -> PackedRow | None:
+        """The encoded entity, where the route's schema is known and all values are of plain types; else None.
 
-        It is most callers' way, and a flow costs as much as all of it.
+        Most calls need no more, and starting a flow would double their cost.
         """
-        schema = self._schemas.get(ask.route)
+        schema = self._schemas.get(options.route)
         row = None if schema is None else plain_row(entity, schema)
         if schema is None or row is None:
             return None
-        deadline = self.attempts.deadline(ask.timeout_seconds)
-        return Question(Key(ask.route, schema.digest, tuple(ask.extras)), row, deadline, entity)
+        deadline = self.retrying.deadline(options.timeout_seconds)
+        return PackedRow(BatchKey(options.route, schema.digest, tuple(options.extras)), row, deadline, entity)
 
-    def question(self, ask: Ask, entity: Entity) -> Flow[Question]:
-        """Packs an entity by the route's schema. Raises InvalidRequestError for what no route could take."""
-        deadline = self.attempts.deadline(ask.timeout_seconds)
+    def packed_row(self, options: CallOptions, entity: Entity) -> Flow[PackedRow]:
+        """Encodes an entity by the route's schema. Raises InvalidRequestError for unknown names and wrong types."""
+        deadline = self.retrying.deadline(options.timeout_seconds)
 
-        def pack(schema: RouteSchema) -> Question:
-            key = Key(ask.route, schema.digest, tuple(ask.extras))
-            return Question(key, pack_row(entity, schema), deadline, entity)
+        def pack(schema: RouteSchema) -> PackedRow:
+            key = BatchKey(options.route, schema.digest, tuple(options.extras))
+            return PackedRow(key, pack_row(entity, schema), deadline, entity)
 
-        return (yield from self.packed_with_newest(ask.route, deadline, pack))
+        return (yield from self.packed_with_newest(options.route, deadline, pack))
 
-    def repacked(self, question: Question) -> Flow[Question]:
-        """The same question in the layout that the route has now."""
-        schema = yield from self.newer_layout(question.key.route, question.key.digest, question.deadline)
-        return question._replace(key=question.key._replace(digest=schema.digest), row=pack_row(question.entity, schema))
+    def repacked(self, packed: PackedRow) -> Flow[PackedRow]:
+        """The same entity, encoded by the route's newer schema."""
+        schema = yield from self.newer_schema(packed.key.route, packed.key.digest, packed.deadline)
+        return packed._replace(key=packed.key._replace(digest=schema.digest), row=pack_row(packed.entity, schema))
 
-    def alone(self, question: Question, request_id: str | None = None) -> Flow[Outcome]:
-        """Scores one row in a call of its own; fails for nothing."""
-        key, row, deadline, _ = question
-        (outcome,) = yield from self.together(key, [row], deadline, request_id)
-        return outcome
+    def score_row(self, packed: PackedRow, request_id: str | None = None) -> Flow[RowResult]:
+        """Scores one row in a call of its own. Returns its error, never raises it."""
+        key, row, deadline, _ = packed
+        (result,) = yield from self.score_rows(key, [row], deadline, request_id)
+        return result
 
-    def together(
-        self, key: Key, rows: Sequence[Row], deadline: Deadline, request_id: str | None = None
-    ) -> Flow[list[Outcome]]:
-        """Scores rows in one call and gives each its outcome; fails for none of them.
+    def score_rows(
+        self, key: BatchKey, rows: Sequence[EncodedRow], deadline: Deadline, request_id: str | None = None
+    ) -> Flow[list[RowResult]]:
+        """Scores rows in one call. Returns a result per row: its score or its error.
 
-        The call is made again as it was, with its request id, so that the journal's readers see one call however often
-        it was tried. Where a call of several rows fails for what one of them may have caused, each half is asked by
-        itself, until everyone has the answer or error that it would have had alone.
+        Retries send the same rows and request id, so that the journal can be read without the repeated calls. If the
+        call fails for what a single row may have caused, its halves are sent separately, until each row has the result
+        that it would have had alone.
         """
         request = pb.ScoreRequest(
             route=key.route,
@@ -134,24 +135,24 @@ class Flows:
             request_id=secrets.token_hex(12) if request_id is None else request_id,
         )
         try:
-            return read_rows((yield from self.attempts.call(Method.SCORE, request, deadline)), len(rows))
+            return read_rows((yield from self.retrying.call(Method.SCORE, request, deadline)), len(rows))
         except ScorelineError as error:
-            if len(rows) == 1 or not _may_be_one_row_s(error):
+            if len(rows) == 1 or not _may_concern_one_row(error):
                 return _copies(error, len(rows))
         half = len(rows) // 2
-        first = yield from self.together(key, rows[:half], deadline)
-        return first + (yield from self.together(key, rows[half:], deadline))
+        first = yield from self.score_rows(key, rows[:half], deadline)
+        return first + (yield from self.score_rows(key, rows[half:], deadline))
 
-    def layout(self, route: str, deadline: Deadline) -> Flow[RouteSchema]:
-        """The route's schema as it is known, or asked for."""
+    def known_schema(self, route: str, deadline: Deadline) -> Flow[RouteSchema]:
+        """The route's schema: the known one, or the server's answer."""
         return self._schemas.get(route) or (yield from self.fetch_schema(route, deadline))
 
     def packed_with_newest(self, route: str, deadline: Deadline, pack: Callable[[RouteSchema], T]) -> Flow[T]:
-        """What ``pack`` returns for the known schema, or for a newer one if it refuses the known one.
+        """The result of ``pack`` for the known schema, or for a newer one where it raises InvalidRequestError.
 
-        The route may have gained since then what the caller sends now.
+        The route may have a feature by now that the known schema lacks.
         """
-        schema = yield from self.layout(route, deadline)
+        schema = yield from self.known_schema(route, deadline)
         try:
             return pack(schema)
         except InvalidRequestError:
@@ -160,42 +161,42 @@ class Flows:
                 raise
         return pack(newer)
 
-    def newer_layout(self, route: str, stale: str, deadline: Deadline) -> Flow[RouteSchema]:
-        """The route's schema once the one with the digest ``stale`` was refused."""
+    def newer_schema(self, route: str, stale: str, deadline: Deadline) -> Flow[RouteSchema]:
+        """A schema with another digest than ``stale``, which the server refused."""
         known = self._schemas[route]
         return known if known.digest != stale else (yield from self.fetch_schema(route, deadline))
 
     def fetch_schema(self, route: str, deadline: Deadline) -> Flow[RouteSchema]:
-        """Asks for a route's schema and keeps it."""
-        answer = yield from self.attempts.call(Method.SCHEMA, pb.GetSchemaRequest(route=route), deadline)
+        """Asks the server for a route's schema and remembers it."""
+        answer = yield from self.retrying.call(Method.SCHEMA, pb.GetSchemaRequest(route=route), deadline)
         schema = RouteSchema.from_message(answer)
         self._schemas[route] = schema
         return schema
 
 
-def result(outcome: Outcome | BaseException) -> Score:
-    """The score of one entity, or its error raised."""
-    if isinstance(outcome, Score):
-        return outcome
-    if not isinstance(outcome, ScorelineError):
-        raise outcome
-    # A server fails a call with one entity as a whole; to callers it is that entity's error all the same.
-    if outcome.reason in ENTITY_REASONS and not isinstance(outcome, EntityFailedError):
-        raise EntityFailedError.of(outcome) from outcome
-    raise outcome
+def score_of(result: RowResult | BaseException) -> Score:
+    """The score of a result. Raises the error that it is instead."""
+    if isinstance(result, Score):
+        return result
+    if not isinstance(result, ScorelineError):
+        raise result
+    # A server fails a call with one entity as a whole (docs/adr/0001); callers see that entity's error.
+    if result.reason in ENTITY_REASONS and not isinstance(result, EntityFailedError):
+        raise EntityFailedError.of(result) from result
+    raise result
 
 
-def _copies(error: ScorelineError, count: int) -> list[Outcome]:
+def _copies(error: ScorelineError, count: int) -> list[RowResult]:
     """The error for each row."""
     return [error, *(own_copy(error) for _ in range(count - 1))]
 
 
-_ALIKE_FOR_ALL = (AccessError, ClosedError, DeadlineError, NotFoundError, StaleSchemaError, UnavailableError)
+_CONCERN_ALL_ROWS = (AccessError, ClosedError, DeadlineError, NotFoundError, StaleSchemaError, UnavailableError)
 
 
-def _may_be_one_row_s(error: ScorelineError) -> bool:
+def _may_concern_one_row(error: ScorelineError) -> bool:
     """Whether a call of several rows may have failed for one of them, its size or its values."""
     if isinstance(error, OverloadedError):
-        # gRPC's own refusal of a message for its size has neither.
+        # gRPC itself refuses a message for its size with neither.
         return not error.reason and error.retry_after_seconds is None
-    return not isinstance(error, _ALIKE_FOR_ALL) and error.reason != "UNKNOWN_EXTRA"
+    return not isinstance(error, _CONCERN_ALL_ROWS) and error.reason != "UNKNOWN_EXTRA"

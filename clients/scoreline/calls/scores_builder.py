@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scoreline.calls.chunks import Part
+from scoreline.calls.chunks import ScoredRows
 from scoreline.decoding.results import ExtraColumn, Scores
 from scoreline.errors import EntityFailedError, ScorelineError
 
@@ -15,7 +15,7 @@ _COLUMNS = tuple(field.name for field in fields(Scores) if field.name not in {"e
 _GROWTH = 1.25
 
 
-class Gathering:
+class ScoresBuilder:
     """Scores of ``count`` rows, or of as many as come: then the columns grow by a quarter at a time."""
 
     def __init__(self, count: int = 0) -> None:
@@ -25,7 +25,7 @@ class Gathering:
         self._extras: dict[str, list[ExtraColumn]] = {}
         self._errors: dict[int, ScorelineError] = {}
 
-    def add(self, parts: Iterable[Part]) -> None:
+    def add(self, parts: Iterable[ScoredRows]) -> None:
         """Puts each part's rows in their places."""
         for part in parts:
             self._add(part.rows, part.scores)

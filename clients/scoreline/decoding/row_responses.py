@@ -13,7 +13,7 @@ from scoreline.decoding.results import DataQuality, Reason, Score
 from scoreline.errors import EntityFailedError, ScorelineError, ServerError
 from scoreline.v1 import scoring_pb2 as pb
 
-Outcome: TypeAlias = Score | ScorelineError
+RowResult: TypeAlias = Score | ScorelineError
 """What came of one entity."""
 
 _Extras: TypeAlias = Mapping[str, npt.NDArray[np.float32]]
@@ -21,15 +21,15 @@ _REASONS = tuple(map(Reason, range(256)))
 _CLEAN = DataQuality()
 
 
-def read_rows(answer: pb.ScoreResponse, count: int) -> list[Outcome]:
-    """What ``read_answer(answer, count)`` holds, as one outcome per row.
+def read_rows(answer: pb.ScoreResponse, count: int) -> list[RowResult]:
+    """What ``read_answer(answer, count)`` holds, as one result per row.
 
     An error speaks of row 0, for each entity was asked about as one. Raises ServerError as ``read_answer`` does.
     """
     if not answer.HasField("packed"):
         raise not_packed()
     try:
-        return _outcomes(answer, count, _errors(answer.packed, count))
+        return _results(answer, count, _errors(answer.packed, count))
     except (struct.error, ValueError, LookupError) as error:
         raise ServerError(f"the answer is not {count} packed scores ({error}): is it a Scoreline server?") from error
 
@@ -41,7 +41,7 @@ def _errors(packed: pb.PackedScores, count: int) -> dict[int, EntityFailedError]
     return errors
 
 
-def _outcomes(answer: pb.ScoreResponse, count: int, errors: Mapping[int, ScorelineError]) -> list[Outcome]:
+def _results(answer: pb.ScoreResponse, count: int, errors: Mapping[int, ScorelineError]) -> list[RowResult]:
     packed = answer.packed
     scores = _unpack("f", count, packed.scores)
     points = _points(packed, count)
@@ -51,7 +51,7 @@ def _outcomes(answer: pb.ScoreResponse, count: int, errors: Mapping[int, Scoreli
     bands: dict[int, str | None] = {NO_BAND: None, **dict(enumerate(packed.bands))}
     quality, extras = _quality(packed, count), _extras(packed, count)
     call_id, revision = answer.call_id.hex(), answer.revision
-    found: list[Outcome] = []
+    found: list[RowResult] = []
     for row in range(count):
         if row in errors:
             found.append(errors[row])

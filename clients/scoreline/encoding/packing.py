@@ -16,7 +16,7 @@ from scoreline.encoding.tables import Column
 from scoreline.encoding.validation import unknown_name, wrong_shape, wrong_type
 from scoreline.encoding.values import (
     NUMBERS,
-    Place,
+    Locator,
     category_column,
     check_column,
     codes,
@@ -109,9 +109,9 @@ def _ids(ids: Column, count: int, first_row: int) -> list[str]:
     return texts(ids, _column("entity_id", first_row)) if len(ids) else [""] * count
 
 
-def _grid(names: Sequence[str], first_row: int) -> Place:
+def _grid(names: Sequence[str], first_row: int) -> Locator:
     return lambda index: (names[index % len(names)], first_row + index // len(names))
 
 
-def _column(name: str, first_row: int) -> Place:
+def _column(name: str, first_row: int) -> Locator:
     return lambda index: (name, first_row + index)

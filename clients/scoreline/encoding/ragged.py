@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from scoreline.encoding.entities import Columns, Entity, Steps
 from scoreline.encoding.validation import invalid, unexpected, unknown_name, wrong_shape, wrong_type
-from scoreline.encoding.values import Float32, Int64, Place, floats, is_numeric, narrow
+from scoreline.encoding.values import Float32, Int64, Locator, floats, is_numeric, narrow
 from scoreline.schema import RouteSchema
 
 
@@ -104,23 +104,23 @@ def _ragged_column(columns: Columns, kind: Kind, schema: RouteSchema, rows: int,
     sizes = _counts(getattr(columns, kind.counts), rows, items.shape[1], kind)
     values = items[np.arange(items.shape[1]) < sizes[:, None]]
     offsets = _offsets(sizes)
-    block = narrow(values.reshape(-1), _placed(names, offsets, kind, first_row))
+    block = narrow(values.reshape(-1), _locator(names, offsets, kind, first_row))
     return Ragged(kind, block.reshape(values.shape), offsets)
 
 
 def _items(items: Steps | None, names: Sequence[str], kind: Kind, route: str, row: int) -> Float32:
-    place = _placed(names, np.zeros(1, np.int64), kind, row)
+    locate = _locator(names, np.zeros(1, np.int64), kind, row)
     if items is None:
         return np.empty((0, len(names)), np.float32)
     if hasattr(items, "__array__"):
         array = np.asarray(items)
         if array.ndim != 2 or array.shape[1] != len(names) or not is_numeric(array):
             raise wrong_shape(kind.name, f"numbers [{kind.axis}, {len(names)}]", array, row)
-        return narrow(array.reshape(-1), place).reshape(array.shape)
+        return narrow(array.reshape(-1), locate).reshape(array.shape)
     for item in items:
         _check_item(item, names, kind, route, row)
     values = [item.get(name) for item in items for name in names]
-    return floats(values, place).reshape(len(items), len(names))
+    return floats(values, locate).reshape(len(items), len(names))
 
 
 def _check_item(item: Any, names: Sequence[str], kind: Kind, route: str, row: int) -> None:
@@ -131,13 +131,13 @@ def _check_item(item: Any, names: Sequence[str], kind: Kind, route: str, row: in
             raise unknown_name(f"{kind.item} feature", name, names, route=route, row=row)
 
 
-def _placed(names: Sequence[str], offsets: Int64, kind: Kind, first_row: int) -> Place:
-    def place(index: int) -> tuple[str, int]:
+def _locator(names: Sequence[str], offsets: Int64, kind: Kind, first_row: int) -> Locator:
+    def locate(index: int) -> tuple[str, int]:
         item, column = divmod(index, len(names))
         row = int(np.searchsorted(offsets, item, side="right")) - 1
         return f"{kind.name}[{item - int(offsets[row])}].{names[column]}", first_row + row
 
-    return place
+    return locate
 
 
 def _counts(given: npt.ArrayLike | None, rows: int, most: int, kind: Kind) -> Int64:

@@ -27,7 +27,7 @@ class RowItems(NamedTuple):
     total: int
 
 
-class Row(NamedTuple):
+class EncodedRow(NamedTuple):
     """One entity as blocks of bytes, little-endian.
 
     ``numbers`` is float32 [F], ``words`` holds a category's name or None [C], ``ragged`` the items of each ragged input
@@ -51,12 +51,12 @@ class Row(NamedTuple):
         return size if self.context is None else size + self.context.ByteSize()
 
 
-def pack_row(entity: Entity, schema: RouteSchema) -> Row:
+def pack_row(entity: Entity, schema: RouteSchema) -> EncodedRow:
     """Lays out one entity. Raises InvalidRequestError that names the feature."""
     return plain_row(entity, schema) or _any_row(entity, schema)
 
 
-def join_rows(rows: Sequence[Row], digest: str) -> pb.PackedEntities:
+def join_rows(rows: Sequence[EncodedRow], digest: str) -> pb.PackedEntities:
     """Rows of one layout as they go on the wire; what ``pack_entities`` makes of their entities."""
     packed = pb.PackedEntities(
         schema_digest=digest,
@@ -74,7 +74,7 @@ def join_rows(rows: Sequence[Row], digest: str) -> pb.PackedEntities:
     return packed
 
 
-def plain_row(entity: Entity, schema: RouteSchema) -> Row | None:
+def plain_row(entity: Entity, schema: RouteSchema) -> EncodedRow | None:
     """A row where every value is of the plainest type and nothing else; None where one is not."""
     features, entity_id = entity.features, entity.entity_id
     if type(features) is not dict or not schema.is_flat:
@@ -89,7 +89,7 @@ def plain_row(entity: Entity, schema: RouteSchema) -> Row | None:
     numbers = _plain_numbers(schema.pick_numbers(features))
     if numbers is None or not _PLAIN_WORDS.issuperset(map(type, words)) or not all(map(_is_plain_word, words)):
         return None
-    return Row(entity_id, numbers, words)
+    return EncodedRow(entity_id, numbers, words)
 
 
 def _plain_numbers(numbers: Sequence[Any]) -> bytes | None:
@@ -114,13 +114,13 @@ def _floats(count: int) -> struct.Struct:
     return struct.Struct(f"<{count}f")
 
 
-def _any_row(entity: Entity, schema: RouteSchema) -> Row:
+def _any_row(entity: Entity, schema: RouteSchema) -> EncodedRow:
     try:
         block = pack_entities((entity,), schema)
     except InvalidRequestError as error:
         raise without_row(error) from None
     names: list[Any] = [*block.dictionary, None]  # -1, a missing category, finds the None
-    return Row(
+    return EncodedRow(
         block.entity_ids[0],
         block.numbers.astype("<f4", copy=False).tobytes(),
         [names[code] for code in block.categories[0].tolist()],
@@ -129,7 +129,7 @@ def _any_row(entity: Entity, schema: RouteSchema) -> Row:
     )
 
 
-def _add_words(packed: pb.PackedEntities, rows: Sequence[Row]) -> None:
+def _add_words(packed: pb.PackedEntities, rows: Sequence[EncodedRow]) -> None:
     found: dict[str, int] = {}
     words = list(chain.from_iterable([row.words for row in rows]))
     codes = [-1 if word is None else found.setdefault(word, len(found)) for word in words]

@@ -1,6 +1,6 @@
 """Values as float32 numbers, as category codes and as context messages.
 
-Functions take a ``Place``, which tells the name and the row of the value at an index, so that a refusal says where.
+Functions take a ``Locator``, which tells the name and the row of the value at an index, so that a refusal says where.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ from scoreline.v1 import scoring_pb2 as pb
 Float32: TypeAlias = npt.NDArray[np.float32]
 Int32: TypeAlias = npt.NDArray[np.int32]
 Int64: TypeAlias = npt.NDArray[np.int64]
-Place: TypeAlias = Callable[[int], tuple[str, int]]
+Locator: TypeAlias = Callable[[int], tuple[str, int]]
 
 PLAIN_NUMBERS = frozenset({float, int, bool, NoneType})
 NUMBERS = (Real, np.bool_, Decimal)
@@ -33,94 +33,94 @@ def is_numeric(array: npt.NDArray[Any]) -> bool:
     return array.dtype.kind in _NUMBER_KINDS
 
 
-def floats(values: Sequence[Any], place: Place) -> Float32:
+def floats(values: Sequence[Any], locate: Locator) -> Float32:
     """Numbers as float32 [len(values)]: None becomes NaN, a flag 0 or 1.
 
     Raises InvalidRequestError for anything else and for numbers that float32 cannot hold.
     """
     if not PLAIN_NUMBERS.issuperset(map(type, values)):
-        _refuse_other_types(values, place)
-        values = [None if value is None else _float(value, index, place) for index, value in enumerate(values)]
+        _refuse_other_types(values, locate)
+        values = [None if value is None else _float(value, index, locate) for index, value in enumerate(values)]
     try:
         wide = np.array(values, np.float64)
     except OverflowError:
-        wide = np.array([_float(value, index, place) for index, value in enumerate(values)], np.float64)
-    return narrow(wide, place)
+        wide = np.array([_float(value, index, locate) for index, value in enumerate(values)], np.float64)
+    return narrow(wide, locate)
 
 
-def narrow(wide: npt.NDArray[Any], place: Place) -> Float32:
+def narrow(wide: npt.NDArray[Any], locate: Locator) -> Float32:
     """A numeric array [n] rounded to float32. Raises InvalidRequestError where only rounding makes it infinite."""
     with np.errstate(over="ignore"):
         rounded = wide.astype(np.float32)
     infinite = np.isinf(rounded)
     if infinite.any():
         for index in np.flatnonzero(infinite & ~np.isinf(wide))[:1].tolist():
-            raise out_of_range(*place(index))
+            raise out_of_range(*locate(index))
     return rounded
 
 
-def codes(values: Sequence[Any], words: dict[str, int], place: Place) -> Int32:
+def codes(values: Sequence[Any], words: dict[str, int], locate: Locator) -> Int32:
     """Names as indices into ``words``, which grows; -1 for None and NaN. Raises InvalidRequestError for the rest."""
     found = np.full(len(values), -1, np.int32)
     for index, value in enumerate(values):
         if isinstance(value, str):
             if value not in words and not is_text(value):
-                raise no_text(*place(index))
+                raise no_text(*locate(index))
             found[index] = words.setdefault(str(value), len(words))
         elif not _is_missing(value):
-            name, row = place(index)
+            name, row = locate(index)
             raise wrong_type(name, "a category's name as text", value, row)
     return found
 
 
-def number_column(column: Any, count: int, place: Place) -> Float32:
+def number_column(column: Any, count: int, locate: Locator) -> Float32:
     """One column of N numbers as float32 [N]."""
-    values = listed(column, count, place)
+    values = listed(column, count, locate)
     if not isinstance(values, np.ndarray):
-        return floats(values, place)
+        return floats(values, locate)
     if not is_numeric(values):
-        name, _ = place(0)
+        name, _ = locate(0)
         raise invalid(f"{name!r} takes numbers, not {values.dtype}", "WRONG_TYPE", name)
-    return narrow(values, place)
+    return narrow(values, locate)
 
 
-def category_column(column: Any, count: int, words: dict[str, int], place: Place) -> Int32:
+def category_column(column: Any, count: int, words: dict[str, int], locate: Locator) -> Int32:
     """One column of N category names as indices int32 [N] into ``words``, which grows."""
-    values = listed(column, count, place)
+    values = listed(column, count, locate)
     if not isinstance(values, np.ndarray):
-        return codes(values, words, place)
+        return codes(values, words, locate)
     if values.dtype.kind not in _TEXT_KINDS and not (values.dtype.kind == "f" and np.isnan(values).all()):
-        name, _ = place(0)
+        name, _ = locate(0)
         raise invalid(f"{name!r} takes category names as text, not {values.dtype}", "WRONG_TYPE", name)
-    return codes(values.tolist(), words, place)
+    return codes(values.tolist(), words, locate)
 
 
-def listed(column: Any, count: int, place: Place) -> npt.NDArray[Any] | list[Any]:
+def listed(column: Any, count: int, locate: Locator) -> npt.NDArray[Any] | list[Any]:
     """A column of N values: as an array where its dtype says what they are, else as a list."""
     found = tables.values(column)
     if len(found) != count or (isinstance(found, np.ndarray) and found.ndim != 1):
-        raise wrong_shape(place(0)[0], f"a column [{count}] like the others", found)
+        raise wrong_shape(locate(0)[0], f"a column [{count}] like the others", found)
     return found
 
 
-def texts(given: tables.Column, place: Place) -> list[str]:
+def texts(given: tables.Column, locate: Locator) -> list[str]:
     """N ids as texts; whole numbers become their decimal text. Raises InvalidRequestError for anything else."""
     found = tables.items(given)
     types = set(map(type, found))
     if types == {int}:
         return list(map(str, found))
     if types != {str}:
-        found = [value if isinstance(value, str) else _whole(value, index, place) for index, value in enumerate(found)]
+        found = [value if isinstance(value, str) else _whole(value, index, locate) for index, value in enumerate(found)]
     for index, value in enumerate(found):
         if not is_text(value):
-            raise no_text(*place(index))
+            raise no_text(*locate(index))
     return found
 
 
-def _whole(value: Any, index: int, place: Place) -> str:
+def _whole(value: Any, index: int, locate: Locator) -> str:
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return str(int(value))
-    name, row = place(index)
+    name, row = locate(index)
     raise wrong_type(name, "text or a whole number", value, row)
 
 
@@ -166,10 +166,10 @@ def _context_value(name: str, value: Any, row: int) -> pb.Value:
     return pb.Value(number=_float(value, 0, lambda _: (f"context.{name}", row)))
 
 
-def _refuse_other_types(values: Sequence[Any], place: Place) -> None:
+def _refuse_other_types(values: Sequence[Any], locate: Locator) -> None:
     for index, value in enumerate(values):
         if value is not None and not isinstance(value, NUMBERS):
-            name, row = place(index)
+            name, row = locate(index)
             raise wrong_type(name, "a number", value, row)
 
 
@@ -185,12 +185,12 @@ def check_column(
         raise invalid(f"{name!r} takes {wanted}, not {kinds}", "WRONG_TYPE", name)
 
 
-def _float(value: Any, index: int, place: Place) -> float:
+def _float(value: Any, index: int, locate: Locator) -> float:
     """Whatever counts as a number, as a float; NaN for None."""
     try:
         return np.nan if value is None else float(value)
     except OverflowError:
-        raise out_of_range(*place(index)) from None
+        raise out_of_range(*locate(index)) from None
 
 
 def _is_missing(value: Any) -> bool:

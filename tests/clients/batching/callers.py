@@ -14,9 +14,9 @@ from google.protobuf.message import Message
 from scoreline import Entity, RetryPolicy, Score
 from scoreline.batching.asyncio_driver import AioCoalescer
 from scoreline.batching.threading_driver import Coalescer
-from scoreline.calls.attempts import Attempts
-from scoreline.calls.call_options import Ask
+from scoreline.calls.call_options import CallOptions
 from scoreline.calls.flows import Flows
+from scoreline.calls.retrying import RetryingCalls
 from scoreline.calls.transport import Method, Send
 from scoreline.v1 import scoring_pb2 as pb
 from tests.clients.sums import make_schema, sums
@@ -132,7 +132,7 @@ class Callers(Protocol):
 
 
 def _flows() -> Flows:
-    return Flows(Attempts(timeout_seconds=NEVER, retry=RetryPolicy()))
+    return Flows(RetryingCalls(timeout_seconds=NEVER, retry=RetryPolicy()))
 
 
 class Threads:
@@ -144,7 +144,7 @@ class Threads:
         self._pool = ThreadPoolExecutor(256)
 
     def start(self, count: int = 1, *, timeout_seconds: float = NEVER, **entity: Any) -> list[Future[Score]]:
-        ask = Ask(route="credit", timeout_seconds=timeout_seconds)
+        ask = CallOptions(route="credit", timeout_seconds=timeout_seconds)
         return [self._pool.submit(self._coalescer.score, ask, Entity(**entity)) for _ in range(count)]
 
     @property
@@ -166,7 +166,7 @@ class Tasks:
         self._thread.start()
 
     def start(self, count: int = 1, *, timeout_seconds: float = NEVER, **entity: Any) -> list[Future[Score]]:
-        ask = Ask(route="credit", timeout_seconds=timeout_seconds)
+        ask = CallOptions(route="credit", timeout_seconds=timeout_seconds)
         coroutines = [self._coalescer.score(ask, Entity(**entity)) for _ in range(count)]
         return [asyncio.run_coroutine_threadsafe(coroutine, self.loop) for coroutine in coroutines]
 

@@ -11,9 +11,9 @@ from google.protobuf.message import Message
 from scoreline import DeadlineError, Entity, InvalidRequestError, RetryPolicy, UnavailableError
 from scoreline.batching.asyncio_driver import AioCoalescer
 from scoreline.batching.threading_driver import Coalescer
-from scoreline.calls.attempts import Attempts
-from scoreline.calls.call_options import Ask
+from scoreline.calls.call_options import CallOptions
 from scoreline.calls.flows import Flows
+from scoreline.calls.retrying import RetryingCalls
 from scoreline.calls.transport import Send
 from scoreline.v1 import scoring_pb2 as pb
 from tests.clients.batching.callers import NEVER, Callers, Script, Tasks, TaskTransport, Threads, ThreadTransport, until
@@ -176,13 +176,13 @@ def test_a_call_that_all_its_callers_left_is_cancelled(tasks: Callable[..., Task
 
 def test_a_call_that_is_cancelled_before_it_begins_leaves_its_place_to_others() -> None:
     script = Script(holds(1))
-    flows = Flows(Attempts(timeout_seconds=NEVER, retry=RetryPolicy()))
+    flows = Flows(RetryingCalls(timeout_seconds=NEVER, retry=RetryPolicy()))
 
     async def crowd() -> list[float]:
         coalescer = AioCoalescer(flows, TaskTransport(script), max_open=1, max_delay_seconds=NEVER)
 
         async def call() -> float:
-            return (await coalescer.score(Ask(route="credit"), Entity())).score
+            return (await coalescer.score(CallOptions(route="credit"), Entity())).score
 
         async def called(count: int) -> list[asyncio.Task[float]]:
             tasks = [asyncio.create_task(call()) for _ in range(count)]
@@ -218,13 +218,13 @@ class Interrupting(ThreadTransport):
 
 def test_when_the_caller_who_makes_a_shared_call_is_interrupted_another_makes_it() -> None:
     script = Script(holds(2))
-    flows = Flows(Attempts(timeout_seconds=NEVER, retry=RetryPolicy()))
+    flows = Flows(RetryingCalls(timeout_seconds=NEVER, retry=RetryPolicy()))
     coalescer = Coalescer(flows, Interrupting(script), max_open=2, max_delay_seconds=NEVER)
     outcomes: list[str] = []
 
     def call() -> None:
         try:
-            coalescer.score(Ask(route="credit"), Entity())
+            coalescer.score(CallOptions(route="credit"), Entity())
             outcomes.append("scored")
         except KeyboardInterrupt:
             outcomes.append("interrupted")

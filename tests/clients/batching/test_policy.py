@@ -8,17 +8,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from scoreline import DeadlineError, Reason, Score, ScorelineError, UnavailableError
 from scoreline.batching.policy import MAX_QUEUE_DELAY_SECONDS, Batch, Effects, Queue, Waiter, noting_errors
-from scoreline.calls.attempts import Deadline
+from scoreline.calls.retrying import Deadline
 from scoreline.calls.transport import Flow, Method, Pause, Send
 from scoreline.decoding.results import DataQuality
-from scoreline.encoding.row import Row
+from scoreline.encoding.row import EncodedRow
 from scoreline.v1 import scoring_pb2 as pb
 
 DELAY = MAX_QUEUE_DELAY_SECONDS
 
 
 def waiter(*, at: float = 0.0, ends: float = 1e9, size: int = 4, name: str = "") -> Waiter[str]:
-    return Waiter(Row("", bytes(size)), Deadline(ends - at, ends), queued_at=at, wake=name)
+    return Waiter(EncodedRow("", bytes(size)), Deadline(ends - at, ends), queued_at=at, wake=name)
 
 
 def queue(**options: Any) -> Queue[str]:
@@ -104,7 +104,7 @@ def test_each_member_gets_its_outcome_once() -> None:
     outcomes: list[Score | ScorelineError] = [a_score(0.1), UnavailableError("away"), a_score(0.3)]
     effects = full.returned(batch, outcomes, 0.0)
     assert list(effects.wake) == waiters
-    assert [one.outcome for one in waiters] == outcomes
+    assert [one.result for one in waiters] == outcomes
     assert full.open == 1
 
 
@@ -142,7 +142,7 @@ def test_a_deadline_ends_one_wait_and_not_the_call() -> None:
     assert full.check(hasty, 0.9).timer_at == 1.0
     effects = full.check(hasty, 1.0)
     assert (list(effects.wake), list(effects.cancel)) == ([hasty], [])
-    assert isinstance(hasty.outcome, DeadlineError)
+    assert isinstance(hasty.result, DeadlineError)
     assert list(full.returned(batch, [a_score(), a_score()], 2.0).wake) == [patient]
 
 
@@ -151,8 +151,8 @@ def test_a_wait_that_ends_in_the_queue_is_an_error_without_an_attempt() -> None:
     only = waiter(ends=0.01)
     full.join(only)
     assert list(full.check(only, 0.01).wake) == [only]
-    assert isinstance(only.outcome, DeadlineError)
-    assert only.outcome.attempts == 0
+    assert isinstance(only.result, DeadlineError)
+    assert only.result.attempts == 0
 
 
 def test_a_caller_without_a_server_gets_the_error_of_the_last_attempt() -> None:
@@ -164,9 +164,9 @@ def test_a_caller_without_a_server_gets_the_error_of_the_last_attempt() -> None:
     batch.error = UnavailableError("no server")
     batch.error.__cause__ = OSError("refused")
     full.check(hasty, 1.0)
-    assert type(hasty.outcome) is UnavailableError
-    assert hasty.outcome is not batch.error
-    assert hasty.outcome.__cause__ is batch.error.__cause__
+    assert type(hasty.result) is UnavailableError
+    assert hasty.result is not batch.error
+    assert hasty.result.__cause__ is batch.error.__cause__
 
 
 def test_a_call_that_all_its_callers_left_is_cancelled() -> None:

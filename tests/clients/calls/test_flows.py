@@ -3,8 +3,8 @@
 import pytest
 
 from scoreline import Entity, RetryPolicy, ScorelineError
-from scoreline.calls.attempts import Attempts
-from scoreline.calls.flows import Flows, Key
+from scoreline.calls.flows import BatchKey, Flows
+from scoreline.calls.retrying import RetryingCalls
 from scoreline.calls.transport import Send
 from scoreline.encoding.row import pack_row
 from scoreline.errors import NotFoundError
@@ -12,9 +12,9 @@ from tests.clients.sums import route_schema
 
 
 def test_the_error_of_a_call_keeps_its_cause_in_every_row() -> None:
-    flows = Flows(Attempts(timeout_seconds=5.0, retry=RetryPolicy()))
+    flows = Flows(RetryingCalls(timeout_seconds=5.0, retry=RetryPolicy()))
     row = pack_row(Entity(), route_schema())
-    flow = flows.together(Key("credit", "layout-1", ()), [row] * 3, flows.attempts.deadline(None))
+    flow = flows.score_rows(BatchKey("credit", "layout-1", ()), [row] * 3, flows.retrying.deadline(None))
     assert isinstance(next(flow), Send)
     error = NotFoundError("no such route")
     error.__cause__ = OSError("what gRPC raised")

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 import scoreline
 from scoreline import Code, RetryPolicy, ScorelineError
-from scoreline.calls.attempts import Attempts
-from scoreline.calls.call_options import Ask
+from scoreline.calls.call_options import CallOptions
 from scoreline.calls.flows import Flows
 from scoreline.calls.retry import RetryBudget
+from scoreline.calls.retrying import RetryingCalls
 from scoreline.calls.transport import Method, Pause, Send, run
 from scoreline.v1 import scoring_pb2 as pb
 from tests.clients.conftest import Connect, Start
@@ -293,9 +293,9 @@ class Script:
 def test_back_off_doubles_and_each_attempt_has_only_the_time_that_is_left() -> None:
     script = Script(make_schema(), [scoreline.UnavailableError("gone") for _ in range(9)])
     policy = RetryPolicy(max_attempts=9, initial_backoff_seconds=0.1, max_backoff_seconds=0.5)
-    flows = Flows(Attempts(timeout_seconds=1.0, retry=policy, clock=lambda: script.now, jitter=lambda: 0.999999))
+    flows = Flows(RetryingCalls(timeout_seconds=1.0, retry=policy, clock=lambda: script.now, jitter=lambda: 0.999999))
     with pytest.raises(scoreline.UnavailableError) as caught:
-        run(flows.score(Ask(route="credit"), scoreline.Entity()), script)
+        run(flows.score(CallOptions(route="credit"), scoreline.Entity()), script)
     assert script.waits == pytest.approx([0.1, 0.2, 0.4], rel=1e-4)
     assert [call.timeout_seconds for call in script.sent] == pytest.approx([1.0, 0.9, 0.7, 0.3], rel=1e-4)
     assert (caught.value.attempts, caught.value.code) == (4, Code.UNAVAILABLE)
@@ -304,15 +304,17 @@ def test_back_off_doubles_and_each_attempt_has_only_the_time_that_is_left() -> N
 def test_one_client_s_retries_draw_on_one_budget() -> None:
     script = Script(make_schema(), [scoreline.UnavailableError("gone") for _ in range(99)])
     policy = RetryPolicy(budget=5, budget_per_answer=0)
-    flows = Flows(Attempts(timeout_seconds=99.0, retry=policy, clock=lambda: script.now))
+    flows = Flows(RetryingCalls(timeout_seconds=99.0, retry=policy, clock=lambda: script.now))
     for _ in range(10):
         with pytest.raises(scoreline.UnavailableError):
-            run(flows.score(Ask(route="credit"), scoreline.Entity()), script)
+            run(flows.score(CallOptions(route="credit"), scoreline.Entity()), script)
     assert len(script.sent) == 10 + 5
 
 
 def test_a_flow_asks_and_waits_without_doing_either_itself() -> None:
-    flow = Flows(Attempts(timeout_seconds=1.0, retry=RetryPolicy())).score(Ask(route="credit"), scoreline.Entity())
+    flow = Flows(RetryingCalls(timeout_seconds=1.0, retry=RetryPolicy())).score(
+        CallOptions(route="credit"), scoreline.Entity()
+    )
     first = next(flow)
     assert isinstance(first, Send)
     assert first.method is Method.SCHEMA

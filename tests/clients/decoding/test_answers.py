@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoreline import Code, Reason, Score, ScorelineError, Scores, ServerError
-from scoreline.calls.chunks import Part
-from scoreline.calls.scores_builder import Gathering
+from scoreline.calls.chunks import ScoredRows
+from scoreline.calls.scores_builder import ScoresBuilder
 from scoreline.decoding.responses import read_answer
-from scoreline.decoding.row_responses import Outcome, read_rows
+from scoreline.decoding.row_responses import RowResult, read_rows
 from scoreline.v1 import scoring_pb2 as pb
 
 
@@ -68,7 +68,7 @@ def test_rows_are_read_one_by_one_as_they_are_by_column(answer: pb.ScoreResponse
             assert told(outcome) == told(by_column.errors[row])
 
 
-def told(error: Outcome) -> tuple[Any, ...]:
+def told(error: RowResult) -> tuple[Any, ...]:
     """What an error says."""
     assert isinstance(error, ScorelineError)
     return (type(error), error.message, error.code, error.reason, error.metadata)
@@ -79,9 +79,9 @@ def test_gathered_parts_hold_every_row_of_each(answer: pb.ScoreResponse, known: 
     part = read_answer(answer, 3)
     parts = [part, Scores.failed(2, ServerError("down")), part]
     places = [np.arange(3), np.arange(3, 5), np.arange(5, 8)]
-    gathering = Gathering(8 if known else 0)
-    gathering.add(Part(places[index], parts[index]) for index in first)
-    joined = gathering.scores()
+    builder = ScoresBuilder(8 if known else 0)
+    builder.add(ScoredRows(places[index], parts[index]) for index in first)
+    joined = builder.scores()
     rows = [shown(score) for score in joined]
     assert rows[:3] == [shown(score) for score in part]
     assert [row["error"] for row in rows[3:5]] == [(None, "")] * 2
@@ -91,9 +91,11 @@ def test_gathered_parts_hold_every_row_of_each(answer: pb.ScoreResponse, known: 
 
 def test_parts_need_not_be_of_consecutive_rows() -> None:
     part = Scores.blank(2)
-    gathering = Gathering()
-    gathering.add([Part(np.array([0, 3]), part), Part(np.array([1, 2]), Scores.failed(2, ServerError("down")))])
-    assert sorted(gathering.scores().errors) == [1, 2]
+    builder = ScoresBuilder()
+    builder.add(
+        [ScoredRows(np.array([0, 3]), part), ScoredRows(np.array([1, 2]), Scores.failed(2, ServerError("down")))]
+    )
+    assert sorted(builder.scores().errors) == [1, 2]
 
 
 def test_an_output_that_arms_give_in_several_shapes_is_kept_whole() -> None:

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoreline import Columns, Entity, InvalidRequestError, RouteSchema
-from scoreline.calls.call_options import Ask
-from scoreline.encoding.batches import take_in
+from scoreline.calls.call_options import CallOptions
 from scoreline.encoding.block import cut
 from scoreline.encoding.packing import pack_columns, pack_entities
 from scoreline.encoding.row import join_rows, pack_row
+from scoreline.encoding.row_chunks import row_chunks
 from scoreline.v1 import scoring_pb2 as pb
 from tests.clients.sums import route_schema
 
@@ -300,7 +300,7 @@ def test_one_context_for_all_travels_once_and_types_are_kept_apart(schema: Route
 )
 def test_rows_must_be_entities_or_columns(rows: Any, beside: dict[str, Any], text: str) -> None:
     with pytest.raises(InvalidRequestError, match=text):
-        list(take_in(rows, **beside).batches)
+        list(row_chunks(rows, **beside).chunks)
 
 
 def test_rows_are_taken_no_sooner_than_they_are_asked_for(schema: RouteSchema) -> None:
@@ -312,7 +312,7 @@ def test_rows_are_taken_no_sooner_than_they_are_asked_for(schema: RouteSchema) -
             yield Entity(entity_id=str(row))
         yield {"income": np.ones(1500)}
 
-    batches = take_in(rows()).batches
+    batches = row_chunks(rows()).chunks
     assert (len(next(batches)), len(taken)) == (1024, 1024)
     assert [(batch.first_row, len(batch)) for batch in batches] == [
         (1024, 1024), (2048, 952), (3000, 1024), (4024, 476)
@@ -368,7 +368,7 @@ def test_what_no_message_can_carry_is_refused_without_speaking_of_rows(entity: E
 )
 def test_names_that_are_no_texts_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequestError, match=next(iter(wrong))):
-        Ask(**{"route": "credit", **wrong})
+        CallOptions(**{"route": "credit", **wrong})
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 
 from scoreline import Columns, Entity, InvalidRequestError, RouteSchema
 from scoreline.calls.chunks import _pack
-from scoreline.encoding.batches import Batch, take_in
 from scoreline.encoding.block import Block
+from scoreline.encoding.row_chunks import RowChunk, row_chunks
 from scoreline.encoding.tables import columns_of
 from scoreline.errors import ScorelineError
 from tests.clients.sums import route_schema
@@ -76,7 +76,7 @@ def schema() -> RouteSchema:
 
 def shown(rows: Any, schema: RouteSchema, **beside: Any) -> list[dict[str, Any]]:
     """All rows as they were packed; missing values as None."""
-    return [row for batch in take_in(rows, **beside).batches for row in _rows(batch.pack(schema), schema)]
+    return [row for batch in row_chunks(rows, **beside).chunks for row in _rows(batch.pack(schema), schema)]
 
 
 def _rows(block: Block, schema: RouteSchema) -> list[dict[str, Any]]:
@@ -165,7 +165,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 class Counted:
     """A batch that counts the rows of each packing, its parts' included."""
 
-    batch: Batch
+    batch: RowChunk
     packed: list[int] = field(default_factory=list)
 
     @property
@@ -175,10 +175,10 @@ class Counted:
     def __len__(self) -> int:
         return len(self.batch)
 
-    def rows(self, start: int, stop: int) -> Batch:
+    def rows(self, start: int, stop: int) -> RowChunk:
         return Counted(self.batch.rows(start, stop), self.packed)
 
-    def only(self, rows: Sequence[int]) -> Batch:
+    def only(self, rows: Sequence[int]) -> RowChunk:
         return Counted(self.batch.only(rows), self.packed)
 
     def pack(self, schema: RouteSchema) -> Block:
@@ -190,7 +190,7 @@ class Counted:
 def test_a_column_of_the_wrong_type_is_refused_as_a_whole(name: str, schema: RouteSchema) -> None:
     columns, text = WRONG[name]
     given: dict[str, Any] = {"features": {"income": INCOME}} | columns
-    batch = Counted(next(take_in(Columns(**given)).batches))
+    batch = Counted(next(row_chunks(Columns(**given)).chunks))
     with pytest.raises(InvalidRequestError, match=text) as caught:
         _pack(batch, schema)
     assert "row" not in caught.value.metadata
@@ -200,9 +200,9 @@ def test_a_column_of_the_wrong_type_is_refused_as_a_whole(name: str, schema: Rou
 def test_a_few_wrong_rows_are_found_without_packing_each_row(schema: RouteSchema) -> None:
     income: list[Any] = [1.0] * 1024
     income[17] = income[900] = "1"
-    batch = Counted(next(take_in({"income": income}).batches))
+    batch = Counted(next(row_chunks({"income": income}).chunks))
     found = _pack(batch, schema)
-    errors: list[tuple[int, ScorelineError]] = [(part.rows[0], part.scores.errors[0]) for part in found.refused]
+    errors: list[tuple[int, ScorelineError]] = [(part.rows[0], part.scores.errors[0]) for part in found.invalid]
     assert sorted((row, error.message) for row, error in errors) == [
         (17, "row 17: 'income' takes a number, not str"),
         (900, "row 900: 'income' takes a number, not str"),
@@ -213,15 +213,15 @@ def test_a_few_wrong_rows_are_found_without_packing_each_row(schema: RouteSchema
 
 def test_every_other_row_may_be_wrong(schema: RouteSchema) -> None:
     entities = [Entity(features={"income": "1" if row % 2 else 1.0}) for row in range(1024)]
-    found = _pack(next(take_in(entities).batches), schema)
-    assert sorted(int(part.rows[0]) for part in found.refused) == [*range(1, 1024, 2)]
+    found = _pack(next(row_chunks(entities).chunks), schema)
+    assert sorted(int(part.rows[0]) for part in found.invalid) == [*range(1, 1024, 2)]
     assert found.rows.tolist() == [*range(0, 1024, 2)]
 
 
 def test_a_duplicate_column_is_named(schema: RouteSchema) -> None:
     frame = pd.DataFrame([[1.0, 2.0]], columns=["income", "income"])
     with pytest.raises(InvalidRequestError, match="duplicate column 'income'"):
-        take_in(frame)
+        row_chunks(frame)
 
 
 def test_a_column_that_the_route_lacks_is_named(schema: RouteSchema) -> None:

@@ -16,7 +16,7 @@ MAX_ENTITIES = 1024
 """The most that a call may carry."""
 
 
-class Batch(Protocol):
+class RowChunk(Protocol):
     """N entities; ``first_row`` is the first one's place in all that the caller handed in."""
 
     @property
@@ -24,11 +24,11 @@ class Batch(Protocol):
 
     def __len__(self) -> int: ...
 
-    def rows(self, start: int, stop: int) -> "Batch":
+    def rows(self, start: int, stop: int) -> "RowChunk":
         """The entities from ``start`` up to ``stop``."""
         ...
 
-    def only(self, rows: Sequence[int]) -> "Batch":
+    def only(self, rows: Sequence[int]) -> "RowChunk":
         """The entities at ``rows``."""
         ...
 
@@ -38,7 +38,7 @@ class Batch(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class EntityBatch:
+class EntityChunk:
     """Entities one by one."""
 
     entities: Sequence[Entity]
@@ -47,13 +47,13 @@ class EntityBatch:
     def __len__(self) -> int:
         return len(self.entities)
 
-    def rows(self, start: int, stop: int) -> "EntityBatch":
+    def rows(self, start: int, stop: int) -> "EntityChunk":
         """The entities from ``start`` up to ``stop``."""
-        return EntityBatch(self.entities[start:stop], self.first_row + start)
+        return EntityChunk(self.entities[start:stop], self.first_row + start)
 
-    def only(self, rows: Sequence[int]) -> "EntityBatch":
+    def only(self, rows: Sequence[int]) -> "EntityChunk":
         """The entities at ``rows``."""
-        return EntityBatch([self.entities[row] for row in rows], self.first_row)
+        return EntityChunk([self.entities[row] for row in rows], self.first_row)
 
     def pack(self, schema: RouteSchema) -> Block:
         """The entities as a schema lays them out. Raises InvalidRequestError."""
@@ -61,7 +61,7 @@ class EntityBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnBatch:
+class ColumnChunk:
     """Entities by column. ``leads`` marks the first of all that were cut from the same columns."""
 
     columns: Columns
@@ -71,13 +71,13 @@ class ColumnBatch:
     def __len__(self) -> int:
         return len(self.columns)
 
-    def rows(self, start: int, stop: int) -> "ColumnBatch":
+    def rows(self, start: int, stop: int) -> "ColumnChunk":
         """The entities from ``start`` up to ``stop``."""
-        return ColumnBatch(self.columns.rows(start, stop), self.first_row + start)
+        return ColumnChunk(self.columns.rows(start, stop), self.first_row + start)
 
-    def only(self, rows: Sequence[int]) -> "ColumnBatch":
+    def only(self, rows: Sequence[int]) -> "ColumnChunk":
         """The entities at ``rows``."""
-        return ColumnBatch(self.columns.only(rows), self.first_row)
+        return ColumnChunk(self.columns.only(rows), self.first_row)
 
     def pack(self, schema: RouteSchema) -> Block:
         """The entities as a schema lays them out. Raises InvalidRequestError.
@@ -92,25 +92,25 @@ class ColumnBatch:
             raise
 
 
-Rows: TypeAlias = Entity | Columns | Mapping[str, Any] | Table
+EntityRows: TypeAlias = Entity | Columns | Mapping[str, Any] | Table
 """What an iterable of rows may hold: entities, or chunks of columns."""
 
-Given: TypeAlias = Iterable[Rows] | Columns | Mapping[str, Any] | Table
+RowsLike: TypeAlias = Iterable[EntityRows] | Columns | Mapping[str, Any] | Table
 """What ``score_many`` takes: columns in any of their forms, or an iterable of rows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
-    """What a caller gave as batches of at most MAX_ENTITIES, in order; ``count`` entities, 0 where nobody can tell yet.
+class RowChunks:
+    """What a caller gave as chunks of at most MAX_ENTITIES, in order; ``count`` entities, 0 where nobody can tell yet.
 
     Of an iterable no more is taken than is asked for.
     """
 
     count: int
-    batches: Iterator[Batch]
+    chunks: Iterator[RowChunk]
 
 
-def take_in(rows: Given, **beside: Any) -> Intake:
+def row_chunks(rows: RowsLike, **beside: Any) -> RowChunks:
     """Reads what a caller gave; ``beside`` stands beside columns, and ``entity_ids`` may name one of them.
 
     Raises InvalidRequestError for anything that is neither rows nor columns of one length.
@@ -122,12 +122,12 @@ def take_in(rows: Given, **beside: Any) -> Intake:
     if given:
         raise invalid(f"{', '.join(given)} belong beside columns; Entity values hold their own", "WRONG_TYPE", "rows")
     if isinstance(rows, Columns):
-        return Intake(len(_checked(rows)), _cut(rows, 0))
+        return RowChunks(len(_checked(rows)), _cut(rows, 0))
     if isinstance(rows, Entity):
         raise invalid("rows: give a list of Entity values, or score one entity with score()", "WRONG_TYPE", "rows")
     if isinstance(rows, str) or not isinstance(rows, Iterable):
         raise wrong_type("rows", _WANTED, rows)
-    return Intake(len(rows) if isinstance(rows, Sized) else 0, _of_iterable(rows, id_column))
+    return RowChunks(len(rows) if isinstance(rows, Sized) else 0, _of_iterable(rows, id_column))
 
 
 _WANTED = "Entity values, columns (a data frame, an Arrow table, a mapping), or an iterable of such chunks"
@@ -142,7 +142,7 @@ def _columns(given: Mapping[str, Any] | Table, *, entity_ids: Any = (), **beside
     return Columns(features=features, entity_ids=entity_ids, **beside)
 
 
-def _of_iterable(rows: Iterable[Rows], id_column: str | None) -> Iterator[Batch]:
+def _of_iterable(rows: Iterable[EntityRows], id_column: str | None) -> Iterator[RowChunk]:
     entities: list[Entity] = []
     first_row = 0
     for item in rows:
@@ -151,7 +151,7 @@ def _of_iterable(rows: Iterable[Rows], id_column: str | None) -> Iterator[Batch]
             if len(entities) < MAX_ENTITIES:
                 continue
         if entities:
-            yield EntityBatch(entities, first_row)
+            yield EntityChunk(entities, first_row)
             first_row, entities = first_row + len(entities), []
         if isinstance(item, Columns | Mapping) or is_table(item):
             columns = _checked(item if isinstance(item, Columns) else _columns(item, entity_ids=id_column or ()))
@@ -160,15 +160,15 @@ def _of_iterable(rows: Iterable[Rows], id_column: str | None) -> Iterator[Batch]
         elif not isinstance(item, Entity):
             raise wrong_type("rows", _WANTED, item)
     if entities:
-        yield EntityBatch(entities, first_row)
+        yield EntityChunk(entities, first_row)
 
 
-def _cut(columns: Columns, first_row: int) -> Iterator[Batch]:
+def _cut(columns: Columns, first_row: int) -> Iterator[RowChunk]:
     features = {name: settled(column) for name, column in columns.features.items()}
     columns = replace(columns, features=features, entity_ids=settled(columns.entity_ids))
     for start in range(0, len(columns), MAX_ENTITIES):
         part = columns.rows(start, min(start + MAX_ENTITIES, len(columns)))
-        yield ColumnBatch(part, first_row + start, leads=start == 0)
+        yield ColumnChunk(part, first_row + start, leads=start == 0)
 
 
 def _checked(columns: Columns) -> Columns:

@@ -1,4 +1,4 @@
-"""One call, made again until it is answered or nothing speaks for another attempt."""
+"""Makes a call and retries it until it is answered, its deadline is over, or the policy allows no retry."""
 
 import itertools
 import math
@@ -18,14 +18,14 @@ MAX_TIMEOUT_SECONDS = 366 * 24 * 3600.0
 
 
 class Deadline(NamedTuple):
-    """How long a caller said that it waits, and the clock's time when that is over."""
+    """How many seconds a caller waits, and the clock's time at which they are over."""
 
     seconds: float
     ends: float
 
 
-class Attempts:
-    """Makes the calls of one client, which share its budget of retries. Safe for threads."""
+class RetryingCalls:
+    """Makes the calls of one client, which share a retry budget. Safe for threads."""
 
     def __init__(
         self,
@@ -55,16 +55,16 @@ class Attempts:
         return Deadline(seconds, self.clock() + seconds)
 
     def call(self, method: Method, request: Message, deadline: Deadline) -> Flow[Any]:
-        """Makes a call, again where the policy says so, and returns its answer. Raises ScorelineError."""
+        """Makes a call, retries it as the policy says, and returns the response. Raises ScorelineError."""
         failure: ScorelineError | None = None
         for attempt in itertools.count(1):
             left = deadline.ends - self.clock()
             if left <= 0:
-                raise failure or late(method, deadline, attempt - 1)
+                raise failure or deadline_error(method, deadline, attempt - 1)
             try:
                 answer = yield Send(method, request, left)
             except DeadlineError as error:
-                raise late(method, deadline, attempt, error) from error
+                raise deadline_error(method, deadline, attempt, error) from error
             except ScorelineError as error:
                 failure, error.attempts = error, attempt
                 wait = self._retry.wait_seconds(error, attempt, self._jitter())
@@ -77,9 +77,11 @@ class Attempts:
         raise AssertionError("unreachable")
 
 
-def late(method: Method, deadline: Deadline, attempts: int, told: DeadlineError | None = None) -> DeadlineError:
-    """The error of a caller whose time is over; keeps the reason where a server ``told`` it."""
-    facts: dict[str, Any] = {"reason": told.reason, "metadata": told.metadata} if told else {}
+def deadline_error(
+    method: Method, deadline: Deadline, attempts: int, cause: DeadlineError | None = None
+) -> DeadlineError:
+    """The error after a caller's deadline, with the reason and metadata of the server's own error, if it sent one."""
+    facts: dict[str, Any] = {"reason": cause.reason, "metadata": cause.metadata} if cause else {}
     error = DeadlineError(f"no answer to {method} within {deadline.seconds:g} s", **facts)
     error.attempts = attempts
     return error
