@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2
 from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
 from scoreline_server.errors import StartError
-from scoreline_server.file_lock import Turns
+from scoreline_server.file_lock import FileLock
 from scoreline_server.journal.opening import open_journal
 from scoreline_server.loading.pins import Pins
 from scoreline_server.loading.watcher import Watcher
@@ -71,7 +71,7 @@ class Server:
             poll_seconds=settings.poll_seconds,
             pins=Pins(runtime / "pins.json" if runtime else None),
             budget_bytes=settings.memory_budget_bytes,
-            turn=Turns(runtime / "loading.lock").turn if runtime else nullcontext,
+            loading_lock=FileLock(runtime / "loading.lock").held if runtime else nullcontext,
             loading=self.metrics.loading,
         )
         self.journal = open_journal(settings, worker=worker, counting=self.metrics)

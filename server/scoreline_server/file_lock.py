@@ -1,4 +1,4 @@
-"""Turns among the workers of one supervisor: only one loads models at a time."""
+"""An exclusive lock between processes: one worker of a supervisor loads models at a time."""
 
 import fcntl
 from collections.abc import Iterator
@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-class Turns:
-    """A lock that processes share through a file; it is let go when its holder dies."""
+class FileLock:
+    """A lock on a file, which the system releases when its holder dies."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Waits for the others."""
+    def held(self) -> Iterator[None]:
+        """Holds the lock for the duration of the block."""
         with self._path.open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

@@ -42,7 +42,7 @@ class Counting(Protocol):
     def journal_failed(self) -> None:
         """A write that failed, and may succeed later."""
 
-    def journal_troubled(self, change: int) -> None:
+    def journal_degraded(self, change: int) -> None:
         """Whether the journal cannot be written: 1 as that begins, -1 as it ends."""
 
 
@@ -162,12 +162,12 @@ class Journal:
     def _trouble(self, error: OSError) -> None:
         if not self.problem:
             _log.error("the journal cannot be written; scoring goes on", folder=str(self._folder), error=str(error))
-            self._counting.journal_troubled(1)
+            self._counting.journal_degraded(1)
         self.problem = f"the journal cannot be written to {self._folder}: {error.strerror or error}"
         self._counting.journal_failed()
 
     def _well(self) -> None:
         if self.problem:
             _log.info("the journal is written again", folder=str(self._folder))
-            self._counting.journal_troubled(-1)
+            self._counting.journal_degraded(-1)
             self.problem = ""

@@ -35,19 +35,19 @@ class Watcher:
         poll_seconds: float,
         pins: Pins | None = None,
         budget_bytes: int = 0,
-        turn: Callable[[], AbstractContextManager[object]] = nullcontext,
+        loading_lock: Callable[[], AbstractContextManager[object]] = nullcontext,
         loading: Callable[[str], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         """Follows a registry.
 
-        ``turn`` is held while models are loaded, so that of several workers only one loads at a time. ``loading`` is
-        given a model's name and held around the loading of one version; it sees the LoadError of one that is refused.
+        ``loading_lock`` is held while models are loaded, so that one worker loads at a time. ``loading`` is entered
+        with a model's name around the loading of one version, and sees the LoadError of one that fails.
         """
         self._registry = registry
         self._poll_seconds = poll_seconds
         self.pins = pins or Pins()
         self._budget_bytes = budget_bytes
-        self._turn, self._loading = turn, loading
+        self._loading_lock, self._loading = loading_lock, loading
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._follow, name="registry-watcher", daemon=True)
@@ -79,8 +79,8 @@ class Watcher:
         if snapshot.revision == before.revision and pins == self._adopted_pins:
             self._catalog = replace(before, poll_error="") if before.poll_error else before
             return False
-        with self._turn(), background_work():
-            load_all = self._load_on_every_core if at_start else self._load_in_turn
+        with self._loading_lock(), background_work():
+            load_all = self._load_on_every_core if at_start else self._load_all
             adopted = adopt(snapshot, before, load_all, pins=pins, budget_bytes=self._budget_bytes)
             self._catalog = self._with_earlier(adopted) if at_start else adopted
         self._adopted_pins = pins
@@ -94,7 +94,7 @@ class Watcher:
             if catalog.routes.keys() >= catalog.problems.keys():
                 break
             try:
-                catalog = adopt_earlier(self._registry.at(revision), catalog, self._load_in_turn)
+                catalog = adopt_earlier(self._registry.at(revision), catalog, self._load_all)
             except RegistryError as error:
                 _log.warning("an earlier revision is unreadable", revision=revision, error=str(error))
         return catalog
@@ -134,7 +134,7 @@ class Watcher:
         except LoadError as error:
             return error
 
-    def _load_in_turn(self, keys: Sequence[VersionKey]) -> Mapping[VersionKey, LoadedModel | LoadError]:
+    def _load_all(self, keys: Sequence[VersionKey]) -> Mapping[VersionKey, LoadedModel | LoadError]:
         return {key: self._load(key) for key in keys}
 
     def _load_on_every_core(self, keys: Sequence[VersionKey]) -> Mapping[VersionKey, LoadedModel | LoadError]:
@@ -147,8 +147,8 @@ class Watcher:
             self._wake.clear()
             try:
                 self.refresh()
-            except Exception as error:  # noqa: BLE001  the thread must live on; whatever it was is logged
-                log_failure("looking at the registry failed; trying again", error)
+            except Exception as error:  # noqa: BLE001  the thread must live on; the failure is logged
+                log_failure("polling the registry failed; trying again", error)
             with self._looked:
                 self._looks += 1
                 self._looked.notify_all()

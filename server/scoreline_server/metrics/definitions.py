@@ -1,4 +1,7 @@
-"""Every metric that workers count: its name, kind, labels and meaning. Knows nothing of how it is counted or shown."""
+"""The metric families of workers: name, type, help, labels and buckets.
+
+To add a metric, define a constant here, record it in ``recorder`` and describe it in docs/reference/metrics.md.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +9,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """Prometheus' types. A gauge tells of now and dies with its worker; the others are kept."""
+    """Prometheus' metric types. The value of a gauge is dropped when its worker exits; the others are kept."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -14,8 +17,8 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
-    """One metric. ``name`` is without a counter's ``_total``; ``bounds`` are a histogram's upper ones, ascending."""
+class MetricFamily:
+    """A metric family. ``name`` lacks a counter's ``_total``; ``bounds`` are a histogram's upper bounds, ascending."""
 
     name: str
     kind: Kind
@@ -24,21 +27,21 @@ class Family:
     bounds: tuple[float, ...] = ()
 
     @property
-    def cells(self) -> int:
-        """How many numbers one child takes; of a histogram: a count per bound, one for all above, and the sum."""
+    def size(self) -> int:
+        """How many numbers one child has; a histogram: a count per bound, one above all bounds, and the sum."""
         return len(self.bounds) + 2 if self.kind is Kind.HISTOGRAM else 1
 
 
-def _counter(name: str, text: str, *labels: str) -> Family:
-    return Family(f"scoreline_{name}", Kind.COUNTER, text, labels)
+def _counter(name: str, text: str, *labels: str) -> MetricFamily:
+    return MetricFamily(f"scoreline_{name}", Kind.COUNTER, text, labels)
 
 
-def _gauge(name: str, text: str) -> Family:
-    return Family(f"scoreline_{name}", Kind.GAUGE, text)
+def _gauge(name: str, text: str) -> MetricFamily:
+    return MetricFamily(f"scoreline_{name}", Kind.GAUGE, text)
 
 
-def _histogram(name: str, text: str, bounds: tuple[float, ...], *labels: str) -> Family:
-    return Family(f"scoreline_{name}", Kind.HISTOGRAM, text, labels, bounds)
+def _histogram(name: str, text: str, bounds: tuple[float, ...], *labels: str) -> MetricFamily:
+    return MetricFamily(f"scoreline_{name}", Kind.HISTOGRAM, text, labels, bounds)
 
 
 _CALL_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -56,27 +59,21 @@ FALLBACK_ROWS = _counter("fallback_rows", "Rows left to the route's fallback.", 
 ARM_SECONDS = _histogram("arm_seconds", "Scoring one batch's rows by one arm.", _CALL_SECONDS, "route", "arm")
 ARM_FAILURES = _counter("arm_failures", "Batches that an arm's model failed on.", "route", "arm")
 LOADS = _counter("loads", "Versions that were loaded.", "model")
-LOAD_FAILURES = _counter("load_failures", "Versions that were refused.", "model")
-LOAD_SECONDS = _histogram("load_seconds", "Loading and proving one version.", _LOAD_SECONDS)
+LOAD_FAILURES = _counter("load_failures", "Versions that failed to load.", "model")
+LOAD_SECONDS = _histogram("load_seconds", "Loading and self-testing one version.", _LOAD_SECONDS)
 JOURNAL_ROWS = _counter("journal_rows", "Rows that were written to the journal.")
 JOURNAL_BYTES = _counter("journal_bytes", "Bytes that were written to the journal.")
 JOURNAL_DROPPED = _counter("journal_dropped", "Rows that the journal could not take.")
-JOURNAL_FAILURES = _counter("journal_failures", "Times that the disk refused the journal.")
-JOURNAL_TROUBLED = _gauge("journal_troubled", "Workers whose journal cannot be written.")
+JOURNAL_FAILURES = _counter("journal_failures", "Failed writes of the journal.")
+JOURNAL_DEGRADED = _gauge("journal_troubled", "Workers whose journal cannot be written.")
 SHADOW_ROWS = _counter("shadow_rows", "Rows that a shadow scored.", "route", "shadow", "model", "version")
 SHADOW_DROPPED = _counter("shadow_dropped", "Sampled rows that a shadow had no time for.", "route", "shadow")
 SHADOW_ERRORS = _counter("shadow_errors", "Sampled rows that a shadow could not score.", "route", "shadow", "reason")
 SHADOW_SECONDS = _histogram("shadow_seconds", "Scoring one batch by one shadow.", _CALL_SECONDS, "route", "shadow")
 CALLS_IN_FLIGHT = _gauge("calls_in_flight", "Calls that are being answered.")
-CALLS_QUEUED = _gauge("calls_queued", "Calls that wait for a thread, or for longer than one batch in the lane.")
+CALLS_QUEUED = _gauge("calls_queued", "Calls that wait for a thread, or in the lane for longer than a flush.")
 
-FAMILIES: Mapping[str, Family] = {
-    family.name: family
-    for family in (
-        *(CALLS, ERRORS, CALL_SECONDS, BATCH_CALLS, BATCH_ROWS),
-        *(ROWS, ROW_ERRORS, FALLBACK_ROWS, ARM_SECONDS, ARM_FAILURES),
-        *(LOADS, LOAD_FAILURES, LOAD_SECONDS, CALLS_IN_FLIGHT, CALLS_QUEUED),
-        *(JOURNAL_ROWS, JOURNAL_BYTES, JOURNAL_DROPPED, JOURNAL_FAILURES, JOURNAL_TROUBLED),
-        *(SHADOW_ROWS, SHADOW_DROPPED, SHADOW_ERRORS, SHADOW_SECONDS),
-    )
+METRIC_FAMILIES: Mapping[str, MetricFamily] = {
+    family.name: family for family in tuple(globals().values()) if isinstance(family, MetricFamily)
 }
+"""Every metric family of this module by its name."""

@@ -1,7 +1,7 @@
-"""What a serving process counts, made for whoever serves in batches: one call per batch, a store per number.
+"""Records the metrics of one serving process, once per batch.
 
-Labels come from the registry and from fixed tables only: nothing that a caller makes up becomes a label. ``families``
-lists what is counted, ``docs/reference/metrics.md`` explains it.
+Labels come from the registry and from fixed tables: nothing that a caller sends becomes a label. ``definitions`` lists
+the metrics, ``docs/reference/metrics.md`` explains them.
 """
 
 import threading
@@ -18,8 +18,8 @@ import grpc
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_server.metrics import definitions
-from scoreline_server.metrics.definitions import Family
-from scoreline_server.metrics.shared_counters import Cells, Counts
+from scoreline_server.metrics.definitions import MetricFamily
+from scoreline_server.metrics.shared_counters import Counts, SharedCounters
 from scoreline_server.scoring.compiled_route import CompiledRoute, CompiledShadow
 from scoreline_server.scoring.results import RowResults
 
@@ -28,21 +28,21 @@ _T = TypeVar("_T")
 
 
 class Metrics:
-    """Counts of one serving process. Safe for threads.
+    """The metrics of one serving process. Safe for threads.
 
-    ``folder`` is where a supervisor reads the counts; without one they stay in this process.
+    ``folder`` is where a supervisor reads them; without one they stay in this process.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._cells = Cells(folder)
-        self._values = self._cells.values
+        self._counters = SharedCounters(folder)
+        self._values = self._counters.values
         self._firsts: dict[tuple[str, tuple[str, ...]], int] = {}
         self._lock = threading.Lock()
 
     def counts(self) -> Counts:
-        """Everything that was counted so far."""
+        """The present values of all metrics."""
         with self._lock:
-            return self._cells.counts()
+            return self._counters.counts()
 
     def begun(self, calls: int) -> None:
         """Counts a batch of calls as in flight, until it has ``ended``."""
@@ -93,7 +93,7 @@ class Metrics:
 
     @contextmanager
     def loading(self, model: str) -> Iterator[None]:
-        """Times the loading of one version; an exception counts as a refusal."""
+        """Times the loading of one version; an exception counts as a failure."""
         start = time.perf_counter()
         try:
             yield
@@ -117,14 +117,14 @@ class Metrics:
             self._add(definitions.JOURNAL_DROPPED, (), rows)
 
     def journal_failed(self) -> None:
-        """Counts a refusal of the disk."""
+        """Counts a failed write."""
         with self._lock:
             self._add(definitions.JOURNAL_FAILURES, (), 1)
 
-    def journal_troubled(self, change: int) -> None:
+    def journal_degraded(self, change: int) -> None:
         """Counts a journal that cannot be written (1), or can be again (-1)."""
         with self._lock:
-            self._add(definitions.JOURNAL_TROUBLED, (), change)
+            self._add(definitions.JOURNAL_DEGRADED, (), change)
 
     def shadowed(
         self, route: str, shadow: CompiledShadow, *, rows: int, seconds: float, errors: Mapping[str, int]
@@ -138,34 +138,34 @@ class Metrics:
                 self._add(definitions.SHADOW_ERRORS, (route, shadow.ref, reason), count)
 
     def shadow_dropped(self, route: str, shadow: CompiledShadow, rows: int) -> None:
-        """Counts sampled rows that a shadow had no time for."""
+        """Counts sampled rows that a shadow did not score because its queue was full."""
         with self._lock:
             self._add(definitions.SHADOW_DROPPED, (route, shadow.ref), rows)
 
     def queued(self, change: int) -> None:
-        """Counts calls that began, or ended, to wait."""
+        """Counts calls that begin, or with a negative change cease, to wait."""
         with self._lock:
             self._add(definitions.CALLS_QUEUED, (), change)
 
-    def _add(self, family: Family, labels: tuple[str, ...], amount: float) -> None:
+    def _add(self, family: MetricFamily, labels: tuple[str, ...], amount: float) -> None:
         self._values[self._first(family, labels)] += amount
 
-    def _observe(self, family: Family, labels: tuple[str, ...], observed: Sequence[float]) -> None:
+    def _observe(self, family: MetricFamily, labels: tuple[str, ...], observed: Sequence[float]) -> None:
         first, values, bounds = self._first(family, labels), self._values, family.bounds
         for value in observed:
             values[first + bisect_left(bounds, value)] += 1
         values[first + len(bounds) + 1] += sum(observed)
 
-    def _first(self, family: Family, labels: tuple[str, ...]) -> int:
+    def _first(self, family: MetricFamily, labels: tuple[str, ...]) -> int:
         key = (family.name, labels)
         first = self._firsts.get(key)
         if first is None:
-            first = self._firsts[key] = self._cells.take(family, labels)
+            first = self._firsts[key] = self._counters.allocate(family, labels)
         return first
 
 
 class CountedThreads(ThreadPoolExecutor):
-    """Threads whose queue is counted."""
+    """A thread pool whose queue is counted."""
 
     def __init__(self, threads: int, metrics: Metrics) -> None:
         super().__init__(threads, thread_name_prefix="grpc")

@@ -1,6 +1,6 @@
-"""What all workers have counted, dead ones included, and what their supervisor knows of them, as one page.
+"""The Prometheus exposition: counters summed over live and exited workers, and the supervisor's own metrics.
 
-The counts of a worker that died are added to those of all dead ones, so that totals never fall; its gauges are gone.
+The counters of exited workers are kept, so that totals never fall; their gauges are dropped.
 """
 
 import platform
@@ -17,40 +17,42 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.utils import floatToGoString
 
 from scoreline.version import __version__
-from scoreline_server.metrics.definitions import FAMILIES, Family, Kind
-from scoreline_server.metrics.shared_counters import Child, Counts, forget_counts, read_counts
+from scoreline_server.metrics.definitions import METRIC_FAMILIES, Kind, MetricFamily
+from scoreline_server.metrics.shared_counters import Child, Counts, read_counts, remove_counts
 from scoreline_server.processes.reports import WorkerState
-from scoreline_server.processes.worker_pool import Fleet
+from scoreline_server.processes.worker_pool import WorkerPool
 
 
-class Totals:
-    """The counts in one runtime folder. Safe for threads."""
+class Exposition:
+    """The metrics of the workers that count into one runtime folder. Safe for threads."""
 
     def __init__(self, runtime: Path) -> None:
         self._runtime = runtime
-        self._buried: Counts = {}
-        self._alive: set[int] = set()
+        self._exited: Counts = {}
+        self._live: set[int] = set()
         self._lock = threading.Lock()
 
-    def page(self, fleet: Fleet) -> bytes:
-        """Everything in Prometheus' text format."""
+    def page(self, pool: WorkerPool) -> bytes:
+        """All metrics in Prometheus' text format."""
         with self._lock:
-            counts = added(self._buried, *(read_counts(self._runtime, pid) for pid in self._alive))
-        return rendered([*known(fleet), *counted(counts)])
+            counts = added(self._exited, *(read_counts(self._runtime, pid) for pid in self._live))
+        return rendered([*supervisor_metrics(pool), *counted(counts)])
 
-    def born(self, pid: int) -> None:
-        """Counts a worker in."""
+    def spawned(self, pid: int) -> None:
+        """Adds a worker."""
         with self._lock:
-            self._alive.add(pid)
+            self._live.add(pid)
 
-    def bury(self, pid: int) -> None:
-        """Keeps what a dead worker has counted, and forgets its gauges."""
+    def reap(self, pid: int) -> None:
+        """Keeps the counters of an exited worker, drops its gauges and removes its files."""
         with self._lock:
             counts = read_counts(self._runtime, pid)
-            lasting = {child: numbers for child, numbers in counts.items() if FAMILIES[child[0]].kind is not Kind.GAUGE}
-            self._buried = added(self._buried, lasting)
-            self._alive.discard(pid)
-            forget_counts(self._runtime, pid)
+            lasting = {
+                child: numbers for child, numbers in counts.items() if METRIC_FAMILIES[child[0]].kind is not Kind.GAUGE
+            }
+            self._exited = added(self._exited, lasting)
+            self._live.discard(pid)
+            remove_counts(self._runtime, pid)
 
 
 def rendered(metrics: Iterable[Metric]) -> bytes:
@@ -61,7 +63,7 @@ def rendered(metrics: Iterable[Metric]) -> bytes:
 
 
 class _Collected:
-    """A collector of what was collected already."""
+    """A collector of given metrics."""
 
     def __init__(self, metrics: Iterable[Metric]) -> None:
         self._metrics = metrics
@@ -81,15 +83,15 @@ def added(*counts: Counts) -> Counts:
 
 
 def counted(counts: Counts) -> Iterator[Metric]:
-    """What workers have counted, as Prometheus' metrics; a family that nobody counted yet has no samples."""
+    """The metrics of workers; a family without counts has no samples."""
     by_family: dict[str, list[tuple[tuple[str, ...], Sequence[float]]]] = defaultdict(list)
     for (name, labels), numbers in counts.items():
         by_family[name].append((labels, numbers))
-    for name, family in FAMILIES.items():
+    for name, family in METRIC_FAMILIES.items():
         yield _metric(family, by_family[name])
 
 
-def _metric(family: Family, children: Iterable[tuple[Sequence[str], Sequence[float]]]) -> Metric:
+def _metric(family: MetricFamily, children: Iterable[tuple[Sequence[str], Sequence[float]]]) -> Metric:
     if family.kind is Kind.HISTOGRAM:
         histogram = HistogramMetricFamily(family.name, family.help, labels=family.labels)
         for labels, (*buckets, total) in children:
@@ -103,19 +105,19 @@ def _metric(family: Family, children: Iterable[tuple[Sequence[str], Sequence[flo
     return metric
 
 
-def known(fleet: Fleet) -> Iterator[Metric]:
+def supervisor_metrics(pool: WorkerPool) -> Iterator[Metric]:
     """The supervisor's own metrics."""
     build = GaugeMetricFamily("scoreline_build_info", "What runs here; always 1.", labels=_BUILD)
     build.add_metric([__version__, platform.python_version(), installed("grpcio"), installed("onnxruntime")], 1)
     yield build
-    yield GaugeMetricFamily("scoreline_ready", "1 while calls are welcome.", int(fleet.ready))
+    yield GaugeMetricFamily("scoreline_ready", "1 while calls are welcome.", int(pool.ready))
     workers = GaugeMetricFamily("scoreline_workers", "Workers by state.", labels=["state"])
     for state in WorkerState:
-        workers.add_metric([state], fleet.count(state))
+        workers.add_metric([state], pool.count(state))
     yield workers
-    yield CounterMetricFamily("scoreline_drains", "Workers that began to drain.", fleet.drains)
-    yield from _per_worker(fleet)
-    yield from _adopted(fleet)
+    yield CounterMetricFamily("scoreline_drains", "Workers that began to drain.", pool.drains)
+    yield from _per_worker(pool)
+    yield from _adopted(pool)
 
 
 _BUILD = ("version", "python", "grpcio", "onnxruntime")
@@ -123,33 +125,33 @@ _BUILD = ("version", "python", "grpcio", "onnxruntime")
 
 @cache
 def installed(distribution: str) -> str:
-    """The version of an installed distribution; empty where there is none of that name."""
+    """The version of an installed distribution; empty where it is not installed."""
     try:
         return version(distribution)
     except PackageNotFoundError:
         return ""
 
 
-def _per_worker(fleet: Fleet) -> Iterator[Metric]:
+def _per_worker(pool: WorkerPool) -> Iterator[Metric]:
     restarts = CounterMetricFamily("scoreline_worker_restarts", "Workers started anew.", labels=["worker"])
     memory = GaugeMetricFamily("scoreline_worker_resident_bytes", "Memory of a worker.", labels=["worker"])
     models = GaugeMetricFamily("scoreline_models_loaded", "Versions that a worker has loaded.", labels=["worker"])
     refused = GaugeMetricFamily("scoreline_models_refused", "Versions that a worker refuses.", labels=["worker"])
-    for seat in fleet.seats:
-        number = [str(seat.number)]
-        restarts.add_metric(number, seat.restarts)
-        if seat.pid:
-            memory.add_metric(number, seat.resident_bytes)
-            models.add_metric(number, seat.report.models)
-            refused.add_metric(number, len(seat.report.refused))
+    for slot in pool.slots:
+        number = [str(slot.number)]
+        restarts.add_metric(number, slot.restarts)
+        if slot.pid:
+            memory.add_metric(number, slot.resident_bytes)
+            models.add_metric(number, slot.report.models)
+            refused.add_metric(number, len(slot.report.refused))
     yield from (restarts, memory, models, refused)
 
 
-def _adopted(fleet: Fleet) -> Iterator[Metric]:
-    yield GaugeMetricFamily("scoreline_registry_revision", "The newest revision that was read.", fleet.revision)
+def _adopted(pool: WorkerPool) -> Iterator[Metric]:
+    yield GaugeMetricFamily("scoreline_registry_revision", "The newest revision that was read.", pool.revision)
     adopted = GaugeMetricFamily("scoreline_route_adopted_revision", "The revision that is served.", labels=["route"])
-    troubled = GaugeMetricFamily("scoreline_route_troubled", "1 while not the newest is served.", labels=["route"])
-    for name, route in fleet.routes.items():
+    degraded = GaugeMetricFamily("scoreline_route_troubled", "1 while not the newest is served.", labels=["route"])
+    for name, route in pool.routes.items():
         adopted.add_metric([name], route.adopted_revision)
-        troubled.add_metric([name], int(bool(route.problem)))
-    yield from (adopted, troubled)
+        degraded.add_metric([name], int(bool(route.problem)))
+    yield from (adopted, degraded)

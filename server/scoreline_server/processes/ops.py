@@ -12,26 +12,26 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from scoreline_server.processes.worker_pool import Fleet
+from scoreline_server.processes.worker_pool import WorkerPool
 
 CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 
 
-def application(fleet: Callable[[], Fleet], page: Callable[[Fleet], bytes]) -> Starlette:
+def application(pool: Callable[[], WorkerPool], page: Callable[[WorkerPool], bytes]) -> Starlette:
     """The pages. ``page`` renders the metrics; it reads files, so it runs on a thread."""
 
     async def metrics(_: Request) -> Response:
-        return Response(await run_in_threadpool(page, fleet()), headers={"content-type": CONTENT_TYPE})
+        return Response(await run_in_threadpool(page, pool()), headers={"content-type": CONTENT_TYPE})
 
     async def livez(_: Request) -> Response:
         return PlainTextResponse("ok\n")
 
     async def readyz(_: Request) -> Response:
-        now = fleet()
+        now = pool()
         return JSONResponse(now.readiness(), status_code=200 if now.ready else 503)
 
     async def status(_: Request) -> Response:
-        return JSONResponse(fleet().status())
+        return JSONResponse(pool().status())
 
     pages = {"/metrics": metrics, "/livez": livez, "/readyz": readyz, "/status": status}
     return Starlette(routes=[Route(path, endpoint) for path, endpoint in pages.items()])

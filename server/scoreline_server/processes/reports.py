@@ -1,7 +1,7 @@
-"""What a supervisor and its workers tell each other: one JSON line each way at a time, over the worker's pipes.
+"""The messages between a supervisor and its workers, one JSON object a line over the worker's pipes.
 
-The supervisor writes one Order and then keeps the pipe open: its end is the order to drain, and it comes by itself when
-the supervisor dies. The worker writes a Report whenever something about it changed.
+The supervisor writes one WorkerConfig and keeps the pipe open: the worker drains at its end, also when the supervisor
+dies. The worker writes a Report whenever its state changes.
 """
 
 import json
@@ -15,7 +15,7 @@ from scoreline_server.settings import Settings
 
 
 class WorkerState(StrEnum):
-    """Where a worker is in its life. A supervisor has slots whose worker is DOWN."""
+    """The state of a worker; DOWN while a slot has no process."""
 
     DOWN = "down"
     STARTING = "starting"
@@ -25,12 +25,12 @@ class WorkerState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What a worker is told at its start.
+class WorkerConfig:
+    """What a worker gets at its start.
 
     Attributes:
-        number: its place among the workers, from 0.
-        settings: the supervisor's, with the port that was really taken.
+        number: its slot among the workers, from 0.
+        settings: those of the supervisor, with the bound port.
         runtime: the folder that all workers of this supervisor share.
         reuse_port: whether others listen on the same port.
     """
@@ -41,20 +41,20 @@ class Order:
     reuse_port: bool
 
     def line(self) -> bytes:
-        """As it is written."""
-        told = {
+        """The JSON line."""
+        values = {
             "number": self.number,
             "settings": self.settings.model_dump(mode="json"),
             "runtime": str(self.runtime),
             "reuse_port": self.reuse_port,
         }
-        return json.dumps(told).encode() + b"\n"
+        return json.dumps(values).encode() + b"\n"
 
     @classmethod
     def read(cls, line: bytes) -> Self:
-        """The order that a line is."""
-        told = json.loads(line)
-        return cls(told["number"], Settings(**told["settings"]), Path(told["runtime"]), told["reuse_port"])
+        """Parses a line."""
+        values = json.loads(line)
+        return cls(values["number"], Settings(**values["settings"]), Path(values["runtime"]), values["reuse_port"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +67,16 @@ class RouteReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a worker says of itself.
+    """The state of a worker.
 
     Attributes:
-        state: where it is in its life.
-        address: where it listens.
+        state: its state.
+        address: the address that it listens on.
         problem: why it failed, or what it cannot read of the registry or write to the journal; else empty.
         revision: the newest revision that it has read.
         routes: its routes by name.
         models: how many versions it has loaded.
-        refused: why versions were refused, by ``model@version``.
+        refused: why versions were not loaded, by ``model@version``.
     """
 
     state: WorkerState
@@ -88,17 +88,17 @@ class Report:
     refused: Mapping[str, str] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
-        """As plain values."""
+        """The fields as plain values."""
         return asdict(self)
 
     def line(self) -> bytes:
-        """As it is written."""
+        """The JSON line."""
         return json.dumps(self.facts()).encode() + b"\n"
 
     @classmethod
     def read(cls, line: bytes) -> Self:
-        """The report that a line is."""
-        told = json.loads(line)
-        told["state"] = WorkerState(told["state"])
-        told["routes"] = {name: RouteReport(**route) for name, route in told["routes"].items()}
-        return cls(**told)
+        """Parses a line."""
+        values = json.loads(line)
+        values["state"] = WorkerState(values["state"])
+        values["routes"] = {name: RouteReport(**route) for name, route in values["routes"].items()}
+        return cls(**values)

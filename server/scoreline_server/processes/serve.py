@@ -1,4 +1,4 @@
-"""``scoreline serve``, assembled in one place and in order: ports, folder, supervisor, ops port, workers."""
+"""``scoreline serve``, assembled in order: ports, runtime folder, supervisor, ops port, workers."""
 
 import asyncio
 import socket
@@ -10,7 +10,7 @@ import structlog
 from scoreline_server.cpu_count import usable_cores
 from scoreline_server.errors import StartError
 from scoreline_server.processes import ops
-from scoreline_server.processes.exposition import Totals
+from scoreline_server.processes.exposition import Exposition
 from scoreline_server.processes.ports import bound, has_port, reserved
 from scoreline_server.processes.runtime import runtime_folder, runtime_parent
 from scoreline_server.processes.supervisor import Supervisor, answer_signals
@@ -37,8 +37,8 @@ def run(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings, workers: int, runtime: Path, listener: socket.socket | None) -> None:
-    totals = Totals(runtime)
-    supervisor = Supervisor(settings, workers=workers, runtime=runtime, totals=totals)
+    exposition = Exposition(runtime)
+    supervisor = Supervisor(settings, workers=workers, runtime=runtime, exposition=exposition)
     answer_signals(supervisor)
 
     def announce() -> None:
@@ -47,7 +47,7 @@ async def _serve(settings: Settings, workers: int, runtime: Path, listener: sock
             host, port = listener.getsockname()[:2]
             _log.info("ops port open", address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
-    pages = ops.application(supervisor.fleet, totals.page)
+    pages = ops.application(supervisor.pool, exposition.page)
     async with ops.serving(pages, listener) if listener is not None else nullcontext():
         await supervisor.run(announce)
     _log.info("all workers ended")

@@ -1,7 +1,7 @@
-"""Keeps the workers of one server alive, and ends them without losing a call.
+"""The supervisor: restarts the workers of one server and drains them at the end.
 
-Scrapes and probes are answered here, so that they never disturb a process that serves. A worker that ends is started
-again with growing waits, for ever; only one that fails before any worker has served ends the server.
+Its process answers scrapes and probes, so that they never disturb a process that serves. A worker that exits is started
+again with growing waits; only one that fails before any worker has served ends the server.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ import structlog
 
 from scoreline_server.errors import StartError, StopError
 from scoreline_server.processes.backoff import Backoff
-from scoreline_server.processes.exposition import Totals
-from scoreline_server.processes.reports import Order, Report, WorkerState
-from scoreline_server.processes.worker_pool import Fleet, Seat
+from scoreline_server.processes.exposition import Exposition
+from scoreline_server.processes.reports import Report, WorkerConfig, WorkerState
+from scoreline_server.processes.worker_pool import WorkerPool, WorkerSlot
 from scoreline_server.processes.workers import WorkerProcess
 from scoreline_server.settings import Settings
 from scoreline_server.stopping import StopLimits
@@ -30,19 +30,19 @@ _DRAIN_MARGIN_SECONDS = StopLimits().total_seconds + 2.0
 
 
 @dataclass(slots=True)
-class _Slot:
-    """One place among the workers, whoever holds it at the moment."""
+class _RunningSlot:
+    """A slot and its present process."""
 
     number: int
     worker: WorkerProcess | None = None
     restarts: int = 0
     problem: str = ""
 
-    def seat(self) -> Seat:
+    def state(self) -> WorkerSlot:
         worker = self.worker
         if worker is None:
-            return Seat(self.number, Report(WorkerState.DOWN, problem=self.problem), restarts=self.restarts)
-        return Seat(self.number, worker.report, worker.pid, worker.resident_bytes, self.restarts)
+            return WorkerSlot(self.number, Report(WorkerState.DOWN, problem=self.problem), restarts=self.restarts)
+        return WorkerSlot(self.number, worker.report, worker.pid, worker.resident_bytes, self.restarts)
 
 
 class Supervisor:
@@ -54,27 +54,29 @@ class Supervisor:
         *,
         workers: int,
         runtime: Path,
-        totals: Totals,
+        exposition: Exposition,
         backoff: Backoff = Backoff(),  # noqa: B008 - frozen
     ) -> None:
         """``settings`` name the ports that were really taken; ``runtime`` is the folder that the workers share."""
         self._settings = settings
         self._runtime = runtime
-        self._totals = totals
+        self._exposition = exposition
         self._backoff = backoff
-        self._slots = [_Slot(number) for number in range(workers)]
+        self._slots = [_RunningSlot(number) for number in range(workers)]
         self._serving = asyncio.Event()
         self._draining = asyncio.Event()
         self._drains = 0
         self._killed = 0
         self._failure: StartError | None = None
 
-    def fleet(self) -> Fleet:
-        """What is known of the workers now."""
-        return Fleet(tuple(slot.seat() for slot in self._slots), draining=self._draining.is_set(), drains=self._drains)
+    def pool(self) -> WorkerPool:
+        """The present state of the workers."""
+        return WorkerPool(
+            tuple(slot.state() for slot in self._slots), draining=self._draining.is_set(), drains=self._drains
+        )
 
     async def run(self, announce: Callable[[], None]) -> None:
-        """Serves until told to drain; ``announce`` is called once, when the first worker serves.
+        """Serves until ``drain``; ``announce`` is called once, when the first worker serves.
 
         Raises StartError when no worker could ever serve, and StopError when workers had to be killed at the end.
         """
@@ -92,7 +94,7 @@ class Supervisor:
             raise StopError(f"{self._killed} of {len(self._slots)} workers did not drain in time and were killed")
 
     def drain(self) -> None:
-        """Begins the end: every worker drains and none is started again."""
+        """Drains every worker and starts none again."""
         if self._draining.is_set():
             return
         self._draining.set()
@@ -102,13 +104,13 @@ class Supervisor:
                 slot.worker.drain()
 
     def interrupt(self) -> None:
-        """What Ctrl-C means: drain, and at the second time end by force."""
+        """Ctrl-C: drains, and kills at the second time."""
         if self._draining.is_set():
             self.kill()
         self.drain()
 
     def kill(self) -> None:
-        """Ends every worker by force."""
+        """Kills every worker."""
         for slot in self._slots:
             if slot.worker is not None:
                 self._killed += 1
@@ -122,8 +124,8 @@ class Supervisor:
         await self._serving.wait()
         announce()
 
-    async def _keep(self, slot: _Slot) -> None:
-        """Holds one slot filled until the drain."""
+    async def _keep(self, slot: _RunningSlot) -> None:
+        """Keeps a worker running in a slot until the drain."""
         failures = 0
         while not self._draining.is_set():
             started = time.monotonic()
@@ -142,15 +144,15 @@ class Supervisor:
             slot.restarts += 1
             await self._pause(wait)
 
-    async def _live(self, slot: _Slot) -> int:
-        """One worker's life in a slot; its exit code."""
-        order = Order(slot.number, self._settings, self._runtime, reuse_port=len(self._slots) > 1)
+    async def _live(self, slot: _RunningSlot) -> int:
+        """Runs one worker in a slot until it exits; its exit code."""
+        config = WorkerConfig(slot.number, self._settings, self._runtime, reuse_port=len(self._slots) > 1)
         try:
-            worker = slot.worker = await WorkerProcess.spawn(order)
+            worker = slot.worker = await WorkerProcess.spawn(config)
         except OSError as error:
             slot.problem = f"no process can be started: {error}"
             return error.errno or 1
-        self._totals.born(worker.pid)
+        self._exposition.spawned(worker.pid)
         if self._draining.is_set():
             worker.drain()
         slot.problem = ""
@@ -163,7 +165,7 @@ class Supervisor:
                 self._drains += 1
         code = await worker.ended()
         slot.worker = None
-        self._totals.bury(worker.pid)
+        self._exposition.reap(worker.pid)
         return code
 
     async def _pause(self, seconds: float) -> None:
@@ -174,7 +176,7 @@ class Supervisor:
 
 
 def answer_signals(supervisor: Supervisor) -> None:
-    """SIGTERM drains; so does Ctrl-C, whose second time ends by force."""
+    """Handles SIGTERM, which drains, and Ctrl-C, which drains and at the second time kills."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, supervisor.drain)
     loop.add_signal_handler(signal.SIGINT, supervisor.interrupt)

@@ -1,6 +1,6 @@
-"""One worker: ``python -m scoreline_server.processes.worker``, started by a supervisor and by nobody else.
+"""The worker process, ``python -m scoreline_server.processes.worker``, which a supervisor starts.
 
-It serves until its supervisor closes the pipe on its standard input, or dies, or until SIGTERM; then it drains.
+It serves until its supervisor closes the pipe to its standard input or dies, or until SIGTERM; then it drains.
 """
 
 import gc
@@ -15,7 +15,7 @@ from scoreline_server import logging_config
 from scoreline_server.app import Server
 from scoreline_server.errors import ServingError
 from scoreline_server.failure_log import log_failure
-from scoreline_server.processes.reports import Order, Report, RouteReport, WorkerState
+from scoreline_server.processes.reports import Report, RouteReport, WorkerConfig, WorkerState
 from scoreline_server.scoring.catalog import Catalog
 
 _LOOK_SECONDS = 0.25
@@ -23,19 +23,21 @@ _LAST_WORDS_SECONDS = 1.0
 
 
 def main() -> int:
-    """Serves as ordered; returns the exit code."""
+    """Serves as configured on standard input; returns the exit code."""
     ended = _signals()
     reports = _Reports()
-    order = Order.read(_first_line())
-    logging_config.configure(order.settings, worker=order.number)
+    config = WorkerConfig.read(_first_line())
+    logging_config.configure(config.settings, worker=config.number)
     try:
-        with Server(order.settings, runtime=order.runtime, worker=order.number, reuse_port=order.reuse_port) as server:
+        with Server(
+            config.settings, runtime=config.runtime, worker=config.number, reuse_port=config.reuse_port
+        ) as server:
             # What a start leaves stays; looking through all of it for garbage, as Python would do while it serves,
             # stalls every call by milliseconds.
             gc.collect()
             gc.freeze()
             reports.serving(server)
-            while not _order_to_end(ended):
+            while not _is_told_to_end(ended):
                 reports.serving(server)
             reports.draining()
     except ServingError as error:
@@ -66,7 +68,7 @@ class _Reports:
         self.send(replace(self._last, state=WorkerState.DRAINING))
 
     def send(self, report: Report) -> None:
-        """Writes a report; a supervisor that is gone does not read it, and needs none."""
+        """Writes a report; one that a dead supervisor cannot read is dropped."""
         self._last = report
         left = memoryview(report.line())
         try:
@@ -77,7 +79,7 @@ class _Reports:
 
 
 def report_of(catalog: Catalog, address: str, problem: str) -> Report:
-    """What a serving worker says of its catalog, and of what else is wrong."""
+    """The report of a serving worker: its catalog and what else is wrong."""
     adopted = {name: route.revision for name, route in catalog.routes.items()}
     return Report(
         state=WorkerState.SERVING,
@@ -109,12 +111,12 @@ def _first_line() -> bytes:
     while not line.endswith(b"\n"):
         part = os.read(sys.stdin.fileno(), 65536)
         if not part:
-            raise SystemExit("a worker is started by `scoreline serve`, which tells it what to serve")
+            raise SystemExit("a worker is started by `scoreline serve`, which sends it its configuration")
         line += part
     return line
 
 
-def _order_to_end(ended: int) -> bool:
+def _is_told_to_end(ended: int) -> bool:
     """Waits a moment; True once the supervisor's pipe has ended or SIGTERM has come. Nothing else is ever sent."""
     ready, _, _ = select.select([sys.stdin.fileno(), ended], [], [], _LOOK_SECONDS)
     return bool(ready)

@@ -1,4 +1,4 @@
-"""What a supervisor knows of its workers at one moment, and what that means for whoever asks."""
+"""The state of a supervisor's workers at one moment, as /readyz and /status show it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from scoreline_server.processes.reports import Report, RouteReport, WorkerState
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
-    """One worker's place. ``pid`` is 0 while nobody holds it."""
+class WorkerSlot:
+    """One slot. ``pid`` is 0 while it has no process."""
 
     number: int
     report: Report
@@ -19,16 +19,16 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
-    """All workers of one supervisor. ``drains`` counts workers that began to drain, ever."""
+class WorkerPool:
+    """All workers of one supervisor. ``drains`` counts the workers that have ever begun to drain."""
 
-    seats: tuple[Seat, ...]
+    slots: tuple[WorkerSlot, ...]
     draining: bool = False
     drains: int = 0
 
     @property
     def ready(self) -> bool:
-        """Whether to send calls here: a worker serves, and the server is not about to end."""
+        """Whether to send calls here: a worker serves and the server does not drain."""
         return bool(self._serving) and not self.draining
 
     @property
@@ -38,7 +38,7 @@ class Fleet:
 
     @property
     def routes(self) -> Mapping[str, RouteReport]:
-        """Each route as the serving worker sees it that lags the most."""
+        """Each route as reported by the serving worker that lags the most."""
         merged: dict[str, RouteReport] = {}
         for report in self._serving:
             for name, route in report.routes.items():
@@ -48,12 +48,12 @@ class Fleet:
 
     @property
     def problems(self) -> list[str]:
-        """Everything that is not as it should be, once each."""
+        """All distinct problems of workers, routes and versions."""
         found: dict[str, None] = {}
-        for seat in self.seats:
-            report = seat.report
+        for slot in self.slots:
+            report = slot.report
             if report.state is WorkerState.DOWN:
-                found[f"worker {seat.number} is down{': ' if report.problem else ''}{report.problem}"] = None
+                found[f"worker {slot.number} is down{': ' if report.problem else ''}{report.problem}"] = None
             elif report.problem:
                 found[report.problem] = None
             found |= {f"route {name}: {route.problem}": None for name, route in report.routes.items() if route.problem}
@@ -62,22 +62,22 @@ class Fleet:
 
     def count(self, state: WorkerState) -> int:
         """How many workers are in a state."""
-        return sum(seat.report.state is state for seat in self.seats)
+        return sum(slot.report.state is state for slot in self.slots)
 
     def readiness(self) -> dict[str, Any]:
-        """What /readyz answers."""
+        """The body of /readyz."""
         return {
             "ready": self.ready,
             "draining": self.draining,
             "workers": [
-                {"worker": seat.number, "state": seat.report.state, "revision": seat.report.revision}
-                for seat in self.seats
+                {"worker": slot.number, "state": slot.report.state, "revision": slot.report.revision}
+                for slot in self.slots
             ],
             "problems": self.problems,
         }
 
     def status(self) -> dict[str, Any]:
-        """What /status answers: the same and everything else."""
+        """The body of /status."""
         return {
             "ready": self.ready,
             "draining": self.draining,
@@ -89,16 +89,16 @@ class Fleet:
             "problems": self.problems,
             "workers": [
                 {
-                    "worker": seat.number,
-                    "pid": seat.pid or None,
-                    "resident_bytes": seat.resident_bytes,
-                    "restarts": seat.restarts,
-                    **seat.report.facts(),
+                    "worker": slot.number,
+                    "pid": slot.pid or None,
+                    "resident_bytes": slot.resident_bytes,
+                    "restarts": slot.restarts,
+                    **slot.report.facts(),
                 }
-                for seat in self.seats
+                for slot in self.slots
             ],
         }
 
     @property
     def _serving(self) -> list[Report]:
-        return [seat.report for seat in self.seats if seat.report.state is WorkerState.SERVING]
+        return [slot.report for slot in self.slots if slot.report.state is WorkerState.SERVING]

@@ -1,4 +1,4 @@
-"""A supervisor's hold on one worker process."""
+"""A worker process, as its supervisor starts, observes and ends it."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Self
 
-from scoreline_server.processes.reports import Order, Report, WorkerState
+from scoreline_server.processes.reports import Report, WorkerConfig, WorkerState
 
 _LONGEST_REPORT_BYTES = 64 * 1024 * 1024
 # glibc raises this threshold by itself once a large block was freed; from then on models lie in the heap, whose holes
@@ -27,8 +27,8 @@ class WorkerProcess:
         self.started = time.monotonic()
 
     @classmethod
-    async def spawn(cls, order: Order) -> Self:
-        """Starts a worker with its order."""
+    async def spawn(cls, config: WorkerConfig) -> Self:
+        """Starts a worker."""
         process = await asyncio.create_subprocess_exec(
             # -P: a file in the working folder must not stand in for a module.
             *(sys.executable, "-P", "-m", "scoreline_server.processes.worker"),
@@ -40,11 +40,11 @@ class WorkerProcess:
             process_group=0,
         )
         if process.stdin is not None:
-            process.stdin.write(order.line())
+            process.stdin.write(config.line())
         return cls(process)
 
     async def reports(self) -> AsyncIterator[Report]:
-        """Its reports as they come, until it has ended."""
+        """Its reports, until it has exited."""
         if self._process.stdout is None:
             return
         async for line in self._process.stdout:
@@ -54,18 +54,18 @@ class WorkerProcess:
                 yield self.report
 
     async def ended(self) -> int:
-        """Waits for its end; the exit code, negative for a signal."""
+        """Waits for its exit; the exit code, negative for a signal."""
         return await self._process.wait()
 
     def drain(self) -> None:
-        """Orders it to drain and end. One that serves nobody yet is ended at once."""
+        """Makes it drain and exit. One that does not serve yet is killed."""
         if self.report.state is WorkerState.STARTING:
             self.kill()
         elif self._process.stdin is not None:
             self._process.stdin.close()
 
     def kill(self) -> None:
-        """Ends it by force."""
+        """Kills it."""
         if self._process.returncode is None:
             self._process.kill()
 

@@ -1,18 +1,17 @@
-"""Who may do what: one decision, ``authorize(caller, action)``, and the static policy behind it.
+"""Authorization: one decision, ``authorize(caller, action)``, by a static policy.
 
-Until callers are authenticated, changes are taken from this machine and by the admin address only. A policy file names
-who may do more, or less:
+By default changes are accepted from this machine and on the admin address only. A policy file allows other callers:
 
     [[allow]]
     actions = ["registry.write"]
     callers = ["cn:deploy-bot", "loopback"]
 
-An action that the file names is allowed to the callers beside it and to nobody else; others keep their default.
+An action in the file is allowed to its callers only; the other actions keep their defaults.
 """
 
 import fnmatch
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -22,7 +21,7 @@ from scoreline_server.errors import CallError, ErrorReason, StartError
 
 
 class Action(StrEnum):
-    """What a call does."""
+    """The kinds of calls that a policy allows or denies."""
 
     SCORE = "score"
     DESCRIBE = "describe"
@@ -33,11 +32,17 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: gRPC's peer, the common name of a client certificate, and whether the admin address was used."""
+    """A caller: gRPC's peer, the common name of its client certificate, and whether it used the admin address."""
 
     peer: str = ""
     identity: str = ""
     by_admin_address: bool = False
+
+    @classmethod
+    def of(cls, peer: str, auth_context: Mapping[str, Iterable[bytes]], *, by_admin_address: bool = False) -> "Caller":
+        """The caller of a gRPC call, from its peer and auth context."""
+        names = list(auth_context.get("x509_common_name", ()))
+        return cls(peer, names[0].decode() if names else "", by_admin_address)
 
     @property
     def is_local(self) -> bool:
@@ -46,7 +51,7 @@ class Caller:
         return kind == "unix" or address.startswith(("127.", "[::1]", "[::ffff:127."))
 
 
-NOBODY = Caller()
+ANONYMOUS = Caller()
 
 _DEFAULTS: Mapping[Action, tuple[str, ...]] = {
     Action.SCORE: ("*",),
@@ -59,12 +64,12 @@ _DEFAULTS: Mapping[Action, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """For each action, who is allowed it: "*", "loopback", "admin", or "cn:" and a pattern of common names."""
+    """The callers allowed each action: "*", "loopback", "admin", or "cn:" and a pattern of common names."""
 
     allowed: Mapping[Action, tuple[str, ...]]
 
     def is_open(self, action: Action) -> bool:
-        """True where everybody is allowed, so that nobody need be looked at."""
+        """Whether every caller is allowed, so that callers need not be identified."""
         return "*" in self.allowed[action]
 
     def authorize(self, caller: Caller, action: Action) -> None:
@@ -72,7 +77,7 @@ class Policy:
         if not any(_matches(pattern, caller) for pattern in self.allowed[action]):
             raise CallError(
                 ErrorReason.NOT_ALLOWED,
-                f"{action} is not allowed to this caller; allowed: {', '.join(self.allowed[action]) or 'nobody'}",
+                f"{action} is not allowed to this caller; allowed: {', '.join(self.allowed[action]) or 'no caller'}",
                 action=action,
             )
 

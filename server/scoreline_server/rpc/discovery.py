@@ -4,7 +4,7 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline.version import __version__
 from scoreline_registry.documents.contract import Feature
 from scoreline_registry.routing.assignment import unit_of
-from scoreline_server.rpc.authority import NOBODY, Caller
+from scoreline_server.rpc.authority import ANONYMOUS, Caller
 from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.scoring.model import VersionKey
 from scoreline_server.scoring.results import ASSIGNMENT_REASONS
@@ -13,7 +13,7 @@ from scoreline_server.scoring.rows import MAX_ENTITIES, context_of
 _KINDS = {"number": pb.FEATURE_KIND_NUMBER, "category": pb.FEATURE_KIND_CATEGORY}
 
 
-def schema(request: pb.GetSchemaRequest, catalog: Catalog, _caller: Caller = NOBODY) -> pb.GetSchemaResponse:
+def schema(request: pb.GetSchemaRequest, catalog: Catalog, _caller: Caller = ANONYMOUS) -> pb.GetSchemaResponse:
     """The schema of a route: what callers send and which extra outputs they may ask for."""
     route = catalog.route(request.route)
     layout = route.layout
@@ -47,7 +47,7 @@ def _vocabulary(name: str, contracts: list[tuple[Feature, ...]]) -> list[str]:
 
 
 def assignment(
-    request: pb.GetAssignmentRequest, catalog: Catalog, _caller: Caller = NOBODY
+    request: pb.GetAssignmentRequest, catalog: Catalog, _caller: Caller = ANONYMOUS
 ) -> pb.GetAssignmentResponse:
     """The arm that a unit is assigned to and why, as scoring it would say unless the arm's model fails."""
     route = catalog.route(request.route)
@@ -68,7 +68,7 @@ def assignment(
     )
 
 
-def status(_request: pb.GetStatusRequest, catalog: Catalog, _caller: Caller = NOBODY) -> pb.GetStatusResponse:
+def status(_request: pb.GetStatusRequest, catalog: Catalog, _caller: Caller = ANONYMOUS) -> pb.GetStatusResponse:
     """Every route and every version that is loaded or failed to load."""
     response = pb.GetStatusResponse(revision=catalog.revision, server_version=__version__, problem=catalog.problem)
     for name in sorted({*catalog.routes, *catalog.problems}):

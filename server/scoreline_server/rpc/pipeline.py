@@ -20,7 +20,7 @@ from scoreline_server.errors import CallError, ErrorReason
 from scoreline_server.failure_log import log_failure
 from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.rpc.admission import Admission
-from scoreline_server.rpc.authority import NOBODY, Action, Caller, Policy, read_policy
+from scoreline_server.rpc.authority import ANONYMOUS, Action, Caller, Policy, read_policy
 from scoreline_server.rpc.methods import SCORE, Method, discovery_methods
 from scoreline_server.scoring import engine
 from scoreline_server.scoring.catalog import Catalog
@@ -64,7 +64,7 @@ class Call:
     method: str
     message: bytes
     deadline: float | None = None
-    caller: Callable[[], Caller] = lambda: NOBODY
+    caller: Callable[[], Caller] = lambda: ANONYMOUS
     metadata: Metadata = ()
     arrived: float = field(default_factory=time.perf_counter)
 

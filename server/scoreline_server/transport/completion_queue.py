@@ -1,7 +1,7 @@
-"""All that Scoreline uses of grpcio's core, in one module, because ``grpc._cython.cygrpc`` is not public API.
+"""The parts of grpcio's core that the hot lane uses, in one module because ``grpc._cython.cygrpc`` is not public API.
 
-The server extra pins grpcio's minor, ``missing_names`` is asked at start, and without the lane the ordinary adapter
-serves the same pipeline. The decision record "What may still be called in gRPC's core while a server stops" (docs/adr)
+The server extra pins grpcio's minor, ``missing_names`` is checked at start, and without the lane the ordinary handlers
+serve the same pipeline. The decision record "What may still be called in gRPC's core while a server stops" (docs/adr)
 argues for each of these calls why it is safe beside a stop.
 """
 
@@ -25,7 +25,7 @@ _NO_FLAGS = 0
 
 
 def missing_names(server: grpc.Server) -> list[str]:
-    """What this grpcio lacks of what the lane needs; empty when the lane can run."""
+    """The names that the lane needs and this grpcio lacks; empty where the lane can run."""
     missing = [f"cygrpc.{name}" for name in _NAMES if not hasattr(cygrpc, name)]
     core = getattr(server, "_cy_server", None)
     wanted = ("register_completion_queue", "register_method", "request_registered_call")
@@ -40,7 +40,7 @@ class CallQueue:
     """
 
     def __init__(self, server: grpc.Server, methods: Sequence[str]) -> None:
-        """Registers; must come before ``server.start()``."""
+        """Registers the queue and the methods; must come before ``server.start()``."""
         # Held, because grpcio also stops a server that nothing refers to.
         self._server = server
         self._core = server._cy_server  # type: ignore[attr-defined]  # noqa: SLF001
@@ -61,7 +61,7 @@ class CallQueue:
         return True
 
     def close(self) -> None:
-        """Refuses requests from now on; none is being made when this returns. Calls already requested still come."""
+        """Refuses requests from now on; none is being made when this returns. Requested calls still arrive."""
         with self._requesting:
             self._is_closed = True
 
@@ -81,17 +81,17 @@ def is_shutdown(event: Event) -> bool:
 
 
 def receive(call: Any, on_message: OnEvent) -> None:
-    """Asks for the call's message."""
+    """Requests the call's message."""
     _start(call, (cygrpc.ReceiveMessageOperation(_NO_FLAGS),), on_message)
 
 
 def watch(call: Any, on_end: OnEvent) -> None:
-    """Asks to be told of the call's end, so that it is known at once when the caller goes away."""
+    """Requests an event at the call's end, which also tells when the caller is gone."""
     _start(call, (cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), on_end)
 
 
 def message_of(event: Event) -> bytes | None:
-    """The received message; None where the caller sent none or went away."""
+    """The received message; None where the call ended without one."""
     message: bytes | None = event.batch_operations[0].message()
     return message
 
@@ -103,13 +103,13 @@ def was_cancelled(event: Event) -> bool:
 
 def send_answer(call: Any, message: bytes, on_sent: OnEvent) -> None:
     """Sends a message with status OK."""
-    head, status = _unchanging()
+    head, status = _constant_operations()
     _start(call, (head, cygrpc.SendMessageOperation(message, _NO_FLAGS), status), on_sent)
 
 
 def send_status(call: Any, code: int, details: str, trailers: Trailers, on_sent: OnEvent) -> None:
     """Sends a status without a message."""
-    head, _ = _unchanging()
+    head, _ = _constant_operations()
     status = cygrpc.SendStatusFromServerOperation(trailers, code, details.encode(), _NO_FLAGS)
     _start(call, (head, status), on_sent)
 
@@ -122,7 +122,7 @@ def _start(call: Any, operations: tuple[Any, ...], on_event: OnEvent) -> None:
 
 
 @cache
-def _unchanging() -> tuple[Any, Any]:
+def _constant_operations() -> tuple[Any, Any]:
     """Operations that are the same in every answer: no metadata, and status OK without details.
 
     With nothing to send they own no memory while they run, so calls share them.
@@ -134,12 +134,12 @@ def _unchanging() -> tuple[Any, Any]:
 
 
 def auth_context(call: Any) -> dict[str, list[bytes]]:
-    """What TLS knows of the caller, as ``ServicerContext.auth_context()`` says it."""
+    """The caller's TLS properties, as in ``ServicerContext.auth_context()``."""
     context: dict[bytes, list[bytes]] = cygrpc.auth_context(call) or {}
     return {key.decode(): values for key, values in context.items()}
 
 
 def peer(call: Any) -> str:
-    """Where the caller is, as ``ServicerContext.peer()`` says it."""
+    """The caller's address, as in ``ServicerContext.peer()``."""
     address: bytes = call.peer()
     return address.decode()

@@ -117,8 +117,8 @@ def lane_limits(settings: Settings) -> LaneLimits:
     """What the settings say about the lane."""
     return LaneLimits(
         flush_seconds=settings.flush_seconds,
-        heavy_seconds=settings.heavy_seconds,
-        heavy_threads=settings.heavy_threads,
+        slow_call_seconds=settings.heavy_seconds,
+        slow_call_threads=settings.heavy_threads,
         receive_seconds=settings.receive_seconds,
     )
 

@@ -1,7 +1,7 @@
 """One call of the hot lane, from its arrival to its status."""
 
 import time
-from typing import Any, Protocol
+from typing import Protocol
 
 import grpc
 
@@ -14,24 +14,24 @@ _NEVER = float("inf")
 _EMPTY = Answer(code=grpc.StatusCode.UNIMPLEMENTED, details="the call ended without a message")
 
 
-class Carrier(Protocol):
-    """The lane, as a call knows it."""
+class CallOwner(Protocol):
+    """The callbacks of a call."""
 
-    def heard(self, call: "LaneCall") -> None:
-        """A call's message has come, or will not come."""
+    def message_received(self, call: "LaneCall") -> None:
+        """The message of a call was received, or the call ended before it was."""
 
     def take(self, call: "LaneCall") -> None:
-        """Takes a call with its message, to be admitted as soon as no more are coming."""
+        """Queues a received call for admission."""
 
     def lost(self, call: "LaneCall") -> None:
-        """Nobody waits for a call any more: what it was going to cost is free for others at once."""
+        """The caller of a waiting call is gone."""
 
     def ended(self) -> None:
-        """A call is over: its status was sent or nobody wants it."""
+        """A call has ended: its status was sent or could not be."""
 
 
 class LaneCall:
-    """One call from its arrival to its status, as the pipeline takes it; ``opened`` is in seconds of time.time()."""
+    """An ``Incoming`` call of the lane, from its arrival to its status; ``opened`` is in seconds of time.time()."""
 
     __slots__ = (
         "_call",
@@ -45,10 +45,10 @@ class LaneCall:
         "metadata",
         "method",
         "opened",
-        "question",
+        "request",
     )
 
-    def __init__(self, lane: Carrier, method: str, event: completion_queue.Event) -> None:
+    def __init__(self, lane: CallOwner, method: str, event: completion_queue.Event) -> None:
         self._lane, self.method, self._call = lane, method, event.call
         deadline: float = event.call_details.deadline
         self.deadline = None if deadline == _NEVER else deadline
@@ -58,20 +58,19 @@ class LaneCall:
         self.opened = time.time()
         self.arrived = 0.0
         self.is_gone = self.is_watched = False
-        self.question: DecodedRequest | None = None
+        self.request: DecodedRequest | None = None
 
     def caller(self) -> Caller:
-        """Who calls."""
-        names: Any = completion_queue.auth_context(self._call).get("x509_common_name", [])
-        return Caller(completion_queue.peer(self._call), names[0].decode() if names else "")
+        """The caller's address and the name in its certificate."""
+        return Caller.of(completion_queue.peer(self._call), completion_queue.auth_context(self._call))
 
     def is_late(self, now: float) -> bool:
         """Whether its deadline has passed."""
         return self.deadline is not None and now > self.deadline
 
     def received(self, event: completion_queue.Event) -> None:
-        """The message came, or will not come."""
-        self._lane.heard(self)
+        """Called once when the request message was received, or the call ended before it was."""
+        self._lane.message_received(self)
         message = completion_queue.message_of(event)
         if message is None:
             self.answer(_EMPTY)
@@ -80,20 +79,20 @@ class LaneCall:
             self._lane.take(self)
 
     def watch(self) -> None:
-        """Asks to be told when the caller goes away; a caller that is not watched is scored all the same."""
-        # A second request would be refused, and would never let go of the call.
+        """Notices from now on when the caller is gone; without it the call is scored anyway."""
+        # A second request would be refused and keep the call alive for good.
         if not self.is_watched:
             self.is_watched = True
             completion_queue.watch(self._call, self._closed)
 
     def _closed(self, event: completion_queue.Event) -> None:
-        """The caller half-closed for good, was cancelled, or ran out of time."""
+        """Called when the call was cancelled, timed out or completed."""
         if completion_queue.was_cancelled(event):
             self.is_gone = True
             self._lane.lost(self)
 
     def answer(self, answer: Answer) -> None:
-        """Sends the call's one status; from any thread. Sending to a caller that went away does no harm."""
+        """Sends the call's one status; from any thread, also to a caller that is gone."""
         if self._is_answered:
             return
         self._is_answered = True

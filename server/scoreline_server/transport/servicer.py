@@ -1,9 +1,9 @@
-"""The ordinary way from gRPC into the pipeline: one thread of the server's pool per call."""
+"""The ordinary gRPC handlers of the pipeline's methods: one thread of the server's pool per call."""
 
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import grpc
 
@@ -21,9 +21,9 @@ def add_to_server(
     without: Sequence[str] = (),
     by_admin_address: bool = False,
 ) -> None:
-    """Registers the methods of the pipeline, as raw bytes because the pipeline decodes, and streams beside them.
+    """Registers the pipeline's methods, with messages as raw bytes because the pipeline decodes, and the streams.
 
-    ``without`` are the methods that the hot lane has: registered twice, their calls would split at random.
+    ``without`` are the methods of the hot lane: registered twice, their calls would be split at random.
     """
     services: dict[str, dict[str, Handler]] = defaultdict(dict)
     unary = {path: _unary(pipeline, path, by_admin_address=by_admin_address) for path in pipeline.unary_methods}
@@ -37,9 +37,8 @@ def add_to_server(
 
 
 def caller_of(context: grpc.ServicerContext, *, by_admin_address: bool) -> Caller:
-    """Who calls, as far as the transport knows."""
-    names: Any = context.auth_context().get("x509_common_name", [])
-    return Caller(context.peer(), names[0].decode() if names else "", by_admin_address)
+    """The caller's address and the name in its certificate."""
+    return Caller.of(context.peer(), context.auth_context(), by_admin_address=by_admin_address)
 
 
 def _unary(pipeline: Pipeline, path: str, *, by_admin_address: bool) -> Handler:

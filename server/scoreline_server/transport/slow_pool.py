@@ -1,4 +1,4 @@
-"""Threads for calls whose models take long, so that the lane's cheap ones need not wait for them."""
+"""Threads that score slow calls, so that the hot lane's fast calls do not wait for them."""
 
 import queue
 import threading
@@ -16,19 +16,19 @@ _BATCH_JOBS = 32
 _BATCH_SECONDS = 0.02
 
 
-class HeavyPool(Generic[_J]):
-    """Does jobs in a few threads. Each takes what is queued, so that batches form here as in the lane."""
+class SlowPool(Generic[_J]):
+    """Scores jobs on a few threads. Each takes the jobs that are queued, so that batches form as in the lane."""
 
     def __init__(self, score: Callable[[Sequence[_J], float], None], *, threads: int) -> None:
-        """``score`` answers jobs; it is told the time, in seconds of time.time()."""
+        """``score`` scores and answers jobs, given the time in seconds of time.time()."""
         self._score = score
         self._queue: queue.SimpleQueue[tuple[_J, float] | None] = queue.SimpleQueue()
-        self._threads = [threading.Thread(target=self._run, name="heavy", daemon=True) for _ in range(threads)]
+        self._threads = [threading.Thread(target=self._run, name="slow-call", daemon=True) for _ in range(threads)]
         for thread in self._threads:
             thread.start()
 
     def put(self, job: _J, seconds: float) -> None:
-        """Has a job done by a thread of the pool; it takes about that long."""
+        """Queues a job, which takes about ``seconds``."""
         self._queue.put((job, seconds))
 
     def close(self, deadline: Deadline) -> bool:
@@ -44,12 +44,12 @@ class HeavyPool(Generic[_J]):
             try:
                 self._score(jobs, time.time())
             except Exception as error:  # noqa: BLE001  a thread that ends would leave the rest of the queue unanswered
-                log_failure("heavy calls failed", error)
+                log_failure("slow calls failed", error)
             # Kept jobs would keep their calls alive until others come.
             jobs.clear()
 
     def _next_jobs(self) -> list[_J]:
-        """Waits for a job and takes others that fit beside it; none at the end."""
+        """Waits for a job and takes the queued ones that fit into its batch; none once the pool is closed."""
         jobs: list[_J] = []
         taken, seconds = self._queue.get(), 0.0
         while taken is not None:
@@ -62,6 +62,6 @@ class HeavyPool(Generic[_J]):
             except queue.Empty:
                 return jobs
         if jobs:
-            # The end is for the next turn.
+            # The sentinel is for the next turn.
             self._queue.put(None)
         return jobs

@@ -1,4 +1,4 @@
-"""Health and reflection, whose requests are decoded by the same rules as all others.
+"""The handlers of the health and reflection services, whose requests are decoded like all others.
 
 grpcio's own handlers decode before they run, and answer bytes that are no request twice: the core refuses the second
 status, the call never ends, and neither does a stop of the server.
@@ -39,7 +39,7 @@ class Health(health.HealthServicer):  # type: ignore[misc]
         }
 
     def close(self) -> None:
-        """Lets the threads go."""
+        """Ends the threads once their streams have ended."""
         self._watches.close()
 
     def _check(self, message: bytes, context: grpc.ServicerContext) -> bytes:

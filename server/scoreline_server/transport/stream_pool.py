@@ -1,4 +1,4 @@
-"""Threads for streams: each holds one for as long as it lives."""
+"""A thread pool for streaming calls, each of which keeps a thread for as long as it is open."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -14,14 +14,14 @@ Serve: TypeAlias = Callable[[Any, grpc.ServicerContext], Iterator[bytes]]
 
 
 class StreamPool:
-    """A number of threads; when all are taken, the next stream is refused instead of waiting behind the others."""
+    """A number of threads; when all are in use, the next stream is refused instead of queued."""
 
     def __init__(self, threads: int) -> None:
         self._places = threading.Semaphore(threads)
         self._pool = ThreadPoolExecutor(threads + 1, thread_name_prefix="stream")
 
     def serving(self, serve: Serve) -> Serve:
-        """The handler that serves a stream on a thread of the pool, with one status for whatever goes wrong."""
+        """A handler that serves a stream on a thread of the pool and ends it with the status of any exception."""
 
         def stream(incoming: Any, context: grpc.ServicerContext) -> Iterator[bytes]:
             if not self._places.acquire(blocking=False):
@@ -39,7 +39,7 @@ class StreamPool:
         return stream
 
     def close(self) -> None:
-        """Lets the threads go; open streams end with their calls."""
+        """Ends the threads once their streams have ended."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -1,4 +1,4 @@
-"""The methods that stream: ScoreStream and WatchRevisions."""
+"""The handlers of the streaming methods, ScoreStream and WatchRevisions."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -36,7 +36,7 @@ class Streams:
         }
 
     def close(self) -> None:
-        """Lets the threads go; open streams end with their calls."""
+        """Ends the threads once their streams have ended."""
         self._pool.close()
 
     def _allowed(self, action: Action, serve: Serve, *, by_admin_address: bool) -> Serve:
@@ -51,7 +51,7 @@ class Streams:
             yield self._scored(message).SerializeToString()
 
     def _scored(self, message: bytes) -> scoring_pb2.ScoreStreamResponse:
-        """The answer to one request of a stream: a call of its own in all but the transport."""
+        """The answer to one request of a stream, which passes through the pipeline as a call of its own."""
         request = decoded(scoring_pb2.ScoreStreamRequest, message).request
         answer = self._pipeline.handle(Call(SCORE, request.SerializeToString()))
         response = scoring_pb2.ScoreStreamResponse(request_id=request.request_id)

@@ -10,10 +10,10 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
-from scoreline_server.metrics.definitions import FAMILIES
+from scoreline_server.metrics.definitions import METRIC_FAMILIES
 from scoreline_server.metrics.recorder import Metrics
-from scoreline_server.processes.exposition import counted, known
-from scoreline_server.processes.worker_pool import Fleet
+from scoreline_server.processes.exposition import counted, supervisor_metrics
+from scoreline_server.processes.worker_pool import WorkerPool
 from scoreline_server.settings import Settings
 from tests.server.conftest import apply
 from tests.server.test_docs import rows
@@ -126,8 +126,8 @@ def test_threads_lose_no_count() -> None:
 
 def test_every_metric_stands_in_the_docs_with_its_type_and_labels() -> None:
     documented = {name: (kind, labels.replace("`", "")) for name, kind, labels, _ in rows("reference/metrics.md")}
-    coded = {family.name: (str(family.kind), family.labels) for family in FAMILIES.values()}
-    coded |= {family.name: (family.type, tuple(family._labelnames)) for family in known(Fleet(()))}  # type: ignore[attr-defined]
+    coded = {family.name: (str(family.kind), family.labels) for family in METRIC_FAMILIES.values()}
+    coded |= {family.name: (family.type, tuple(family._labelnames)) for family in supervisor_metrics(WorkerPool(()))}  # type: ignore[attr-defined]
     assert documented == {
         f"{name}_total" if kind == "counter" else name: (kind, ", ".join(labels) or "none")
         for name, (kind, labels) in coded.items()

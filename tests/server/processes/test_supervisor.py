@@ -11,12 +11,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from scoreline_server.cpu_count import quota_cores, usable_cores
 from scoreline_server.errors import StartError
 from scoreline_server.processes.backoff import Backoff
-from scoreline_server.processes.exposition import Totals
+from scoreline_server.processes.exposition import Exposition
 from scoreline_server.processes.ports import bound, reserved
-from scoreline_server.processes.reports import Order, Report, RouteReport, WorkerState
+from scoreline_server.processes.reports import Report, RouteReport, WorkerConfig, WorkerState
 from scoreline_server.processes.runtime import runtime_folder
 from scoreline_server.processes.serve import worker_count
-from scoreline_server.processes.worker_pool import Fleet, Seat
+from scoreline_server.processes.worker_pool import WorkerPool, WorkerSlot
 from scoreline_server.settings import Settings, read_settings
 
 
@@ -25,8 +25,8 @@ def serving(**routes: RouteReport) -> Report:
     return Report(WorkerState.SERVING, revision=newest, routes=routes, models=1)
 
 
-def fleet(*reports: Report, draining: bool = False) -> Fleet:
-    return Fleet(tuple(Seat(number, report) for number, report in enumerate(reports)), draining=draining)
+def pool(*reports: Report, draining: bool = False) -> WorkerPool:
+    return WorkerPool(tuple(WorkerSlot(number, report) for number, report in enumerate(reports)), draining=draining)
 
 
 def test_waits_double_up_to_a_limit_and_are_spread() -> None:
@@ -45,16 +45,16 @@ def test_failures_are_counted_anew_after_a_long_life() -> None:
 
 def test_a_server_is_ready_while_one_worker_serves_and_it_does_not_drain() -> None:
     starting, down = Report(WorkerState.STARTING), Report(WorkerState.DOWN)
-    assert fleet(serving(), down).ready
-    assert not fleet(starting, down).ready
-    assert not fleet(serving(), serving(), draining=True).ready
-    assert not fleet(Report(WorkerState.DRAINING)).ready
+    assert pool(serving(), down).ready
+    assert not pool(starting, down).ready
+    assert not pool(serving(), serving(), draining=True).ready
+    assert not pool(Report(WorkerState.DRAINING)).ready
 
 
 def test_of_several_workers_the_one_that_lags_speaks_for_a_route() -> None:
     ahead = serving(credit=RouteReport(7), churn=RouteReport(7))
     behind = serving(credit=RouteReport(5, "linear@2 was not loaded"), churn=RouteReport(7))
-    merged = fleet(ahead, behind, Report(WorkerState.DOWN, problem="no registry"))
+    merged = pool(ahead, behind, Report(WorkerState.DOWN, problem="no registry"))
     assert merged.routes == {"credit": RouteReport(5, "linear@2 was not loaded"), "churn": RouteReport(7)}
     assert merged.revision == 7
     assert merged.problems == ["route credit: linear@2 was not loaded", "worker 2 is down: no registry"]
@@ -70,14 +70,14 @@ def test_reports_and_orders_survive_their_pipe(tmp_path: Path) -> None:
     settings = Settings(
         registry="elsewhere", tls_certificate_file=tmp_path / "c", tls_key_file=tmp_path / "k", workers=3
     )
-    order = Order(1, settings, tmp_path, reuse_port=True)
-    assert Order.read(order.line()) == order
+    config = WorkerConfig(1, settings, tmp_path, reuse_port=True)
+    assert WorkerConfig.read(config.line()) == config
 
 
 def test_an_order_is_stronger_than_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    line = Order(0, Settings(threads=2), tmp_path, reuse_port=False).line()
+    line = WorkerConfig(0, Settings(threads=2), tmp_path, reuse_port=False).line()
     monkeypatch.setenv("SCORELINE_THREADS", "9")
-    assert Order.read(line).settings.threads == 2
+    assert WorkerConfig.read(line).settings.threads == 2
 
 
 def test_a_reserved_port_is_refused_to_others_and_open_to_workers() -> None:
@@ -156,15 +156,15 @@ def samples(page: bytes) -> dict[str, float]:
 
 
 def test_totals_outlive_the_workers_that_counted_them(tmp_path: Path) -> None:
-    totals = Totals(tmp_path)
-    totals.born(1)  # a worker that has not counted yet
+    exposition = Exposition(tmp_path)
+    exposition.spawned(1)  # a worker that has not counted yet
     for worker in (1, 2, 3):
         pid = counted(tmp_path)
-        totals.born(pid)
+        exposition.spawned(pid)
         for dead in (False, True):
             if dead:
-                totals.bury(pid)
-            page = samples(totals.page(Fleet(())))
+                exposition.reap(pid)
+            page = samples(exposition.page(WorkerPool(())))
             assert page["scoreline_calls_total"] == page["scoreline_call_seconds_count"] == 2 * worker
             assert page["scoreline_call_seconds_bucket"] == worker
             assert page["scoreline_call_seconds_sum"] == pytest.approx(3.001 * worker)
@@ -173,8 +173,8 @@ def test_totals_outlive_the_workers_that_counted_them(tmp_path: Path) -> None:
 
 
 def test_a_name_that_was_being_written_at_death_is_left_out(tmp_path: Path) -> None:
-    totals, pid = Totals(tmp_path), counted(tmp_path)
-    totals.born(pid)
+    exposition, pid = Exposition(tmp_path), counted(tmp_path)
+    exposition.spawned(pid)
     (names,) = tmp_path.glob("*.names")
     names.write_bytes(names.read_bytes() + b'["scoreline_loa')
-    assert samples(totals.page(Fleet(())))["scoreline_calls_total"] == 2
+    assert samples(exposition.page(WorkerPool(())))["scoreline_calls_total"] == 2

@@ -24,7 +24,7 @@ from scoreline_server.stopping import Deadline
 from scoreline_server.transport import completion_queue
 from scoreline_server.transport.lane import Lane, LaneLimits
 from scoreline_server.transport.lane_call import LaneCall
-from scoreline_server.transport.slow_pool import HeavyPool
+from scoreline_server.transport.slow_pool import SlowPool
 from tests.e2e.conftest import running
 from tests.server.burns import burning_model
 from tests.server.carriers import Gate, lane_of, score_by
@@ -35,7 +35,7 @@ from tests.waiting import wait_until
 
 CHEAP = named(entity("ann", income=1.0))
 DEAR = named(entity("ann", income=1.0), route="dear")
-LIMITS = LaneLimits(flush_seconds=0.002, heavy_seconds=0.005, heavy_threads=1, receive_seconds=20)
+LIMITS = LaneLimits(flush_seconds=0.002, slow_call_seconds=0.005, slow_call_threads=1, receive_seconds=20)
 
 
 class FakePipeline:
@@ -50,12 +50,12 @@ class FakePipeline:
     def admit(self, _call: object) -> Any:
         return self.admits
 
-    def score(self, questions: Sequence[Any], reply: Reply) -> None:
-        self.batches.append(list(questions))
-        reply([Answer() for _ in questions])
+    def score(self, requests: Sequence[Any], reply: Reply) -> None:
+        self.batches.append(list(requests))
+        reply([Answer() for _ in requests])
 
-    def drop(self, question: Any, _answer: Answer) -> None:
-        self.dropped.append(question)
+    def drop(self, request: Any, _answer: Answer) -> None:
+        self.dropped.append(request)
 
     def queued(self, change: int) -> None:
         self.waiting += change
@@ -65,7 +65,7 @@ class FakeCall:
     """A call that waits in the lane, and the code that it got."""
 
     def __init__(self, *, seconds: float = 1e-4, rows: int = 1, late: bool = False, gone: bool = False) -> None:
-        self.question = SimpleNamespace(seconds=seconds, rows=range(rows))
+        self.request = SimpleNamespace(seconds=seconds, rows=range(rows))
         self.is_gone = gone
         self.is_watched = False
         self.code: grpc.StatusCode | None = None
@@ -94,7 +94,7 @@ def lane(pipeline: FakePipeline) -> Iterator[Lane]:
     # Requests no calls of its server, which never starts either.
     lane.close()
     yield lane
-    lane._heavy.close(Deadline(5))
+    lane._slow_pool.close(Deadline(5))
     server.stop(None)
 
 
@@ -130,7 +130,7 @@ def test_a_call_dearer_than_a_flush_is_flushed_alone(lane: Lane, pipeline: FakeP
 
 def test_calls_that_nobody_waits_for_are_told_so_and_cost_nothing(lane: Lane, pipeline: FakePipeline) -> None:
     late, gone, good = FakeCall(seconds=0.004, late=True), FakeCall(gone=True), FakeCall()
-    expected = [late.question, gone.question]
+    expected = [late.request, gone.request]
     flushed(lane, [late, gone, good])
     assert [len(batch) for batch in pipeline.batches] == [1]
     assert pipeline.dropped == expected
@@ -180,7 +180,7 @@ def test_a_heavy_batch_ends_at_its_time_and_every_job_is_done_before_the_end() -
         if "bad" in jobs:
             raise RuntimeError("planted")
 
-    pool: HeavyPool[str] = HeavyPool(score, threads=1)
+    pool: SlowPool[str] = SlowPool(score, threads=1)
     pool.put("first", 0.006)
     assert begun.wait(5)
     for job, seconds in [("a", 0.006), ("b", 0.006), ("c", 0.012), ("d", 0.5), ("bad", 0.006), ("e", 0.5)]:
@@ -241,13 +241,13 @@ def test_heavy_calls_are_answered_from_the_pool_and_cheap_ones_by_the_lane(
     score = score_by(channel)
     calls = [score.future(request, timeout=20) for request in [DEAR, CHEAP] * 4]
     assert [call.result().scores[0].model for call in calls] == ["burner", "linear"] * 4
-    assert gate.threads == {"dear": {"heavy"}, "credit": {"hot-lane"}}
+    assert gate.threads == {"dear": {"slow-call"}, "credit": {"hot-lane"}}
 
 
 def test_a_call_of_many_rows_is_heavy_too(server: Server, channel: grpc.Channel, gate: NamingGate) -> None:
     think_dear(server, "credit", 2e-5)
     score_by(channel)(named(*(entity(f"u{row}", income=1.0) for row in range(600))))
-    assert gate.threads == {"credit": {"heavy"}}
+    assert gate.threads == {"credit": {"slow-call"}}
 
 
 def test_heavy_calls_that_nobody_waits_for_are_not_scored(

@@ -218,8 +218,8 @@ def test_calls_that_are_opened_and_send_nothing_hold_up_nobody(
     # Until the lane's present wait is over.
     time.sleep(0.3)
     with RawConnection(server.address) as silent:
-        silent.send(b"".join(call_headers(1 + 2 * at) for at in range(lane._ARMED)))
-        wait_until(lambda: lane_of(server).open_calls == lane._ARMED)
+        silent.send(b"".join(call_headers(1 + 2 * at) for at in range(lane._POSTED)))
+        wait_until(lambda: lane_of(server).open_calls == lane._POSTED)
         assert score_by(channel)(ANN, timeout=5).scores[0].version == 1
         monkeypatch.undo()
     assert score_by(channel)(ANN, timeout=5).scores[0].version == 1

@@ -10,7 +10,7 @@ from scoreline_trainers.heads.heads import descended, log_loss, log_odds, most_p
 from scoreline_trainers.heads.rules import Descend, Rule, Shrink, Spread
 from scoreline_trainers.heads.trials import best_rule, trials_of
 
-NOBODY = np.zeros((0, 3)), np.zeros(0, np.int8)
+ANONYMOUS = np.zeros((0, 3)), np.zeros(0, np.int8)
 HEADS = np.array([[1.0, 0, 0, 0], [-1.0, 0, 0, 0], [3.0, 0.5, 0, 0], [0.5, 0.1, -0.2, 0.3]])
 RULES: tuple[Rule, ...] = (Shrink(strength=2.0), Spread(strength=1.0), Descend(rate=0.5, steps=20))
 
@@ -56,7 +56,7 @@ def test_descent_follows_the_gradient() -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.kind)
 def test_a_segment_without_rows_has_the_fallback_head(rule: Rule) -> None:
-    np.testing.assert_array_equal(rule.head(*NOBODY, HEADS), HEADS[-1])
+    np.testing.assert_array_equal(rule.head(*ANONYMOUS, HEADS), HEADS[-1])
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.kind)
