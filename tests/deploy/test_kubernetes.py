@@ -9,7 +9,7 @@ import yaml
 
 from scoreline.version import __version__
 from scoreline_server.processes.ops import application
-from scoreline_server.processes.worker_pool import Fleet
+from scoreline_server.processes.worker_pool import WorkerPool
 from scoreline_server.settings import Settings
 from tests.deploy.test_dockerfile import IMAGE
 
@@ -55,7 +55,7 @@ def test_ports_are_those_of_the_image() -> None:
 
 @pytest.mark.parametrize("probe", ["startupProbe", "readinessProbe", "livenessProbe"])
 def test_probes_ask_pages_that_the_ops_port_has(probe: str) -> None:
-    pages = {getattr(route, "path", "") for route in application(_no_fleet, lambda _: b"").routes}
+    pages = {getattr(route, "path", "") for route in application(_no_workers, lambda _: b"").routes}
     asked = CONTAINER[probe]["httpGet"]
     assert (asked["path"] in pages, asked["port"]) == (True, "ops")
 
@@ -92,5 +92,5 @@ def test_the_container_has_no_rights_that_it_does_not_need() -> None:
     assert POD["spec"]["automountServiceAccountToken"] is False
 
 
-def _no_fleet() -> Fleet:
+def _no_workers() -> WorkerPool:
     raise AssertionError("no page is asked")
