@@ -120,6 +120,11 @@ class MissingKeyError(StorageError):
         super().__init__(key, "it is not there")
 
 
+def first_line(error: BaseException, *, most: int = 300) -> str:
+    """The first line of an exception's text, or its type where it has none: a reason for a message of one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:most]
+
+
 def _short(name: str) -> str:
     """Quotes a name for a message, keeps hostile ones from filling the screen, and look-alikes from passing."""
     return ascii(name if len(name) <= 80 else name[:77] + "...")

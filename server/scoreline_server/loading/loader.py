@@ -19,7 +19,7 @@ import onnxruntime as ort
 
 from scoreline_registry.documents.manifest import GOLDEN_FILE, MODEL_FILE, GoldenFacts, Manifest
 from scoreline_registry.documents.signature import graph_inputs
-from scoreline_registry.errors import RegistryError
+from scoreline_registry.errors import RegistryError, first_line
 from scoreline_registry.registry import Registry
 from scoreline_server.errors import LoadError
 from scoreline_server.loading.raw_tensors import golden_call, input_types
@@ -71,7 +71,7 @@ def _session(data: bytes) -> ort.InferenceSession:
     try:
         return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise _UnfitError(f"ONNX Runtime cannot open {MODEL_FILE}: {_first_line(error)}") from error
+        raise _UnfitError(f"ONNX Runtime cannot open {MODEL_FILE}: {first_line(error)}") from error
 
 
 def _check_signature(session: ort.InferenceSession, manifest: Manifest) -> None:
@@ -92,7 +92,7 @@ def _arrays(golden: bytes) -> Arrays:
         with _PARSING, np.load(io.BytesIO(golden), allow_pickle=False) as stored:
             return {key: stored[key] for key in stored.files}
     except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise _UnfitError(f"{GOLDEN_FILE} cannot be read: {_first_line(error)}") from error
+        raise _UnfitError(f"{GOLDEN_FILE} cannot be read: {first_line(error)}") from error
 
 
 def _output_names(manifest: Manifest) -> list[str]:
@@ -122,7 +122,7 @@ def _run(model: LoadedModel, inputs: Arrays, outputs: Sequence[str]) -> list[npt
     try:
         return [np.asarray(value) for value in model.session.run(outputs, inputs)]
     except Exception as error:
-        raise _UnfitError(f"the golden rows cannot be scored: {_first_line(error)}") from error
+        raise _UnfitError(f"the golden rows cannot be scored: {first_line(error)}") from error
 
 
 def _compare(name: str, got: npt.NDArray[Any], expected: npt.NDArray[Any], tolerance: float) -> None:
@@ -158,7 +158,3 @@ def _resident_bytes() -> int:
     """This process's resident memory. What a load adds to it is only as exact as other threads are quiet."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

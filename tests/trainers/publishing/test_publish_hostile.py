@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 from scoreline_registry.errors import GateError
 from scoreline_trainers.commands.publishing import publish
 from scoreline_trainers.publishing.confinement import Limits
-from scoreline_trainers.publishing.external import ForeignVersion, raw_version
+from scoreline_trainers.publishing.external import ExternalVersion, raw_version
 from scoreline_trainers.publishing.screening import parsed, screening_problems
 from scoreline_trainers.publishing.spec import ManifestSpec, Verdict, Wrapping
 from tests.trainers.graphs import inspected, mean_model, model, node, run, value
@@ -27,7 +27,7 @@ TIGHT = Limits(memory_bytes=2**30, seconds=20)
 Made = Callable[[], onnx.ModelProto]
 
 
-def kept(graph: onnx.ModelProto, folder: Path, *, limits: Limits = TIGHT) -> ForeignVersion:
+def kept(graph: onnx.ModelProto, folder: Path, *, limits: Limits = TIGHT) -> ExternalVersion:
     (folder / "m.onnx").write_bytes(graph.SerializeToString())
     return raw_version("toy", folder / "m.onnx", created_at=NOW, limits=limits)
 

@@ -17,14 +17,14 @@ from scoreline_server.errors import LoadError
 from scoreline_server.loading.loader import load
 from scoreline_server.loading.watcher import Watcher
 from scoreline_trainers.gate.golden import read_arrays, write_arrays
-from scoreline_trainers.publishing.external import ForeignVersion, raw_version
+from scoreline_trainers.publishing.external import ExternalVersion, raw_version
 from scoreline_trainers.publishing.spec import Wrapping
 from tests.trainers.graphs import inspected, model, node, value
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
-def kept(graph: onnx.ModelProto, folder: Path, **arrays: Any) -> ForeignVersion:
+def kept(graph: onnx.ModelProto, folder: Path, **arrays: Any) -> ExternalVersion:
     (folder / "m.onnx").write_bytes(graph.SerializeToString())
     probes = None
     if arrays:
@@ -33,7 +33,7 @@ def kept(graph: onnx.ModelProto, folder: Path, **arrays: Any) -> ForeignVersion:
     return raw_version("toy", folder / "m.onnx", created_at=NOW, probes=probes)
 
 
-def stored(version: ForeignVersion, **changed: bytes) -> Registry:
+def stored(version: ExternalVersion, **changed: bytes) -> Registry:
     registry = Registry.create(MemoryStorage())
     files = {**version.files, **{name.replace("_", "."): data for name, data in changed.items()}}
     registry.publish("toy", files=files, manifest=version.manifest, author="me", message="")
@@ -67,11 +67,11 @@ EVERYTHING = model(
 
 
 @pytest.fixture(scope="module")
-def everything(tmp_path_factory: pytest.TempPathFactory) -> ForeignVersion:
+def everything(tmp_path_factory: pytest.TempPathFactory) -> ExternalVersion:
     return kept(EVERYTHING, tmp_path_factory.mktemp("everything"))
 
 
-def test_every_datatype_is_kept_with_its_shape_and_its_golden_call(everything: ForeignVersion) -> None:
+def test_every_datatype_is_kept_with_its_shape_and_its_golden_call(everything: ExternalVersion) -> None:
     version = everything
     assert version.files[MODEL_FILE] == EVERYTHING.SerializeToString()
     tensors = version.manifest.tensors
@@ -95,7 +95,7 @@ def test_every_datatype_is_kept_with_its_shape_and_its_golden_call(everything: F
     np.testing.assert_array_equal(golden["output_1"], golden["input_2"])
 
 
-def test_a_server_loads_it_on_request_alone_and_repeats_its_golden_call(everything: ForeignVersion) -> None:
+def test_a_server_loads_it_on_request_alone_and_repeats_its_golden_call(everything: ExternalVersion) -> None:
     registry = stored(everything)
     assert load(registry, "toy", 1).row_microseconds > 0
     watcher = Watcher(registry, poll_seconds=60)
@@ -123,7 +123,7 @@ def test_a_server_loads_it_on_request_alone_and_repeats_its_golden_call(everythi
     ],
 )
 def test_a_server_refuses_it_where_the_golden_call_is_another(
-    name: str, change: Any, reason: str | None, everything: ForeignVersion
+    name: str, change: Any, reason: str | None, everything: ExternalVersion
 ) -> None:
     arrays = read_arrays(everything.files[GOLDEN_FILE])
     if change is None:
@@ -138,7 +138,7 @@ def test_a_server_refuses_it_where_the_golden_call_is_another(
         load(registry, "toy", 1)
 
 
-def test_a_server_refuses_a_graph_that_takes_something_else_than_its_manifest_says(everything: ForeignVersion) -> None:
+def test_a_server_refuses_a_graph_that_takes_something_else_than_its_manifest_says(everything: ExternalVersion) -> None:
     other = model([node("Identity", ["x"], ["y"])], outputs=[value("y")])
     registry = stored(everything, model_onnx=other.SerializeToString())
     with pytest.raises(LoadError, match=r"the graph takes \{'x': 'tensor\(float\)'\}, its manifest says"):

@@ -159,7 +159,7 @@ def test_every_version_is_found_and_what_cannot_be_taken_says_why(repository: Pa
         "plain/0": "it would be called plain as Plain is: rename one of the folders",
         "torch/0": "its backend is 'pytorch_libtorch', not ONNX Runtime",
         "chain/0": "its backend is 'ensemble', not ONNX Runtime",
-        "escape/0": "its file '../../secret.onnx' does not stand in the version's folder",
+        "escape/0": "its file '../../secret.onnx' is not in the version's folder",
         "other/0": "config.pbtxt names it 'another', its folder 'other'",
         "broken/0": found["broken/0"].skipped,
         "link/1": "model.onnx is a link out of the repository",

@@ -24,7 +24,7 @@ from scoreline_registry.errors import GateError
 from scoreline_trainers.data.batch import Batch, Float32
 from scoreline_trainers.gate.golden import read_arrays
 from scoreline_trainers.graph.scorer import OnnxScorer
-from scoreline_trainers.publishing.external import ForeignVersion, scored_version
+from scoreline_trainers.publishing.external import ExternalVersion, scored_version
 from scoreline_trainers.publishing.spec import ManifestSpec, Wrapping
 from tests.trainers.graphs import inspected, mean_model, model, node, value
 
@@ -39,13 +39,13 @@ def numbers(*names: str) -> ManifestSpec:
 
 def published(
     graph: onnx.ModelProto, folder: Path, spec: ManifestSpec, *, score: str, inputs: Mapping[str, str] | None = None
-) -> ForeignVersion:
+) -> ExternalVersion:
     (folder / "m.onnx").write_bytes(graph.SerializeToString())
     wrapping = Wrapping(score_output=score, inputs=dict(inputs or {}))
     return scored_version("toy", folder / "m.onnx", spec, created_at=NOW, wrapping=wrapping)
 
 
-def scores(version: ForeignVersion, rows: npt.ArrayLike) -> Float32:
+def scores(version: ExternalVersion, rows: npt.ArrayLike) -> Float32:
     """What the published graph gives; its golden rows are right and its parity was shown."""
     assert version.manifest.parity is not None
     assert version.manifest.parity.rows >= 2000

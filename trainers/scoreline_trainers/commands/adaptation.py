@@ -5,16 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scoreline_registry.commands.options import NameType, RefType, json_option, registry_option
+from scoreline_registry.commands.options import RefType
 from scoreline_registry.commands.output import print_json, print_table
 from scoreline_registry.names import ModelRef
-from scoreline_trainers.commands.training import (
-    TrainersCommand,
-    author_option,
-    dry_run_option,
-    existing_file,
-    message_option,
-)
+from scoreline_trainers.commands.options import TrainersCommand, existing_file, version_options
 
 if TYPE_CHECKING:
     from scoreline_registry.registry import Registry
@@ -26,12 +20,7 @@ if TYPE_CHECKING:
 @click.option("--segment", required=True, help="The name of the new segment, as callers will send it.")
 @click.option("--data", "table", required=True, type=existing_file, help="Its labelled rows; 5 to 10 will do.")
 @click.option("--again", is_flag=True, help="The segment is known already: replace its head.")
-@registry_option
-@click.option("--alias", "aliases", multiple=True, type=NameType("alias"), help="Of the new version; may be repeated.")
-@author_option
-@message_option
-@dry_run_option
-@json_option
+@version_options(alias_help="Of the new version; may be repeated.")
 def adapt(
     ref: ModelRef,
     segment: str,

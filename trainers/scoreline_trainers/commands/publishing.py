@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scoreline_registry.commands.options import Failure, NameType, json_option, registry_option
+from scoreline_registry.commands.options import Failure, NameType
 from scoreline_registry.commands.output import print_json, print_table, progress
-from scoreline_trainers.commands.publishing_options import limit_options, wrapping_options
-from scoreline_trainers.commands.training import (
+from scoreline_trainers.commands.options import (
+    CHAMPION_BY_DEFAULT,
     TrainersCommand,
-    alias_option,
     aliases_of,
-    author_option,
-    dry_run_option,
     existing_file,
-    message_option,
+    limit_options,
+    version_options,
+    wrapping_options,
 )
 
 if TYPE_CHECKING:
     from scoreline_trainers.publishing.confinement import Limits
-    from scoreline_trainers.publishing.external import ForeignVersion
+    from scoreline_trainers.publishing.external import ExternalVersion
     from scoreline_trainers.publishing.importing import Imported
     from scoreline_trainers.publishing.repository import FoundVersion
     from scoreline_trainers.publishing.spec import ManifestSpec
@@ -35,12 +34,7 @@ if TYPE_CHECKING:
 @click.option("--as-is", is_flag=True, help="Keep its own inputs and outputs; no route can name it.")
 @click.option("--probes", type=existing_file, help="With --as-is: an .npz file with an array for each input.")
 @limit_options
-@registry_option
-@alias_option
-@author_option
-@message_option
-@dry_run_option
-@json_option
+@version_options(alias_help=CHAMPION_BY_DEFAULT)
 def publish(
     graph: Path,
     model: str,
@@ -59,8 +53,9 @@ def publish(
 ) -> None:
     """Check and publish an ONNX file that was made elsewhere.
 
-    With --score-output it is wrapped to take features and give a score, and held against itself as it came; without,
-    it must do so already. With --as-is it keeps its own tensors, for the Open Inference Protocol.
+    With --score-output it is wrapped to take features and give a score, and compared with the file as it is; without,
+    it must have Scoreline's inputs and outputs already. With --as-is it keeps its own tensors; no service serves
+    those yet.
     """
     from scoreline_registry.registry import Registry, system_clock
     from scoreline_trainers.publishing.external import raw_version
@@ -90,12 +85,7 @@ def publish(
 @click.option("--served-only", is_flag=True, help="Take the versions that its version policies serve, and no others.")
 @wrapping_options
 @limit_options
-@registry_option
-@click.option("--alias", "aliases", multiple=True, type=NameType("alias"), help="Of each newest served version.")
-@author_option
-@message_option
-@dry_run_option
-@json_option
+@version_options(alias_help="Of each newest served version; may be repeated.")
 def import_repository(
     folder: Path,
     only: tuple[str, ...],
@@ -131,7 +121,7 @@ def import_repository(
     _show_imported([importer.take(version) for version in progress(found, "checking models")], as_json=as_json)
 
 
-def _made(found: "FoundVersion", file: Path, *, limits: "Limits", stated: dict[str, Any]) -> "ForeignVersion":
+def _made(found: "FoundVersion", file: Path, *, limits: "Limits", stated: dict[str, Any]) -> "ExternalVersion":
     from scoreline_registry.registry import system_clock
     from scoreline_trainers.publishing.external import raw_version
 
@@ -197,7 +187,7 @@ def _scored(
     features: str | None,
     manifest_file: Path | None,
     kind: str | None,
-) -> "ForeignVersion":
+) -> "ExternalVersion":
     from scoreline_registry.registry import system_clock
     from scoreline_trainers.publishing.external import scored_version
     from scoreline_trainers.publishing.spec import ManifestSpec, Wrapping
@@ -214,7 +204,7 @@ def _spec(score_output: str | None, features: str | None, kind: str | None) -> "
     return ManifestSpec.stated(features=names, meaning=f"{score_output or 'score'} of the graph", kind=kind)
 
 
-def _facts(model: str, number: int | None, version: "ForeignVersion") -> dict[str, object]:
+def _facts(model: str, number: int | None, version: "ExternalVersion") -> dict[str, object]:
     manifest = version.manifest
     return {
         "model": model,
@@ -228,13 +218,13 @@ def _facts(model: str, number: int | None, version: "ForeignVersion") -> dict[st
     }
 
 
-def _tell(model: str, number: int | None, version: "ForeignVersion", aliases: Sequence[str]) -> None:
+def _tell(model: str, number: int | None, version: "ExternalVersion", aliases: Sequence[str]) -> None:
     name = f"{model}@{number}" + (f" ({', '.join(aliases)})" if aliases else "")
     done = f"published {name}" if number is not None else f"{model} passed every check; nothing was published"
     click.echo(f"{done}: {_proof(version)}")
 
 
-def _proof(version: "ForeignVersion") -> str:
+def _proof(version: "ExternalVersion") -> str:
     manifest = version.manifest
     if manifest.tensors is not None:
         shown = [f"{tensor.name} {tensor.datatype}{list(tensor.shape)}" for tensor in manifest.tensors.inputs]

@@ -1,46 +1,24 @@
-"""The commands ``scoreline data`` and ``scoreline train``, and what all commands of this package share."""
+"""The commands ``scoreline data`` and ``scoreline train``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from scoreline_registry.commands.options import (
-    Failure,
-    NameType,
-    RegistryCommand,
-    current_user,
-    json_option,
-    registry_option,
-)
+from scoreline_registry.commands.options import Failure, json_option
 from scoreline_registry.commands.output import print_json, print_table
-from scoreline_trainers.errors import TrainersError
+from scoreline_trainers.commands.options import (
+    CHAMPION_BY_DEFAULT,
+    TrainersCommand,
+    aliases_of,
+    existing_file,
+    version_options,
+)
 
 if TYPE_CHECKING:
-    from scoreline_registry.registry import Registry
-    from scoreline_trainers.training.run import TrainingReport
+    from scoreline_trainers.training.report import TrainingReport
 
-existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
-author_option = click.option("--author", default=current_user, help="Who publishes.  [default: the current user]")
-message_option = click.option("--message", "-m", default="", help="Why, for the history.")
-alias_option = click.option(
-    "--alias",
-    "aliases",
-    multiple=True,
-    type=NameType("alias"),
-    help="What the new version is called; may be repeated.  [default: champion, while the model has none]",
-)
-dry_run_option = click.option("--dry-run", is_flag=True, help="Do and check everything; publish nothing.")
-
-
-class TrainersCommand(RegistryCommand):
-    """A command whose training errors, too, become failures in one line."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except TrainersError as error:
-            raise Failure(str(error)) from error
+_SHOWN_COLUMNS = 60
 
 
 @click.group()
@@ -74,13 +52,8 @@ def synth(kind: str, rows: int, seed: int, out: Path, force: bool, dry_run: bool
 
 @click.command(cls=TrainersCommand)
 @click.argument("recipe", required=False)
-@registry_option
 @click.option("--data", "table", type=existing_file, help="A table in place of the recipe's data.")
-@alias_option
-@author_option
-@message_option
-@dry_run_option
-@json_option
+@version_options(alias_help=CHAMPION_BY_DEFAULT)
 @click.option("--list", "listing", is_flag=True, help="List the packaged recipes and the families, and stop.")
 def train(
     recipe: str | None,
@@ -102,7 +75,7 @@ def train(
     from scoreline_registry.registry import Registry
     from scoreline_trainers.progress import progress_on_stderr
     from scoreline_trainers.training.recipe import find_recipe
-    from scoreline_trainers.training.run import publish_candidate, recipe_table
+    from scoreline_trainers.training.run import data_source, publish_candidate, recipe_table
     from scoreline_trainers.training.run import train as run
 
     written, folder = find_recipe(recipe)
@@ -110,7 +83,8 @@ def train(
     with progress_on_stderr() as progress:
         progress.begin("read the table")
         frame, digest = recipe_table(written, folder=folder, data=table)
-        candidate = run(written, frame, data_sha256=digest, progress=progress)
+        source = data_source(written, table)
+        candidate = run(written, frame, data_sha256=digest, data=source, progress=progress)
     report = candidate.report
     if registry is not None:
         names = aliases_of(aliases, registry, written.name)
@@ -118,17 +92,14 @@ def train(
     _show(report, as_json=as_json)
 
 
-def aliases_of(given: tuple[str, ...], registry: "Registry", model: str) -> tuple[str, ...]:
-    """The aliases to move: those given, or "champion" for a model that has no champion to take it from."""
-    models = registry.latest().models
-    has_champion = model in models and "champion" in models[model].aliases
-    return given or (() if has_champion else ("champion",))
-
-
 def _show(report: "TrainingReport", *, as_json: bool) -> None:
+    for warning in report.warnings:
+        click.echo(f"warning: {warning}", err=True)
     if as_json:
         print_json(report.as_dict())
         return
+    _show_columns(report)
+    _show_bands(report)
     facts: list[tuple[str, object]] = [
         ("family", report.family),
         ("rows", f"{report.training_rows:,} to train, {report.validation_rows:,} to validate"),
@@ -145,6 +116,27 @@ def _show(report: "TrainingReport", *, as_json: bool) -> None:
     route = f", route {report.route} applied" if report.route else ""
     names = f" ({', '.join(report.aliases)})" if report.aliases else ""
     click.echo(f"published {report.model}@{report.version}{names}{route}")
+
+
+def _show_columns(report: "TrainingReport") -> None:
+    if not report.columns:
+        return
+    shown = report.columns[:_SHOWN_COLUMNS]
+    rows = ((c.name, c.kind, "yes" if c.required else "no", f"{c.missing:.1%}", c.values) for c in shown)
+    print_table(("column", "kind", "required", "missing", "values"), rows)
+    if len(report.columns) > len(shown):
+        click.echo(f"... and {len(report.columns) - len(shown):,} more columns; --json shows all")
+    click.echo()
+
+
+def _show_bands(report: "TrainingReport") -> None:
+    if not report.bands:
+        return
+    rows = (
+        (b.name, f"{b.from_score:g}", f"{b.rows:,}", "-" if b.rate is None else f"{b.rate:.1%}") for b in report.bands
+    )
+    print_table(("band", "from", "validation rows", "with label 1"), rows)
+    click.echo()
 
 
 def _list(*, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from scoreline_registry.documents.contract import InputContract, ScoreContract
 from scoreline_registry.documents.manifest import GoldenFacts, ParityFacts
 from scoreline_registry.documents.ragged import RaggedKind
 from scoreline_registry.documents.signature import SCORE
-from scoreline_registry.errors import GateError
+from scoreline_registry.errors import GateError, first_line
 from scoreline_trainers.data.batch import Batch, Float32, Float64, Rows
 from scoreline_trainers.gate.golden import golden_file, golden_rows
 from scoreline_trainers.gate.probes import Edges, Probes, make_probes, with_garbage
@@ -211,7 +211,7 @@ def _opened(subject: str, model: bytes) -> OnnxScorer:
     try:
         return OnnxScorer(model)
     except Exception as error:
-        raise GateError(subject, [f"ONNX Runtime cannot open it: {_first_line(error)}"]) from error
+        raise GateError(subject, [f"ONNX Runtime cannot open it: {first_line(error)}"]) from error
 
 
 def _run(subject: str, scorer: OnnxScorer, batch: Batch) -> Outputs:
@@ -225,13 +225,9 @@ def _run_part(subject: str, scorer: OnnxScorer, batch: Batch) -> Outputs:
         return scorer.run(batch)
     except Exception as error:
         shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in batch.feeds().items())
-        raise GateError(subject, [f"it fails on {shapes}: {_first_line(error)}"]) from error
+        raise GateError(subject, [f"it fails on {shapes}: {first_line(error)}"]) from error
 
 
 def _refuse(subject: str, problems: Sequence[str]) -> None:
     if problems:
         raise GateError(subject, problems)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300]

@@ -6,6 +6,7 @@ import onnx
 
 from scoreline_registry.documents.contract import InputContract, ScoreContract
 from scoreline_registry.documents.signature import SCORE
+from scoreline_registry.errors import first_line
 from scoreline_trainers.graph.builder import input_values
 
 
@@ -15,7 +16,7 @@ def structure_problems(model: bytes, inputs: InputContract, score: ScoreContract
         proto = onnx.load_model_from_string(model)
         onnx.checker.check_model(proto, full_check=True)
     except Exception as error:  # noqa: BLE001 - protobuf, checker and shape inference each raise their own
-        return [f"it is not a valid ONNX model: {str(error).strip().splitlines()[0]}"]
+        return [f"it is not a valid ONNX model: {first_line(error)}"]
     return signature_problems(proto, inputs, score)
 
 

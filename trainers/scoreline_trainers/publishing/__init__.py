@@ -1,1 +1,1 @@
-"""Models that were made elsewhere: checked in a child process, wrapped to the standard signature or kept as is."""
+"""Publishing of external models: checked in a child process, wrapped to the standard signature or kept as they are."""

@@ -1,7 +1,7 @@
 """Runs a module in a child process that may take only so much memory and time.
 
-A graph of a few bytes can ask for terabytes, run for ever, or crash the runtime. The child dies of that; whoever
-publishes learns why.
+A graph of a few bytes can ask for terabytes, run for ever, or crash the runtime. The child process ends then, and the
+publisher gets the reason.
 """
 
 import os
@@ -35,7 +35,7 @@ class Limits:
 
 
 class ConfinedError(Exception):
-    """The child was ended or died; the text says of what."""
+    """The child process was killed or failed; the text says why."""
 
 
 def run_confined(module: str, folder: Path, *, limits: Limits) -> None:
@@ -43,7 +43,7 @@ def run_confined(module: str, folder: Path, *, limits: Limits) -> None:
 
     Args:
         module: calls ``confine`` before it touches anything that it does not trust.
-        folder: where it finds its work and leaves what came of it.
+        folder: holds its input files and receives its output files.
         limits: of this child.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Publishes models that were made elsewhere: hands them to a child process and makes a version of what comes back."""
+"""Makes versions of external models: a child process checks the file, and its verdict becomes the manifest."""
 
 import stat
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ _NO_SCORE = ScoreContract(meaning="none: it answers raw tensors", kind="value")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ForeignVersion:
+class ExternalVersion:
     """A version that passed every check and is not published yet.
 
     Attributes:
@@ -51,18 +51,18 @@ def scored_version(
     created_at: datetime,
     wrapping: Wrapping = NOTHING_TO_WRAP,
     limits: Limits = USUAL_LIMITS,
-) -> ForeignVersion:
+) -> ExternalVersion:
     """A graph in the standard signature, wrapped to it where ``wrapping`` says how.
 
-    A wrapped graph is held against the original on at least 2,000 rows; of one that came in the standard signature
-    there is nothing to hold it against.
+    A wrapped graph is compared with the source model on at least 2,000 rows. A graph that has the standard signature
+    already is published unchanged, so there is nothing to compare it with.
 
     Args:
         model: its name in the registry.
         graph: an ONNX file.
         spec: what a person says about it; its inputs may be empty where every input of the graph is one column.
         created_at: aware.
-        wrapping: how the graph's inputs and outputs stand to the signature.
+        wrapping: how the graph's inputs and outputs map to the signature.
         limits: of reading and checking it.
 
     Raises:
@@ -83,7 +83,7 @@ def raw_version(
     probes: Path | None = None,
     family: str = "onnx",
     limits: Limits = USUAL_LIMITS,
-) -> ForeignVersion:
+) -> ExternalVersion:
     """A graph kept byte by byte, with the tensors that it takes and gives; no route can name it.
 
     ``probes`` is an .npz file with an array for each input, for graphs that made-up inputs make no sense to. Raises
@@ -105,15 +105,15 @@ def raw_version(
     return _version(model, manifest, files, verdict)
 
 
-def _version(model: str, manifest: Manifest, files: Mapping[str, bytes], verdict: Verdict) -> ForeignVersion:
+def _version(model: str, manifest: Manifest, files: Mapping[str, bytes], verdict: Verdict) -> ExternalVersion:
     card = model_card(model, manifest, described={})
-    return ForeignVersion(manifest, {**files, CARD_FILE: card.encode()}, verdict.rows)
+    return ExternalVersion(manifest, {**files, CARD_FILE: card.encode()}, verdict.rows)
 
 
 def _inspected(
     inspection: Inspection, data: bytes, probes: bytes | None, limits: Limits
 ) -> tuple[Verdict, Mapping[str, bytes]]:
-    """The verdict of a child process on a model that stands alone in an empty folder, and the files that it made."""
+    """The verdict of a child process on a model alone in an empty folder, and the files that it made."""
     with TemporaryDirectory(prefix="scoreline-") as name:
         folder = Path(name)
         (folder / INSPECTION_FILE).write_text(inspection.model_dump_json(), encoding="utf-8")

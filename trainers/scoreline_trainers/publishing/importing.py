@@ -1,4 +1,4 @@
-"""Publishes the versions of another server's repository, one after another, and says what became of each."""
+"""Publishes the versions of another server's repository, one after another, and reports the result of each."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ from scoreline_registry.documents.documents import sha256_hex
 from scoreline_registry.documents.manifest import MODEL_FILE
 from scoreline_registry.errors import GateError
 from scoreline_registry.registry import Registry
-from scoreline_trainers.publishing.external import ForeignVersion
+from scoreline_trainers.publishing.external import ExternalVersion
 from scoreline_trainers.publishing.repository import FoundVersion, config_problems
 
-Make = Callable[[FoundVersion, Path], ForeignVersion]
+Make = Callable[[FoundVersion, Path], ExternalVersion]
 
 PUBLISHED, PASSED, THERE, SKIPPED, REFUSED = "published", "passed", "already there", "skipped", "refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of one version of a repository.
+    """The result of importing one version of a repository.
 
     Attributes:
         found: where it was.
@@ -41,7 +41,7 @@ class Importer:
         make: checks one, whose file it is given, and makes it a version; raises GateError.
         registry: where to publish; None to check alone. A version whose graph is there already is not published again.
         author: who publishes.
-        message: why; by default, where a version came from.
+        message: why; by default, the folder and version it was imported from.
         aliases: what the newest version of each model is called, among those that the repository has served.
         newest: those, by the model's folder.
     """
@@ -64,7 +64,7 @@ class Importer:
             return Imported(found, REFUSED, reason="; ".join(error.problems))
         return Imported(found, PASSED) if self.registry is None else self._published(found, version, self.registry)
 
-    def _published(self, found: FoundVersion, version: ForeignVersion, registry: Registry) -> Imported:
+    def _published(self, found: FoundVersion, version: ExternalVersion, registry: Registry) -> Imported:
         aliases = self.aliases if self.newest.get(found.folder) == found.version else ()
         message = self.message or f"imported from {found.folder}/{found.version}"
         known = _known(registry, found.model, sha256_hex(version.files[MODEL_FILE]))
@@ -98,7 +98,7 @@ def _known(registry: Registry, model: str, sha256: str) -> int | None:
     return next((n for n in newest_first if document.entry(n).files[MODEL_FILE].sha256 == sha256), None)
 
 
-def _check_config(found: FoundVersion, version: ForeignVersion) -> None:
+def _check_config(found: FoundVersion, version: ExternalVersion) -> None:
     tensors = version.manifest.tensors
     problems = [] if tensors is None else config_problems(found.config, tensors)
     if problems:

@@ -1,4 +1,4 @@
-"""What happens to one model in the child process: screened, wrapped or kept, proven; the verdict is written to a file.
+"""Checks one model in the child process: screens it, wraps or keeps it, proves it, and writes the verdict to a file.
 
 FOLDER/inspection.json, model.onnx[, probes.npz]  ->  verdict.json[, published.onnx, golden.npz]
 """
@@ -16,19 +16,19 @@ import onnx
 from scoreline_registry.documents.contract import InputContract
 from scoreline_registry.documents.manifest import GOLDEN_FILE, MODEL_FILE
 from scoreline_registry.documents.signature import SCORE
-from scoreline_registry.errors import GateError
+from scoreline_registry.errors import GateError, first_line
 from scoreline_trainers.data.batch import Batch, Float64
 from scoreline_trainers.gate.checks import TOLERANCE, Proof, prove
 from scoreline_trainers.gate.golden import read_arrays
 from scoreline_trainers.gate.probes import from_contract
 from scoreline_trainers.graph.builder import output_names
-from scoreline_trainers.publishing.answers import Answer, score_answer
 from scoreline_trainers.publishing.confinement import confine
-from scoreline_trainers.publishing.original import Original
+from scoreline_trainers.publishing.inputs import input_sources, named_inputs
+from scoreline_trainers.publishing.outputs import OutputSource, output_source
 from scoreline_trainers.publishing.raw import Arrays, prove_raw
 from scoreline_trainers.publishing.refusal import UnfitError, refuse
 from scoreline_trainers.publishing.screening import RUNTIME_DOMAINS, STANDARD_DOMAINS, parsed, screening_problems
-from scoreline_trainers.publishing.sources import named_inputs, sources_of
+from scoreline_trainers.publishing.source_model import SourceModel
 from scoreline_trainers.publishing.spec import (
     INSPECTION_FILE,
     PROBES_FILE,
@@ -46,7 +46,7 @@ _RELATIVE_TOLERANCE = 1e-6
 
 
 def inspect(folder: Path) -> Verdict:
-    """Checks the model of a folder and leaves its files there. Problems stand in the verdict; nothing is raised."""
+    """Checks the model of a folder and leaves its files there. Problems are in the verdict; nothing is raised."""
     inspection = Inspection.model_validate_json((folder / INSPECTION_FILE).read_bytes())
     try:
         return _inspected(folder, inspection, (folder / MODEL_FILE).read_bytes())
@@ -94,22 +94,22 @@ def _probes(file: Path) -> Arrays:
     try:
         return read_arrays(file.read_bytes())
     except (OSError, ValueError, BadZipFile) as error:
-        raise UnfitError([f"the probes are no .npz file of plain arrays: {str(error).splitlines()[0]}"]) from error
+        raise UnfitError([f"the probes are no .npz file of plain arrays: {first_line(error)}"]) from error
 
 
 def _wrapped(folder: Path, data: bytes, model: onnx.ModelProto, inspection: Inspection, spec: ManifestSpec) -> Verdict:
     stated = inspection.wrapping.inputs
     inputs = named_inputs(model.graph, stated) if spec.inputs.is_empty else spec.inputs
-    sources = sources_of(model.graph, inputs, stated)
+    sources = input_sources(model.graph, inputs, stated)
     samples = from_contract(inputs)
-    said = {SCORE: score_answer(model.graph, inspection.wrapping.score_output)}
-    said |= {name: score_answer(model.graph, name) for name in spec.score.extras}
-    answers = _seen(Original(data, inputs, sources, said), samples, said)
-    original = Original(data, inputs, sources, answers)
-    native = original(samples)[SCORE]
+    stated_outputs = {SCORE: output_source(model.graph, inspection.wrapping.score_output)}
+    stated_outputs |= {name: output_source(model.graph, name) for name in spec.score.extras}
+    outputs = _seen(SourceModel(data, inputs, sources, stated_outputs), samples, stated_outputs)
+    source = SourceModel(data, inputs, sources, outputs)
+    native = source(samples)[SCORE]
     refuse(_range_problems(native, spec))
     bounded = spec.score.kind == "probability" and bool((native < 0).any() or (native > 1).any())
-    published = wrapped(model, inputs=inputs, sources=sources, answers=answers, bounded=bounded).SerializeToString()
+    published = wrapped(model, inputs=inputs, sources=sources, outputs=outputs, bounded=bounded).SerializeToString()
     try:
         proof = prove(
             published,
@@ -117,19 +117,19 @@ def _wrapped(folder: Path, data: bytes, model: onnx.ModelProto, inspection: Insp
             inputs=inputs,
             score=spec.score,
             samples=samples,
-            reference=original,
+            reference=source,
             tolerances=_tolerances(native, spec),
         )
     except GateError as error:
-        raise UnfitError([*error.problems, *_fixed(original.batch)]) from error
+        raise UnfitError([*error.problems, *_fixed(source.batch)]) from error
     return _proven(folder, published, proof, inputs)
 
 
-def _seen(original: Original, samples: Batch, answers: Mapping[str, Answer]) -> dict[str, Answer]:
-    """The answers, once the original has shown how they look for a few rows."""
-    shapes = original.shapes(samples.take(slice(0, _TRIED_ROWS)))
-    extras = {name: answer.of_shape(shapes[name]) for name, answer in answers.items() if name != SCORE}
-    return {SCORE: answers[SCORE].of_score_shape(shapes[SCORE]), **extras}
+def _seen(source: SourceModel, samples: Batch, outputs: Mapping[str, OutputSource]) -> dict[str, OutputSource]:
+    """The outputs with the shapes that the source model gives them for a few rows."""
+    shapes = source.shapes(samples.take(slice(0, _TRIED_ROWS)))
+    extras = {name: output.of_shape(shapes[name]) for name, output in outputs.items() if name != SCORE}
+    return {SCORE: outputs[SCORE].of_score_shape(shapes[SCORE]), **extras}
 
 
 def _range_problems(native: Float64, spec: ManifestSpec) -> list[str]:
@@ -163,7 +163,7 @@ def _proven(folder: Path, published: bytes, proof: Proof, inputs: InputContract)
 
 
 def _plain(problem: str) -> str:
-    """What ONNX Runtime says of an allocation that failed names its own source lines; nobody can act on those."""
+    """The problem in plain words where memory ran out: ONNX Runtime names its own source lines then."""
     if _MEMORY.search(problem):
         allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
         return f"it wants more memory than the {allowed / 2**30:.1f} GiB that checking it may take"

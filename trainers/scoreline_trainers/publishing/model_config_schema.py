@@ -21,7 +21,7 @@ _DATATYPES = (
     "INVALID", "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64",
     "STRING", "BF16",
 )  # fmt: skip
-# Fields that hold lists of messages, and those that hold such fields, wherever they stand in a configuration.
+# Fields that hold lists of messages, and those that hold such fields, at any place in a configuration.
 _SKIPPED = (
     "agents", "batch_input", "batch_output", "control", "control_input", "cpu_execution_accelerator",
     "dynamic_batching", "ensemble_scheduling", "execution_accelerators", "gpu_execution_accelerator", "graph_spec",
@@ -40,7 +40,7 @@ _TEXT, _NUMBER, _COUNT, _MESSAGE, _ENUM = (
 
 
 def _field(
-    name: str, kind: "FieldDescriptorProto.Type", type_name: str = "", *, many: bool = False
+    name: str, kind: "FieldDescriptorProto.Type.ValueType", type_name: str = "", *, many: bool = False
 ) -> FieldDescriptorProto:
     label = FieldDescriptorProto.LABEL_REPEATED if many else FieldDescriptorProto.LABEL_OPTIONAL
     full = f".{_PACKAGE}.{type_name}" if type_name else None

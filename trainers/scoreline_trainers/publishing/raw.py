@@ -1,7 +1,7 @@
 """Graphs that are kept as they are: their tensors, and one golden call that a server repeats before it serves them.
 
 ``golden.npz`` of such a version holds ``input_0``, ``input_1``, ... and ``output_0``, ... in the order of its contract:
-names of raw tensors may be anything, names in an archive may not. Strings stand there as numpy's unicode.
+names of raw tensors may be anything, names in an archive may not. Strings are stored as numpy's unicode.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

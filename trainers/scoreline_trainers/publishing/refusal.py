@@ -1,4 +1,4 @@
-"""Why a graph is refused, before it is known what the caller calls it."""
+"""The error of a graph that cannot be published; who raises it does not know the model's name."""
 
 from collections.abc import Sequence
 

@@ -115,7 +115,7 @@ def _refuse_model(folder: Path, config: ModelConfig, model: str, *, taken_by: st
     if not config.is_onnx:
         raise _SkippedError(f"its backend is {config.kind or config.file!r}, not ONNX Runtime")
     if Path(config.file).name != config.file:
-        raise _SkippedError(f"its file {config.file!r} does not stand in the version's folder")
+        raise _SkippedError(f"its file {config.file!r} is not in the version's folder")
 
 
 def _version(

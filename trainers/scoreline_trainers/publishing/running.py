@@ -1,10 +1,11 @@
-"""ONNX Runtime on graphs that were not made here: whatever it raises is a reason to refuse the graph."""
+"""Runs external graphs with ONNX Runtime; whatever it raises is a reason to refuse the graph."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy.typing as npt
 
+from scoreline_registry.errors import first_line
 from scoreline_trainers.graph.scorer import OnnxScorer
 from scoreline_trainers.publishing.refusal import UnfitError
 
@@ -14,7 +15,7 @@ def opened(model: bytes) -> OnnxScorer:
     try:
         return OnnxScorer(model)
     except Exception as error:
-        raise UnfitError([f"ONNX Runtime cannot open it: {_first_line(error)}"]) from error
+        raise UnfitError([f"ONNX Runtime cannot open it: {first_line(error)}"]) from error
 
 
 def fetched(scorer: OnnxScorer, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]]) -> Sequence[Any]:
@@ -23,8 +24,4 @@ def fetched(scorer: OnnxScorer, outputs: Sequence[str], feeds: Mapping[str, npt.
         return scorer.fetch(outputs, feeds)
     except Exception as error:
         shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in feeds.items())
-        raise UnfitError([f"it fails on {shapes or 'no inputs'}: {_first_line(error)}"]) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise UnfitError([f"it fails on {shapes or 'no inputs'}: {first_line(error)}"]) from error

@@ -115,7 +115,7 @@ def _measure(
 
 
 def _depth(nodes: Iterable[onnx.NodeProto]) -> int:
-    """How many graphs stand inside each other, counted no further than it may be."""
+    """How deep graphs are nested, counted up to one more than the limit."""
     level, depth = [graph for node in nodes for graph in graphs_in(node)], 0
     while level and depth <= MAX_DEPTH:
         level, depth = [inner for graph in level for node in graph.node for inner in graphs_in(node)], depth + 1
@@ -139,19 +139,19 @@ def _operator_problems(
     model: onnx.ModelProto, nodes: Iterable[onnx.NodeProto], domains: frozenset[str]
 ) -> Iterator[str]:
     own = {(function.domain, function.name) for function in model.functions}
-    foreign: Counter[str] = Counter()
+    custom: Counter[str] = Counter()
     random: Counter[str] = Counter()
     for node in nodes:
         if (node.domain, node.op_type) in own:
             continue
         if node.domain not in domains:
-            foreign[f"{node.domain}.{node.op_type}"] += 1
+            custom[f"{node.domain}.{node.op_type}"] += 1
         elif node.domain in DEFAULT_DOMAINS and node.op_type in _RANDOM:
             random[node.op_type] += 1
-    if foreign:
-        yield f"it uses custom operators, which no server has: {_some(foreign)}"
+    if custom:
+        yield f"it uses custom operators, which no server has: {_some(custom)}"
     if random:
-        yield f"it draws random numbers, so that nobody could check or repeat a score: {_some(random)}"
+        yield f"it draws random numbers, so that no score could be checked or repeated: {_some(random)}"
 
 
 def _external_problems(model: onnx.ModelProto, nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:

@@ -1,16 +1,17 @@
-"""What a person says about a model that was made elsewhere, and what is handed to the checks. Values only."""
+"""What a publisher states about an external model, and what the checking process takes and returns. Values only."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from scoreline_registry.documents.contract import InputContract, ScoreContract
 from scoreline_registry.documents.manifest import GoldenFacts, ParityFacts
 from scoreline_registry.documents.tensors import TensorContract
 from scoreline_registry.errors import InvalidError
 from scoreline_registry.strict_yaml import read_yaml
+from scoreline_trainers.evaluation.score_range import check_bands
 from scoreline_trainers.problems import problems_of
 
 INSPECTION_FILE = "inspection.json"
@@ -26,13 +27,19 @@ class _Stated(BaseModel):
 
 
 class ManifestSpec(_Stated):
-    """What a person says about a graph; the rest of a manifest is measured."""
+    """What a publisher states about a graph; the rest of a manifest is measured."""
 
     family: str = Field(default="onnx", min_length=1, max_length=64)
     task: str = Field(default="binary", min_length=1, max_length=64)
     inputs: InputContract = InputContract()
     score: ScoreContract
     metrics: dict[str, float] = {}
+
+    @field_validator("score")
+    @classmethod
+    def _has_reachable_bands(cls, score: ScoreContract) -> ScoreContract:
+        check_bands(score)
+        return score
 
     @classmethod
     def stated(cls, *, features: Sequence[str], meaning: str, kind: str | None = None) -> "ManifestSpec":
@@ -58,7 +65,7 @@ class ManifestSpec(_Stated):
 
 
 class Wrapping(_Stated):
-    """How a graph's own inputs and outputs stand to the standard signature.
+    """How a graph's own inputs and outputs map to the standard signature.
 
     Attributes:
         score_output: the output that is the score, with ":COLUMN" where it has several columns. Without one the graph
@@ -77,7 +84,7 @@ class Wrapping(_Stated):
 
 
 class Inspection(_Stated):
-    """One model to check. Its graph and, where they are given, probe inputs stand in files beside this.
+    """One model to check. Its graph and, where they are given, probe inputs are files beside this one.
 
     Attributes:
         subject: what errors call it.
@@ -90,7 +97,7 @@ class Inspection(_Stated):
 
 
 class Verdict(_Stated):
-    """What came of it: either problems, or the facts of a manifest.
+    """The result of a check: either problems, or the facts of a manifest.
 
     Attributes:
         problems: everything that keeps the model from publication.

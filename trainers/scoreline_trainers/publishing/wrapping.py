@@ -1,4 +1,4 @@
-"""A foreign graph inside the standard signature: columns, names and numbers in front of it, one score behind it."""
+"""An external graph inside the standard signature: columns, names and numbers in front of it, one score behind it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,12 +8,13 @@ from onnx import TensorProto, helper, version_converter
 
 from scoreline_registry.documents.contract import InputContract
 from scoreline_registry.documents.signature import FEATURES, SCORE, SIGNATURE
+from scoreline_registry.errors import first_line
 from scoreline_trainers.graph.builder import INPUT_TYPES, ML_DOMAIN, OPSET, Extra, GraphBuilder
-from scoreline_trainers.publishing.answers import Answer
-from scoreline_trainers.publishing.original import category_names
+from scoreline_trainers.publishing.inputs import InputSource
+from scoreline_trainers.publishing.outputs import OutputSource
 from scoreline_trainers.publishing.refusal import UnfitError
 from scoreline_trainers.publishing.screening import required_inputs
-from scoreline_trainers.publishing.sources import Source
+from scoreline_trainers.publishing.source_model import category_names
 
 _PREFIX = "model"
 
@@ -22,8 +23,8 @@ def wrapped(
     model: onnx.ModelProto,
     *,
     inputs: InputContract,
-    sources: Sequence[Source],
-    answers: Mapping[str, Answer],
+    sources: Sequence[InputSource],
+    outputs: Mapping[str, OutputSource],
     bounded: bool = False,
 ) -> onnx.ModelProto:
     """The model in the standard signature, at this package's opsets.
@@ -32,7 +33,7 @@ def wrapped(
         model: screened; left as it is.
         inputs: the contract of the whole.
         sources: of each of the model's inputs.
-        answers: the outputs by name, ``score`` among them.
+        outputs: what each published output is made of, by its name; ``score`` is among them.
         bounded: whether scores below 0 become 0 and those above 1 become 1; NaN stays.
 
     Raises:
@@ -41,16 +42,16 @@ def wrapped(
     graph = GraphBuilder(inputs)
     feeds = {source.name: _fed(graph, source, inputs) for source in sources}
     try:
-        inner = graph.embed(_bare(model, answers), prefix=_PREFIX, feeds=feeds)
-        outputs = {name: _output(graph, inner[a.tensor].tensor, a, name) for name, a in answers.items()}
-        score = outputs.pop(SCORE)
-        return graph.build_outputs({SCORE: _bounded(graph, score) if bounded else score, **outputs})
+        inner = graph.embed(_bare(model, outputs), prefix=_PREFIX, feeds=feeds)
+        made = {name: _output(graph, inner[each.tensor].tensor, each, name) for name, each in outputs.items()}
+        score = made.pop(SCORE)
+        return graph.build_outputs({SCORE: _bounded(graph, score) if bounded else score, **made})
     except Exception as error:
-        reason = str(error).strip().splitlines()[0][:300]
+        reason = first_line(error)
         raise UnfitError([f"it cannot be brought to opset {OPSET}: {reason}"]) from error
 
 
-def _fed(graph: GraphBuilder, source: Source, inputs: InputContract) -> str:
+def _fed(graph: GraphBuilder, source: InputSource, inputs: InputContract) -> str:
     """The tensor that an input of the model reads."""
     if source.part != FEATURES:
         return _cast(graph, source.part, source.elem_type, declared=INPUT_TYPES[SIGNATURE[source.part].datatype])
@@ -72,14 +73,14 @@ def _names(graph: GraphBuilder, column: int, inputs: InputContract) -> str:
     return graph.add("Gather", graph.constant(names, np.object_), graph.cast(known, TensorProto.INT64), axis=0)
 
 
-def _output(graph: GraphBuilder, tensor: str, answer: Answer, name: str) -> Extra:
+def _output(graph: GraphBuilder, tensor: str, output: OutputSource, name: str) -> Extra:
     """float32 [N] for the score; an extra output keeps its shape."""
-    sides = () if answer.column is not None or name == SCORE else range(1, answer.rank)
-    if answer.column is not None:
-        tensor = graph.column(tensor, answer.column)
+    sides = () if output.column is not None or name == SCORE else range(1, output.rank)
+    if output.column is not None:
+        tensor = graph.column(tensor, output.column)
     elif name == SCORE:
         tensor = graph.add("Reshape", tensor, graph.constant([-1], np.int64))
-    number = _cast(graph, tensor, TensorProto.FLOAT, declared=answer.elem_type)
+    number = _cast(graph, tensor, TensorProto.FLOAT, declared=output.elem_type)
     return Extra(number, tuple(f"{name}_{side}" for side in sides))
 
 
@@ -94,8 +95,8 @@ def _cast(graph: GraphBuilder, tensor: str, to: int, *, declared: int = TensorPr
     return tensor if to == declared else graph.cast(tensor, to)
 
 
-def _bare(model: onnx.ModelProto, answers: Mapping[str, Answer]) -> onnx.ModelProto:
-    """A copy that gives the answers' tensors alone and promises no shapes, which tools often declare wrong."""
+def _bare(model: onnx.ModelProto, outputs: Mapping[str, OutputSource]) -> onnx.ModelProto:
+    """A copy that gives the outputs' tensors alone and promises no shapes, which tools often declare wrong."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     graph = copy.graph
@@ -103,8 +104,8 @@ def _bare(model: onnx.ModelProto, answers: Mapping[str, Answer]) -> onnx.ModelPr
     del graph.node[:], graph.output[:], graph.value_info[:]
     graph.node.extend(kept)
     graph.output.extend(
-        helper.make_tensor_value_info(answer.tensor, answer.elem_type, [None] * answer.rank)
-        for answer in {answer.tensor: answer for answer in answers.values()}.values()
+        helper.make_tensor_value_info(each.tensor, each.elem_type, [None] * each.rank)
+        for each in {output.tensor: output for output in outputs.values()}.values()
     )
     needed = {value.name: value for value in required_inputs(model.graph)}
     del graph.input[:]

@@ -13,6 +13,7 @@ import onnx
 from pydantic import Field, model_validator
 
 from scoreline_registry.documents.contract import InputContract
+from scoreline_registry.errors import first_line
 from scoreline_trainers.data.batch import Batch, Float32, Float64
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.splits import hold_out
@@ -136,7 +137,7 @@ class CatBoost:
         try:
             _boost(model, data, columns, config, seed=seed, progress=progress)
         except catboost.CatBoostError as error:
-            raise FitError(self.name, f"cannot learn from these rows: {str(error).splitlines()[0]}") from error
+            raise FitError(self.name, f"cannot learn from these rows: {first_line(error)}") from error
         return FittedCatBoost(data.inputs, columns, model)
 
 

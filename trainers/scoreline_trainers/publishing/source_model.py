@@ -1,4 +1,4 @@
-"""A foreign graph run as it came: the reference that the wrapped one is held against.
+"""An external graph run unchanged: the reference that the wrapped graph is compared with.
 
 What the wrapper does in the graph is done here in numpy, so that a mistake in either is a difference.
 """
@@ -13,10 +13,10 @@ from onnx import TensorProto
 from scoreline_registry.documents.contract import Feature, InputContract
 from scoreline_registry.documents.signature import FEATURES, SCORE
 from scoreline_trainers.data.batch import Batch, Float64
-from scoreline_trainers.publishing.answers import Answer
 from scoreline_trainers.publishing.datatypes import DATATYPES, DTYPES
+from scoreline_trainers.publishing.inputs import InputSource
+from scoreline_trainers.publishing.outputs import OutputSource
 from scoreline_trainers.publishing.running import fetched, opened
-from scoreline_trainers.publishing.sources import Source
 
 MISSING_NAME = ""
 """What a string input gets for a missing category; no vocabulary has it."""
@@ -32,7 +32,7 @@ def category_names(feature: Feature) -> tuple[str, ...]:
     return (*feature.vocabulary, OTHER_NAME, MISSING_NAME)
 
 
-class Original:
+class SourceModel:
     """The native model that the gate compares with.
 
     Raises:
@@ -40,11 +40,11 @@ class Original:
     """
 
     def __init__(
-        self, model: bytes, inputs: InputContract, sources: Sequence[Source], answers: Mapping[str, Answer]
+        self, model: bytes, inputs: InputContract, sources: Sequence[InputSource], outputs: Mapping[str, OutputSource]
     ) -> None:
-        """Opens a graph; ``answers`` are what is compared, by the name that the wrapped graph gives it."""
+        """Opens a graph; ``outputs`` are compared, by the names that the wrapped graph gives them."""
         self._scorer = opened(model)
-        self._features, self._sources, self._answers = inputs.features, sources, answers
+        self._features, self._sources, self._wanted = inputs.features, sources, outputs
 
     @property
     def batch(self) -> int | None:
@@ -52,24 +52,24 @@ class Original:
         return next((source.batch for source in self._sources if source.batch is not None), None)
 
     def __call__(self, batch: Batch) -> Mapping[str, Float64]:
-        """Every answer for N rows: float64 [N, ...]."""
-        found = {name: self._answer(answer, values) for (name, answer), values in self._outputs(batch).items()}
+        """Every output for N rows: float64 [N, ...]."""
+        found = {name: self._output(output, values) for (name, output), values in self._outputs(batch).items()}
         found[SCORE] = found[SCORE].reshape(-1)
         return {name: np.asarray(values, np.float64) for name, values in found.items()}
 
     def shapes(self, batch: Batch) -> Mapping[str, tuple[int, ...]]:
-        """How each answer's output looks for these rows, before a column is taken."""
-        return {name: _table(answer, values).shape for (name, answer), values in self._outputs(batch).items()}
+        """The shape of each output for these rows, before a column is taken."""
+        return {name: _table(output, values).shape for (name, output), values in self._outputs(batch).items()}
 
-    def _answer(self, answer: Answer, values: Any) -> Array:
-        table = _table(answer, values)
-        if answer.column is not None:
-            return table[:, answer.column]
+    def _output(self, output: OutputSource, values: Any) -> Array:
+        table = _table(output, values)
+        if output.column is not None:
+            return table[:, output.column]
         return table
 
-    def _outputs(self, batch: Batch) -> Mapping[tuple[str, Answer], Any]:
-        wanted = list(self._answers.items())
-        names = [answer.output for _, answer in wanted]
+    def _outputs(self, batch: Batch) -> Mapping[tuple[str, OutputSource], Any]:
+        wanted = list(self._wanted.items())
+        names = [each.output for _, each in wanted]
         if self.batch is None:
             return dict(zip(wanted, fetched(self._scorer, names, self._feeds(batch)), strict=True))
         parts = [fetched(self._scorer, names, self._feeds(part)) for part in _parts(batch, self.batch)]
@@ -79,7 +79,7 @@ class Original:
     def _feeds(self, batch: Batch) -> Mapping[str, Array]:
         return {source.name: self._feed(source, batch) for source in self._sources}
 
-    def _feed(self, source: Source, batch: Batch) -> Array:
+    def _feed(self, source: InputSource, batch: Batch) -> Array:
         dtype = DTYPES[DATATYPES[source.elem_type]]
         if source.part != FEATURES:
             return batch.feeds()[source.part].astype(dtype)
@@ -95,11 +95,11 @@ class Original:
         return np.asarray(names[np.where(missing, len(names) - 1, np.nan_to_num(codes)).astype(np.intp)])
 
 
-def _table(answer: Answer, values: Any) -> Array:
+def _table(output: OutputSource, values: Any) -> Array:
     """An output as numbers; ONNX Runtime gives what a ZipMap makes as one mapping for each row."""
-    if not answer.classes:
+    if not output.classes:
         return np.asarray(values)
-    return np.array([[row[name] for name in answer.classes] for row in values], np.float32)
+    return np.array([[row[name] for name in output.classes] for row in values], np.float32)
 
 
 def _parts(batch: Batch, size: int) -> list[Batch]:

@@ -1,4 +1,7 @@
-"""Where each input of a foreign graph takes its values from. Pure: the graph's declarations and a contract go in."""
+"""Maps each input of an external graph to the features or ragged inputs that feed it.
+
+Pure: takes the graph's declarations and a contract.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,8 +29,8 @@ _BECOMES: Mapping[Datatype, tuple[int, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """One input of a foreign graph.
+class InputSource:
+    """One input of an external graph.
 
     Attributes:
         name: the graph's own.
@@ -50,7 +53,7 @@ def named_inputs(graph: onnx.GraphProto, names: Mapping[str, str]) -> InputContr
     """The contract of a graph whose inputs are one column each and are named like their features; all are required.
 
     Args:
-        graph: foreign.
+        graph: of the external model.
         names: what was said about single inputs: input -> feature.
 
     Raises:
@@ -73,11 +76,11 @@ def named_inputs(graph: onnx.GraphProto, names: Mapping[str, str]) -> InputContr
     return InputContract(features=tuple(features))
 
 
-def sources_of(graph: onnx.GraphProto, inputs: InputContract, stated: Mapping[str, str]) -> tuple[Source, ...]:
+def input_sources(graph: onnx.GraphProto, inputs: InputContract, stated: Mapping[str, str]) -> tuple[InputSource, ...]:
     """How a graph is fed from rows of a contract.
 
     Args:
-        graph: foreign.
+        graph: of the external model.
         inputs: the contract.
         stated: input -> what it takes; see ``Wrapping``.
 
@@ -124,15 +127,15 @@ def _columns(target: str, inputs: InputContract) -> tuple[str, tuple[int, ...]] 
     return FEATURES, tuple(positions[name] for name in names)
 
 
-def _source(value: onnx.ValueInfoProto, part: str, columns: tuple[int, ...]) -> Source:
+def _source(value: onnx.ValueInfoProto, part: str, columns: tuple[int, ...]) -> InputSource:
     tensor = value.type.tensor_type
     sides = tensor.shape.dim
     batch = sides[0].dim_value or None if len(sides) else None
     rank = len(sides) if tensor.HasField("shape") else _RANKS[part][-1]
-    return Source(value.name, tensor.elem_type, rank, batch, part, columns)
+    return InputSource(value.name, tensor.elem_type, rank, batch, part, columns)
 
 
-def _source_problems(value: onnx.ValueInfoProto, source: Source, inputs: InputContract) -> Iterator[str]:
+def _source_problems(value: onnx.ValueInfoProto, source: InputSource, inputs: InputContract) -> Iterator[str]:
     what = f"input {value.name!r}"
     shape = [side.dim_value or side.dim_param or "?" for side in value.type.tensor_type.shape.dim]
     if source.rank not in _RANKS[source.part]:
@@ -145,7 +148,7 @@ def _source_problems(value: onnx.ValueInfoProto, source: Source, inputs: InputCo
         yield f"{what} takes {type_name(source.elem_type)}, which {source.part} cannot become"
 
 
-def _width_problems(what: str, shape: Sequence[int | str], source: Source) -> Iterator[str]:
+def _width_problems(what: str, shape: Sequence[int | str], source: InputSource) -> Iterator[str]:
     width = shape[1] if len(shape) == 2 else 1
     if isinstance(width, int) and width != len(source.columns):
         yield f"{what} has the shape {list(shape)}, and {len(source.columns)} features go into it"
@@ -164,7 +167,7 @@ def _feature_problems(what: str, elem_type: int, feature: Feature) -> Iterator[s
         yield f"{what} takes {type_name(elem_type)}; features become float32, double, int64, int32 or strings"
 
 
-def _unused(inputs: InputContract, sources: Sequence[Source]) -> Iterator[str]:
+def _unused(inputs: InputContract, sources: Sequence[InputSource]) -> Iterator[str]:
     used = {column for source in sources for column in source.columns}
     idle = [feature.name for column, feature in enumerate(inputs.features) if column not in used]
     if idle:

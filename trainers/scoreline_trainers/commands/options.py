@@ -1,13 +1,59 @@
-"""What the publishing commands can be told about a model, and what checking it may cost."""
+"""What the trainers' commands have in common: their errors, and the options that several of them take."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from scoreline_trainers.commands.training import existing_file
+from scoreline_registry.commands.options import (
+    Failure,
+    NameType,
+    RegistryCommand,
+    current_user,
+    json_option,
+    registry_option,
+)
+from scoreline_trainers.errors import TrainersError
+
+if TYPE_CHECKING:
+    from scoreline_registry.registry import Registry
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+CHAMPION_BY_DEFAULT = "What the new version is called; may be repeated.  [default: champion, while the model has none]"
+
+
+class TrainersCommand(RegistryCommand):
+    """A command whose training errors, too, become failures in one line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TrainersError as error:
+            raise Failure(str(error)) from error
+
+
+def version_options(*, alias_help: str) -> Callable[[F], F]:
+    """The options of every command that publishes a version: where, under which aliases, by whom, why, and whether."""
+    options = (
+        registry_option,
+        click.option("--alias", "aliases", multiple=True, type=NameType("alias"), help=alias_help),
+        click.option("--author", default=current_user, help="Who publishes.  [default: the current user]"),
+        click.option("--message", "-m", default="", help="Why, for the history."),
+        click.option("--dry-run", is_flag=True, help="Do and check everything; publish nothing."),
+        json_option,
+    )
+    return lambda command: _with(command, *options)
+
+
+def aliases_of(given: tuple[str, ...], registry: "Registry", model: str) -> tuple[str, ...]:
+    """The aliases to move: those given, or "champion" for a model that has no champion to take it from."""
+    models = registry.latest().models
+    has_champion = model in models and "champion" in models[model].aliases
+    return given or (() if has_champion else ("champion",))
 
 
 class MappingType(click.ParamType[tuple[str, str]]):
@@ -53,13 +99,13 @@ max_seconds_option = click.option(
 
 
 def wrapping_options(command: F) -> F:
-    """How a graph's own inputs and outputs stand to the standard signature."""
+    """The options that map a graph's own inputs and outputs to the standard signature."""
     options = (score_output_option, inputs_option, features_option, manifest_option, kind_option)
     return _with(command, *options)
 
 
 def limit_options(command: F) -> F:
-    """What checking one model may cost."""
+    """The options that limit what checking one model may cost."""
     return _with(command, max_bytes_option, max_memory_option, max_seconds_option)
 
 

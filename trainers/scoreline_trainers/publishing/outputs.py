@@ -1,4 +1,4 @@
-"""Which output of a foreign graph is the score, and where its numbers stand."""
+"""Finds which output of an external graph is the score, and which tensor and column hold its numbers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,12 +14,12 @@ _NUMBERS = (TensorProto.FLOAT, TensorProto.DOUBLE)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One number for each row.
+class OutputSource:
+    """One output of an external graph, with a number for each row.
 
     Attributes:
         output: the graph's output.
-        tensor: where its numbers stand inside the graph: the output itself, or what a ZipMap reads.
+        tensor: that holds its numbers inside the graph: the output itself, or the input of a ZipMap.
         elem_type: of that tensor.
         column: which of several columns; None where there is one.
         rank: of that tensor, known once the graph was run.
@@ -33,11 +33,11 @@ class Answer:
     rank: int = 2
     classes: tuple[str | int, ...] = ()
 
-    def of_shape(self, shape: tuple[int, ...]) -> "Answer":
-        """The same, once it is known how the output looks for several rows."""
+    def of_shape(self, shape: tuple[int, ...]) -> "OutputSource":
+        """The same with the rank that the output has for several rows."""
         return replace(self, rank=len(shape))
 
-    def of_score_shape(self, shape: tuple[int, ...]) -> "Answer":
+    def of_score_shape(self, shape: tuple[int, ...]) -> "OutputSource":
         """The same for the score. Raises UnfitError where the output holds none, or several."""
         width = shape[1] if len(shape) == 2 else 1
         if len(shape) not in (1, 2):
@@ -51,15 +51,15 @@ class Answer:
         return replace(self, rank=len(shape), column=self.column if len(shape) == 2 else None)
 
 
-def score_answer(graph: onnx.GraphProto, stated: str | None) -> Answer:
+def output_source(graph: onnx.GraphProto, stated: str | None) -> OutputSource:
     """What ``--score-output`` means for a graph.
 
     Args:
-        graph: foreign.
+        graph: of the external model.
         stated: "NAME" or "NAME:COLUMN"; an output whose whole name is this comes first.
 
     Raises:
-        UnfitError: there is no such output, or no score can stand in it.
+        UnfitError: there is no such output, or it cannot hold a score.
     """
     names = [value.name for value in graph.output]
     name, column = _parts(stated, names.__contains__)
@@ -70,14 +70,14 @@ def score_answer(graph: onnx.GraphProto, stated: str | None) -> Answer:
     value = next(value for value in graph.output if value.name == name)
     zipmap = next((n for n in graph.node if n.op_type == "ZipMap" and n.domain == ML_DOMAIN and name in n.output), None)
     if zipmap is not None:
-        return Answer(name, zipmap.input[0], TensorProto.FLOAT, column, classes=_classes(zipmap))
+        return OutputSource(name, zipmap.input[0], TensorProto.FLOAT, column, classes=_classes(zipmap))
     problems = output_problems([value])
     elem_type = value.type.tensor_type.elem_type
     if not problems and elem_type not in _NUMBERS:
         problems = [f"output {name!r} holds {type_name(elem_type)}, not the float32 or double numbers of a score"]
     if problems:
         raise UnfitError(problems)
-    return Answer(name, name, elem_type, column)
+    return OutputSource(name, name, elem_type, column)
 
 
 def _parts(stated: str | None, exists: Callable[[str], bool]) -> tuple[str, int | None]:
