@@ -8,7 +8,10 @@ from scoreline_trainers.data.columns import Columns, FeatureSpec
 NUMBERS = ("a", "b", "c", "d", "e", "f")
 WORLD = Columns(
     label="label",
-    features=(*(FeatureSpec(name=name) for name in NUMBERS), FeatureSpec(name="segment", kind="category")),
+    features=(
+        *(FeatureSpec(name=name) for name in NUMBERS),
+        FeatureSpec(name="segment", kind="category", required=False),
+    ),
 )
 
 # What moves the odds: a curve of a, b times c, and how far d is from zero. e and f are noise.

@@ -32,7 +32,7 @@ class Fitted(Protocol):
     """A trained model. Families subclass this and say at least the first two; the rest has defaults."""
 
     def predict(self, batch: Batch) -> Float64:
-        """The native score, float64 [N]: what the graph is held against."""
+        """The native score, float64 [N]: the reference that the graph is compared with."""
 
     def to_onnx(self) -> onnx.ModelProto:
         """The same function as a graph in the standard signature. Raises ExportError where there is no exact one."""

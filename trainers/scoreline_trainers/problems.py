@@ -1,40 +1,103 @@
-"""What is wrong with something that a person wrote, said in their words."""
+"""Turns pydantic's errors about a recipe or manifest into lines that name the key and what to write instead."""
 
 import difflib
-from collections.abc import Sequence
+import typing
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+_LISTED = 40
+# At 0.6, difflib's own, "income" would be the nearest to "nope".
+_ALIKE = 0.65
+_BRANCHES = ("Synthetic", "FeatureSpec", "str", "cuts", "quantiles")
 
-def problems_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Each mistake as "where: what", with the nearest key for one that is unknown."""
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """ "did you mean 'x'?" for the name most like ``name``; empty where none is."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=_ALIKE)
+    near = near or [each for each in names if len(name) > 2 and each.startswith(name)]
+    return f"did you mean {near[0]!r}?" if near else ""
+
+
+def nearest_or_all(name: str, known: Iterable[str], *, verb: str = "there are") -> str:
+    """The nearest name, and all there are."""
+    names = list(known)
+    listed = ", ".join(names[:_LISTED]) + (f", ... ({len(names)} in all)" if len(names) > _LISTED else "")
+    return " ".join(filter(None, [nearest(name, names), f"{verb} {listed or 'none'}"]))
+
+
+def problems_of(error: ValidationError, model: type[BaseModel], *, listing: bool = False) -> list[str]:
+    """Each mistake as "where: what", with the nearest key for an unknown one; ``listing`` names all keys too."""
     found = [detail for detail in error.errors() if not _is_other_branch(detail["loc"])] or error.errors()
+    found = [detail for detail in found if detail["loc"][-1:] != ("str",) or not _has_more_beside(detail["loc"], found)]
     # A list whose items are all mistaken is called too short, too.
     found = [detail for detail in found if detail["type"] != "too_short" or not _has_more_inside(detail["loc"], found)]
-    return [_problem(detail["type"], detail["loc"], detail["msg"], model) for detail in found]
+    return [_problem(detail, model, listing=listing) for detail in found]
 
 
-def _problem(kind: str, location: tuple[int | str, ...], message: str, model: type[BaseModel]) -> str:
+def _problem(detail: ErrorDetails, model: type[BaseModel], *, listing: bool) -> str:
+    location = detail["loc"]
     path = [str(part) for part in location if not _is_branch(part)]
-    if kind == "extra_forbidden":
-        near = difflib.get_close_matches(path[-1], model.model_fields, n=1)
-        message = f"unknown key; did you mean {near[0]!r}?" if near else "unknown key"
-    elif kind == "missing":
-        message = "is missing"
-    message = message.removeprefix("Value error, ")
+    message = _message(detail, model, listing=listing).removeprefix("Value error, ")
     return f"{'.'.join(path)}: {message}" if path else message
+
+
+def _message(detail: ErrorDetails, model: type[BaseModel], *, listing: bool) -> str:
+    location, context = detail["loc"], detail.get("ctx", {})
+    if detail["type"] == "extra_forbidden":
+        known = _keys_at(model, location[:-1])
+        near = "" if listing else nearest(str(location[-1]), known)
+        return f"unknown key; {near or nearest_or_all(str(location[-1]), known)}"
+    if detail["type"] == "union_tag_invalid":
+        known = [tag.strip(" '") for tag in str(context["expected_tags"]).split(",")]
+        key = str(context["discriminator"]).strip("'")
+        return f"unknown {key} {context['tag']!r}; {nearest_or_all(str(context['tag']), known)}"
+    if detail["type"] == "union_tag_not_found":
+        return f"{context['discriminator']!s} is missing"
+    return "is missing" if detail["type"] == "missing" else detail["msg"]
+
+
+def _keys_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    """The keys that are known at ``location`` inside ``model``."""
+    models: list[type[BaseModel]] = [model]
+    for part in location:
+        tagged = [each for each in models if _has_tag(each, part)]
+        fields = [each.model_fields[part] for each in models if isinstance(part, str) and part in each.model_fields]
+        if fields:
+            models = [inner for field in fields for inner in _models_in(field.annotation)]
+        elif tagged:
+            models = tagged
+    return list(dict.fromkeys(key for each in models for key in each.model_fields))
+
+
+def _has_tag(model: type[BaseModel], tag: int | str) -> bool:
+    """Whether ``tag`` names this branch of a union: by the literal of one of its fields."""
+    annotations = (field.annotation for field in model.model_fields.values())
+    return any(typing.get_origin(each) is Literal and tag in typing.get_args(each) for each in annotations)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in typing.get_args(annotation):
+        yield from _models_in(inner)
 
 
 def _has_more_inside(location: tuple[int | str, ...], found: Sequence[ErrorDetails]) -> bool:
     return any(detail["loc"][: len(location)] == location != detail["loc"] for detail in found)
 
 
+def _has_more_beside(location: tuple[int | str, ...], found: Sequence[ErrorDetails]) -> bool:
+    """Whether another branch of the same union is mistaken further inside, which is then the one that was meant."""
+    return any(detail["loc"][: len(location) - 1] == location[:-1] != detail["loc"][:-1] for detail in found)
+
+
 def _is_branch(part: int | str) -> bool:
     """Pydantic names the branch of a union in the location; a person did not write it."""
-    return isinstance(part, str) and (
-        part.startswith(("tuple[", "literal[", "function-")) or part in ("Synthetic", "str", "cuts", "quantiles")
-    )
+    return isinstance(part, str) and (part.startswith(("tuple[", "literal[", "function-")) or part in _BRANCHES)
 
 
 def _is_other_branch(location: tuple[int | str, ...]) -> bool:

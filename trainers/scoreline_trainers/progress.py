@@ -1,4 +1,4 @@
-"""How far a long piece of work has come, on a terminal and off it."""
+"""Progress of a long piece of work, as bars on a terminal and as lines elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,17 +14,17 @@ from rich.progress import Progress as Display
 
 
 class Progress(Protocol):
-    """Told of stages that follow one another."""
+    """Receives the stages of a piece of work, one after another."""
 
     def begin(self, title: str, *, total: int | None = None) -> None:
         """Starts a stage and ends the one before. ``total`` is how often it will advance, where that is known."""
 
     def advance(self, note: str = "") -> None:
-        """One step of the stage is done; ``note`` says what came of it."""
+        """One step of the stage is done; ``note`` is its result in words."""
 
 
 class Silent:
-    """Tells nobody."""
+    """Shows no progress."""
 
     def begin(self, title: str, *, total: int | None = None) -> None:
         """Nothing."""

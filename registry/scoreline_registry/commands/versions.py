@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import click
 
-from scoreline_registry.commands.options import RefType, RegistryCommand, json_option, registry_option
+from scoreline_registry.commands.options import Failure, RefType, RegistryCommand, json_option, registry_option
 from scoreline_registry.commands.output import print_json, print_table, progress
 from scoreline_registry.commands.serving import Serving, served_versions
 from scoreline_registry.documents.documents import VersionEntry
-from scoreline_registry.documents.manifest import Manifest
+from scoreline_registry.documents.manifest import CARD_FILE, Manifest
 from scoreline_registry.documents.model import Model
 from scoreline_registry.errors import CorruptError
 from scoreline_registry.names import ModelRef
@@ -54,13 +54,17 @@ def _listed(document: Model, owner: str | None, labels: Sequence[str]) -> bool:
 @registry_option
 @json_option
 @click.option("--server", metavar="HOST:PORT", help="Ask this server which versions it serves, and why not.")
-def show(ref: ModelRef, address: str, as_json: bool, server: str | None) -> None:
+@click.option("--card", is_flag=True, help="Print the model card: of the version named, or of the newest.")
+def show(ref: ModelRef, address: str, as_json: bool, server: str | None, card: bool) -> None:
     """Show a model's versions, or the one named; every file is read again and compared with its digest."""
     registry = Registry.open(address)
     snapshot = registry.latest()
     document = snapshot.state.models.require(ref.model)
     bare = ref.version is None and ref.alias is None
     numbers = document.numbers if bare else [snapshot.resolve(ref)[1]]
+    if card:
+        click.echo(_card(registry, document, numbers[-1]))
+        return
     serving = served_versions(server) if server else None
     views = [_view(registry, document, number) for number in progress(numbers, "checking files")]
     if as_json:
@@ -69,6 +73,13 @@ def show(ref: ModelRef, address: str, as_json: bool, server: str | None) -> None
     else:
         _print_views(document, views, serving)
     click.get_current_context().exit(1 if any(view.damage for view in views) else 0)
+
+
+def _card(registry: Registry, document: Model, number: int) -> str:
+    """The model card of a version, which is Markdown."""
+    if CARD_FILE not in document.entry(number).files:
+        raise Failure(f"{document.name}@{number} was published without a model card")
+    return registry.read_file(document.name, number, CARD_FILE).decode("utf-8").rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +121,9 @@ def _print_views(document: Model, views: Sequence[_View], serving: Mapping[tuple
         state = _serving(view, serving)
         if state is not None and state.problem:
             click.echo(f"{view.model}@{view.number} is not served: {state.problem}")
+    with_card = [view for view in views if CARD_FILE in view.entry.files and not view.entry.collected]
+    if with_card:
+        click.echo(f"inputs, bands, training: scoreline models show {document.name}@{with_card[-1].number} --card")
 
 
 def _row(view: _View, serving: Mapping[tuple[str, int], Serving] | None) -> list[object]:

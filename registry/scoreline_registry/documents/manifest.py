@@ -63,12 +63,20 @@ class GoldenFacts(OmitDefaults):
     tolerances: dict[str, float] = Field(default_factory=dict)
 
 
-class TrainingFacts(FrozenModel):
-    """Where a version came from. ``recipe`` is the recipe as run; ``data_sha256`` identifies the table as read."""
+class TrainingFacts(OmitDefaults):
+    """Where a version came from.
+
+    ``recipe`` is the recipe as run, with the defaults of its options; ``data`` says where the table was read from and
+    ``data_sha256`` identifies it; ``rows`` were learned from, ``validation_rows`` were not.
+    """
+
+    OMITTED = frozenset({"data", "validation_rows"})
 
     rows: int = Field(ge=1)
     positives: int | None = Field(default=None, ge=0)
     seconds: float = Field(ge=0)
+    data: str = ""
+    validation_rows: int | None = Field(default=None, ge=1)
     data_sha256: Digest | None = None
     recipe: dict[str, Any] | None = None
     libraries: dict[str, str] = Field(default_factory=dict)

@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from scoreline.v1 import scoring_pb2, scoring_pb2_grpc
 from scoreline_registry import commands
 from scoreline_registry.registry import Registry
-from tests.registry.samples import apply, publish, spec
+from tests.registry.samples import apply, manifest, publish, spec
 
 ROUTE = """
 route: credit
@@ -115,6 +115,16 @@ def test_a_model_is_shown_whole_or_by_reference(shell: Shell, filled: Registry) 
         assert version["manifest"]["family"] == "lightgbm"
         assert "serving" not in version
     assert "intact" in shell.ok("models", "show", "credit@2")
+
+
+def test_the_model_card_is_shown_and_where_it_is_not_that_is_said(shell: Shell, filled: Registry) -> None:
+    files = {"model.onnx": b"third", "golden.npz": b"golden", "card.md": b"# credit\n\nWhat it is.\n"}
+    filled.publish("credit", files=files, manifest=manifest(), author="tester", message="with a card")
+    assert "inputs, bands, training: scoreline models show credit@3 --card" in shell.ok("models", "show", "credit")
+    for ref in ("credit@3", "credit"):
+        assert shell.ok("models", "show", ref, "--card") == "# credit\n\nWhat it is.\n"
+    assert "--card" not in shell.ok("models", "show", "credit@2")
+    assert shell.failure("models", "show", "credit@2", "--card") == "credit@2 was published without a model card"
 
 
 def test_a_damaged_version_is_shown_with_what_is_wrong(shell: Shell, filled: Registry) -> None:

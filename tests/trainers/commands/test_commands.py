@@ -1,11 +1,13 @@
 """The commands, run as a person runs them."""
 
 import json
+import re
 import subprocess
 import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
+import polars as pl
 import pytest
 import yaml
 from click.testing import CliRunner, Result
@@ -67,7 +69,31 @@ def test_train_prints_a_table_and_takes_other_data_and_aliases(folder: Path) -> 
     assert result.exit_code == 0, result.stderr
     assert "published income@1 (a, b)" in result.stdout
     assert "240 to train, 60 to validate" in result.stdout
+    assert re.search(r"^age +number +yes +0\.0% +\S+ to \S+$", result.stdout, re.MULTILINE)
+    assert re.search(r"^city +category +no +\S+% +6 names: berlin, ", result.stdout, re.MULTILINE)
     assert "export and prove" in result.stderr
+
+
+def test_train_reads_semicolons_text_labels_and_na_and_says_what_it_made_of_them(folder: Path) -> None:
+    table = people(400).with_columns(
+        pl.col("income").cast(pl.String).fill_null("NA"),
+        pl.col("label").replace_strict({0: "stays", 1: "leaves"}).alias("label"),
+    )
+    table.with_row_index("").write_csv(folder / "people.csv", separator=";")
+    changed = {**RECIPE, "positive": "leaves", "features": ["auto", {"name": "age", "min": 18}]}
+    changed |= {"score": {"bands": {"low": 0, "high": 0.5}}}
+    (folder / "income.yaml").write_text(yaml.safe_dump(changed, sort_keys=False))
+    result = run(train, folder / "income.yaml", "--registry", folder / "registry")
+    assert result.exit_code == 0, result.stderr
+    assert re.search(
+        r"^warning: column 'income': 'NA' in \d+ of 400 rows \(\S+%\) is read as missing$", result.stderr, re.MULTILINE
+    )
+    assert re.search(r"^income +number +no ", result.stdout, re.MULTILINE)
+    assert re.search(r"^high +0\.5 +\d+ +\S+%$", result.stdout, re.MULTILINE)
+    manifest = Registry.open(folder / "registry").manifest("income", 1)
+    assert {feature.name: feature.min for feature in manifest.inputs.features}["age"] == 18
+    assert manifest.training is not None
+    assert manifest.training.data == "people.csv"
 
 
 def test_a_dry_run_publishes_nothing(folder: Path) -> None:
@@ -89,7 +115,8 @@ def test_a_mistyped_registry_is_refused_before_anything_is_trained(folder: Path)
     [
         ({"familly": 1}, "Error: recipe income.yaml: familly: unknown key; did you mean 'family'?\n"),
         ({"features": ["nope"]}, "Error: column 'nope' is not in the table; it has income, age, visits, city, plan"),
-        ({"label": "plan"}, "Error: column 'plan' is the label and must be 0 or 1 in every row; it holds"),
+        ({"label": "visits"}, "Error: column 'visits' is the label and must be 0 or 1 in every row; it holds"),
+        ({"label": "plan"}, "Error: column 'plan' is the label and missing in 25 of 400 rows (row 5, 32, 50, ...): "),
         ({"data": "none.csv"}, "none.csv: No such file or directory; pass the file with --data\n"),
     ],
 )

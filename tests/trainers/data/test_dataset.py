@@ -8,7 +8,7 @@ import pytest
 
 from scoreline_registry.documents.contract import Feature, InputContract
 from scoreline_trainers.data.batch import Batch
-from scoreline_trainers.data.columns import Columns, FeatureSpec, SequenceSpec
+from scoreline_trainers.data.columns import Columns, FeatureSpec, Positive, SequenceSpec
 from scoreline_trainers.data.dataset import Dataset, split_table
 from scoreline_trainers.data.splits import Validation
 from scoreline_trainers.errors import DataError
@@ -64,7 +64,11 @@ def test_values_are_prepared_as_the_server_prepares_them() -> None:
 @pytest.mark.parametrize(
     ("columns", "values", "message"),
     [
-        ({}, ["0.1", "abc"], "declared a number but holds text such as '0.1'"),
+        (
+            {},
+            ["0.1", "abc", "9", "abc", "x", "?"],
+            r"'x' is declared a number but holds text: 'abc', 'x', '\?' in 4 of 6 rows \(66.7%\); `null_values: ",
+        ),
         ({"required": True}, [1.0, None], "'x' is required and missing in 1 rows"),
         ({}, [1.0, float("inf")], "'x' holds infinite values"),
         ({}, [1.0, -1e39], r"'x' holds numbers beyond 3.4e\+38, the largest float32: clean or scale it"),
@@ -75,7 +79,7 @@ def test_values_are_prepared_as_the_server_prepares_them() -> None:
     ],
 )
 def test_a_column_that_does_not_fit_is_named(columns: dict[str, object], values: list[object], message: str) -> None:
-    frame = pl.DataFrame({"x": values, "y": [0, 1]})
+    frame = pl.DataFrame({"x": values, "y": [0, 1] * (len(values) // 2)})
     spec = FeatureSpec.model_validate({"name": "x", "kind": "number", **columns})
     with pytest.raises(DataError, match=message):
         Dataset.from_table(frame, Columns(label="y", features=(spec,)))
@@ -109,14 +113,56 @@ def test_dates_are_no_features() -> None:
 
 
 def test_a_missing_column_is_named_with_those_that_are_there() -> None:
-    with pytest.raises(DataError, match="'nope' is not in the table; it has income, age"):
-        Dataset.from_table(people(5), Columns(label="label", features=(FeatureSpec(name="nope"),)))
+    with pytest.raises(DataError, match="'visit' is not in the table; did you mean 'visits'\\? it has income, age"):
+        Dataset.from_table(people(5), Columns(label="label", features=(FeatureSpec(name="visit"),)))
 
 
-@pytest.mark.parametrize("values", [[0, 1, 2], [0, 1, None], ["0", "1", "1"], [0.5, 1.0, 0.0]])
-def test_a_label_that_is_not_0_or_1_is_refused(values: list[object]) -> None:
+@pytest.mark.parametrize(
+    ("values", "holds", "example"),
+    [
+        ([0, 1, 2], "0, 1, 2", "0"),
+        (["gone", "here", "gone"], "'gone', 'here'", "gone"),
+        (["0", "1", "1"], "'0', '1'", "0"),
+        ([0.5, 1.0, 0.0], "0.0, 0.5, 1.0", "0.0"),
+        ([2, 1, 1], "1, 2", "1"),
+    ],
+)
+def test_a_label_that_is_not_0_or_1_is_refused(values: list[object], holds: str, example: str) -> None:
     frame = pl.DataFrame({"x": [1, 2, 3], "y": values})
-    with pytest.raises(DataError, match="'y' is the label and must be 0 or 1 in every row; it holds"):
+    message = f"'y' is the label and must be 0 or 1 in every row; it holds {holds}; .* `positive: {example}`"
+    with pytest.raises(DataError, match=message):
+        Dataset.from_table(frame, Columns(label="y", features="auto"))
+
+
+@pytest.mark.parametrize(
+    ("values", "positive"),
+    [
+        (["gone", "here", "gone"], "gone"),
+        ([2, 1, 2], 2),
+        ([2.0, 1.0, 2.0], 2),
+        ([2, 1, 2], 2.0),
+        ([True, False, True], True),
+        (["1", "0", "1"], 1),
+        (["a", "b", "a"], "a"),
+    ],
+)
+def test_the_value_that_counts_as_1_can_be_named(values: list[object], positive: Positive) -> None:
+    frame = pl.DataFrame({"x": [1, 2, 3], "y": values})
+    assert Dataset.from_table(frame, Columns(label="y", positive=positive, features="auto")).label.tolist() == [1, 0, 1]
+
+
+def test_a_positive_value_that_never_occurs_is_answered_with_the_nearest() -> None:
+    frame = pl.DataFrame({"x": [1, 2, 3], "y": ["gone", "here", "gone"]})
+    with pytest.raises(DataError, match="never has the value 'gon' of 'positive': did you mean 'gone'"):
+        Dataset.from_table(frame, Columns(label="y", positive="gon", features="auto"))
+    with pytest.raises(DataError, match="never has the value 'true' of 'positive': it holds 'gone', 'here'"):
+        Dataset.from_table(frame, Columns(label="y", positive=True, features="auto"))
+
+
+@pytest.mark.parametrize("values", [[0, None, 1, None], ["0", "NA", "1", "NA"], [0.0, float("nan"), 1.0, None]])
+def test_a_label_with_gaps_is_refused_with_their_rows(values: list[object]) -> None:
+    frame = pl.DataFrame({"x": [1, 2, 3, 4], "y": values})
+    with pytest.raises(DataError, match=r"'y' is the label and missing in 2 of 4 rows \(row 2, 4\): remove or fill"):
         Dataset.from_table(frame, Columns(label="y", features="auto"))
 
 
@@ -185,15 +231,51 @@ def test_auto_takes_every_column_without_another_role() -> None:
 
 
 def test_auto_refuses_to_exclude_what_is_not_there() -> None:
-    with pytest.raises(DataError, match="'leak' is excluded and not in the table; it has leaks, y"):
+    with pytest.raises(
+        DataError, match=r"'leak' is excluded and not in the table; did you mean 'leaks'\? it has leaks, y"
+    ):
         Columns(label="y", features="auto", exclude=("leak",)).feature_specs(["leaks", "y"])
 
 
 @pytest.mark.parametrize("name", ["", " age", "a\nb"])
 def test_auto_names_a_column_that_can_be_no_feature(name: str) -> None:
-    with pytest.raises(DataError, match=r"cannot be a feature, rename or exclude it: feature .* is not a valid name"):
-        Columns(label="y", features="auto").feature_specs([name, "y"])
-    assert Columns(label="y", features="auto", exclude=(name,)).feature_specs([name, "y"]) == ()
+    with pytest.raises(DataError, match=r"cannot be a feature: feature .* valid name.*leave it out with `exclude: \["):
+        Columns(label="y", features="auto").feature_specs(["y", name])
+    assert Columns(label="y", features="auto", exclude=(name,)).feature_specs(["y", name]) == ()
+
+
+@pytest.mark.parametrize("index", ["", "__index_level_0__"])
+def test_auto_leaves_out_the_index_that_pandas_writes(index: str) -> None:
+    assert [spec.name for spec in Columns(label="y", features="auto").feature_specs([index, "x", "y"])] == ["x"]
+
+
+def test_auto_in_a_list_stands_for_the_columns_that_are_not_described() -> None:
+    columns = Columns(label="y", features=(FeatureSpec(name="b", min=0), "auto"), exclude=("c",))
+    specs = columns.feature_specs(["a", "b", "c", "d", "y"])
+    assert [(spec.name, spec.min) for spec in specs] == [("a", None), ("b", 0), ("d", None)]
+    missing = Columns(label="y", features=("auto", FeatureSpec(name="income")))
+    with pytest.raises(DataError, match="'income' is not in the table"):
+        Dataset.from_table(pl.DataFrame({"x": [1, 2], "y": [0, 1]}), missing)
+
+
+def test_a_column_that_no_row_lacks_is_required_unless_the_recipe_says_otherwise() -> None:
+    frame = pl.DataFrame({"full": [1.0, 2, 3], "gap": [1.0, None, 3], "nan": [1.0, 2, float("nan")], "y": [0, 1, 0]})
+    features = [("full", True), ("gap", False), ("nan", False)]
+    inferred = Dataset.from_table(frame, Columns(label="y", features="auto")).inputs
+    assert [(feature.name, feature.required) for feature in inferred.features] == features
+    said = Columns(label="y", features=(FeatureSpec(name="full", required=False), FeatureSpec(name="gap", default=0.0)))
+    assert not any(feature.required for feature in Dataset.from_table(frame, said).inputs.features)
+    default = Columns(label="y", features=(FeatureSpec(name="full", default=0.0),))
+    assert not Dataset.from_table(frame, default).inputs.features[0].required
+
+
+def test_a_column_that_validation_rows_lack_is_not_required() -> None:
+    frame = pl.DataFrame({"x": [1.0] * 8 + [None, 2.0], "y": [0, 1] * 5})
+    training, validation = split_table(
+        frame, Columns(label="y", features="auto"), validation=Validation(kind="last_fraction")
+    )
+    assert not training.inputs.features[0].required
+    assert np.isnan(validation.batch.table[0, 0])
 
 
 @pytest.mark.parametrize(

@@ -63,3 +63,26 @@ def test_tables_that_differ_in_their_lists_alone_have_different_digests() -> Non
     one, other = (FRAME.with_columns(pl.Series("near", lists)) for lists in ([["a"], []], [[], ["a"]]))
     assert table_digest(one) == table_digest(one.clone()) != table_digest(other)
     assert table_digest(FRAME.with_columns(pl.Series("near", [[1], [2]]))) != table_digest(FRAME)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_the_separator_is_the_one_that_the_header_has_most_of(tmp_path: Path, separator: str) -> None:
+    (tmp_path / "t.csv").write_text(separator.join(("a", '"b,c;"', "d")) + "\n" + separator.join(("1", "x", "2.5")))
+    frame, _ = read_table(tmp_path / "t.csv")
+    assert frame.to_dict(as_series=False) == {"a": [1], "b,c;": ["x"], "d": [2.5]}
+
+
+def test_a_separator_can_be_named(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a;b,c~d\n1~2\n")
+    assert read_table(tmp_path / "t.csv", separator="~")[0].columns == ["a;b,c", "d"]
+
+
+def test_a_header_behind_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("\ufeffa;b\n1;2\n".encode())
+    assert read_table(tmp_path / "t.csv")[0].columns == ["a", "b"]
+
+
+def test_a_damaged_gzip_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n")[:-6])
+    with pytest.raises(DataError, match=r"t\.csv\.gz is not a readable table"):
+        read_table(tmp_path / "t.csv.gz")

@@ -90,7 +90,7 @@ def test_given_weights_are_kept_by_their_ratio() -> None:
     scores = together.extras(data.batch)["member_scores"]
     np.testing.assert_allclose(together.predict(data.batch), 0.7 * scores[:, 0] + 0.3 * scores[:, 1], atol=1e-15)
     assert together.describe()["weights"] == "lightgbm 0.700, logistic 0.300"
-    assert "member AUC" not in together.describe()
+    assert "member AUC on held-out training rows" not in together.describe()
 
 
 def test_fitted_weights_have_the_least_log_loss_of_all() -> None:
@@ -251,7 +251,7 @@ def test_the_members_that_do_best_together_are_chosen_and_the_card_says_so() -> 
     facts = found.describe()
     assert "logistic" in str(facts["members"])
     assert facts["members left out"] in ("lightgbm", "again")
-    assert facts["rows judged"] == 160
+    assert facts["rows held out from members"] == 160
     assert {"mean Q-statistic", "mean disagreement", "mean double fault", "mean correlation"} <= facts.keys()
     assert "lightgbm: trees" in facts or "again: trees" in facts
 
@@ -321,7 +321,7 @@ def test_what_no_ensemble_can_be_made_of_is_one_clear_line(family: str, config: 
 
 
 def test_an_unknown_member_is_answered_with_the_families_there_are() -> None:
-    with pytest.raises(FamilyError, match=r"'logit' is unknown; there are .*logistic"):
+    with pytest.raises(FamilyError, match=r"'logit' is unknown; did you mean 'logistic'"):
         Recipe.parse({**RECIPE, "family": "voting", "config": {"members": [LINEAR, {"family": "logit"}]}})
 
 

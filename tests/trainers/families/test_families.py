@@ -131,7 +131,9 @@ def test_every_family_is_tested() -> None:
 
 
 def test_an_unknown_family_is_refused_with_those_there_are() -> None:
-    with pytest.raises(FamilyError, match=r"'xgbost' is unknown; there are .*, logistic, .*, xgboost$"):
+    with pytest.raises(
+        FamilyError, match=r"'xgbost' is unknown; did you mean 'xgboost'\? there are .*, logistic, .*, xgboost$"
+    ):
         FAMILIES["xgbost"]
 
 

@@ -1,5 +1,6 @@
 """Recipes whose columns are computed in the graph, from a table to a version that scores as the native model does."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,9 @@ def test_a_history_feeds_a_family_of_tables_and_is_calibrated(family: str, calib
     found = check(recipe, histories(), histories(50, seed=5), at_least=0.7)
     assert isinstance(found.fitted, Calibrated)
     assert found.manifest.inputs.sequence is not None
+    assert re.fullmatch(
+        r"brier 0\.\d{4}, ece_10_equal_mass 0\.\d{4}", str(found.report.described["without calibration"])
+    )
 
 
 def test_a_network_keeps_its_history_beside_what_is_computed_from_it() -> None:

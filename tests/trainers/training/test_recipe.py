@@ -50,14 +50,26 @@ def test_bands_ascend_as_written() -> None:
         ({"exclude": ["x"]}, "'exclude' goes with 'features: auto'"),
         ({"validation": {"kind": "last", "fraction": 0.2}}, "validation.kind: Input should be"),
         ({"validation": {"fraction": 1.5}}, "validation.fraction: Input should be less than 1"),
-        ({"metrics": ["auk"]}, "metrics: 'auk' is no metric; there are auc, "),
+        ({"metrics": ["auk"]}, "metrics: 'auk' is no metric; did you mean 'auc'? there are auc, "),
         ({"name": "Churn Model"}, "name: model 'Churn Model' is not a valid name"),
         ({"score": {"bands": {"high": 0.5, "low": 0.1}}}, "score: "),
         ({"sequence": {"steps": {"a": ["x", "y"], "b": ["z"]}}}, "sequence: every step feature needs the same number"),
         ({"sequence": {"entity": "id"}}, "sequence: give either 'steps' (wide) or all of"),
         ({"sequence": {**LONG, "steps": {"a": ["x"]}}}, "sequence: give either 'steps' (wide) or all of"),
-        ({"engineered": [{"kind": "rfmm"}]}, "engineered.0: Input tag 'rfmm' found using 'kind' does not match any"),
+        ({"engineered": [{"kind": "rfmm"}]}, "engineered.0: unknown kind 'rfmm'; did you mean 'rfm'? there are"),
+        ({"engineered": [{"columns": ["age"]}]}, "engineered.0: 'kind' is missing"),
         ({"engineered": [{"kind": "log1p"}]}, "engineered.0.log1p.columns: is missing"),
+        (
+            {"engineered": [{"kind": "ratio", "numerator": "a", "denominator": "b", "nam": "c"}]},
+            "engineered.0.ratio.nam: unknown key; did you mean 'name'?",
+        ),
+        ({"features": [{"name": "x", "requird": True}]}, "features.0.requird: unknown key; did you mean 'required'?"),
+        ({"data": {"synthetic": "propensity", "row": 5}}, "data.row: unknown key; did you mean 'rows'?"),
+        ({"features": ["auto", {"name": "left"}]}, "the label 'left' cannot be an input too"),
+        ({"features": ["auto", "x", "x"]}, "'features' name 'x' twice"),
+        ({"features": ["auto", "x"], "exclude": ["x"]}, "'exclude' and 'features' both name 'x'"),
+        ({"label": None, "family": "isolation_forest", "positive": "gone"}, "'positive' is a value of the 'label'"),
+        ({"score": {"bands": {"low": 0, "high": 2}}}, "score: band 'high' starts at 2, and a score that is a probab"),
         ({"keep": ["features"]}, "'keep' goes with 'engineered'"),
         ({"calibration": "platt"}, "calibration.method: Input should be 'isotonic' or 'sigmoid'"),
         ({"calibration": {"method": "sigmoid", "fraction": 0}}, "calibration.fraction: Input should be greater than 0"),
@@ -71,7 +83,7 @@ def test_bands_ascend_as_written() -> None:
             {"sequence": {"steps": {"a": ["x"]}}, "engineered": [{"kind": "rolling", "windows": [0]}]},
             "engineered.0.rolling.windows.0: Input should be greater than or equal to 1",
         ),
-        ({"config": {"Z": 1}}, "config: Z: unknown key"),
+        ({"config": {"Z": 1}}, "config: Z: unknown key; there are C,"),
         ({"config": {"C": -1}}, "config: C: Input should be greater than 0"),
         ({"route": {**ROUTE, "holdouts": 5}}, "route: unknown key 'holdouts'; did you mean 'holdout'?"),
     ],
@@ -91,8 +103,10 @@ def test_what_is_missing_is_named() -> None:
 
 
 def test_an_unknown_family_is_named_with_those_there_are() -> None:
-    with pytest.raises(FamilyError, match=r"'logit' is unknown; there are .*logistic, lstm"):
-        Recipe.parse({**MINIMAL, "family": "logit"})
+    with pytest.raises(
+        FamilyError, match=r"'logistik' is unknown; did you mean 'logistic'\? there are .*logistic, lstm"
+    ):
+        Recipe.parse({**MINIMAL, "family": "logistik"})
 
 
 @pytest.mark.parametrize(
@@ -112,10 +126,18 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str, problem:
 
 
 def test_a_recipe_that_is_not_there_is_answered_with_the_packaged_ones() -> None:
+    with pytest.raises(RecipeError, match=r"no such file, .*did you mean 'delinquency-lstm'\? there are delinquency-l"):
+        find_recipe("delinquency-lsmt")
+
+
+def test_a_folder_and_a_table_are_no_recipes(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("a,b\n1,0\n")
+    with pytest.raises(RecipeError, match="this is a folder: name a recipe in it, a "):
+        find_recipe(str(tmp_path))
     with pytest.raises(
-        RecipeError, match="no such file, and the packaged recipes are delinquency-lightgbm, delinquency-lstm, "
+        RecipeError, match="this is a table: name a recipe, and its table by the key `data` or with --d"
     ):
-        find_recipe("nope.yaml")
+        find_recipe(str(tmp_path / "people.csv"))
 
 
 def test_data_is_found_beside_the_recipe_or_through_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from scoreline_registry.documents.manifest import BASELINE_FILE, BOOSTER_FILE, CARD_FILE, GOLDEN_FILE, MODEL_FILE
@@ -68,9 +69,53 @@ def test_a_version_carries_everything_that_a_server_and_a_reviewer_need(candidat
     assert manifest.training is not None
     assert manifest.training.rows == 640
     assert manifest.training.recipe is not None
-    assert Recipe.parse(manifest.training.recipe) == Recipe.parse(RECIPE)
+    again = Recipe.parse(manifest.training.recipe)
+    assert again.with_defaults() == manifest.training.recipe == Recipe.parse(RECIPE).with_defaults()
+    assert manifest.training.recipe["config"]["learning_rate"] == 0.05
+    assert (manifest.training.validation_rows, manifest.training.recipe["seed"]) == (160, 0)
     assert {"python", "lightgbm", "onnxruntime"} <= manifest.training.libraries.keys()
     assert 0.5 < manifest.metrics["auc"] <= 1
+
+
+def test_the_card_says_what_it_takes_to_train_the_model_again(recipe: Recipe) -> None:
+    found = train(recipe, people(), data="people.csv", data_sha256="a" * 64, clock=lambda: NOW)
+    card = found.files[CARD_FILE].decode()
+    for line in (
+        "| data | people.csv |",
+        f"| data sha256 | {'a' * 64} |",
+        "| validation rows | 160 |",
+        "| validation | kind random, fraction 0.2 |",
+        "| seed | 0 |",
+        "| num_leaves | 12 |",
+        "| learning_rate | 0.05 |",
+        "| band | from | validation rows | with label 1 |",
+    ):
+        assert line in card
+    assert "## Warnings" not in card
+    assert found.manifest.training is not None
+    assert (found.manifest.training.data, found.manifest.training.data_sha256) == ("people.csv", "a" * 64)
+
+
+def test_what_is_suspicious_stands_in_the_report_and_on_the_card(recipe: Recipe) -> None:
+    leaking = people().with_columns(pl.col("label").cast(pl.Float64).alias("income"))
+    found = train(recipe, leaking)
+    first, second, *_ = found.report.warnings
+    assert first.startswith("column 'income' alone tells the label in the training rows")
+    assert second.startswith("the score tells the label of all validation rows")
+    card = found.files[CARD_FILE].decode()
+    assert all(f"- {warning}\n" in card for warning in found.report.warnings)
+
+
+def test_the_report_says_how_columns_were_read_and_what_bands_hold(candidate: Candidate) -> None:
+    columns = {column.name: column for column in candidate.report.columns}
+    assert (columns["age"].kind, columns["age"].required, columns["age"].missing) == ("number", True, 0)
+    assert (columns["plan"].kind, columns["plan"].required) == ("category", False)
+    assert 0.04 < columns["city"].missing < 0.12
+    low, high = candidate.report.bands
+    assert low.rows + high.rows == 160
+    assert low.rate is not None
+    assert high.rate is not None
+    assert low.rate < 0.5 < high.rate
 
 
 def test_golden_rows_are_scored_by_the_published_graph(candidate: Candidate) -> None:

@@ -24,9 +24,9 @@ class Batch:
 
     Attributes:
         features: float32 [N, F], numbers as they are, categories as codes, NaN where missing.
-        sequence: float32 [N, T, S], oldest step first; what stands after a row's length is padding of any value.
+        sequence: float32 [N, T, S], oldest step first; after a row's length comes padding of any value.
         lengths: int64 [N], how many of the T steps count, at least 1. Set exactly where ``sequence`` is.
-        neighbors: float32 [N, K, G]; what stands where the mask is False is padding of any value.
+        neighbors: float32 [N, K, G]; where the mask is False it is padding of any value.
         neighbor_mask: bool [N, K], True where a neighbor is; a row may have none. Set exactly where ``neighbors`` is.
 
     Raises:

@@ -1,5 +1,6 @@
 """Which columns of a table mean what: the part of a recipe that reads data."""
 
+import json
 from collections.abc import Sequence
 from typing import Literal, Self
 
@@ -7,7 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from scoreline_registry.documents.contract import MAX_NEIGHBORS, FeatureKind, FeatureName
 from scoreline_trainers.errors import DataError
-from scoreline_trainers.problems import problems_of
+from scoreline_trainers.problems import nearest_or_all, problems_of
+
+Positive = str | int | float | bool
+"""The value of the label's column that counts as 1."""
+
+PANDAS_INDEX = "__index_level_0__"
 
 
 class Spec(BaseModel):
@@ -19,12 +25,14 @@ class Spec(BaseModel):
 class FeatureSpec(Spec):
     """One input column. What is left out is inferred: the kind from the column, a vocabulary from training rows.
 
-    The other fields mean what they mean in ``scoreline_registry.documents.contract.Feature``.
+    A column is ``required`` by default where no row of the table lacks it, and it has no ``default``: a model knows
+    nothing about rows without it, so that a score of such a row would be a guess. The other fields mean what they mean
+    in ``scoreline_registry.documents.contract.Feature``.
     """
 
     name: FeatureName
     kind: FeatureKind | None = None
-    required: bool = False
+    required: bool | None = None
     default: float | str | None = None
     min: float | None = None
     max: float | None = None
@@ -34,7 +42,7 @@ class FeatureSpec(Spec):
 
 
 class SequenceSpec(Spec):
-    """Where histories stand, in one of two shapes.
+    """Which columns hold the history of each entity, in one of two layouts.
 
     Wide: ``steps`` maps each step feature to its columns, oldest first. Long: the table has one row per step;
     ``entity`` groups them, ``order`` sorts them, ``features`` are the step features, and everything else is read from
@@ -72,10 +80,10 @@ class SequenceSpec(Spec):
 
 
 class NeighborSpec(Spec):
-    """Where neighbours stand: the rows of other units of the same table.
+    """Which rows of other units of the same table are a row's neighbors.
 
     ``ids`` is a column that names each row's neighbours by their unit: lists, or text with white space between. Of each
-    neighbour its ``features`` are read. ``max_neighbors`` keeps the first ones; by default whoever has most decides.
+    neighbour its ``features`` are read. ``max_neighbors`` keeps the first ones; by default the row with most decides.
     """
 
     ids: str
@@ -91,14 +99,19 @@ class NeighborSpec(Spec):
 class Columns(Spec):
     """Roles of a table's columns.
 
-    ``features`` lists inputs, or is "auto": every column that has no other role and is not in ``exclude``. Without a
-    ``label`` only families can learn that need none.
+    ``features`` lists inputs, or is "auto": every column that has no other role and is not in ``exclude``. "auto" in a
+    list stands for the columns that the list does not describe. ``positive`` is the value of ``label`` that counts as
+    1. Without a ``label`` only families can learn that need none. ``null_values`` are texts that mean "no value" in any
+    column, see ``nulls``; ``separator`` is that of a CSV file, found by its header where it is not given.
     """
 
     label: str | None = None
+    positive: Positive | None = None
+    null_values: tuple[str, ...] | None = None
+    separator: str | None = Field(default=None, min_length=1, max_length=1)
     time: str | None = None
     unit: str | None = None
-    features: tuple[FeatureSpec, ...] | Literal["auto"] = ()
+    features: tuple[FeatureSpec | Literal["auto"], ...] | Literal["auto"] = ()
     exclude: tuple[str, ...] = ()
     sequence: SequenceSpec | None = None
     neighbors: NeighborSpec | None = None
@@ -109,13 +122,27 @@ class Columns(Spec):
             raise ValueError("a model needs 'features', a 'sequence' or both")
         if self.neighbors is not None and self.subject is None:
             raise ValueError("'neighbors' need a 'unit', the column by which rows name each other")
-        if self.features != "auto":
-            _no_repeats([spec.name for spec in self.features])
-        if self.exclude and self.features != "auto":
+        _no_repeats([spec.name for spec in self.described])
+        if self.exclude and not self.is_auto:
             raise ValueError("'exclude' goes with 'features: auto'")
+        described = next((spec.name for spec in self.described if spec.name in self.exclude), None)
+        if described is not None:
+            raise ValueError(f"'exclude' and 'features' both name {described!r}")
         if self.label is not None and self.label in self.input_columns:
             raise ValueError(f"the label {self.label!r} cannot be an input too")
+        if self.positive is not None and self.label is None:
+            raise ValueError("'positive' is a value of the 'label', and no label is named")
         return self
+
+    @property
+    def is_auto(self) -> bool:
+        """Whether columns become features that are not described."""
+        return "auto" in self.features
+
+    @property
+    def described(self) -> tuple[FeatureSpec, ...]:
+        """The features that are listed."""
+        return tuple(spec for spec in self.features if isinstance(spec, FeatureSpec))
 
     @property
     def subject(self) -> str | None:
@@ -123,29 +150,45 @@ class Columns(Spec):
         return self.unit or (self.sequence.entity if self.sequence else None)
 
     @property
+    def id_columns(self) -> frozenset[str]:
+        """The columns whose values are names of units."""
+        return frozenset(filter(None, (self.subject, self.neighbors.ids if self.neighbors else None)))
+
+    @property
     def input_columns(self) -> frozenset[str]:
         """Every column that is named as an input."""
-        listed = () if self.features == "auto" else self.features
         steps = self.sequence.source_columns if self.sequence else frozenset()
         around = {self.neighbors.ids, *self.neighbors.features} if self.neighbors else set()
-        return frozenset(spec.name for spec in listed) | steps | around
+        return frozenset(spec.name for spec in self.described) | steps | around
 
     def feature_specs(self, names: list[str]) -> tuple[FeatureSpec, ...]:
-        """The features, given the table's column names: the list as written, or what "auto" stands for.
+        """The features, given the table's column names: those that are listed, and those that "auto" adds.
+
+        With "auto", features are in the order of the table's columns. A nameless first column and pandas' index are
+        left out: they number the rows.
 
         Raises:
             DataError: "auto" excludes a column that is not there, or takes one that cannot name a feature.
         """
-        if self.features != "auto":
-            return self.features
+        if not self.is_auto:
+            return self.described
         unknown = next((name for name in self.exclude if name not in names), None)
         if unknown is not None:
-            raise DataError(unknown, f"is excluded and not in the table; it has {', '.join(names[:40])}")
+            raise DataError(
+                unknown, f"is excluded and not in the table; {nearest_or_all(unknown, names, verb='it has')}"
+            )
         # What is read of neighbours may be read of the row itself too.
         around = {self.neighbors.ids} if self.neighbors else set()
         steps = self.sequence.source_columns if self.sequence else frozenset()
-        spent = {self.label, self.time, self.unit, *self.exclude, *steps, *around}
-        return tuple(_feature(name) for name in names if name not in spent)
+        spent = {self.label, self.time, self.unit, *self.exclude, *steps, *around, *row_numbers(names)}
+        listed = {spec.name: spec for spec in self.described}
+        found = [listed.get(name) or _feature(name) for name in names if name in listed or name not in spent]
+        return (*found, *(spec for name, spec in listed.items() if name not in names))
+
+
+def row_numbers(names: Sequence[str]) -> tuple[str, ...]:
+    """The columns in which pandas writes its index: a nameless first one in CSV, PANDAS_INDEX in Parquet."""
+    return tuple(name for at, name in enumerate(names) if name == PANDAS_INDEX or (name == "" and at == 0))
 
 
 def _no_repeats(features: Sequence[str]) -> None:
@@ -159,4 +202,5 @@ def _feature(name: str) -> FeatureSpec:
         return FeatureSpec(name=name)
     except ValidationError as error:
         problem = problems_of(error, FeatureSpec)[0].removeprefix("name: ")
-        raise DataError(name, f"cannot be a feature, rename or exclude it: {problem}") from error
+        advice = f"rename it, or leave it out with `exclude: [{json.dumps(name)}]`"
+        raise DataError(name, f"cannot be a feature: {problem}; {advice}") from error

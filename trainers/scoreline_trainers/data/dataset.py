@@ -1,4 +1,4 @@
-"""What a family learns from."""
+"""Encoded rows with their labels: what a family is trained and evaluated on."""
 
 from dataclasses import dataclass, replace
 
@@ -10,10 +10,12 @@ from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.data.batch import Batch, Float32, Float64, Int64, Rows
 from scoreline_trainers.data.columns import Columns, NeighborSpec, SequenceSpec
 from scoreline_trainers.data.encoding import encode, infer_inputs
+from scoreline_trainers.data.labels import binary_label
 from scoreline_trainers.data.neighborhoods import neighborhoods
+from scoreline_trainers.data.nulls import without_null_texts
 from scoreline_trainers.data.sequences import Examples, to_examples
 from scoreline_trainers.data.splits import Validation, split_rows
-from scoreline_trainers.data.tables import as_frame
+from scoreline_trainers.data.tables import as_frame, require
 from scoreline_trainers.errors import DataError
 
 Labels = npt.NDArray[np.int8]
@@ -26,7 +28,7 @@ class Dataset:
     Attributes:
         inputs: what the columns of ``batch`` mean.
         batch: N rows in the standard graph signature.
-        label: int8 [N], 0 or 1; all 0 where nobody knows.
+        label: int8 [N], 0 or 1; all 0 where it is not known.
         time: when each row was observed, where the recipe names it.
         unit: whom each row is about, where the recipe names it.
         labelled: whether ``label`` is known.
@@ -51,7 +53,8 @@ class Dataset:
         Raises:
             DataError: the table does not fit.
         """
-        examples = _examples(as_frame(table), columns if inputs is None else _limited(columns, inputs))
+        frame = prepared(as_frame(table), columns)
+        examples = _examples(frame, columns if inputs is None else _limited(columns, inputs))
         return encode_examples(examples, columns, inputs or infer_inputs(examples, columns))
 
     def __len__(self) -> int:
@@ -95,20 +98,33 @@ class Dataset:
 
 
 def split_table(table: object, columns: Columns, *, validation: Validation, seed: int = 0) -> tuple[Dataset, Dataset]:
-    """Training and validation datasets under one contract, which is inferred from the training rows alone.
+    """Training and validation datasets under one contract.
+
+    Kinds and vocabularies are inferred from the training rows alone; whether a column may be missing, from all rows.
 
     Raises:
         DataError: the table does not fit, or the training rows hold one label only.
     """
-    examples = _examples(as_frame(table), columns)
+    examples = _examples(prepared(as_frame(table), columns), columns)
     time = _optional(examples.frame, columns.time)
     unit = _optional(examples.frame, columns.subject)
-    train, judge = split_rows(validation, rows=len(examples.frame), time=time, unit=unit, seed=seed)
-    inputs = infer_inputs(examples.take(train), columns)
-    learned = encode_examples(examples.take(train), columns, inputs)
-    if columns.label is not None and learned.positives in (0, len(learned)):
+    train, validation_rows = split_rows(validation, rows=len(examples.frame), time=time, unit=unit, seed=seed)
+    inputs = infer_inputs(examples, columns, rows=train)
+    training = encode_examples(examples.take(train), columns, inputs)
+    if columns.label is not None and training.positives in (0, len(training)):
         raise DataError(columns.label, "has one value only in the training rows: nothing can be learned")
-    return learned, encode_examples(examples.take(judge), columns, inputs)
+    return training, encode_examples(examples.take(validation_rows), columns, inputs)
+
+
+def prepared(frame: pl.DataFrame, columns: Columns) -> pl.DataFrame:
+    """The table with texts for missing values read as such, and its label as 0 and 1. Raises DataError."""
+    if frame.is_empty():
+        raise DataError("", "the table has no rows")
+    frame, _ = without_null_texts(frame, columns.null_values, ids=columns.id_columns)
+    if columns.label is None:
+        return frame
+    require(frame, columns.label)
+    return frame.with_columns(binary_label(frame[columns.label], columns.positive))
 
 
 def encode_examples(examples: Examples, columns: Columns, inputs: InputContract) -> Dataset:
@@ -145,20 +161,11 @@ def _limited(columns: Columns, inputs: InputContract) -> Columns:
 
 def _labels(frame: pl.DataFrame, name: str | None) -> Labels:
     values = _optional(frame, name)
-    if not len(frame):
-        raise DataError("", "the table has no rows")
-    if name is None or values is None:
-        return np.zeros(len(frame), np.int8)
-    distinct = values.unique().sort().to_list()
-    if not set(distinct) <= {0, 1}:
-        shown = ", ".join(repr(value) for value in distinct[:6])
-        raise DataError(name, f"is the label and must be 0 or 1 in every row; it holds {shown}")
-    return values.cast(pl.Int8).to_numpy()
+    return np.zeros(len(frame), np.int8) if values is None else values.to_numpy().astype(np.int8)
 
 
 def _optional(frame: pl.DataFrame, name: str | None) -> pl.Series | None:
     if name is None:
         return None
-    if name not in frame.columns:
-        raise DataError(name, f"is not in the table; it has {', '.join(frame.columns[:40])}")
+    require(frame, name)
     return frame[name]

@@ -19,24 +19,29 @@ from scoreline_registry.documents.contract import (
 )
 from scoreline_registry.errors import InvalidNameError
 from scoreline_registry.names import check_feature_name
-from scoreline_trainers.data.batch import Float32, Float64
+from scoreline_trainers.data.batch import Float32, Float64, Rows
 from scoreline_trainers.data.columns import Columns, FeatureSpec
 from scoreline_trainers.data.features import limits
+from scoreline_trainers.data.nulls import not_numbers, numbers_in, shown
 from scoreline_trainers.data.sequences import Examples, finite
+from scoreline_trainers.data.tables import require
 from scoreline_trainers.errors import DataError
 
 # More names than this are ids far more often than categories; an explicit vocabulary may be longer.
 MAX_INFERRED_NAMES = 1000
 
 
-def infer_inputs(examples: Examples, columns: Columns) -> InputContract:
-    """The contract of a model that is trained on ``examples``: kinds and vocabularies come from these rows alone.
+def infer_inputs(examples: Examples, columns: Columns, *, rows: Rows | None = None) -> InputContract:
+    """The contract of a model that is trained on ``rows`` of ``examples``, or on all of them.
+
+    Kinds and vocabularies come from these rows alone. A column that no row of the table lacks is required, where
+    ``columns`` do not say otherwise.
 
     Raises:
         DataError: a column is missing or cannot be a feature.
     """
     frame = examples.frame
-    features = tuple(_feature(frame, spec) for spec in columns.feature_specs(frame.columns))
+    features = tuple(_feature(frame, spec, rows) for spec in columns.feature_specs(frame.columns))
     sequence = None
     if columns.sequence is not None and examples.sequence is not None:
         sequence = SequenceContract(features=columns.sequence.step_features, max_length=examples.sequence.shape[1])
@@ -71,16 +76,24 @@ def encode_column(values: pl.Series, feature: Feature) -> Float64:
     return encoded
 
 
-def _feature(frame: pl.DataFrame, spec: FeatureSpec) -> Feature:
-    values = _column(frame, spec.name)
+def _feature(frame: pl.DataFrame, spec: FeatureSpec, rows: Rows | None) -> Feature:
+    everywhere = _column(frame, spec.name)
+    values = everywhere if rows is None else everywhere[rows]
     kind = spec.kind or _kind(values)
     facts = {**spec.model_dump(), "kind": kind}
+    if spec.required is None:
+        facts["required"] = spec.default is None and not missing(everywhere).any()
     if kind == "category":
         facts["vocabulary"] = spec.vocabulary or _vocabulary(values)
     try:
         return Feature.model_validate(facts)
     except ValidationError as error:
         raise DataError(spec.name, f"cannot be a feature: {error.errors()[0]['msg']}") from error
+
+
+def missing(values: pl.Series) -> pl.Series:
+    """bool [N]: where a column has no value."""
+    return values.is_null() | values.is_nan() if values.dtype.is_float() else values.is_null()
 
 
 def _kind(values: pl.Series) -> FeatureKind:
@@ -96,17 +109,22 @@ def _kind(values: pl.Series) -> FeatureKind:
 def _vocabulary(values: pl.Series) -> tuple[str, ...]:
     names = sorted(_texts(values).drop_nulls().unique().to_list())
     if not 1 <= len(names) <= MAX_INFERRED_NAMES:
-        raise DataError(
-            values.name,
-            f"has {len(names)} distinct names in the training rows, not 1 to {MAX_INFERRED_NAMES}: "
-            "exclude it or list a vocabulary",
-        )
+        raise DataError(values.name, f"has {len(names):,} distinct names in the training rows{_advice(values)}")
     for name in names:
         try:
             check_feature_name(name)
         except InvalidNameError as error:
             raise DataError(values.name, f"cannot be a category: {error}") from error
     return tuple(names)
+
+
+def _advice(values: pl.Series) -> str:
+    """What to do about a column of too many names: mostly ids, or numbers beside a text that means none."""
+    texts = not_numbers(values) if values.dtype == pl.String else {}
+    if not texts or sum(texts.values()) > len(values) / 2:
+        return f", not 1 to {MAX_INFERRED_NAMES}: exclude it or list a vocabulary"
+    first = next(iter(texts))
+    return f" because of {shown(texts, len(values))}: `null_values: [{first}]` reads it as missing, the rest as numbers"
 
 
 def _texts(values: pl.Series) -> pl.Series:
@@ -122,9 +140,10 @@ def _texts(values: pl.Series) -> pl.Series:
 def _numbers(values: pl.Series, feature: Feature) -> Float64:
     if values.null_count() == len(values):
         return np.full(len(values), np.nan)
-    if _kind(values) != "number":
-        example = next(iter(values.drop_nulls()), "")
-        raise DataError(feature.name, f"is declared a number but holds text such as {example!r}")
+    if values.dtype == pl.String:
+        values = numbers_in(values, "is declared a number")
+    elif _kind(values) != "number":
+        raise DataError(feature.name, f"is declared a number but holds {values.dtype}")
     low, high = limits(feature)
     clipped: Float64 = np.clip(finite(values), low, high)
     return clipped
@@ -142,6 +161,5 @@ def _codes(values: pl.Series, feature: Feature) -> Float64:
 
 
 def _column(frame: pl.DataFrame, name: str) -> pl.Series:
-    if name not in frame.columns:
-        raise DataError(name, f"is not in the table; it has {', '.join(frame.columns[:40])}")
+    require(frame, name)
     return frame[name]

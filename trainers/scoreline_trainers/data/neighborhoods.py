@@ -8,6 +8,7 @@ import polars as pl
 from scoreline_trainers.data.batch import Bools, Float32
 from scoreline_trainers.data.columns import NeighborSpec
 from scoreline_trainers.data.sequences import number_column
+from scoreline_trainers.data.tables import require
 from scoreline_trainers.errors import DataError
 
 _ROW, _PLACE, _OTHER = "__row", "__place", "__other"
@@ -37,9 +38,7 @@ def neighborhoods(frame: pl.DataFrame, spec: NeighborSpec, *, unit: str) -> Neig
     Raises:
         DataError: a column is missing or of the wrong kind, a duplicate unit, or a neighbour is not in the table.
     """
-    for name in (unit, spec.ids, *spec.features):
-        if name not in frame.columns:
-            raise DataError(name, f"is not in the table; it has {', '.join(frame.columns[:40])}")
+    require(frame, unit, spec.ids, *spec.features)
     edges = _edges(frame, spec, unit)
     if spec.max_neighbors is not None:
         edges = edges.filter(pl.col(_PLACE) < spec.max_neighbors)
@@ -70,7 +69,7 @@ def _edges(frame: pl.DataFrame, spec: NeighborSpec, unit: str) -> pl.DataFrame:
 def _named(ids: pl.Series) -> pl.Series:
     """Lists of texts; text is split at white space, a whole number is one id."""
     if ids.dtype == pl.String or ids.dtype.is_integer():
-        # An empty text names nobody, and splitting it would give one empty name.
+        # An empty text names no unit; splitting it would give one empty name.
         return ids.cast(pl.String).str.extract_all(r"\S+")
     if isinstance(ids.dtype, pl.List | pl.Array):
         return ids.cast(pl.List(pl.String))

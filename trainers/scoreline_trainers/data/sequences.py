@@ -7,6 +7,8 @@ import polars as pl
 
 from scoreline_trainers.data.batch import Bools, Float32, Float64, Int64, Rows
 from scoreline_trainers.data.columns import Columns, SequenceSpec
+from scoreline_trainers.data.nulls import numbers_in
+from scoreline_trainers.data.tables import require
 from scoreline_trainers.errors import DataError
 
 _ROW = "__entity_row"
@@ -50,7 +52,7 @@ def to_examples(frame: pl.DataFrame, columns: Columns) -> Examples:
     spec = columns.sequence
     if spec is None:
         return Examples(frame)
-    _require(frame, sorted(spec.source_columns))
+    require(frame, *sorted(spec.source_columns))
     return _wide(frame, spec) if spec.steps else _long(frame, spec, columns.label)
 
 
@@ -59,7 +61,9 @@ def number_column(frame: pl.DataFrame, name: str, *, what: str = "step feature")
     column = frame[name]
     if column.null_count() == len(column):
         return np.full(len(column), np.nan, np.float32)
-    if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
+    if column.dtype == pl.String:
+        column = numbers_in(column, f"is a {what} and must be a number")
+    elif not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
         raise DataError(name, f"is a {what} and must be a number, not {column.dtype}")
     return finite(column).astype(np.float32)
 
@@ -112,17 +116,14 @@ def _check_order(frame: pl.DataFrame, entity: str, order: str) -> None:
     for name in (entity, order):
         if frame[name].null_count():
             raise DataError(name, "has missing values, and every step needs its entity and place")
-    if frame.select(entity, order).is_duplicated().any():
-        raise DataError(order, f"repeats within one {entity!r}: steps need an order")
+    repeated = frame.filter(frame.select(entity, order).is_duplicated())
+    if len(repeated):
+        example = f"{repeated[order][0]} of {entity!r} {repeated[entity][0]}"
+        advice = "number the steps of one moment, and sort by that column"
+        raise DataError(order, f"repeats within one {entity!r}, such as {example}: steps need an order; {advice}")
 
 
 def _check_label(steps: pl.DataFrame, label: str, entity: str) -> None:
-    _require(steps, [label])
+    require(steps, label)
     if (steps.group_by(_ROW).agg(pl.col(label).n_unique())[label] > 1).any():
         raise DataError(label, f"changes within one {entity!r}: an entity has one label")
-
-
-def _require(frame: pl.DataFrame, names: list[str]) -> None:
-    for name in names:
-        if name not in frame.columns:
-            raise DataError(name, f"is not in the table; it has {', '.join(frame.columns[:40])}")

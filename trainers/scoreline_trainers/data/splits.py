@@ -1,4 +1,4 @@
-"""Which rows a model learns from and which ones judge it."""
+"""Splits rows into training and validation rows."""
 
 from typing import Literal
 
@@ -12,10 +12,10 @@ from scoreline_trainers.errors import DataError
 
 
 class Validation(Spec):
-    """How the judging rows are chosen.
+    """How the validation rows are chosen.
 
     "last_fraction" takes the last rows of the table, "random" draws them, "time" takes the newest by the recipe's
-    ``time`` column and never lets one moment stand on both sides.
+    ``time`` column and never puts rows of one moment on both sides.
     """
 
     kind: Literal["last_fraction", "random", "time"] = "random"
@@ -32,19 +32,19 @@ def split_rows(
 ) -> tuple[Rows, Rows]:
     """Splits ``rows`` rows into training and validation rows, each ascending.
 
-    Drawn rows are whole units: a model that has seen other rows of a unit is judged too well by this one.
+    Drawn rows are whole units: a model that was trained on other rows of a unit looks better on this one than it is.
 
     Raises:
         DataError: one side would be empty, or the split by time has no time.
     """
-    train, judge = _split(validation, rows, time, unit, seed)
-    if not len(train) or not len(judge):
+    train, held_out = _split(validation, rows, time, unit, seed)
+    if not len(train) or not len(held_out):
         raise DataError("", f"{rows} rows are too few for a validation of kind {validation.kind!r}")
-    return train, judge
+    return train, held_out
 
 
 def hold_out(rows: int, *, fraction: float, seed: int, unit: pl.Series | None = None) -> tuple[Rows, Rows]:
-    """Draws the rows that tell a family when to stop, or judge it; the rest is what it learns from. Both ascend.
+    """Draws rows to hold out. Returns training rows and held-out rows, each ascending.
 
     Where ``unit`` says whom each row is about, rows of one stay together, and the drawn ones are no more than asked
     for, but one unit at least. A table about one unit is split like any other.

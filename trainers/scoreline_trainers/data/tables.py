@@ -1,15 +1,24 @@
 """Tables: reading, writing and identifying them."""
 
+import csv
+import gzip
 import hashlib
-from io import BytesIO
+import zlib
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import polars as pl
 from polars import selectors as cs
 
+from scoreline_registry.errors import first_line
 from scoreline_trainers.errors import DataError
+from scoreline_trainers.problems import nearest_or_all
 
 READABLE = (".csv", ".csv.gz", ".parquet")
+SEPARATORS = (",", ";", "\t", "|")
+
+_GZIP = b"\x1f\x8b"
+_HEADER_BYTES = 2**20
 
 
 def as_frame(table: object) -> pl.DataFrame:
@@ -27,8 +36,12 @@ def as_frame(table: object) -> pl.DataFrame:
     return pl.DataFrame(table)
 
 
-def read_table(path: Path) -> tuple[pl.DataFrame, str]:
+def read_table(path: Path, *, separator: str | None = None) -> tuple[pl.DataFrame, str]:
     """Reads a CSV (plain or gzip) or Parquet file.
+
+    Args:
+        path: of the file.
+        separator: between the columns of a CSV file; None for the one of SEPARATORS that its header has most of.
 
     Returns:
         The table and the sha256 of the file's bytes in hex.
@@ -40,7 +53,7 @@ def read_table(path: Path) -> tuple[pl.DataFrame, str]:
         raw = path.read_bytes()
     except OSError as error:
         raise DataError("", f"cannot read {path}: {error.strerror}; pass the file with --data") from error
-    return _parse(path, raw), hashlib.sha256(raw).hexdigest()
+    return _parse(path, raw, separator), hashlib.sha256(raw).hexdigest()
 
 
 def write_table(frame: pl.DataFrame, path: Path) -> None:
@@ -54,7 +67,7 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
 
 
 def table_digest(frame: pl.DataFrame) -> str:
-    """Identifies a table that came from no file: sha256 in hex over its flat columns and its lists of ids as CSV.
+    """Identifies a table that was read from no file: sha256 in hex over its flat columns and its lists of ids as CSV.
 
     CSV, because equal values give equal text however their memory is laid out.
     """
@@ -69,22 +82,40 @@ def _names_ids(dtype: pl.List) -> bool:
     return dtype.inner == pl.String or dtype.inner.is_numeric()
 
 
-def _check_header(path: Path, raw: bytes) -> None:
-    """Polars would call the second "x" "x_duplicated_0", and a copy of the label would become a feature."""
-    names = pl.read_csv(raw, has_header=False, n_rows=1, infer_schema=False, truncate_ragged_lines=True).row(0)
-    twice = next((name or "" for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise DataError("", f"{path.name} has two columns {twice!r}: give every column a name of its own")
+def require(frame: pl.DataFrame, *names: str) -> None:
+    """Raises DataError for the first of these columns that the table lacks, with the nearest one and all it has."""
+    for name in names:
+        if name not in frame.columns:
+            raise DataError(name, f"is not in the table; {nearest_or_all(name, frame.columns, verb='it has')}")
 
 
-def _parse(path: Path, raw: bytes) -> pl.DataFrame:
-    if not path.name.endswith(READABLE):
+def _parse(path: Path, raw: bytes, separator: str | None) -> pl.DataFrame:
+    if path.is_dir() or not path.name.endswith(READABLE):
         raise DataError("", f"cannot read {path.name}: use {', '.join(READABLE)}")
     try:
         if path.name.endswith(".parquet"):
             return pl.read_parquet(BytesIO(raw))
-        _check_header(path, raw)
+        plain = gzip.decompress(raw) if raw.startswith(_GZIP) else raw
+        separator = separator or _separator(plain)
+        _check_header(path, _header(plain, separator))
         # The whole file decides the types: real files hold their first "1.00E+05" on line 20,000.
-        return pl.read_csv(raw, infer_schema_length=None)
-    except pl.exceptions.PolarsError as error:
-        raise DataError("", f"{path.name} is not a readable table: {error}".splitlines()[0]) from error
+        return pl.read_csv(plain, separator=separator, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, EOFError, OSError, zlib.error) as error:
+        raise DataError("", f"{path.name} is not a readable table: {first_line(error)}") from error
+
+
+def _separator(plain: bytes) -> str:
+    """The separator that makes most columns of the header; of several, the first."""
+    return max(SEPARATORS, key=lambda separator: len(_header(plain, separator)))
+
+
+def _header(plain: bytes, separator: str) -> list[str]:
+    text = plain[:_HEADER_BYTES].decode("utf-8-sig", "replace")
+    return next(csv.reader(StringIO(text, newline=""), delimiter=separator), [])
+
+
+def _check_header(path: Path, names: list[str]) -> None:
+    """Polars would call the second "x" "x_duplicated_0", and a copy of the label would become a feature."""
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError("", f"{path.name} has two columns {twice!r}: give every column another name")

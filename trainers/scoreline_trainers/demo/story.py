@@ -21,7 +21,8 @@ from scoreline_trainers.gate.checks import TOLERANCE
 from scoreline_trainers.progress import Progress
 from scoreline_trainers.synthetic import GENERATORS
 from scoreline_trainers.training.recipe import Recipe, find_recipe
-from scoreline_trainers.training.run import Candidate, TrainingReport, publish_candidate, train
+from scoreline_trainers.training.report import TrainingReport
+from scoreline_trainers.training.run import Candidate, publish_candidate, train
 
 AUTHOR = "scoreline demo"
 ROUTE = "propensity"
@@ -99,7 +100,7 @@ def tell(folder: Path, *, customers: int, rows: int, progress: Progress) -> Demo
         folder: where the registry is made.
         customers: how many are scored over gRPC.
         rows: how many other customers the models learn from.
-        progress: is told of every step.
+        progress: receives every step.
     """
     registry = Registry.create(folder)
     known = GENERATORS["propensity"](rows, seed=1)
@@ -209,7 +210,7 @@ def _problems(arms: Sequence[ArmReport], calls: CallsReport, failures: Sequence[
         problems.append(f"{calls.started - calls.answered - calls.failed} calls were lost")
     for arm in arms:
         if not arm.scored:
-            problems.append(f"{arm.model}@{arm.version} scored nobody")
+            problems.append(f"{arm.model}@{arm.version} scored no customer")
         if arm.max_difference > TOLERANCE:
             problems.append(f"{arm.model}@{arm.version} differs from its native model by {arm.max_difference:.1e}")
     return problems

@@ -1,14 +1,17 @@
 """Bands of a score whose cut-offs are chosen on validation rows."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from scoreline_registry.documents.contract import FeatureName
+from scoreline_registry.documents.contract import Band, FeatureName
 from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.data.columns import Spec
+from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import DataError
+from scoreline_trainers.evaluation.band_summary import BandSummary
 from scoreline_trainers.evaluation.metrics import Label
 from scoreline_trainers.evaluation.pooling import pooled
 
@@ -63,6 +66,17 @@ class RateBands(Spec):
                 )
             starts.append(float(reached[0]))
         return _ascending(tuple(self.rates), starts)
+
+
+def summarize_bands(bands: Sequence[Band], validation: Dataset, score: Float64) -> tuple[BandSummary, ...]:
+    """The rows of each band; those below the first band are in none."""
+    band_of = np.searchsorted([band.from_score for band in bands], score, side="right") - 1
+    found = []
+    for place, band in enumerate(bands):
+        label = validation.label[band_of == place]
+        rate = round(float(label.mean()), 4) if validation.labelled and len(label) else None
+        found.append(BandSummary(band.name, band.from_score, len(label), rate))
+    return tuple(found)
 
 
 def _way(bands: object) -> str:

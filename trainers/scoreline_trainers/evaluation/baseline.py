@@ -1,4 +1,4 @@
-"""What a version's inputs and scores looked like when it was trained: what drift is measured against later.
+"""Counts of a version's inputs and scores at training time: the reference for measuring drift.
 
 Numbers are counted between their own deciles, so that a population stability index needs nothing but these counts and
 the live ones. ``edges`` ascend; bin i holds ``edges[i - 1] < x <= edges[i]`` and there is one bin more than edges.
@@ -20,13 +20,13 @@ BASELINE_SCHEMA = 1
 _QUANTILES = np.arange(1, 10) / 10
 
 
-class Facts(BaseModel):
+class _Baseline(BaseModel):
     """The base of a baseline's values."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class NumberBaseline(Facts):
+class NumberBaseline(_Baseline):
     """Counts of one number; ``missing`` rows are in no bin."""
 
     edges: tuple[float, ...]
@@ -34,7 +34,7 @@ class NumberBaseline(Facts):
     missing: int
 
 
-class CategoryBaseline(Facts):
+class CategoryBaseline(_Baseline):
     """Counts of one category; ``other`` are names that the vocabulary does not have."""
 
     counts: dict[str, int]
@@ -42,7 +42,7 @@ class CategoryBaseline(Facts):
     missing: int
 
 
-class Baseline(Facts):
+class Baseline(_Baseline):
     """The training rows by feature, steps and neighbors by theirs, and the scores of the validation rows."""
 
     schema_number: int = BASELINE_SCHEMA

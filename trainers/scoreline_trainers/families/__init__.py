@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from scoreline_trainers.errors import FamilyError
 from scoreline_trainers.family import Family
+from scoreline_trainers.problems import nearest_or_all
 
 GROUP = "scoreline.families"
 
@@ -110,7 +111,7 @@ class Families(Mapping[str, Family[Any]]):
     def problem(self, name: str) -> str:
         """Why a family cannot be used here; empty for one that can. Imports nothing."""
         if name not in self.sources:
-            return f"is unknown; there are {', '.join(sorted(self.sources))}"
+            return f"is unknown; {nearest_or_all(name, sorted(self.sources))}"
         source = self.sources[name]
         missing = [module for module in source.needs if find_spec(module) is None]
         return f"needs {missing[0]}: pip install 'scoreline[{source.extra}]'" if missing else ""

@@ -20,12 +20,14 @@ from scoreline_trainers.calibration import Calibration
 from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.data.columns import Columns, Spec
 from scoreline_trainers.data.splits import Validation
+from scoreline_trainers.data.tables import READABLE
 from scoreline_trainers.engineering import Entry
 from scoreline_trainers.errors import RecipeError
 from scoreline_trainers.evaluation.bands import Bands, RateBands
 from scoreline_trainers.evaluation.metrics import METRICS, Label
+from scoreline_trainers.evaluation.score_range import check_bands
 from scoreline_trainers.families import FAMILIES
-from scoreline_trainers.problems import problems_of
+from scoreline_trainers.problems import nearest_or_all, problems_of
 
 PACKAGED = files("scoreline_trainers") / "recipes"
 
@@ -49,7 +51,8 @@ class PointsSpec(Spec):
 class ScoreSpec(Spec):
     """What the score means.
 
-    ``bands`` maps each band's name to the score it starts at, ascending, or says how the cut-offs are chosen.
+    ``bands`` maps each band's name to the score it starts at, ascending from 0 to 1, or says how the cut-offs are
+    chosen.
     """
 
     meaning: str = Field(default="probability that the label is 1", min_length=1)
@@ -116,7 +119,7 @@ class Recipe(Columns):
     def _are_metrics(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
             if name not in METRICS:
-                raise ValueError(f"{name!r} is no metric; there are {', '.join(METRICS)}")
+                raise ValueError(f"{name!r} is no metric; {nearest_or_all(name, METRICS)}")
         return names
 
     @field_validator("calibration", mode="before")
@@ -144,7 +147,7 @@ class Recipe(Columns):
     @field_validator("score")
     @classmethod
     def _is_a_contract(cls, score: ScoreSpec) -> ScoreSpec:
-        score.contract()
+        check_bands(score.contract())
         return score
 
     @classmethod
@@ -182,8 +185,12 @@ class Recipe(Columns):
         try:
             return config_type.model_validate_json(json.dumps(self.config))
         except ValidationError as error:
-            problems = [f"config: {problem}" for problem in problems_of(error, config_type)]
+            problems = [f"config: {problem}" for problem in problems_of(error, config_type, listing=True)]
             raise RecipeError(source, problems) from error
+
+    def with_defaults(self) -> dict[str, Any]:
+        """The recipe as it runs, every option with its value: what ``parse`` reads back as an equal recipe."""
+        return {**self.model_dump(mode="json"), "config": self.family_config().model_dump(mode="json")}
 
     def label_needed_by(self) -> list[str]:
         """The parts of the recipe that learn from labels."""
@@ -233,14 +240,20 @@ def find_recipe(text: str) -> tuple[Recipe, Path]:
     path, packaged = Path(text), packaged_recipes()
     if text in packaged and not path.exists():
         return Recipe.load(packaged[text]), Path.cwd()
-    if not path.is_file():
-        raise RecipeError(text, [f"there is no such file, and the packaged recipes are {', '.join(packaged)}"])
+    if not path.exists():
+        hint = f"there is no such file, and no packaged recipe of this name; {nearest_or_all(text, packaged)}"
+        raise RecipeError(text, [hint])
+    if path.is_dir():
+        raise RecipeError(text, ["this is a folder: name a recipe in it, a .yaml file"])
+    if path.name.endswith(READABLE):
+        raise RecipeError(text, ["this is a table: name a recipe, and its table by the key `data` or with --data"])
     return Recipe.load(path), path.parent
 
 
 def _named(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A feature may be written as its name alone."""
+    """A feature may be written as its name alone; "auto" among them stays."""
     features = document.get("features")
     if not isinstance(features, list):
         return dict(document)
-    return {**document, "features": [{"name": item} if isinstance(item, str) else item for item in features]}
+    named = [{"name": item} if isinstance(item, str) and item != "auto" else item for item in features]
+    return {**document, "features": named}

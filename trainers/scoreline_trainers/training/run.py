@@ -1,12 +1,11 @@
 """Runs a recipe: table -> datasets -> fit -> evaluate -> export -> gate -> registry."""
 
 import platform
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -22,10 +21,13 @@ from scoreline_registry.documents.manifest import (
 from scoreline_registry.documents.signature import SCORE
 from scoreline_registry.registry import Registry, system_clock
 from scoreline_registry.versions.gate_rules import check_gate
+from scoreline_trainers.calibration.calibrated import Calibrated
 from scoreline_trainers.data.batch import Batch, Float64
 from scoreline_trainers.data.dataset import Dataset, split_table
 from scoreline_trainers.data.tables import as_frame, read_table, table_digest
 from scoreline_trainers.errors import RecipeError
+from scoreline_trainers.evaluation.band_summary import BandSummary, band_warnings
+from scoreline_trainers.evaluation.bands import summarize_bands
 from scoreline_trainers.evaluation.baseline import baseline
 from scoreline_trainers.evaluation.card import model_card
 from scoreline_trainers.evaluation.metrics import evaluate
@@ -37,41 +39,19 @@ from scoreline_trainers.progress import Progress, Silent
 from scoreline_trainers.synthetic import GENERATORS
 from scoreline_trainers.training.fit import fit_model
 from scoreline_trainers.training.recipe import Recipe, Synthetic
+from scoreline_trainers.training.report import TrainingReport
+from scoreline_trainers.training.summary import (
+    ColumnSummary,
+    score_warnings,
+    summarize_columns,
+    warnings,
+)
+
+CALIBRATION_METRICS = ("brier", "ece_10_equal_mass")
 
 Clock = Callable[[], datetime]
 
 _LIBRARIES = ("numpy", "onnx", "onnxruntime", "polars")
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingReport:
-    """What came of a recipe. ``version`` and ``revision`` are None where nothing was published.
-
-    Attributes:
-        seconds: spent fitting.
-        parity_rows: rows on which the graph was held against the native model.
-        max_difference: the largest difference of a score among them.
-        described: the fitted model's facts about itself.
-    """
-
-    model: str
-    family: str
-    training_rows: int
-    validation_rows: int
-    metrics: dict[str, float]
-    seconds: float
-    parity_rows: int
-    max_difference: float
-    model_bytes: int
-    described: dict[str, str | int | float]
-    version: int | None = None
-    aliases: tuple[str, ...] = ()
-    route: str | None = None
-    revision: int | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +65,17 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Run:
-    """A fitted recipe before its export; ``scores`` are native, of the rows in ``judged``."""
+class _Fit:
+    """A fitted recipe before its export, with the native ``scores`` of the validation rows."""
 
     recipe: Recipe
     fitted: Fitted
-    learned: Dataset
-    judged: Dataset
+    training: Dataset
+    validation: Dataset
     scores: Float64
     facts: TrainingFacts
+    columns: tuple[ColumnSummary, ...]
+    warnings: tuple[str, ...]
 
 
 def train(
@@ -101,6 +83,7 @@ def train(
     table: object,
     *,
     data_sha256: str | None = None,
+    data: str = "",
     progress: Progress | None = None,
     clock: Clock = system_clock,
 ) -> Candidate:
@@ -110,7 +93,8 @@ def train(
         recipe: how.
         table: anything with the Arrow PyCapsule interface.
         data_sha256: identifies the table; by default a digest of its columns.
-        progress: is told of every stage.
+        data: says where the table is from, on the model card.
+        progress: receives every stage.
         clock: gives aware times.
 
     Raises:
@@ -119,16 +103,19 @@ def train(
         GateError: the graph differs from the native model.
     """
     progress = progress or Silent()
-    run = _run(recipe, as_frame(table), data_sha256, progress, clock)
+    table = as_frame(table)
+    source = {"data": data, "data_sha256": data_sha256 or table_digest(table)}
+    fit = _fit(recipe, table, source, progress, clock)
     progress.begin("export and prove")
-    model = run.fitted.to_onnx()
-    spec = recipe.score.with_cuts(run.judged.label, run.scores)
+    model = fit.fitted.to_onnx()
+    spec = recipe.score.with_cuts(fit.validation.label, fit.scores)
     contract = spec.contract(extras=[name for name in output_names(model) if name != SCORE])
-    proof = _proof(run, model.SerializeToString(), contract)
-    manifest = _manifest(run, contract, proof, created_at=clock())
-    files = _files(run, manifest, model.SerializeToString(), proof)
+    proof = _proof(fit, model.SerializeToString(), contract)
+    manifest = _manifest(fit, contract, proof, created_at=clock())
+    bands = summarize_bands(contract.bands, fit.validation, fit.scores)
+    files = _files(fit, manifest, model.SerializeToString(), proof, bands)
     check_gate(recipe.name, manifest=manifest, files=files, differences=proof.differences, tolerances=proof.tolerances)
-    return Candidate(run.fitted, manifest, files, _report(run, manifest, proof, len(files[MODEL_FILE])))
+    return Candidate(fit.fitted, manifest, files, _report(fit, manifest, proof, bands, len(files[MODEL_FILE])))
 
 
 def publish_candidate(
@@ -165,10 +152,18 @@ def publish_candidate(
 def recipe_table(recipe: Recipe, *, folder: Path, data: Path | None = None) -> tuple[pl.DataFrame, str]:
     """The table that a recipe names, or the file ``data`` instead, with its digest. Raises DataError, RecipeError."""
     if data is not None:
-        return read_table(data)
+        return read_table(data, separator=recipe.separator)
     if isinstance(recipe.data, str):
-        return read_table(recipe.data_path(folder))
+        return read_table(recipe.data_path(folder), separator=recipe.separator)
     return _synthetic_table(recipe.name, recipe.data)
+
+
+def data_source(recipe: Recipe, data: Path | None = None) -> str:
+    """Where the table of a recipe is from, for people: the file as it was named, or the generator."""
+    if data is not None or isinstance(recipe.data, str):
+        return str(data or recipe.data)
+    made = recipe.data
+    return f"synthetic {made.synthetic}, {made.rows:,} rows, seed {made.seed}"
 
 
 def library_versions(libraries: Sequence[str]) -> dict[str, str]:
@@ -183,75 +178,101 @@ def _synthetic_table(recipe: str, data: Synthetic) -> tuple[pl.DataFrame, str]:
     return frame, table_digest(frame)
 
 
-def _run(recipe: Recipe, frame: pl.DataFrame, data_sha256: str | None, progress: Progress, clock: Clock) -> Run:
+def _fit(recipe: Recipe, table: pl.DataFrame, source: Mapping[str, str], progress: Progress, clock: Clock) -> _Fit:
     progress.begin("encode the table")
-    learned, judged = split_table(frame, recipe, validation=recipe.validation, seed=recipe.seed)
+    training, validation = split_table(table, recipe, validation=recipe.validation, seed=recipe.seed)
     started = clock()
-    fitted = fit_model(recipe, learned, progress=progress)
+    fitted = fit_model(recipe, training, progress=progress)
     seconds = (clock() - started).total_seconds()
     progress.begin("evaluate")
     facts = TrainingFacts(
-        rows=len(learned),
-        positives=learned.positives if learned.labelled else None,
+        rows=len(training),
+        positives=training.positives if training.labelled else None,
+        validation_rows=len(validation),
         seconds=round(seconds, 3),
-        data_sha256=data_sha256 or table_digest(frame),
-        recipe=recipe.model_dump(mode="json", exclude_defaults=True),
+        recipe=recipe.with_defaults(),
         libraries=library_versions(libraries_of(recipe.family, recipe.family_config())),
+        **source,
     )
-    return Run(recipe, fitted, learned, judged, fitted.predict(judged.batch), facts)
+    columns = summarize_columns(table, recipe, training)
+    found = warnings(table, recipe, training, validation)
+    return _Fit(recipe, fitted, training, validation, fitted.predict(validation.batch), facts, columns, found)
 
 
-def _proof(run: Run, model: bytes, contract: ScoreContract) -> Proof:
+def _proof(fit: _Fit, model: bytes, contract: ScoreContract) -> Proof:
     def native(batch: Batch) -> dict[str, Float64]:
-        return {SCORE: run.fitted.predict(batch), **run.fitted.extras(batch)}
+        return {SCORE: fit.fitted.predict(batch), **fit.fitted.extras(batch)}
 
     return prove(
         model,
-        subject=f"version of {run.recipe.name}",
-        inputs=run.learned.inputs,
+        subject=f"version of {fit.recipe.name}",
+        inputs=fit.training.inputs,
         score=contract,
-        samples=run.judged.batch,
+        samples=fit.validation.batch,
         reference=native,
-        edges=run.fitted.edges(),
-        tolerances=run.fitted.tolerances(),
-        seed=run.recipe.seed,
+        edges=fit.fitted.edges(),
+        tolerances=fit.fitted.tolerances(),
+        seed=fit.recipe.seed,
     )
 
 
-def _manifest(run: Run, contract: ScoreContract, proof: Proof, *, created_at: datetime) -> Manifest:
+def _manifest(fit: _Fit, contract: ScoreContract, proof: Proof, *, created_at: datetime) -> Manifest:
     return Manifest(
-        family=run.recipe.family,
-        inputs=run.learned.inputs,
+        family=fit.recipe.family,
+        inputs=fit.training.inputs,
         score=contract,
-        metrics=evaluate(run.judged.label, run.scores, run.recipe.metrics) if run.judged.labelled else {},
+        metrics=evaluate(fit.validation.label, fit.scores, fit.recipe.metrics) if fit.validation.labelled else {},
         parity=proof.parity,
         golden=proof.golden_facts,
-        training=run.facts,
+        training=fit.facts,
         created_at=created_at,
     )
 
 
-def _files(run: Run, manifest: Manifest, model: bytes, proof: Proof) -> dict[str, bytes]:
-    card = model_card(run.recipe.name, manifest, described=run.fitted.describe(), notes=run.recipe.description)
+def _files(fit: _Fit, manifest: Manifest, model: bytes, proof: Proof, bands: Sequence[BandSummary]) -> dict[str, bytes]:
+    described, notes = _described(fit), fit.recipe.description
+    card = model_card(
+        fit.recipe.name, manifest, described=described, notes=notes, bands=bands, warnings=_all_warnings(fit, bands)
+    )
     return {
         MODEL_FILE: model,
         GOLDEN_FILE: proof.golden,
-        BASELINE_FILE: baseline(run.learned, run.scores).model_dump_json().encode(),
+        BASELINE_FILE: baseline(fit.training, fit.scores).model_dump_json().encode(),
         CARD_FILE: card.encode(),
-        **run.fitted.files(),
+        **fit.fitted.files(),
     }
 
 
-def _report(run: Run, manifest: Manifest, proof: Proof, model_bytes: int) -> TrainingReport:
+def _described(fit: _Fit) -> dict[str, str | int | float]:
+    """The model's facts about itself, and how well it did before it was calibrated."""
+    facts = dict(fit.fitted.describe())
+    if isinstance(fit.fitted, Calibrated) and fit.validation.labelled:
+        score = fit.fitted.model.predict(fit.validation.batch)
+        before = evaluate(fit.validation.label, score, CALIBRATION_METRICS)
+        facts["without calibration"] = ", ".join(f"{name} {value:.4f}" for name, value in before.items())
+    return facts
+
+
+def _all_warnings(fit: _Fit, bands: Sequence[BandSummary]) -> tuple[str, ...]:
+    """Those about the table, and those about what the model makes of it."""
+    return (*fit.warnings, *score_warnings(fit.validation, fit.scores), *band_warnings(bands))
+
+
+def _report(
+    fit: _Fit, manifest: Manifest, proof: Proof, bands: Sequence[BandSummary], model_bytes: int
+) -> TrainingReport:
     return TrainingReport(
-        model=run.recipe.name,
-        family=run.recipe.family,
-        training_rows=len(run.learned),
-        validation_rows=len(run.judged),
+        model=fit.recipe.name,
+        family=fit.recipe.family,
+        training_rows=len(fit.training),
+        validation_rows=len(fit.validation),
         metrics=dict(manifest.metrics),
-        seconds=run.facts.seconds,
+        seconds=fit.facts.seconds,
         parity_rows=proof.rows,
         max_difference=proof.differences[SCORE],
         model_bytes=model_bytes,
-        described=dict(run.fitted.describe()),
+        described=_described(fit),
+        columns=fit.columns,
+        bands=tuple(bands),
+        warnings=_all_warnings(fit, bands),
     )

@@ -60,7 +60,7 @@ class MemberSpec(Spec):
         try:
             return config_type.model_validate_json(json.dumps(self.config))
         except ValidationError as error:
-            problems = [f"config: {problem}" for problem in problems_of(error, config_type)]
+            problems = [f"config: {problem}" for problem in problems_of(error, config_type, listing=True)]
             raise ValueError("; ".join(problems)) from error
 
     @property

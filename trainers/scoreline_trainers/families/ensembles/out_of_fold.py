@@ -68,7 +68,10 @@ class Evidence:
     def facts(self) -> Mapping[str, str | int | float]:
         """AUC of each member, and how they differ: means over their pairs, and the pair that is most alike."""
         each = [f"{name} {auc(self.label, score):.4f}" for name, score in zip(self.names, self.scores.T, strict=True)]
-        facts: dict[str, str | int | float] = {"rows judged": len(self.label), "member AUC": ", ".join(each)}
+        facts: dict[str, str | int | float] = {
+            "rows held out from members": len(self.label),
+            "member AUC on held-out training rows": ", ".join(each),
+        }
         if len(self.names) < 2:
             return facts
         found = diversity(self.scores, self.label)

@@ -1,0 +1,92 @@
+"""Texts that mean "no value": which columns of a table they turn from numbers into text, and the columns without them.
+
+A CSV file writes a missing number as ``NA``, ``?`` or ``-``, and one such cell makes text of the whole column. Where
+everything else in a column is a number, these texts are read as missing. In a column of names they stay: ``NA`` may be
+Namibia. A recipe's ``null_values`` lists other texts and holds for every column.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from scoreline_trainers.errors import DataError
+
+NULL_TEXTS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "none", "?", "-", "--", ".")
+"""As spreadsheets, databases, R, SAS and pandas write them."""
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class NullsRead:
+    """How many cells of ``column`` were read as missing, by their text."""
+
+    column: str
+    counts: Mapping[str, int]
+
+
+def without_null_texts(
+    frame: pl.DataFrame, null_values: Sequence[str] | None = None, *, ids: Collection[str] = ()
+) -> tuple[pl.DataFrame, tuple[NullsRead, ...]]:
+    """Replaces texts that mean "no value" by nulls; what is left of a column becomes numbers where all of it is.
+
+    Args:
+        frame: a table as read.
+        null_values: the texts, in every column; None for NULL_TEXTS in columns that otherwise hold numbers.
+        ids: columns whose texts are names of units and stay as they are.
+    """
+    read: list[NullsRead] = []
+    for name, dtype in frame.schema.items():
+        if dtype != pl.String or name in ids:
+            continue
+        texts = NULL_TEXTS if null_values is None else null_values
+        found = frame[name].str.strip_chars().is_in(list(texts)).fill_null(value=False)
+        if not found.any():
+            continue
+        kept = frame[name].zip_with(~found, pl.Series([None], dtype=pl.String))
+        numbers = as_numbers(kept)
+        if numbers is None and null_values is None:
+            continue
+        read.append(NullsRead(name, _counts(frame[name].filter(found))))
+        frame = frame.with_columns((kept if numbers is None else numbers).alias(name))
+    return frame, tuple(read)
+
+
+def as_numbers(texts: pl.Series) -> pl.Series | None:
+    """A column of text as whole numbers or floats; None where some text is no number, or none is known."""
+    if texts.null_count() == len(texts):
+        return None
+    for dtype in (pl.Int64, pl.Float64):
+        numbers = texts.str.strip_chars().cast(dtype, strict=False)
+        if numbers.null_count() == texts.null_count():
+            return numbers
+    return None
+
+
+def numbers_in(texts: pl.Series, claim: str) -> pl.Series:
+    """A column of text as numbers. Raises DataError that names the texts which are none; ``claim`` says who asks."""
+    numbers = as_numbers(texts)
+    if numbers is None:
+        others = not_numbers(texts)
+        advice = f"`null_values: [{next(iter(others))}]` in the recipe reads it as missing"
+        raise DataError(texts.name, f"{claim} but holds text: {shown(others, len(texts))}; {advice}")
+    return numbers
+
+
+def not_numbers(texts: pl.Series) -> Mapping[str, int]:
+    """How often each text that is no number occurs, most frequent first."""
+    known = texts.drop_nulls()
+    return _counts(known.filter(known.str.strip_chars().cast(pl.Float64, strict=False).is_null()))
+
+
+def shown(counts: Mapping[str, int], rows: int) -> str:
+    """The most frequent texts and the share of all ``rows`` rows that hold one of them, for a message."""
+    texts = ", ".join(repr(text) for text in list(counts)[:_SHOWN]) + (", ..." if len(counts) > _SHOWN else "")
+    count = sum(counts.values())
+    return f"{texts} in {count:,} of {rows:,} rows ({count / rows:.1%})"
+
+
+def _counts(texts: pl.Series) -> dict[str, int]:
+    counted = texts.value_counts(sort=True)
+    return dict(zip(counted[texts.name].to_list(), counted["count"].to_list(), strict=True))

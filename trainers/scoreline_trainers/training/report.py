@@ -1,0 +1,44 @@
+"""What is reported of a recipe that was run."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from scoreline_trainers.evaluation.band_summary import BandSummary
+from scoreline_trainers.training.summary import ColumnSummary
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    """The result of one run; ``version`` and ``revision`` are None where nothing was published.
+
+    Attributes:
+        seconds: spent fitting.
+        parity_rows: rows on which the graph was compared with the native model.
+        max_difference: the largest difference of a score among them.
+        described: the fitted model's facts about itself.
+        columns: the features as they were read.
+        bands: the score's bands, with the validation rows in each.
+        warnings: what a person should look at, one line each.
+    """
+
+    model: str
+    family: str
+    training_rows: int
+    validation_rows: int
+    metrics: dict[str, float]
+    seconds: float
+    parity_rows: int
+    max_difference: float
+    model_bytes: int
+    described: dict[str, str | int | float]
+    columns: tuple[ColumnSummary, ...] = ()
+    bands: tuple[BandSummary, ...] = ()
+    warnings: tuple[str, ...] = ()
+    version: int | None = None
+    aliases: tuple[str, ...] = ()
+    route: str | None = None
+    revision: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for JSON."""
+        return asdict(self)

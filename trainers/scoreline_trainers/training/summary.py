@@ -1,0 +1,162 @@
+"""What a table turned out to hold, and what a person should look at before a model of it is used."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from scoreline_registry.documents.contract import Feature
+from scoreline_trainers.data.batch import Float64
+from scoreline_trainers.data.columns import Columns, row_numbers
+from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.data.encoding import missing
+from scoreline_trainers.data.nulls import NULL_TEXTS, not_numbers, shown, without_null_texts
+from scoreline_trainers.evaluation.band_summary import FEW_ROWS
+from scoreline_trainers.evaluation.metrics import auc
+
+_PERFECT = 0.9995
+_LEAK_ROWS = 50_000
+_SHOWN_NAMES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSummary:
+    """One feature of a table.
+
+    Attributes:
+        name: of the column.
+        kind: "number" or "category".
+        required: whether callers must send it.
+        missing: share of the table's rows without it, 0 to 1.
+        values: the range of a number, or the names of a category, in the training rows.
+    """
+
+    name: str
+    kind: str
+    required: bool
+    missing: float
+    values: str
+
+
+def summarize_columns(frame: pl.DataFrame, columns: Columns, training: Dataset) -> tuple[ColumnSummary, ...]:
+    """The features of ``frame``, the table as read, as ``training`` rows of it have them."""
+    frame, _ = without_null_texts(frame, columns.null_values, ids=columns.id_columns)
+    return tuple(
+        ColumnSummary(
+            feature.name,
+            feature.kind,
+            feature.required,
+            round(float(missing(frame[feature.name]).mean() or 0), 4),  # type: ignore[arg-type]
+            _values(feature, training, place),
+        )
+        for place, feature in enumerate(training.inputs.features)
+    )
+
+
+def warnings(frame: pl.DataFrame, columns: Columns, training: Dataset, validation: Dataset) -> tuple[str, ...]:
+    """What is suspicious about a table, one line each, which says what to do.
+
+    Args:
+        frame: the table as read.
+        columns: what its columns mean.
+        training: the rows that a model learns from.
+        validation: the rows that it is judged by.
+    """
+    return (
+        *_text_warnings(frame, columns, training.inputs.features),
+        *_column_warnings(frame, columns, training),
+        *_label_warnings(frame, columns, validation),
+        *_unit_warnings(frame, columns),
+    )
+
+
+def score_warnings(validation: Dataset, score: Float64) -> Iterator[str]:
+    """A score that tells the label of rows that the model has never seen is too good to be true."""
+    if validation.labelled and 0 < validation.positives < len(validation) and auc(validation.label, score) >= _PERFECT:
+        yield "the score tells the label of all validation rows: some feature may be known only after the outcome"
+
+
+def _text_warnings(frame: pl.DataFrame, columns: Columns, features: Sequence[Feature]) -> Iterator[str]:
+    """Texts that mean "no value", and columns of numbers that one text makes categories of."""
+    cleaned, read = without_null_texts(frame, columns.null_values, ids=columns.id_columns)
+    for nulls in read:
+        yield f"column {nulls.column!r}: {shown(nulls.counts, len(frame))} is read as missing"
+    for feature in features:
+        values = cleaned[feature.name]
+        if feature.kind != "category" or values.dtype != pl.String:
+            continue
+        others = not_numbers(values)
+        if others and sum(others.values()) < len(values.drop_nulls()) / 2:
+            advice = f"`null_values: [{next(iter(others))}]` would make it a number"
+            yield f"column {feature.name!r} is a category because of {shown(others, len(values))}; {advice}"
+        elif columns.null_values is None:
+            kept = {text: count for text, count in others.items() if text in NULL_TEXTS}
+            if kept:
+                advice = f"`null_values: [{next(iter(kept))}]` reads it as missing"
+                yield f"column {feature.name!r}: {shown(kept, len(values))} is a name like the others; {advice}"
+
+
+def _column_warnings(frame: pl.DataFrame, columns: Columns, training: Dataset) -> Iterator[str]:
+    """Columns that say nothing, and columns that say everything."""
+    left_out = row_numbers(frame.columns) if columns.is_auto else ()
+    for name in left_out:
+        yield f"column {name!r} is left out: it looks like the row numbers that pandas writes without index=False"
+    for place, feature in enumerate(training.inputs.features):
+        values = training.batch.table[:, place]
+        known = values[~np.isnan(values)]
+        if len(known) == len(values) and len(values) > 1 and not np.ptp(known):
+            yield f"column {feature.name!r} has one value in all training rows and says nothing: exclude it"
+        elif training.labelled and _tells_the_label(feature, training, place):
+            yield (
+                f"column {feature.name!r} alone tells the label in the training rows: if it is known only after "
+                "the outcome, exclude it"
+            )
+
+
+def _tells_the_label(feature: Feature, training: Dataset, place: int) -> bool:
+    values, label = training.batch.table[:_LEAK_ROWS, place], training.label[:_LEAK_ROWS]
+    known = ~np.isnan(values)
+    values, label = values[known], label[known]
+    if len(label) < 2 * FEW_ROWS or not 0 < int(label.sum()) < len(label):
+        return False
+    if feature.kind == "category":
+        rows = np.bincount(values.astype(np.intp))
+        rate = np.bincount(values.astype(np.intp), weights=label) / np.maximum(rows, 1)
+        if np.count_nonzero(rows) * FEW_ROWS > len(label):
+            return False
+        found = auc(label, rate[values.astype(np.intp)])
+    else:
+        found = auc(label, values.astype(np.float64))
+    return max(found, 1 - found) >= _PERFECT
+
+
+def _label_warnings(frame: pl.DataFrame, columns: Columns, validation: Dataset) -> Iterator[str]:
+    if columns.label is None:
+        return
+    names = frame[columns.label].cast(pl.String).unique().sort().to_list()
+    if columns.positive is not None and len(names) > 2:
+        shown_names = ", ".join(map(repr, names[: _SHOWN_NAMES + 1])) + ", ..." * (len(names) > _SHOWN_NAMES + 1)
+        others = f"all but {columns.positive!r} count as 0"
+        yield f"the label {columns.label!r} has {len(names)} values ({shown_names}): {others}"
+    rarer = min(validation.positives, len(validation) - validation.positives)
+    if rarer < FEW_ROWS:
+        yield (
+            f"only {len(validation)} validation rows, {validation.positives} of them with label 1: metrics and bands "
+            "of so few rows say little"
+        )
+
+
+def _unit_warnings(frame: pl.DataFrame, columns: Columns) -> Iterator[str]:
+    name = columns.subject
+    if name is not None and len(frame) > 1 and frame[name].n_unique() == 1:
+        yield f"column {name!r} names the same unit in every row: rows are split as if each were a unit of its own"
+
+
+def _values(feature: Feature, training: Dataset, place: int) -> str:
+    if feature.kind == "category":
+        names = ", ".join(feature.vocabulary[:_SHOWN_NAMES]) + ", ..." * (len(feature.vocabulary) > _SHOWN_NAMES)
+        return f"{len(feature.vocabulary)} names: {names}"
+    known = training.batch.table[:, place]
+    known = known[~np.isnan(known)]
+    return f"{known.min():g} to {known.max():g}" if len(known) else "none"
