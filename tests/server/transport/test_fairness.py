@@ -94,7 +94,7 @@ def lane(pipeline: FakePipeline) -> Iterator[Lane]:
     # Requests no calls of its server, which never starts either.
     lane.close()
     yield lane
-    lane._slow_pool.close(Deadline(5))
+    assert lane.join(Deadline(5))
     server.stop(None)
 
 
