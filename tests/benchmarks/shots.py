@@ -13,7 +13,7 @@ import polars as pl
 from scipy.stats import t
 
 from scoreline_trainers.adaptation.graph import HeadedGraph
-from scoreline_trainers.data.batch import Float64, Rows
+from scoreline_trainers.data.batch import Float64, RowIndices
 from scoreline_trainers.data.columns import Columns
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.evaluation.metrics import Label, auc
@@ -110,7 +110,7 @@ class _Global:
         return self.model.predict(Dataset.from_table(frame, self.columns, inputs=self.data.inputs).batch)
 
 
-def _adapted(fitted: Fitted, judged: Dataset, picks: Sequence[Rows]) -> tuple[Float64, Float64]:
+def _adapted(fitted: Fitted, judged: Dataset, picks: Sequence[RowIndices]) -> tuple[Float64, Float64]:
     """The AUCs without and with the rows of each draw."""
     graph = HeadedGraph.read(fitted.to_onnx().SerializeToString(), subject="the model")
     rule = Record.model_validate_json(fitted.files()[ADAPTATION_FILE]).rule
@@ -120,9 +120,9 @@ def _adapted(fitted: Fitted, judged: Dataset, picks: Sequence[Rows]) -> tuple[Fl
     return before, _aucs(judged.label, [log_odds(states, head) for head in heads], picks)
 
 
-def shown_rows(label: Label, *, draws: int, seed: int) -> list[Rows]:
+def shown_rows(label: Label, *, draws: int, seed: int) -> list[RowIndices]:
     """``draws`` times ``SHOTS`` rows at random, drawn again where they have one label only."""
-    draw, picks = np.random.default_rng(seed), list[Rows]()
+    draw, picks = np.random.default_rng(seed), list[RowIndices]()
     while len(picks) < draws:
         rows = draw.choice(len(label), SHOTS, replace=False)
         if 0 < label[rows].sum() < SHOTS:
@@ -135,7 +135,7 @@ def _fitted(family: str, data: Dataset, options: Mapping[str, Any], *, seed: int
     return chosen.fit(data, chosen.config_type(**options), seed=seed, progress=Silent())
 
 
-def _aucs(label: Label, scores: Sequence[Float64], picks: Sequence[Rows]) -> Float64:
+def _aucs(label: Label, scores: Sequence[Float64], picks: Sequence[RowIndices]) -> Float64:
     """Of all rows but those that were drawn."""
     found = []
     for score, rows in zip(scores, picks, strict=True):

@@ -22,7 +22,7 @@ from scoreline_registry.routing.route_file import read_route
 from scoreline_server.app import Server
 from scoreline_server.journal.reader import read_records
 from scoreline_server.settings import Settings
-from scoreline_trainers.demo.story import ROUTE, tell
+from scoreline_trainers.demo.scenario import ROUTE, run_demo
 from scoreline_trainers.progress import Lines
 from scoreline_trainers.synthetic import GENERATORS
 from tests.deploy.bentos import Bento, Serving, Store, install_requirements, serving
@@ -44,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def registry(folder: Path) -> Registry:
     """The demo's registry."""
-    tell(folder / "registry", customers=100, rows=5000, progress=Lines(lambda _: None))
+    run_demo(folder / "registry", customers=100, rows=5000, progress=Lines(lambda _: None))
     return Registry.open(folder / "registry")
 
 

@@ -15,7 +15,7 @@ Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.intp]
+RowIndices = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +102,7 @@ class Batch:
         """The same rows with other items of one ragged input. Those of a sequence are the first of each row."""
         return self.replace(**item_arrays(kind, items, present))
 
-    def take(self, rows: Rows | slice) -> "Batch":
+    def take(self, rows: RowIndices | slice) -> "Batch":
         """The given rows, in the given order; T and K stay."""
         return Batch(**{name: array[rows] for name, array in self.feeds().items()})
 

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from scoreline_registry.documents.base import refuse_duplicates
 from scoreline_registry.documents.contract import MAX_NEIGHBORS, FeatureKind, FeatureName
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.problems import nearest_or_all, problems_of
@@ -64,7 +65,7 @@ class SequenceSpec(Spec):
             raise ValueError("every step feature needs the same number of columns")
         if any(not columns for columns in self.steps.values()):
             raise ValueError("every step feature needs at least one column")
-        _no_repeats(self.features)
+        refuse_duplicates("feature", self.features)
         return self
 
     @property
@@ -92,7 +93,7 @@ class NeighborSpec(Spec):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        _no_repeats(self.features)
+        refuse_duplicates("feature", self.features)
         return self
 
 
@@ -122,7 +123,7 @@ class Columns(Spec):
             raise ValueError("a model needs 'features', a 'sequence' or both")
         if self.neighbors is not None and self.subject is None:
             raise ValueError("'neighbors' need a 'unit', the column by which rows name each other")
-        _no_repeats([spec.name for spec in self.described])
+        refuse_duplicates("feature", (spec.name for spec in self.described))
         if self.exclude and not self.is_auto:
             raise ValueError("'exclude' goes with 'features: auto'")
         described = next((spec.name for spec in self.described if spec.name in self.exclude), None)
@@ -189,12 +190,6 @@ class Columns(Spec):
 def row_numbers(names: Sequence[str]) -> tuple[str, ...]:
     """The columns in which pandas writes its index: a nameless first one in CSV, PANDAS_INDEX in Parquet."""
     return tuple(name for at, name in enumerate(names) if name == PANDAS_INDEX or (name == "" and at == 0))
-
-
-def _no_repeats(features: Sequence[str]) -> None:
-    twice = next((name for name in features if features.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"'features' name {twice!r} twice")
 
 
 def _feature(name: str) -> FeatureSpec:

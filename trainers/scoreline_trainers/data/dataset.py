@@ -7,7 +7,7 @@ import numpy.typing as npt
 import polars as pl
 
 from scoreline_registry.documents.contract import InputContract
-from scoreline_trainers.data.batch import Batch, Float32, Float64, Int64, Rows
+from scoreline_trainers.data.batch import Batch, Float32, Float64, Int64, RowIndices
 from scoreline_trainers.data.columns import Columns, NeighborSpec, SequenceSpec
 from scoreline_trainers.data.encoding import encode, infer_inputs
 from scoreline_trainers.data.labels import binary_label
@@ -90,7 +90,7 @@ class Dataset:
         """How many labels are 1."""
         return int(self.label.sum())
 
-    def take(self, rows: Rows) -> "Dataset":
+    def take(self, rows: RowIndices) -> "Dataset":
         """The given rows, in the given order, under the same contract."""
         time = None if self.time is None else self.time[rows]
         unit = None if self.unit is None else self.unit[rows]

@@ -19,7 +19,7 @@ from scoreline_registry.documents.contract import (
 )
 from scoreline_registry.errors import InvalidNameError
 from scoreline_registry.names import check_feature_name
-from scoreline_trainers.data.batch import Float32, Float64, Rows
+from scoreline_trainers.data.batch import Float32, Float64, RowIndices
 from scoreline_trainers.data.columns import Columns, FeatureSpec
 from scoreline_trainers.data.features import limits
 from scoreline_trainers.data.nulls import not_numbers, numbers_in, shown
@@ -31,7 +31,7 @@ from scoreline_trainers.errors import DataError
 MAX_INFERRED_NAMES = 1000
 
 
-def infer_inputs(examples: Examples, columns: Columns, *, rows: Rows | None = None) -> InputContract:
+def infer_inputs(examples: Examples, columns: Columns, *, rows: RowIndices | None = None) -> InputContract:
     """The contract of a model that is trained on ``rows`` of ``examples``, or on all of them.
 
     Kinds and vocabularies come from these rows alone. A column that no row of the table lacks is required, where
@@ -76,7 +76,7 @@ def encode_column(values: pl.Series, feature: Feature) -> Float64:
     return encoded
 
 
-def _feature(frame: pl.DataFrame, spec: FeatureSpec, rows: Rows | None) -> Feature:
+def _feature(frame: pl.DataFrame, spec: FeatureSpec, rows: RowIndices | None) -> Feature:
     everywhere = _column(frame, spec.name)
     values = everywhere if rows is None else everywhere[rows]
     kind = spec.kind or _kind(values)

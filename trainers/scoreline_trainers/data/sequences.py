@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from scoreline_trainers.data.batch import Bools, Float32, Float64, Int64, Rows
+from scoreline_trainers.data.batch import Bools, Float32, Float64, Int64, RowIndices
 from scoreline_trainers.data.columns import Columns, SequenceSpec
 from scoreline_trainers.data.nulls import numbers_in
 from scoreline_trainers.data.tables import require
@@ -32,7 +32,7 @@ class Examples:
     neighbors: Float32 | None = None
     neighbor_mask: Bools | None = None
 
-    def take(self, rows: Rows) -> "Examples":
+    def take(self, rows: RowIndices) -> "Examples":
         """The given rows, in the given order."""
         return Examples(
             self.frame[rows],
@@ -98,7 +98,7 @@ def _long(frame: pl.DataFrame, spec: SequenceSpec, label: str | None) -> Example
     return Examples(steps[last].drop(_ROW), block, lengths)
 
 
-def _folded(steps: pl.DataFrame, rows: Rows, spec: SequenceSpec) -> tuple[Float32, Int64]:
+def _folded(steps: pl.DataFrame, rows: RowIndices, spec: SequenceSpec) -> tuple[Float32, Int64]:
     """Puts step k of entity i, which is row j of ``steps``, at [i, k]; older steps than fit are left out."""
     counts = np.bincount(rows)
     longest = min(int(counts.max()), spec.max_length or int(counts.max()))

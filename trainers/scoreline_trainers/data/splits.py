@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from scoreline_trainers.data.batch import Int64, Rows
+from scoreline_trainers.data.batch import Int64, RowIndices
 from scoreline_trainers.data.columns import Spec
 from scoreline_trainers.errors import DataError
 
@@ -29,7 +29,7 @@ def split_rows(
     time: pl.Series | None = None,
     unit: pl.Series | None = None,
     seed: int = 0,
-) -> tuple[Rows, Rows]:
+) -> tuple[RowIndices, RowIndices]:
     """Splits ``rows`` rows into training and validation rows, each ascending.
 
     Drawn rows are whole units: a model that was trained on other rows of a unit looks better on this one than it is.
@@ -43,7 +43,7 @@ def split_rows(
     return train, held_out
 
 
-def hold_out(rows: int, *, fraction: float, seed: int, unit: pl.Series | None = None) -> tuple[Rows, Rows]:
+def hold_out(rows: int, *, fraction: float, seed: int, unit: pl.Series | None = None) -> tuple[RowIndices, RowIndices]:
     """Draws rows to hold out. Returns training rows and held-out rows, each ascending.
 
     Where ``unit`` says whom each row is about, rows of one stay together, and the drawn ones are no more than asked
@@ -56,7 +56,7 @@ def hold_out(rows: int, *, fraction: float, seed: int, unit: pl.Series | None = 
     return np.sort(order[kept_back:]), np.sort(order[:kept_back])
 
 
-def _by_units(order: Rows, unit: Int64, kept_back: int) -> tuple[Rows, int]:
+def _by_units(order: RowIndices, unit: Int64, kept_back: int) -> tuple[RowIndices, int]:
     """The same order with every unit's rows behind its first, and the last cut between units up to ``kept_back``."""
     first = np.full(len(order), len(order))
     np.minimum.at(first, unit[order], np.arange(len(order)))
@@ -80,7 +80,7 @@ def unit_numbers(unit: pl.Series | None, rows: int) -> Int64:
 
 def _split(
     validation: Validation, rows: int, time: pl.Series | None, unit: pl.Series | None, seed: int
-) -> tuple[Rows, Rows]:
+) -> tuple[RowIndices, RowIndices]:
     if validation.kind == "random":
         return hold_out(rows, fraction=validation.fraction, seed=seed, unit=unit)
     cut = rows - max(1, round(rows * validation.fraction))

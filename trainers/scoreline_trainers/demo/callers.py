@@ -14,7 +14,7 @@ CALLERS = 2
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One customer's answer. ``row`` is the customer's place; ``milliseconds`` is what the caller waited."""
+    """One scored customer: ``row`` in the table, and the ``milliseconds`` that the caller waited."""
 
     row: int
     model: str

@@ -1,4 +1,4 @@
-"""The command, and what it prints."""
+"""The command ``scoreline demo`` and its output."""
 
 import json
 import tempfile
@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from scoreline_trainers.demo.story import DemoReport, tell
+from scoreline_trainers.demo.scenario import DemoReport, run_demo
 from scoreline_trainers.progress import Bars, Lines, Progress
 
 
@@ -22,7 +22,7 @@ from scoreline_trainers.progress import Bars, Lines, Progress
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Keep the registry in this new folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def demo(*, customers: int, rows: int, keep: Path | None, as_json: bool) -> None:
-    """Trains, proves, publishes, routes, serves, swaps and scores, on synthetic customers.
+    """Train, check, publish, route, serve, swap and score, on synthetic customers.
 
     Two versions of a LightGBM model and a logistic one are trained and published; a route sends 90 % of the customers
     to the LightGBM champion and 10 % to the logistic one; the champion is swapped while they are being scored.
@@ -33,7 +33,7 @@ def demo(*, customers: int, rows: int, keep: Path | None, as_json: bool) -> None
     with ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scoreline-demo-")))
         progress = _progress(stack, quiet=as_json)
-        report = tell(folder, customers=customers, rows=rows, progress=progress)
+        report = run_demo(folder, customers=customers, rows=rows, progress=progress)
     seconds = round(time.monotonic() - started, 1)
     if as_json:
         click.echo(json.dumps({**report.as_dict(), "seconds": seconds}, indent=2))
@@ -51,7 +51,7 @@ def _progress(stack: ExitStack, *, quiet: bool) -> Progress:
 
 
 def _print(report: DemoReport, seconds: float, keep: Path | None) -> None:
-    table = Table("family", "version", "AUC", "size", "scored", "p50", "p99", "largest diff", title="each version")
+    table = Table("family", "version", "AUC", "size", "scored", "p50", "p99", "largest diff", title="versions")
     for arm in report.arms:
         table.add_row(
             arm.family,
@@ -66,7 +66,7 @@ def _print(report: DemoReport, seconds: float, keep: Path | None) -> None:
     console = Console()
     console.print(table)
     calls, swap = report.calls, report.swap
-    console.print("largest diff: to the native model, over the customers that the version scored")
+    console.print("largest diff: served score to native score, over the customers that the version scored")
     console.print(f"calls: {calls.started} started, {calls.answered} answered, {calls.failed} failed")
     console.print(
         f"champion swapped from version {swap.before} to {swap.after} after {swap.after_calls} calls, "
@@ -75,3 +75,5 @@ def _print(report: DemoReport, seconds: float, keep: Path | None) -> None:
     console.print(f"{seconds} s in all")
     if keep is not None:
         console.print(f"the registry is in {keep}: try `scoreline history --registry {keep}`", soft_wrap=True)
+    else:
+        console.print("--keep FOLDER keeps the registry; docs/tutorials/quickstart.md takes the same steps by hand")

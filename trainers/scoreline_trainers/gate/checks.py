@@ -16,7 +16,7 @@ from scoreline_registry.documents.manifest import GoldenFacts, ParityFacts
 from scoreline_registry.documents.ragged import RaggedKind
 from scoreline_registry.documents.signature import SCORE
 from scoreline_registry.errors import GateError, first_line
-from scoreline_trainers.data.batch import Batch, Float32, Float64, Rows
+from scoreline_trainers.data.batch import Batch, Float32, Float64, RowIndices
 from scoreline_trainers.gate.golden import golden_file, golden_rows
 from scoreline_trainers.gate.probes import Edges, Probes, make_probes, with_garbage
 from scoreline_trainers.graph.scorer import OnnxScorer
@@ -193,7 +193,7 @@ def _padding_problems(
 
 
 def _repetition_problems(
-    again: Outputs, outputs: Outputs, probes: Probes, rows: Rows, tolerances: Tolerances, what: str
+    again: Outputs, outputs: Outputs, probes: Probes, rows: RowIndices, tolerances: Tolerances, what: str
 ) -> list[str]:
     """Where the same rows, sent otherwise, are answered otherwise; of answers per step, those that both have."""
     these = probes.take(rows)

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_trainers.data.batch import Rows
+from scoreline_trainers.data.batch import RowIndices
 from scoreline_trainers.gate.probes import Probes
 from scoreline_trainers.graph.scorer import OnnxScorer
 
 GOLDEN_ROWS = 32
 
 
-def golden_rows(probes: Probes, *, rows: int = GOLDEN_ROWS) -> Rows:
+def golden_rows(probes: Probes, *, rows: int = GOLDEN_ROWS) -> RowIndices:
     """The probes to keep, ascending: drawn in turn from every reason that probes have, until there are enough."""
     draw = np.random.default_rng(0)
     by_reason: dict[str, list[int]] = {}

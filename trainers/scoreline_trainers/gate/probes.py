@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scoreline_registry.documents.contract import Feature, InputContract
 from scoreline_registry.documents.ragged import RaggedKind
 from scoreline_registry.documents.signature import FEATURES
-from scoreline_trainers.data.batch import Batch, Float32, Rows, concatenate, item_arrays, stretched
+from scoreline_trainers.data.batch import Batch, Float32, RowIndices, concatenate, item_arrays, stretched
 from scoreline_trainers.data.features import category_columns, limits
 
 Edges = Mapping[int, Float32]
@@ -34,7 +34,7 @@ class Probes:
     def __len__(self) -> int:
         return len(self.reasons)
 
-    def take(self, rows: Rows) -> "Probes":
+    def take(self, rows: RowIndices) -> "Probes":
         """The given rows, in the given order."""
         return Probes(self.batch.take(rows), tuple(self.reasons[row] for row in rows))
 
@@ -94,7 +94,7 @@ def _made_up(feature: Feature, rows: int, draw: np.random.Generator) -> Float32:
     return np.clip(values, low, high).astype(np.float32)
 
 
-def _chosen(rows: int, count: int, draw: np.random.Generator) -> Rows:
+def _chosen(rows: int, count: int, draw: np.random.Generator) -> RowIndices:
     """``count`` rows, each as often as any other give or take one."""
     return np.concatenate([draw.permutation(rows) for _ in range(-(-count // rows))])[:count]
 

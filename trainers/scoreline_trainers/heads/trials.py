@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoreline_trainers.data.batch import Float64, Rows
+from scoreline_trainers.data.batch import Float64, RowIndices
 from scoreline_trainers.evaluation.metrics import Label
 from scoreline_trainers.heads.heads import log_loss
 from scoreline_trainers.heads.rules import Rule
@@ -31,7 +31,7 @@ class Trial:
 
 
 def trials_of(
-    states: Float64, label: Label, members: Mapping[int, Rows], heads: Float64, *, shots: int, seed: int
+    states: Float64, label: Label, members: Mapping[int, RowIndices], heads: Float64, *, shots: int, seed: int
 ) -> list[Trial]:
     """Some trials of every segment that has at least twice ``shots`` rows.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import Field
 
-from scoreline_trainers.data.batch import Float64, Int64, Rows
+from scoreline_trainers.data.batch import Float64, Int64, RowIndices
 from scoreline_trainers.data.columns import Spec
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.splits import unit_numbers
@@ -49,7 +49,7 @@ class Evidence:
     """
 
     names: tuple[str, ...]
-    rows: Rows
+    rows: RowIndices
     scores: Float64
     label: Label
 

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 import torch
 
-from scoreline_trainers.data.batch import Rows
+from scoreline_trainers.data.batch import RowIndices
 from scoreline_trainers.data.splits import hold_out
 
 
@@ -15,11 +15,11 @@ from scoreline_trainers.data.splits import hold_out
 class Pool:
     """Where episodes are drawn from: of each segment, rows to show and rows to ask for, which may be the same ones."""
 
-    shown: Mapping[int, Rows]
-    asked: Mapping[int, Rows]
+    shown: Mapping[int, RowIndices]
+    asked: Mapping[int, RowIndices]
 
     @classmethod
-    def split(cls, members: Mapping[int, Rows], *, rows: int, fraction: float, seed: int) -> tuple[Self, Self]:
+    def split(cls, members: Mapping[int, RowIndices], *, rows: int, fraction: float, seed: int) -> tuple[Self, Self]:
         """Pools to learn from and to judge by; ``fraction`` of all ``rows`` is asked for in the second alone."""
         _, held_out = hold_out(rows, fraction=fraction, seed=seed)
         kept = {place: np.setdiff1d(own, held_out) for place, own in members.items()}
@@ -48,7 +48,7 @@ class Pool:
         shown, wanted = (torch.from_numpy(np.stack(rows)) for rows in zip(*pairs, strict=True))
         return shown, wanted
 
-    def _episode(self, place: int, shots: int, asked: int, draw: np.random.Generator) -> tuple[Rows, Rows]:
+    def _episode(self, place: int, shots: int, asked: int, draw: np.random.Generator) -> tuple[RowIndices, RowIndices]:
         shown = draw.choice(self.shown[place], shots, replace=False)
         rest = np.setdiff1d(self.asked[place], shown)
         return shown, draw.choice(rest, asked, replace=len(rest) < asked)

@@ -19,7 +19,7 @@ from scipy.special import expit
 from torch import nn
 
 from scoreline_registry.documents.contract import InputContract
-from scoreline_trainers.data.batch import Batch, Float32, Float64, Rows
+from scoreline_trainers.data.batch import Batch, Float32, Float64, RowIndices
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families.networks.net import NetworkConfig
@@ -94,7 +94,7 @@ class Tasks:
         """float32 [N]."""
         return self.label.to(torch.float32)
 
-    def members(self) -> Mapping[int, Rows]:
+    def members(self) -> Mapping[int, RowIndices]:
         """Place of each segment that has rows -> those rows."""
         places = self.places.numpy()
         rows = {place: np.flatnonzero(places == place) for place in range(self.segments)}

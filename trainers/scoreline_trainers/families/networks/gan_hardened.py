@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import nn
 
 from scoreline_registry.documents.contract import InputContract
-from scoreline_trainers.data.batch import Batch, Bools, Float64, Rows
+from scoreline_trainers.data.batch import Batch, Bools, Float64, RowIndices
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.splits import hold_out
 from scoreline_trainers.errors import FitError
@@ -146,7 +146,7 @@ def seen_of(design: Design, batch: Batch) -> tuple[Float64, Bools, Float64]:
 
 
 def _alarm(
-    design: Design, data: Dataset, learned: Rows, judged: Rows, *, config: GanHardenedConfig, seed: int
+    design: Design, data: Dataset, learned: RowIndices, judged: RowIndices, *, config: GanHardenedConfig, seed: int
 ) -> tuple[View, Alarm]:
     seen = seen_of(design, data.batch.take(learned))
     view = View.fit(*seen)

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from scoreline_trainers.data.batch import Rows
+from scoreline_trainers.data.batch import RowIndices
 from scoreline_trainers.families.networks.net import NetworkConfig
 from scoreline_trainers.families.networks.network_training import log_loss, minibatches
 from scoreline_trainers.families.networks.widths import Width, Widths
@@ -146,8 +146,8 @@ def harden(
     target: torch.Tensor,
     *,
     reach: torch.Tensor,
-    learned: Rows,
-    judged: Rows,
+    learned: RowIndices,
+    judged: RowIndices,
     config: HardeningConfig,
     seed: int,
     progress: Progress,

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from scoreline_trainers.data.batch import Batch, Float32, Int64, Rows
+from scoreline_trainers.data.batch import Batch, Float32, Int64, RowIndices
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.family import FamilyConfig
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
@@ -86,7 +86,7 @@ class Fed:
             raise ValueError("this net takes neighbors, and was fed none")
         return self.neighbors, self.neighbor_mask
 
-    def take(self, rows: Rows) -> "Fed":
+    def take(self, rows: RowIndices) -> "Fed":
         """The given rows, with no more steps than their longest needs."""
         index = torch.from_numpy(rows)
         lengths = self.lengths[index]

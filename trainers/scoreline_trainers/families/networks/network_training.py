@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from scoreline_trainers.data.batch import Int64, Rows
+from scoreline_trainers.data.batch import Int64, RowIndices
 from scoreline_trainers.data.splits import hold_out
 from scoreline_trainers.families.networks.net import Fed, Learner, NetworkConfig
 from scoreline_trainers.progress import Progress
@@ -67,7 +67,7 @@ def train_network(
     return kept_epoch
 
 
-def mean_loss(net: Learner, fed: Fed, target: torch.Tensor, rows: Rows, *, loss: Loss = log_loss) -> float:
+def mean_loss(net: Learner, fed: Fed, target: torch.Tensor, rows: RowIndices, *, loss: Loss = log_loss) -> float:
     """The loss of a net that is not learning."""
     net.eval()
     parts = np.array_split(rows, -(-len(rows) // PREDICT_ROWS))
@@ -75,7 +75,7 @@ def mean_loss(net: Learner, fed: Fed, target: torch.Tensor, rows: Rows, *, loss:
         return sum(float(loss(net.margin(fed.take(part)), target[part])) * len(part) for part in parts) / len(rows)
 
 
-def minibatches(rows: Rows, lengths: Int64, *, size: int, draw: np.random.Generator) -> Iterator[Rows]:
+def minibatches(rows: RowIndices, lengths: Int64, *, size: int, draw: np.random.Generator) -> Iterator[RowIndices]:
     """Every row once, in random batches of similar length, so that little is spent on padding.
 
     Batches are of equal size, give or take one, and of ``size`` at most: no row is ever alone where there are two,

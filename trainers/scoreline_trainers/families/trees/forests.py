@@ -10,12 +10,12 @@ Source: ``_apply_dense`` in scikit-learn's sklearn/tree/_tree.pyx.
 from collections.abc import Sequence
 from typing import Any
 
-from scoreline_trainers.data.batch import Float64, Rows
+from scoreline_trainers.data.batch import Float64, RowIndices
 from scoreline_trainers.families.trees.tree_columns import TreeColumns, branch
 from scoreline_trainers.families.trees.trees import Branch, Tree, floored
 
 
-def forest_tree(tree: Any, leaves: Float64, columns: TreeColumns, *, used: Rows | None = None) -> Tree:
+def forest_tree(tree: Any, leaves: Float64, columns: TreeColumns, *, used: RowIndices | None = None) -> Tree:
     """One tree; nodes stand where scikit-learn has them.
 
     Args:

@@ -1,4 +1,4 @@
-"""What the demo does, step by step: every step is what a team would do with its own data."""
+"""The steps of the demo, each as a team would take it with its own data."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ from scoreline_trainers.demo.callers import Callers, Scored
 from scoreline_trainers.demo.serving import serving
 from scoreline_trainers.errors import DemoError
 from scoreline_trainers.gate.checks import TOLERANCE
-from scoreline_trainers.progress import Progress
+from scoreline_trainers.progress import Part, Progress
 from scoreline_trainers.synthetic import GENERATORS
 from scoreline_trainers.training.recipe import Recipe, find_recipe
 from scoreline_trainers.training.report import TrainingReport
@@ -32,7 +32,7 @@ FIRST_TRY = {"num_iterations": 40}
 
 @dataclass(frozen=True, slots=True)
 class ArmReport:
-    """One version and what it did. ``max_difference`` is to the native model, over the customers it scored."""
+    """One version and its calls. ``max_difference`` is to the native model, over the customers that it scored."""
 
     family: str
     model: str
@@ -66,7 +66,7 @@ class SwapReport:
 
 @dataclass(frozen=True, slots=True)
 class DemoReport:
-    """What happened; ``problems`` is empty when all went as it must."""
+    """The result; ``problems`` is empty where all calls were answered and every score equals the native model's."""
 
     arms: tuple[ArmReport, ...]
     calls: CallsReport
@@ -93,7 +93,7 @@ class _Trained:
         return self.recipe.name, self.report.version
 
 
-def tell(folder: Path, *, customers: int, rows: int, progress: Progress) -> DemoReport:
+def run_demo(folder: Path, *, customers: int, rows: int, progress: Progress) -> DemoReport:
     """Runs the demo with its registry in ``folder``.
 
     Args:
@@ -120,19 +120,6 @@ def tell(folder: Path, *, customers: int, rows: int, progress: Progress) -> Demo
     return DemoReport(arms, calls, swap, tuple(_problems(arms, calls, callers.failures)))
 
 
-class _Prefixed:
-    """Says which model each stage is about."""
-
-    def __init__(self, prefix: str, inner: Progress) -> None:
-        self._prefix, self._inner = prefix, inner
-
-    def begin(self, title: str, *, total: int | None = None) -> None:
-        self._inner.begin(f"{self._prefix}: {title}", total=total)
-
-    def advance(self, note: str = "") -> None:
-        self._inner.advance(note)
-
-
 def _recipe(name: str, **config: Any) -> Recipe:
     """A packaged recipe, without its own route, and with some options changed."""
     recipe, _ = find_recipe(name)
@@ -142,7 +129,7 @@ def _recipe(name: str, **config: Any) -> Recipe:
 def _publish(
     registry: Registry, recipe: Recipe, table: pl.DataFrame, aliases: Sequence[str], progress: Progress
 ) -> _Trained:
-    candidate = train(recipe, table, progress=_Prefixed(recipe.name, progress))
+    candidate = train(recipe, table, progress=Part(progress, f"{recipe.name} ({', '.join(aliases)})"))
     report = publish_candidate(candidate, recipe, registry, author=AUTHOR, aliases=aliases)
     return _Trained(recipe, candidate, report)
 
@@ -161,7 +148,7 @@ def _unit(recipe: Recipe) -> str:
 
 
 def _inputs(customers: pl.DataFrame, recipe: Recipe) -> Sequence[Mapping[str, Any]]:
-    """What a calling service would know of each customer: the id and the raw features."""
+    """The id and the raw features of each customer, as a calling service would have them."""
     known = [column for column in customers.columns if column not in {recipe.label, recipe.time}]
     return customers.select(known).to_dicts()
 
@@ -185,7 +172,7 @@ def _score_and_swap(
 
 
 def _arm_report(trained: _Trained, customers: pl.DataFrame, answers: Sequence[Scored]) -> ArmReport:
-    """What one version did, and how far its answers were from the native model on the very same customers."""
+    """The calls that one version answered, and how far its scores are from the native model's of the same customers."""
     own = [answer for answer in answers if (answer.model, answer.version) == trained.key]
     data = Dataset.from_table(customers, trained.recipe, inputs=trained.candidate.manifest.inputs)
     native = trained.candidate.fitted.predict(data.batch)
