@@ -47,6 +47,7 @@ ELSEWHERE: Mapping[tuple[str, str], str] = {
     ("docs/guides/deploy.md", "A container"): "tests/deploy/test_image.py",
     ("docs/guides/kubernetes.md", "Before"): "tests/deploy/test_kubernetes.py",
     ("docs/tutorials/quickstart.md", "Real borrowers"): "tests/e2e/test_real_data.py",
+    ("docs/reference/recipes.md", "Recipes"): "tests/trainers/training/test_recipe_docs.py",
     ("docs/reference/recipes.md", "A new segment from a few rows"): "tests/e2e/test_adapt.py",
 }
 """What runs in a test of its own, by page and heading: with another program, in an image, on data not everyone has."""
