@@ -5,20 +5,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from scoreline_registry.documents.documents import Retirement, Source, VersionEntry, encode
+from scoreline_registry.documents.documents import Source, VersionEntry, encode
 from scoreline_registry.documents.manifest import MANIFEST_FILE, Manifest
 from scoreline_registry.errors import CorruptError, MissingKeyError, NoRegistryError
-from scoreline_registry.history.changes import (
-    Change,
-    add_version,
-    apply_route,
-    set_alias,
-    set_labels,
-    set_owner,
-    stop_arm,
-)
-from scoreline_registry.history.commits import Commits, Outcome, check_signature, random_id, system_clock
-from scoreline_registry.history.differences import HistoryEntry, events_between
+from scoreline_registry.history.changes import AddVersion, ApplyRoute, Change
+from scoreline_registry.history.commits import Commit, Commits, check_signature, random_id, system_clock
+from scoreline_registry.history.differences import HistoryEntry
 from scoreline_registry.history.publication import (
     check_claim,
     check_files,
@@ -27,17 +19,14 @@ from scoreline_registry.history.publication import (
     version_key,
     write_version,
 )
-from scoreline_registry.history.retirement import retire, unretire
 from scoreline_registry.history.revision import REGISTRY_KEY, RegistryRoot, first_entry
-from scoreline_registry.history.rollback import Past, rollback_all, rollback_model, rollback_route
 from scoreline_registry.history.snapshot import Snapshot
-from scoreline_registry.history.state import State
 from scoreline_registry.names import check_name
-from scoreline_registry.routing.planning import RoutePlan, route_plan
+from scoreline_registry.routing.planning import RoutePlan
 from scoreline_registry.routing.route import RouteSpec
 from scoreline_registry.storage import FrozenStorage, Storage, open_storage
 
-__all__ = ["Outcome", "Registry", "Snapshot", "random_id", "system_clock"]
+__all__ = ["Commit", "Registry", "Snapshot", "random_id", "system_clock"]
 
 
 class Registry:
@@ -121,18 +110,6 @@ class Registry:
         """The bytes of a committed file, checked against the committed digest. Raises NotFoundError, CorruptError."""
         facts = self._holding(model, version).models[model].file(version, name)
         return self._commits.content.read(version_key(model, version, name), facts.sha256)
-
-    def file_path(self, model: str, version: int, name: str) -> Path:
-        """A local path of a committed file, NOT checked: whoever trusts its bytes compares their digest first.
-
-        Raises NotFoundError, CorruptError when the file is gone.
-        """
-        self._holding(model, version).models[model].file(version, name)
-        key = version_key(model, version, name)
-        try:
-            return self._storage.local_path(key)
-        except MissingKeyError as error:
-            raise CorruptError(key, "it is missing") from error
 
     def damage(self, model: str, version: int) -> list[str]:
         """Reads every file of a committed version and says which are not what was committed; empty when all are.
@@ -219,123 +196,31 @@ class Registry:
         for name, facts in entry.files.items() if source else ():
             self._commits.content.read(version_key(model, version, name), facts.sha256)
         check_claim(self._storage, model, version, claim_id=claim_id)
-        change = add_version(model, version, entry, aliases=aliases, owner=owner, labels=labels)
+        change = AddVersion(model, version, entry, aliases=tuple(aliases), owner=owner, labels=labels or {})
         self.commit(change, author=author, message=message)
         return version
 
-    def set_alias(
-        self, model: str, alias: str, version: int, *, author: str, message: str, expect: str | None = None
-    ) -> Snapshot:
-        """Points an alias to a version. ``expect`` is the digest of the model's document as its author read it.
+    def commit(
+        self, change: Change, *, author: str, message: str, if_match: str | None = None, dry_run: bool = False
+    ) -> Commit:
+        """Commits a change as the next revision, or with ``dry_run`` only checks it, and says what it changes.
 
-        Raises NotFoundError, ConflictError, and RefusedError when the version is retired or a route that uses the
-        alias could not serve.
+        ``if_match`` is the digest of the changed document as its author read it, "" for "there is none yet"; None
+        changes whatever is there. A change that changes nothing writes nothing. Raises what the change raises, and
+        ConflictError for another document than ``if_match`` or when others commit faster than this one can.
         """
-        return self.commit(set_alias(model, alias, version, expect=expect), author=author, message=message)
+        check_signature(author, message)
+        write = self._commits.preview if dry_run else self._commits.commit
+        return write(change, author=author, message=message, if_match=if_match)
 
-    def plan_route(self, spec: RouteSpec, *, expect: str | None = None) -> RoutePlan:
+    def plan_route(self, spec: RouteSpec, *, if_match: str | None = None) -> RoutePlan:
         """What ``apply_route`` would do now; raises what it would raise."""
-        before = self.latest()
-        return _plan(spec.route, before.state, apply_route(spec, expect=expect)(before.state))
+        return self._commits.preview(ApplyRoute(spec), if_match=if_match).route_plan(spec.route)
 
-    def apply_route(self, spec: RouteSpec, *, author: str, message: str, expect: str | None = None) -> RoutePlan:
-        """Creates or changes a route and returns what that did.
-
-        ``expect`` is the digest of the route's document as its author read it, "" for none. Raises NotFoundError,
-        ConflictError, and RefusedError with every problem.
-        """
-        before, after = self._commits.commit(apply_route(spec, expect=expect), author=author, message=message)
-        return _plan(spec.route, before.state, after.state, revision=after.revision)
-
-    def stop_arm(
-        self, route: str, ref: str, *, author: str, message: str, expect: str | None = None, dry_run: bool = False
-    ) -> Outcome:
-        """Takes an arm out of a route: its share goes to the first other arm of each rule, and so does the fallback.
-
-        Raises NotFoundError, ConflictError, and RefusedError where it is the only arm of a rule.
-        """
-        return self.perform(stop_arm(route, ref, expect=expect), author=author, message=message, dry_run=dry_run)
-
-    def rollback(
-        self,
-        *,
-        to: int,
-        model: str | None = None,
-        route: str | None = None,
-        author: str,
-        message: str,
-        expect: str | None = None,
-        dry_run: bool = False,
-    ) -> Outcome:
-        """Moves the pointers of a model, of a route, or with neither all of them, to where revision ``to`` had them.
-
-        Raises NotFoundError, ConflictError, and RefusedError with everything that is in the way.
-        """
-        past = Past(to, self.at(to).state)
-        change = rollback_all(past)
-        if model is not None:
-            change = rollback_model(model, past, expect=expect)
-        elif route is not None:
-            change = rollback_route(route, past, expect=expect)
-        return self.perform(change, author=author, message=message, dry_run=dry_run)
-
-    def retire(
-        self, model: str, version: int, *, author: str, message: str, expect: str | None = None, dry_run: bool = False
-    ) -> Outcome:
-        """Takes a version out of use. Raises NotFoundError, ConflictError, RefusedError naming what reaches it."""
-        retirement = Retirement(at=self._clock(), author=author, message=message, seen=self.latest().revision)
-        change = retire(model, version, retirement, expect=expect)
-        return self.perform(change, author=author, message=message, dry_run=dry_run)
-
-    def unretire(
-        self, model: str, version: int, *, author: str, message: str, expect: str | None = None, dry_run: bool = False
-    ) -> Outcome:
-        """Brings a retired version back. Raises NotFoundError, ConflictError, RefusedError when its files went."""
-        change = unretire(model, version, expect=expect)
-        return self.perform(change, author=author, message=message, dry_run=dry_run)
-
-    def set_owner(
-        self,
-        model: str,
-        owner: str | None,
-        *,
-        author: str,
-        message: str,
-        expect: str | None = None,
-        dry_run: bool = False,
-    ) -> Outcome:
-        """Says who answers for a model; None for nobody. Raises InvalidError, NotFoundError, ConflictError."""
-        return self.perform(set_owner(model, owner, expect=expect), author=author, message=message, dry_run=dry_run)
-
-    def set_labels(
-        self,
-        model: str,
-        labels: Mapping[str, str | None],
-        *,
-        author: str,
-        message: str,
-        expect: str | None = None,
-        dry_run: bool = False,
-    ) -> Outcome:
-        """Sets labels of a model and removes those that are None. Raises InvalidError, NotFoundError, ConflictError."""
-        return self.perform(set_labels(model, labels, expect=expect), author=author, message=message, dry_run=dry_run)
-
-    def perform(self, change: Change, *, author: str, message: str, dry_run: bool = False) -> Outcome:
-        """Commits a change, or with ``dry_run`` only checks it, and says what it did or would do."""
-        if dry_run:
-            check_signature(author, message)
-            return self._commits.preview(change)
-        before, after = self._commits.commit(change, author=author, message=message)
-        events = events_between(before.state, after.state)
-        return Outcome(after.revision, written=after.revision != before.revision, events=events)
-
-    def commit(self, change: Change, *, author: str, message: str) -> Snapshot:
-        """Applies a change to the newest state and writes the next revision; returns the state that then holds.
-
-        A change that changes nothing writes nothing. Raises what the change raises, and ConflictError when others
-        commit faster than this one can.
-        """
-        return self._commits.commit(change, author=author, message=message)[1]
+    def apply_route(self, spec: RouteSpec, *, author: str, message: str, if_match: str | None = None) -> RoutePlan:
+        """Commits ``ApplyRoute`` and returns what that did to the route."""
+        done = self.commit(ApplyRoute(spec), author=author, message=message, if_match=if_match)
+        return done.route_plan(spec.route, revision=done.revision)
 
     def _holding(self, model: str, version: int) -> Snapshot:
         """A revision that has this version: the newest one known, where it does, saves asking the store."""
@@ -356,13 +241,3 @@ def _registry_file(storage: Storage) -> bytes:
         return storage.read(REGISTRY_KEY)
     except MissingKeyError as error:
         raise NoRegistryError(str(storage)) from error
-
-
-def _plan(route: str, before: State, after: State, *, revision: int | None = None) -> RoutePlan:
-    return route_plan(
-        route,
-        before=before.routes.get(route),
-        after=after.routes[route],
-        expect=before.routes.digests.get(route, ""),
-        revision=revision,
-    )

@@ -23,12 +23,13 @@ from pathlib import Path
 import scoreline
 from scoreline_registry.documents.documents import VersionEntry, encode, sha256_hex
 from scoreline_registry.documents.manifest import GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, FileFacts
-from scoreline_registry.history.snapshot import Snapshot
+from scoreline_registry.history.commits import Commit
 from scoreline_registry.history.state import State
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_file import read_route
 from scoreline_registry.storage import LocalStorage
 from tests.benchmarks.processes import Program, program
+from tests.registry.samples import Edit
 from tests.server.toys import publish_linear
 
 VERSIONS = (10, 1000, 5000)
@@ -76,7 +77,7 @@ class Subject:
         self.seen[f"{name}, bytes written"].append(self.storage.bytes - size)
         self.seen[f"{name}, files written"].append(self.storage.files - files)
 
-    def move(self) -> Snapshot:
+    def move(self) -> Commit:
         """Moves the champion between the first and the last version, to a state that never was."""
         self.moves += 1
         aliases = {"champion": 1 if self.moves % 2 else self.versions, "first": 1, "last": self.versions}
@@ -85,7 +86,7 @@ class Subject:
         def moved(state: State) -> State:
             return state.with_model(state.models["linear"].changed(aliases=aliases, labels=labels))
 
-        return self.registry.commit(moved, author="bench", message=f"move {self.moves:08d}")
+        return self.registry.commit(Edit(moved), author="bench", message=f"move {self.moves:08d}")
 
     def adopt(self, observer: scoreline.Client) -> None:
         """Moves the champion, and notes how long the worker takes to serve it, poll included."""
@@ -179,7 +180,7 @@ def fill(registry: Registry, place: Path, versions: int) -> None:
         path = place / "models" / "linear" / str(versions) / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    registry.commit(filled, author="bench", message="fill")
+    registry.commit(Edit(filled), author="bench", message="fill")
     registry.apply_route(read_route(_ROUTE, source="bench"), author="bench", message="route")
 
 

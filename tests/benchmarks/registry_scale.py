@@ -25,6 +25,7 @@ from scoreline_registry.documents.documents import VersionEntry
 from scoreline_registry.documents.manifest import FileFacts
 from scoreline_registry.history.state import State
 from scoreline_registry.registry import Registry
+from tests.registry.samples import Edit
 
 COMMITS = 40
 
@@ -62,7 +63,7 @@ def measure(folder: Path, *, models: int, versions: int) -> dict[str, float]:
     loaded = time.perf_counter() - start
     figures = {"opening, ms": 1e3 * opened, "loading every model, ms": 1e3 * loaded}
     changes = [_swap(f"model-{number:04d}", 3) for number in range(COMMITS)]
-    costs = [_costs(partial(registry.commit, change, author="bench", message="")) for change in changes]
+    costs = [_costs(partial(registry.commit, Edit(change), author="bench", message="")) for change in changes]
     figures |= _spread("a commit", [wall for wall, _ in costs])
     figures |= _spread("processor time of a commit", [cpu for _, cpu in costs])
     figures["resident memory, MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -106,7 +107,7 @@ def fill(registry: Registry, *, models: int, versions: int) -> None:
             state = state.with_model(filled.changed(aliases={"champion": 2}))
         return state
 
-    registry.commit(documents, author="bench", message="fill")
+    registry.commit(Edit(documents), author="bench", message="fill")
 
 
 class Spinner:
@@ -147,7 +148,7 @@ class Spinner:
 def commit(registry: Registry, spinner: Spinner) -> list[float]:
     """The gap of each of some commits."""
     changes = [_swap(f"model-{number:04d}", 1 + number % 2) for number in range(COMMITS)]
-    return [spinner.during(partial(registry.commit, change, author="bench", message="")) for change in changes]
+    return [spinner.during(partial(registry.commit, Edit(change), author="bench", message="")) for change in changes]
 
 
 def _swap(name: str, version: int) -> Callable[[State], State]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from scoreline_registry.documents.documents import VersionEntry, encode, sha256_hex
 from scoreline_registry.documents.manifest import GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, FileFacts
+from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.history.state import State
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_file import read_route
@@ -22,6 +23,7 @@ from scoreline_server.app import Server
 from scoreline_server.loading.loader import _resident_bytes
 from scoreline_server.settings import Settings
 from tests.benchmarks.registry_scale import Spinner
+from tests.registry.samples import Edit
 from tests.server.toys import publish_linear
 
 ADOPTIONS = 20
@@ -89,7 +91,7 @@ def fill(registry: Registry, folder: Path, *, models: int, versions: int) -> Non
             place.mkdir(parents=True)
             for name, data in contents.items():
                 (place / name).write_bytes(data)
-    registry.commit(documents, author="bench", message="fill")
+    registry.commit(Edit(documents), author="bench", message="fill")
     text = "{route: credit, schema: {like: model-0000@champion}, rules: [{split: {model-0000@champion: 100}}]}"
     registry.apply_route(read_route(text, source="bench"), author="bench", message="route")
 
@@ -97,7 +99,7 @@ def fill(registry: Registry, folder: Path, *, models: int, versions: int) -> Non
 def _moved(registry: Registry, server: Server, name: str) -> tuple[float, float]:
     """Seconds of a commit that moves an alias, and from there until the server has adopted it."""
     began = time.perf_counter()
-    done = registry.set_alias(name, "champion", 2, author="bench", message="")
+    done = registry.commit(SetAlias(name, "champion", 2), author="bench", message="")
     committed = time.perf_counter()
     while server.watcher.catalog.revision < done.revision:
         time.sleep(0.001)

@@ -13,6 +13,7 @@ import polars as pl
 
 from scoreline_registry.documents.manifest import MODEL_FILE
 from scoreline_registry.errors import RegistryError
+from scoreline_registry.history.publication import version_key
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_file import read_route
 from scoreline_trainers.training.recipe import Recipe
@@ -79,7 +80,7 @@ class Stock:
 
     def model_file(self) -> Path:
         """The trees as ONNX: ``features`` float32 [N, 30] in, ``score`` float32 [N] out."""
-        return Registry.open(self.trees()).file_path(MODEL, 1, MODEL_FILE)
+        return self.trees() / version_key(MODEL, 1, MODEL_FILE)
 
     def _add_shadow(self, folder: Path) -> None:
         shutil.copytree(self.trees(), folder, dirs_exist_ok=True)

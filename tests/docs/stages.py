@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import scoreline
 from scoreline.testing import FakeServer
+from scoreline_registry.history.changes import SetLabels
 from scoreline_registry.registry import Registry
 from tests.server.conftest import apply
 from tests.server.toys import publish_linear
@@ -31,7 +32,7 @@ def registry_with_a_past(folder: Path) -> None:
     apply(registry, _ROUTE)
     (folder / "credit.yaml").write_text(_ROUTE + "holdout: 5\n")
     for number in range(registry.latest().revision, 42):
-        registry.set_labels("credit", {"country": f"c{number}"}, author="tester", message="a past")
+        registry.commit(SetLabels("credit", {"country": f"c{number}"}), author="tester", message="a past")
 
 
 def models_from_elsewhere(folder: Path) -> None:

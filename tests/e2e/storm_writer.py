@@ -9,6 +9,8 @@ from itertools import count
 from pathlib import Path
 
 from scoreline_registry.errors import ClaimLostError, ConflictError, NotFoundError, RefusedError
+from scoreline_registry.history.changes import SetAlias, SetLabels
+from scoreline_registry.history.retirement import Retire
 from scoreline_registry.registry import Registry
 from tests.server.toys import publish_linear
 
@@ -36,13 +38,12 @@ def _change(registry: Registry, chance: random.Random, message: str) -> str | No
             aliases = chance.choice([("champion",), ("challenger",), ()])
             return f"{model}@{publish_linear(registry, model, aliases=aliases)}"
         case "alias":
-            done = registry.set_alias(model, "champion", version, author="storm", message=message)
-            written = done.entry.revision.message == message
+            written = registry.commit(SetAlias(model, "champion", version), author="storm", message=message).written
         case "label":
             labels = {"by": message.replace(" ", "-")}
-            written = registry.set_labels(model, labels, author="storm", message=message).written
+            written = registry.commit(SetLabels(model, labels), author="storm", message=message).written
         case _:
-            written = registry.retire(model, version, author="storm", message=message).written
+            written = registry.commit(Retire(model, version), author="storm", message=message).written
     return message if written else None
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import scoreline
+from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.registry import Registry
 from tests.e2e.conftest import Serve
 from tests.server.conftest import apply
@@ -61,7 +62,7 @@ def test_twenty_champion_swaps_lose_no_call_and_every_answer_was_champion(tmp_pa
         for swap in range(SWAPS):
             old, new = (1, 2) if swap % 2 == 0 else (2, 1)
             since[new].append(time.monotonic())
-            snapshot = registry.set_alias("linear", "champion", new, author="tester", message=f"swap {swap}")
+            snapshot = registry.commit(SetAlias("linear", "champion", new), author="tester", message=f"swap {swap}")
             wait_until(partial(has_adopted, observer, snapshot.revision))
             until[old].append(time.monotonic())
             wait_until(partial(have_seen, callers, new, sum(len(caller.answers) for caller in callers)))

@@ -14,6 +14,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from scoreline_registry.history.changes import SetAlias
+from scoreline_registry.history.retirement import Retire
+from scoreline_registry.history.rollback import RollbackAll
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import LocalStorage
 from scoreline_registry.upkeep.garbage_collection import collect
@@ -30,7 +33,7 @@ def prepare(folder: Path) -> Registry:
     publish(registry)
     publish(registry)
     apply(registry, spec())
-    registry.retire("credit", 2, author="tester", message="")
+    registry.commit(Retire("credit", 2), author="tester", message="")
     return registry
 
 
@@ -41,10 +44,10 @@ def collect_all(registry: Registry) -> None:
 
 VERBS: dict[str, Callable[[Registry], object]] = {
     "publish": lambda registry: publish(registry, aliases=["champion"], data=b"victim"),
-    "alias": lambda registry: registry.set_alias("credit", "champion", 3, author="victim", message=""),
+    "alias": lambda registry: registry.commit(SetAlias("credit", "champion", 3), author="victim", message=""),
     "route": lambda registry: apply(registry, spec(holdout=5)),
-    "retire": lambda registry: registry.retire("credit", 3, author="victim", message=""),
-    "rollback": lambda registry: registry.rollback(to=0, author="victim", message=""),
+    "retire": lambda registry: registry.commit(Retire("credit", 3), author="victim", message=""),
+    "rollback": lambda registry: registry.commit(RollbackAll(registry.at(0)), author="victim", message=""),
     "gc": collect_all,
 }
 

@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from scoreline_registry.errors import ClaimLostError, ConflictError, NotFoundError, RefusedError, StorageError
+from scoreline_registry.history.changes import SetAlias
+from scoreline_registry.history.retirement import Retire
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import LocalStorage, StoredFile
 from tests.registry.samples import MODEL_BYTES, manifest, spec
@@ -93,16 +95,14 @@ def _change(registry: Registry, chance: random.Random, name: str, message: str) 
         registry.publish(model, files=files, manifest=manifest(), author=name, message=message)
         return True
     version = chance.choice(registry.latest().state.models.require(model).numbers)
-    before = registry.latest().revision
     if verb == "alias":
         alias = chance.choice(["champion", "challenger", "stable"])
-        done = registry.set_alias(model, alias, version, author=name, message=message)
-        return done.revision > before and done.entry.revision.message == message
+        return registry.commit(SetAlias(model, alias, version), author=name, message=message).written
     if verb == "route":
         weight = chance.randrange(1, 100)
         written = spec({f"{model}@champion": 100 - weight, f"{model}@{version}": weight}, route=f"{model}-{name}")
         return registry.apply_route(written, author=name, message=message).changes_anything
-    return registry.retire(model, version, author=name, message=message).written
+    return registry.commit(Retire(model, version), author=name, message=message).written
 
 
 if __name__ == "__main__":

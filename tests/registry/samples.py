@@ -1,11 +1,14 @@
 """Small manifests, routes and publications that the registry's tests share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from scoreline_registry.documents.contract import Feature, InputContract, ScoreContract, SequenceContract
 from scoreline_registry.documents.manifest import Manifest
+from scoreline_registry.history.changes import Change
+from scoreline_registry.history.state import State
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route import RouteSpec
 
@@ -54,6 +57,16 @@ def spec(split: Mapping[str, object] | None = None, **changes: Any) -> RouteSpec
         "rules": [{"split": split or {"credit@champion": 100}}],
     }
     return RouteSpec.model_validate({**written, **changes})
+
+
+@dataclass(frozen=True)
+class Edit(Change):
+    """Any function of the state as a change."""
+
+    edit: Callable[[State], State]
+
+    def apply(self, state: State) -> State:
+        return self.edit(state)
 
 
 def apply(registry: Registry, route: RouteSpec) -> None:

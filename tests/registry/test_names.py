@@ -5,6 +5,7 @@ from pydantic import TypeAdapter
 
 from scoreline_registry.documents.documents import Name
 from scoreline_registry.errors import InvalidError, InvalidNameError
+from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.names import ModelRef, check_feature_name, check_name
 from scoreline_registry.registry import Registry
 from tests.registry.samples import MODEL_BYTES, manifest, publish, spec
@@ -42,7 +43,7 @@ def test_a_hostile_name_is_refused_wherever_a_name_goes_in(registry: Registry, n
     with pytest.raises(InvalidNameError):
         publish(registry, name)
     with pytest.raises(InvalidNameError):
-        registry.set_alias("credit", name, 1, author="tester", message="")
+        registry.commit(SetAlias("credit", name, 1), author="tester", message="")
     with pytest.raises(ValueError, match="not a valid name"):
         spec(route=name)
     with pytest.raises(InvalidError, match="not a valid name"):

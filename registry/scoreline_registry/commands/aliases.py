@@ -1,5 +1,7 @@
 """``scoreline alias``."""
 
+from typing import Any
+
 import click
 
 from scoreline_registry.commands.options import (
@@ -10,8 +12,8 @@ from scoreline_registry.commands.options import (
     registry_option,
     writing_options,
 )
-from scoreline_registry.commands.output import print_json, print_table
-from scoreline_registry.history.changes import set_alias
+from scoreline_registry.commands.output import print_commit, print_json, print_table
+from scoreline_registry.history.changes import RemoveAlias, SetAlias
 from scoreline_registry.names import ModelRef
 from scoreline_registry.registry import Registry
 
@@ -44,27 +46,36 @@ def list_aliases(model: str | None, address: str, as_json: bool) -> None:
 @registry_option
 @json_option
 @writing_options
-def set_(
-    alias: ModelRef, target: str, address: str, as_json: bool, author: str, message: str, expect: str, dry_run: bool
-) -> None:
+def set_(alias: ModelRef, target: str, address: str, as_json: bool, **signed: Any) -> None:
     """Point MODEL@ALIAS to VERSION, a number or another alias of the model. Every route that uses it is checked."""
-    if alias.alias is None:
-        raise click.UsageError(f"{alias} is a version; write MODEL@ALIAS, such as {alias.model}@champion")
+    name = _alias_name(alias)
     wanted = RefType().convert(f"{alias.model}@{target}", None, click.get_current_context())
     registry = Registry.open(address)
     before = registry.latest()
-    previous = before.state.models.require(alias.model).aliases.get(alias.alias)
+    previous = before.state.models.require(alias.model).aliases.get(name)
     version = before.resolve(wanted)[1]
-    change = set_alias(alias.model, alias.alias, version, expect=expect)
-    revision = before.revision
-    if dry_run:
-        change(before.state)
-    else:
-        revision = registry.commit(change, author=author, message=message).revision
+    commit = registry.commit(SetAlias(alias.model, name, version), **signed)
     if as_json:
-        facts = {"alias": str(alias), "version": version, "previous": previous, "revision": revision}
-        print_json({**facts, "written": not dry_run and previous != version})
+        facts = {"alias": str(alias), "version": version, "previous": previous}
+        print_json({**facts, "revision": commit.revision, "written": commit.written})
     else:
-        state = f"revision {revision}" if not dry_run and previous != version else "nothing is written"
-        verb = "would point" if dry_run else "points"
+        state = f"revision {commit.revision}" if commit.written else "nothing is written"
+        verb = "would point" if signed["dry_run"] else "points"
         click.echo(f"{alias} {verb} to version {version} (before: {previous or 'nothing'}); {state}")
+
+
+@alias.command(cls=RegistryCommand)
+@click.argument("alias", type=RefType(), metavar="MODEL@ALIAS")
+@registry_option
+@json_option
+@writing_options
+def remove(alias: ModelRef, address: str, as_json: bool, **signed: Any) -> None:
+    """Remove MODEL@ALIAS; refused while a route uses it."""
+    commit = Registry.open(address).commit(RemoveAlias(alias.model, _alias_name(alias)), **signed)
+    print_commit(commit, as_json=as_json, alias=str(alias))
+
+
+def _alias_name(ref: ModelRef) -> str:
+    if ref.alias is None:
+        raise click.UsageError(f"{ref} is a version; write MODEL@ALIAS, such as {ref.model}@champion")
+    return ref.alias

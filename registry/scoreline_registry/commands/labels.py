@@ -11,8 +11,9 @@ from scoreline_registry.commands.options import (
     registry_option,
     writing_options,
 )
-from scoreline_registry.commands.output import print_outcome
+from scoreline_registry.commands.output import print_commit
 from scoreline_registry.documents.base import refuse_duplicates
+from scoreline_registry.history.changes import SetLabels, SetOwner
 from scoreline_registry.registry import Registry
 
 
@@ -30,7 +31,8 @@ def label(model: str, changes: tuple[str, ...], address: str, as_json: bool, **s
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     labels = dict(parsed)
-    print_outcome(Registry.open(address).set_labels(model, labels, **signed), as_json=as_json, model=model)
+    commit = Registry.open(address).commit(SetLabels(model, labels), **signed)
+    print_commit(commit, as_json=as_json, model=model)
 
 
 def _change(text: str) -> tuple[str, str | None]:
@@ -51,4 +53,5 @@ def _change(text: str) -> tuple[str, str | None]:
 def own(model: str, owner: str, address: str, as_json: bool, **signed: Any) -> None:
     """Say who answers for a model; - for nobody."""
     named = None if owner == "-" else owner
-    print_outcome(Registry.open(address).set_owner(model, named, **signed), as_json=as_json, model=model, owner=named)
+    commit = Registry.open(address).commit(SetOwner(model, named), **signed)
+    print_commit(commit, as_json=as_json, model=model, owner=named)

@@ -131,6 +131,7 @@ def signing_options(command: F) -> F:
 
 
 def writing_options(command: F) -> F:
-    """The options of every command that changes one document: those of ``signing_options``, and its etag."""
-    expect = click.option("--expect", metavar="DIGEST", help="Refuse when the document has another digest by now.")
-    return expect(signing_options(command))
+    """The options of every command that changes one document: those of ``signing_options``, and a precondition."""
+    text = "Refuse when the document has another digest by now."
+    match = click.option("--if-match", "--expect", "if_match", metavar="DIGEST", help=text)
+    return match(signing_options(command))

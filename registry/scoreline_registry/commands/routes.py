@@ -15,7 +15,8 @@ from scoreline_registry.commands.options import (
     registry_option,
     writing_options,
 )
-from scoreline_registry.commands.output import print_json, print_outcome, print_table
+from scoreline_registry.commands.output import print_commit, print_json, print_table
+from scoreline_registry.history.changes import StopArm
 from scoreline_registry.names import ModelRef
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.assignment import Assigner, unit_of
@@ -74,14 +75,14 @@ def plan(file: BinaryIO, address: str, as_json: bool) -> None:
 @json_option
 @writing_options
 def apply(
-    file: BinaryIO, address: str, as_json: bool, author: str, message: str, expect: str | None, dry_run: bool
+    file: BinaryIO, address: str, as_json: bool, author: str, message: str, if_match: str | None, dry_run: bool
 ) -> None:
     """Create or change a route as FILE (- for standard input) says, moving as few units as possible."""
     registry, spec = Registry.open(address), _read(file)
     if dry_run:
-        done = registry.plan_route(spec, expect=expect)
+        done = registry.plan_route(spec, if_match=if_match)
     else:
-        done = registry.apply_route(spec, author=author, message=message, expect=expect)
+        done = registry.apply_route(spec, author=author, message=message, if_match=if_match)
     _print_plan(done, as_json=as_json)
 
 
@@ -93,8 +94,8 @@ def apply(
 @writing_options
 def stop(name: str, arm: ModelRef, address: str, as_json: bool, **signed: Any) -> None:
     """Take ARM out of a route at once; its units go to the first other arm of the same rule."""
-    outcome = Registry.open(address).stop_arm(name, str(arm), **signed)
-    print_outcome(outcome, as_json=as_json, route=name, arm=str(arm))
+    commit = Registry.open(address).commit(StopArm(name, str(arm)), **signed)
+    print_commit(commit, as_json=as_json, route=name, arm=str(arm))
 
 
 @route.command(cls=RegistryCommand)
@@ -198,7 +199,8 @@ def _plan_json(plan: RoutePlan) -> dict[str, object]:
     return {
         "route": plan.route,
         "revision": plan.revision,
-        "expect": plan.expect,
+        "etag": plan.etag,
+        "expect": plan.etag,
         "changes_anything": plan.changes_anything,
         "differences": list(plan.differences),
         "rules": rules,

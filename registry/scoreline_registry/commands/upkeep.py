@@ -14,8 +14,12 @@ from scoreline_registry.commands.options import (
     signing_options,
     writing_options,
 )
-from scoreline_registry.commands.output import print_json, print_outcome
+from scoreline_registry.commands.output import print_commit, print_json
 from scoreline_registry.errors import NoRegistryError
+from scoreline_registry.history.changes import Change
+from scoreline_registry.history.retirement import Retire, Unretire
+from scoreline_registry.history.rollback import RollbackAll, RollbackModel, RollbackRoute
+from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.names import ModelRef
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import open_storage
@@ -34,7 +38,7 @@ _KINDS = {"models": "model", "routes": "route"}
 @json_option
 @writing_options
 def rollback(
-    target: str | None, everything: bool, to: int, address: str, as_json: bool, expect: str | None, **signed: Any
+    target: str | None, everything: bool, to: int, address: str, as_json: bool, if_match: str | None, **signed: Any
 ) -> None:
     """Move the aliases of a model, or a route, back to where an earlier revision had them, as a new revision.
 
@@ -44,26 +48,26 @@ def rollback(
     """
     if everything == (target is not None):
         raise click.UsageError("name one model or route, or give --all")
-    if everything and expect is not None:
-        raise click.UsageError("--expect is the digest of one document; with --all there are many")
+    if everything and if_match is not None:
+        raise click.UsageError("--if-match is the digest of one document; with --all there are many")
     registry = Registry.open(address)
-    place = {} if target is None else _place(registry, target)
-    outcome = registry.rollback(to=to, model=place.get("model"), route=place.get("route"), expect=expect, **signed)
-    print_outcome(outcome, as_json=as_json, target=target or "all", to=to)
+    past = registry.at(to)
+    change = RollbackAll(past) if target is None else _rollback_of(registry, target, past)
+    commit = registry.commit(change, if_match=if_match, **signed)
+    print_commit(commit, as_json=as_json, target=target or "all", to=to)
 
 
-def _place(registry: Registry, text: str) -> dict[str, str]:
-    """The kind and name that a target means; a bare name must be only one of the two."""
+def _rollback_of(registry: Registry, text: str, past: Snapshot) -> Change:
+    """The rollback of the model or route that a target means; a bare name must be only one of the two."""
     folder, separator, name = text.rpartition("/")
     if separator and folder not in _KINDS:
         raise click.UsageError(f"{text!r}: write models/NAME, routes/NAME or NAME")
     name = NameType(_KINDS.get(folder, "target")).convert(name, None, click.get_current_context())
-    if separator:
-        return {_KINDS[folder]: name}
     snapshot = registry.latest()
-    if name in snapshot.models and name in snapshot.routes:
+    if not separator and name in snapshot.models and name in snapshot.routes:
         raise click.UsageError(f"{name} is a model and a route: write models/{name} or routes/{name}")
-    return {"route" if name in snapshot.routes else "model": name}
+    is_route = folder == "routes" if separator else name in snapshot.routes
+    return RollbackRoute(name, past) if is_route else RollbackModel(name, past)
 
 
 @click.command(cls=RegistryCommand)
@@ -72,9 +76,9 @@ def _place(registry: Registry, text: str) -> dict[str, str]:
 @json_option
 @writing_options
 def retire(ref: ModelRef, address: str, as_json: bool, **signed: Any) -> None:
-    """Take a version out of use; refused while an alias or a route reaches it."""
-    version = _version(ref)
-    print_outcome(Registry.open(address).retire(ref.model, version, **signed), as_json=as_json, version=str(ref))
+    """Take a version out of use; refused while an alias or a route references it."""
+    commit = Registry.open(address).commit(Retire(ref.model, _version(ref)), **signed)
+    print_commit(commit, as_json=as_json, version=str(ref))
 
 
 @click.command(cls=RegistryCommand)
@@ -84,8 +88,8 @@ def retire(ref: ModelRef, address: str, as_json: bool, **signed: Any) -> None:
 @writing_options
 def unretire(ref: ModelRef, address: str, as_json: bool, **signed: Any) -> None:
     """Bring a retired version back, as long as gc has not removed its files."""
-    version = _version(ref)
-    print_outcome(Registry.open(address).unretire(ref.model, version, **signed), as_json=as_json, version=str(ref))
+    commit = Registry.open(address).commit(Unretire(ref.model, _version(ref)), **signed)
+    print_commit(commit, as_json=as_json, version=str(ref))
 
 
 def _version(ref: ModelRef) -> int:
@@ -118,7 +122,7 @@ def gc(retention_days: float, address: str, as_json: bool, **signed: Any) -> Non
         click.echo(f"{verb} {name}: claimed and never committed")
     for name in found.leftovers:
         click.echo(f"{verb} {name}: left by a writer that died")
-    click.echo(f"{verb} {len(found.files)} files, {found.bytes:,} bytes; revision {found.outcome.revision}")
+    click.echo(f"{verb} {len(found.files)} files, {found.bytes:,} bytes; revision {found.commit.revision}")
 
 
 def _collection_json(found: Collection) -> dict[str, object]:
@@ -128,8 +132,8 @@ def _collection_json(found: Collection) -> dict[str, object]:
         "files": found.files,
         "bytes": found.bytes,
         "leftovers": found.leftovers,
-        "revision": found.outcome.revision,
-        "written": found.outcome.written,
+        "revision": found.commit.revision,
+        "written": found.commit.written,
     }
 
 

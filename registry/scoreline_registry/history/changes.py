@@ -1,152 +1,243 @@
-"""The changes that can be committed: pure functions from one state to the next.
+"""The changes that can be committed, as frozen values: ``Registry.commit(SetAlias("credit", "champion", 7), ...)``.
 
-A change may be applied several times before it is committed, each time to a newer state, and refuses what that state
-does not allow. ``expect`` is the digest of the document as its author read it ("" for "there is none yet"), None to
-change whatever is there.
+A change leads from one state to the next and is pure: it may be applied several times before it is committed, each
+time to a newer state, and refuses what that state does not allow.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, NamedTuple
 
 from scoreline_registry.documents.documents import VersionEntry
 from scoreline_registry.documents.model import Model
 from scoreline_registry.errors import ClaimLostError, ConflictError, InvalidError, RefusedError
-from scoreline_registry.history.state import D, Documents, State
+from scoreline_registry.history.state import State
 from scoreline_registry.names import ModelRef, check_name
 from scoreline_registry.routing.planning import next_document, schema_like, without_arm, written_schema
 from scoreline_registry.routing.route import RouteSpec
 from scoreline_registry.routing.route_validation import routable, route_problems
 
-Change = Callable[[State], State]
-
 _MAX_TEXT = 200
 
 
-def add_version(
-    model: str,
-    version: int,
-    entry: VersionEntry,
-    *,
-    aliases: Iterable[str] = (),
-    owner: str | None = None,
-    labels: Mapping[str, str] | None = None,
-) -> Change:
+class DocumentName(NamedTuple):
+    """The document of one model or route."""
+
+    kind: Literal["model", "route"]
+    name: str
+
+
+class Signature(NamedTuple):
+    """Who commits, why, when by their clock, and the newest revision that they know."""
+
+    author: str
+    message: str
+    at: datetime
+    seen: int
+
+
+class Change(ABC):
+    """The base of all changes."""
+
+    @property
+    def document(self) -> DocumentName | None:
+        """The one document that changes, which a precondition can be about; None where it may be several."""
+        return None
+
+    def signed(self, signature: Signature) -> "Change":  # noqa: ARG002 - for changes that record it
+        """The change with its signature in it, where the document that it writes records one."""
+        return self
+
+    @abstractmethod
+    def apply(self, state: State) -> State:
+        """The next state. Raises NotFoundError and RefusedError for what this state does not allow."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChange(Change):
+    """A change of one model's document."""
+
+    model: str
+
+    def __post_init__(self) -> None:
+        check_name("model", self.model)
+
+    @property
+    def document(self) -> DocumentName:
+        """The model's document."""
+        return DocumentName("model", self.model)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteChange(Change):
+    """A change of one route's document."""
+
+    route: str
+
+    def __post_init__(self) -> None:
+        check_name("route", self.route)
+
+    @property
+    def document(self) -> DocumentName:
+        """The route's document."""
+        return DocumentName("route", self.route)
+
+
+@dataclass(frozen=True, slots=True)
+class AddVersion(ModelChange):
     """Commits a version whose files are stored, and points ``aliases`` to it. The first version makes the model.
 
-    ``owner`` and ``labels`` replace the model's where they are given. Raises ConflictError when the number is taken
-    and RefusedError when a route could not use what an alias would point to.
-    """
-    check_name("model", model)
-    names = [check_name("alias", alias) for alias in aliases]
-
-    def change(state: State) -> State:
-        document = state.model_or_new(model)
-        if version in document.versions:
-            raise ConflictError("version", f"{model}@{version}")
-        if document.versions.is_abandoned(version):
-            raise ClaimLostError(f"{model}@{version}")
-        update: dict[str, object] = {"aliases": {**document.aliases, **dict.fromkeys(names, version)}}
-        if owner is not None:
-            update["owner"] = owner
-        if labels is not None:
-            update["labels"] = {**document.labels, **labels}
-        return _pointed(state, document.with_entry(version, entry).changed(**update), names)
-
-    return change
-
-
-def set_alias(model: str, alias: str, version: int, *, expect: str | None = None) -> Change:
-    """Points an alias to a version, after checking every route that uses it.
-
-    Raises NotFoundError for an unknown model or version, ConflictError, and RefusedError with every route's problems.
-    """
-    check_name("model", model)
-    check_name("alias", alias)
-
-    def change(state: State) -> State:
-        document = state.models.require(model)
-        check_expected(state.models, model, expect)
-        state.in_use(f"{model}@{version}")
-        return _pointed(state, document.changed(aliases={**document.aliases, alias: version}), [alias])
-
-    return change
-
-
-def apply_route(spec: RouteSpec, *, expect: str | None = None) -> Change:
-    """Creates a route or brings it to what ``spec`` says, moving as few units as that takes.
-
-    Raises ConflictError, NotFoundError for the model of a ``like`` schema, and RefusedError with every problem.
+    ``owner`` and ``labels`` replace the model's where they are given. Raises ConflictError when the number is taken,
+    ClaimLostError when it was given up, and RefusedError when a route could not use what an alias would point to.
     """
 
-    def change(state: State) -> State:
-        check_expected(state.routes, spec.route, expect)
-        before = state.routes.get(spec.route)
-        like = spec.input_schema.like
-        schema = schema_like(routable(like, state.usable(like)).inputs) if like else written_schema(spec.input_schema)
-        after = next_document(spec, schema=schema, before=before)
-        problems = route_problems(after, state.usable)
-        if problems:
-            raise RefusedError(f"route {spec.route}", problems)
-        return state.with_route(after)
+    version: int
+    entry: VersionEntry
+    aliases: tuple[str, ...] = ()
+    owner: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
-    return change
+    def __post_init__(self) -> None:
+        ModelChange.__post_init__(self)
+        for alias in self.aliases:
+            check_name("alias", alias)
+
+    def apply(self, state: State) -> State:
+        """The state with the version."""
+        model = state.model_or_new(self.model)
+        if self.version in model.versions:
+            raise ConflictError("version", f"{self.model}@{self.version}")
+        if model.versions.is_abandoned(self.version):
+            raise ClaimLostError(f"{self.model}@{self.version}")
+        changed = model.with_entry(self.version, self.entry).changed(
+            aliases={**model.aliases, **dict.fromkeys(self.aliases, self.version)},
+            owner=model.owner if self.owner is None else self.owner,
+            labels={**model.labels, **self.labels},
+        )
+        return _with_moved_aliases(state, changed, self.aliases)
 
 
-def stop_arm(route: str, ref: str, *, expect: str | None = None) -> Change:
-    """Takes an arm out of a route at once; nothing else is checked, so that nothing else can keep it in.
+@dataclass(frozen=True, slots=True)
+class SetAlias(ModelChange):
+    """Points an alias to a version.
 
-    Raises NotFoundError, ConflictError, and RefusedError where it is the only arm of a rule.
+    Raises RefusedError when the version is retired, or with the errors of every route that uses the alias.
     """
-    check_name("route", route)
 
-    def change(state: State) -> State:
-        document = state.routes.require(route)
-        check_expected(state.routes, route, expect)
-        return state.with_route(without_arm(document, ref))
+    alias: str
+    version: int
 
-    return change
+    def __post_init__(self) -> None:
+        ModelChange.__post_init__(self)
+        check_name("alias", self.alias)
 
-
-def set_owner(model: str, owner: str | None, *, expect: str | None = None) -> Change:
-    """Says who answers for a model; None for nobody. Raises InvalidError, NotFoundError, ConflictError."""
-    check_name("model", model)
-    if owner is not None:
-        _check_text("owner", owner)
-
-    def change(state: State) -> State:
-        document = state.models.require(model)
-        check_expected(state.models, model, expect)
-        return state.with_model(document.changed(owner=owner))
-
-    return change
+    def apply(self, state: State) -> State:
+        """The state with the alias moved, once every route that uses it has been checked."""
+        model = state.models.require(self.model)
+        state.in_use(f"{self.model}@{self.version}")
+        changed = model.changed(aliases={**model.aliases, self.alias: self.version})
+        return _with_moved_aliases(state, changed, [self.alias])
 
 
-def set_labels(model: str, labels: Mapping[str, str | None], *, expect: str | None = None) -> Change:
-    """Sets labels of a model and takes away those that are None. Raises InvalidError, NotFoundError, ConflictError."""
-    check_name("model", model)
-    for name, value in labels.items():
-        check_name("label", name)
-        if value is not None:
-            _check_text(f"label {name}", value)
+@dataclass(frozen=True, slots=True)
+class RemoveAlias(ModelChange):
+    """Takes an alias away. Raises RefusedError with every route that uses it."""
 
-    def change(state: State) -> State:
-        document = state.models.require(model)
-        check_expected(state.models, model, expect)
-        after = {**document.labels, **labels}
+    alias: str
+
+    def apply(self, state: State) -> State:
+        """The state without the alias."""
+        model, ref = state.models.require(self.model), f"{self.model}@{self.alias}"
+        model.alias(self.alias)
+        users = [name for name, route in state.routes.items() if ref in route.refs]
+        if users:
+            problems = [f"route {name} uses it: change the route first" for name in users]
+            raise RefusedError(f"alias {ref} cannot be removed", problems)
         return state.with_model(
-            document.changed(labels={name: text for name, text in after.items() if text is not None})
+            model.changed(aliases={name: number for name, number in model.aliases.items() if name != self.alias})
         )
 
-    return change
+
+@dataclass(frozen=True, slots=True)
+class SetOwner(ModelChange):
+    """Says who answers for a model; None for nobody. Raises InvalidError."""
+
+    owner: str | None
+
+    def __post_init__(self) -> None:
+        ModelChange.__post_init__(self)
+        if self.owner is not None:
+            _check_text("owner", self.owner)
+
+    def apply(self, state: State) -> State:
+        """The state with the owner."""
+        return state.with_model(state.models.require(self.model).changed(owner=self.owner))
 
 
-def check_expected(documents: Documents[D], name: str, expect: str | None) -> None:
-    """Raises ConflictError when a document is not the one that a change's author had read."""
-    if expect is not None and documents.digests.get(name, "") != expect:
-        raise ConflictError(documents.kind, name)
+@dataclass(frozen=True, slots=True)
+class SetLabels(ModelChange):
+    """Sets labels of a model and removes those that are None. Raises InvalidError."""
+
+    labels: Mapping[str, str | None]
+
+    def __post_init__(self) -> None:
+        ModelChange.__post_init__(self)
+        for name, value in self.labels.items():
+            check_name("label", name)
+            if value is not None:
+                _check_text(f"label {name}", value)
+
+    def apply(self, state: State) -> State:
+        """The state with the labels."""
+        model = state.models.require(self.model)
+        labels = {name: text for name, text in {**model.labels, **self.labels}.items() if text is not None}
+        return state.with_model(model.changed(labels=labels))
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyRoute(Change):
+    """Creates a route or brings it to what ``spec`` says, moving as few units as that takes.
+
+    Raises NotFoundError for the model of a ``like`` schema, and RefusedError with every error of the route.
+    """
+
+    spec: RouteSpec
+
+    @property
+    def document(self) -> DocumentName:
+        """The route's document."""
+        return DocumentName("route", self.spec.route)
+
+    def apply(self, state: State) -> State:
+        """The state with the route."""
+        before, written = state.routes.get(self.spec.route), self.spec.input_schema
+        like = written.like
+        schema = schema_like(routable(like, state.usable(like)).inputs) if like else written_schema(written)
+        after = next_document(self.spec, schema=schema, before=before)
+        problems = route_problems(after, state.usable)
+        if problems:
+            raise RefusedError(f"route {self.spec.route}", problems)
+        return state.with_route(after)
+
+
+@dataclass(frozen=True, slots=True)
+class StopArm(RouteChange):
+    """Takes an arm out of a route: its share goes to the first other arm of each rule, and so does the fallback.
+
+    Nothing else is checked, so that no other error keeps it in. Raises RefusedError where it is a rule's only arm.
+    """
+
+    ref: str
+
+    def apply(self, state: State) -> State:
+        """The state with the route without the arm."""
+        return state.with_route(without_arm(state.routes.require(self.route), self.ref))
 
 
 def check_routes(state: State, refs: Collection[str], *, subject: str, also: Collection[str] = ()) -> None:
-    """Raises RefusedError with the problems of every route that uses one of ``refs`` or stands in ``also``."""
+    """Raises RefusedError with the errors of every route that uses one of ``refs`` or is named in ``also``."""
     problems = [
         f"route {name}: {problem}"
         for name, route in (state.routes.items() if refs or also else ())
@@ -157,10 +248,10 @@ def check_routes(state: State, refs: Collection[str], *, subject: str, also: Col
         raise RefusedError(subject, problems)
 
 
-def _pointed(state: State, document: Model, aliases: Iterable[str]) -> State:
+def _with_moved_aliases(state: State, model: Model, aliases: Iterable[str]) -> State:
     """The state with a model replaced, once every route that uses one of its moved aliases has been checked."""
-    after = state.with_model(document)
-    refs = {str(ModelRef(document.name, alias=alias)) for alias in aliases}
+    after = state.with_model(model)
+    refs = {str(ModelRef(model.name, alias=alias)) for alias in aliases}
     check_routes(after, refs, subject=f"alias {', '.join(sorted(refs))}")
     return after
 

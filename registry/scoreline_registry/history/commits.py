@@ -1,23 +1,26 @@
-"""Reading the newest state and writing the next revision, whoever else writes and however the store fails."""
+"""Reads the newest state and writes the next revision, beside concurrent writers and with an unreliable store."""
 
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 from scoreline_registry.documents.documents import document_key
 from scoreline_registry.errors import ConflictError, CorruptError, InvalidError
-from scoreline_registry.history.changes import Change
+from scoreline_registry.history.changes import Change, Signature
 from scoreline_registry.history.content import Content
 from scoreline_registry.history.differences import Event, HistoryEntry, events_between
 from scoreline_registry.history.revision import LogEntry, next_entry
 from scoreline_registry.history.revision_log import RevisionLog
 from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.history.state import State
+from scoreline_registry.routing.planning import RoutePlan, route_plan
 from scoreline_registry.storage import Storage, put_same
 
-# Whoever loses a race reapplies; every loss is someone else's success, so this many in a row means something else.
+# A writer that loses a race applies its change again. Each loss is another writer's success, so this many in a row
+# have another cause.
 MAX_ATTEMPTS = 200
 MAX_MESSAGE_LENGTH = 2000
 
@@ -32,13 +35,36 @@ def random_id() -> str:
     return secrets.token_hex(16)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a change did, or would do. ``revision`` is the newest one then; ``written`` says whether it is its own."""
+@dataclass(frozen=True)
+class Commit:
+    """What a change did, or with a dry run would do.
 
+    Attributes:
+        before: the revision that it was applied to.
+        state: what holds after it.
+        revision: the newest revision then.
+        written: whether that revision is its own; False where nothing changed and for a dry run.
+    """
+
+    before: Snapshot
+    state: State
     revision: int
     written: bool
-    events: tuple[Event, ...]
+
+    @cached_property
+    def events(self) -> tuple[Event, ...]:
+        """What it changed."""
+        return events_between(self.before.state, self.state)
+
+    def route_plan(self, route: str, *, revision: int | None = None) -> RoutePlan:
+        """What it changed in a route that is there now; ``revision`` is None for a dry run."""
+        return route_plan(
+            route,
+            before=self.before.routes.get(route),
+            after=self.state.routes[route],
+            etag=self.before.route_digests.get(route, ""),
+            revision=revision,
+        )
 
 
 class Commits:
@@ -75,27 +101,29 @@ class Commits:
             yield self._history_entry(parent, entry)
             entry, limit = parent, None if limit is None else limit - 1
 
-    def preview(self, change: Change) -> Outcome:
-        """What ``commit`` would do now; raises what the change raises."""
+    def preview(self, change: Change, *, author: str = "", message: str = "", if_match: str | None = None) -> Commit:
+        """What ``commit`` would do now; raises what it would raise."""
         before = self.latest()
-        return Outcome(before.revision, written=False, events=events_between(before.state, change(before.state)))
+        signature = Signature(author, message, self._clock(), before.revision)
+        return Commit(before, _applied(change, before, signature, if_match), before.revision, written=False)
 
-    def commit(self, change: Change, *, author: str, message: str) -> tuple[Snapshot, Snapshot]:
-        """Applies a change to the newest state and writes the next revision; returns the states before and after.
+    def commit(self, change: Change, *, author: str, message: str, if_match: str | None = None) -> Commit:
+        """Applies a change to the newest state and writes the next revision.
 
-        A change that changes nothing writes nothing. Raises what the change raises, and ConflictError when others
-        commit faster for MAX_ATTEMPTS attempts.
+        A change that changes nothing writes nothing. Raises what the change raises, and ConflictError when the
+        document is not ``if_match``, or others commit faster for MAX_ATTEMPTS attempts.
         """
-        check_signature(author, message)
         commit_id, stored = self._new_id(), set[str]()
         for _ in range(MAX_ATTEMPTS):
             before = self.latest()
-            state = change(before.state)
+            signature = Signature(author, message, self._clock(), before.revision)
+            state = _applied(change, before, signature, if_match)
             if state.same_as(before.state):
-                return before, before
+                return Commit(before, before.state, before.revision, written=False)
             self._store({**state.models.unwritten, **state.routes.unwritten}, stored)
-            if self._append(before.entry, state, commit_id=commit_id, author=author, message=message):
-                return before, self.at(before.revision + 1)
+            if self._append(before.entry, state, signature, commit_id):
+                after = self.at(before.revision + 1)
+                return Commit(before, after.state, after.revision, written=True)
         raise ConflictError("registry", str(self._storage))
 
     def _store(self, documents: Mapping[str, bytes], stored: set[str]) -> None:
@@ -105,13 +133,13 @@ class Commits:
                 raise CorruptError(document_key(digest), "it does not hold what its name says")
             stored.add(digest)
 
-    def _append(self, parent: LogEntry, state: State, *, commit_id: str, author: str, message: str) -> bool:
+    def _append(self, parent: LogEntry, state: State, signature: Signature, commit_id: str) -> bool:
         entry, data = next_entry(
             parent,
             commit_id=commit_id,
-            now=self._clock(),
-            author=author,
-            message=message,
+            now=signature.at,
+            author=signature.author,
+            message=signature.message,
             models=state.models.digests,
             routes=state.routes.digests,
         )
@@ -132,6 +160,18 @@ class Commits:
         revision = entry.revision
         events = events_between(self.content.state(parent.revision), self.content.state(revision))
         return HistoryEntry(entry.number, revision.created_at, revision.author, revision.message, events)
+
+
+def _applied(change: Change, before: Snapshot, signature: Signature, if_match: str | None) -> State:
+    """The state that a change leads to. Raises ConflictError when the document's digest is not ``if_match``."""
+    if if_match is not None:
+        if change.document is None:
+            raise InvalidError("if_match", ["it is the digest of one document, and this change may be of several"])
+        kind, name = change.document
+        digests = before.model_digests if kind == "model" else before.route_digests
+        if digests.get(name, "") != if_match:
+            raise ConflictError(kind, name)
+    return change.signed(signature).apply(before.state)
 
 
 def check_signature(author: str, message: str) -> None:

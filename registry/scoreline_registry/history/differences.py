@@ -92,6 +92,6 @@ def _route_events(name: str, older: RouteDocument | None, newer: RouteDocument |
     if newer is None:
         yield Event("route", name, "removed")
         return
-    plan = route_plan(name, before=older, after=newer, expect="")
+    plan = route_plan(name, before=older, after=newer, etag="")
     for difference in plan.differences or ("bucket ranges moved",):
         yield Event("route", name, difference)

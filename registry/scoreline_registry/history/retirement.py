@@ -1,56 +1,64 @@
 """Taking versions out of use: retiring one, bringing it back, and giving up what may be removed. Pure changes."""
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from scoreline_registry.documents.documents import Retirement
 from scoreline_registry.documents.model import Model
 from scoreline_registry.errors import RefusedError
-from scoreline_registry.history.changes import Change, check_expected
+from scoreline_registry.history.changes import Change, ModelChange, Signature
 from scoreline_registry.history.state import State
-from scoreline_registry.names import ModelRef, check_name
+from scoreline_registry.names import ModelRef
 
 Keys = Collection[tuple[str, int]]
 
 
-def retire(model: str, version: int, retirement: Retirement, *, expect: str | None = None) -> Change:
+@dataclass(frozen=True, slots=True)
+class Retire(ModelChange):
     """Takes a version out of use; one that is retired already stays as it is.
 
-    Raises NotFoundError, ConflictError, and RefusedError with every alias and route that reaches it.
+    Raises NotFoundError, and RefusedError with every alias and route that references it.
     """
-    check_name("model", model)
 
-    def change(state: State) -> State:
-        document = state.models.require(model)
-        check_expected(state.models, model, expect)
-        entry = document.entry(version)
+    version: int
+    retirement: Retirement | None = None
+
+    def signed(self, signature: Signature) -> "Retire":
+        """The same with who retires it, why and when."""
+        author, message, at, seen = signature
+        return replace(self, retirement=Retirement(at=at, author=author, message=message, seen=seen))
+
+    def apply(self, state: State) -> State:
+        """The state with the version retired."""
+        model = state.models.require(self.model)
+        entry = model.entry(self.version)
         if entry.retired is not None:
             return state
-        problems = list(reached_by(state, model, version))
+        problems = list(references_to(state, self.model, self.version))
         if problems:
-            raise RefusedError(f"{model}@{version} cannot be retired", problems)
-        return state.with_model(document.with_entry(version, entry.model_copy(update={"retired": retirement})))
-
-    return change
+            raise RefusedError(f"{self.model}@{self.version} cannot be retired", problems)
+        return state.with_model(model.with_entry(self.version, entry.model_copy(update={"retired": self.retirement})))
 
 
-def unretire(model: str, version: int, *, expect: str | None = None) -> Change:
-    """Brings a retired version back into use. Raises NotFoundError, ConflictError, RefusedError when its files went."""
-    check_name("model", model)
+@dataclass(frozen=True, slots=True)
+class Unretire(ModelChange):
+    """Brings a retired version back into use. Raises NotFoundError, and RefusedError when its files were removed."""
 
-    def change(state: State) -> State:
-        document = state.models.require(model)
-        check_expected(state.models, model, expect)
-        entry = document.entry(version)
+    version: int
+
+    def apply(self, state: State) -> State:
+        """The state with the version in use."""
+        model = state.models.require(self.model)
+        entry = model.entry(self.version)
         if entry.collected:
-            raise RefusedError(f"{model}@{version} cannot come back", ["its files were removed; publish it again"])
-        return state.with_model(document.with_entry(version, entry.model_copy(update={"retired": None})))
+            problems = ["its files were removed; publish it again"]
+            raise RefusedError(f"{self.model}@{self.version} cannot come back", problems)
+        return state.with_model(model.with_entry(self.version, entry.model_copy(update={"retired": None})))
 
-    return change
 
-
-def reached_by(state: State, model: str, version: int) -> Iterator[str]:
-    """One line for each alias and each route that reaches a version, with what to do."""
+def references_to(state: State, model: str, version: int) -> Iterator[str]:
+    """One line for each alias and each route that references a version, with what to do."""
     aliases = [alias for alias, number in sorted(state.models[model].aliases.items()) if number == version]
     for alias in aliases:
         yield f"alias {model}@{alias} points to it: move the alias first"
@@ -61,23 +69,27 @@ def reached_by(state: State, model: str, version: int) -> Iterator[str]:
                 yield f"route {name} uses {ref}: change the route first"
 
 
-def give_up(*, retired: Keys, abandoned: Keys, at: datetime) -> Change:
+@dataclass(frozen=True, slots=True)
+class GiveUp(Change):
     """Gives up the files of retired versions, and numbers that were claimed and never committed.
 
     What was brought back or committed meanwhile is left out. From this commit on nothing can be committed under an
-    abandoned number, so its files may go even while a slow publisher still writes some.
+    abandoned number, so its files may be deleted even while a slow publisher still writes some.
     """
 
-    def change(state: State) -> State:
-        for model in sorted({model for model, _ in (*retired, *abandoned)}):
+    retired: Keys
+    abandoned: Keys
+    at: datetime
+
+    def apply(self, state: State) -> State:
+        """The state without them."""
+        for model in sorted({model for model, _ in (*self.retired, *self.abandoned)}):
             before = state.model_or_new(model)
-            after = _collected(before, [number for name, number in retired if name == model], at)
-            after = after.with_abandoned(sorted(number for name, number in abandoned if name == model))
+            after = _collected(before, [number for name, number in self.retired if name == model], self.at)
+            after = after.with_abandoned(sorted(number for name, number in self.abandoned if name == model))
             if after is not before:
                 state = state.with_model(after)
         return state
-
-    return change
 
 
 def _collected(document: Model, versions: Collection[int], at: datetime) -> Model:

@@ -1,7 +1,7 @@
 """Moving pointers back to where an earlier revision had them, as a new revision. Pure changes.
 
 Pointers are aliases and the definitions of routes. Versions, their numbers and the layouts that callers may still send
-only grow. What an earlier revision did not have yet goes away: an alias set since, and with ``rollback_all`` a route
+only grow. What an earlier revision did not have yet goes away: an alias set since, and with ``RollbackAll`` a route
 made since.
 """
 
@@ -9,74 +9,70 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from scoreline_registry.errors import NotFoundError, RefusedError
-from scoreline_registry.history.changes import Change, check_expected, check_routes
+from scoreline_registry.history.changes import Change, ModelChange, RouteChange, check_routes
+from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.history.state import State
-from scoreline_registry.names import ModelRef, check_name
+from scoreline_registry.names import ModelRef
 from scoreline_registry.routing.planning import restored
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """An earlier revision and the state that it left."""
+class RollbackModel(ModelChange):
+    """Points every alias of a model to where it pointed in revision ``to``.
 
-    revision: int
-    state: State
-
-    def aliases(self, model: str) -> Mapping[str, int]:
-        """Where the aliases of a model pointed; none where there was no such model."""
-        return self.state.models[model].aliases if model in self.state.models else {}
-
-
-def rollback_model(model: str, past: Past, *, expect: str | None = None) -> Change:
-    """Points every alias of a model to where it pointed.
-
-    Raises NotFoundError, also when the model was not there yet, ConflictError, and RefusedError when an alias pointed
-    to a version that is retired by now or a route could not serve any more.
+    Raises NotFoundError, also when the model was not there yet, and RefusedError when an alias pointed to a version
+    that is retired by now or a route could not serve any more.
     """
-    check_name("model", model)
 
-    def change(state: State) -> State:
-        state.models.require(model)
-        check_expected(state.models, model, expect)
-        if model not in past.state.models:
-            raise NotFoundError("model", model, f"revision {past.revision} did not have it yet")
-        return _rolled_back(state, past, models=[model], routes=[])
+    to: Snapshot
 
-    return change
-
-
-def rollback_route(route: str, past: Past, *, expect: str | None = None) -> Change:
-    """Brings one route to its earlier definition, or back if it was removed. Raises as ``rollback_model`` does."""
-    check_name("route", route)
-
-    def change(state: State) -> State:
-        check_expected(state.routes, route, expect)
-        if route not in past.state.routes:
-            raise NotFoundError("route", route, f"revision {past.revision} did not have it yet")
-        return _rolled_back(state, past, models=[], routes=[route])
-
-    return change
+    def apply(self, state: State) -> State:
+        """The state with the aliases moved."""
+        state.models.require(self.model)
+        if self.model not in self.to.models:
+            raise NotFoundError("model", self.model, f"revision {self.to.revision} did not have it yet")
+        return _rolled_back(state, self.to, models=[self.model], routes=[])
 
 
-def rollback_all(past: Past) -> Change:
-    """Brings every alias and every route to where they were. Raises RefusedError with everything in the way."""
+@dataclass(frozen=True, slots=True)
+class RollbackRoute(RouteChange):
+    """Brings one route to its definition in revision ``to``, or back if it was removed. Raises as ``RollbackModel``."""
 
-    def change(state: State) -> State:
-        routes = {**state.routes.digests, **past.state.routes.digests}
-        return _rolled_back(state, past, models=list(state.models), routes=list(routes))
+    to: Snapshot
 
-    return change
+    def apply(self, state: State) -> State:
+        """The state with the earlier definition."""
+        if self.route not in self.to.routes:
+            raise NotFoundError("route", self.route, f"revision {self.to.revision} did not have it yet")
+        return _rolled_back(state, self.to, models=[], routes=[self.route])
 
 
-def _rolled_back(state: State, past: Past, *, models: Collection[str], routes: Collection[str]) -> State:
+@dataclass(frozen=True, slots=True)
+class RollbackAll(Change):
+    """Brings every alias and every route to where revision ``to`` had them. Raises RefusedError with every error."""
+
+    to: Snapshot
+
+    def apply(self, state: State) -> State:
+        """The state with all aliases and routes moved."""
+        routes = {**state.routes.digests, **self.to.route_digests}
+        return _rolled_back(state, self.to, models=list(state.models), routes=list(routes))
+
+
+def _aliases(past: Snapshot, model: str) -> Mapping[str, int]:
+    """Where the aliases of a model pointed; none where there was no such model."""
+    return past.models[model].aliases if model in past.models else {}
+
+
+def _rolled_back(state: State, past: Snapshot, *, models: Collection[str], routes: Collection[str]) -> State:
     subject = f"rollback to revision {past.revision}"
-    moved = [name for name in models if state.models[name].aliases != past.aliases(name)]
+    moved = [name for name in models if state.models[name].aliases != _aliases(past, name)]
     problems = [problem for name in moved for problem in _retired(state, past, name)]
     if problems:
         raise RefusedError(subject, problems)
     after = state
     for name in moved:
-        after = after.with_model(state.models[name].changed(aliases=dict(past.aliases(name))))
+        after = after.with_model(state.models[name].changed(aliases=dict(_aliases(past, name))))
     for name in routes:
         after = _with_past_route(after, past, name)
     refs = {ref for name in moved for ref in _moved_refs(state, past, name)}
@@ -85,9 +81,9 @@ def _rolled_back(state: State, past: Past, *, models: Collection[str], routes: C
     return after
 
 
-def _retired(state: State, past: Past, model: str) -> Iterator[str]:
+def _retired(state: State, past: Snapshot, model: str) -> Iterator[str]:
     document = state.models[model]
-    for alias, version in sorted(past.aliases(model).items()):
+    for alias, version in sorted(_aliases(past, model).items()):
         retired = document.entry(version).retired
         if retired is not None:
             yield (
@@ -95,16 +91,16 @@ def _retired(state: State, past: Past, model: str) -> Iterator[str]:
             )
 
 
-def _with_past_route(state: State, past: Past, name: str) -> State:
-    if name not in past.state.routes:
+def _with_past_route(state: State, past: Snapshot, name: str) -> State:
+    if name not in past.routes:
         return state.without_route(name)
-    if state.routes.digests.get(name) == past.state.routes.digests[name]:
+    if state.routes.digests.get(name) == past.route_digests[name]:
         return state
-    return state.with_route(restored(past.state.routes[name], before=state.routes.get(name)))
+    return state.with_route(restored(past.routes[name], before=state.routes.get(name)))
 
 
-def _moved_refs(state: State, past: Past, model: str) -> Iterator[str]:
-    now, then = state.models[model].aliases, past.aliases(model)
+def _moved_refs(state: State, past: Snapshot, model: str) -> Iterator[str]:
+    now, then = state.models[model].aliases, _aliases(past, model)
     for alias in {*now, *then}:
         if now.get(alias) != then.get(alias):
             yield str(ModelRef(model, alias=alias))

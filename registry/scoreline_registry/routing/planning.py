@@ -46,14 +46,14 @@ class RulePlan:
 class RoutePlan:
     """What applying a spec does. ``before`` is None for a new route; ``revision`` is None while nothing is written.
 
-    ``expect`` is the digest of the document that the plan was made against, "" where there is none: hand it to
-    ``apply_route`` to apply this plan and no other. ``moved`` is the largest ``moved`` of any rule.
+    ``etag`` is the digest of the document that the plan was made against, "" where there is none: give it as
+    ``if_match`` to apply this plan and no other. ``moved`` is the largest ``moved`` of any rule.
     """
 
     route: str
     before: RouteDocument | None
     after: RouteDocument
-    expect: str
+    etag: str
     differences: tuple[str, ...]
     rules: tuple[RulePlan, ...]
     moved: float
@@ -141,13 +141,13 @@ def _rule_without(rule: Rule, ref: str) -> Rule:
 
 
 def route_plan(
-    route: str, *, before: RouteDocument | None, after: RouteDocument, expect: str, revision: int | None = None
+    route: str, *, before: RouteDocument | None, after: RouteDocument, etag: str, revision: int | None = None
 ) -> RoutePlan:
     """Compares two definitions of one route."""
     bases = _base_rules(after.rules, before.rules if before is not None else ())
     rules = tuple(_rule_plan(rule, base, before, after) for rule, base in zip(after.rules, bases, strict=True))
     moved = max(rule.moved for rule in rules)
-    return RoutePlan(route, before, after, expect, _differences(before, after), rules, moved, revision)
+    return RoutePlan(route, before, after, etag, _differences(before, after), rules, moved, revision)
 
 
 def spec_of(document: RouteDocument) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The store of a frozen copy: reads as any other, and nothing can be written."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NoReturn
 
 from scoreline_registry.errors import RefusedError
@@ -31,9 +30,6 @@ class FrozenStorage:
     def delete(self, key: str) -> NoReturn:
         """Raises RefusedError."""
         self._refuse(key)
-
-    def local_path(self, key: str) -> Path:
-        return self._storage.local_path(key)
 
     def _refuse(self, key: str) -> NoReturn:
         raise RefusedError(key, [f"{self._storage} is a frozen copy; change the registry it was frozen from"])

@@ -60,12 +60,6 @@ class LocalStorage:
         except OSError as error:
             raise StorageError(key, _detail(error)) from error
 
-    def local_path(self, key: str) -> Path:
-        path = self._path(key)
-        if not path.is_file():
-            raise MissingKeyError(key)
-        return path
-
     def tidy(self, *, before: datetime, dry_run: bool) -> tuple[str, ...]:
         """Removes hidden temporary files of writers that died, and empty folders; see ``Tidied``."""
         gone = (path for path in _leftovers(self._root, before.timestamp()) if _remove(path, dry_run=dry_run))

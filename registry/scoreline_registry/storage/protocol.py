@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from scoreline_registry.errors import InvalidNameError
@@ -49,10 +48,6 @@ class Storage(Protocol):
 
     def delete(self, key: str) -> None:
         """Removes the file; nothing happens when there is none."""
-        ...
-
-    def local_path(self, key: str) -> Path:
-        """Returns a path on this machine that holds the file's bytes. Raises MissingKeyError."""
         ...
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from scoreline_registry.errors import MissingKeyError
-from scoreline_registry.history.commits import Outcome
-from scoreline_registry.history.retirement import give_up
+from scoreline_registry.history.commits import Commit
+from scoreline_registry.history.retirement import GiveUp
 from scoreline_registry.history.revision import revision_key
 from scoreline_registry.history.state import State
 from scoreline_registry.registry import Registry
@@ -36,7 +36,7 @@ class Collection:
     files: tuple[str, ...]
     bytes: int
     leftovers: tuple[str, ...]
-    outcome: Outcome
+    commit: Commit
 
 
 def collect(
@@ -58,9 +58,9 @@ def collect(
     state = registry.latest().state
     retired = [key for key, since in _retired(storage, state) if now - since >= retention]
     abandoned = [key for key, files in folders.items() if not _named(state, key) and _age(files, now) >= CLAIM_AGE]
-    change = give_up(retired=retired, abandoned=abandoned, at=registry.now())
-    outcome = registry.perform(change, author=author, message=message or "gc", dry_run=dry_run)
-    given_up = change(state) if dry_run else registry.latest().state
+    change = GiveUp(retired=retired, abandoned=abandoned, at=registry.now())
+    commit = registry.commit(change, author=author, message=message or "gc", dry_run=dry_run)
+    given_up = commit.state
     files = [file for key, found in folders.items() if _given_up(given_up, key) for file in found]
     files += [file for file in storage.list(PROBES_PREFIX) if now - file.modified_at >= CLAIM_AGE]
     for file in () if dry_run else files:
@@ -71,7 +71,7 @@ def collect(
         files=tuple(file.key for file in files),
         bytes=sum(file.bytes for file in files),
         leftovers=tuple(storage.tidy(before=now - CLAIM_AGE, dry_run=dry_run)) if isinstance(storage, Tidied) else (),
-        outcome=outcome,
+        commit=commit,
     )
 
 

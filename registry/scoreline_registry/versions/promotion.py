@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from scoreline_registry.documents.documents import Source, VersionEntry
 from scoreline_registry.documents.model import Model
 from scoreline_registry.errors import RefusedError
-from scoreline_registry.history.changes import set_alias
+from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.names import ModelRef
 from scoreline_registry.registry import Registry
 
@@ -59,8 +59,7 @@ def promote(
     known = same_version(here.models[model], entry) if model in here.models else None
     if known is not None:
         for alias in aliases:
-            change = set_alias(model, alias, known)
-            target.perform(change, author=author, message=message, dry_run=dry_run)
+            target.commit(SetAlias(model, alias, known), author=author, message=message, dry_run=dry_run)
         return Promotion(model, known, origin, copied=False, revision=target.latest().revision)
     files = {name: source.read_file(model, version, name) for name in sorted(entry.files)}
     if dry_run:

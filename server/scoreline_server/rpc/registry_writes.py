@@ -1,6 +1,9 @@
 """The writing half of RegistryService: each call is one revision, signed by its caller."""
 
 from scoreline.v1 import registry_pb2 as pb
+from scoreline_registry.history.changes import Change, SetAlias
+from scoreline_registry.history.rollback import RollbackAll, RollbackModel, RollbackRoute
+from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_file import read_route
 from scoreline_server.errors import CallError, ErrorReason
@@ -31,12 +34,12 @@ class RegistryWrites:
         """Creates or changes a route, or tells what that would do."""
         with background_work():
             spec = read_route(request.definition, source="definition")
-        expect = request.etag if request.HasField("etag") else None
+        if_match = _etag(request)
         if request.dry_run:
-            plan = self._registry.plan_route(spec, expect=expect)
+            plan = self._registry.plan_route(spec, if_match=if_match)
             return pb.ApplyRouteResponse(differences=plan.differences, moved=plan.moved)
         plan = self._registry.apply_route(
-            spec, author=_author(request.author, caller), message=request.message, expect=expect
+            spec, author=_author(request.author, caller), message=request.message, if_match=if_match
         )
         revision = plan.revision or 0
         return pb.ApplyRouteResponse(
@@ -49,34 +52,39 @@ class RegistryWrites:
     def set_alias(self, request: pb.SetAliasRequest, _catalog: Catalog, caller: Caller) -> pb.SetAliasResponse:
         """Points an alias to a version."""
         name = resources.name_in("models", request.name)
-        outcome = self._registry.set_alias(
-            name,
-            request.alias,
-            request.version,
+        commit = self._registry.commit(
+            SetAlias(name, request.alias, request.version),
             author=_author(request.author, caller),
             message=request.message,
-            expect=request.etag if request.HasField("etag") else None,
+            if_match=_etag(request),
         )
-        snapshot = self._registry.at(outcome.revision)
-        return pb.SetAliasResponse(model=resources.model(snapshot, name), revision=outcome.revision)
+        snapshot = self._registry.at(commit.revision)
+        return pb.SetAliasResponse(model=resources.model(snapshot, name), revision=commit.revision)
 
     def rollback(self, request: pb.RollbackRequest, _catalog: Catalog, caller: Caller) -> pb.RollbackResponse:
         """Moves the pointers of a model, a route or everything back to an earlier revision's."""
         if request.all == bool(request.name):
             raise CallError(ErrorReason.INVALID, "give `name`, or `all` without a name")
-        collection = request.name.partition("/")[0]
-        is_route = collection == "routes"
-        name = None if request.all else resources.name_in("routes" if is_route else "models", request.name)
-        outcome = self._registry.rollback(
-            to=request.to_revision,
-            model=None if is_route else name,
-            route=name if is_route else None,
+        commit = self._registry.commit(
+            _rollback(request.name, self._registry.at(request.to_revision)),
             author=_author(request.author, caller),
             message=request.message,
-            expect=request.etag if request.HasField("etag") else None,
+            if_match=_etag(request),
         )
-        changes = [resources.change(event) for event in outcome.events]
-        return pb.RollbackResponse(revision=outcome.revision, changes=changes)
+        changes = [resources.change(event) for event in commit.events]
+        return pb.RollbackResponse(revision=commit.revision, changes=changes)
+
+
+def _rollback(name: str, past: Snapshot) -> Change:
+    if not name:
+        return RollbackAll(past)
+    if name.startswith("routes/"):
+        return RollbackRoute(resources.name_in("routes", name), past)
+    return RollbackModel(resources.name_in("models", name), past)
+
+
+def _etag(request: pb.ApplyRouteRequest | pb.SetAliasRequest | pb.RollbackRequest) -> str | None:
+    return request.etag if request.HasField("etag") else None
 
 
 def _author(given: str, caller: Caller) -> str:

@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 
 from scoreline.v1 import scoring_pb2, scoring_pb2_grpc
 from scoreline_registry import commands
+from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.registry import Registry
 from tests.registry.samples import apply, manifest, publish, spec
 
@@ -179,6 +180,16 @@ def test_a_server_that_does_not_answer_is_a_failure(shell: Shell, filled: Regist
     assert failure.startswith("the server at 127.0.0.1:1 did not answer: ")
 
 
+def test_an_alias_is_removed_unless_a_route_uses_it(shell: Shell, filled: Registry) -> None:
+    assert shell.ok("alias", "set", "credit@stable", "2")
+    assert shell.json("alias", "remove", "credit@stable", "--dry-run")["written"] is False
+    assert "alias credit@stable: 2 -> nothing" in shell.ok("alias", "remove", "credit@stable")
+    assert "stable" not in filled.latest().models["credit"].aliases
+    assert "'credit@stable' is not in the registry" in shell.failure("alias", "remove", "credit@stable")
+    apply(filled, spec())
+    assert "route credit uses it: change the route first" in shell.failure("alias", "remove", "credit@champion")
+
+
 def test_an_alias_is_moved_by_number_or_by_another_alias(shell: Shell, filled: Registry) -> None:
     moved = shell.json("alias", "set", "credit@champion", "2", "--author", "ann", "-m", "better")
     assert moved == {"alias": "credit@champion", "version": 2, "previous": 1, "revision": 3, "written": True}
@@ -257,7 +268,7 @@ def test_an_assignment_by_context_hashes_what_a_server_would(shell: Shell, fille
 
 
 def test_history_is_shown_newest_first(shell: Shell, filled: Registry) -> None:
-    filled.set_alias("credit", "champion", 2, author="ann", message="two\nlines")
+    filled.commit(SetAlias("credit", "champion", 2), author="ann", message="two\nlines")
     lines = shell.ok("history", "--limit", "2").splitlines()
     assert lines[0].split() == ["REVISION", "WHEN", "(UTC)", "AUTHOR", "CHANGE", "MESSAGE"]
     assert lines[1].startswith("3 ")
@@ -362,7 +373,7 @@ def test_a_real_process_answers_the_same(shell: Shell, filled: Registry) -> None
 
 
 def test_a_terminal_gets_a_table_and_markup_stays_text(shell: Shell, filled: Registry) -> None:
-    filled.set_alias("credit", "champion", 2, author="[bold]ann", message="")
+    filled.commit(SetAlias("credit", "champion", 2), author="[bold]ann", message="")
     terminal, process_side = pty.openpty()
     arguments = [*_program("history"), "--registry", str(shell.folder)]
     subprocess.run(arguments, stdout=process_side, check=True, env={**os.environ, "COLUMNS": "150", "TERM": "xterm"})

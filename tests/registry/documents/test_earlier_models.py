@@ -20,6 +20,9 @@ from scoreline_registry.documents.documents import (
     schema_number,
 )
 from scoreline_registry.errors import SchemaVersionError
+from scoreline_registry.history.changes import SetAlias, SetOwner
+from scoreline_registry.history.retirement import Retire
+from scoreline_registry.history.rollback import RollbackAll, RollbackModel
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import MemoryStorage
 from scoreline_registry.upkeep.verification import verify
@@ -69,8 +72,8 @@ def test_an_earlier_registry_reads_as_it_did(memory: MemoryStorage, registry: Re
 
 
 def test_what_changes_nothing_leaves_an_earlier_model_as_it_is(registry: Registry) -> None:
-    registry.set_alias("credit", "champion", 1, author="tester", message="again")
-    registry.set_owner("churn", "risk", author="tester", message="again")
+    registry.commit(SetAlias("credit", "champion", 1), author="tester", message="again")
+    registry.commit(SetOwner("churn", "risk"), author="tester", message="again")
     assert registry.latest().revision == LAST_REVISION
 
 
@@ -78,14 +81,14 @@ def test_what_changes_nothing_leaves_an_earlier_model_as_it_is(registry: Registr
 def test_the_next_commit_of_a_model_carries_it_over(memory: MemoryStorage, registry: Registry, change: str) -> None:
     before = {number: registry.latest().models["credit"].entry(number) for number in range(1, 21)}
     if change == "alias":
-        registry.set_alias("credit", "champion", 20, author="tester", message="")
+        registry.commit(SetAlias("credit", "champion", 20), author="tester", message="")
     elif change == "publish":
         assert publish(registry) == 22
     elif change == "retire":
-        registry.retire("credit", 20, author="tester", message="")
+        registry.commit(Retire("credit", 20), author="tester", message="")
     else:
-        registry.set_alias("credit", "champion", 4, author="tester", message="")
-        registry.rollback(to=LAST_REVISION, model="credit", author="tester", message="")
+        registry.commit(SetAlias("credit", "champion", 4), author="tester", message="")
+        registry.commit(RollbackModel("credit", registry.at(LAST_REVISION)), author="tester", message="")
     assert model_schemas(memory, registry) == {"credit": MODEL_SCHEMA, "churn": 1}
     model = Registry.open(memory).latest().models["credit"]
     assert len(model.versions) == len(model.numbers) == 20 + (change == "publish")
@@ -102,15 +105,15 @@ def test_the_next_commit_of_a_model_carries_it_over(memory: MemoryStorage, regis
 def test_the_past_of_a_registry_that_was_carried_over_can_be_restored(
     memory: MemoryStorage, registry: Registry
 ) -> None:
-    registry.set_alias("credit", "champion", 20, author="tester", message="")
-    registry.rollback(to=LAST_REVISION, author="tester", message="")
+    registry.commit(SetAlias("credit", "champion", 20), author="tester", message="")
+    registry.commit(RollbackAll(registry.at(LAST_REVISION)), author="tester", message="")
     assert registry.latest().resolve("credit@champion") == ("credit", 1)
     assert registry.at(LAST_REVISION).resolve("credit@champion") == ("credit", 1)
     assert not verify(memory).findings
 
 
 def test_an_earlier_scoreline_refuses_a_model_that_was_carried_over(memory: MemoryStorage, registry: Registry) -> None:
-    registry.set_alias("credit", "champion", 20, author="tester", message="")
+    registry.commit(SetAlias("credit", "champion", 20), author="tester", message="")
     key = document_key(registry.latest().model_digests["credit"])
     with pytest.raises(
         SchemaVersionError, match="has schema 3, this Scoreline reads up to 2: install a newer scoreline"

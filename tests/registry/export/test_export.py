@@ -7,6 +7,7 @@ from scoreline_registry.documents.contract import Feature, SequenceContract
 from scoreline_registry.errors import CorruptError, RefusedError
 from scoreline_registry.export.folder import MARKER, export_triton
 from scoreline_registry.export.triton import triton_model
+from scoreline_registry.history.retirement import Retire, Unretire
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import MemoryStorage
 from tests.registry.samples import MODEL_BYTES, manifest, publish
@@ -53,7 +54,7 @@ def test_a_folder_follows_the_registry(tmp_path: Path, registry: Registry) -> No
     assert (tmp_path / "credit/1/model.onnx").read_bytes() == MODEL_BYTES
     assert export_triton(registry, tmp_path).written == ()
     publish(registry)
-    registry.retire("churn", 1, author="ann", message="")
+    registry.commit(Retire("churn", 1), author="ann", message="")
     planned = export_triton(registry, tmp_path, dry_run=True)
     assert files(tmp_path) == {*wanted, MARKER}
     done = export_triton(registry, tmp_path)
@@ -69,10 +70,10 @@ def test_files_of_others_are_neither_replaced_nor_removed(tmp_path: Path, regist
     (tmp_path / "credit" / "9").mkdir(parents=True)
     (tmp_path / "credit" / "9" / "model.onnx").write_bytes(b"theirs")
     export_triton(registry, tmp_path)
-    registry.retire("credit", 1, author="ann", message="")
+    registry.commit(Retire("credit", 1), author="ann", message="")
     export_triton(registry, tmp_path)
     assert files(tmp_path) == {"credit/9/model.onnx", MARKER}
-    registry.unretire("credit", 1, author="ann", message="")
+    registry.commit(Unretire("credit", 1), author="ann", message="")
     (tmp_path / "credit" / "config.pbtxt").write_text("theirs")
     with pytest.raises(RefusedError, match=r"credit/config\.pbtxt was not written by an export"):
         export_triton(registry, tmp_path)

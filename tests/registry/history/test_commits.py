@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from scoreline_registry.errors import ConflictError, InvalidError, NotFoundError, StorageError
+from scoreline_registry.history.changes import SetAlias
+from scoreline_registry.history.rollback import RollbackAll
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import MemoryStorage, Storage, StoredFile
 from tests.registry.samples import apply, publish, spec
@@ -39,9 +41,6 @@ class UnreliableStorage:
 
     def delete(self, key: str) -> None:
         self._storage.delete(key)
-
-    def local_path(self, key: str) -> Path:
-        return self._storage.local_path(key)
 
 
 @pytest.mark.parametrize("prefix", ["revisions/", "documents/", "models/"])
@@ -76,12 +75,12 @@ def test_a_failed_write_that_someone_else_won_is_tried_again(memory: MemoryStora
         def put_if_absent(self, key: str, data: bytes) -> bool:
             if key == "revisions/00000002.json" and not self.faults:
                 self.faults += 1
-                registry.set_alias("credit", "stable", 1, author="other", message="")
+                registry.commit(SetAlias("credit", "stable", 1), author="other", message="")
                 raise StorageError(key, "timed out")
             return memory.put_if_absent(key, data)
 
     slow = Registry.open(Overtaken(memory, "", ""))
-    slow.set_alias("credit", "champion", 1, author="tester", message="")
+    slow.commit(SetAlias("credit", "champion", 1), author="tester", message="")
     assert registry.latest().models["credit"].aliases == {"stable": 1, "champion": 1}
 
 
@@ -98,7 +97,7 @@ def test_an_attempt_that_lost_a_race_stores_its_documents_once(memory: MemorySto
             return memory.put_if_absent(key, data)
 
     slow = Registry.open(Overtaken(memory, "", ""))
-    slow.set_alias("credit", "champion", 1, author="tester", message="")
+    slow.commit(SetAlias("credit", "champion", 1), author="tester", message="")
     assert registry.latest().models["credit"].aliases == {"champion": 1}
     assert sum(key.startswith("revisions/") for key in written) == 4
     assert sum(key.startswith("documents/") for key in written) == 1
@@ -114,7 +113,7 @@ def test_threads_that_commit_at_once_all_get_their_change_in(storage: Storage) -
         barrier.wait()
         try:
             for number in range(3):
-                registry.set_alias("credit", f"{alias}{number}", 1, author=alias, message="")
+                registry.commit(SetAlias("credit", f"{alias}{number}", 1), author=alias, message="")
         except BaseException as error:  # noqa: BLE001 - shown below
             failures.append(error)
 
@@ -160,44 +159,64 @@ def test_a_change_of_what_someone_else_changed_is_a_conflict(registry: Registry)
     publish(registry)
     apply(registry, spec(holdout=5))
     with pytest.raises(ConflictError, match="credit"):
-        registry.set_alias("credit", "champion", 2, author="tester", message="", expect=seen.model_digests["credit"])
+        registry.commit(
+            SetAlias("credit", "champion", 2), author="tester", message="", if_match=seen.model_digests["credit"]
+        )
     with pytest.raises(ConflictError, match="credit"):
-        registry.apply_route(spec(), author="tester", message="", expect=seen.route_digests["credit"])
+        registry.apply_route(spec(), author="tester", message="", if_match=seen.route_digests["credit"])
     with pytest.raises(ConflictError):
-        registry.plan_route(spec(), expect=seen.route_digests["credit"])
+        registry.plan_route(spec(), if_match=seen.route_digests["credit"])
 
 
 def test_a_change_of_another_document_is_no_conflict(registry: Registry) -> None:
     publish(registry)
     seen = registry.latest()
     publish(registry, "churn")
-    registry.set_alias("credit", "champion", 1, author="tester", message="", expect=seen.model_digests["credit"])
+    registry.commit(
+        SetAlias("credit", "champion", 1), author="tester", message="", if_match=seen.model_digests["credit"]
+    )
     assert registry.latest().resolve("credit@champion") == ("credit", 1)
+
+
+def test_a_precondition_on_a_change_of_many_documents_is_refused(registry: Registry) -> None:
+    publish(registry)
+    with pytest.raises(InvalidError, match="the digest of one document"):
+        registry.commit(RollbackAll(registry.at(0)), author="tester", message="", if_match="")
+
+
+def test_a_dry_run_says_what_a_commit_would_do_and_writes_nothing(registry: Registry) -> None:
+    publish(registry)
+    change = SetAlias("credit", "champion", 1)
+    tried = registry.commit(change, author="tester", message="", dry_run=True)
+    assert (tried.revision, tried.written, registry.latest().revision) == (1, False, 1)
+    done = registry.commit(change, author="tester", message="")
+    assert (done.revision, done.written, done.events) == (2, True, tried.events)
+    assert [str(event) for event in done.events] == ["alias credit@champion: nothing -> 1"]
 
 
 def test_an_empty_etag_means_that_nothing_is_there_yet(registry: Registry) -> None:
     publish(registry, aliases=["champion"])
-    registry.apply_route(spec(), author="tester", message="", expect="")
+    registry.apply_route(spec(), author="tester", message="", if_match="")
     with pytest.raises(ConflictError):
-        registry.apply_route(spec(holdout=1), author="tester", message="", expect="")
+        registry.apply_route(spec(holdout=1), author="tester", message="", if_match="")
 
 
 def test_a_change_that_changes_nothing_writes_nothing(registry: Registry) -> None:
     publish(registry, aliases=["champion"])
     apply(registry, spec())
-    registry.set_alias("credit", "champion", 1, author="tester", message="again")
+    registry.commit(SetAlias("credit", "champion", 1), author="tester", message="again")
     apply(registry, spec())
     assert registry.latest().revision == 2
 
 
 def test_an_alias_of_what_is_not_there_says_what_is(registry: Registry) -> None:
     with pytest.raises(NotFoundError, match="no model yet"):
-        registry.set_alias("credit", "champion", 1, author="tester", message="")
+        registry.commit(SetAlias("credit", "champion", 1), author="tester", message="")
     publish(registry)
     with pytest.raises(NotFoundError, match="did you mean 'credit'"):
-        registry.set_alias("credti", "champion", 1, author="tester", message="")
+        registry.commit(SetAlias("credti", "champion", 1), author="tester", message="")
     with pytest.raises(NotFoundError, match="versions 1"):
-        registry.set_alias("credit", "champion", 2, author="tester", message="")
+        registry.commit(SetAlias("credit", "champion", 2), author="tester", message="")
 
 
 @pytest.mark.parametrize(
@@ -206,4 +225,4 @@ def test_an_alias_of_what_is_not_there_says_what_is(registry: Registry) -> None:
 def test_a_commit_is_signed_and_its_message_readable(registry: Registry, author: str, message: str) -> None:
     publish(registry)
     with pytest.raises(InvalidError):
-        registry.set_alias("credit", "champion", 1, author=author, message=message)
+        registry.commit(SetAlias("credit", "champion", 1), author=author, message=message)

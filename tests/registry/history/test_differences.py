@@ -1,5 +1,6 @@
 from itertools import islice
 
+from scoreline_registry.history.changes import SetAlias, SetLabels
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import MemoryStorage
 from tests.registry.samples import MODEL_BYTES, apply, manifest, publish, spec
@@ -9,7 +10,7 @@ def test_history_tells_newest_first_what_each_revision_did(registry: Registry) -
     publish(registry, aliases=["champion"])
     apply(registry, spec())
     publish(registry)
-    registry.set_alias("credit", "champion", 2, author="ann", message="new champion")
+    registry.commit(SetAlias("credit", "champion", 2), author="ann", message="new champion")
     apply(registry, spec({"credit@champion": 90, "credit@1": 10}))
     newest, moved, *older = registry.history()
     assert [str(event) for event in newest.events] == [
@@ -40,8 +41,8 @@ def test_history_tells_of_owners_and_labels(registry: Registry) -> None:
         "model credit: owner nobody -> risk",
         "model credit: label team: nothing -> risk",
     ]
-    registry.set_labels("credit", {"team": "fraud", "tier": "gold"}, author="tester", message="")
-    registry.set_labels("credit", {"team": None}, author="tester", message="")
+    registry.commit(SetLabels("credit", {"team": "fraud", "tier": "gold"}), author="tester", message="")
+    registry.commit(SetLabels("credit", {"team": None}), author="tester", message="")
     newest, before = registry.history(2)
     assert [str(event) for event in newest.events] == ["model credit: label team: fraud -> nothing"]
     assert [event.detail for event in before.events] == ["label team: risk -> fraud", "label tier: nothing -> gold"]

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from scoreline_registry.errors import ClaimLostError, NotFoundError, RefusedError
+from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.history.publication import claim_version, version_key
+from scoreline_registry.history.retirement import Retire, Unretire
 from scoreline_registry.history.state import State
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import LocalStorage, MemoryStorage
 from scoreline_registry.upkeep.garbage_collection import collect
 from scoreline_registry.upkeep.verification import verify
-from tests.registry.samples import MOMENT, apply, publish, spec
+from tests.registry.samples import MOMENT, Edit, apply, publish, spec
 
 
 class Clock:
@@ -40,7 +42,7 @@ def memory(clock: Clock) -> MemoryStorage:
 
 
 def retire(registry: Registry, version: int, model: str = "credit") -> None:
-    assert registry.retire(model, version, author="ann", message="old").written
+    assert registry.commit(Retire(model, version), author="ann", message="old").written
 
 
 def keys(memory: MemoryStorage, prefix: str) -> list[str]:
@@ -53,7 +55,7 @@ def test_a_version_that_something_reaches_cannot_be_retired(registry: Registry) 
     apply(registry, spec())
     apply(registry, spec(route="second", rules=[{"split": {"credit@2": 100}}], testers={"me": "credit@1"}))
     with pytest.raises(RefusedError) as caught:
-        registry.retire("credit", 1, author="ann", message="")
+        registry.commit(Retire("credit", 1), author="ann", message="")
     assert caught.value.problems == (
         "alias credit@champion points to it: move the alias first",
         "alias credit@stable points to it: move the alias first",
@@ -61,24 +63,24 @@ def test_a_version_that_something_reaches_cannot_be_retired(registry: Registry) 
         "route second uses credit@1: change the route first",
     )
     with pytest.raises(RefusedError, match="route second uses credit@2"):
-        registry.retire("credit", 2, author="ann", message="")
+        registry.commit(Retire("credit", 2), author="ann", message="")
 
 
 def test_a_retired_version_is_used_by_nothing_and_can_come_back(registry: Registry) -> None:
     publish(registry, aliases=["champion"])
     publish(registry)
     retire(registry, 2)
-    assert not registry.retire("credit", 2, author="bob", message="again").written
+    assert not registry.commit(Retire("credit", 2), author="bob", message="again").written
     for attempt in (
-        lambda: registry.set_alias("credit", "champion", 2, author="ann", message=""),
+        lambda: registry.commit(SetAlias("credit", "champion", 2), author="ann", message=""),
         lambda: apply(registry, spec({"credit@champion": 90, "credit@2": 10})),
         lambda: apply(registry, spec(schema={"like": "credit@2"})),
     ):
         with pytest.raises(RefusedError, match="credit@2: ann retired it on"):
             attempt()
     assert registry.manifest("credit", 2).family == "lightgbm"
-    assert registry.unretire("credit", 2, author="ann", message="").written
-    registry.set_alias("credit", "champion", 2, author="ann", message="")
+    assert registry.commit(Unretire("credit", 2), author="ann", message="").written
+    registry.commit(SetAlias("credit", "champion", 2), author="ann", message="")
 
 
 def test_the_versions_in_use_and_the_retired_ones_are_known_without_their_entries(registry: Registry) -> None:
@@ -87,7 +89,7 @@ def test_the_versions_in_use_and_the_retired_ones_are_known_without_their_entrie
     retire(registry, 2)
     model = registry.latest().models["credit"]
     assert (model.numbers, model.in_use, model.retired) == ([1, 2], [1], [2])
-    registry.unretire("credit", 2, author="ann", message="")
+    registry.commit(Unretire("credit", 2), author="ann", message="")
     model = registry.latest().models["credit"]
     assert (model.numbers, model.in_use, model.retired) == ([1, 2], [1, 2], [])
 
@@ -103,7 +105,7 @@ def test_gc_removes_retired_versions_after_their_retention(
     assert not collect(registry, author="ann").retired
     clock.pass_hours(25)
     planned = collect(registry, author="ann", dry_run=True)
-    assert (planned.retired, len(planned.files), planned.outcome.written) == (("credit@2",), 4, False)
+    assert (planned.retired, len(planned.files), planned.commit.written) == (("credit@2",), 4, False)
     assert len(keys(memory, "models/credit/2/")) == 4
     done = collect(registry, author="ann")
     assert (done.retired, done.files) == (("credit@2",), planned.files)
@@ -112,11 +114,11 @@ def test_gc_removes_retired_versions_after_their_retention(
     assert len(keys(memory, "models/credit/1/")) == 4
     assert not verify(memory).findings
     with pytest.raises(RefusedError, match="its files were removed"):
-        registry.unretire("credit", 2, author="ann", message="")
+        registry.commit(Unretire("credit", 2), author="ann", message="")
     with pytest.raises(NotFoundError, match="retired and its files removed"):
         registry.read_file("credit", 2, "model.onnx")
     assert publish(registry) == 3
-    assert not collect(registry, author="ann").outcome.written
+    assert not collect(registry, author="ann").commit.written
 
 
 @pytest.fixture
@@ -144,7 +146,7 @@ def test_gc_takes_up_what_an_earlier_one_left(memory: MemoryStorage, registry_at
     for key, data in files.items():
         memory.put_if_absent(key, data)
     again = collect(registry_at, author="ann")
-    assert (set(again.files), again.outcome.written) == (set(files), False)
+    assert (set(again.files), again.commit.written) == (set(files), False)
     assert not keys(memory, "models/credit/1/")
 
 
@@ -200,7 +202,7 @@ def test_a_publisher_that_committed_in_time_keeps_its_files(
     class Late(MemoryStorage):
         def put_if_absent(self, key: str, data: bytes) -> bool:
             if key.startswith("documents/") and waiting:
-                registry_at.commit(waiting.pop(), author="slow", message="")
+                registry_at.commit(Edit(waiting.pop()), author="slow", message="")
             return memory.put_if_absent(key, data)
 
         read, list, delete = memory.read, memory.list, memory.delete

@@ -9,12 +9,12 @@ import pytest
 
 from scoreline_registry.documents.documents import canonical_json, document_key, sha256_hex
 from scoreline_registry.errors import CorruptError, NoRegistryError, NotFoundError, SchemaVersionError
-from scoreline_registry.history.changes import Change
+from scoreline_registry.history.changes import Change, SetAlias
 from scoreline_registry.history.revision import read_seal, revision_key, seal_key
 from scoreline_registry.history.state import State
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import MemoryStorage, Storage, StoredFile
-from tests.registry.samples import MOMENT, apply, publish, spec
+from tests.registry.samples import MOMENT, Edit, apply, publish, spec
 
 
 class CountingStorage:
@@ -37,9 +37,6 @@ class CountingStorage:
     def delete(self, key: str) -> None:
         self._storage.delete(key)
 
-    def local_path(self, key: str) -> Path:
-        return self._storage.local_path(key)
-
 
 def owned_by(owner: str) -> Change:
     """A small change: the model's owner."""
@@ -47,7 +44,7 @@ def owned_by(owner: str) -> Change:
     def change(state: State) -> State:
         return state.with_model(state.models.require("credit").changed(owner=owner))
 
-    return change
+    return Edit(change)
 
 
 def commit_owners(registry: Registry, count: int) -> None:
@@ -207,7 +204,7 @@ def test_only_documents_that_are_looked_at_are_read(memory: MemoryStorage, regis
     reader = Registry.open(counting)
     reader.latest().resolve("model7@1")
     assert sum(key.startswith("documents/") for key in counting.reads) == 3
-    registry.set_alias("model3", "champion", 1, author="tester", message="")
+    registry.commit(SetAlias("model3", "champion", 1), author="tester", message="")
     reader.latest().resolve("model7@1")
     assert sum(key.startswith("documents/") for key in counting.reads) == 3
     reader.latest().resolve("model3@champion")

@@ -5,6 +5,7 @@ from functools import partial
 
 from scoreline_registry.documents.documents import document_key
 from scoreline_registry.documents.version_pages import MAX_RECENT
+from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import MemoryStorage
 from tests.benchmarks.registry_scale import fill
@@ -17,7 +18,7 @@ def test_taking_in_a_commit_reads_only_what_it_changed(memory: MemoryStorage, re
     counting = CountingStorage(memory)
     reader = Registry.open(counting)
     assert len(list(reader.latest().models.values())) == 60
-    registry.set_alias("model-0007", "champion", 3, author="tester", message="")
+    registry.commit(SetAlias("model-0007", "champion", 3), author="tester", message="")
     counting.reads.clear()
     snapshot = reader.latest()
     assert [document.aliases["champion"] for document in snapshot.models.values()].count(3) == 1
@@ -35,7 +36,7 @@ def test_taking_in_a_commit_reads_only_what_it_changed(memory: MemoryStorage, re
 def test_a_commit_writes_only_what_it_changed(memory: MemoryStorage, registry: Registry) -> None:
     fill(registry, models=60, versions=4)
     before = {file.key for file in memory.list("")}
-    registry.set_alias("model-0007", "champion", 3, author="tester", message="")
+    registry.commit(SetAlias("model-0007", "champion", 3), author="tester", message="")
     written = sorted({file.key for file in memory.list("")} - before)
     assert [key.partition("/")[0] for key in written] == ["documents", "revisions", "seals"]
 
@@ -58,7 +59,7 @@ def test_what_a_commit_writes_does_not_depend_on_the_number_of_versions() -> Non
         memory = MemoryStorage()
         registry = Registry.create(memory)
         fill(registry, models=1, versions=versions)
-        move = partial(registry.set_alias, "model-0000", "champion", 3, author="tester", message="")
+        move = partial(registry.commit, SetAlias("model-0000", "champion", 3), author="tester", message="")
         moving.append(bytes_written(memory, move))
         publishing.append(bytes_written(memory, partial(publish_some, registry)))
     assert max(moving) < 1.2 * moving[0]
@@ -83,7 +84,7 @@ def test_documents_that_the_newest_revision_does_not_name_are_forgotten(
     reader = Registry.open(counting)
     old = reader.latest()
     assert len(list(old.models.values())) == 2
-    registry.set_alias("model-0000", "champion", 3, author="tester", message="")
+    registry.commit(SetAlias("model-0000", "champion", 3), author="tester", message="")
     reader.latest()
     counting.reads.clear()
     assert [model.aliases["champion"] for model in old.models.values()] == [2, 2]

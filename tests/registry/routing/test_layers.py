@@ -10,6 +10,8 @@ from pydantic import ValidationError
 
 from scoreline_registry.documents.documents import encode
 from scoreline_registry.errors import InvalidError, NotFoundError, RefusedError
+from scoreline_registry.history.changes import StopArm
+from scoreline_registry.history.retirement import Retire
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.assignment import Assigner, layer_salt
 from scoreline_registry.routing.bucketing import bucket
@@ -96,7 +98,7 @@ def test_an_arm_of_a_tester_is_checked_as_any_other(registry: Registry) -> None:
         apply(registry, spec(testers={"me": "credit@9"}))
     apply(registry, spec(testers={"me": "credit@1"}))
     with pytest.raises(RefusedError, match="route credit uses credit@1"):
-        registry.retire("credit", 1, author="ann", message="")
+        registry.commit(Retire("credit", 1), author="ann", message="")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +139,7 @@ def test_a_route_with_everything_is_written_as_it_was_read() -> None:
 def test_another_layer_deals_anew_and_a_plan_says_how_many_move() -> None:
     before = document({"split": HALVES})
     after = document({"layer": "pricing", "split": HALVES}, testers={"me": "a@1"}, before=before)
-    plan = route_plan("credit", before=before, after=after, expect="")
+    plan = route_plan("credit", before=before, after=after, etag="")
     assert plan.moved == 0.5
     assert abs(1 - agreement(arms(before), arms(after)) - plan.moved) < 0.02
     assert plan.differences == (
@@ -166,12 +168,12 @@ def test_a_stopped_arm_gives_its_units_to_the_first_of_the_same_rule() -> None:
 def test_an_arm_that_is_alone_or_not_there_cannot_be_stopped(registry: Registry) -> None:
     publish(registry, aliases=["champion", "stable"])
     apply(registry, spec({"credit@champion": 50, "credit@stable": 50}))
-    assert registry.stop_arm("credit", "credit@stable", author="ann", message="", dry_run=True).events
-    assert registry.stop_arm("credit", "credit@stable", author="ann", message="").written
+    assert registry.commit(StopArm("credit", "credit@stable"), author="ann", message="", dry_run=True).events
+    assert registry.commit(StopArm("credit", "credit@stable"), author="ann", message="").written
     with pytest.raises(RefusedError, match="the only arm of rule 1: apply the route with another one there"):
-        registry.stop_arm("credit", "credit@champion", author="ann", message="")
+        registry.commit(StopArm("credit", "credit@champion"), author="ann", message="")
     with pytest.raises(NotFoundError, match=r"route credit has credit@champion"):
-        registry.stop_arm("credit", "credit@stable", author="ann", message="")
+        registry.commit(StopArm("credit", "credit@stable"), author="ann", message="")
 
 
 @pytest.mark.parametrize("number", range(20))

@@ -103,7 +103,7 @@ def test_a_plan_tells_that_neighbors_come_in() -> None:
         next_document(route, schema=written_schema(route.input_schema), before=None)
         for route in (spec(schema={"features": {"age": "number"}}), spec(schema=WRITTEN))
     )
-    plan = route_plan("credit", before=before, after=after, expect="")
+    plan = route_plan("credit", before=before, after=after, etag="")
     assert plan.differences == ("neighbors: added age, late (at most 8)",)
     assert b'"neighbors"' not in canonical_json(before.model_dump(mode="json", by_alias=True))
 

@@ -4,6 +4,7 @@ import pytest
 
 from scoreline_registry.documents.contract import Feature, InputContract, SequenceContract
 from scoreline_registry.errors import NotFoundError, RefusedError
+from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.planning import next_document, written_schema
 from scoreline_registry.routing.route import RouteSchema, SchemaFeature
@@ -116,8 +117,8 @@ def test_moving_an_alias_checks_every_route_that_uses_it(registry: Registry) -> 
     apply(registry, spec(route="second", rules=[{"split": {"logit@champion": 100}}], fallback="credit@stable"))
     for alias, route in (("champion", "credit"), ("stable", "second")):
         with pytest.raises(RefusedError, match=f"route {route}: credit@{alias} requires the number 'age'"):
-            registry.set_alias("credit", alias, 2, author="tester", message="")
-    registry.set_alias("credit", "unused", 2, author="tester", message="")
+            registry.commit(SetAlias("credit", alias, 2), author="tester", message="")
+    registry.commit(SetAlias("credit", "unused", 2), author="tester", message="")
     assert registry.latest().models["credit"].aliases == {"champion": 1, "stable": 1, "unused": 2}
 
 

@@ -146,7 +146,7 @@ routes = st.builds(
 def test_a_plan_tells_how_many_units_really_move(first: RouteSpec, second: RouteSpec) -> None:
     before = following(first)
     after = following(second, before)
-    plan = route_plan("credit", before=before, after=after, expect="")
+    plan = route_plan("credit", before=before, after=after, etag="")
     old, new = arms_of(before, {}), arms_of(after, {})
     moved = sum(left != right for left, right in zip(old, new, strict=True)) / len(UNITS)
     assert abs(moved - plan.moved) < 0.04
@@ -159,9 +159,9 @@ def test_a_plan_writes_nothing_and_can_be_applied_as_it_was_seen(registry: Regis
     publish(registry, aliases=["champion"])
     publish(registry)
     plan = registry.plan_route(spec())
-    assert (plan.revision, plan.before, plan.expect, plan.moved) == (None, None, "", 0)
+    assert (plan.revision, plan.before, plan.etag, plan.moved) == (None, None, "", 0)
     assert registry.latest().revision == 2
-    done = registry.apply_route(spec(), author="tester", message="", expect=plan.expect)
+    done = registry.apply_route(spec(), author="tester", message="", if_match=plan.etag)
     assert done.revision == 3
     assert done.after == plan.after
     ramp = registry.plan_route(spec({"credit@champion": 87.5, "credit@2": 12.5}))
@@ -170,7 +170,7 @@ def test_a_plan_writes_nothing_and_can_be_applied_as_it_was_seen(registry: Regis
         ("credit@champion", 100, 87.5),
         ("credit@2", 0, 12.5),
     ]
-    assert ramp.expect == registry.latest().route_digests["credit"]
+    assert ramp.etag == registry.latest().route_digests["credit"]
 
 
 def test_a_plan_names_every_difference() -> None:
@@ -180,7 +180,7 @@ def test_a_plan_names_every_difference() -> None:
              unit="context.household"),
         before,
     )  # fmt: skip
-    assert route_plan("credit", before=before, after=after, expect="").differences == (
+    assert route_plan("credit", before=before, after=after, etag="").differences == (
         "feature income: number -> category",
         "feature age: removed (was number)",
         "unit: entity_id -> context.household",

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from scoreline_registry.documents.documents import encode
 from scoreline_registry.errors import RefusedError
+from scoreline_registry.history.retirement import Retire
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.assignment import Assigner, shadow_salt
 from scoreline_registry.routing.planning import next_document, route_plan, spec_of, without_arm, written_schema
@@ -49,10 +50,10 @@ def test_a_route_with_shadows_is_written_as_it_was_read() -> None:
 
 def test_a_plan_shows_shadows_and_moves_nobody() -> None:
     before, after = document(shadows=SHADOWS), document(shadows=[{"model": "b@champion", "sample": 50}])
-    plan = route_plan("credit", before=before, after=after, expect="")
+    plan = route_plan("credit", before=before, after=after, etag="")
     assert plan.differences == ("shadow b@champion: 25 % -> 50 %", "shadow c@2: removed (was 100 %)")
     assert plan.moved == 0
-    added = route_plan("credit", before=document(), after=before, expect="")
+    added = route_plan("credit", before=document(), after=before, etag="")
     assert added.differences == ("shadow b@champion: added 25 %", "shadow c@2: added 100 %")
 
 
@@ -70,7 +71,7 @@ def test_a_shadow_is_checked_as_an_arm_and_keeps_its_version_in_use(registry: Re
         apply(registry, spec(shadows=[{"model": "credit@9"}]))
     apply(registry, spec(shadows=[{"model": "credit@2"}]))
     with pytest.raises(RefusedError, match="route credit uses credit@2"):
-        registry.retire("credit", 2, author="ann", message="")
+        registry.commit(Retire("credit", 2), author="ann", message="")
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,6 @@ def test_an_absent_key_is_missing_for_every_reader(storage: Storage) -> None:
     for key in ("nothing", "folder", "folder/file/below", "folder/other"):
         with pytest.raises(MissingKeyError):
             storage.read(key)
-        with pytest.raises(MissingKeyError):
-            storage.local_path(key)
 
 
 def test_of_many_writers_at_once_exactly_one_creates(storage: Storage) -> None:
@@ -115,19 +113,12 @@ def test_a_deleted_key_is_free_again_and_deleting_nothing_is_fine(storage: Stora
     storage.delete("never/there")
     assert not list(storage.list(""))
     assert storage.put_if_absent("a/b", b"new")
-    assert storage.local_path("a/b").read_bytes() == b"new"
-
-
-def test_a_local_path_holds_the_bytes(storage: Storage) -> None:
-    storage.put_if_absent("models/credit/1/model.onnx", b"graph")
-    path = storage.local_path("models/credit/1/model.onnx")
-    assert path.name == "model.onnx"
-    assert path.read_bytes() == b"graph"
+    assert storage.read("a/b") == b"new"
 
 
 @pytest.mark.parametrize("key", HOSTILE_KEYS)
 def test_hostile_keys_are_refused_by_every_method(storage: Storage, key: str) -> None:
-    for operation in (storage.read, storage.delete, storage.local_path):
+    for operation in (storage.read, storage.delete):
         with pytest.raises(InvalidNameError):
             operation(key)
     with pytest.raises(InvalidNameError):

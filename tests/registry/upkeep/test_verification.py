@@ -10,7 +10,10 @@ import pytest
 from scoreline_registry.documents.documents import canonical_json
 from scoreline_registry.documents.version_pages import MAX_RECENT
 from scoreline_registry.errors import CorruptError
+from scoreline_registry.history.changes import SetAlias
+from scoreline_registry.history.retirement import Retire
 from scoreline_registry.history.revision import seal_key
+from scoreline_registry.history.rollback import RollbackModel
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import LocalStorage, MemoryStorage, Storage, StoredFile
 from scoreline_registry.upkeep.garbage_collection import collect
@@ -27,9 +30,9 @@ def small_registry(root: Path) -> Registry:
     rules = [{"layer": "pricing", "split": {"credit@champion": 90, "credit@2": 10}}]
     apply(registry, spec(rules=rules, testers={"me": "credit@2"}))
     apply(registry, spec())
-    registry.retire("credit", 2, author="tester", message="")
-    registry.set_alias("credit", "stable", 1, author="tester", message="")
-    registry.rollback(to=5, model="credit", author="tester", message="")
+    registry.commit(Retire("credit", 2), author="tester", message="")
+    registry.commit(SetAlias("credit", "stable", 1), author="tester", message="")
+    registry.commit(RollbackModel("credit", registry.at(5)), author="tester", message="")
     return registry
 
 
@@ -186,7 +189,7 @@ def test_what_others_commit_and_collect_meanwhile_is_left_out(tmp_path: Path, mo
         publish(registry, aliases=["champion"])
         publish(registry, "churn", aliases=["champion"])
         collect(registry, retention=timedelta(0), author="gc")
-        registry.retire("credit", 1, author="tester", message="")
+        registry.commit(Retire("credit", 1), author="tester", message="")
         collect(registry, retention=timedelta(0), author="gc")
         LocalStorage(tmp_path).put_if_absent("models/credit/4/claim.json", b"{}")
 
@@ -247,5 +250,5 @@ def test_a_version_whose_entry_is_damaged_is_not_served_and_others_are(
     with pytest.raises(CorruptError, match=key):
         reader.manifest("credit", 1)
     assert reader.manifest("credit", 2).family == "lightgbm"
-    reader.set_alias("credit", "champion", 2, author="tester", message="")
+    reader.commit(SetAlias("credit", "champion", 2), author="tester", message="")
     assert reader.latest().resolve("credit@champion") == ("credit", 2)

@@ -2,6 +2,7 @@ import pytest
 
 from scoreline_registry.documents.contract import Feature
 from scoreline_registry.errors import CorruptError, RefusedError
+from scoreline_registry.history.retirement import Retire
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import MemoryStorage
 from scoreline_registry.upkeep.verification import verify
@@ -71,7 +72,7 @@ def test_what_cannot_be_promoted_is_refused(registry: Registry, target: Registry
     publish(registry)
     with pytest.raises(RefusedError, match="the same registry"):
         promote(registry, "credit@1", registry, author="ann", message="")
-    registry.retire("credit", 1, author="ann", message="")
+    registry.commit(Retire("credit", 1), author="ann", message="")
     with pytest.raises(RefusedError, match="ann retired it"):
         promote(registry, "credit@1", target, author="ann", message="")
 

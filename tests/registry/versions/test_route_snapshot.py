@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from scoreline_registry.errors import NotFoundError, RefusedError
+from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import LocalStorage, MemoryStorage
 from scoreline_registry.upkeep.verification import verify
@@ -63,7 +64,7 @@ def test_nothing_can_be_committed_to_or_collected_from_a_copy(source: Registry) 
     freeze(source, "credit", target)
     copy, before = Registry.open(target), contents(target)
     with pytest.raises(RefusedError, match="frozen copy"):
-        copy.set_alias("credit", "champion", 1, author="tester", message="back")
+        copy.commit(SetAlias("credit", "champion", 1), author="tester", message="back")
     with pytest.raises(RefusedError, match="frozen copy"):
         publish(copy)
     with pytest.raises(RefusedError, match="frozen copy"):

@@ -10,6 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc as rpc
+from scoreline_registry.history.changes import SetAlias, SetOwner
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.settings import Settings
@@ -53,7 +54,7 @@ def flip_a_byte(path: Path) -> None:
 
 
 def move_to_2(registry: Registry) -> None:
-    registry.set_alias("linear", "champion", 2, author="tester", message="promote")
+    registry.commit(SetAlias("linear", "champion", 2), author="tester", message="promote")
 
 
 def flipped(registry: Registry, root: Path) -> None:
@@ -246,11 +247,11 @@ def test_a_start_with_only_the_fallback_damaged_serves_the_route_without_it_and_
         assert "route credit is served without its fallback safe@1: " in status.problem
         assert "is damaged" in status.problem
         assert (status.routes[0].adopted_revision, status.routes[0].problem) == (answer.revision, "")
-        credit.set_owner("linear", "risk", author="tester", message="")
+        credit.commit(SetOwner("linear", "risk"), author="tester", message="")
         assert "without its fallback" in caught_up(status_stub, credit).problem
         assert stub.Score(ANN).revision == credit.latest().revision
         path.write_bytes(whole)
-        credit.set_owner("linear", None, author="tester", message="")
+        credit.commit(SetOwner("linear", None), author="tester", message="")
         assert caught_up(status_stub, credit).problem == ""
         assert server.watcher.catalog.routes["credit"].fallback == 1
 

@@ -9,6 +9,7 @@ import pytest
 
 from scoreline.v1 import registry_pb2 as pb
 from scoreline.v1 import registry_pb2_grpc as rpc
+from scoreline_registry.history.rollback import RollbackAll
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.planning import RoutePlan
 from scoreline_registry.routing.route import RouteSpec
@@ -247,10 +248,10 @@ def test_a_damaged_model_is_data_loss(registry: Registry, admin: rpc.RegistrySer
 class Hurried(Registry):
     """A registry in which somebody takes every route back the moment that it is applied."""
 
-    def apply_route(self, spec: RouteSpec, *, author: str, message: str, expect: str | None = None) -> RoutePlan:
-        plan = super().apply_route(spec, author=author, message=message, expect=expect)
+    def apply_route(self, spec: RouteSpec, *, author: str, message: str, if_match: str | None = None) -> RoutePlan:
+        plan = super().apply_route(spec, author=author, message=message, if_match=if_match)
         assert plan.revision
-        self.rollback(to=plan.revision - 1, author="other", message="")
+        self.commit(RollbackAll(self.at(plan.revision - 1)), author="other", message="")
         return plan
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 import scoreline
+from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route import RouteSpec
 from scoreline_trainers.data.dataset import Dataset
@@ -162,7 +163,7 @@ def _score_and_swap(
     scoring.start()
     answered = callers.wait_for(customers // 2)
     begun = time.perf_counter()
-    snapshot = registry.set_alias(model, "champion", after, author=AUTHOR, message="the longer run is better")
+    snapshot = registry.commit(SetAlias(model, "champion", after), author=AUTHOR, message="the longer run is better")
     with scoreline.Client(address) as client:
         while client.status().revision < snapshot.revision:
             time.sleep(0.005)

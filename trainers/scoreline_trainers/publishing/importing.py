@@ -7,6 +7,7 @@ from pathlib import Path
 from scoreline_registry.documents.documents import sha256_hex
 from scoreline_registry.documents.manifest import MODEL_FILE
 from scoreline_registry.errors import GateError
+from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.registry import Registry
 from scoreline_trainers.publishing.external import ExternalVersion
 from scoreline_trainers.publishing.repository import FoundVersion, config_problems
@@ -70,7 +71,7 @@ class Importer:
         known = _known(registry, found.model, sha256_hex(version.files[MODEL_FILE]))
         if known is not None:
             for alias in aliases:
-                registry.set_alias(found.model, alias, known, author=self.author, message=message)
+                registry.commit(SetAlias(found.model, alias, known), author=self.author, message=message)
             return Imported(found, THERE, known)
         number = registry.publish(
             found.model,
