@@ -75,8 +75,8 @@ def test_a_table_in_which_nobody_has_a_neighbor_has_one_empty_place() -> None:
     ("frame", "message"),
     [
         (people([["z"], [], []]), "'knows' names 1 units without a row, such as 'z'"),
-        (people([["a"], [], []], who=["a", "b", "a"]), "'who' holds a unit twice"),
-        (people([1.0, 2.5, 3.0]), "'knows' names neighbours by lists, text or whole numbers, not Float64"),
+        (people([["a"], [], []], who=["a", "b", "a"]), "'who' has duplicate units"),
+        (people([1.0, 2.5, 3.0]), "'knows' names neighbors by lists, text or whole numbers, not Float64"),
         (people(["", "", ""], late=["x", "y", "z"]), "'late' is a neighbor feature and must be a number"),
         (people(["", "", ""]).drop("late"), "'late' is not in the table"),
         (people(["", "", ""], x=[1.0, float("inf"), 2.0]), "infinite values"),

@@ -54,8 +54,8 @@ def test_columns_are_summed_up_as_they_were_read() -> None:
             ["DE", "PE", "FR", "NA"] * 50,
             "column 'new': 'NA' in 50 of 200 rows (25.0%) is a name like the others; `null_values: [NA]` reads it as m",
         ),
-        ([7] * 200, "column 'new' has one value in all training rows and says nothing: exclude it"),
-        (["same"] * 200, "column 'new' has one value in all training rows and says nothing: exclude it"),
+        ([7] * 200, "column 'new' has one value in all training rows, so it has no information: exclude it"),
+        (["same"] * 200, "column 'new' has one value in all training rows, so it has no information: exclude it"),
     ],
 )
 def test_a_suspicious_column_is_named(column: list[object], warning: str) -> None:
@@ -73,7 +73,7 @@ def test_a_column_that_alone_tells_the_label_is_named(leak: str) -> None:
         "with gaps": [None if row % 9 == 0 else each for row, each in enumerate(label)],
     }
     (line,) = found(table(leak=columns[leak]))
-    assert line.startswith("column 'leak' alone tells the label in the training rows: if it is known only after")
+    assert line.startswith("column 'leak' predicts the label by itself in the training rows: if it is known only after")
 
 
 def test_names_that_are_nearly_ids_tell_nothing() -> None:

@@ -100,8 +100,8 @@ def test_what_is_suspicious_stands_in_the_report_and_on_the_card(recipe: Recipe)
     leaking = people().with_columns(pl.col("label").cast(pl.Float64).alias("income"))
     found = train(recipe, leaking)
     first, second, *_ = found.report.warnings
-    assert first.startswith("column 'income' alone tells the label in the training rows")
-    assert second.startswith("the score tells the label of all validation rows")
+    assert first.startswith("column 'income' predicts the label by itself in the training rows")
+    assert second.startswith("the score separates the labels of all validation rows")
     card = found.files[CARD_FILE].decode()
     assert all(f"- {warning}\n" in card for warning in found.report.warnings)
 

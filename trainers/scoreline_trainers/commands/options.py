@@ -1,4 +1,4 @@
-"""What the trainers' commands have in common: their errors, and the options that several of them take."""
+"""Options and error handling that the trainers' commands share."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +27,7 @@ CHAMPION_BY_DEFAULT = "What the new version is called; may be repeated.  [defaul
 
 
 class TrainersCommand(RegistryCommand):
-    """A command whose training errors, too, become failures in one line."""
+    """A command that reports registry and training errors in one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -23,7 +23,7 @@ _SHOWN_COLUMNS = 60
 
 @click.group()
 def data() -> None:
-    """Make data."""
+    """Make synthetic tables."""
 
 
 @data.command(cls=TrainersCommand)
@@ -35,7 +35,7 @@ def data() -> None:
 @click.option("--dry-run", is_flag=True, help="Make the table and write nothing.")
 @json_option
 def synth(kind: str, rows: int, seed: int, out: Path, force: bool, dry_run: bool, as_json: bool) -> None:
-    """Write a made-up table: customers who may buy, or accounts that may default."""
+    """Write a synthetic table: customers who may buy, or accounts that may default."""
     if out.exists() and not force:
         raise Failure(f"{out} exists already: name another file, or replace it with --force")
     from scoreline_trainers.data.tables import write_table
@@ -66,7 +66,7 @@ def train(
     as_json: bool,
     listing: bool,
 ) -> None:
-    """Train, prove and publish a model by RECIPE: a YAML file, or a packaged recipe's name."""
+    """Train, check and publish a model by RECIPE: a YAML file, or a packaged recipe's name."""
     if listing:
         _list(as_json=as_json)
         return

@@ -1,4 +1,4 @@
-"""Rows as a graph takes them."""
+"""Batches of rows in the standard graph signature, and the array types that this package shares."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,14 +60,14 @@ class Batch:
 
     @property
     def table(self) -> Float32:
-        """``features``, for models that cannot do without. Raises ValueError where there are none."""
+        """``features``, for models that need them. Raises ValueError where there are none."""
         if self.features is None:
             raise ValueError("this model takes features, and the batch has none")
         return self.features
 
     @property
     def history(self) -> tuple[Float32, Int64]:
-        """``sequence`` and ``lengths``, for models that cannot do without. Raises ValueError where there are none."""
+        """``sequence`` and ``lengths``, for models that need them. Raises ValueError where there are none."""
         if self.sequence is None or self.lengths is None:
             raise ValueError("this model takes a sequence, and the batch has none")
         return self.sequence, self.lengths
@@ -80,7 +80,7 @@ class Batch:
         return self.neighbors, self.neighbor_mask
 
     def feeds(self) -> Mapping[str, npt.NDArray[Any]]:
-        """The arrays that are there by the name of the graph input they feed."""
+        """The arrays of this batch, by the name of the graph input that each feeds."""
         return {name: array for name in SIGNATURE if (array := getattr(self, name)) is not None}
 
     @property
@@ -107,7 +107,7 @@ class Batch:
         return Batch(**{name: array[rows] for name, array in self.feeds().items()})
 
     def replace(self, **parts: npt.NDArray[Any]) -> "Batch":
-        """The same rows with some parts exchanged."""
+        """The same rows with some arrays replaced."""
         return Batch(**{**self.feeds(), **parts})
 
 

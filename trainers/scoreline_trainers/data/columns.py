@@ -1,4 +1,4 @@
-"""Which columns of a table mean what: the part of a recipe that reads data."""
+"""Roles of a table's columns: the part of a recipe that says how data is read."""
 
 import json
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ PANDAS_INDEX = "__index_level_0__"
 
 
 class Spec(BaseModel):
-    """The base of everything that a person writes in a recipe: frozen, strict, and unknown keys are mistakes."""
+    """The base of every part of a recipe: frozen, strict, and unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -75,7 +75,7 @@ class SequenceSpec(Spec):
 
     @property
     def source_columns(self) -> frozenset[str]:
-        """Every column of the table that is spent on the sequence."""
+        """Every column of the table that the sequence uses."""
         wide = {column for columns in self.steps.values() for column in columns}
         return frozenset({*wide, *self.features, *filter(None, (self.entity, self.order))})
 
@@ -83,8 +83,8 @@ class SequenceSpec(Spec):
 class NeighborSpec(Spec):
     """Which rows of other units of the same table are a row's neighbors.
 
-    ``ids`` is a column that names each row's neighbours by their unit: lists, or text with white space between. Of each
-    neighbour its ``features`` are read. ``max_neighbors`` keeps the first ones; by default the row with most decides.
+    ``ids`` is a column that names each row's neighbors by their unit: lists, or text with white space between. Of each
+    neighbor its ``features`` are read. ``max_neighbors`` keeps the first ones; by default the row with most decides.
     """
 
     ids: str
@@ -137,17 +137,17 @@ class Columns(Spec):
 
     @property
     def is_auto(self) -> bool:
-        """Whether columns become features that are not described."""
+        """Whether columns that are not listed become features too."""
         return "auto" in self.features
 
     @property
     def described(self) -> tuple[FeatureSpec, ...]:
-        """The features that are listed."""
+        """The features that are listed with their facts."""
         return tuple(spec for spec in self.features if isinstance(spec, FeatureSpec))
 
     @property
     def subject(self) -> str | None:
-        """The column that says whom a row is about: the unit, or else the entity of histories."""
+        """The column that identifies the unit of a row: ``unit``, or else the entity of the sequence."""
         return self.unit or (self.sequence.entity if self.sequence else None)
 
     @property
@@ -178,7 +178,7 @@ class Columns(Spec):
             raise DataError(
                 unknown, f"is excluded and not in the table; {nearest_or_all(unknown, names, verb='it has')}"
             )
-        # What is read of neighbours may be read of the row itself too.
+        # What is read of neighbors may be read of the row itself too.
         around = {self.neighbors.ids} if self.neighbors else set()
         steps = self.sequence.source_columns if self.sequence else frozenset()
         spent = {self.label, self.time, self.unit, *self.exclude, *steps, *around, *row_numbers(names)}

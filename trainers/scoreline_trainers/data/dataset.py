@@ -30,7 +30,7 @@ class Dataset:
         batch: N rows in the standard graph signature.
         label: int8 [N], 0 or 1; all 0 where it is not known.
         time: when each row was observed, where the recipe names it.
-        unit: whom each row is about, where the recipe names it.
+        unit: the unit of each row, where the recipe names it.
         labelled: whether ``label`` is known.
     """
 
@@ -77,7 +77,7 @@ class Dataset:
 
     @property
     def has_features_only(self) -> bool:
-        """Whether there are features, and no other part that a family would have to learn from."""
+        """Whether features are the only input."""
         return set(self.batch.feeds()) == {"features"}
 
     @property

@@ -1,4 +1,4 @@
-"""From the columns of a table to what a model takes: contracts inferred, values encoded.
+"""Infers input contracts from tables and encodes columns by them.
 
 The encoding is the server's: category names become indices, missing values defaults, numbers are moved into the
 contract's limits. So a model is trained on exactly what it will be sent.

@@ -1,4 +1,4 @@
-"""Facts about the columns of a contract."""
+"""Category columns and limits of a contract's features."""
 
 import math
 from collections.abc import Sequence
@@ -12,6 +12,6 @@ def category_columns(features: Sequence[Feature]) -> tuple[int, ...]:
 
 
 def limits(feature: Feature) -> tuple[float, float]:
-    """What a number is clipped to; infinite where the contract has no limit."""
+    """The lower and upper limit that a number is clipped to; infinite where the contract has none."""
     low = -math.inf if feature.min is None else feature.min
     return low, math.inf if feature.max is None else feature.max

@@ -1,4 +1,4 @@
-"""The label of a table as 0 and 1."""
+"""Encodes the label of a table as 0 and 1."""
 
 import polars as pl
 

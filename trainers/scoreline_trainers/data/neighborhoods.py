@@ -1,4 +1,4 @@
-"""Neighbours: from the ids that each row of a table names to one padded block."""
+"""Looks up the neighbors of each row of a table and pads them to one array."""
 
 from dataclasses import dataclass
 
@@ -16,11 +16,11 @@ _ROW, _PLACE, _OTHER = "__row", "__place", "__other"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighborhoods:
-    """The neighbours of N rows.
+    """The neighbors of N rows.
 
     Attributes:
-        neighbors: float32 [N, K, G], zeros after a row's neighbours.
-        mask: bool [N, K], True where a neighbour is; a row's neighbours come first.
+        neighbors: float32 [N, K, G], zeros after a row's neighbors.
+        mask: bool [N, K], True where a neighbor is; a row's neighbors come first.
     """
 
     neighbors: Float32
@@ -28,15 +28,15 @@ class Neighborhoods:
 
 
 def neighborhoods(frame: pl.DataFrame, spec: NeighborSpec, *, unit: str) -> Neighborhoods:
-    """Looks up each row's neighbours among the rows of the same table; K is at least 1.
+    """Looks up each row's neighbors among the rows of the same table; K is at least 1.
 
     Args:
         frame: N rows, one per unit.
-        spec: which column names the neighbours, and what of them is read.
+        spec: which column names the neighbors, and what of them is read.
         unit: the column that says whom each row is about.
 
     Raises:
-        DataError: a column is missing or of the wrong kind, a duplicate unit, or a neighbour is not in the table.
+        DataError: a column is missing or of the wrong kind, a duplicate unit, or a neighbor is not in the table.
     """
     require(frame, unit, spec.ids, *spec.features)
     edges = _edges(frame, spec, unit)
@@ -51,10 +51,10 @@ def neighborhoods(frame: pl.DataFrame, spec: NeighborSpec, *, unit: str) -> Neig
 
 
 def _edges(frame: pl.DataFrame, spec: NeighborSpec, unit: str) -> pl.DataFrame:
-    """One row per neighbour: the row that names it, its place there, and its own row."""
+    """One row per neighbor: the row that names it, its position there, and its own row."""
     units = frame.select(pl.col(unit).cast(pl.String)).with_row_index(_OTHER)
     if units[unit].is_duplicated().any():
-        raise DataError(unit, "holds a unit twice, so that its neighbours would not know which row is meant")
+        raise DataError(unit, "has duplicate units, so that a neighbor could be any of several rows")
     named = _named(frame[spec.ids]).rename(spec.ids).to_frame().with_row_index(_ROW)
     edges = named.explode(spec.ids).drop_nulls().join(units, left_on=spec.ids, right_on=unit, how="left")
     strangers = edges.filter(pl.col(_OTHER).is_null())[spec.ids]
@@ -73,4 +73,4 @@ def _named(ids: pl.Series) -> pl.Series:
         return ids.cast(pl.String).str.extract_all(r"\S+")
     if isinstance(ids.dtype, pl.List | pl.Array):
         return ids.cast(pl.List(pl.String))
-    raise DataError(ids.name, f"names neighbours by lists, text or whole numbers, not {ids.dtype}")
+    raise DataError(ids.name, f"names neighbors by lists, text or whole numbers, not {ids.dtype}")

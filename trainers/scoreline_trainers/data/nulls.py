@@ -1,4 +1,4 @@
-"""Texts that mean "no value": which columns of a table they turn from numbers into text, and the columns without them.
+"""Reads texts that mean "no value", such as ``NA``, as missing values.
 
 A CSV file writes a missing number as ``NA``, ``?`` or ``-``, and one such cell makes text of the whole column. Where
 everything else in a column is a number, these texts are read as missing. In a column of names they stay: ``NA`` may be
@@ -65,7 +65,7 @@ def as_numbers(texts: pl.Series) -> pl.Series | None:
 
 
 def numbers_in(texts: pl.Series, claim: str) -> pl.Series:
-    """A column of text as numbers. Raises DataError that names the texts which are none; ``claim`` says who asks."""
+    """A column of text as numbers. Raises DataError that names the other texts; ``claim`` begins the message."""
     numbers = as_numbers(texts)
     if numbers is None:
         others = not_numbers(texts)

@@ -1,4 +1,4 @@
-"""Histories: from the columns or rows of a table to one padded block."""
+"""Reads the sequences of a table, wide or long, into one padded array."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examples:
-    """One row per entity: its columns, and its history where the recipe names one.
+    """One row per entity: its columns, and its sequence and neighbors where the recipe names them.
 
     Attributes:
         frame: N rows.
@@ -57,7 +57,7 @@ def to_examples(frame: pl.DataFrame, columns: Columns) -> Examples:
 
 
 def number_column(frame: pl.DataFrame, name: str, *, what: str = "step feature") -> Float32:
-    """A column as float32 [N], NaN where missing. Raises DataError for texts and what no float32 holds."""
+    """A column as float32 [N], NaN where missing. Raises DataError for text and values beyond float32."""
     column = frame[name]
     if column.null_count() == len(column):
         return np.full(len(column), np.nan, np.float32)
@@ -69,7 +69,7 @@ def number_column(frame: pl.DataFrame, name: str, *, what: str = "step feature")
 
 
 def finite(column: pl.Series) -> Float64:
-    """Numbers as float64 [N], NaN where missing. Raises DataError for infinity and what a server would refuse."""
+    """Numbers as float64 [N], NaN where missing. Raises DataError for infinity and values beyond float32."""
     values = column.cast(pl.Float64).to_numpy().astype(np.float64)
     if np.isinf(values).any():
         raise DataError(column.name, "holds infinite values: clean the data")

@@ -57,7 +57,7 @@ def hold_out(rows: int, *, fraction: float, seed: int, unit: pl.Series | None = 
 
 
 def _by_units(order: RowIndices, unit: Int64, kept_back: int) -> tuple[RowIndices, int]:
-    """The same order with every unit's rows behind its first, and the last cut between units up to ``kept_back``."""
+    """The order with rows of one unit side by side, and the last cut between units at or before ``kept_back``."""
     first = np.full(len(order), len(order))
     np.minimum.at(first, unit[order], np.arange(len(order)))
     grouped = order[np.argsort(first[unit[order]], kind="stable")]
@@ -69,7 +69,7 @@ def _by_units(order: RowIndices, unit: Int64, kept_back: int) -> tuple[RowIndice
 
 
 def unit_numbers(unit: pl.Series | None, rows: int) -> Int64:
-    """int64 [N]: whom each of ``rows`` rows is about, from 0; a row without a unit is alone."""
+    """int64 [N]: a number for the unit of each row, from 0; a row without a unit has its own."""
     alone = np.arange(rows, dtype=np.float64)
     if unit is None:
         return alone.astype(np.int64)

@@ -22,7 +22,7 @@ _HEADER_BYTES = 2**20
 
 
 def as_frame(table: object) -> pl.DataFrame:
-    """Takes over anything that speaks the Arrow PyCapsule interface (``__arrow_c_stream__``), without a copy if it can.
+    """A Polars frame of any object with the Arrow PyCapsule interface, ``__arrow_c_stream__``.
 
     Raises:
         DataError: the object is no Arrow table.

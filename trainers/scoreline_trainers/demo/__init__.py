@@ -1,4 +1,4 @@
-"""``scoreline demo``: the main job from end to end, on synthetic customers and an embedded registry."""
+"""``scoreline demo``: train, publish, route, serve and score, on synthetic customers and a registry of its own."""
 
 from scoreline_trainers.demo.command import demo
 

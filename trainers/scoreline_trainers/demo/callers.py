@@ -1,4 +1,4 @@
-"""Callers that score customers one by one, each with its own latency and outcome."""
+"""Callers that score customers one by one and record the latency and result of each call."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""A server process for as long as a block runs."""
+"""Runs a server process for the duration of a block."""
 
 import subprocess
 import sys

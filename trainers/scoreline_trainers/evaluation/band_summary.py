@@ -25,7 +25,7 @@ class BandSummary:
 
 
 def band_warnings(bands: Sequence[BandSummary]) -> Iterator[str]:
-    """The bands that too few validation rows are in to say what a score in them means."""
+    """A warning for each band with fewer than FEW_ROWS validation rows."""
     for band in bands:
         if band.rows < FEW_ROWS:
             yield f"band {band.name!r} from {band.from_score:g} holds {band.rows} validation rows: its rate says little"

@@ -1,4 +1,4 @@
-"""Bands of a score whose cut-offs are chosen on validation rows."""
+"""Bands of a score with cut-offs chosen on validation rows."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
@@ -93,7 +93,7 @@ Bands = Annotated[
 
 
 def _ascending(names: tuple[str, ...], starts: list[float]) -> Cuts:
-    """Cut-offs that people can read; refuses two that are one."""
+    """Cut-offs rounded to four digits. Raises DataError where two bands would start at one score."""
     cuts = [float(f"{start:.4g}") for start in starts]
     for index in range(1, len(cuts)):
         if cuts[index] <= cuts[index - 1]:

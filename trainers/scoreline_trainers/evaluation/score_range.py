@@ -1,10 +1,10 @@
-"""Checks that a score can reach the bands that are named for it."""
+"""Checks that bands are within the range of their score."""
 
 from scoreline_registry.documents.contract import ScoreContract
 
 
 def check_bands(score: ScoreContract) -> None:
-    """Raises ValueError for a band that no probability can be in."""
+    """Raises ValueError for a band of a probability that starts below 0 or above 1."""
     for band in score.bands:
         if score.kind == "probability" and not 0 <= band.from_score <= 1:
             raise ValueError(

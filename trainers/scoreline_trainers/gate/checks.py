@@ -1,8 +1,8 @@
-"""What a model must pass before it is published.
+"""The checks that a model must pass before it is published.
 
 The graph is valid, has the standard signature, and gives every row the native model's score within the tolerance:
 rows as they come, rows with missing and unseen values, rows exactly on the edges where a score may jump, histories of
-every length and any number of neighbours, padded with anything, in batches of any size. What fails is not published,
+every length and any number of neighbors, padded with anything, in batches of any size. What fails is not published,
 and the error says which rows differ by how much.
 """
 
@@ -37,7 +37,7 @@ Reference = Callable[[Batch], Mapping[str, Float64]]
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What the gate found out about a model that passed.
+    """The facts that the gate measured on a model that passed.
 
     Attributes:
         rows: how many rows were compared.
@@ -73,7 +73,7 @@ def prove(
     tolerances: Tolerances | None = None,
     seed: int = 0,
 ) -> Proof:
-    """Puts a serialised model through every check.
+    """Runs every check on a serialised model.
 
     Args:
         model: the bytes of ``model.onnx``.
@@ -112,7 +112,7 @@ def _golden_facts(rows: int, allowed: Tolerances) -> GoldenFacts:
 
 
 def score_problems(scores: Float32, score: ScoreContract, probes: Probes) -> list[str]:
-    """What no score may be: of another shape, not a number, or outside what its kind allows."""
+    """Scores of a wrong shape, scores that are not finite, and probabilities outside 0 to 1."""
     rows = len(probes)
     if scores.dtype != np.float32 or scores.shape != (rows,):
         return [f"{SCORE!r} is {scores.dtype}{list(scores.shape)} for {rows} rows, not float32[{rows}]"]
@@ -195,7 +195,7 @@ def _padding_problems(
 def _repetition_problems(
     again: Outputs, outputs: Outputs, probes: Probes, rows: RowIndices, tolerances: Tolerances, what: str
 ) -> list[str]:
-    """Where the same rows, sent otherwise, are answered otherwise; of answers per step, those that both have."""
+    """Differences between two runs of the same rows; of outputs per step, over the steps that both have."""
     these = probes.take(rows)
     problems: list[str] = []
     for name, values in again.items():

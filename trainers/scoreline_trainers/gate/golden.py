@@ -40,6 +40,6 @@ def write_arrays(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
 
 
 def read_arrays(data: bytes) -> dict[str, npt.NDArray[Any]]:
-    """What ``write_arrays`` wrote."""
+    """Reads the arrays that ``write_arrays`` wrote."""
     with np.load(BytesIO(data), allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}

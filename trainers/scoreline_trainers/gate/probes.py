@@ -1,4 +1,4 @@
-"""Rows that try to tell a graph from the model it was made of, among those that a server may send it.
+"""Rows that would show a difference between a graph and its native model, among those that a server may send.
 
 A required feature is never missing, a missing one that has a default is that, a number is within its limits.
 """
@@ -63,7 +63,7 @@ def make_probes(samples: Batch, inputs: InputContract, *, edges: Edges | None = 
 
 
 def with_garbage(batch: Batch, kind: RaggedKind, *, extra: int, seed: int = 0) -> Batch:
-    """The same items with ``extra`` more places, and NaN, infinities and large numbers in all padding."""
+    """The batch with ``extra`` more places per row, and NaN, infinities and large numbers as padding."""
     items, present = batch.items(kind)
     present = np.pad(present, ((0, 0), (0, extra)))
     padded = np.pad(items, ((0, 0), (0, extra), (0, 0)))

@@ -21,7 +21,7 @@ _ERRORS = "stderr"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What checking one model may cost.
+    """Limits of checking one model.
 
     Attributes:
         file_bytes: the largest file that is read at all.
@@ -39,7 +39,7 @@ class ConfinedError(Exception):
 
 
 def run_confined(module: str, folder: Path, *, limits: Limits) -> None:
-    """Runs ``python -m module FOLDER`` to its end, with nothing of this process's environment that it does not need.
+    """Runs ``python -m module FOLDER`` to its end, with a minimal environment.
 
     Args:
         module: calls ``confine`` before it touches anything that it does not trust.
@@ -68,7 +68,7 @@ def run_confined(module: str, folder: Path, *, limits: Limits) -> None:
 
 
 def confine(arguments: Sequence[str]) -> Path:
-    """Called in the child, first of all: limits this process as ``run_confined`` asked and returns the folder."""
+    """Limits the child process as ``run_confined`` asked; called before anything else. Returns the folder."""
     folder, memory_bytes, seconds = arguments
     _limit(resource.RLIMIT_AS, int(memory_bytes))
     _limit(resource.RLIMIT_CPU, int(seconds))

@@ -52,7 +52,7 @@ def scored_version(
     wrapping: Wrapping = NOTHING_TO_WRAP,
     limits: Limits = USUAL_LIMITS,
 ) -> ExternalVersion:
-    """A graph in the standard signature, wrapped to it where ``wrapping`` says how.
+    """Makes a version of a graph in the standard signature, or wrapped to it as ``wrapping`` says.
 
     A wrapped graph is compared with the source model on at least 2,000 rows. A graph that has the standard signature
     already is published unchanged, so there is nothing to compare it with.
@@ -84,7 +84,7 @@ def raw_version(
     family: str = "onnx",
     limits: Limits = USUAL_LIMITS,
 ) -> ExternalVersion:
-    """A graph kept byte by byte, with the tensors that it takes and gives; no route can name it.
+    """Makes a version of a graph as it is, byte by byte, with its own tensors; no route can name it.
 
     ``probes`` is an .npz file with an array for each input, for graphs that made-up inputs make no sense to. Raises
     GateError.

@@ -91,7 +91,7 @@ def newest_served(versions: Iterable[FoundVersion]) -> Mapping[str, int]:
 
 
 def _known(registry: Registry, model: str, sha256: str) -> int | None:
-    """The newest version here with this very graph."""
+    """The newest version in the registry with the same graph, by its digest."""
     document = registry.latest().models.get(model)
     if document is None:
         return None

@@ -50,7 +50,7 @@ class InputSource:
 
 
 def named_inputs(graph: onnx.GraphProto, names: Mapping[str, str]) -> InputContract:
-    """The contract of a graph whose inputs are one column each and are named like their features; all are required.
+    """The contract of a graph whose inputs are single columns, named like their features; all are required.
 
     Args:
         graph: of the external model.
@@ -77,7 +77,7 @@ def named_inputs(graph: onnx.GraphProto, names: Mapping[str, str]) -> InputContr
 
 
 def input_sources(graph: onnx.GraphProto, inputs: InputContract, stated: Mapping[str, str]) -> tuple[InputSource, ...]:
-    """How a graph is fed from rows of a contract.
+    """Maps each input of a graph to parts of a contract's rows.
 
     Args:
         graph: of the external model.

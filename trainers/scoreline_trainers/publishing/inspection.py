@@ -133,7 +133,7 @@ def _seen(source: SourceModel, samples: Batch, outputs: Mapping[str, OutputSourc
 
 
 def _range_problems(native: Float64, spec: ManifestSpec) -> list[str]:
-    """Sums in float32, such as a forest's, may pass 1 by a rounding error; what passes it by more is no probability."""
+    """Scores outside 0 to 1 by more than rounding, which the float32 sums of a forest may cause."""
     low, high = np.nanmin(native, initial=0.0), np.nanmax(native, initial=1.0)
     if spec.score.kind != "probability" or (low >= -TOLERANCE and high <= 1 + TOLERANCE):
         return []
@@ -143,7 +143,7 @@ def _range_problems(native: Float64, spec: ManifestSpec) -> list[str]:
 
 
 def _tolerances(native: Float64, spec: ManifestSpec) -> dict[str, float]:
-    """What float32 can hold of a large value differs by more than a probability may."""
+    """A wider tolerance for large values, in proportion to the precision of float32."""
     if spec.score.kind == "probability":
         return {}
     largest = float(np.nanmax(np.abs(native), initial=0.0))

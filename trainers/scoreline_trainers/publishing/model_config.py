@@ -31,7 +31,7 @@ class VersionPolicy:
     specific: tuple[int, ...] = ()
 
     def served(self, versions: Sequence[int]) -> frozenset[int]:
-        """Those among the versions that are there."""
+        """The versions that are served, of those that exist."""
         if self.specific:
             return frozenset(self.specific) & frozenset(versions)
         return frozenset(sorted(versions)[-self.latest :]) if self.latest else frozenset(versions)
@@ -39,7 +39,7 @@ class VersionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """What a configuration says.
+    """The parts of a configuration that are read.
 
     Attributes:
         name: of the model; empty where its folder names it.

@@ -52,7 +52,7 @@ class OutputSource:
 
 
 def output_source(graph: onnx.GraphProto, stated: str | None) -> OutputSource:
-    """What ``--score-output`` means for a graph.
+    """Finds the output that ``--score-output`` names.
 
     Args:
         graph: of the external model.

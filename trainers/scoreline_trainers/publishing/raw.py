@@ -1,4 +1,4 @@
-"""Graphs that are kept as they are: their tensors, and one golden call that a server repeats before it serves them.
+"""Proves graphs that are kept as they are: records their tensors, and one golden call that servers repeat.
 
 ``golden.npz`` of such a version holds ``input_0``, ``input_1``, ... and ``output_0``, ... in the order of its contract:
 names of raw tensors may be anything, names in an archive may not. Strings are stored as numpy's unicode.
@@ -35,7 +35,7 @@ _FILLS = ("small", "ones", "zeros")
 
 @dataclass(frozen=True, slots=True)
 class RawProof:
-    """What a server needs to serve a graph as it is and to test itself."""
+    """The tensors and the golden call of a graph that is kept as it is."""
 
     tensors: TensorContract
     golden: bytes

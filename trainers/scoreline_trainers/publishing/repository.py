@@ -1,4 +1,4 @@
-"""A model repository of Triton or OpenVINO: folders of models, in them a configuration and folders of versions.
+"""Reads a model repository of Triton or OpenVINO: folders of models, each with a configuration and versions.
 
 DIR/<model>/config.pbtxt
 DIR/<model>/<version>/model.onnx
@@ -45,7 +45,7 @@ class FoundVersion:
 
 
 def find_versions(repository: Path) -> Iterator[FoundVersion]:
-    """Every version of a repository, ascending, and every model that has none to take. Nothing is raised for those."""
+    """Every version of a repository, ascending, and each model without a usable version, with the reason."""
     names: dict[str, str] = {}
     for folder in sorted(path for path in repository.iterdir() if path.is_dir() and not path.name.startswith(".")):
         model = model_name(folder.name)
@@ -71,7 +71,7 @@ def model_name(folder: str) -> str:
 
 
 def config_problems(config: ModelConfig, tensors: TensorContract) -> list[str]:
-    """Where a graph takes or gives something else than its configuration says."""
+    """Differences between a graph's tensors and its configuration."""
     return [
         *_side_problems("input", config.inputs or {}, tensors.inputs),
         *_side_problems("output", config.outputs or {}, tensors.outputs),
@@ -79,7 +79,7 @@ def config_problems(config: ModelConfig, tensors: TensorContract) -> list[str]:
 
 
 class _SkippedError(Exception):
-    """Why something is not taken."""
+    """The reason why a model or version is skipped."""
 
 
 def _is_name(name: str) -> bool:
@@ -91,7 +91,7 @@ def _is_name(name: str) -> bool:
 
 
 def _config(folder: Path) -> ModelConfig:
-    """The configuration; both servers make one up for an ONNX model that has none."""
+    """The configuration; an ONNX model may have none, then both servers derive it from the graph."""
     file = folder / CONFIG_FILE
     if not file.is_file():
         return ModelConfig()

@@ -11,7 +11,7 @@ from scoreline_trainers.publishing.refusal import UnfitError
 
 
 def opened(model: bytes) -> OnnxScorer:
-    """A session. Raises UnfitError."""
+    """Opens a session. Raises UnfitError."""
     try:
         return OnnxScorer(model)
     except Exception as error:
@@ -19,7 +19,7 @@ def opened(model: bytes) -> OnnxScorer:
 
 
 def fetched(scorer: OnnxScorer, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]]) -> Sequence[Any]:
-    """Some outputs. Raises UnfitError."""
+    """Runs a graph and returns the named outputs. Raises UnfitError."""
     try:
         return scorer.fetch(outputs, feeds)
     except Exception as error:

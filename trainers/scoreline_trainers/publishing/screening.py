@@ -1,4 +1,4 @@
-"""What a graph must not hold, found without running any of it. Pure.
+"""Finds what a graph must not hold, without running any of it. Pure.
 
 Everything here reads a parsed protobuf message: nothing is allocated for what the graph says it wants, no other file is
 opened, and no loop or function is entered.
@@ -32,7 +32,7 @@ FunctionKey = tuple[str, str]
 
 
 def parsed(data: bytes) -> onnx.ModelProto:
-    """The message. Raises ValueError for bytes that are no ONNX model or only the beginning of one."""
+    """Parses an ONNX file. Raises ValueError for bytes that are no ONNX model or only the beginning of one."""
     hint = other_format(data[:HEAD_BYTES])
     try:
         model = onnx.load_model_from_string(data)
@@ -45,7 +45,7 @@ def parsed(data: bytes) -> onnx.ModelProto:
 
 
 def screening_problems(model: onnx.ModelProto, *, domains: frozenset[str] = RUNTIME_DOMAINS) -> list[str]:
-    """Everything that keeps a graph from being run at all; ``domains`` are those whose operators it may use."""
+    """Everything that forbids running a graph at all; its operators must be of ``domains``."""
     size = _size_problem(model)
     if size:
         return [size]
@@ -59,7 +59,7 @@ def screening_problems(model: onnx.ModelProto, *, domains: frozenset[str] = RUNT
 
 
 def output_problems(values: Iterable[onnx.ValueInfoProto]) -> list[str]:
-    """The outputs that no tensor of a served type comes out of."""
+    """A problem for each output that is no tensor of a served type."""
     return [problem for value in values for problem in _type_problems("output", value)]
 
 
@@ -79,7 +79,7 @@ def required_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
 
 
 def _size_problem(model: onnx.ModelProto) -> str:
-    """Graphs inside graphs and functions inside functions can be small in the file and endless when unfolded."""
+    """Nested graphs and functions can be small in the file and huge when unfolded."""
     if _depth(model.graph.node) > MAX_DEPTH:
         return f"its graphs are nested more than {MAX_DEPTH} deep"
     functions = {(function.domain, function.name): function for function in model.functions}
@@ -206,7 +206,7 @@ def _type_problems(what: str, value: onnx.ValueInfoProto) -> Iterator[str]:
 
 
 def type_name(elem_type: int) -> str:
-    """How ONNX calls an element type."""
+    """ONNX's name of an element type."""
     known = elem_type in TensorProto.DataType.values()
     return TensorProto.DataType.Name(elem_type) if known else f"an unknown type {elem_type}"
 

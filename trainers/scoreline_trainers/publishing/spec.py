@@ -43,7 +43,7 @@ class ManifestSpec(_Stated):
 
     @classmethod
     def stated(cls, *, features: Sequence[str], meaning: str, kind: str | None = None) -> "ManifestSpec":
-        """The least that can be said: the names of numbers, all of them required. Raises InvalidError."""
+        """A spec of required numbers, from their names alone. Raises InvalidError."""
         score = {"meaning": meaning, **({"kind": kind} if kind else {})}
         inputs = {"features": [{"name": name, "required": True} for name in features]}
         try:

@@ -85,7 +85,7 @@ def _output(graph: GraphBuilder, tensor: str, output: OutputSource, name: str) -
 
 
 def _bounded(graph: GraphBuilder, score: Extra) -> Extra:
-    """Within 0 and 1. Clip may make a number of NaN; a comparison never holds for one."""
+    """Clips to 0 and 1 by comparisons, which keep NaN; the operator Clip may not."""
     zero, one = graph.constant(0, np.float32), graph.constant(1, np.float32)
     most = graph.add("Where", graph.add("Greater", score.tensor, one), one, score.tensor)
     return Extra(graph.add("Where", graph.add("Less", most, zero), zero, most))

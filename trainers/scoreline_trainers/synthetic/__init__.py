@@ -1,4 +1,4 @@
-"""Made-up data for trials, demonstrations and tests: seeded, so that equal arguments give equal tables."""
+"""Generators of synthetic tables for trials, demonstrations and tests; equal seeds give equal tables."""
 
 from collections.abc import Mapping
 from typing import Protocol

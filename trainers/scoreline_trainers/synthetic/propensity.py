@@ -21,7 +21,7 @@ _INTERCEPT = -6.0
 
 
 def propensity(rows: int, *, seed: int = 0) -> pl.DataFrame:
-    """One row per customer: raw columns, and ``converted`` as 0 or 1. Some values are missing, as they are in life."""
+    """One row per customer: raw columns, and ``converted`` as 0 or 1. Some values are missing."""
     draw = np.random.default_rng(seed)
     people = {**_demographics(rows, draw), **_purchases(rows, draw), **_engagement(rows, draw)}
     chance = 1 / (1 + np.exp(-_log_odds(people, draw)))
@@ -99,7 +99,7 @@ def _log_odds(people: dict[str, object], draw: np.random.Generator) -> Float64:
 
 
 def _with_holes(frame: pl.DataFrame, shares: dict[str, float], draw: np.random.Generator) -> pl.DataFrame:
-    """Blanks a share of some columns."""
+    """Sets a share of the values of some columns to null."""
     holes = {name: pl.Series(draw.random(len(frame)) < share) for name, share in shares.items()}
     blanked = [pl.when(hole).then(None).otherwise(pl.col(name)).alias(name) for name, hole in holes.items()]
     return frame.with_columns(*blanked).with_columns(pl.col(pl.Float64).fill_nan(None))

@@ -1,4 +1,4 @@
-"""What a recipe's steps make together: columns in front, a family's model, a calibrator behind, as one fitted model."""
+"""Fits a recipe: engineered columns, the family's model and a calibrator, as one fitted model."""
 
 from scoreline_trainers.calibration import calibrated
 from scoreline_trainers.data.dataset import Dataset
@@ -11,7 +11,7 @@ from scoreline_trainers.training.recipe import Recipe
 
 
 def fit_model(recipe: Recipe, data: Dataset, *, progress: Progress) -> Fitted:
-    """Learns every step of ``recipe`` from training rows; the model takes what ``data.inputs`` say.
+    """Fits every step of ``recipe`` on training rows; the model's inputs are those of ``data.inputs``.
 
     Raises:
         DataError: the rows do not fit what is computed from them.

@@ -1,4 +1,4 @@
-"""Recipes: one YAML file that says how a model is made."""
+"""Recipes: one YAML file that describes how a model is trained."""
 
 import json
 import os
@@ -49,7 +49,7 @@ class PointsSpec(Spec):
 
 
 class ScoreSpec(Spec):
-    """What the score means.
+    """The meaning of the score, its bands and points.
 
     ``bands`` maps each band's name to the score it starts at, ascending from 0 to 1, or says how the cut-offs are
     chosen.
@@ -193,7 +193,7 @@ class Recipe(Columns):
         return {**self.model_dump(mode="json"), "config": self.family_config().model_dump(mode="json")}
 
     def label_needed_by(self) -> list[str]:
-        """The parts of the recipe that learn from labels."""
+        """The parts of the recipe that need a label."""
         needing = [f"family {self.family!r}"] if FAMILIES.sources[self.family].needs_label else []
         needing += ["calibration"] if self.calibration is not None else []
         needing += ["score.bands by rates"] if isinstance(self.score.bands, RateBands) else []

@@ -1,4 +1,4 @@
-"""What is reported of a recipe that was run."""
+"""The report of a training run."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -87,7 +87,7 @@ def train(
     progress: Progress | None = None,
     clock: Clock = system_clock,
 ) -> Candidate:
-    """Makes a model of a table, as its recipe says, and puts it through the gate.
+    """Trains a model of a table by its recipe, exports it and runs the gate's checks.
 
     Args:
         recipe: how.
@@ -159,7 +159,7 @@ def recipe_table(recipe: Recipe, *, folder: Path, data: Path | None = None) -> t
 
 
 def data_source(recipe: Recipe, data: Path | None = None) -> str:
-    """Where the table of a recipe is from, for people: the file as it was named, or the generator."""
+    """The source of a recipe's table for the model card: the file as named, or the generator."""
     if data is not None or isinstance(recipe.data, str):
         return str(data or recipe.data)
     made = recipe.data
@@ -254,7 +254,7 @@ def _described(fit: _Fit) -> dict[str, str | int | float]:
 
 
 def _all_warnings(fit: _Fit, bands: Sequence[BandSummary]) -> tuple[str, ...]:
-    """Those about the table, and those about what the model makes of it."""
+    """The warnings about the table, the score and the bands."""
     return (*fit.warnings, *score_warnings(fit.validation, fit.scores), *band_warnings(bands))
 
 

@@ -1,4 +1,4 @@
-"""What a table turned out to hold, and what a person should look at before a model of it is used."""
+"""Summaries of a table's columns, and warnings about tables and scores that look wrong."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class ColumnSummary:
 
 
 def summarize_columns(frame: pl.DataFrame, columns: Columns, training: Dataset) -> tuple[ColumnSummary, ...]:
-    """The features of ``frame``, the table as read, as ``training`` rows of it have them."""
+    """Kind, missing share and range of each feature; ``frame`` is the table as read."""
     frame, _ = without_null_texts(frame, columns.null_values, ids=columns.id_columns)
     return tuple(
         ColumnSummary(
@@ -55,7 +55,7 @@ def summarize_columns(frame: pl.DataFrame, columns: Columns, training: Dataset) 
 
 
 def warnings(frame: pl.DataFrame, columns: Columns, training: Dataset, validation: Dataset) -> tuple[str, ...]:
-    """What is suspicious about a table, one line each, which says what to do.
+    """Warnings about a table, one line each, with what to do.
 
     Args:
         frame: the table as read.
@@ -72,9 +72,9 @@ def warnings(frame: pl.DataFrame, columns: Columns, training: Dataset, validatio
 
 
 def score_warnings(validation: Dataset, score: Float64) -> Iterator[str]:
-    """A score that tells the label of rows that the model has never seen is too good to be true."""
+    """A warning where the score separates the labels of the validation rows, which hints at a leak."""
     if validation.labelled and 0 < validation.positives < len(validation) and auc(validation.label, score) >= _PERFECT:
-        yield "the score tells the label of all validation rows: some feature may be known only after the outcome"
+        yield "the score separates the labels of all validation rows: some feature may be known only after the outcome"
 
 
 def _text_warnings(frame: pl.DataFrame, columns: Columns, features: Sequence[Feature]) -> Iterator[str]:
@@ -98,7 +98,7 @@ def _text_warnings(frame: pl.DataFrame, columns: Columns, features: Sequence[Fea
 
 
 def _column_warnings(frame: pl.DataFrame, columns: Columns, training: Dataset) -> Iterator[str]:
-    """Columns that say nothing, and columns that say everything."""
+    """Constant columns, columns that predict the label alone, and row numbers."""
     left_out = row_numbers(frame.columns) if columns.is_auto else ()
     for name in left_out:
         yield f"column {name!r} is left out: it looks like the row numbers that pandas writes without index=False"
@@ -106,15 +106,15 @@ def _column_warnings(frame: pl.DataFrame, columns: Columns, training: Dataset) -
         values = training.batch.table[:, place]
         known = values[~np.isnan(values)]
         if len(known) == len(values) and len(values) > 1 and not np.ptp(known):
-            yield f"column {feature.name!r} has one value in all training rows and says nothing: exclude it"
-        elif training.labelled and _tells_the_label(feature, training, place):
+            yield f"column {feature.name!r} has one value in all training rows, so it has no information: exclude it"
+        elif training.labelled and _predicts_the_label(feature, training, place):
             yield (
-                f"column {feature.name!r} alone tells the label in the training rows: if it is known only after "
+                f"column {feature.name!r} predicts the label by itself in the training rows: if it is known only after "
                 "the outcome, exclude it"
             )
 
 
-def _tells_the_label(feature: Feature, training: Dataset, place: int) -> bool:
+def _predicts_the_label(feature: Feature, training: Dataset, place: int) -> bool:
     values, label = training.batch.table[:_LEAK_ROWS, place], training.label[:_LEAK_ROWS]
     known = ~np.isnan(values)
     values, label = values[known], label[known]
