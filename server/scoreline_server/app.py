@@ -20,7 +20,7 @@ from scoreline_server.loading.pins import Pins
 from scoreline_server.loading.watcher import Watcher
 from scoreline_server.metrics.recorder import CountedThreads, Metrics
 from scoreline_server.rpc.admission import Admission
-from scoreline_server.rpc.authority import read_policy
+from scoreline_server.rpc.authority import policy_of
 from scoreline_server.rpc.control import Control
 from scoreline_server.rpc.methods import status_method
 from scoreline_server.rpc.pipeline import Pipeline
@@ -87,7 +87,7 @@ class Server:
             lambda: self.watcher.catalog,
             metrics=self.metrics,
             admission=admission,
-            policy=read_policy(settings.policy_file),
+            policy=policy_of(settings),
             methods=[status_method(lambda: self.problem), *(method for part in control for method in part.methods())],
             observers=[*observers, *([self.journal] if self.journal else []), self.shadows],
             score=score,

@@ -1,10 +1,14 @@
 """Every setting of the server, in one frozen object that is read once at start.
 
 Precedence: command-line flags, then ``SCORELINE_*`` environment variables, then the TOML file, then the defaults here.
-``docs/reference/settings.md`` lists them; a test holds that page against this class.
+``docs/reference/settings.md`` lists them; a test compares that page with this class.
 """
 
+import json
+import os
 import tomllib
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -51,17 +55,21 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(default=10.0, ge=0, description="How long open calls may take to end at a stop.")
     hot_lane: bool = Field(default=True, description="Serve Score on a thread of its own; off for the ordinary way.")
     flush_seconds: float = Field(
-        default=0.002, gt=0, description="About how much work the hot lane scores before it looks for new calls."
+        default=0.002, gt=0, description="About how much work the hot lane scores before it receives new calls."
     )
     heavy_seconds: float = Field(
-        default=0.005, gt=0, description="Calls that cost more are scored on threads beside the hot lane."
+        default=0.005,
+        gt=0,
+        description="Calls whose estimated time is longer are scored on threads beside the hot lane.",
     )
-    heavy_threads: int = Field(default=1, ge=1, le=64, description="How many threads score heavy calls.")
+    heavy_threads: int = Field(default=1, ge=1, le=64, description="Threads that score those calls.")
     receive_seconds: float = Field(
-        default=20.0, gt=0, description="How long a call may be open without having sent its message."
+        default=20.0, gt=0, description="How long a call may be open before its message is received."
     )
     max_queue_seconds: float = Field(
-        default=1.0, gt=0, description="How much work may wait, in seconds as models were timed; more is refused."
+        default=1.0,
+        gt=0,
+        description="Longest queue, in estimated seconds; calls beyond it get OVERLOADED.",
     )
     stream_threads: int = Field(
         default=16, ge=1, le=1024, description="How many streams may be open; each holds a thread of its own."
@@ -71,38 +79,42 @@ class Settings(BaseSettings):
         description="Folder of the journal; auto is the registry's folder with -journal behind, off writes none.",
     )
     journal_fsync_seconds: float = Field(
-        default=1.0, gt=0, description="How long what was journaled may wait until it survives a loss of power."
+        default=1.0, gt=0, description="Longest time between a row's write and its sync to disk."
     )
     journal_rotate_bytes: int = Field(
         default=256 * 1024 * 1024, ge=4096, description="Size at which a new journal file is begun."
     )
     journal_rotate_seconds: float = Field(default=3600.0, gt=0, description="Age at which a new journal file is begun.")
     journal_keep_days: float = Field(
-        default=30.0, ge=0, description="How long journal files are kept after their last row; 0 for ever."
+        default=180.0,
+        ge=0,
+        description="How long journal files are kept, at least until the outcomes of their rows are known; 0 for ever.",
     )
     journal_keep_bytes: int = Field(
         default=10 * 1024 * 1024 * 1024,
         ge=0,
-        description="How much the journal's folder may hold before the oldest files go; 0 for no limit.",
+        description="Largest size of the journal's folder: above it the oldest files go early; 0 for no limit.",
     )
     journal_queue_bytes: int = Field(
         default=64 * 1024 * 1024,
         ge=1024 * 1024,
-        description="How much may wait for a slow disk before rows are dropped and counted.",
+        description="Largest queue of the journal; rows beyond it are dropped and counted.",
     )
     journal_hmac_key_file: Path | None = Field(
         default=None, description="Key that hashes sensitive features in the journal; without one they are left out."
     )
     shadow_queue_rows: int = Field(
-        default=4096, ge=1, description="How many rows may wait for shadows before rows are dropped and counted."
+        default=4096, ge=1, description="Largest queue of the shadows, in rows; rows beyond it are dropped and counted."
     )
     memory_budget_bytes: int = Field(
-        default=0, ge=0, description="What all models may take before versions loaded on request go; 0 for no limit."
+        default=0,
+        ge=0,
+        description="Memory of all models above which versions loaded on request go; 0 for no limit.",
     )
     admin_listen: str = Field(
         default="", description="Address and port that takes changes from other hosts; empty for none."
     )
-    policy_file: Path | None = Field(default=None, description="TOML file that says who may do what.")
+    policy_file: Path | None = Field(default=None, description="TOML file of the callers allowed each action.")
     tls_certificate_file: Path | None = Field(default=None, description="PEM certificate chain; turns TLS on.")
     tls_key_file: Path | None = Field(default=None, description="PEM private key of the certificate.")
     tls_client_ca_file: Path | None = Field(
@@ -149,7 +161,57 @@ def read_settings(*, config: Path | None = None, **flags: Any) -> Settings:
         settings = FromFile(**given)
         return Settings.model_construct(**dict(settings))
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()]
-        raise StartError("; ".join(lines)) from error
+        raise StartError("; ".join(_explained(error, config, given))) from error
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise StartError(f"{config}: {error}") from error
+
+
+def _explained(error: ValidationError, config: Path | None, flags: Mapping[str, Any]) -> Iterator[str]:
+    """One line per wrong setting: where it is set, its value, and what is accepted."""
+    found = {str(detail["loc"][0]) if detail["loc"] else "": detail for detail in error.errors()}
+    for name, detail in found.items():
+        if not name:
+            yield detail["msg"].removeprefix("Value error, ")
+        elif name not in Settings.model_fields:
+            near = get_close_matches(name, Settings.model_fields, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            yield f"{config}: unknown setting {name!r}{hint}"
+        else:
+            yield f"{_origin(name, config, flags)} must be {accepted(name)}, not {_value(detail['input'])}"
+
+
+def _value(value: object) -> str:
+    return repr(value) if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _origin(name: str, config: Path | None, flags: Mapping[str, Any]) -> str:
+    """Where a setting was given."""
+    if name in flags:
+        return f"--{name.replace('_', '-')}"
+    variable = f"SCORELINE_{name.upper()}"
+    if any(set_.upper() == variable for set_ in os.environ):
+        return f"the environment variable {variable}"
+    return f"{config}: {name}"
+
+
+def accepted(name: str) -> str:
+    """The values that a setting takes, in words."""
+    schema = Settings.model_json_schema()["properties"][name]
+    return " or ".join(_described(each) for each in schema.get("anyOf", [schema]) if each.get("type") != "null")
+
+
+_TYPES = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
+
+
+def _described(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return " or ".join(map(repr, schema["enum"]))
+    if "const" in schema:
+        return repr(schema["const"])
+    low, high, above = (schema.get(key) for key in ("minimum", "maximum", "exclusiveMinimum"))
+    words = _TYPES.get(schema["type"], "a path" if schema.get("format") == "path" else "a text")
+    if above is not None:
+        return f"{words} above {above:g}"
+    if low is not None:
+        return f"{words} from {low:g} to {high:g}" if high is not None else f"{words} of at least {low:g}"
+    return words

@@ -37,10 +37,10 @@ def test_health_passes_while_a_server_is_ready_and_fails_while_it_drains(tmp_pat
 @pytest.mark.parametrize(
     ("ops", "code", "says"),
     [
-        ("127.0.0.1:1", 1, "Error: no server has its ops port at 127.0.0.1:1: "),
+        ("127.0.0.1:1", 1, "Error: no ops port answers at 127.0.0.1:1: start a server, or give --ops HOST:PORT\n"),
         ("off", 2, "Error: the server's ops port is off: set ops_listen, or give --ops\n"),
         ("127.0.0.1:0", 2, "Error: 127.0.0.1:0 names no port that can be asked: give --ops HOST:PORT\n"),
-        ("[::]:1", 1, "Error: no server has its ops port at [::1]:1: "),
+        ("[::]:1", 1, "Error: no ops port answers at [::1]:1: start a server, or give --ops HOST:PORT\n"),
     ],
 )
 def test_health_says_in_one_line_why_it_cannot_tell(ops: str, code: int, says: str) -> None:

@@ -54,4 +54,5 @@ def _ask(address: str, timeout: float) -> Any:
         with error:
             return json.load(error)
     except (OSError, ValueError) as error:
-        raise click.ClickException(f"no server has its ops port at {address}: {error}") from error
+        hint = "start a server, or give --ops HOST:PORT"
+        raise click.ClickException(f"no ops port answers at {address}: {hint}") from error

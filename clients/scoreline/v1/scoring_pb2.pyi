@@ -922,7 +922,7 @@ class DataQuality(_message.Message):
     UNSEEN_FIELD_NUMBER: _builtins.int
     CLIPPED_FIELD_NUMBER: _builtins.int
     missing: _builtins.int
-    """Missing and passed to the model as missing."""
+    """Missing and passed to the model as missing. Of a sequence or neighbors: features that no step or neighbor has."""
     defaulted: _builtins.int
     """Missing and replaced by the model's default."""
     unseen: _builtins.int

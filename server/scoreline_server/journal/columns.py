@@ -76,6 +76,12 @@ class Column(IntEnum):
     """int32 [R]: the number of neighbors."""
     NEIGHBORS = 25
     """float32 [sum of neighbor counts, neighbor features]."""
+    EXTRAS = 26
+    """JSON list of [name, rows, shape of a row's output]: the parts of EXTRA_ROWS and EXTRA_VALUES, in order."""
+    EXTRA_ROWS = 27
+    """uint32 [sum of the parts' rows]: the row of each output."""
+    EXTRA_VALUES = 28
+    """float32: the outputs of all parts, one after another."""
 
 
 RAGGED_COLUMNS: Mapping[str, tuple[Column, Column]] = {

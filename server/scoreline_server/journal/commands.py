@@ -57,6 +57,8 @@ def tail(folders: tuple[Path, ...], registry: str, route: str | None, count: int
     """Print the newest rows of all FOLDERs together."""
     follower = Follower(_folders(folders, registry), route)
     show = _as_json if as_json else _as_line
+    if not as_json:
+        click.echo("  ".join(_SHOWN))
     for row in follower.newest(count):
         click.echo(show(row))
     while follow:

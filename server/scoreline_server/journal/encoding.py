@@ -12,6 +12,7 @@ import numpy.typing as npt
 from scoreline_registry.documents.ragged import NEIGHBORS, SEQUENCE
 from scoreline_server.journal.blocks import Kind, framed
 from scoreline_server.journal.columns import RAGGED_COLUMNS, Column, packed, packed_arrays, packed_json, packed_texts
+from scoreline_server.journal.extras import packed_extras
 from scoreline_server.journal.facts import ArmFacts, RouteFacts
 from scoreline_server.journal.privacy import Hasher, Shown
 from scoreline_server.scoring.arrays import Float32, Indices
@@ -129,7 +130,7 @@ class RouteEncoder:
             columns[Column.BANDS] = b"".join([self._band_indices(one) for one in scored])
         if any(each.errors for each in results):
             columns[Column.ERRORS] = packed_json(_errors(scored))
-        return columns
+        return columns | packed_extras(scored)
 
     def _band_indices(self, scored: ScoredBatch) -> bytes:
         """The bands of one batch, which numbers them as its arms ran, as the route numbers them."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.routing.assignment import unit_of
 from scoreline_server.journal.columns import RAGGED_COLUMNS, Column, unpacked, unpacked_texts
+from scoreline_server.journal.extras import extra_columns, extra_types
 from scoreline_server.journal.facts import FileFacts, RouteFacts
 from scoreline_server.journal.privacy import HASH_BYTES
 from scoreline_server.journal.shadowed import ShadowScores
@@ -93,7 +94,7 @@ class Records:
     def types(self) -> Mapping[str, str]:
         """The type of each column: those of FIXED, then ``<what>.<name>``.
 
-        What there is: feature, hash, step and neighbor.
+        What there is: feature, hash, step, neighbor and extra.
         """
         return {
             **FIXED,
@@ -101,12 +102,13 @@ class Records:
             **{f"feature.{name}": "string" for name in self.route.categories},
             **{f"hash.{name}": "string" for name in self.route.hashed},
             **{f"{kind.item}.{name}": "float32s" for kind, names in self.route.ragged.items() for name in names},
+            **extra_types(self.raw),
         }
 
     @cached_property
     def columns(self) -> Mapping[str, Values]:
         """The values of each column that is kept, as ``types`` orders them."""
-        everything = {**self._fixed(), **self._features(), **self._ragged()}
+        everything = {**self._fixed(), **self._features(), **self._ragged(), **extra_columns(self.raw, self._count)}
         if self.kept is None:
             return everything
         rows = np.flatnonzero(self.kept).tolist()

@@ -1,4 +1,4 @@
-"""Which journal files may go: the oldest, past an age or a total size. What is still written stays."""
+"""Removes journal files beyond an age or a total size, the oldest first, but none that is being written."""
 
 import contextlib
 import fcntl
@@ -30,12 +30,16 @@ class Retention:
     seconds: float
     total_bytes: int
 
+    def has_expired(self, file: Aged, now: float) -> bool:
+        """Whether a file is older than it has to be kept."""
+        return bool(self.seconds) and now - file.modified > self.seconds
+
     def outdated(self, files: Iterable[Aged], now: float) -> Iterator[Aged]:
-        """The files that are too old, and of the others the oldest that are too many."""
+        """The files that are too old, and the oldest of the others while they are too large together."""
         left = self.total_bytes
         for file in sorted(files, key=lambda file: (file.modified, file.path.name), reverse=True):
             left -= file.size
-            if (self.seconds and now - file.modified > self.seconds) or (self.total_bytes and left < 0):
+            if self.has_expired(file, now) or (self.total_bytes and left < 0):
                 yield file
 
 
@@ -50,12 +54,19 @@ def aged_files(folder: Path) -> list[Aged]:
 
 
 def enforce(retention: Retention, folder: Path, now: float) -> int:
-    """Removes what is outdated and nobody writes any more; how many files. Raises OSError."""
+    """Removes the outdated files that no process writes; how many. Raises OSError.
+
+    A file that goes for its size before its age is logged as a warning: its rows may still wait for their outcomes.
+    """
     removed = 0
     for file in retention.outdated(aged_files(folder), now):
         if _removed(file.path):
             removed += 1
-            _log.info("journal file removed", path=str(file.path), bytes=file.size)
+            facts = {"path": str(file.path), "bytes": file.size, "days": round((now - file.modified) / 86400, 1)}
+            if retention.has_expired(file, now):
+                _log.info("journal file removed", **facts)
+            else:
+                _log.warning("journal file removed early, raise journal_keep_bytes to keep it longer", **facts)
     return removed
 
 

@@ -11,13 +11,15 @@ An action in the file is allowed to its callers only; the other actions keep the
 
 import fnmatch
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from scoreline_server.errors import CallError, ErrorReason, StartError
+from scoreline_server.settings import Settings
 
 
 class Action(StrEnum):
@@ -39,9 +41,9 @@ class Caller:
     by_admin_address: bool = False
 
     @classmethod
-    def of(cls, peer: str, auth_context: Mapping[str, Iterable[bytes]], *, by_admin_address: bool = False) -> "Caller":
+    def of(cls, peer: str, auth_context: Mapping[str, Any], *, by_admin_address: bool = False) -> "Caller":
         """The caller of a gRPC call, from its peer and auth context."""
-        names = list(auth_context.get("x509_common_name", ()))
+        names: list[bytes] = list(auth_context.get("x509_common_name", ()))
         return cls(peer, names[0].decode() if names else "", by_admin_address)
 
     @property
@@ -72,6 +74,10 @@ class Policy:
         """Whether every caller is allowed, so that callers need not be identified."""
         return "*" in self.allowed[action]
 
+    def by_certificate_only(self) -> list[Action]:
+        """The actions that only callers with a client certificate are allowed."""
+        return [action for action, allowed in self.allowed.items() if allowed and all(map(_is_certificate, allowed))]
+
     def authorize(self, caller: Caller, action: Action) -> None:
         """Raises CallError with NOT_ALLOWED unless the caller may do it."""
         if not any(_matches(pattern, caller) for pattern in self.allowed[action]):
@@ -83,7 +89,7 @@ class Policy:
 
 
 def _matches(pattern: str, caller: Caller) -> bool:
-    if pattern.startswith("cn:"):
+    if _is_certificate(pattern):
         return bool(caller.identity) and fnmatch.fnmatchcase(caller.identity, pattern[3:])
     return (
         pattern == "*"
@@ -92,8 +98,24 @@ def _matches(pattern: str, caller: Caller) -> bool:
     )
 
 
+def _is_certificate(pattern: str) -> bool:
+    return pattern.startswith("cn:")
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The policy of the settings. Raises StartError where its callers cannot be identified."""
+    policy = read_policy(settings.policy_file)
+    if settings.tls_client_ca_file is None and (actions := policy.by_certificate_only()):
+        named = ", ".join(actions)
+        raise StartError(
+            f"{settings.policy_file}: {named} would be refused to every caller: `cn:` needs client certificates, "
+            "set tls_client_ca_file"
+        )
+    return policy
+
+
 def read_policy(path: Path | None) -> Policy:
-    """The policy of a file, or the default one. Raises StartError that says what is wrong with the file."""
+    """The policy of a file, or the default one. Raises StartError where the file is no policy."""
     if path is None:
         return Policy(_DEFAULTS)
     try:

@@ -82,7 +82,7 @@ class Binding:
         self._is_plain = not self._categories and not self._limited and not self._ragged
 
     def bind(self, block: RowBlock, rows: Indices) -> Bound:
-        """Builds the model's features for ``rows`` of ``block``; rows that the model refuses stand in ``errors``."""
+        """The model's features for ``rows`` of ``block``, their data quality, and the errors of refused rows."""
         errors: dict[int, ScoringError] = {}
         features = self._gathered(block, rows)
         if self._is_plain and np.isfinite(features).all():
@@ -96,7 +96,10 @@ class Binding:
         if self._limited:
             self._clip(features, quality)
         for ragged in self._ragged:
-            ragged.check(block.ragged[ragged.place], rows, errors)
+            items = block.ragged[ragged.place]
+            ragged.check(items, rows, errors)
+            if (missing := ragged.missing(items, rows)) is not None:
+                quality[:, MISSING] += missing.astype(np.uint16)
         return Bound(rows, features, quality, errors)
 
     def inputs(self, block: RowBlock, bound: Bound) -> list[tuple[Indices, dict[str, npt.NDArray[Any]]]]:

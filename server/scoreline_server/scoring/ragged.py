@@ -79,6 +79,21 @@ class RaggedBinding:
         for row in set(owners[infinite].tolist()) & set(rows.tolist()):
             errors.setdefault(row, ScoringError(ErrorReason.NOT_FINITE, f"{message.one} holds an infinite number"))
 
+    def missing(self, block: RaggedBlock, rows: Indices) -> npt.NDArray[np.int64] | None:
+        """How many of the columns hold no value in any item of each of ``rows``; None where no value is missing.
+
+        Of rows without items nothing is missing.
+        """
+        holes = np.isnan(block.values[:, self.sources])
+        if not holes.any():
+            return None
+        owners = np.repeat(np.arange(len(block.counts)), block.counts)
+        missing = np.zeros(len(block.counts), np.int64)
+        for column in holes.T:
+            known = np.bincount(owners[~column], minlength=len(missing))
+            missing += (known == 0) & (block.counts > 0)
+        return missing[rows]
+
     def items(self, block: RaggedBlock, rows: Indices) -> Items:
         """The items of ``rows`` in the model's columns."""
         return Items.of(block.values, block.counts, rows, self.sources)

@@ -1,8 +1,11 @@
 """One listening address with everything that is served there: the pipeline's methods, streams, health, reflection."""
 
+import os
+import ssl
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import structlog
@@ -144,6 +147,22 @@ def _bind(server: grpc.Server, address: str, settings: Settings) -> int:
 def _credentials(settings: Settings) -> grpc.ServerCredentials:
     if settings.tls_certificate_file is None or settings.tls_key_file is None:
         raise StartError("TLS needs tls_certificate_file and tls_key_file")
+    _check_pair(settings.tls_certificate_file, settings.tls_key_file)
     pair = (settings.tls_key_file.read_bytes(), settings.tls_certificate_file.read_bytes())
     roots = settings.tls_client_ca_file.read_bytes() if settings.tls_client_ca_file else None
     return grpc.ssl_server_credentials([pair], root_certificates=roots, require_client_auth=roots is not None)
+
+
+def _check_pair(certificate: Path, key: Path) -> None:
+    """Raises StartError unless the files are a certificate chain and its private key."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: b"")
+    except ssl.SSLError as error:
+        expected = "must be a PEM certificate chain and its unencrypted PEM key"
+        detail = f"tls_certificate_file {certificate} and tls_key_file {key} {expected}"
+        if error.reason == "KEY_VALUES_MISMATCH":
+            detail = f"tls_key_file {key} is not the private key of tls_certificate_file {certificate}"
+        raise StartError(detail) from error
+    except OSError as error:
+        unreadable = next((path for path in (certificate, key) if not os.access(path, os.R_OK)), certificate)
+        raise StartError(f"{unreadable} cannot be read: {error.strerror}") from error

@@ -10,6 +10,7 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.documents.contract import Band, Feature
 from scoreline_registry.registry import Registry
 from scoreline_server.errors import StartError
+from scoreline_server.journal.extras import extra_columns, extra_types, packed_extras
 from scoreline_server.journal.privacy import Hasher, read_hasher
 from scoreline_server.journal.reader import Selection, journal_files, read_records, read_shadows
 from scoreline_server.journal.records import Records
@@ -52,6 +53,37 @@ def split(registry: Registry) -> Registry:
     publish_linear(registry, "other", (-1.0, 0, 0, 0), features=(*FEATURES, CITY), bands=bands[:1])
     apply(registry, SPLIT)
     return registry
+
+
+def test_extra_outputs_are_journaled_for_the_callers_that_asked(registry: Registry, folder: Path) -> None:
+    publish_linear(registry, "linear", (1.0, 0, 0), aliases=("champion",), extra=True)
+    apply(registry)
+    asked = named(entity("a", income=1.0), entity("failed"), entity("b", income=-2.0), extras=["logit"])
+    _, seen = scored(catalog_of(registry), named(entity("plain", income=3.0)), asked)
+    journal = journal_in(folder)
+    journal(seen[0])
+    journal.close()
+    (records,) = read_records([folder])
+    assert records.types["extra.logit"] == "float32"
+    assert records.columns["entity_id"] == ["plain", "a", "failed", "b"]
+    assert records.columns["extra.logit"] == [None, 1.0, None, -2.0]
+
+
+def test_extra_outputs_of_any_shape_and_batch_are_read_as_they_were_answered(split: Registry) -> None:
+    catalog = catalog_of(split)
+    batches = [scored(catalog, named(*(entity(f"c{at}", income=1.0) for at in range(rows))))[1][0] for rows in (2, 3)]
+    for batch, values in zip(batches, ([0.5, 1.5], [2.5, np.nan, 4.5]), strict=True):
+        batch.requests[0].extras = ["flag", "members"]
+        numbers = np.array(values, np.float32)
+        rows = np.arange(len(values))
+        batch.results.extras["flag"] = [(rows, numbers)]
+        batch.results.extras["members"] = [(rows[1:], np.stack([numbers, -numbers], axis=1)[1:])]
+    raw = {int(column): memoryview(data) for column, data in packed_extras(batches).items()}
+    assert extra_types(raw) == {"extra.flag": "float32", "extra.members": "float32s"}
+    assert extra_columns(raw, 5) == {
+        "extra.flag": [0.5, 1.5, 2.5, None, 4.5],
+        "extra.members": [None, [1.5, -1.5], None, [None, None], [4.5, -4.5]],
+    }
 
 
 def test_every_fact_of_a_row_is_what_its_caller_was_told(split: Registry, folder: Path) -> None:

@@ -131,11 +131,12 @@ def test_tail_shows_the_newest_rows_of_all_files(
     newest.close()
     rows = [json.loads(line) for line in run("tail", folder, "--json", "-n", "3").output.splitlines()]
     assert [row["entity_id"] for row in rows] == ["b", "h", "new"]
-    assert len(run("tail", folder).output.splitlines()) == 6
-    nothing = run("tail", folder, "-n", "0")
+    assert len(run("tail", folder).output.splitlines()) == 1 + 6
+    nothing = run("tail", folder, "--json", "-n", "0")
     assert (nothing.exit_code, nothing.output) == (0, "")
-    (line,) = run("tail", folder, "-n", "1", "--route", "late").output.splitlines()
-    assert answers[2].scores[0].prediction_id in line.split()
+    header, line = run("tail", folder, "-n", "1", "--route", "late").output.splitlines()
+    shown = dict(zip(header.split(), line.split(), strict=True))
+    assert (shown["prediction_id"], shown["route"]) == (answers[2].scores[0].prediction_id, "late")
 
 
 def test_tail_follows_what_is_written(

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from scoreline_registry.registry import Registry
 from scoreline_server.journal import series as series_module
@@ -323,3 +324,13 @@ def test_the_journal_is_beside_the_registry_unless_told_otherwise(
     journal_dir: str, registry: str, folder: str | None
 ) -> None:
     assert journal_folder(journal_dir, registry) == (Path(folder) if folder else None)
+
+
+def test_a_file_that_goes_for_its_size_before_its_age_is_warned_about(tmp_path: Path) -> None:
+    for name, modified in (("old", 0), ("big", 900), ("new", 990)):
+        (tmp_path / f"{name}.journal").write_bytes(bytes(100))
+        os.utime(tmp_path / f"{name}.journal", (modified, modified))
+    with capture_logs() as logs:
+        assert enforce(Retention(seconds=500, total_bytes=150), tmp_path, 1000.0) == 2
+    levels = {Path(entry["path"]).stem: entry["log_level"] for entry in logs}
+    assert levels == {"old": "info", "big": "warning"}

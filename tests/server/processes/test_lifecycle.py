@@ -139,10 +139,36 @@ def test_flags_win_over_environment_over_file(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("thread = 2", "thread: Extra inputs"), ("threads = 0", "threads: "), ("=", "toml")]
+    ("text", "says"),
+    [
+        ("lisen = 'x'", "{config}: unknown setting 'lisen'; did you mean 'listen'?"),
+        ("threads = 0", "{config}: threads must be a whole number from 1 to 256, not 0"),
+        ("poll_seconds = 0", "{config}: poll_seconds must be a number above 0, not 0"),
+        ("log_format = 'xml'", "{config}: log_format must be 'auto' or 'console' or 'json', not 'xml'"),
+        ("tls_key_file = 3", "{config}: tls_key_file must be a path, not 3"),
+        ("tls_key_file = 'a.key'", "tls_certificate_file and tls_key_file go together"),
+    ],
 )
-def test_a_wrong_setting_is_named(tmp_path: Path, text: str, says: str) -> None:
+def test_a_wrong_setting_is_told_with_its_place_and_what_is_accepted(tmp_path: Path, text: str, says: str) -> None:
     config = tmp_path / "scoreline.toml"
     config.write_text(text)
-    with pytest.raises(StartError, match=says):
+    with pytest.raises(StartError) as caught:
+        read_settings(config=config)
+    assert str(caught.value) == says.format(config=config)
+
+
+def test_a_wrong_environment_variable_and_a_wrong_flag_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCORELINE_WORKERS", "many")
+    with pytest.raises(StartError) as caught:
+        read_settings(poll_seconds="soon")
+    assert str(caught.value).split("; ") == [
+        "the environment variable SCORELINE_WORKERS must be a whole number from 1 to 256 or 'auto', not 'many'",
+        "--poll-seconds must be a number above 0, not 'soon'",
+    ]
+
+
+def test_a_config_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    config = tmp_path / "scoreline.toml"
+    config.write_text("=")
+    with pytest.raises(StartError, match=r"scoreline\.toml: "):
         read_settings(config=config)

@@ -58,6 +58,22 @@ def by_columns(digest: str, incomes: Sequence[float], circles: Sequence[Neighbor
     return request
 
 
+def test_a_column_without_a_value_in_any_neighbor_counts_as_missing(
+    around: Registry, stub: rpc.ScoringServiceStub
+) -> None:
+    circles: list[Neighbors] = [
+        [{"late": 1.0, "age": 2.0}],
+        [{"late": 1.0}, {"late": 2.0}],
+        [{"late": 1.0}, {"age": 2.0}],
+        [{}],
+        [],
+    ]
+    entities = [entity(f"u{at}", income=0.0, neighbors=circle) for at, circle in enumerate(circles)]
+    scores = stub.Score(named(*entities, route="around")).scores
+    assert [score.quality.missing for score in scores] == [0, 1, 0, 2, 0]
+    assert [score.score for score in scores] == pytest.approx([expected(0.0, circle) for circle in circles], abs=1e-6)
+
+
 def test_any_number_of_neighbors_is_scored_together_in_both_forms(
     around: Registry, stub: rpc.ScoringServiceStub
 ) -> None:

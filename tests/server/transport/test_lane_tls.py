@@ -10,6 +10,7 @@ import pytest
 
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
+from scoreline_server.errors import StartError
 from scoreline_server.settings import Settings
 from tests.server.carriers import score_by
 from tests.server.conftest import apply
@@ -99,7 +100,7 @@ def test_the_policy_sees_the_name_on_a_clients_certificate(
             assert reason_of(caught.value) == (grpc.StatusCode.PERMISSION_DENIED, "NOT_ALLOWED")
 
 
-@pytest.mark.parametrize(("allowed", "code"), [("loopback", "OK"), ("cn:*", "PERMISSION_DENIED")])
+@pytest.mark.parametrize(("allowed", "code"), [("loopback", "OK"), ("admin", "PERMISSION_DENIED")])
 def test_without_tls_the_policy_sees_where_a_caller_is_and_no_name(
     registry: Registry, settings: Settings, tmp_path: Path, allowed: str, code: str
 ) -> None:
@@ -116,3 +117,26 @@ def test_mutual_tls_refuses_who_shows_no_certificate(registry: Registry, mutual:
             score_by(channel)(ANN, timeout=5)
         assert isinstance(caught.value, grpc.Call)
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_key_of_another_certificate_is_refused_at_start(
+    registry: Registry, settings: Settings, certificates: Path
+) -> None:
+    with pytest.raises(StartError, match=r"batch\.key is not the private key of tls_certificate_file .*server\.crt"):
+        Server(settings.model_copy(update={"tls_key_file": certificates / "batch.key"}))
+
+
+def test_a_certificate_that_is_none_and_one_that_is_missing_are_named(
+    registry: Registry, settings: Settings, tmp_path: Path
+) -> None:
+    text = tmp_path / "text.crt"
+    text.write_text("no certificate")
+    with pytest.raises(StartError, match=r"text\.crt and tls_key_file .*server\.key must be a PEM certificate chain"):
+        Server(settings.model_copy(update={"tls_certificate_file": text}))
+    with pytest.raises(StartError, match=r"none\.crt cannot be read: No such file"):
+        Server(settings.model_copy(update={"tls_certificate_file": tmp_path / "none.crt"}))
+
+
+def test_a_policy_that_needs_certificates_is_refused_without_mutual_tls(registry: Registry, mutual: Settings) -> None:
+    with pytest.raises(StartError, match=r"score would be refused to every caller: .*set tls_client_ca_file"):
+        Server(mutual.model_copy(update={"tls_client_ca_file": None}))
