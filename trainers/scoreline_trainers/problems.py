@@ -8,6 +8,20 @@ from typing import Any, Literal
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+# What boosting and forest libraries call the same option.
+_SYNONYMS = (
+    {"n_estimators", "num_iterations", "num_boost_round", "iterations", "max_iterations", "num_trees", "n_trees"},
+    {"num_threads", "threads", "n_jobs", "nthread", "thread_count"},
+    {"learning_rate", "eta"},
+    {"max_depth", "depth"},
+    {"num_leaves", "max_leaf_nodes", "max_leaves"},
+    {"min_data_in_leaf", "min_child_samples", "min_samples_leaf"},
+    {"lambda_l2", "reg_lambda", "l2_leaf_reg"},
+    {"lambda_l1", "reg_alpha"},
+    {"feature_fraction", "colsample_bytree", "rsm", "max_features"},
+    {"bagging_fraction", "subsample"},
+    {"stopping_fraction", "validation_fraction"},
+)
 _LISTED = 40
 # At 0.6, difflib's own, "income" would be the nearest to "nope".
 _ALIKE = 0.65
@@ -17,7 +31,8 @@ _BRANCHES = ("Synthetic", "FeatureSpec", "str", "cuts", "quantiles")
 def nearest(name: str, known: Iterable[str]) -> str:
     """ "did you mean 'x'?" for the name most like ``name``; empty where none is."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=_ALIKE)
+    same = [other for words in _SYNONYMS if name in words for other in names if other in words]
+    near = same or difflib.get_close_matches(name, names, n=1, cutoff=_ALIKE)
     near = near or [each for each in names if len(name) > 2 and each.startswith(name)]
     return f"did you mean {near[0]!r}?" if near else ""
 

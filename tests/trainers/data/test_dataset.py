@@ -120,11 +120,11 @@ def test_a_missing_column_is_named_with_those_that_are_there() -> None:
 @pytest.mark.parametrize(
     ("values", "holds", "example"),
     [
-        ([0, 1, 2], "0, 1, 2", "0"),
-        (["gone", "here", "gone"], "'gone', 'here'", "gone"),
-        (["0", "1", "1"], "'0', '1'", "0"),
-        ([0.5, 1.0, 0.0], "0.0, 0.5, 1.0", "0.0"),
-        ([2, 1, 1], "1, 2", "1"),
+        ([0, 1, 2], "0, 1, 2", "2"),
+        (["gone", "here", "gone"], "'gone', 'here'", "here"),
+        (["0", "1", "1"], "'0', '1'", "1"),
+        ([0.5, 1.0, 0.0], "0.0, 0.5, 1.0", "1.0"),
+        ([2, 1, 1], "1, 2", "2"),
     ],
 )
 def test_a_label_that_is_not_0_or_1_is_refused(values: list[object], holds: str, example: str) -> None:

@@ -83,6 +83,10 @@ def test_bands_ascend_as_written() -> None:
             {"sequence": {"steps": {"a": ["x"]}}, "engineered": [{"kind": "rolling", "windows": [0]}]},
             "engineered.0.rolling.windows.0: Input should be greater than or equal to 1",
         ),
+        (
+            {"family": "lightgbm", "config": {"n_estimators": 50}},
+            "config: n_estimators: unknown key; did you mean 'num_iterations'? there are ",
+        ),
         ({"config": {"Z": 1}}, "config: Z: unknown key; there are C,"),
         ({"config": {"C": -1}}, "config: C: Input should be greater than 0"),
         ({"route": {**ROUTE, "holdouts": 5}}, "route: unknown key 'holdouts'; did you mean 'holdout'?"),

@@ -35,7 +35,7 @@ def _as_it_is(values: pl.Series) -> pl.Series:
     distinct = values.unique().sort().to_list()
     if set(distinct) <= {0, 1}:
         return values.cast(pl.Int8)
-    example = _names(values.unique().sort())[0]
+    example = _names(values.unique().sort())[-1]
     raise DataError(
         values.name,
         f"is the label and must be 0 or 1 in every row; it holds {_listed(distinct)}; "

@@ -107,6 +107,9 @@ def _column_warnings(frame: pl.DataFrame, columns: Columns, training: Dataset) -
         known = values[~np.isnan(values)]
         if len(known) == len(values) and len(values) > 1 and not np.ptp(known):
             yield f"column {feature.name!r} has one value in all training rows, so it has no information: exclude it"
+        elif feature.kind == "category" and len(values) > FEW_ROWS and 2 * len(feature.vocabulary) > len(values):
+            names = f"{len(feature.vocabulary):,} names in {len(values):,} training rows"
+            yield f"column {feature.name!r} has {names}: if it identifies rows, exclude it"
         elif training.labelled and _predicts_the_label(feature, training, place):
             yield (
                 f"column {feature.name!r} predicts the label by itself in the training rows: if it is known only after "
@@ -142,7 +145,7 @@ def _label_warnings(frame: pl.DataFrame, columns: Columns, validation: Dataset) 
     rarer = min(validation.positives, len(validation) - validation.positives)
     if rarer < FEW_ROWS:
         yield (
-            f"only {len(validation)} validation rows, {validation.positives} of them with label 1: metrics and bands "
+            f"few validation rows: {len(validation)}, of which {validation.positives} with label 1; metrics and bands "
             "of so few rows say little"
         )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_serializer, model_validator
 
 from scoreline_registry.documents.contract import InputContract
 from scoreline_registry.documents.ragged import NEIGHBORS, SEQUENCE
@@ -48,6 +48,12 @@ class MemberSpec(Spec):
     def _is_known(self) -> Self:
         self.options()
         return self
+
+    @field_serializer("config")
+    def _with_defaults(self, config: dict[str, Any]) -> dict[str, Any]:
+        """Every option with its value, as a manifest keeps it."""
+        del config
+        return self.options().model_dump(mode="json")
 
     @property
     def title(self) -> str:
