@@ -109,7 +109,7 @@ class Registry:
     def read_file(self, model: str, version: int, name: str) -> bytes:
         """The bytes of a committed file, checked against the committed digest. Raises NotFoundError, CorruptError."""
         facts = self._holding(model, version).models[model].file(version, name)
-        return self._commits.content.read(version_key(model, version, name), facts.sha256)
+        return self._commits.documents.read(version_key(model, version, name), facts.sha256)
 
     def damage(self, model: str, version: int) -> list[str]:
         """Reads every file of a committed version and says which are not what was committed; empty when all are.
@@ -194,7 +194,7 @@ class Registry:
             source=source,
         )
         for name, facts in entry.files.items() if source else ():
-            self._commits.content.read(version_key(model, version, name), facts.sha256)
+            self._commits.documents.read(version_key(model, version, name), facts.sha256)
         check_claim(self._storage, model, version, claim_id=claim_id)
         change = AddVersion(model, version, entry, aliases=tuple(aliases), owner=owner, labels=labels or {})
         self.commit(change, author=author, message=message)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import scoreline
 from scoreline_registry.documents.documents import VersionEntry, encode, sha256_hex
-from scoreline_registry.documents.manifest import GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, FileFacts
+from scoreline_registry.documents.manifest import GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, FileDigest
 from scoreline_registry.history.commits import Commit
 from scoreline_registry.history.state import State
 from scoreline_registry.registry import Registry
@@ -167,7 +167,7 @@ def fill(registry: Registry, place: Path, versions: int) -> None:
     publish_linear(registry, "linear", aliases=("champion", "first"))
     contents = {name: registry.read_file("linear", 1, name) for name in (MODEL_FILE, GOLDEN_FILE)}
     contents[MANIFEST_FILE] = encode(registry.manifest("linear", 1))
-    files = {name: FileFacts(sha256=sha256_hex(data), bytes=len(data)) for name, data in contents.items()}
+    files = {name: FileDigest(sha256=sha256_hex(data), bytes=len(data)) for name, data in contents.items()}
     entry = VersionEntry(
         files=files, published_at=datetime.now(UTC), author="bench", message="a message", claim_id="0" * 32
     )

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Self
 
 from scoreline_registry.documents.documents import VersionEntry
-from scoreline_registry.documents.manifest import FileFacts
+from scoreline_registry.documents.manifest import FileDigest
 from scoreline_registry.history.state import State
 from scoreline_registry.registry import Registry
 from tests.registry.samples import Edit
@@ -34,7 +34,7 @@ import sys, time
 from scoreline_registry.registry import Registry
 registry = Registry.open(sys.argv[1])
 for number in range(int(sys.argv[2])):
-    registry.set_alias(f"model-{number:04d}", "challenger", 1, author="other", message="")
+    registry.commit(SetAlias(f"model-{number:04d}", "challenger", 1), author="other", message="")
     time.sleep(0.03)
 """
 
@@ -93,7 +93,7 @@ def _spread(name: str, gaps: Sequence[float]) -> dict[str, float]:
 def fill(registry: Registry, *, models: int, versions: int) -> None:
     """Commits documents of models whose files are not there: only what commits read and write is measured."""
     now = datetime.now(UTC)
-    files = {name: FileFacts(sha256="0" * 64, bytes=1) for name in ("model.onnx", "golden.npz", "manifest.json")}
+    files = {name: FileDigest(sha256="0" * 64, bytes=1) for name in ("model.onnx", "golden.npz", "manifest.json")}
 
     def documents(state: State) -> State:
         for model in range(models):

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from scoreline_registry.documents.documents import VersionEntry, encode, sha256_hex
-from scoreline_registry.documents.manifest import GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, FileFacts
+from scoreline_registry.documents.manifest import GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, FileDigest
 from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.history.state import State
 from scoreline_registry.registry import Registry
@@ -74,7 +74,7 @@ def fill(registry: Registry, folder: Path, *, models: int, versions: int) -> Non
     publish_linear(registry, "seed")
     contents = {name: registry.read_file("seed", 1, name) for name in (MODEL_FILE, GOLDEN_FILE)}
     contents[MANIFEST_FILE] = encode(registry.manifest("seed", 1))
-    files = {name: FileFacts(sha256=sha256_hex(data), bytes=len(data)) for name, data in contents.items()}
+    files = {name: FileDigest(sha256=sha256_hex(data), bytes=len(data)) for name, data in contents.items()}
     now = datetime.now(UTC)
     entry = VersionEntry(files=files, published_at=now, author="bench", message="a message", claim_id="0" * 32)
 

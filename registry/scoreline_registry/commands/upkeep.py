@@ -23,7 +23,7 @@ from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.names import ModelRef
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import open_storage
-from scoreline_registry.upkeep.garbage_collection import DEFAULT_RETENTION, Collection, collect
+from scoreline_registry.upkeep.garbage_collection import DEFAULT_RETENTION, CollectedGarbage, collect
 from scoreline_registry.upkeep.verification import Verification
 from scoreline_registry.upkeep.verification import verify as verify_storage
 
@@ -125,7 +125,7 @@ def gc(retention_days: float, address: str, as_json: bool, **signed: Any) -> Non
     click.echo(f"{verb} {len(found.files)} files, {found.bytes:,} bytes; revision {found.commit.revision}")
 
 
-def _collection_json(found: Collection) -> dict[str, object]:
+def _collection_json(found: CollectedGarbage) -> dict[str, object]:
     return {
         "retired": found.retired,
         "abandoned": found.abandoned,
@@ -174,6 +174,6 @@ def _verification_json(report: Verification) -> dict[str, object]:
         "versions": report.versions,
         "files": report.files,
         "bytes": report.bytes,
-        "findings": [{"key": finding.key, "problem": finding.problem} for finding in report.findings],
+        "findings": [{"key": finding.key, "problem": finding.detail} for finding in report.findings],
         "notes": report.notes,
     }

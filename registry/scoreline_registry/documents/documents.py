@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from scoreline_registry.documents.base import FrozenModel, OmitDefaults
-from scoreline_registry.documents.manifest import Digest, FileFacts, Moment
+from scoreline_registry.documents.manifest import Digest, FileDigest, Moment
 from scoreline_registry.errors import CorruptError, SchemaVersionError
 
 # Up to schema 2 a model's document held the entries of all its versions; from 3 on it holds the digest of their index.
@@ -58,7 +58,7 @@ def decode(kind: type[D], data: bytes, *, key: str, supported: int) -> D:
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
-        raise CorruptError(key, "; ".join(problems_of(error))) from error
+        raise CorruptError(key, "; ".join(validation_errors(error))) from error
 
 
 def schema_number(data: bytes, *, key: str) -> int:
@@ -79,7 +79,7 @@ def _read_json(data: bytes, *, key: str) -> dict[str, Any]:
     return dict(raw)
 
 
-def problems_of(error: ValidationError) -> list[str]:
+def validation_errors(error: ValidationError) -> list[str]:
     """One line for each thing that pydantic found wrong: where, and what."""
     problems = []
     faults = error.errors(include_url=False, include_context=False, include_input=False)
@@ -127,7 +127,7 @@ class VersionEntry(OmitDefaults):
 
     OMITTED: ClassVar[frozenset[str]] = frozenset({"retired", "source"})
 
-    files: dict[str, FileFacts] = Field(min_length=1)
+    files: dict[str, FileDigest] = Field(min_length=1)
     published_at: Moment
     author: str
     message: str = ""

@@ -31,7 +31,7 @@ def _aware(moment: datetime) -> datetime:
 Moment = Annotated[datetime, AfterValidator(_aware)]
 
 
-class FileFacts(FrozenModel):
+class FileDigest(FrozenModel):
     """One file of a version: sha256 in hex and size in bytes."""
 
     sha256: Digest
@@ -101,7 +101,7 @@ class Manifest(OmitDefaults):
     golden: GoldenFacts | None = None
     training: TrainingFacts | None = None
     created_at: Moment
-    files: dict[str, FileFacts] = Field(default_factory=dict)
+    files: dict[str, FileDigest] = Field(default_factory=dict)
     tensors: TensorContract | None = None
 
     @model_validator(mode="after")

@@ -15,7 +15,7 @@ from scoreline_registry.documents.documents import (
     schema_number,
     sha256_hex,
 )
-from scoreline_registry.documents.manifest import FileFacts
+from scoreline_registry.documents.manifest import FileDigest
 from scoreline_registry.documents.model_versions import LoadPart, ModelVersions
 from scoreline_registry.errors import NotFoundError
 
@@ -113,7 +113,7 @@ class Model:
             raise NotFoundError("alias", f"{self.name}@{alias}", self._hint())
         return found
 
-    def file(self, version: int, name: str) -> FileFacts:
+    def file(self, version: int, name: str) -> FileDigest:
         """The committed facts of one file of a version. Raises NotFoundError, also when its files were removed."""
         entry = self.entry(version)
         if entry.collected:

@@ -96,8 +96,8 @@ class ModelVersions(Mapping[int, VersionEntry]):
 
     def with_abandoned(self, numbers: Iterable[int]) -> "ModelVersions":
         """The same with numbers given up, but for those that are committed; itself where nothing differs."""
-        given_up = {number: _ABANDONED for number in numbers if self.ref(number) is None}
-        return self._changed(self.table, {**self.changes, **given_up}, self.documents)
+        reclaimed = {number: _ABANDONED for number in numbers if self.ref(number) is None}
+        return self._changed(self.table, {**self.changes, **reclaimed}, self.documents)
 
     def _changed(
         self, table: VersionTable, changes: Mapping[int, VersionRef], documents: Mapping[str, VersionDocument]

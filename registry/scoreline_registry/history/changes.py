@@ -17,7 +17,7 @@ from scoreline_registry.history.state import State
 from scoreline_registry.names import ModelRef, check_name
 from scoreline_registry.routing.planning import next_document, schema_like, without_arm, written_schema
 from scoreline_registry.routing.route import RouteSpec
-from scoreline_registry.routing.route_validation import routable, route_problems
+from scoreline_registry.routing.route_validation import routable, route_errors
 
 _MAX_TEXT = 200
 
@@ -153,8 +153,8 @@ class RemoveAlias(ModelChange):
         model.alias(self.alias)
         users = [name for name, route in state.routes.items() if ref in route.refs]
         if users:
-            problems = [f"route {name} uses it: change the route first" for name in users]
-            raise RefusedError(f"alias {ref} cannot be removed", problems)
+            errors = [f"route {name} uses it: change the route first" for name in users]
+            raise RefusedError(f"alias {ref} cannot be removed", errors)
         return state.with_model(
             model.changed(aliases={name: number for name, number in model.aliases.items() if name != self.alias})
         )
@@ -216,9 +216,9 @@ class ApplyRoute(Change):
         like = written.like
         schema = schema_like(routable(like, state.usable(like)).inputs) if like else written_schema(written)
         after = next_document(self.spec, schema=schema, before=before)
-        problems = route_problems(after, state.usable)
-        if problems:
-            raise RefusedError(f"route {self.spec.route}", problems)
+        errors = route_errors(after, state.usable)
+        if errors:
+            raise RefusedError(f"route {self.spec.route}", errors)
         return state.with_route(after)
 
 
@@ -238,14 +238,14 @@ class StopArm(RouteChange):
 
 def check_routes(state: State, refs: Collection[str], *, subject: str, also: Collection[str] = ()) -> None:
     """Raises RefusedError with the errors of every route that uses one of ``refs`` or is named in ``also``."""
-    problems = [
-        f"route {name}: {problem}"
+    errors = [
+        f"route {name}: {error}"
         for name, route in (state.routes.items() if refs or also else ())
         if name in also or not set(refs).isdisjoint(route.refs)
-        for problem in route_problems(route, state.usable)
+        for error in route_errors(route, state.usable)
     ]
-    if problems:
-        raise RefusedError(subject, problems)
+    if errors:
+        raise RefusedError(subject, errors)
 
 
 def _with_moved_aliases(state: State, model: Model, aliases: Iterable[str]) -> State:

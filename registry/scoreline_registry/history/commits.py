@@ -10,8 +10,8 @@ from functools import cached_property
 from scoreline_registry.documents.documents import document_key
 from scoreline_registry.errors import ConflictError, CorruptError, InvalidError
 from scoreline_registry.history.changes import Change, Signature
-from scoreline_registry.history.content import Content
 from scoreline_registry.history.differences import Event, HistoryEntry, events_between
+from scoreline_registry.history.document_store import DocumentStore
 from scoreline_registry.history.revision import LogEntry, next_entry
 from scoreline_registry.history.revision_log import RevisionLog
 from scoreline_registry.history.snapshot import Snapshot
@@ -78,7 +78,7 @@ class Commits:
         self._log = RevisionLog(storage, empty)
         self._lock = threading.Lock()
         self._known = empty
-        self.content = Content(storage)
+        self.documents = DocumentStore(storage)
         self._log.check_whole(self._newest())
 
     def known(self) -> Snapshot:
@@ -150,15 +150,15 @@ class Commits:
         with self._lock:
             if newest.number > self._known.number:
                 self._known = newest
-                self.content.keep(newest.revision)
+                self.documents.keep(newest.revision)
         return newest
 
     def _snapshot(self, entry: LogEntry) -> Snapshot:
-        return Snapshot(entry, self.content.state(entry.revision))
+        return Snapshot(entry, self.documents.state(entry.revision))
 
     def _history_entry(self, parent: LogEntry, entry: LogEntry) -> HistoryEntry:
         revision = entry.revision
-        events = events_between(self.content.state(parent.revision), self.content.state(revision))
+        events = events_between(self.documents.state(parent.revision), self.documents.state(revision))
         return HistoryEntry(entry.number, revision.created_at, revision.author, revision.message, events)
 
 
@@ -176,10 +176,10 @@ def _applied(change: Change, before: Snapshot, signature: Signature, if_match: s
 
 def check_signature(author: str, message: str) -> None:
     """Raises InvalidError unless a commit is signed, and short enough to be read in a list."""
-    problems = []
+    errors = []
     if not author.strip() or not author.isprintable() or len(author) > 200:
-        problems.append("the author is 1 to 200 printable characters")
+        errors.append("the author is 1 to 200 printable characters")
     if len(message) > MAX_MESSAGE_LENGTH or not message.replace("\n", "").replace("\t", "").isprintable():
-        problems.append(f"the message is at most {MAX_MESSAGE_LENGTH} printable characters and line ends")
-    if problems:
-        raise InvalidError("commit", problems)
+        errors.append(f"the message is at most {MAX_MESSAGE_LENGTH} printable characters and line ends")
+    if errors:
+        raise InvalidError("commit", errors)

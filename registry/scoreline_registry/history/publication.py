@@ -12,7 +12,7 @@ from scoreline_registry.documents.manifest import (
     CLAIM_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
-    FileFacts,
+    FileDigest,
     Manifest,
     Moment,
 )
@@ -45,23 +45,23 @@ def version_key(model: str, version: int, name: str) -> str:
     return f"models/{model}/{version}/{name}"
 
 
-def facts_of(data: bytes) -> FileFacts:
+def facts_of(data: bytes) -> FileDigest:
     """The digest and size that identify a file."""
-    return FileFacts(sha256=sha256_hex(data), bytes=len(data))
+    return FileDigest(sha256=sha256_hex(data), bytes=len(data))
 
 
 def check_files(model: str, files: Mapping[str, bytes]) -> None:
     """Raises InvalidError when these cannot be the files of a version."""
-    problems = [f"{name!r} is written by the registry itself" for name in files if name in _RESERVED]
+    errors = [f"{name!r} is written by the registry itself" for name in files if name in _RESERVED]
     if MODEL_FILE not in files:
-        problems.append(f"there is no {MODEL_FILE!r}")
+        errors.append(f"there is no {MODEL_FILE!r}")
     for name in files:
         try:
             check_name("file", name)
         except InvalidNameError as error:
-            problems.append(str(error))
-    if problems:
-        raise InvalidError(f"version of {model}", problems)
+            errors.append(str(error))
+    if errors:
+        raise InvalidError(f"version of {model}", errors)
 
 
 def claim_version(storage: Storage, model: str, *, first: int, claim_id: str, author: str, now: datetime) -> int:
@@ -89,7 +89,7 @@ def complete_manifest(files: Mapping[str, bytes], manifest: Manifest) -> bytes:
     return encode(manifest.model_copy(update={"files": {name: facts_of(data) for name, data in sorted(files.items())}}))
 
 
-def write_version(storage: Storage, model: str, version: int, files: Mapping[str, bytes]) -> dict[str, FileFacts]:
+def write_version(storage: Storage, model: str, version: int, files: Mapping[str, bytes]) -> dict[str, FileDigest]:
     """Fills a claimed folder, the manifest last; returns the facts of every file."""
     for name in sorted(files, key=lambda name: (name == MANIFEST_FILE, name)):
         key = version_key(model, version, name)

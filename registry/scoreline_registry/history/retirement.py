@@ -35,9 +35,9 @@ class Retire(ModelChange):
         entry = model.entry(self.version)
         if entry.retired is not None:
             return state
-        problems = list(references_to(state, self.model, self.version))
-        if problems:
-            raise RefusedError(f"{self.model}@{self.version} cannot be retired", problems)
+        errors = list(references_to(state, self.model, self.version))
+        if errors:
+            raise RefusedError(f"{self.model}@{self.version} cannot be retired", errors)
         return state.with_model(model.with_entry(self.version, entry.model_copy(update={"retired": self.retirement})))
 
 
@@ -52,8 +52,8 @@ class Unretire(ModelChange):
         model = state.models.require(self.model)
         entry = model.entry(self.version)
         if entry.collected:
-            problems = ["its files were removed; publish it again"]
-            raise RefusedError(f"{self.model}@{self.version} cannot come back", problems)
+            errors = ["its files were removed; publish it again"]
+            raise RefusedError(f"{self.model}@{self.version} cannot come back", errors)
         return state.with_model(model.with_entry(self.version, entry.model_copy(update={"retired": None})))
 
 
@@ -70,7 +70,7 @@ def references_to(state: State, model: str, version: int) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class GiveUp(Change):
+class Reclaim(Change):
     """Gives up the files of retired versions, and numbers that were claimed and never committed.
 
     What was brought back or committed meanwhile is left out. From this commit on nothing can be committed under an

@@ -67,9 +67,9 @@ def _aliases(past: Snapshot, model: str) -> Mapping[str, int]:
 def _rolled_back(state: State, past: Snapshot, *, models: Collection[str], routes: Collection[str]) -> State:
     subject = f"rollback to revision {past.revision}"
     moved = [name for name in models if state.models[name].aliases != _aliases(past, name)]
-    problems = [problem for name in moved for problem in _retired(state, past, name)]
-    if problems:
-        raise RefusedError(subject, problems)
+    errors = [error for name in moved for error in _retired(state, past, name)]
+    if errors:
+        raise RefusedError(subject, errors)
     after = state
     for name in moved:
         after = after.with_model(state.models[name].changed(aliases=dict(_aliases(past, name))))

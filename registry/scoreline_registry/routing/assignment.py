@@ -19,9 +19,10 @@ _NO_CONTEXT: Context = {}
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The arm of one unit. ``rule`` counts from 0, and is None for a tester, whom no rule decides.
+    """The arm of one unit.
 
-    ``bucket`` is the one that decided, None where none had to.
+    ``rule`` counts from 0, and is None for a unit with an override. ``bucket`` is the one that decided, None where no
+    split had to.
     """
 
     arm: str
@@ -55,25 +56,20 @@ class Assigner:
         index = {arm: position for position, arm in enumerate(self.arms)}
         hashers = {rule.layer: UnitHasher(layer_salt(document.salt, rule.layer)) for rule in document.rules}
         self._rules = [_CompiledRule(rule, index, hashers[rule.layer]) for rule in document.rules]
-        self._testers = {unit: index[arm] for unit, arm in document.testers.items()}
+        self._overrides = {unit: index[arm] for unit, arm in document.overrides.items()}
         self._holdout_hasher = UnitHasher(layer_salt(document.salt, HOLDOUT_LAYER))
         self._holdout = document.holdout_millionths / WHOLE
         self._holdout_arm = index[document.rules[-1].arms[0].ref]
 
     @cached_property
     def needs_unit(self) -> bool:
-        """Whether any answer depends on the unit, testers aside: whoever sends none is none of them."""
+        """Whether any answer depends on the unit, overrides aside: a call without a unit has none."""
         return self._holdout > 0 or any(rule.splits for rule in self._rules)
-
-    @property
-    def needs_context(self) -> bool:
-        """Whether any answer depends on the context."""
-        return len(self._rules) > 1
 
     def assign(self, unit: str, context: Context = _NO_CONTEXT) -> Assignment:
         """The arm of one unit, with the rule and the bucket that decided."""
-        if unit in self._testers:
-            return Assignment(self.arms[self._testers[unit]], "OVERRIDE", None, None)
+        if unit in self._overrides:
+            return Assignment(self.arms[self._overrides[unit]], "OVERRIDE", None, None)
         if self._holdout > 0:
             held = self._holdout_hasher.bucket(unit)
             if held < self._holdout:
@@ -98,7 +94,7 @@ class Assigner:
             arms, reasons = self._by_rules(units, contexts)
         if self._holdout > 0:
             self._hold_out(units, arms, reasons)
-        if self._testers:
+        if self._overrides:
             self._override(units, arms, reasons)
         return arms, reasons
 
@@ -144,7 +140,7 @@ class Assigner:
 
     def _override(self, units: Sequence[str], arms: list[int], reasons: list[Reason]) -> None:
         for row, unit in enumerate(units):
-            arm = self._testers.get(unit)
+            arm = self._overrides.get(unit)
             if arm is not None:
                 arms[row], reasons[row] = arm, "OVERRIDE"
 

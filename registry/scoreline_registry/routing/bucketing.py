@@ -82,7 +82,7 @@ def millionths(weight: Decimal) -> int:
     return int(weight * _PER_PERCENT)
 
 
-def partition_problem(arms: Iterable[Sequence[BucketRange]]) -> str | None:
+def partition_error(arms: Iterable[Sequence[BucketRange]]) -> str | None:
     """Says why the ranges of all arms together do not cover the whole exactly once; None when they do."""
     edge = 0
     for part in sorted(part for ranges in arms for part in ranges):

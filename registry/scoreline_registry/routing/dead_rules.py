@@ -20,7 +20,7 @@ _Clause = tuple[_Literal, ...]
 _ALWAYS = All(())
 
 
-def unreachable(conditions: Sequence[Condition | None]) -> list[int]:
+def dead_rules(conditions: Sequence[Condition | None]) -> list[int]:
     """The indices of rules that no context reaches: contradictory, or covered by the rules before them.
 
     ``conditions`` are those of an ordered list of rules, the first that matches decides; None is always.

@@ -89,7 +89,7 @@ def next_document(spec: RouteSpec, *, schema: RouteSchema, before: RouteDocument
         unit=spec.unit,
         salt=spec.salt or spec.route,
         rules=tuple(_rule(rule, base) for rule, base in zip(spec.rules, bases, strict=True)),
-        testers=dict(sorted(spec.testers.items())),
+        testers=dict(sorted(spec.overrides.items())),
         holdout_millionths=millionths(spec.holdout),
         fallback=spec.fallback,
         shadows=tuple(Shadow(ref=shadow.ref, sample_millionths=millionths(shadow.sample)) for shadow in spec.shadows),
@@ -109,7 +109,7 @@ def restored(past: RouteDocument, *, before: RouteDocument | None) -> RouteDocum
 
 
 def without_arm(document: RouteDocument, ref: str) -> RouteDocument:
-    """The route without one arm: its buckets go to the first other arm of the same rule, its testers to the rules.
+    """The route without one arm: its buckets go to the first other arm of the same rule, its overrides to the rules.
 
     Where it is the fallback, the first arm of the last rule is from then on. A shadow can be taken out like an arm.
 
@@ -121,15 +121,15 @@ def without_arm(document: RouteDocument, ref: str) -> RouteDocument:
         position for position, rule in enumerate(document.rules, start=1) if [arm.ref for arm in rule.arms] == [ref]
     ]
     if alone:
-        problems = [
+        errors = [
             f"it is the only arm of rule {position}: apply the route with another one there" for position in alone
         ]
-        raise RefusedError(f"{ref} cannot be stopped", problems)
+        raise RefusedError(f"{ref} cannot be stopped", errors)
     rules = tuple(_rule_without(rule, ref) for rule in document.rules)
     fallback = rules[-1].arms[0].ref if document.fallback == ref else document.fallback
-    testers = {unit: arm for unit, arm in document.testers.items() if arm != ref}
+    overrides = {unit: arm for unit, arm in document.overrides.items() if arm != ref}
     shadows = tuple(shadow for shadow in document.shadows if shadow.ref != ref)
-    update = {"rules": rules, "fallback": fallback, "testers": testers, "shadows": shadows}
+    update = {"rules": rules, "fallback": fallback, "overrides": overrides, "shadows": shadows}
     return _numbered(document.model_copy(update=update))
 
 
@@ -158,8 +158,8 @@ def spec_of(document: RouteDocument) -> dict[str, Any]:
     schema |= {each.name: each.written() for each in document.input_schema.ragged}
     spec: dict[str, Any] = {"route": document.route, "schema": schema, "unit": document.unit, "salt": document.salt}
     spec["rules"] = [_written_rule(rule) for rule in document.rules]
-    if document.testers:
-        spec["testers"] = dict(document.testers)
+    if document.overrides:
+        spec["testers"] = dict(document.overrides)
     if document.holdout_millionths:
         spec["holdout"] = _percent(document.holdout_millionths)
     if document.fallback is not None:
@@ -304,7 +304,7 @@ def _facts(document: RouteDocument) -> dict[str, str]:
     facts |= {"unit": document.unit, "salt": document.salt}
     for position, rule in enumerate(document.rules, start=1):
         facts[f"rule {position}"] = _rule_text(rule)
-    facts |= {f"tester {unit}": arm for unit, arm in document.testers.items()}
+    facts |= {f"tester {unit}": arm for unit, arm in document.overrides.items()}
     facts["holdout"] = f"{_percent(document.holdout_millionths)} %"
     facts["fallback"] = document.fallback or "none"
     facts |= {f"shadow {shadow.ref}": f"{_percent(shadow.sample_millionths)} %" for shadow in document.shadows}

@@ -23,7 +23,7 @@ from scoreline_registry.documents.contract import (
 from scoreline_registry.documents.documents import Name, canonical_json, sha256_hex
 from scoreline_registry.documents.ragged import RaggedInput
 from scoreline_registry.names import ModelRef, check_feature_name, check_name
-from scoreline_registry.routing.bucketing import BucketRange, partition_problem, percent, share
+from scoreline_registry.routing.bucketing import BucketRange, partition_error, percent, share
 from scoreline_registry.routing.conditions import Condition, parse_condition
 
 ROUTE_SCHEMA = 2
@@ -31,7 +31,7 @@ FIRST_ROUTE_SCHEMA = 1
 MAX_EARLIER_SCHEMAS = 8
 MAX_RULES = 100
 MAX_ARMS = 100
-MAX_TESTERS = 1000
+MAX_OVERRIDES = 1000
 MAX_SHADOWS = 20
 MAX_UNIT_LENGTH = 256
 
@@ -62,7 +62,7 @@ def _check_layer(name: str) -> str:
     return check_name("layer", name)
 
 
-def _check_tester(unit: str) -> str:
+def _check_override(unit: str) -> str:
     if not 1 <= len(unit) <= MAX_UNIT_LENGTH or not unit.isprintable():
         raise ValueError(f"a tester is a unit of 1 to {MAX_UNIT_LENGTH} printable characters, not {unit[:40]!r}")
     return unit
@@ -80,7 +80,7 @@ Unit = Annotated[str, AfterValidator(_check_unit)]
 Salt = Annotated[str, AfterValidator(check_feature_name)]
 When = Annotated[dict[str, Any], AfterValidator(_check_when)]
 Layer = Annotated[str, AfterValidator(_check_layer)]
-Tester = Annotated[str, AfterValidator(_check_tester)]
+OverrideUnit = Annotated[str, AfterValidator(_check_override)]
 Percent = Annotated[Decimal, BeforeValidator(percent)]
 
 
@@ -160,9 +160,9 @@ class Rule(OmitDefaults):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         refuse_duplicates("arm", (arm.ref for arm in self.arms))
-        problem = partition_problem(arm.ranges for arm in self.arms)
-        if problem:
-            raise ValueError(problem)
+        error = partition_error(arm.ranges for arm in self.arms)
+        if error:
+            raise ValueError(error)
         return self
 
     @property
@@ -182,10 +182,10 @@ class RouteDocument(OmitDefaults):
     """A route as stored. The last rule has no condition, so every unit gets an arm.
 
     ``earlier_schemas`` are the last layouts before this one, newest first, so that callers who still pack by them can
-    be understood. ``testers`` name units that always get the arm given, before anything else is looked at.
-    ``holdout_millionths`` of the other units always get the first arm of the last rule. A route with testers or layers
-    is of schema 2, because a reader that knows neither would give units other arms. ``shadows`` ask for no higher
-    schema: who does not know them answers all the same.
+    be understood. ``overrides``, under the key "testers", give units a fixed arm before anything else is looked at.
+    ``holdout_millionths`` of the other units always get the first arm of the last rule. A route with overrides or
+    layers is of schema 2, because a reader that knows neither would give units other arms. ``shadows`` ask for no
+    higher schema: a reader that does not know them gives the same answers.
     """
 
     OMITTED: ClassVar[frozenset[str]] = frozenset({"testers", "shadows"})
@@ -197,7 +197,7 @@ class RouteDocument(OmitDefaults):
     unit: Unit = UNIT_ENTITY
     salt: Salt
     rules: tuple[Rule, ...] = Field(min_length=1, max_length=MAX_RULES)
-    testers: dict[Tester, Ref] = Field(default_factory=dict, max_length=MAX_TESTERS)
+    overrides: dict[OverrideUnit, Ref] = Field(default_factory=dict, max_length=MAX_OVERRIDES, alias="testers")
     holdout_millionths: int = Field(default=0, ge=0, le=1_000_000)
     fallback: Ref | None = None
     shadows: tuple[Shadow, ...] = Field(default=(), max_length=MAX_SHADOWS)
@@ -215,19 +215,19 @@ class RouteDocument(OmitDefaults):
 
     @property
     def answering_refs(self) -> tuple[str, ...]:
-        """The references without which the route cannot serve: arms in order, those of testers, then the fallback."""
+        """The references without which the route cannot serve: arms in order, those of overrides, then the fallback."""
         return tuple(dict.fromkeys([*self.arms, self.fallback] if self.fallback else self.arms))
 
     @property
     def arms(self) -> tuple[str, ...]:
-        """Every arm that a unit can be given, each once: those of the rules in order, then those of testers."""
+        """Every arm that a unit can be given, each once: those of the rules in order, then those of overrides."""
         ruled = [arm.ref for rule in self.rules for arm in rule.arms]
-        return tuple(dict.fromkeys([*ruled, *self.testers.values()]))
+        return tuple(dict.fromkeys([*ruled, *self.overrides.values()]))
 
     @property
     def least_schema(self) -> int:
         """The lowest schema number whose readers understand all of this."""
-        later = self.testers or any(rule.layer for rule in self.rules)
+        later = self.overrides or any(rule.layer for rule in self.rules)
         return ROUTE_SCHEMA if later else FIRST_ROUTE_SCHEMA
 
 
@@ -309,7 +309,7 @@ class RouteSpec(Strict):
     unit: Unit = UNIT_ENTITY
     salt: Salt | None = None
     rules: tuple[RuleSpec, ...] = Field(min_length=1, max_length=MAX_RULES)
-    testers: dict[Tester, Ref] = Field(default_factory=dict, max_length=MAX_TESTERS)
+    overrides: dict[OverrideUnit, Ref] = Field(default_factory=dict, max_length=MAX_OVERRIDES, alias="testers")
     holdout: Percent = Decimal(0)
     fallback: Ref | None = None
     shadows: tuple[ShadowSpec, ...] = Field(default=(), max_length=MAX_SHADOWS)

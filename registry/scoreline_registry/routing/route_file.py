@@ -3,7 +3,7 @@
 import yaml
 from pydantic import ValidationError
 
-from scoreline_registry.documents.documents import problems_of
+from scoreline_registry.documents.documents import validation_errors
 from scoreline_registry.errors import InvalidError
 from scoreline_registry.routing.planning import spec_of
 from scoreline_registry.routing.route import RouteDocument, RouteSpec
@@ -18,7 +18,7 @@ def read_route(text: str, *, source: str) -> RouteSpec:
     try:
         return RouteSpec.model_validate(raw)
     except ValidationError as error:
-        raise InvalidError(source, problems_of(error)) from error
+        raise InvalidError(source, validation_errors(error)) from error
 
 
 def write_route(document: RouteDocument) -> str:

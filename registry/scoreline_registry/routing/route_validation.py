@@ -1,29 +1,29 @@
-"""What can be wrong with a route, seen beside the contracts of its arms. Pure; every problem is one line."""
+"""What can be wrong with a route, seen beside the contracts of its arms. Pure; every error is one line."""
 
 from collections.abc import Callable, Iterator, Sequence
 
 from scoreline_registry.documents.contract import InputContract
 from scoreline_registry.documents.manifest import Manifest
 from scoreline_registry.errors import NotFoundError, RefusedError
-from scoreline_registry.routing.dead_rules import unreachable
+from scoreline_registry.routing.dead_rules import dead_rules
 from scoreline_registry.routing.route import RouteDocument, RouteSchema, Rule
 
 
-def route_problems(document: RouteDocument, manifest_of: Callable[[str], Manifest]) -> list[str]:
+def route_errors(document: RouteDocument, manifest_of: Callable[[str], Manifest]) -> list[str]:
     """Everything that must be refused about a route; empty when it can serve.
 
     ``manifest_of`` gives the manifest behind a reference such as "credit@champion"; it raises NotFoundError, and
     RefusedError for a version that must not be used.
     """
-    problems = rule_problems(document.rules)
+    errors = rule_errors(document.rules)
     for ref in document.refs:
         try:
             inputs = routable(ref, manifest_of(ref)).inputs
         except (NotFoundError, RefusedError) as error:
-            problems.append(str(error))
+            errors.append(str(error))
         else:
-            problems += contract_problems(document.input_schema, ref, inputs)
-    return problems
+            errors += contract_errors(document.input_schema, ref, inputs)
+    return errors
 
 
 def routable(ref: str, manifest: Manifest) -> Manifest:
@@ -34,14 +34,14 @@ def routable(ref: str, manifest: Manifest) -> Manifest:
     raise RefusedError(ref, [reason])
 
 
-def rule_problems(rules: Sequence[Rule]) -> list[str]:
+def rule_errors(rules: Sequence[Rule]) -> list[str]:
     """The rules that can never match. The last one, which is for every other unit, may have none left."""
-    dead = [index for index in unreachable([rule.condition for rule in rules]) if index < len(rules) - 1]
+    dead = [index for index in dead_rules([rule.condition for rule in rules]) if index < len(rules) - 1]
     first = next((index for index, rule in enumerate(rules) if rule.when is None), len(rules))
-    problems = [f"rule {index + 1} can never match: {_why(index, first)}" for index in dead]
+    errors = [f"rule {index + 1} can never match: {_why(index, first)}" for index in dead]
     if first < len(rules) - 1:
-        problems.append(f"rule {len(rules)} can never match: rule {first + 1} has no condition")
-    return problems
+        errors.append(f"rule {len(rules)} can never match: rule {first + 1} has no condition")
+    return errors
 
 
 def _why(index: int, first_unconditional: int) -> str:
@@ -50,16 +50,16 @@ def _why(index: int, first_unconditional: int) -> str:
     return "its conditions contradict each other" if not index else "no context meets it that meets no earlier rule"
 
 
-def contract_problems(schema: RouteSchema, arm: str, inputs: InputContract) -> list[str]:
+def contract_errors(schema: RouteSchema, arm: str, inputs: InputContract) -> list[str]:
     """What one arm needs that a route's schema does not give."""
-    problems = (
-        *_feature_problems(schema, inputs),
-        *_ragged_problems(schema, inputs),
+    errors = (
+        *_feature_errors(schema, inputs),
+        *_ragged_errors(schema, inputs),
     )
-    return [f"{arm} {problem}" for problem in problems]
+    return [f"{arm} {error}" for error in errors]
 
 
-def _feature_problems(schema: RouteSchema, inputs: InputContract) -> Iterator[str]:
+def _feature_errors(schema: RouteSchema, inputs: InputContract) -> Iterator[str]:
     kinds = schema.kinds
     for feature in inputs.features:
         kind = kinds.get(feature.name)
@@ -69,7 +69,7 @@ def _feature_problems(schema: RouteSchema, inputs: InputContract) -> Iterator[st
             yield f"takes {feature.name!r} as a {feature.kind}, the route's schema has a {kind}"
 
 
-def _ragged_problems(schema: RouteSchema, inputs: InputContract) -> Iterator[str]:
+def _ragged_errors(schema: RouteSchema, inputs: InputContract) -> Iterator[str]:
     offered = {each.name: each for each in schema.ragged}
     for taken in inputs.ragged:
         kind, given = taken.kind, offered.get(taken.name)

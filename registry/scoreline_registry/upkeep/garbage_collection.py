@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from scoreline_registry.errors import MissingKeyError
 from scoreline_registry.history.commits import Commit
-from scoreline_registry.history.retirement import GiveUp
+from scoreline_registry.history.retirement import Reclaim
 from scoreline_registry.history.revision import revision_key
 from scoreline_registry.history.state import State
 from scoreline_registry.registry import Registry
@@ -28,7 +28,7 @@ _Folders = Mapping[tuple[str, int], list[StoredFile]]
 
 
 @dataclass(frozen=True, slots=True)
-class Collection:
+class CollectedGarbage:
     """What was removed, or would be: versions as "model@7", keys of files, names of what dead writers left."""
 
     retired: tuple[str, ...]
@@ -46,7 +46,7 @@ def collect(
     author: str,
     message: str = "",
     dry_run: bool = False,
-) -> Collection:
+) -> CollectedGarbage:
     """Removes versions retired for at least ``retention`` and claims older than 24 hours that were never committed.
 
     With ``dry_run`` nothing is written and this machine's clock stands for the store's. May be ended at any moment
@@ -58,16 +58,16 @@ def collect(
     state = registry.latest().state
     retired = [key for key, since in _retired(storage, state) if now - since >= retention]
     abandoned = [key for key, files in folders.items() if not _named(state, key) and _age(files, now) >= CLAIM_AGE]
-    change = GiveUp(retired=retired, abandoned=abandoned, at=registry.now())
+    change = Reclaim(retired=retired, abandoned=abandoned, at=registry.now())
     commit = registry.commit(change, author=author, message=message or "gc", dry_run=dry_run)
-    given_up = commit.state
-    files = [file for key, found in folders.items() if _given_up(given_up, key) for file in found]
+    reclaimed = commit.state
+    files = [file for key, found in folders.items() if _reclaimed(reclaimed, key) for file in found]
     files += [file for file in storage.list(PROBES_PREFIX) if now - file.modified_at >= CLAIM_AGE]
     for file in () if dry_run else files:
         storage.delete(file.key)
-    return Collection(
-        retired=tuple(_name(key) for key in retired if _given_up(given_up, key)),
-        abandoned=tuple(_name(key) for key in abandoned if _given_up(given_up, key)),
+    return CollectedGarbage(
+        retired=tuple(_name(key) for key in retired if _reclaimed(reclaimed, key)),
+        abandoned=tuple(_name(key) for key in abandoned if _reclaimed(reclaimed, key)),
         files=tuple(file.key for file in files),
         bytes=sum(file.bytes for file in files),
         leftovers=tuple(storage.tidy(before=now - CLAIM_AGE, dry_run=dry_run)) if isinstance(storage, Tidied) else (),
@@ -115,7 +115,7 @@ def _named(state: State, key: tuple[str, int]) -> bool:
     return document is not None and document.versions.ref(key[1]) is not None
 
 
-def _given_up(state: State, key: tuple[str, int]) -> bool:
+def _reclaimed(state: State, key: tuple[str, int]) -> bool:
     document = state.models.get(key[0])
     if document is None:
         return False

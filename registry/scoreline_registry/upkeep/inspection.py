@@ -15,14 +15,14 @@ V = TypeVar("V", bound=FrozenModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Defect:
     """One thing that is wrong: the key of the file, and what is wrong with it."""
 
     key: str
-    problem: str
+    detail: str
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.problem}"
+        return f"{self.key}: {self.detail}"
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Verification:
     versions: int = 0
     files: int = 0
     bytes: int = 0
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Defect] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -108,6 +108,6 @@ class Inspector:
             self.found(key, str(error).removeprefix(f"{key} is damaged: ").removeprefix(f"{key} "))
             return None
 
-    def found(self, key: str, problem: str) -> None:
+    def found(self, key: str, detail: str) -> None:
         """Adds a finding."""
-        self.report.findings.append(Finding(key, problem))
+        self.report.findings.append(Defect(key, detail))

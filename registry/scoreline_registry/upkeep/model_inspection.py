@@ -8,7 +8,7 @@ from scoreline_registry.documents.model import Model, read_model
 from scoreline_registry.documents.model_versions import P
 from scoreline_registry.documents.version_pages import VersionDocument, VersionIndex, VersionPage, VersionRef
 from scoreline_registry.errors import RegistryError
-from scoreline_registry.history.content import Content
+from scoreline_registry.history.document_store import DocumentStore
 from scoreline_registry.upkeep.inspection import Inspector
 
 VersionId = tuple[str, int]
@@ -21,7 +21,7 @@ class ModelInspection:
     say. ``unreadable`` are models of which some part is damaged, so that not all of their versions may be known.
     """
 
-    def __init__(self, inspector: Inspector, content: Content) -> None:
+    def __init__(self, inspector: Inspector, content: DocumentStore) -> None:
         self._inspector, self._content = inspector, content
         self._newest: dict[str, str] = {}
         self._damaged: set[str] = set()

@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from scoreline_registry.documents.documents import VersionEntry, decode, document_key, encode, sha256_hex
 from scoreline_registry.documents.manifest import CLAIM_FILE, MANIFEST_FILE, MANIFEST_SCHEMA, Manifest
 from scoreline_registry.errors import RegistryError
-from scoreline_registry.history.content import Content
+from scoreline_registry.history.document_store import DocumentStore
 from scoreline_registry.history.publication import CLAIM_SCHEMA, Claim, version_key
 from scoreline_registry.history.revision import (
     REGISTRY_KEY,
@@ -28,10 +28,10 @@ from scoreline_registry.history.revision import (
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route import ROUTE_SCHEMA, RouteDocument
 from scoreline_registry.storage import Storage
-from scoreline_registry.upkeep.inspection import Finding, Inspector, Verification
+from scoreline_registry.upkeep.inspection import Defect, Inspector, Verification
 from scoreline_registry.upkeep.model_inspection import ModelInspection, VersionId
 
-__all__ = ["Finding", "Verification", "verify"]
+__all__ = ["Defect", "Verification", "verify"]
 
 _NUMBERED = re.compile(r"(?:revisions|seals)/([0-9]{8})\.json")
 _DOCUMENT = re.compile(r"documents/([0-9a-f]{64})\.json")
@@ -63,7 +63,7 @@ class _Inspection:
         self._storage = storage
         self._newest = _newest_number(storage)
         self._files = Inspector(storage)
-        self._models = ModelInspection(self._files, Content(storage))
+        self._models = ModelInspection(self._files, DocumentStore(storage))
 
     def run(self) -> Verification:
         for entry in self._log():

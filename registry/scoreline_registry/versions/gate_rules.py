@@ -18,13 +18,13 @@ def check_gate(
     differences: Mapping[str, float],
     tolerances: Mapping[str, float],
 ) -> None:
-    """Raises GateError with everything that keeps a version of ``model`` from publication; see ``gate_problems``."""
-    problems = gate_problems(manifest=manifest, files=files, differences=differences, tolerances=tolerances)
-    if problems:
-        raise GateError(f"version of {model}", problems)
+    """Raises GateError with everything that keeps a version of ``model`` from publication; see ``gate_errors``."""
+    errors = gate_errors(manifest=manifest, files=files, differences=differences, tolerances=tolerances)
+    if errors:
+        raise GateError(f"version of {model}", errors)
 
 
-def gate_problems(
+def gate_errors(
     *,
     manifest: Manifest,
     files: Collection[str],
@@ -41,13 +41,13 @@ def gate_problems(
         tolerances: per output, the largest difference that is allowed.
     """
     return [
-        *_file_problems(files),
-        *_output_problems(manifest, differences, tolerances),
-        *_parity_problems(manifest, differences),
+        *_file_errors(files),
+        *_output_errors(manifest, differences, tolerances),
+        *_parity_errors(manifest, differences),
     ]
 
 
-def _file_problems(files: Collection[str]) -> Iterator[str]:
+def _file_errors(files: Collection[str]) -> Iterator[str]:
     for name in REQUIRED_FILES:
         if name not in files:
             yield f"the file {name!r} is missing"
@@ -56,7 +56,7 @@ def _file_problems(files: Collection[str]) -> Iterator[str]:
             yield f"the file {name!r} is written by the registry itself"
 
 
-def _output_problems(
+def _output_errors(
     manifest: Manifest, differences: Mapping[str, float], tolerances: Mapping[str, float]
 ) -> Iterator[str]:
     outputs = (SCORE_OUTPUT, *manifest.score.extras)
@@ -65,7 +65,7 @@ def _output_problems(
             yield f"output {output!r} was never compared with the native model"
         elif output not in tolerances:
             yield f"output {output!r} has no tolerance"
-        # Written so that NaN is a problem too.
+        # Written so that NaN is an error too.
         elif not differences[output] <= tolerances[output]:
             yield f"output {output!r} differs by {differences[output]:.3g}, allowed is {tolerances[output]:.3g}"
     for output in differences:
@@ -73,7 +73,7 @@ def _output_problems(
             yield f"output {output!r} was compared but stands in no score contract"
 
 
-def _parity_problems(manifest: Manifest, differences: Mapping[str, float]) -> Iterator[str]:
+def _parity_errors(manifest: Manifest, differences: Mapping[str, float]) -> Iterator[str]:
     if manifest.golden is None:
         yield "the manifest does not describe the golden rows"
     parity = manifest.parity

@@ -12,7 +12,7 @@ from dataclasses import replace
 from scoreline_registry.errors import RegistryError
 from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.routing.route import RouteDocument
-from scoreline_registry.routing.route_validation import contract_problems
+from scoreline_registry.routing.route_validation import contract_errors
 from scoreline_server.errors import ErrorReason, LoadError
 from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.scoring.compiled_route import CompiledRoute, compile_route
@@ -205,7 +205,7 @@ class _Adoption:
             model = self._models.get(key)
             problems = [self._failures[key].detail] if model is None else []
             if model is not None:
-                problems = contract_problems(document.input_schema, ref, model.manifest.inputs)
+                problems = contract_errors(document.input_schema, ref, model.manifest.inputs)
             if model is not None and not problems:
                 fit[ref] = model
             else:

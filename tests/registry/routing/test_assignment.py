@@ -32,7 +32,6 @@ TWO_RULES = document(
 def test_a_single_arm_is_static_and_needs_no_unit() -> None:
     assigner = Assigner(document({"split": {"lgbm@1": 100}}))
     assert not assigner.needs_unit
-    assert not assigner.needs_context
     given_arm = assigner.assign("anyone")
     assert (given_arm.arm, given_arm.reason, given_arm.rule, given_arm.bucket) == ("lgbm@1", "STATIC", 0, None)
 

@@ -13,7 +13,7 @@ from scoreline_registry.routing.bucketing import (
     bucket,
     least_movement,
     millionths,
-    partition_problem,
+    partition_error,
     percent,
     share,
 )
@@ -75,7 +75,7 @@ def test_first_ranges_are_the_weights_in_order(weights: dict[str, Decimal]) -> N
     ranges = least_movement({}, weights)
     assert list(ranges) == list(weights)
     assert {arm: share(parts) for arm, parts in ranges.items()} == {arm: millionths(w) for arm, w in weights.items()}
-    assert partition_problem(ranges.values()) is None
+    assert partition_error(ranges.values()) is None
     starts = [parts[0].start for parts in ranges.values() if parts]
     assert starts == sorted(starts)
 
@@ -85,7 +85,7 @@ def test_no_unit_changes_arm_unless_its_arm_shrank(steps: list[dict[str, Decimal
     ranges: dict[str, tuple[BucketRange, ...]] = {}
     for weights in steps:
         new = least_movement(ranges, weights)
-        assert partition_problem(new.values()) is None
+        assert partition_error(new.values()) is None
         assert {arm: share(parts) for arm, parts in new.items()} == {arm: millionths(w) for arm, w in weights.items()}
         edges = sorted({part.start for parts in (*ranges.values(), *new.values()) for part in parts})
         moved = 0
@@ -144,4 +144,4 @@ def test_an_impossible_range_cannot_be_made(start: int, end: int) -> None:
     ],
 )
 def test_ranges_that_are_no_partition_are_named(arms: list[list[BucketRange]], problem: str) -> None:
-    assert problem in (partition_problem(arms) or "")
+    assert problem in (partition_error(arms) or "")

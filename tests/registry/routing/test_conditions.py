@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoreline_registry.routing.conditions import MAX_DEPTH, OPERATORS, ContextValue, parse_condition
-from scoreline_registry.routing.dead_rules import never_matches, unreachable
+from scoreline_registry.routing.dead_rules import dead_rules, never_matches
 
 VALUES: list[ContextValue] = [
     None, True, False, float("nan"), float("-inf"), -1, 0, 0.5, 1, 1.5, 2, 2.5, 3, 1e300, "", "a", "a\x00", "ab",
@@ -197,10 +197,10 @@ def test_rules_behind_others_that_cover_them_are_unreachable() -> None:
     private = parse_condition({"segment": {"eq": "private"}})
     known = parse_condition({"segment": {"exists": True}})
     unknown = parse_condition({"segment": {"exists": False}})
-    assert unreachable([premium, private, None]) == [1]
-    assert unreachable([private, premium, None]) == []
-    assert unreachable([premium, None, private, None]) == [2, 3]
-    assert unreachable([known, unknown, None]) == [2]
+    assert dead_rules([premium, private, None]) == [1]
+    assert dead_rules([private, premium, None]) == []
+    assert dead_rules([premium, None, private, None]) == [2, 3]
+    assert dead_rules([known, unknown, None]) == [2]
 
 
 def test_random_contexts_never_reach_what_is_called_unreachable() -> None:
@@ -211,7 +211,7 @@ def test_random_contexts_never_reach_what_is_called_unreachable() -> None:
         parse_condition({"not": {"x": {"gte": 2}}}),
         parse_condition({"x": {"lt": 1.5}}),
     ]
-    dead = unreachable(rules)
+    dead = dead_rules(rules)
     assert dead == [1, 3]
     for _ in range(1000):
         context = {"x": source.choice(VALUES), "y": source.choice(VALUES)}

@@ -160,7 +160,7 @@ def test_a_stopped_arm_gives_its_units_to_the_first_of_the_same_rule() -> None:
         [("a@1", 1_000_000)],
         [("a@1", 800_000), ("c@1", 200_000)],
     ]
-    assert (after.fallback, after.testers) == ("a@1", {"you": "a@1"})
+    assert (after.fallback, after.overrides) == ("a@1", {"you": "a@1"})
     moves = Counter(zip(arms(before), arms(after), strict=True))
     assert set(moves) == {("a@1", "a@1"), ("b@1", "a@1"), ("c@1", "c@1")}
 

@@ -12,7 +12,7 @@ from scoreline_registry.documents.documents import canonical_json
 from scoreline_registry.export.triton import triton_model
 from scoreline_registry.routing.planning import next_document, route_plan, schema_like, spec_of, written_schema
 from scoreline_registry.routing.route import RouteSchema, RouteSpec, SchemaFeature, schema_digest
-from scoreline_registry.routing.route_validation import contract_problems
+from scoreline_registry.routing.route_validation import contract_errors
 from scoreline_registry.versions.comparison import contract_differences
 from scoreline_registry.versions.golden_comparison import compare_golden
 from tests.registry.samples import manifest, spec
@@ -79,11 +79,11 @@ def test_neighbors_that_cannot_be_are_refused(facts: dict[str, Any], problem: st
     ],
 )
 def test_neighbors_are_checked_by_features_and_number(offered: NeighborContract | None, problems: list[str]) -> None:
-    assert contract_problems(schema(offered), "m@1", WITH) == problems
+    assert contract_errors(schema(offered), "m@1", WITH) == problems
 
 
 def test_a_model_without_neighbors_does_not_mind_them() -> None:
-    assert not contract_problems(schema(AROUND), "m@1", InputContract(features=(AGE,)))
+    assert not contract_errors(schema(AROUND), "m@1", InputContract(features=(AGE,)))
 
 
 def test_a_schema_like_a_model_has_its_neighbors() -> None:

@@ -8,7 +8,7 @@ from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.planning import next_document, written_schema
 from scoreline_registry.routing.route import RouteSchema, SchemaFeature
-from scoreline_registry.routing.route_validation import contract_problems, rule_problems
+from scoreline_registry.routing.route_validation import contract_errors, rule_errors
 from tests.registry.samples import apply, publish, spec
 
 AGE = Feature(name="age", required=True)
@@ -36,7 +36,7 @@ def schema(sequence: SequenceContract | None = None, **kinds: str) -> RouteSchem
     ],
 )
 def test_features_are_checked_by_name_need_and_kind(offered: RouteSchema, problems: list[str]) -> None:
-    assert contract_problems(offered, "m@1", InputContract(features=(AGE, STATUS))) == problems
+    assert contract_errors(offered, "m@1", InputContract(features=(AGE, STATUS))) == problems
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_features_are_checked_by_name_need_and_kind(offered: RouteSchema, proble
 )
 def test_sequences_are_checked_by_features_and_length(offered: SequenceContract | None, problems: list[str]) -> None:
     taken = InputContract(sequence=DAILY)
-    assert contract_problems(schema(offered, any="number"), "m@1", taken) == problems
+    assert contract_errors(schema(offered, any="number"), "m@1", taken) == problems
 
 
 def test_a_model_without_a_sequence_does_not_mind_one() -> None:
-    assert not contract_problems(schema(DAILY, age="number"), "m@1", InputContract(features=(AGE,)))
+    assert not contract_errors(schema(DAILY, age="number"), "m@1", InputContract(features=(AGE,)))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_rules_that_can_never_match_are_named(conditions: list[Any], problem: st
     rules = [{"split": {"m@1": 100}} | ({"when": when} if when else {}) for when in [*conditions, None]]
     written = spec(rules=rules)
     document = next_document(written, schema=written_schema(written.input_schema), before=None)
-    found = rule_problems(document.rules)
+    found = rule_errors(document.rules)
     assert found[:1] == ([problem] if problem else [])
 
 

@@ -5,7 +5,7 @@ import pytest
 from scoreline_registry.documents.contract import ScoreContract
 from scoreline_registry.documents.manifest import GoldenFacts, Manifest, ParityFacts
 from scoreline_registry.errors import GateError
-from scoreline_registry.versions.gate_rules import check_gate, gate_problems
+from scoreline_registry.versions.gate_rules import check_gate, gate_errors
 from tests.registry.samples import manifest
 
 FILES = {"model.onnx", "golden.npz"}
@@ -23,7 +23,7 @@ def proven(rows: int = 2000, largest: float = 1e-7) -> Manifest:
 def problems(
     of: Manifest, files: set[str] = FILES, score: float = 1e-7, tolerances: dict[str, float] | None = None
 ) -> list[str]:
-    return gate_problems(
+    return gate_errors(
         manifest=of,
         files=files,
         differences={"score": score, "attention": 0.0},
@@ -42,10 +42,10 @@ def test_a_difference_above_its_tolerance_or_no_number_is_refused(score: float) 
 
 
 def test_every_output_of_the_contract_and_no_other_is_compared() -> None:
-    only_score = gate_problems(manifest=proven(), files=FILES, differences={"score": 0.0}, tolerances={"score": 1e-5})
+    only_score = gate_errors(manifest=proven(), files=FILES, differences={"score": 0.0}, tolerances={"score": 1e-5})
     assert only_score == ["output 'attention' was never compared with the native model"]
     assert problems(proven(), tolerances={"score": 1e-5}) == ["output 'attention' has no tolerance"]
-    other = gate_problems(
+    other = gate_errors(
         manifest=proven().model_copy(update={"score": ScoreContract(meaning="p")}),
         files=FILES,
         differences={"score": 0.0, "attention": 0.0},

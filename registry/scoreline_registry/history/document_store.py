@@ -24,7 +24,7 @@ _PART_BYTES = 8 << 20
 _MANIFEST_BYTES = 16 << 20
 
 
-class Content:
+class DocumentStore:
     """The documents and manifests of one store. What is asked for twice is read once, within limits of memory."""
 
     def __init__(self, storage: Storage) -> None:
