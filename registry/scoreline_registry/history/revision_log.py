@@ -18,7 +18,7 @@ from scoreline_registry.history.revision import (
 )
 from scoreline_registry.storage import Storage
 
-_KEPT_BYTES = 2 << 20
+_KEPT_BYTES = 1 << 20
 
 
 class RevisionLog:
