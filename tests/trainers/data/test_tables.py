@@ -29,7 +29,7 @@ def test_a_gzip_csv_is_read_and_its_whole_length_decides_the_types(tmp_path: Pat
 def test_a_csv_with_two_columns_of_one_name_is_refused(tmp_path: Path, header: str) -> None:
     for name, pack in (("t.csv", bytes), ("t.csv.gz", gzip.compress)):
         (tmp_path / name).write_bytes(pack(f"{header}\n1,0,0\n2,1,1\n".encode()))
-        with pytest.raises(DataError, match=f"{name} has two columns 'y?': give every column another name"):
+        with pytest.raises(DataError, match=f"{name} has duplicate columns 'y?': give each another name"):
             read_table(tmp_path / name)
 
 

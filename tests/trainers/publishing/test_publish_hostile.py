@@ -128,7 +128,7 @@ def doubling_functions() -> onnx.ModelProto:
         (external_in_an_attribute, r"never opened \('/etc/passwd'\)"),
         (sparse_weights, "it holds sparse weights"),
         (random_numbers, "it draws random numbers, .*: 'RandomUniformLike'"),
-        (two_outputs_of_one_name, "it has 2 outputs of the name 'y'"),
+        (two_outputs_of_one_name, "duplicate output name 'y'"),
         (bfloat16_input, "its input 'x' holds BFLOAT16, which no client can read"),
         (sequence_input, "its input 'x' is a sequence, not a tensor"),
         (lambda: nested(20), "its graphs are nested more than 16 deep"),

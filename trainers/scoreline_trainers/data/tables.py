@@ -118,4 +118,4 @@ def _check_header(path: Path, names: list[str]) -> None:
     """Polars would call the second "x" "x_duplicated_0", and a copy of the label would become a feature."""
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise DataError("", f"{path.name} has two columns {twice!r}: give every column another name")
+        raise DataError("", f"{path.name} has duplicate columns {twice!r}: give each another name")

@@ -194,7 +194,7 @@ def _name_problems(graph: onnx.GraphProto) -> Iterator[str]:
             if not name or len(name) > 1000:
                 yield f"it has an {what} whose name is empty or longer than 1,000 characters"
             elif times > 1:
-                yield f"it has {times} {what}s of the name {name!r}"
+                yield f"duplicate {what} name {name!r}"
 
 
 def _type_problems(what: str, value: onnx.ValueInfoProto) -> Iterator[str]:
