@@ -69,7 +69,10 @@ class Commands(click.Group):
 @click.option("--debug", is_flag=True, envvar="SCORELINE_DEBUG", help="Show the traceback of a failure.")
 @click.version_option(__version__, prog_name="scoreline")
 def scoreline(debug: bool) -> None:
-    """Scores people and accounts: trains models, keeps them in a registry, routes and serves them over gRPC."""
+    """Trains models, keeps them in a registry, routes and serves them over gRPC.
+
+    Start with `scoreline demo`, which shows all of it, or with `scoreline init` and `scoreline train --list`.
+    """
     del debug
 
 

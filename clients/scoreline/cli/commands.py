@@ -24,39 +24,43 @@ COMMANDS: Mapping[str, CommandSpec] = {
     "init": CommandSpec("scoreline_registry.commands:init", "Start a registry.", "registry"),
     "data": CommandSpec("scoreline_trainers.commands.training:data", "Make synthetic data.", "trainers"),
     "train": CommandSpec(
-        "scoreline_trainers.commands.training:train", "Train what a recipe says, and publish it.", "trainers"
+        "scoreline_trainers.commands.training:train", "Train a model by a recipe, and publish it.", "trainers"
     ),
     "adapt": CommandSpec(
-        "scoreline_trainers.commands.adaptation:adapt", "Teach a model a segment from a few rows.", "trainers"
+        "scoreline_trainers.commands.adaptation:adapt", "Add a segment to a model from a few rows.", "trainers"
     ),
     "publish": CommandSpec(
         "scoreline_trainers.commands.publishing:publish", "Check and publish an ONNX model.", "publish"
     ),
     "import-repository": CommandSpec(
-        "scoreline_trainers.commands.publishing:import_repository", "Publish what Triton or OpenVINO serve.", "publish"
+        "scoreline_trainers.commands.publishing:import_repository",
+        "Publish a model repository of Triton or OpenVINO.",
+        "publish",
     ),
     "models": CommandSpec("scoreline_registry.commands:models", "List models and show their versions.", "registry"),
-    "alias": CommandSpec("scoreline_registry.commands:alias", "Move names such as champion.", "registry"),
+    "alias": CommandSpec("scoreline_registry.commands:alias", "Move aliases such as champion.", "registry"),
     "route": CommandSpec("scoreline_registry.commands:route", "Plan, apply and show routes.", "registry"),
-    "history": CommandSpec("scoreline_registry.commands:history", "Tell who changed what, and why.", "registry"),
+    "history": CommandSpec("scoreline_registry.commands:history", "Show who changed what, and why.", "registry"),
     "rollback": CommandSpec(
-        "scoreline_registry.commands:rollback", "Move pointers back to an earlier revision.", "registry"
+        "scoreline_registry.commands:rollback", "Restore aliases and routes of an earlier revision.", "registry"
     ),
     "retire": CommandSpec("scoreline_registry.commands:retire", "Take a version out of use.", "registry"),
     "unretire": CommandSpec("scoreline_registry.commands:unretire", "Bring a retired version back.", "registry"),
     "promote": CommandSpec("scoreline_registry.commands:promote", "Copy a version to another registry.", "registry"),
-    "export": CommandSpec("scoreline_registry.commands:export", "Keep models ready for other servers.", "registry"),
-    "verify": CommandSpec("scoreline_registry.commands:verify", "Prove every file to be as committed.", "registry"),
-    "gc": CommandSpec("scoreline_registry.commands:gc", "Remove what nobody can use any more.", "registry"),
+    "export": CommandSpec("scoreline_registry.commands:export", "Export models for other servers.", "registry"),
+    "verify": CommandSpec(
+        "scoreline_registry.commands:verify", "Check every file of a registry for damage.", "registry"
+    ),
+    "gc": CommandSpec(
+        "scoreline_registry.commands:gc", "Remove files of retired versions and failed uploads.", "registry"
+    ),
     "serve": CommandSpec("scoreline_server.commands:serve", "Serve a registry over gRPC.", "server"),
     "bento": CommandSpec("scoreline_server.bento.commands:bento", "Build a Bento of a route.", "bento"),
     "score": CommandSpec("scoreline.cli.score:score", "Score one entity, or a file of them.", "cli"),
     "status": CommandSpec("scoreline.cli.status:status", "Show what a running server has loaded.", "cli"),
     "health": CommandSpec("scoreline.cli.health:health", "Say whether a server is ready, for probes.", "cli"),
-    "stubs": CommandSpec("scoreline.cli.stubs:stubs", "Hand out the protos, and Python made of them.", "cli"),
-    "journal": CommandSpec(
-        "scoreline_server.journal.commands:journal", "Read what a server was asked and answered.", "server"
-    ),
+    "stubs": CommandSpec("scoreline.cli.stubs:stubs", "Write the protos, and Python generated from them.", "cli"),
+    "journal": CommandSpec("scoreline_server.journal.commands:journal", "Read the journal of scored rows.", "server"),
     "doctor": CommandSpec("scoreline_server.commands:doctor", "Check machine, registry and server.", "server"),
 }
 

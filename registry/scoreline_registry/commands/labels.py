@@ -51,7 +51,7 @@ def _change(text: str) -> tuple[str, str | None]:
 @json_option
 @writing_options
 def own(model: str, owner: str, address: str, as_json: bool, **signed: Any) -> None:
-    """Say who answers for a model; - for nobody."""
+    """Set the owner of a model; - removes it."""
     named = None if owner == "-" else owner
     commit = Registry.open(address).commit(SetOwner(model, named), **signed)
     print_commit(commit, as_json=as_json, model=model, owner=named)

@@ -22,7 +22,7 @@ def models() -> None:
 
 
 @models.command("list", cls=RegistryCommand)
-@click.option("--owner", help="Only models of this owner; - for those of nobody.")
+@click.option("--owner", help="Only models of this owner; - for those without one.")
 @click.option(
     "--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Only models with this label; repeatable."
 )
