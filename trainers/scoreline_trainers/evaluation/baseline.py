@@ -57,7 +57,7 @@ class Baseline(_Baseline):
 
 
 def baseline(training: Dataset, validation_scores: Float64) -> Baseline:
-    """Counts ``training`` as encoded and ``validation_scores`` float64 [M], which the model had not learned."""
+    """Counts ``training`` as encoded and ``validation_scores`` float64 [M], of rows that it was not trained on."""
     columns = list(zip(training.inputs.features, _columns(training.features), strict=True))
     return Baseline(
         rows=len(training),

@@ -61,7 +61,7 @@ def _score(manifest: Manifest, bands: Sequence[BandSummary]) -> str:
 
 def _quality(manifest: Manifest) -> str:
     rows = ((name, f"{value:.4f}") for name, value in manifest.metrics.items())
-    return "On validation rows, which the model had not learned.\n\n" + _table(("metric", "value"), rows)
+    return "On validation rows, which the model was not trained on.\n\n" + _table(("metric", "value"), rows)
 
 
 def _training(training: TrainingFacts) -> str:

@@ -19,8 +19,8 @@ def fit_model(recipe: Recipe, data: Dataset, *, progress: Progress) -> Fitted:
     """
     if recipe.calibration is None:
         return _engineered(recipe, data, progress)
-    learned, held_out = hold_out(len(data), fraction=recipe.calibration.fraction, seed=recipe.seed, unit=data.unit)
-    model = _engineered(recipe, data.take(learned), progress)
+    training, held_out = hold_out(len(data), fraction=recipe.calibration.fraction, seed=recipe.seed, unit=data.unit)
+    model = _engineered(recipe, data.take(training), progress)
     progress.begin("calibrate")
     return calibrated(model, data.take(held_out), recipe.calibration.method)
 
