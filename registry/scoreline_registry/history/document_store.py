@@ -20,8 +20,8 @@ V = TypeVar("V", bound=FrozenModel)
 
 # Bytes of memory. A commit that moves an alias looks at every route, so those of a large registry should fit.
 _DOCUMENT_BYTES = 64 << 20
-_PART_BYTES = 8 << 20
-_MANIFEST_BYTES = 16 << 20
+_PART_BYTES = 4 << 20
+_MANIFEST_BYTES = 4 << 20
 
 
 class DocumentStore:
