@@ -1,12 +1,11 @@
-"""Scores a sample of what was answered by models that nobody is answered with, for comparison.
+"""Scores a sample of answered rows by shadow models, whose scores are journaled and not returned to callers.
 
-That happens after the answers, in batches, on a thread of its own that waits while callers do. Serving threads only put
-a reference into a bounded queue; when the thread does not keep up, rows are dropped and counted.
+Shadows run after the answers, in batches, on a thread of their own that pauses while calls are queued. Serving threads
+only put a reference into a bounded queue; rows that do not fit are dropped and counted.
 """
 
-import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
+from scoreline_server.background_queue import BackgroundQueue
 from scoreline_server.errors import ErrorReason
 from scoreline_server.failure_log import log_failure
 from scoreline_server.gil_switching import background_work
@@ -34,19 +34,19 @@ _BATCH_ROWS = 64
 
 
 class Counting(Protocol):
-    """Counts what shadows do."""
+    """The metrics that shadows record."""
 
     def shadowed(
         self, route: str, shadow: CompiledShadow, *, rows: int, seconds: float, errors: Mapping[str, int]
     ) -> None:
-        """A batch of one shadow: rows that it scored, and by reason those that it could not."""
+        """A batch of one shadow: rows that it scored, and by reason the rows that it could not."""
 
     def shadow_dropped(self, route: str, shadow: CompiledShadow, rows: int) -> None:
-        """Rows that were left out, sampled or not."""
+        """Rows that were dropped, sampled or not."""
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ShadowBatch:
     """The answered rows of some calls to one route, at most about _BATCH_ROWS.
 
     ``call_ids`` and ``places`` are those of each row of ``rows``; ``answered`` are the rows that have a score.
@@ -59,8 +59,8 @@ class Batch:
     places: npt.NDArray[np.uint16]
 
     @classmethod
-    def of(cls, scored: Sequence[ScoredBatch]) -> "Batch":
-        """What was scored of one route, in one piece."""
+    def of(cls, scored: Sequence[ScoredBatch]) -> "ShadowBatch":
+        """The scored calls of one route as one block."""
         route = scored[0].route
         encoded = [request.rows for one in scored for request in one.requests]
         counts = [len(piece) for piece in encoded]
@@ -88,7 +88,7 @@ class Batch:
 
 
 class Shadows:
-    """Scores what it observes. ``keep`` gets the scores, on the thread of the shadows."""
+    """Scores the batches that it observes. ``keep`` gets the scores, on the thread of the shadows."""
 
     def __init__(
         self,
@@ -98,78 +98,42 @@ class Shadows:
         counting: Counting,
         keep: Callable[[ShadowScores], None],
     ) -> None:
-        """``queue_rows`` is how many rows may wait; ``is_busy`` says that callers do, and shadows must."""
-        self._queue_rows, self._is_busy, self._counting, self._keep = queue_rows, is_busy, counting, keep
-        self._queue: deque[ScoredBatch] = deque()
-        self._queued = 0
-        self._is_closed = False
-        self._lock = threading.Lock()
-        self._wake = threading.Event()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="shadows", daemon=True)
+        """``queue_rows`` is the largest queue; while ``is_busy`` shadows pause."""
+        self._is_busy, self._counting, self._keep = is_busy, counting, keep
+        self._queue: BackgroundQueue[ScoredBatch] = BackgroundQueue(
+            "shadows", self._work, capacity=queue_rows, on_drop=self._drop, gather_seconds=_GATHER_SECONDS
+        )
 
     def start(self) -> None:
         """Begins to score."""
-        self._thread.start()
+        self._queue.start()
 
     def close(self, timeout_seconds: float | None = None) -> bool:
         """Ends after the batch that is being scored; False when that takes longer. The rest is dropped and counted."""
-        self._closing.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_seconds)
-        with self._lock:
-            self._is_closed = True
-        while taken := self._taken():
-            for scored in taken:
-                self._drop(scored)
-        return not self._thread.is_alive()
+        return self._queue.close(timeout_seconds)
 
     def __call__(self, scored: ScoredBatch) -> None:
-        """Takes rows of a route that has shadows."""
-        if not scored.route.shadows:
-            return
-        rows = len(scored.rows)
-        with self._lock:
-            is_full = self._is_closed or self._queued + rows > self._queue_rows
-            if not is_full:
-                self._queue.append(scored)
-                self._queued += rows
-        if is_full:
-            self._drop(scored)
-        elif not self._wake.is_set():
-            self._wake.set()
+        """Queues rows of a route that has shadows."""
+        if scored.route.shadows:
+            self._queue.put(scored, len(scored.rows))
 
-    def _drop(self, scored: ScoredBatch) -> None:
-        for shadow in scored.route.shadows:
-            self._counting.shadow_dropped(scored.route.name, shadow, len(scored.rows))
+    def _drop(self, batches: Sequence[ScoredBatch]) -> None:
+        for scored in batches:
+            for shadow in scored.route.shadows:
+                self._counting.shadow_dropped(scored.route.name, shadow, len(scored.rows))
 
-    def _run(self) -> None:
-        while not self._closing.is_set():
-            self._wake.wait()
-            self._wake.clear()
-            time.sleep(_GATHER_SECONDS)
-            while not self._closing.is_set() and (taken := self._taken()):
-                while self._is_busy() and not self._closing.is_set():
-                    time.sleep(_YIELD_SECONDS)
-                try:
-                    with background_work():
-                        self._score(Batch.of(taken))
-                except Exception as error:  # noqa: BLE001  the thread must live on; whatever it was is logged
-                    log_failure("a batch could not be shadowed", error, route=taken[0].route.name)
+    def _work(self) -> None:
+        closing = self._queue.closing
+        while not closing.is_set() and (taken := self._queue.take(_fits)):
+            while self._is_busy() and not closing.is_set():
+                time.sleep(_YIELD_SECONDS)
+            try:
+                with background_work():
+                    self._score(ShadowBatch.of(taken))
+            except Exception as error:  # noqa: BLE001  one batch must not keep others from being scored
+                log_failure("shadows failed on a batch", error, route=taken[0].route.name)
 
-    def _taken(self) -> list[ScoredBatch]:
-        """The oldest of the queue: of one route as it is served, and no more than a batch."""
-        taken: list[ScoredBatch] = []
-        rows = 0
-        with self._lock:
-            while self._queue and rows < _BATCH_ROWS and (not taken or self._queue[0].route is taken[0].route):
-                taken.append(self._queue.popleft())
-                rows += len(taken[-1].rows)
-            self._queued -= rows
-        return taken
-
-    def _score(self, batch: Batch) -> None:
+    def _score(self, batch: ShadowBatch) -> None:
         for shadow in batch.route.shadows:
             rows = batch.sampled(shadow)
             if len(rows):
@@ -182,11 +146,16 @@ class Shadows:
                     seconds=time.perf_counter() - start,
                     errors=Counter(errors.values()),
                 )
-                self._keep(_told(batch, shadow, rows, scores, errors))
+                self._keep(_shadow_scores(batch, shadow, rows, scores, errors))
+
+
+def _fits(taken: Sequence[ScoredBatch], scored: ScoredBatch) -> bool:
+    """Whether rows can be scored with those taken: of one route as it is served, and no more than a batch."""
+    return not taken or (sum(len(each.rows) for each in taken) < _BATCH_ROWS and scored.route is taken[0].route)
 
 
 def score_shadow(
-    batch: Batch, shadow: CompiledShadow, rows: Indices
+    batch: ShadowBatch, shadow: CompiledShadow, rows: Indices
 ) -> tuple[npt.NDArray[np.float32], Mapping[int, str]]:
     """Scores some rows of a batch by a shadow.
 
@@ -199,7 +168,7 @@ def score_shadow(
     try:
         for scored, inputs in shadow.binding.inputs(batch.rows, bound) if len(bound.rows) else ():
             scores[scored] = shadow.model.run(inputs)[0]
-    except Exception as error:  # noqa: BLE001  whatever ONNX Runtime raises, the next batch may be better
+    except Exception as error:  # noqa: BLE001  the next batch may succeed
         _log.error("shadow failed", route=batch.route.name, shadow=shadow.ref, error=str(error)[:500])
         errors |= dict.fromkeys(bound.rows.tolist(), ErrorReason.MODEL_FAILED.value)
         scores[bound.rows] = np.nan
@@ -207,8 +176,12 @@ def score_shadow(
     return scores[rows], {places[row]: reason for row, reason in errors.items()}
 
 
-def _told(
-    batch: Batch, shadow: CompiledShadow, rows: Indices, scores: npt.NDArray[np.float32], errors: Mapping[int, str]
+def _shadow_scores(
+    batch: ShadowBatch,
+    shadow: CompiledShadow,
+    rows: Indices,
+    scores: npt.NDArray[np.float32],
+    errors: Mapping[int, str],
 ) -> ShadowScores:
     return ShadowScores(
         route=batch.route.name,
@@ -225,7 +198,7 @@ def _told(
 
 
 def _failed(scored: ScoredBatch) -> npt.NDArray[np.bool_]:
-    """Which rows have no score."""
+    """bool [rows]: which rows have no score."""
     failed = np.zeros(len(scored.rows), bool)
     failed[list(scored.results.errors)] = True
     return failed

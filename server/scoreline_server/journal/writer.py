@@ -1,20 +1,17 @@
-"""The journal's writer: takes what was scored on the serving threads, writes it on a thread of its own.
+"""The journal's writer: serving threads queue what was scored, a thread of its own writes it.
 
-A serving thread only puts a reference into a bounded queue; when the queue is full because the disk is slow, the rows
-are dropped and counted. The writer gathers for ten milliseconds, so that small batches share a block, and hands each
-block to the system at once: a killed process loses what it answered in those milliseconds, a loss of power what came
-after the last sync. A disk that refuses keeps its batch waiting until it takes it.
+A serving thread only puts a reference into a bounded queue; rows that do not fit, because the disk is slow, are dropped
+and counted. The writer gathers for ten milliseconds, so that small batches share a block, and writes each block by one
+system call: a killed process loses the answers of those milliseconds, a loss of power what followed the last sync. A
+batch whose write fails is retried.
 """
 
-import threading
-import time
-from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
 
-from scoreline_server.failure_log import log_failure
+from scoreline_server.background_queue import BackgroundQueue
 from scoreline_server.journal.encoding import Observed
 from scoreline_server.journal.facts import FileFacts
 from scoreline_server.journal.file import Disk
@@ -26,24 +23,24 @@ _log = structlog.get_logger()
 
 _GATHER_SECONDS = 0.01
 _RETRY_SECONDS = 0.5
-# What a row takes beside its numbers: ids, results, and the objects around them.
+# The memory of a row beside its numbers: ids, results, and the objects around them.
 _ROW_BYTES = 200
 
 
 class Counting(Protocol):
-    """Counts what a journal does."""
+    """The metrics that a journal records."""
 
     def journaled(self, rows: int, size: int) -> None:
-        """Rows that were written, and how many bytes with them."""
+        """Rows that were written, and their bytes."""
 
     def journal_dropped(self, rows: int) -> None:
-        """Rows that will never be written."""
+        """Rows that will not be written."""
 
     def journal_failed(self) -> None:
-        """A write that failed, and may succeed later."""
+        """A failed write, which may succeed later."""
 
     def journal_degraded(self, change: int) -> None:
-        """Whether the journal cannot be written: 1 as that begins, -1 as it ends."""
+        """1 when writes begin to fail, -1 when they succeed again."""
 
 
 class Journal:
@@ -51,68 +48,40 @@ class Journal:
 
     def __init__(self, options: JournalOptions, facts: FileFacts, *, counting: Counting, disk: Disk = Disk()) -> None:  # noqa: B008 - stateless
         """``facts`` stand at the head of each file, with the time when it was begun."""
-        self._options, self._counting = options, counting
-        self._folder = options.folder
-        self._queue: deque[tuple[Observed | ShadowScores, int]] = deque()
-        self._queued_bytes = 0
-        self._lock = threading.Lock()
-        self._is_waiting = self._is_closed = False
-        self._wake = threading.Event()
-        self._closing = threading.Event()
+        self._folder, self._counting = options.folder, counting
         self._files = Series(options, facts, disk)
+        self._queue: BackgroundQueue[Observed | ShadowScores] = BackgroundQueue(
+            "journal",
+            lambda: self._work(self._queue.take()),
+            capacity=options.queue_bytes,
+            on_drop=lambda items: counting.journal_dropped(sum(map(len, items))),
+            gather_seconds=_GATHER_SECONDS,
+            idle_seconds=options.fsync_seconds,
+            drains=True,
+            finish=self._files.close,
+        )
         self.problem = ""
-        """Why nothing can be written just now; empty when all is well."""
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        """Why the journal cannot be written at present; empty if it can."""
 
     def start(self) -> None:
         """Begins to write."""
-        self._thread.start()
+        self._queue.start()
 
     def close(self, timeout_seconds: float | None = None) -> bool:
         """Writes what is queued, as far as the disk takes it, and ends; False when that takes longer.
 
         Rows that come later are dropped and counted.
         """
-        self._closing.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_seconds)
-        with self._lock:
-            self._is_closed = True
-        left = sum(map(len, self._taken()))
-        if left:
-            self._counting.journal_dropped(left)
-        return not self._thread.is_alive()
+        return self._queue.close(timeout_seconds)
 
     def __call__(self, scored: ScoredBatch) -> None:
-        """Takes scored rows."""
+        """Queues scored rows."""
         rows = scored.rows
-        self._put(Observed(scored), rows.nbytes + _ROW_BYTES * len(rows))
+        self._queue.put(Observed(scored), rows.nbytes + _ROW_BYTES * len(rows))
 
     def shadows(self, scores: ShadowScores) -> None:
-        """Takes the scores of a shadow."""
-        self._put(scores, _ROW_BYTES * len(scores))
-
-    def _put(self, item: Observed | ShadowScores, size: int) -> None:
-        with self._lock:
-            is_full = self._is_closed or self._queued_bytes + size > self._options.queue_bytes
-            if not is_full:
-                self._queue.append((item, size))
-                self._queued_bytes += size
-            was_waiting, self._is_waiting = self._is_waiting, False
-        if is_full:
-            self._counting.journal_dropped(len(item))
-        if was_waiting:
-            self._wake.set()
-
-    def _run(self) -> None:
-        while not self._closing.is_set() or self._queue:
-            self._wait()
-            try:
-                self._work(self._taken())
-            except Exception as error:  # noqa: BLE001  the thread must live on; whatever it was is logged
-                log_failure("the journal's writer failed", error)
-        self._files.close()
+        """Queues the scores of a shadow."""
+        self._queue.put(scores, _ROW_BYTES * len(scores))
 
     def _work(self, batch: Sequence[Observed | ShadowScores]) -> None:
         if batch:
@@ -120,36 +89,20 @@ class Journal:
         try:
             self._files.keep_up()
         except OSError as error:
-            self._trouble(error)
+            self._failed(error)
         else:
             if self._files.is_synced:
-                self._well()
-
-    def _wait(self) -> None:
-        """Sleeps until there is something, then a moment more, so that there is more of it."""
-        with self._lock:
-            self._is_waiting = not self._queue
-        if self._is_waiting:
-            self._wake.wait(self._options.fsync_seconds)
-            self._wake.clear()
-        time.sleep(_GATHER_SECONDS)
-
-    def _taken(self) -> list[Observed | ShadowScores]:
-        with self._lock:
-            taken = list(self._queue)
-            self._queue.clear()
-            self._queued_bytes = 0
-        return [item for item, _ in taken]
+                self._recovered()
 
     def _store(self, batch: Sequence[Observed | ShadowScores]) -> None:
-        """Writes a batch; when the disk refuses, tries on until it does not, or until the end."""
+        """Writes a batch; retries failed writes until one succeeds or the journal is closed."""
         while True:
             try:
                 size = self._files.append(batch)
             except OSError as error:
-                self._trouble(error)
+                self._failed(error)
                 self._files.tidy()
-                if self._closing.wait(_RETRY_SECONDS):
+                if self._queue.closing.wait(_RETRY_SECONDS):
                     self._counting.journal_dropped(sum(map(len, batch)))
                     return
             except Exception:
@@ -159,14 +112,14 @@ class Journal:
                 self._counting.journaled(sum(map(len, batch)), size)
                 return
 
-    def _trouble(self, error: OSError) -> None:
+    def _failed(self, error: OSError) -> None:
         if not self.problem:
             _log.error("the journal cannot be written; scoring goes on", folder=str(self._folder), error=str(error))
             self._counting.journal_degraded(1)
         self.problem = f"the journal cannot be written to {self._folder}: {error.strerror or error}"
         self._counting.journal_failed()
 
-    def _well(self) -> None:
+    def _recovered(self) -> None:
         if self.problem:
             _log.info("the journal is written again", folder=str(self._folder))
             self._counting.journal_degraded(-1)
