@@ -25,8 +25,8 @@ class LogisticConfig(FamilyConfig):
 
     Attributes:
         C: inverse strength of the ridge penalty.
-        balanced: weighs both labels alike; the score is then no longer a probability of the population.
-        max_iterations: of the L-BFGS solver.
+        balanced: gives both labels the same total weight; the score is then no longer a probability of the population.
+        max_iterations: largest number of iterations of the L-BFGS solver.
     """
 
     C: float = Field(default=1.0, gt=0)

@@ -35,8 +35,8 @@ class IsolationForestConfig(FamilyConfig):
     and missing.
 
     Attributes:
-        n_estimators: how many trees; more give a steadier score.
-        max_samples: on how many rows each tree is grown, or on all where there are fewer.
+        n_estimators: number of trees; more give a steadier score.
+        max_samples: rows that each tree is grown on; all if there are fewer.
         max_features: share of the columns that each tree is given.
         threads: -1 uses every core. The model does not depend on it.
     """

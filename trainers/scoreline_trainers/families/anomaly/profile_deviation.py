@@ -50,10 +50,10 @@ class ProfileDeviationConfig(FamilyConfig):
             categories; the steps then hold the names where all of them are numbers, else their vocabulary's indices.
         past: the step feature of a role, where it is not called like the feature.
         log_amount: measures amounts on a logarithmic scale.
-        strength: how many purchases of a history weigh as much as the population.
-        hour_window: how many hours beside an hour are still near it.
-        weights: of the components, see ``components``; without them they are learned from the label.
-        bias: added to their sum, where weights are given.
+        strength: purchases of a history that have the same weight as the population.
+        hour_window: hours around an hour that count as near it.
+        weights: of the components; without them they are learned from the label.
+        bias: added to the weighted sum, where weights are given.
         C: inverse strength of the ridge penalty, where weights are learned.
     """
 

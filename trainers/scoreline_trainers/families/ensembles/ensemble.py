@@ -27,8 +27,8 @@ class EnsembleConfig(FamilyConfig):
     """Options that all ensembles share.
 
     Attributes:
-        members: at least two, each with a name of its own.
-        choose: takes only some of them, by rows that they had not learned from.
+        members: at least two, with different names.
+        choose: selects some of them, by rows that they were not trained on.
     """
 
     members: tuple[MemberSpec, ...]

@@ -28,13 +28,13 @@ class SegmentedConfig(FamilyConfig):
     """Options of the family.
 
     Attributes:
-        segment: the category feature that says which segment a row belongs to.
-        member: what is trained on the rows of each segment.
-        members: by name of a segment, what is trained there instead.
-        fallback: trained on all rows; by default it is what ``member`` says. It scores segments without a member of
-            their own, names outside the vocabulary, and rows without a segment.
+        segment: the category feature whose names are the segments.
+        member: family and options of the member of each segment.
+        members: by name of a segment, another family and options.
+        fallback: family and options of the fallback, trained on all rows; null takes those of ``member``. It scores
+            segments without a member, names outside the vocabulary, and rows without a segment.
         min_rows: a segment with fewer training rows has no member of its own.
-        min_labels: nor has one with fewer of either label.
+        min_labels: a segment with fewer rows of either label has none either.
     """
 
     segment: str

@@ -44,9 +44,10 @@ class StackingConfig(EnsembleConfig):
     """Options of the family.
 
     Attributes:
-        folds: every member is trained once without each of them, then on all rows. Rows of one unit share a fold.
+        folds: number of folds; every member is trained once without each fold, then on all rows. Rows of one unit share
+            a fold.
         C: inverse strength of the regression's ridge penalty.
-        calibration: learned on scores of a regression that had left the row's fold out; null leaves the regression's.
+        calibration: method, fitted on out-of-fold scores of the regression; null leaves the scores as they are.
     """
 
     folds: int = Field(default=5, ge=2)

@@ -21,8 +21,8 @@ class VotingConfig(EnsembleConfig):
     """Options of the family.
 
     Attributes:
-        measuring_fraction: share of the training rows that the members are first measured on, by models that are
-            trained on the rest and thrown away; 0 saves their training, and the card then does not say how they differ.
+        measuring_fraction: share of the training rows on which members are measured, by models that are trained on the
+            rest and discarded; 0 saves that training, and the card then has no facts about the members.
     """
 
     measuring_fraction: float = Field(default=0.2, ge=0, lt=1)

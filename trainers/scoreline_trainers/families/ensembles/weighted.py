@@ -39,10 +39,11 @@ class WeightedConfig(EnsembleConfig):
     """Options of the family.
 
     Attributes:
-        members: all with a weight, or all without; those without are weighed by how they score the rows held out.
-        measuring_fraction: share of the training rows that is held out for that; the members then learn from all rows.
-            Where weights are given it may be 0: that saves a training, and the card does not say how members differ.
-        recency: lets newer training rows count more.
+        members: all with a weight, or all without; weights that are not given minimise the log loss on the measuring
+            rows.
+        measuring_fraction: share of the training rows on which members are measured; the members are then trained on
+            all rows. It may be 0 if weights are given: that saves a training, and the card has no facts about members.
+        recency: gives newer training rows more weight.
     """
 
     members: tuple[WeightedMemberSpec, ...]

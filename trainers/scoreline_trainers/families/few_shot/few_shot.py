@@ -44,7 +44,7 @@ class FewShotConfig(NetworkConfig):
     Attributes:
         segment: the category feature whose names are the segments.
         hidden: width of each layer of the body, first to last; the last is the state that heads read.
-        shots: how many labelled rows a new segment is expected to come with.
+        shots: labelled rows that a new segment is expected to have.
     """
 
     segment: str

@@ -29,13 +29,13 @@ class MAMLConfig(FewShotConfig):
     """Options of the family; see ``FewShotConfig`` too.
 
     Attributes:
-        order: 2 learns through the inner steps, 1 takes their gradient for constant.
-        inner_steps: of gradient descent on the rows that a segment shows.
-        inner_rate: of those steps, to begin with; it is learned too (Li and others, Meta-SGD, 2017).
-        fallback_weight: of the log loss without any inner step, against the one after them.
-        segments_per_step: how many segments an outer step learns from.
-        asked: rows of each that the outer step asks for.
-        epochs: here one is as many outer steps as pass over the training rows once.
+        order: 2 differentiates through the inner steps, 1 ignores second derivatives.
+        inner_steps: gradient descent steps on a segment's support rows.
+        inner_rate: initial step size of those steps; it is learned too (Li and others, Meta-SGD, 2017).
+        fallback_weight: weight of the log loss before the inner steps, relative to the one after them.
+        segments_per_step: segments of an outer step.
+        asked: query rows of each segment in an outer step.
+        epochs: largest number of passes over the training rows, by outer steps.
     """
 
     order: int = Field(default=2, ge=1, le=2)

@@ -19,8 +19,8 @@ class MultitaskConfig(FewShotConfig):
 
     Attributes:
         pull: weight of the squared distance of a head from the shared one, against the mean log loss.
-        strangers: share of the rows that are learned, each time anew, as if nobody knew their segment: so the fallback
-            head is as good as it can be.
+        strangers: share of the rows that are trained without their segment, drawn anew in each step, for the fallback
+            head.
     """
 
     pull: float = Field(default=0.003, ge=0)

@@ -19,9 +19,9 @@ class TransferConfig(FewShotConfig):
     """Options of the family; see ``FewShotConfig`` too.
 
     Attributes:
-        strength: of the pull towards the fallback head; by default the one by which known segments, played as new ones,
-            are scored best.
-        hidden: wide at the end: what decides for nobody now may decide for a new segment.
+        strength: prior precision of a new head around the fallback head; null chooses the value that scores known
+            segments best when each is held out.
+        hidden: width of each layer of the body; wide at the end, so that a new segment's head has states to use.
     """
 
     hidden: Widths = (64, 64)

@@ -15,7 +15,7 @@ class CNNLSTMConfig(LSTMConfig):
 
     Attributes:
         channels: width of each convolution, first to last.
-        kernel: how many steps a convolution sees at once; odd.
+        kernel: steps that a convolution covers; odd.
     """
 
     channels: Widths = (32, 64)

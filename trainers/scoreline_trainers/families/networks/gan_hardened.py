@@ -39,10 +39,10 @@ class GanHardenedConfig(HardeningConfig):
 
     Attributes:
         attackable: the numbers that an attacker can change; by default all.
-        false_positives: share of the usual rows that may be flagged, as far as held-out rows tell.
+        false_positives: share of held-out rows that may be flagged.
         n_estimators: trees of the isolation forest.
-        max_samples: on how many rows each of them is grown.
-        prototypes: how many centres of training rows distances are measured from.
+        max_samples: rows that each of them is grown on.
+        prototypes: number of centres of training rows that distances are measured to.
     """
 
     attackable: tuple[str, ...] | None = None

@@ -23,11 +23,11 @@ class GATConfig(NetworkConfig):
     """Options of the family; those of all networks are in ``NetworkConfig``.
 
     Attributes:
-        heads: how many ways a unit looks at its neighbours.
-        size: width of what one head sees of one of them.
-        head: width of the dense layer behind them.
-        clusters: how many groups of units that are alike.
-        demographics: names of the features that say who is alike; all where there are none.
+        heads: attention heads over a unit's neighbors.
+        size: width of an attention head.
+        head: width of the dense layer after them.
+        clusters: number of soft clusters of similar units.
+        demographics: names of the features that clusters are made by; all if empty.
         hidden_neighbors: while training, each unit's neighbours are left out with a chance of up to this, so that units
             with few or none are learned from too.
     """

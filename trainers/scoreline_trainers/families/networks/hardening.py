@@ -27,10 +27,10 @@ class HardeningConfig(NetworkConfig):
         hidden: width of each layer of the model behind the denoiser.
         denoiser: width of the denoiser's layer.
         generator: width of the generator's layer, and of the discriminator's.
-        epsilon: how far an attacker moves each number, in its standard deviations.
-        attack: weight of the log loss on perturbed rows; that on rows as they are weighs 1.
-        denoise: weight of the mean squared error of numbers that the denoiser gives back.
-        stealth: how much more the generator heeds the discriminator than the model.
+        epsilon: largest move of a number by an attacker, in standard deviations.
+        attack: weight of the log loss on perturbed rows; the one on unchanged rows has weight 1.
+        denoise: weight of the denoiser's mean squared error.
+        stealth: weight of the discriminator's loss in the generator's.
     """
 
     hidden: Widths = (64, 32)

@@ -15,7 +15,7 @@ class LSTMConfig(NetworkConfig):
 
     Attributes:
         hidden: width of each recurrent layer, first to last.
-        head: width of the dense layer behind them.
+        head: width of the dense layer after them.
     """
 
     hidden: Widths = (64, 32)

@@ -26,8 +26,8 @@ class NetworkConfig(FamilyConfig):
     """Options that all networks share.
 
     Attributes:
-        dropout: share of the values that are left out while training, where the network has such places.
-        epochs: the most passes over the training rows.
+        dropout: share of the values that are dropped in training, in networks with dropout layers.
+        epochs: largest number of passes over the training rows.
         patience: stops after this many epochs without a better log loss on the held-out rows.
         batch_size: rows of one optimiser step.
         learning_rate: step size of the Adam optimiser.

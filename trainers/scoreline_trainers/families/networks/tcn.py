@@ -15,10 +15,10 @@ class TCNConfig(NetworkConfig):
     """Options of the family; those of all networks are in ``NetworkConfig``.
 
     Attributes:
-        channels: width of each scale.
-        dilations: how far apart the steps are that a scale's convolution sees, fine to coarse.
-        kernel: how many of them; odd.
-        head: width of the dense layer behind them.
+        channels: width of each scale's convolution.
+        dilations: distance between the steps that a convolution covers, one per scale, fine to coarse.
+        kernel: steps that a convolution covers; odd.
+        head: width of the dense layer after them.
     """
 
     channels: Width = 32

@@ -31,11 +31,11 @@ class TransformerConfig(NetworkConfig):
     """Options of the family; those of all networks are in ``NetworkConfig``.
 
     Attributes:
-        width: of a step inside; even, and a multiple of ``heads``.
-        heads: how many ways a step may look at the others in one layer.
-        layers: how many times it does.
-        feed_forward: width of the dense layer in each of them.
-        head: width of the dense layer behind them.
+        width: width of a step's embedding; even, and a multiple of ``heads``.
+        heads: attention heads of a layer.
+        layers: number of attention layers.
+        feed_forward: width of the dense layer in each attention layer.
+        head: width of the dense layer after them.
     """
 
     width: Width = 32

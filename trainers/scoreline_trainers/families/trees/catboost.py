@@ -39,11 +39,11 @@ class CatBoostConfig(FamilyConfig):
     statistics of categories cannot be exported, so ``cat_features`` is refused.
 
     Attributes:
-        iterations: the most trees.
+        iterations: largest number of trees.
         boosting_type: "Ordered" resists overfitting on few rows and is slower.
         nan_mode: whether a missing number counts as below or above all others.
         stopping_fraction: share of the training rows that is held out to decide when to stop.
-        early_stopping_rounds: stops after so many rounds without a better log loss there; 0 never stops early.
+        early_stopping_rounds: stops after this many rounds without a better log loss there; 0 never stops early.
         threads: -1 uses every core. The model may depend on it in the last digits.
         params: any other parameter of CatBoost, by its name.
     """

@@ -30,9 +30,9 @@ class LightGBMConfig(FamilyConfig):
     """Options of the family; names and defaults of LightGBM unless said otherwise.
 
     Attributes:
-        num_iterations: the most trees.
+        num_iterations: largest number of trees.
         stopping_fraction: share of the training rows that is held out to decide when to stop.
-        early_stopping_rounds: stops after so many rounds without a better log loss there; 0 never stops early.
+        early_stopping_rounds: stops after this many rounds without a better log loss there; 0 never stops early.
         num_threads: 0 uses every core. The model does not depend on it.
         params: any other parameter of LightGBM, by its name.
     """

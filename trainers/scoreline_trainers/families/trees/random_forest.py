@@ -27,9 +27,10 @@ class RandomForestConfig(FamilyConfig):
     with the larger part. A category becomes one 0/1 column for each of its names, one for "other" and one for missing.
 
     Attributes:
-        max_leaf_nodes: of one tree. Without a limit a forest of some thousand rows grows to tens of megabytes.
-        max_features: share of the columns that each split may choose from; None takes the square root of their number.
-        balanced: weighs both labels alike; the score is then no longer a probability of the population.
+        max_leaf_nodes: largest number of leaves of a tree. Without a limit a forest of some thousand rows grows to tens
+            of megabytes.
+        max_features: share of the columns that each split may choose from; null takes the square root of their number.
+        balanced: gives both labels the same total weight; the score is then no longer a probability of the population.
         threads: -1 uses every core. The model does not depend on it.
     """
 

@@ -33,9 +33,9 @@ class XGBoostConfig(FamilyConfig):
     A category becomes one 0/1 column for each of its names, one for "other" and one for missing.
 
     Attributes:
-        num_boost_round: the most trees.
+        num_boost_round: largest number of trees.
         stopping_fraction: share of the training rows that is held out to decide when to stop.
-        early_stopping_rounds: stops after so many rounds without a better log loss there; 0 never stops early.
+        early_stopping_rounds: stops after this many rounds without a better log loss there; 0 never stops early.
         threads: 0 uses every core. The model may depend on it in the last digits.
         params: any other parameter of XGBoost, by its name.
     """
