@@ -22,7 +22,19 @@ _SYNONYMS = (
     {"bagging_fraction", "subsample"},
     {"stopping_fraction", "validation_fraction"},
 )
+_WORDS = (
+    ("Input should be ", "must be "),
+    ("a valid string", "text"),
+    ("a valid integer", "a whole number"),
+    ("a valid number", "a number"),
+    ("a valid boolean", "true or false"),
+    ("a valid array", "a list"),
+    ("a valid tuple", "a list"),
+    ("a valid dictionary", "a mapping"),
+    ("an object", "a mapping"),
+)
 _LISTED = 40
+_SHOWN = 40
 # At 0.6, difflib's own, "income" would be the nearest to "nope".
 _ALIKE = 0.65
 _BRANCHES = ("Synthetic", "FeatureSpec", "str", "cuts", "quantiles")
@@ -72,7 +84,19 @@ def _message(detail: ErrorDetails, model: type[BaseModel], *, listing: bool) -> 
         return f"unknown {key} {context['tag']!r}; {nearest_or_all(str(context['tag']), known)}"
     if detail["type"] == "union_tag_not_found":
         return f"{context['discriminator']!s} is missing"
-    return "is missing" if detail["type"] == "missing" else detail["msg"]
+    if detail["type"] == "missing":
+        return "is missing"
+    return _plain(detail["msg"], detail["input"])
+
+
+def _plain(message: str, given: object) -> str:
+    """Pydantic's message in the words of a person who writes YAML, with the value that was given."""
+    if not message.startswith("Input should be "):
+        return message
+    for pydantic, word in _WORDS:
+        message = message.replace(pydantic, word)
+    shown = f", not {given!r}" if isinstance(given, str | int | float) and len(repr(given)) <= _SHOWN else ""
+    return f"{message}{shown}"
 
 
 def _keys_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:

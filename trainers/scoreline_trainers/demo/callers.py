@@ -13,7 +13,7 @@ CALLERS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredCustomer:
     """One scored customer: ``row`` in the table, and the ``milliseconds`` that the caller waited."""
 
     row: int
@@ -29,7 +29,7 @@ class Callers:
     def __init__(self, address: str, route: str, customers: Sequence[Mapping[str, Any]], *, id_column: str) -> None:
         self._address, self._route, self._customers, self._id = address, route, customers, id_column
         self._done = threading.Condition()
-        self.answers: list[Scored] = []
+        self.answers: list[ScoredCustomer] = []
         self.failures: list[str] = []
         self.started = 0
 
@@ -62,5 +62,5 @@ class Callers:
             return
         took = 1000 * (time.perf_counter() - begun)
         with self._done:
-            self.answers.append(Scored(row, score.model, score.version, score.score, took))
+            self.answers.append(ScoredCustomer(row, score.model, score.version, score.score, took))
             self._done.notify_all()

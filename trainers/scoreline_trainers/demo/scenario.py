@@ -15,7 +15,7 @@ from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route import RouteSpec
 from scoreline_trainers.data.dataset import Dataset
-from scoreline_trainers.demo.callers import Callers, Scored
+from scoreline_trainers.demo.callers import Callers, ScoredCustomer
 from scoreline_trainers.demo.serving import serving
 from scoreline_trainers.errors import DemoError
 from scoreline_trainers.gate.checks import TOLERANCE
@@ -172,7 +172,7 @@ def _score_and_swap(
     return SwapReport(first.key[1], after, answered, round(adoption, 1))
 
 
-def _arm_report(trained: _Trained, customers: pl.DataFrame, answers: Sequence[Scored]) -> ArmReport:
+def _arm_report(trained: _Trained, customers: pl.DataFrame, answers: Sequence[ScoredCustomer]) -> ArmReport:
     """The calls that one version answered, and how far its scores are from the native model's of the same customers."""
     own = [answer for answer in answers if (answer.model, answer.version) == trained.key]
     data = Dataset.from_table(customers, trained.recipe, inputs=trained.candidate.manifest.inputs)
