@@ -58,6 +58,11 @@ def test_a_store_of_another_package_holds_a_registry(package: Path) -> None:
     assert not (package / "registry").exists()
 
 
+def test_a_store_of_another_package_keeps_the_contract(package: Path) -> None:
+    assert (package / "contract.py").is_file()
+    run("contract", package)
+
+
 @pytest.mark.parametrize(
     ("heading", "name"), [("An RPC", "GetAssignment|assignment"), ("A metric", "fallback_rows|FALLBACK_ROWS")]
 )

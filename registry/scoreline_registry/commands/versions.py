@@ -116,11 +116,11 @@ def _print_views(document: Model, views: Sequence[_View], serving: Mapping[tuple
     columns = ["version", "aliases", "family", "published (UTC)", "author", "bytes", "metrics", "files"]
     print_table([*columns, "serving"] if serving is not None else columns, (_row(view, serving) for view in views))
     for view in views:
-        for problem in view.damage:
-            click.echo(f"{view.model}@{view.number}: {problem}")
+        for damage in view.damage:
+            click.echo(f"{view.model}@{view.number}: {damage}")
         state = _serving(view, serving)
-        if state is not None and state.problem:
-            click.echo(f"{view.model}@{view.number} is not served: {state.problem}")
+        if state is not None and state.error:
+            click.echo(f"{view.model}@{view.number} is not served: {state.error}")
     with_card = [view for view in views if CARD_FILE in view.entry.files and not view.entry.collected]
     if with_card:
         click.echo(f"inputs, bands, training: scoreline models show {document.name}@{with_card[-1].number} --card")
@@ -169,7 +169,7 @@ def _view_json(view: _View, serving: Mapping[tuple[str, int], Serving] | None) -
     }
     if serving is not None:
         state = _serving(view, serving) or Serving("not loaded", "")
-        facts["serving"] = {"state": state.state, "problem": state.problem}
+        facts["serving"] = {"state": state.state, "problem": state.error}
     return facts
 
 

@@ -1,4 +1,4 @@
-"""Where a registry's files are: a folder, memory, or any store that a plug-in brings by URI scheme."""
+"""Storage backends of a registry: a folder, memory, or any store that a plug-in opens by URI scheme."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -23,6 +23,7 @@ __all__ = [
     "StoredFile",
     "Tidied",
     "check_key",
+    "local_folder",
     "open_storage",
     "put_same",
 ]
@@ -39,12 +40,21 @@ def open_storage(uri: str | Path) -> Storage:
     A plug-in is an entry point of the group ``scoreline.storage``, named as the scheme, that takes the URI and returns
     a Storage. Raises StorageError when nothing handles the scheme.
     """
-    if isinstance(uri, Path):
-        return LocalStorage(uri)
-    scheme, separator, _ = uri.partition("://")
-    if not separator:
-        return _open_path(uri)
+    scheme, separator, _ = str(uri).partition("://")
+    if isinstance(uri, Path) or not separator:
+        return _open_folder(uri)
     return _opener(scheme.lower(), uri)(uri)
+
+
+def local_folder(uri: str | Path) -> Path | None:
+    """The folder that a path or ``file:///path`` names; None where it names none, as in another kind of store."""
+    if isinstance(uri, Path):
+        return uri
+    if "://" not in uri:
+        return Path(uri) if uri else None
+    parts = urlsplit(uri)
+    is_local = parts.scheme == "file" and parts.netloc in ("", "localhost")
+    return Path(unquote(parts.path)) if is_local and parts.path else None
 
 
 def _opener(scheme: str, uri: str) -> Callable[[str], Storage]:
@@ -60,17 +70,11 @@ def _opener(scheme: str, uri: str) -> Callable[[str], Storage]:
     )
 
 
-def _open_path(path: str) -> Storage:
-    if not path:
-        raise StorageError(path, "the registry's address is empty")
-    return LocalStorage(Path(path))
-
-
-def _open_file(uri: str) -> Storage:
-    parts = urlsplit(uri)
-    if parts.netloc not in ("", "localhost"):
-        raise StorageError(uri, "a file address names no host: write file:///path")
-    return _open_path(unquote(parts.path))
+def _open_folder(uri: str | Path) -> Storage:
+    folder = local_folder(uri)
+    if folder is None:
+        raise StorageError(str(uri), "it names no folder: write a path or file:///path")
+    return LocalStorage(folder)
 
 
 def _open_memory(uri: str) -> Storage:
@@ -81,4 +85,4 @@ def _open_memory(uri: str) -> Storage:
         return _shared.setdefault(name, MemoryStorage())
 
 
-STORES: Mapping[str, Callable[[str], Storage]] = MappingProxyType({"file": _open_file, "memory": _open_memory})
+STORES: Mapping[str, Callable[[str], Storage]] = MappingProxyType({"file": _open_folder, "memory": _open_memory})

@@ -9,11 +9,11 @@ import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import scoreline
 from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
+from scoreline_registry.storage import local_folder
 from scoreline_server.doctor.findings import Finding, bytes_text, fail, graded, ok, warn
 from scoreline_server.doctor.machine import examine_machine
 
@@ -41,13 +41,6 @@ def examine(*, registry: str, server: str | None, ops: str | None) -> Iterator[F
         yield from examine_server(server)
         if ops is not None:
             yield examine_ops(ops)
-
-
-def local_folder(registry: str) -> Path | None:
-    """The folder of a registry on this machine; None for one in a store."""
-    if registry.startswith("file://"):
-        return Path(unquote(urlsplit(registry).path))
-    return None if "://" in registry else Path(registry)
 
 
 def rights(folder: Path) -> Finding:

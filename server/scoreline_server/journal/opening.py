@@ -4,11 +4,11 @@ import os
 import socket
 from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import structlog
 
 from scoreline.version import __version__
+from scoreline_registry.storage import local_folder
 from scoreline_server.journal.facts import FileFacts
 from scoreline_server.journal.privacy import read_hasher
 from scoreline_server.journal.retention import Retention
@@ -29,11 +29,8 @@ def journal_folder(journal_dir: str, registry: str) -> Path | None:
         return None
     if journal_dir != AUTO:
         return Path(journal_dir)
-    parts = urlsplit(registry)
-    if "://" in registry and parts.scheme != "file":
-        return None
-    folder = Path(unquote(parts.path) if "://" in registry else registry).absolute()
-    return folder.with_name(f"{folder.name}-journal")
+    folder = local_folder(registry)
+    return None if folder is None else folder.absolute().with_name(f"{folder.absolute().name}-journal")
 
 
 def open_journal(settings: Settings, *, worker: int, counting: Counting) -> Journal | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scoreline_registry.registry import Registry
+from scoreline_registry.storage import local_folder
 from scoreline_server.app import Server
 from scoreline_server.doctor import checks, machine
 from scoreline_server.doctor.findings import Verdict
@@ -113,4 +114,4 @@ def test_text_must_be_utf8(encoding: str, verdict: str) -> None:
     [("a/b", Path("a/b")), ("file:///a/b%20c", Path("/a/b c")), ("s3://bucket/models", None), ("memory://x", None)],
 )
 def test_only_a_registry_on_this_machine_has_a_folder(registry: str, folder: Path | None) -> None:
-    assert checks.local_folder(registry) == folder
+    assert local_folder(registry) == folder
