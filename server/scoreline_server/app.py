@@ -106,17 +106,17 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Where it listens, with the port that was really taken."""
+        """The address that it listens on, with the bound port."""
         return self._endpoint.address
 
     @property
     def problem(self) -> str:
-        """What is wrong although calls are answered, the registry apart; empty when all is well."""
+        """What is wrong beside the registry while calls are answered; empty if nothing is."""
         return self.journal.problem if self.journal else ""
 
     @property
     def admin_address(self) -> str:
-        """Where changes are taken from other hosts; empty without an admin address."""
+        """The address that accepts changes from other hosts; empty for none."""
         return self._admin.address if self._admin else ""
 
     def start(self) -> None:
@@ -140,7 +140,7 @@ class Server:
         )
 
     def leave(self) -> None:
-        """Tells the world that it is about to stop, and serves on. May be called twice."""
+        """Sets the health to NOT_SERVING and goes on serving. May be called twice."""
         self._draining = True
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
 
@@ -210,9 +210,9 @@ def _within(part: str, close: Callable[[float], bool], seconds: float) -> None:
 
 
 def _admission(settings: Settings) -> Admission:
-    """Heavy calls have threads of their own beside the hot lane only."""
-    heavy_seconds = settings.heavy_seconds if settings.hot_lane else float("inf")
-    return Admission(max_queue_seconds=settings.max_queue_seconds, heavy_seconds=heavy_seconds)
+    """Slow calls have threads of their own only beside the hot lane."""
+    slow_call_seconds = settings.heavy_seconds if settings.hot_lane else float("inf")
+    return Admission(max_queue_seconds=settings.max_queue_seconds, slow_call_seconds=slow_call_seconds)
 
 
 def _open(registry: str) -> Registry:

@@ -1,4 +1,4 @@
-"""A bounded queue with a thread of its own that works on it, for work that no caller waits for."""
+"""A bounded queue and the thread that works on it, for work that no caller waits for."""
 
 import threading
 import time

@@ -13,7 +13,7 @@ import click
 @click.option("--workers", metavar="N|auto", help="Processes that serve.  [default: 1]")
 @click.option("--ops-listen", help="Address and port for metrics and probes, or off.  [default: 127.0.0.1:9464]")
 @click.option("--threads", type=int, help="Threads of each worker.")
-@click.option("--poll-seconds", type=float, help="How often the registry is asked for a new revision.")
+@click.option("--poll-seconds", type=float, help="How often to look for a new revision of the registry.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option("--log-format", type=click.Choice(["auto", "console", "json"]))
 def serve(config: Path | None, **flags: Any) -> None:
@@ -48,14 +48,13 @@ def doctor(registry: str | None, server: str | None, ops: str | None, config: Pa
     from dataclasses import asdict
 
     from scoreline.cli.output import print_json, print_table
-    from scoreline_server.doctor.checks import examine
+    from scoreline_server.doctor.checks import all_findings
     from scoreline_server.doctor.findings import Verdict
-    from scoreline_server.processes.serve import OFF
-    from scoreline_server.settings import read_settings
+    from scoreline_server.settings import OFF, read_settings
 
     settings = read_settings(config=config, registry=registry, ops_listen=ops)
     address = None if settings.ops_listen in OFF else settings.ops_listen
-    findings = list(examine(registry=settings.registry, server=server, ops=address))
+    findings = list(all_findings(registry=settings.registry, server=server, ops=address))
     failed = [finding for finding in findings if finding.verdict is Verdict.FAIL]
     if as_json:
         print_json({"healthy": not failed, "findings": [asdict(finding) for finding in findings]}, indent=2)

@@ -33,13 +33,13 @@ class FailureLog:
     def __call__(self, event: str, error: BaseException, **facts: object) -> None:
         """Has a failure logged. Safe for threads; never waits."""
         # Without the frames themselves, which would keep a call and its rows alive.
-        told = TracebackException.from_exception(error, limit=-_MOST_FRAMES, lookup_lines=False, compact=True)
+        summary = TracebackException.from_exception(error, limit=-_MOST_FRAMES, lookup_lines=False, compact=True)
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="failure-log", daemon=True)
                 self._thread.start()
             try:
-                self._queue.put_nowait((event, told, facts))
+                self._queue.put_nowait((event, summary, facts))
             except queue.Full:
                 self._left_out += 1
 
@@ -50,13 +50,13 @@ class FailureLog:
 
     def _run(self) -> None:
         while True:
-            event, told, facts = self._queue.get()
+            event, summary, facts = self._queue.get()
             try:
                 with self._lock:
                     left_out, self._left_out = self._left_out, 0
                 if left_out:
                     facts = {**facts, "failures_left_out": left_out}
-                self._write(event, traceback="".join(told.format())[-_MOST_CHARACTERS:], **facts)
+                self._write(event, traceback="".join(summary.format())[-_MOST_CHARACTERS:], **facts)
             except Exception:  # noqa: BLE001, S110  a log that cannot be written has no other place to say so
                 pass
             finally:

@@ -1,8 +1,8 @@
-"""How long a thread may keep the interpreter while another waits for it.
+"""Shortens the GIL's switch interval while there is background work.
 
-A thread that computes in Python beside the serving thread holds every answer up by Python's switch interval, 5 ms, each
-time ONNX Runtime or gRPC let the interpreter go. A short interval cures that, but costs every call a fifth of its speed
-even when nothing competes. So the interval is short only while there is work in the background.
+A thread that computes in Python beside the serving thread delays every answer by Python's switch interval, 5 ms, each
+time ONNX Runtime or gRPC release the GIL. A short interval avoids that, but costs every call a fifth of its speed even
+where nothing competes.
 """
 
 import sys

@@ -20,7 +20,7 @@ class LocalScorer:
         self._watcher.refresh()
 
     def schema(self, route: str) -> pb.GetSchemaResponse:
-        """What a route expects from its callers."""
+        """The schema of a route."""
         return discovery.schema(pb.GetSchemaRequest(route=route), self._watcher.catalog)
 
     def score(self, request: pb.ScoreRequest) -> pb.ScoreResponse:

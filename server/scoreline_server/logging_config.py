@@ -14,7 +14,7 @@ _TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.Except
 
 
 def configure(settings: Settings, **facts: object) -> None:
-    """Sets up structlog for this process; ``facts`` stand in each of its lines."""
+    """Sets up structlog for this process; ``facts`` are part of each line."""
 
     def add_facts(_: Any, __: str, event: EventDict) -> EventDict:
         return {**event, **facts}

@@ -22,6 +22,9 @@ from pydantic_settings import (
 
 from scoreline_server.errors import StartError
 
+OFF = ("", "off")
+"""The values of an address or a folder that turn it off."""
+
 
 class Settings(BaseSettings):
     """Settings of one server."""
@@ -41,7 +44,7 @@ class Settings(BaseSettings):
         description="Address and port for metrics and probes over HTTP; port 0 takes a free one, off has none.",
     )
     threads: int = Field(default=4, ge=1, le=256, description="Threads of each worker that serve calls.")
-    poll_seconds: float = Field(default=0.5, gt=0, description="How often the registry is asked for a new revision.")
+    poll_seconds: float = Field(default=0.5, gt=0, description="How often to look for a new revision of the registry.")
     max_message_bytes: int = Field(
         default=16 * 1024 * 1024,
         ge=1024,
@@ -53,7 +56,9 @@ class Settings(BaseSettings):
         description="After SIGTERM, how long to serve on with health NOT_SERVING before stopping.",
     )
     drain_seconds: float = Field(default=10.0, ge=0, description="How long open calls may take to end at a stop.")
-    hot_lane: bool = Field(default=True, description="Serve Score on a thread of its own; off for the ordinary way.")
+    hot_lane: bool = Field(
+        default=True, description="Serve Score on a thread of its own; off for ordinary gRPC handlers."
+    )
     flush_seconds: float = Field(
         default=0.002, gt=0, description="About how much work the hot lane scores before it receives new calls."
     )
@@ -72,7 +77,7 @@ class Settings(BaseSettings):
         description="Longest queue, in estimated seconds; calls beyond it get OVERLOADED.",
     )
     stream_threads: int = Field(
-        default=16, ge=1, le=1024, description="How many streams may be open; each holds a thread of its own."
+        default=16, ge=1, le=1024, description="How many streams may be open; each holds a thread."
     )
     journal_dir: str = Field(
         default="auto",

@@ -10,7 +10,7 @@ from types import TracebackType
 class StopLimits:
     """How long a stop waits for each part of a server, once open calls have had ``drain_seconds``.
 
-    A part that takes longer is left behind, and the stop goes on with the next one.
+    A part that takes longer is abandoned, and the stop goes on with the next one.
 
     Attributes:
         calls_seconds: calls that were cancelled at the end of the drain.

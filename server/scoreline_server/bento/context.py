@@ -1,4 +1,4 @@
-"""The folder that a Bento is built from, and that stands inside it as ``src``."""
+"""The folder that a Bento is built from, which becomes its ``src``."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ class VersionFacts(FrozenModel):
 
 
 class Facts(FrozenModel):
-    """``frozen.json``: what the frozen registry is a copy of."""
+    """``frozen.json``: the source of the frozen registry."""
 
     schema_number: int = _SCHEMA
     registry_id: str
@@ -33,7 +33,7 @@ class Facts(FrozenModel):
 
 
 def write_facts(folder: Path, frozen: Frozen) -> None:
-    """Says in a folder what was frozen."""
+    """Writes the facts of a frozen registry into a folder."""
     facts = Facts(
         registry_id=frozen.registry_id,
         revision=frozen.revision,
@@ -44,6 +44,6 @@ def write_facts(folder: Path, frozen: Frozen) -> None:
 
 
 def read_facts(folder: Path) -> Facts:
-    """What was frozen. Raises CorruptError and SchemaVersionError."""
+    """Reads the facts of a frozen registry. Raises CorruptError and SchemaVersionError."""
     path = folder / _FACTS
     return decode(Facts, path.read_bytes(), key=str(path), supported=_SCHEMA)

@@ -110,7 +110,7 @@ class Hosted:
                 self._leave_first(number)
 
     def stop(self) -> None:
-        """Lets calls under way end, and closes."""
+        """Waits for open calls and closes."""
         self.draining = True
         self.server.stop()
 

@@ -1,4 +1,4 @@
-"""What the HTTP endpoints take and give, as JSON, and its way from and to the messages of gRPC."""
+"""The JSON bodies of the HTTP endpoints, and their conversion from and to protobuf messages."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,13 +16,13 @@ Row = dict[str, float | None]
 
 
 class _Sent(BaseModel):
-    """What callers send: an unknown key is refused. BentoML logs each refusal, hence without what was sent."""
+    """A request body: unknown keys are refused. BentoML logs each refusal, hence without the input."""
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
 
 class Unit(_Sent):
-    """Whose arm is asked for."""
+    """The unit whose arm is requested."""
 
     entity_id: str = Field(default="", description="What the route's split hashes.")
     context: Values = Field(default={}, description="Facts that rules read.")
@@ -106,7 +106,7 @@ class SchemaFeature(BaseModel):
 
 
 class Schema(BaseModel):
-    """What the route expects."""
+    """The schema of the route."""
 
     route: str
     revision: int
@@ -130,7 +130,7 @@ class Assignment(BaseModel):
 
 
 class Health(BaseModel):
-    """Whether to send calls, and what is served by which models."""
+    """Whether to send calls, and the models that are served."""
 
     ready: bool
     draining: bool
@@ -143,12 +143,12 @@ class Health(BaseModel):
 
 
 def score_request(route: str, entities: list[Entity], extras: list[str], request_id: str) -> pb.ScoreRequest:
-    """The question that gRPC callers would ask in the named form."""
+    """The ScoreRequest, in the named form."""
     return pb.ScoreRequest(route=route, entities=map(_entity, entities), extras=extras, request_id=request_id)
 
 
 def assignment_request(route: str, unit: Unit) -> pb.GetAssignmentRequest:
-    """The same for an arm."""
+    """The GetAssignmentRequest."""
     return pb.GetAssignmentRequest(route=route, entity_id=unit.entity_id, context=_values(unit.context))
 
 
@@ -163,7 +163,7 @@ def answers(response: pb.ScoreResponse) -> Answers:
 
 
 def schema(answer: pb.GetSchemaResponse) -> Schema:
-    """What a route expects."""
+    """The schema of a route as JSON."""
     features = [
         SchemaFeature(
             name=feature.name,

@@ -1,4 +1,4 @@
-"""What stands between BentoML's HTTP and the endpoints: how long a body may be, and how connections end."""
+"""ASGI middleware between BentoML and the endpoints: limits of bodies, and how connections end."""
 
 from collections import deque
 from collections.abc import Callable
@@ -33,7 +33,7 @@ class Bounded:
         await self._app(scope, again, send)
 
     async def _taken(self, headers: Headers, receive: Receive) -> deque[Message] | None:
-        """What the caller sent, up to its last message; None when that is too much."""
+        """The request body up to its last message; None where it is too large."""
         too_much = int(headers.get("content-length", 0)) > self._most_bytes
         if too_much and "expect" in headers:
             # Nothing has been sent yet, and nothing is when nothing is asked for.
@@ -65,7 +65,7 @@ class Closing:
         self._app, self._is_draining = app, is_draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Adds ``Connection: close`` to what the endpoints answer."""
+        """Adds ``Connection: close`` to the responses."""
 
         async def closing(message: Message) -> None:
             if message["type"] == "http.response.start" and self._is_draining():

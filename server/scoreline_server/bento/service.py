@@ -47,7 +47,7 @@ _M = TypeVar("_M")
 
 
 def service_of(folder: Path) -> "bentoml.Service[Any]":
-    """The service of what ``folder`` holds: a frozen registry, what is known of it, and requirements."""
+    """The service of a Bento's folder: a frozen registry, its facts, and requirements."""
     known, place = read_facts(folder), folder / REGISTRY
     with in_one_line():
         settings = settings_of(place)
@@ -55,7 +55,7 @@ def service_of(folder: Path) -> "bentoml.Service[Any]":
     one, many = with_example(One, entity), with_example(Many, {"entities": [entity]})
 
     class Scoring(_Endpoints):
-        """Scores through one route, over HTTP here and over gRPC on a port of its own."""
+        """Scores through one route, over HTTP here and over gRPC on another port."""
 
         facts, registry = known, place
 
@@ -89,7 +89,7 @@ def service_of(folder: Path) -> "bentoml.Service[Any]":
 
 
 class _Endpoints:
-    """The life of a worker and the endpoints that are alike for every route. A process has one instance."""
+    """The lifecycle of a worker and the endpoints that every route has. A process has one instance."""
 
     facts: ClassVar[Facts]
     registry: ClassVar[Path]
@@ -116,7 +116,7 @@ class _Endpoints:
 
     @bentoml.api(route="/schema")
     def schema(self) -> Schema:
-        """What the route expects from its callers."""
+        """The schema of the route."""
         request = pb.GetSchemaRequest(route=self.facts.route)
         return self._answer(_SCHEMA, request, pb.GetSchemaResponse, messages.schema)
 
@@ -128,7 +128,7 @@ class _Endpoints:
 
     @bentoml.api(route="/health")
     def health(self) -> Health:
-        """Whether to send calls, and what is served. Probes ask GET /readyz and /livez."""
+        """Whether to send calls, and what is served. Probes use GET /readyz and /livez."""
         server, catalog = self._hosted.server, self._hosted.server.watcher.catalog
         return Health(
             ready=self._hosted.ready,
@@ -161,7 +161,7 @@ class _Endpoints:
 
 
 def _image(folder: Path) -> Image:
-    """What a container needs. The versions are fixed already, so BentoML has none to look up."""
+    """The container image. All versions are pinned, so BentoML resolves none."""
     return Image(
         python_version=f"{sys.version_info.major}.{sys.version_info.minor}",
         lock_python_packages=False,

@@ -1,4 +1,4 @@
-"""``scoreline doctor``: checks the machine, the registry and, when asked, a running server."""
+"""``scoreline doctor``: checks the machine, the registry and, with ``--server``, a running server."""
 
 import json
 import os
@@ -15,32 +15,32 @@ from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import local_folder
 from scoreline_server.doctor.findings import Finding, bytes_text, fail, graded, ok, warn
-from scoreline_server.doctor.machine import examine_machine
+from scoreline_server.doctor.machine import machine_findings
 
-# Revisions are stamped by whoever commits, so a few seconds between machines mean nothing.
+# Revisions carry the clock of the machine that committed them: a few seconds between machines are no problem.
 _CLOCK_SECONDS = 60.0
 _EARLIEST = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
 _TIMEOUT_SECONDS = 5.0
 
 
-def examine(*, registry: str, server: str | None, ops: str | None) -> Iterator[Finding]:
-    """Every finding, as it is found.
+def all_findings(*, registry: str, server: str | None, ops: str | None) -> Iterator[Finding]:
+    """Yields each finding as soon as it is known.
 
     Args:
         registry: folder or URI of the registry.
         server: address of a running server; None to leave it out.
         ops: address of that server's ops port; None where it has none.
     """
-    yield from examine_machine()
+    yield from machine_findings()
     folder = local_folder(registry)
     if folder is not None and folder.is_dir():
         yield rights(folder)
         yield free_disk(folder)
-    yield from examine_registry(registry)
+    yield from registry_findings(registry)
     if server is not None:
-        yield from examine_server(server)
+        yield from server_findings(server)
         if ops is not None:
-            yield examine_ops(ops)
+            yield ops_finding(ops)
 
 
 def rights(folder: Path) -> Finding:
@@ -62,7 +62,7 @@ def free_disk(folder: Path) -> Finding:
     return graded("free disk", free, least=100e6, enough=1e9, found=found, advice=advice)
 
 
-def examine_registry(uri: str) -> Iterator[Finding]:
+def registry_findings(uri: str) -> Iterator[Finding]:
     """Whether every revision can be read, follows from the one before, and lies in the past."""
     try:
         history = list(Registry.open(uri).history())
@@ -87,8 +87,8 @@ def _day(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def examine_server(address: str) -> Iterator[Finding]:
-    """Whether a server answers, serves and has adopted everything."""
+def server_findings(address: str) -> Iterator[Finding]:
+    """Checks that a server answers, serves and has adopted every route and version."""
     try:
         with scoreline.Client(address, timeout_seconds=_TIMEOUT_SECONDS) as client:
             health, status = client.health(), client.status()
@@ -106,8 +106,8 @@ def examine_server(address: str) -> Iterator[Finding]:
             yield warn("model", f"{model.model}@{model.version} is refused: {model.problem}")
 
 
-def examine_ops(address: str) -> Finding:
-    """Whether the ops port answers, and what it thinks."""
+def ops_finding(address: str) -> Finding:
+    """Checks the readiness that the ops port reports."""
     try:
         with urllib.request.urlopen(f"http://{address}/readyz", timeout=_TIMEOUT_SECONDS) as answer:
             readiness = json.load(answer)

@@ -14,7 +14,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found. ``detail`` is one line; unless all is well it says what to do."""
+    """The result of one check. ``detail`` is one line, which also says what to do about a problem."""
 
     check: str
     verdict: Verdict

@@ -1,4 +1,4 @@
-"""Checks of the machine and of what is installed on it, for ``scoreline doctor``."""
+"""The checks of ``scoreline doctor`` on the machine and the installed packages."""
 
 import locale
 import os
@@ -23,7 +23,7 @@ from scoreline_server.transport.completion_queue import missing_names
 PIDS_LIMIT = Path("/sys/fs/cgroup/pids.max")
 
 
-def examine_machine() -> Iterator[Finding]:
+def machine_findings() -> Iterator[Finding]:
     """Every check that needs neither registry nor server."""
     yield versions()
     yield grpcio_core()
@@ -36,7 +36,7 @@ def examine_machine() -> Iterator[Finding]:
 
 
 def versions() -> Finding:
-    """Whether what was built against is there."""
+    """Checks the versions of the packages that the server needs."""
     found = ", ".join(f"{name} {installed(name) or 'absent'}" for name in ("grpcio", "onnxruntime", "protobuf"))
     detail = f"scoreline {__version__}, Python {platform.python_version()}, {found}"
     try:
@@ -49,7 +49,7 @@ def versions() -> Finding:
 
 
 def grpcio_core() -> Finding:
-    """Whether this grpcio has what the server uses of its core."""
+    """Checks that this grpcio has the parts of its core that the hot lane uses."""
     with ThreadPoolExecutor(1) as pool:
         missing = missing_names(grpc.server(pool))
     if missing:

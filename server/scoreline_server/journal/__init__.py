@@ -1,5 +1,5 @@
-"""The journal: what a serving process was asked and what it answered, in files that can be read alone.
+"""The journal: a log of each scored row with its inputs and its result, in files that can be read without the registry.
 
-A writer thread takes what was scored from a bounded queue, makes columns of it and appends them as checked blocks.
+A writer thread takes scored batches from a bounded queue and appends them as columns in checksummed blocks.
 ``docs/guides/journal.md`` describes the files.
 """

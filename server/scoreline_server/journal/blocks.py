@@ -8,7 +8,7 @@
     checksum     uint32    CRC-32 of the 12 bytes before it and of the body
 
 All numbers are little-endian. A block is written by one system call, so a killed writer leaves at most one block that
-stops short. What is damaged in the middle is found by its checksum, and reading goes on at the next sound block.
+stops short. Damage is detected by the checksum, and reading continues at the next valid block.
 """
 
 import struct
@@ -27,7 +27,7 @@ HEADER_BYTES = _HEAD.size + _CHECKSUM.size
 
 
 class Kind(IntEnum):
-    """What a block holds. Readers pass over kinds that they do not know."""
+    """The kind of a block's content. Readers skip unknown kinds."""
 
     FILE = 1
     ROUTE = 2
@@ -49,7 +49,7 @@ class Block:
 class Fault:
     """Bytes of a file that cannot be read, and why.
 
-    ``is_torn`` marks a block at the file's end that stops short: what a killed or still running writer leaves.
+    ``is_torn`` marks a block at the file's end that stops short: left by a killed or a running writer.
     """
 
     start: int

@@ -1,4 +1,4 @@
-"""``scoreline journal``: what a server was asked and what it answered."""
+"""The commands of ``scoreline journal``."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ _SHOWN = ("time", "prediction_id", "route", "arm", "model", "version", "reason",
 
 @click.group()
 def journal() -> None:
-    """What a server was asked and what it answered."""
+    """Read the journal: every scored row with its inputs and its result."""
 
 
 folders_argument = click.argument(
@@ -51,7 +51,7 @@ def _folders(given: tuple[Path, ...], registry: str) -> tuple[Path, ...]:
 @registry_option
 @route_option
 @click.option("-n", "count", type=click.IntRange(min=0), default=10, show_default=True, help="How many rows.")
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with rows as they are written.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per row, inputs and all.")
 def tail(folders: tuple[Path, ...], registry: str, route: str | None, count: int, follow: bool, as_json: bool) -> None:
     """Print the newest rows of all FOLDERs together."""

@@ -1,4 +1,4 @@
-"""Makes columns of what was scored: many batches of one route become one block."""
+"""Encodes scored batches of one route as the columns of one block."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -36,7 +36,7 @@ class Observed:
 
 
 class RouteEncoder:
-    """Encodes the rows of one route as it is served. ``key`` is what rows of a file call it."""
+    """Encodes the rows of one route and revision. ``key`` identifies it in the rows of a file."""
 
     def __init__(self, route: CompiledRoute, key: int, hasher: Hasher | None) -> None:
         self.route = route
@@ -47,7 +47,7 @@ class RouteEncoder:
         self._band_tables: dict[tuple[str, ...], npt.NDArray[np.uint16]] = {}
 
     def described(self) -> bytes:
-        """The block that rows need before them in their file."""
+        """The block that describes the route, which precedes its rows in a file."""
         return framed(Kind.ROUTE, self.facts.body())
 
     def encoded(self, batches: Sequence[Observed]) -> bytes:
@@ -90,7 +90,7 @@ class RouteEncoder:
         return columns
 
     def _dictionary(self, codes: npt.NDArray[np.int32], names: Sequence[str]) -> Sequence[str]:
-        """The names that the shown columns use; what only a sensitive one uses must not slip through here."""
+        """The names in use by journaled columns; names of sensitive columns alone are left out."""
         if len(self._shown.categories) == codes.shape[1]:
             return names
         used = set(codes[:, self._shown.categories].ravel().tolist())
@@ -133,7 +133,7 @@ class RouteEncoder:
         return columns | packed_extras(scored)
 
     def _band_indices(self, scored: ScoredBatch) -> bytes:
-        """The bands of one batch, which numbers them as its arms ran, as the route numbers them."""
+        """The bands of one batch as indices into the route's bands."""
         bands, names = scored.results.bands, tuple(scored.results.band_names)
         if bands is None:
             return np.full(len(scored.rows), NO_BAND, "<u2").tobytes()
@@ -150,7 +150,7 @@ def _taken(block: Float32, columns: Indices) -> Float32:
 
 
 def _quality(results: RowResults) -> bytes:
-    """uint16 [rows, 4], also where nothing was odd."""
+    """uint16 [rows, 4], zeros where there are no counts."""
     return bytes(8 * len(results.scores)) if results.quality is None else results.quality.tobytes()
 
 
@@ -179,7 +179,7 @@ def _facts(route: CompiledRoute, key: int, shown: Shown, *, hashed: bool) -> Rou
 
 
 def _calls(batches: Sequence[Observed]) -> dict[Column, bytes]:
-    """What each call has once."""
+    """The columns with one value per call."""
     requests = list(chain.from_iterable([one.scored.requests for one in batches]))
     counts = np.array([len(one.scored.requests) for one in batches])
     times = np.array([(one.nanoseconds - batches[0].nanoseconds) // 1000 for one in batches], "<i4")

@@ -1,4 +1,4 @@
-"""What a file says once, so that its rows can be read without the registry: who wrote it, and what a route was."""
+"""The facts that a journal file holds once, its writer and routes, so that rows are readable without the registry."""
 
 import json
 from collections.abc import Mapping
@@ -9,21 +9,21 @@ from scoreline_registry.documents.ragged import NEIGHBORS, SEQUENCE, RaggedKind
 from scoreline_server.journal.columns import packed_json
 
 
-class _Told:
-    """A value that is written as a JSON object; keys that a newer writer added are passed over."""
+class _Facts:
+    """A value that is written as a JSON object; unknown keys, of a newer writer, are ignored."""
 
     def body(self) -> bytes:
-        """As it is written."""
+        """The JSON object."""
         return packed_json(asdict(self))  # type: ignore[call-overload]  # subclasses are dataclasses
 
     @classmethod
     def _known(cls, body: bytes) -> dict[str, Any]:
-        told = json.loads(body)
-        return {field.name: told[field.name] for field in fields(cls) if field.name in told}  # type: ignore[arg-type]
+        values = json.loads(body)
+        return {field.name: values[field.name] for field in fields(cls) if field.name in values}  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
-class FileFacts(_Told):
+class FileFacts(_Facts):
     """Who wrote a file.
 
     Attributes:
@@ -33,7 +33,7 @@ class FileFacts(_Told):
         started: when the file was begun, in ns since 1970.
         scoreline: the version of Scoreline.
         onnxruntime: the version of ONNX Runtime.
-        hmac_key: tells one key of hashed features from another; empty without one.
+        hmac_key: identifies the key of hashed features; empty without one.
     """
 
     worker: int
@@ -50,7 +50,7 @@ class FileFacts(_Told):
 
     @classmethod
     def read(cls, body: bytes) -> Self:
-        """The facts that a body is. Raises ValueError, TypeError or KeyError where it is none."""
+        """Parses a block's body. Raises ValueError, TypeError or KeyError where it is invalid."""
         return cls(**cls._known(body))
 
 
@@ -65,15 +65,15 @@ class ArmFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class RouteFacts(_Told):
-    """A route as it was served: how to read the rows that name its key.
+class RouteFacts(_Facts):
+    """A route of one revision: how to read the rows with its key.
 
     Attributes:
-        key: what rows of this file call it.
+        key: identifies the route in the rows of this file.
         route: its name.
         revision: the registry's revision that it was adopted from.
         unit: what its split hashes: "entity_id" or "context.<name>".
-        schema_digest: identifies what callers send.
+        schema_digest: identifies the layout that callers send.
         numbers: the columns of NUMBERS.
         categories: the columns of CATEGORIES.
         hashed: the columns of HASHES.
@@ -105,7 +105,7 @@ class RouteFacts(_Told):
 
     @classmethod
     def read(cls, body: bytes) -> Self:
-        """The facts that a body is. Raises ValueError, TypeError or KeyError where it is none."""
-        told = cls._known(body)
-        told = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
-        return cls(**{**told, "arms": tuple(ArmFacts(**arm) for arm in told["arms"])})
+        """Parses a block's body. Raises ValueError, TypeError or KeyError where it is invalid."""
+        values = cls._known(body)
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return cls(**{**values, "arms": tuple(ArmFacts(**arm) for arm in values["arms"])})

@@ -1,4 +1,4 @@
-"""One journal file that is being written. A block is in it whole or not at all, as far as the disk lets that be."""
+"""A journal file that is being written, to which blocks are appended whole or not at all."""
 
 import contextlib
 import fcntl
@@ -13,19 +13,19 @@ SUFFIX = ".journal"
 
 
 class Disk:
-    """The two calls that can be slow or find the disk full; tests put another in its place."""
+    """The two system calls that can be slow or fail; tests replace it."""
 
     def write(self, descriptor: int, data: memoryview) -> int:
         """Writes some of the data at the end of a file; how many bytes."""
         return os.write(descriptor, data)
 
     def sync(self, descriptor: int) -> None:
-        """Has what was written survive a loss of power."""
+        """Syncs a file to disk."""
         os.fsync(descriptor)
 
 
 class JournalFile:
-    """A file of one writer, locked as long as it is open, so that nobody removes it as old."""
+    """The file of one writer, locked while it is open, so that retention does not remove it."""
 
     def __init__(self, path: Path, *, disk: Disk) -> None:
         """Begins a new file, readable by its owner only. Raises OSError, FileExistsError where there is one."""
@@ -41,11 +41,11 @@ class JournalFile:
 
     @property
     def is_gone(self) -> bool:
-        """Whether somebody removed it meanwhile."""
+        """Whether it was removed meanwhile."""
         return os.fstat(self._descriptor).st_nlink == 0
 
     def append(self, data: bytes) -> None:
-        """Hands whole blocks to the system. Raises OSError when not all fit; then none of them is in the file."""
+        """Appends whole blocks. Raises OSError where that fails; then none of them is in the file."""
         left = memoryview(data)
         self.is_synced = False
         try:
@@ -57,17 +57,17 @@ class JournalFile:
         self.size += len(data)
 
     def sync(self) -> None:
-        """Has everything appended survive a loss of power. Raises OSError."""
+        """Syncs what was appended to disk. Raises OSError."""
         self._disk.sync(self._descriptor)
         self.is_synced = True
 
     def discard(self) -> None:
-        """Takes the file away, when not even its head could be written."""
+        """Removes the file, whose head could not be written."""
         self.path.unlink(missing_ok=True)
         os.close(self._descriptor)
 
     def close(self) -> None:
-        """Lets go of the file. What was appended stays, whatever the disk says to a last sync."""
+        """Syncs and closes the file. What was appended stays, also where the sync fails."""
         with contextlib.suppress(OSError):
             self.sync()
         os.close(self._descriptor)

@@ -1,4 +1,4 @@
-"""The newest rows of a journal that is being written, and then those that follow."""
+"""Follows a journal that is being written: its newest rows, then the rows appended later."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -31,7 +31,7 @@ class Follower:
         return rows
 
     def news(self) -> Iterator[Row]:
-        """The rows that were written since the last look."""
+        """The rows that were written since the last call."""
         for path in journal_files(self._folders):
             if path not in self._passed:
                 for records in self._read(path):
@@ -56,5 +56,5 @@ class Follower:
             for found in self._readers.setdefault(path, FileReader(path)).read():
                 if isinstance(found, Records) and self._route in (None, found.route.route):
                     yield found
-        except FileNotFoundError:  # it was old and went meanwhile
+        except FileNotFoundError:  # retention removed it meanwhile
             return

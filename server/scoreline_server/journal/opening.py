@@ -1,4 +1,4 @@
-"""From settings to a journal."""
+"""Opens a worker's journal as its settings say."""
 
 import os
 import socket
@@ -14,17 +14,16 @@ from scoreline_server.journal.privacy import read_hasher
 from scoreline_server.journal.retention import Retention
 from scoreline_server.journal.series import JournalOptions
 from scoreline_server.journal.writer import Counting, Journal
-from scoreline_server.settings import Settings
+from scoreline_server.settings import OFF, Settings
 
 _log = structlog.get_logger()
 
 AUTO = "auto"
-OFF = ("", "off")
 _DAY_SECONDS = 86400.0
 
 
 def journal_folder(journal_dir: str, registry: str) -> Path | None:
-    """Where the journal goes; None where it is off, or nothing is said and the registry is not a folder."""
+    """The journal's folder; None where it is off, or ``auto`` and the registry is not a folder."""
     if journal_dir in OFF:
         return None
     if journal_dir != AUTO:

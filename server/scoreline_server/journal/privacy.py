@@ -1,4 +1,4 @@
-"""What of a route's inputs the journal may hold: sensitive features are left out, or written as keyed hashes."""
+"""Privacy of the journal: sensitive features are left out, or written as keyed hashes."""
 
 import hmac
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ class Hasher:
     def __init__(self, key: bytes) -> None:
         self._key = key
         self.fingerprint = self._hash(b"scoreline journal key")[:4].hex()
-        """Tells keys apart without telling them."""
+        """Identifies the key without revealing it."""
 
     def numbers(self, name: str, column: Float32) -> bytes:
         """The hashes of a number column [N], NaN as missing."""

@@ -26,7 +26,7 @@ def journal_files(folders: Iterable[Path]) -> list[Path]:
 
 
 class FileReader:
-    """Reads one file; asked again, what was appended since."""
+    """Reads one file, and at each further read what was appended since."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -35,19 +35,19 @@ class FileReader:
         self._routes: dict[int, RouteFacts] = {}
 
     def read(self) -> Iterator[Records | ShadowScores | Fault]:
-        """What is new. A torn end is given each time, until it is whole. Raises OSError."""
+        """The new blocks and faults. A torn end is yielded each time, until it is whole. Raises OSError."""
         with self.path.open("rb") as file:
             for found in scan(file, self._at):
                 if isinstance(found, Fault):
                     yield found
                     if found.is_torn:
                         return
-                elif (told := self._understood(found)) is not None:
-                    yield told
+                elif (content := self._content(found)) is not None:
+                    yield content
                 self._at = found.end
 
-    def _understood(self, block: Block) -> Records | ShadowScores | Fault | None:
-        """What a block says, None where that is for later blocks."""
+    def _content(self, block: Block) -> Records | ShadowScores | Fault | None:
+        """The rows of a block; None for a block that describes the file or a route."""
         try:
             if block.kind == Kind.FILE:
                 self._file = FileFacts.read(block.body)
@@ -84,7 +84,7 @@ class Selection:
 def read_records(
     folders: Iterable[Path], selection: Selection = Selection(), *, on_fault: OnFault = ignore
 ) -> Iterator[Records]:
-    """The rows of some folders, file by file; ``on_fault`` is told of everything that cannot be read."""
+    """The rows of some folders, file by file; ``on_fault`` is called for everything that cannot be read."""
     seen: dict[tuple[str, str], str] = {}
     for found in _read(folders, on_fault):
         if isinstance(found, Records) and (kept := _selected(found, selection, seen)) is not None:
@@ -94,7 +94,7 @@ def read_records(
 def read_shadows(
     folders: Iterable[Path], selection: Selection = Selection(), *, on_fault: OnFault = ignore
 ) -> Iterator[ShadowScores]:
-    """The scores of shadows. ``drop_retries`` does not matter: a retry that was scored has an id of its own."""
+    """The scores of shadows. ``drop_retries`` has no effect: each retry that was scored has its own prediction id."""
     for found in _read(folders, on_fault):
         if isinstance(found, ShadowScores) and selection.route in (None, found.route):
             late_enough = selection.since is None or found.nanoseconds >= selection.since

@@ -1,4 +1,4 @@
-"""The rows of a block as columns with names, whichever route they are of."""
+"""The rows of a block as named columns."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,7 +50,7 @@ FIXED: Mapping[str, str] = {
     "host": "string",
     "worker": "int32",
 }
-"""The columns that every row has, and their types. What a row lacks is None; ``context`` is a JSON object."""
+"""The columns of every row and their types. A missing value is None; ``context`` is a JSON object."""
 
 SHADOW_FIXED: Mapping[str, str] = {
     "prediction_id": "string",
@@ -72,7 +72,7 @@ class Records:
     """The rows of one block.
 
     ``time`` is in ns since 1970, when a row was scored; ``latency_ms`` is from its call's arrival to that moment.
-    ``kept`` marks the rows that are looked at, None for all.
+    ``kept`` marks the selected rows, None for all.
     """
 
     file: FileFacts
@@ -82,7 +82,7 @@ class Records:
 
     @classmethod
     def read(cls, body: bytes, file: FileFacts, routes: Mapping[int, RouteFacts]) -> "Records":
-        """The rows that a body is. Raises ValueError or KeyError where it is none."""
+        """Parses a block's body. Raises ValueError or KeyError where it is invalid."""
         raw = unpacked(body)
         facts = json.loads(bytes(raw[Column.FACTS]))
         return cls(file, routes[facts["route"]], raw)
@@ -94,7 +94,7 @@ class Records:
     def types(self) -> Mapping[str, str]:
         """The type of each column: those of FIXED, then ``<what>.<name>``.
 
-        What there is: feature, hash, step, neighbor and extra.
+        ``what`` is feature, hash, step, neighbor or extra.
         """
         return {
             **FIXED,
@@ -128,7 +128,7 @@ class Records:
 
     @cached_property
     def call_keys(self) -> list[tuple[str, str]]:
-        """The route and the request id of each row of the block; rows of one call and of its retries are alike."""
+        """The route and the request id of each row of the block; equal for a call and its retries."""
         return [(self.route.route, id_) for id_ in self._request_ids]
 
     @cached_property

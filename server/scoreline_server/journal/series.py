@@ -1,4 +1,4 @@
-"""A worker's files one after another: when a new one is begun, what has to stand in it, and which old ones go."""
+"""The series of journal files of one worker: rotation, file heads, route descriptions and retention."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -30,11 +30,11 @@ class JournalOptions:
     """Where and how a journal is written.
 
     Attributes:
-        folder: of the files.
-        fsync_seconds: how long a block may wait until it survives a loss of power.
-        rotate_bytes, rotate_seconds: when a new file is begun.
-        retention: which files go.
-        queue_bytes: about how much memory may wait to be written.
+        folder: the folder of the files.
+        fsync_seconds: the longest time between a write and its sync to disk.
+        rotate_bytes, rotate_seconds: size and age at which a new file is begun.
+        retention: how long files are kept.
+        queue_bytes: the largest queue, in bytes of memory.
         hasher: for sensitive features; None leaves them out.
     """
 
@@ -48,7 +48,7 @@ class JournalOptions:
 
 
 class Series:
-    """The file that is written now, and the end of those before it. For one thread; every method raises OSError."""
+    """The present file and its predecessors' retention. For one thread; every method raises OSError."""
 
     def __init__(self, options: JournalOptions, facts: FileFacts, disk: Disk) -> None:
         self._options, self._facts, self._disk = options, facts, disk
@@ -67,7 +67,7 @@ class Series:
         return len(data)
 
     def keep_up(self) -> None:
-        """Syncs and tidies when it is time."""
+        """Syncs the file and removes old ones when that is due."""
         now = time.monotonic()
         if self._file is not None and not self._file.is_synced and now - self._synced >= self._options.fsync_seconds:
             self._synced = now
@@ -77,7 +77,7 @@ class Series:
         self.tidy()
 
     def tidy(self) -> None:
-        """Removes old files when it is time; where the disk is full, that may be what makes room."""
+        """Removes old files when that is due, which can make room on a full disk."""
         now = time.monotonic()
         if now - self._tidied >= _TIDY_SECONDS:
             self._tidied = now
@@ -88,7 +88,7 @@ class Series:
 
     @property
     def is_synced(self) -> bool:
-        """Whether everything written would survive a loss of power."""
+        """Whether everything written is synced to disk."""
         return self._file is None or self._file.is_synced
 
     def close(self) -> None:
@@ -138,7 +138,7 @@ class Series:
 
 
 def _groups(batches: Iterable[Observed]) -> list[list[Observed]]:
-    """Batches that become one block: of one route as it is served, not too many rows, and not too long a time."""
+    """Groups batches into blocks: of one route and revision each, with limited rows and time."""
     groups: dict[int, list[list[Observed]]] = {}
     rows: dict[int, int] = {}
     for one in batches:

@@ -15,10 +15,10 @@ from scoreline_server.scoring.wire import CALL_ID_BYTES
 
 @dataclass(frozen=True, slots=True)
 class ShadowScores:
-    """What one shadow made of N rows of one route.
+    """The scores of N rows of one route by one shadow.
 
     Attributes:
-        route, revision: the route as it was served.
+        route, revision: those of the route.
         ref: the shadow as the route names it.
         model, version, digest: the version that it meant.
         call_ids: the call of each row, 12 bytes each.
@@ -50,8 +50,8 @@ class ShadowScores:
         return [f"{call.hex()}-{place}" for call, place in zip(calls, self.places.tolist(), strict=True)]
 
     def block(self) -> bytes:
-        """As it is written."""
-        facts = {"rows": len(self), "time": self.nanoseconds} | {name: getattr(self, name) for name in _TOLD}
+        """The encoded block."""
+        facts = {"rows": len(self), "time": self.nanoseconds} | {name: getattr(self, name) for name in _FACTS}
         columns: dict[Column, bytes] = {
             Column.FACTS: packed_json(facts),
             Column.CALL_IDS: self.call_ids,
@@ -69,7 +69,7 @@ class ShadowScores:
         facts = json.loads(bytes(columns[Column.FACTS]))
         errors = json.loads(bytes(columns[Column.ERRORS])) if Column.ERRORS in columns else {}
         return cls(
-            **{name: facts[name] for name in _TOLD},
+            **{name: facts[name] for name in _FACTS},
             call_ids=bytes(columns[Column.CALL_IDS]),
             places=np.frombuffer(columns[Column.PLACES], "<u2"),
             scores=np.frombuffer(columns[Column.SCORES], "<f4"),
@@ -78,4 +78,4 @@ class ShadowScores:
         )
 
 
-_TOLD = ("route", "revision", "ref", "model", "version", "digest")
+_FACTS = ("route", "revision", "ref", "model", "version", "digest")

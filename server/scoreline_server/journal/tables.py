@@ -20,7 +20,7 @@ def united(types: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 
 def write_csv(path: Path, types: Mapping[str, str], blocks: Iterable[Mapping[str, Values]]) -> int:
-    """Writes a CSV file with a header; what is not there is empty, steps are JSON. How many rows."""
+    """Writes a CSV file with a header; missing values are empty, lists are JSON. Returns the number of rows."""
     rows = 0
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -32,7 +32,7 @@ def write_csv(path: Path, types: Mapping[str, str], blocks: Iterable[Mapping[str
 
 
 def write_jsonl(path: Path, types: Mapping[str, str], blocks: Iterable[Mapping[str, Values]]) -> int:
-    """Writes one JSON object per line; what is not there is left out. How many rows."""
+    """Writes one JSON object per line; missing values are left out. Returns the number of rows."""
     rows = 0
     with path.open("w") as file:
         for row in _rows(types, blocks):

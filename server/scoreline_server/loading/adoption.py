@@ -28,7 +28,7 @@ def adopt(
 
     Args:
         snapshot: the revision to adopt.
-        previous: what is served now; its loaded models are reused.
+        previous: the present catalog; its loaded models are reused.
         load_all: loads versions; what must not serve comes back as its LoadError.
         pins: versions to load although nothing reaches them, the most wanted last.
         budget_bytes: how much all models may take before pins have to go; 0 for no limit.
@@ -180,7 +180,7 @@ class _Adoption:
         wanted: Mapping[str, Mapping[str, VersionKey] | None],
         shadows: Mapping[str, Mapping[str, VersionKey]],
     ) -> CompiledRoute | None:
-        """The route as this revision defines it, or as it was where that cannot be served."""
+        """The route as this revision defines it; the previous one where that cannot be served."""
         before = self._previous.routes.get(name)
         if name not in wanted:
             return replace(self._previous.routes[name], revision=self._snapshot.revision)
@@ -199,7 +199,7 @@ class _Adoption:
         return compile_route(document, self._snapshot.revision, models, self._fit(document, shadows[name]))
 
     def _fit(self, document: RouteDocument, keys: Mapping[str, VersionKey]) -> Mapping[str, LoadedModel]:
-        """The shadows that are loaded and take what callers send; the others are reported: they stop no route."""
+        """The shadows that are loaded and fit the route's schema; the others are reported and left out."""
         fit = {}
         for ref, key in keys.items():
             model = self._models.get(key)
@@ -213,7 +213,7 @@ class _Adoption:
         return fit
 
     def _pinned(self, pins: Sequence[VersionKey], budget_bytes: int) -> frozenset[VersionKey]:
-        """Loads what was asked for, the most wanted first, as far as the budget goes."""
+        """Loads pinned versions, the most recently requested first, within the memory budget."""
         kept = set()
         for key in reversed(pins):
             if key in self._models or key in self._failures:

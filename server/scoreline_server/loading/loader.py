@@ -34,7 +34,7 @@ _PARSING = threading.Lock()
 
 
 def load(registry: Registry, name: str, version: int) -> LoadedModel:
-    """Loads one committed version. Raises LoadError that says what is wrong with it."""
+    """Loads one committed version. Raises LoadError where it cannot be served."""
     try:
         manifest = registry.manifest(name, version)
         data = registry.read_file(name, version, MODEL_FILE)
@@ -102,7 +102,7 @@ def _output_names(manifest: Manifest) -> list[str]:
 
 
 def _golden_call(model: LoadedModel, golden: Arrays) -> tuple[Arrays, Arrays]:
-    """The golden inputs and outputs by name: rows, or for a model published as it is one whole call."""
+    """The golden inputs and outputs by name: rows, or one whole call for a model that was published as is."""
     try:
         if model.manifest.tensors is not None:
             return golden_call(model.manifest.tensors, golden)
@@ -155,6 +155,6 @@ def _row_microseconds(model: LoadedModel, inputs: Arrays, outputs: Sequence[str]
 
 
 def _resident_bytes() -> int:
-    """This process's resident memory. What a load adds to it is only as exact as other threads are quiet."""
+    """This process's resident memory; other threads make the difference that a load makes inexact."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()

@@ -1,7 +1,7 @@
-"""Versions that somebody asked to be loaded although no route or alias reaches them.
+"""Pinned versions: loaded on request although no route or alias needs them.
 
-They are the desired state of all workers of one supervisor, not of the one worker that was asked: a small file in the
-supervisor's runtime folder that every worker reads. Without a folder they live in memory.
+Pins hold for all workers of one supervisor, not only for the one that got the request: they are kept in a small file in
+the runtime folder, which every worker reads. Without a folder they are kept in memory.
 """
 
 import fcntl
@@ -17,7 +17,7 @@ Change = Callable[[tuple[VersionKey, ...]], list[VersionKey]]
 
 
 class Pins:
-    """An ordered set of versions, the one that was asked for last at the end."""
+    """An ordered set of versions, the most recently requested one last."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
@@ -35,7 +35,7 @@ class Pins:
             return ()
 
     def add(self, key: VersionKey) -> None:
-        """Asks for a version; one that is asked for already moves to the end."""
+        """Adds a version; one that is pinned already moves to the end."""
         self._replace(lambda pins: [*(pin for pin in pins if pin != key), key])
 
     def remove(self, key: VersionKey) -> None:

@@ -59,13 +59,13 @@ class Watcher:
 
     @property
     def catalog(self) -> Catalog:
-        """What is served now. Immutable: take it once per call."""
+        """The present catalog. Immutable: take it once per call."""
         return self._catalog
 
     def refresh(self, *, at_start: bool = False) -> bool:
         """Looks at the registry once; True when something was adopted. Never raises for a damaged registry.
 
-        ``at_start`` loads on every core, because nobody is being served yet.
+        ``at_start`` loads on every core, because no call is served yet.
         """
         before = self._catalog
         try:
@@ -102,7 +102,7 @@ class Watcher:
     def look_now(self, timeout_seconds: float) -> bool:
         """Wakes the thread and waits until it has looked; False when that took too long."""
         with self._looked:
-            # The look under way may have begun before what the caller wants seen: wait for the one after it.
+            # A poll under way may have begun before the caller's change: wait for the next one.
             goal = self._looks + 2
             while self._looks < goal:
                 self._wake.set()
@@ -120,7 +120,7 @@ class Watcher:
         self._thread.start()
 
     def stop(self, timeout_seconds: float | None = None) -> bool:
-        """Ends the thread after what it is loading; False when that takes longer. What is loaded stays usable."""
+        """Ends the thread after the version that it loads; False when that takes longer. The catalog stays usable."""
         self._stopping = True
         self._wake.set()
         if self._thread.is_alive():
@@ -155,7 +155,7 @@ class Watcher:
 
 
 def _report(before: Catalog, after: Catalog) -> None:
-    """Logs what an adoption changed."""
+    """Logs the changes of an adoption."""
     for (name, version), model in after.models.items():
         if (name, version) not in before.models:
             _log.info("model loaded", model=name, version=version, row_microseconds=model.row_microseconds)

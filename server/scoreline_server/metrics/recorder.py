@@ -65,7 +65,7 @@ class Metrics:
             seconds: of each call, the time from arrival to answer.
             code: what they were answered with.
             reason: why they failed; empty for those that did not.
-            route: the served route that they asked for; empty for an unknown one and where a method has none.
+            route: the requested route; empty for an unknown one and where a method has none.
         """
         with self._lock:
             self._add(definitions.CALLS, (method, code.name), len(seconds))

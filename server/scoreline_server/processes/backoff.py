@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Backoff:
     """Waits that double from one failure to the next.
 
-    A worker that has lived for ``stable_seconds`` had started well: the count begins anew with its end.
+    A worker that lived for ``stable_seconds`` had started well: counting restarts at its end.
     """
 
     first_seconds: float = 0.1

@@ -1,4 +1,4 @@
-"""The folder that the workers of one server share while it runs: their counts, their turns, what was asked for."""
+"""The runtime folder that the workers of one server share: counters, the loading lock and pins."""
 
 import fcntl
 import os
@@ -26,7 +26,7 @@ def runtime_folder(parent: Path) -> Iterator[Path]:
     """A folder of this server alone, mode 0700, gone afterwards. Removes those of servers that were killed."""
     _sweep(parent)
     with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent) as name, (Path(name) / _OWNER).open("w") as owner:
-        # Let go when this process dies, however it dies.
+        # Released when this process dies.
         fcntl.flock(owner, fcntl.LOCK_EX)
         yield Path(name)
 

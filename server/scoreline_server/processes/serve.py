@@ -14,11 +14,9 @@ from scoreline_server.processes.exposition import Exposition
 from scoreline_server.processes.ports import bound, has_port, reserved
 from scoreline_server.processes.runtime import runtime_folder, runtime_parent
 from scoreline_server.processes.supervisor import Supervisor, answer_signals
-from scoreline_server.settings import Settings
+from scoreline_server.settings import OFF, Settings
 
 _log = structlog.get_logger()
-
-OFF = ("", "off")
 
 
 def run(settings: Settings) -> None:

@@ -25,7 +25,7 @@ from scoreline_server.stopping import StopLimits
 
 _log = structlog.get_logger()
 
-# On top of what a drain may take by the settings: the parts of a worker that close, and its process that ends.
+# Added to the drain time of the settings, for closing the parts of a worker and for its exit.
 _DRAIN_MARGIN_SECONDS = StopLimits().total_seconds + 2.0
 
 

@@ -32,8 +32,8 @@ def main() -> int:
         with Server(
             config.settings, runtime=config.runtime, worker=config.number, reuse_port=config.reuse_port
         ) as server:
-            # What a start leaves stays; looking through all of it for garbage, as Python would do while it serves,
-            # stalls every call by milliseconds.
+            # The objects of the start stay for good; collecting over all of them while serving stalls every call by
+            # milliseconds.
             gc.collect()
             gc.freeze()
             reports.serving(server)
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 class _Reports:
-    """The pipe to the supervisor. Standard output is that pipe; what else is printed goes to standard error."""
+    """The pipe to the supervisor. Standard output is that pipe; other output goes to standard error."""
 
     def __init__(self) -> None:
         self._pipe = os.dup(sys.stdout.fileno())
@@ -57,7 +57,7 @@ class _Reports:
         self._last = Report(WorkerState.STARTING)
 
     def serving(self, server: Server) -> None:
-        """Reports what is served, if that has changed."""
+        """Sends a report where it has changed."""
         catalog, problem = server.watcher.catalog, server.problem
         if catalog is not self._catalog or problem != self._problem:
             self._catalog, self._problem = catalog, problem

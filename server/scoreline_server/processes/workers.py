@@ -30,7 +30,7 @@ class WorkerProcess:
     async def spawn(cls, config: WorkerConfig) -> Self:
         """Starts a worker."""
         process = await asyncio.create_subprocess_exec(
-            # -P: a file in the working folder must not stand in for a module.
+            # -P: a file in the working folder must not shadow a module.
             *(sys.executable, "-P", "-m", "scoreline_server.processes.worker"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -71,7 +71,7 @@ class WorkerProcess:
 
     @property
     def resident_bytes(self) -> int:
-        """Its resident memory; 0 where the system does not tell or the process is gone."""
+        """Its resident memory; 0 where it is unknown."""
         try:
             return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE_BYTES
         except (OSError, IndexError):

@@ -1,8 +1,8 @@
-"""Takes in no more work than can be done in time, so that what is taken in is answered.
+"""Admission control: refuses calls that could not be answered in time, so that admitted ones are.
 
-Without a bound every call of an overload waits behind all the others until its caller has given up: the server is busy
-and nobody is served. Work is estimated in seconds, as models were timed at load, and the estimates are held against the
-clock while work is done: other programs on the host, and refusing itself, take time that no estimate knows of.
+Without a bound every call of an overload waits behind all others until its caller has given up, and no call is in time.
+Work is estimated in seconds, as models were timed at load, and the estimates are compared with the clock while work is
+done: other programs on the host, and refusing calls, take time that the estimates do not include.
 """
 
 import threading
@@ -11,18 +11,18 @@ from collections.abc import Callable
 
 from scoreline_server.errors import CallError, ErrorReason
 
-# Sums of floats drift, and no call costs less: what is left below this is nothing.
-_NOTHING_SECONDS = 1e-6
-# How much of what a batch tells is believed, and how far from the estimates that may lead: never below them, because
-# a full queue is taken in batches, which cost less per row than was estimated, and the next queue may not be full.
-_BELIEF = 0.1
-_MOST_PACE = 4.0
-# Sending, and the way back, take a part of the time that a caller gives.
-_IN_TIME = 0.8
+# Sums of floats drift: a remainder below the cost of any call counts as zero.
+_ZERO_SECONDS = 1e-6
+# Smoothing factor and upper bound of the pace. The pace never falls below 1: full queues run in batches, which cost
+# less per row than was estimated, and the next queue may not be full.
+_SMOOTHING = 0.1
+_MAX_PACE = 4.0
+# The share of a deadline's time that scoring may take; the rest is for sending the answer.
+_DEADLINE_SHARE = 0.8
 
 
 class _Queue:
-    """Work of one kind: seconds of it as estimated, and how many seconds on the clock one of them takes."""
+    """The queued work of one kind in estimated seconds, and its pace: measured over estimated time."""
 
     __slots__ = ("pace", "seconds", "since")
 
@@ -36,45 +36,45 @@ class _Queue:
 
     def forget(self, seconds: float) -> None:
         left = self.seconds - seconds
-        self.seconds = left if left > _NOTHING_SECONDS else 0.0
+        self.seconds = left if left > _ZERO_SECONDS else 0.0
 
     def learn(self, seconds: float, now: float) -> None:
-        """A batch is done, the only one since the last or since the queue was empty."""
+        """Updates the pace after a batch, the only one since the last or since the queue was empty."""
         seen = (now - self.since) / seconds
-        self.pace += _BELIEF * (min(max(seen, 1.0), _MOST_PACE) - self.pace)
+        self.pace += _SMOOTHING * (min(max(seen, 1.0), _MAX_PACE) - self.pace)
         self.since = now
 
 
 class Admission:
-    """How much work is in hand, and whether more is taken. Safe for threads.
+    """The admitted work, and whether more is admitted. Safe for threads.
 
-    Calls that cost ``heavy_seconds`` or more wait elsewhere than the others, so each kind has a queue of its own here:
-    a queue of heavy calls is no reason to refuse a cheap one.
+    Calls of ``slow_call_seconds`` or more are scored by threads of their own, so they are counted in a queue of their
+    own: queued slow calls are no reason to refuse a fast one.
     """
 
     def __init__(
         self,
         *,
         max_queue_seconds: float,
-        heavy_seconds: float = float("inf"),
+        slow_call_seconds: float = float("inf"),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``clock`` tells the time that deadlines are in."""
+        """``clock`` is the one that deadlines refer to."""
         self._most = max_queue_seconds
-        self._heavy_seconds = heavy_seconds
+        self._slow_call_seconds = slow_call_seconds
         self._clock = clock
         self._lock = threading.Lock()
-        self._light, self._heavy = _Queue(), _Queue()
+        self._fast, self._slow = _Queue(), _Queue()
 
     @property
     def queued_seconds(self) -> float:
-        """The work in hand, as estimated."""
-        return self._light.seconds + self._heavy.seconds
+        """The estimated time of all admitted work."""
+        return self._fast.seconds + self._slow.seconds
 
     def take(self, seconds: float, deadline: float | None) -> None:
-        """Takes work in hand. Raises CallError with OVERLOADED and a hint when it could not be done in time.
+        """Admits work. Raises CallError with OVERLOADED and a retry delay when it could not be done in time.
 
-        A call that finds nothing in hand is always taken, whatever it costs.
+        A call that finds the queue empty is always admitted.
         """
         now = self._clock()
         with self._lock:
@@ -85,7 +85,7 @@ class Admission:
             queue.put(seconds, now)
 
     def done(self, *seconds: float) -> None:
-        """A batch of one kind is done; ``seconds`` is what each of its calls was taken for."""
+        """Ends the work of a batch of one kind; ``seconds`` is the estimate of each of its calls."""
         total, now = sum(seconds), self._clock()
         with self._lock:
             queue = self._queue(max(seconds))
@@ -93,20 +93,20 @@ class Admission:
             queue.forget(total)
 
     def dropped(self, seconds: float) -> None:
-        """Work that was taken in hand will not be done."""
+        """Removes admitted work that will not be done."""
         with self._lock:
             self._queue(seconds).forget(seconds)
 
     def _queue(self, seconds: float) -> _Queue:
-        return self._heavy if seconds >= self._heavy_seconds else self._light
+        return self._slow if seconds >= self._slow_call_seconds else self._fast
 
 
 def _is_late(seconds: float, now: float, deadline: float | None) -> bool:
-    return deadline is not None and seconds > _IN_TIME * (deadline - now)
+    return deadline is not None and seconds > _DEADLINE_SHARE * (deadline - now)
 
 
 def _refusal(queued: float) -> CallError:
-    # Rounded, because a refusal that reads like the last one costs a tenth of a new one.
+    # Rounded, because an equal refusal is served from a cache at a tenth of the cost.
     queued = round(queued, 2)
     error = CallError(
         ErrorReason.OVERLOADED,

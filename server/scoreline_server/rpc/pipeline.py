@@ -30,7 +30,7 @@ from scoreline_server.status_codes import CODES, numeric_code, reason_of
 from scoreline_server.stopping import InFlight
 
 DOMAIN = "scoreline"
-# An error goes into the trailers twice, and clients refuse trailers of more than 8 KiB.
+# The message of an error is sent twice in the trailers, and clients refuse trailers of more than 8 KiB.
 _MESSAGE_CHARACTERS = 2500
 
 _M = TypeVar("_M", bound=Message)
@@ -98,7 +98,7 @@ class Answer:
 
 @lru_cache(maxsize=128)
 def _details(reason: ErrorReason, message: str, metadata: tuple[tuple[str, str], ...], retry: float | None) -> bytes:
-    """An error as serialized ``google.rpc.Status``; cached, because under overload many calls fail alike."""
+    """An error as serialized ``google.rpc.Status``; cached, because many calls fail equally under overload."""
     status = status_pb2.Status(code=numeric_code(reason), message=message)
     status.details.add().Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=dict(metadata)))
     if retry is not None:
@@ -261,11 +261,11 @@ class Pipeline:
     def _count(self, requests: Sequence[DecodedRequest], answers: Sequence[Answer]) -> None:
         """Counts calls with equal labels together, because counting one by one costs more."""
         now = time.perf_counter()
-        alike: dict[tuple[str, grpc.StatusCode, str], list[float]] = {}
+        grouped: dict[tuple[str, grpc.StatusCode, str], list[float]] = {}
         for request, answer in zip(requests, answers, strict=True):
             key = request.route.name, answer.code, answer.error.reason if answer.error else ""
-            alike.setdefault(key, []).append(now - request.arrived)
-        for (route, code, reason), seconds in alike.items():
+            grouped.setdefault(key, []).append(now - request.arrived)
+        for (route, code, reason), seconds in grouped.items():
             self._metrics.calls(SCORE, seconds, code=code, reason=reason, route=route)
 
     def authorize(self, action: Action, caller: Callable[[], Caller]) -> None:

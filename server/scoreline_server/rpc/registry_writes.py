@@ -1,4 +1,4 @@
-"""The writing half of RegistryService: each call is one revision, signed by its caller."""
+"""Handlers of RegistryService that write: each call commits one revision, signed by its caller."""
 
 from scoreline.v1 import registry_pb2 as pb
 from scoreline_registry.history.changes import Change, SetAlias
@@ -31,7 +31,7 @@ class RegistryWrites:
         ]
 
     def apply_route(self, request: pb.ApplyRouteRequest, _catalog: Catalog, caller: Caller) -> pb.ApplyRouteResponse:
-        """Creates or changes a route, or tells what that would do."""
+        """Creates or changes a route; a dry run returns the differences without doing so."""
         with background_work():
             spec = read_route(request.definition, source="definition")
         if_match = _etag(request)
@@ -88,9 +88,9 @@ def _etag(request: pb.ApplyRouteRequest | pb.SetAliasRequest | pb.RollbackReques
 
 
 def _author(given: str, caller: Caller) -> str:
-    """Who signs: the certificate's name where there is one, else what the caller says."""
+    """The author of a revision: the certificate's name where there is one, else the request's."""
     if caller.identity:
         return caller.identity
     if not given.strip():
-        raise CallError(ErrorReason.INVALID, "say who you are in `author`: it will stand in the history")
+        raise CallError(ErrorReason.INVALID, "`author` is required: it names who changed the registry in its history")
     return given

@@ -64,7 +64,7 @@ def route(snapshot: Snapshot, name: str) -> pb.Route:
 
 
 def revision(entry: HistoryEntry) -> pb.Revision:
-    """One revision with what it changed."""
+    """One revision with its changes."""
     created = Timestamp()
     created.FromDatetime(entry.created_at)
     return pb.Revision(

@@ -1,7 +1,7 @@
-"""Turns rows in a route's layout into the inputs of one model, as that version's own contract says.
+"""Binds a model to a route's layout: converts rows of the layout to the inputs of the model's contract.
 
-Everything that can be known before a call is computed when the route is adopted: which column goes where, each
-category's codes, defaults and limits. A call then costs a few array operations for any number of rows.
+Column mappings, category codes, defaults and limits are computed when the route is adopted. A call then costs a few
+array operations for any number of rows.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class CategoryColumn:
 
 @dataclass(slots=True)
 class Bound:
-    """Some rows as one model takes them.
+    """The inputs of one model for some rows.
 
     Attributes:
         rows: [n], which rows of the block these are.
@@ -50,7 +50,7 @@ class Bound:
     errors: dict[int, ScoringError]
 
     def accepted(self) -> "Bound":
-        """The rows that the model did not refuse."""
+        """The same without refused rows."""
         if not self.errors:
             return self
         kept = np.array([row not in self.errors for row in self.rows.tolist()], bool)
@@ -59,7 +59,7 @@ class Bound:
 
 
 class Binding:
-    """One model's contract laid over one route's layout."""
+    """The mapping from one route's layout to one model's contract."""
 
     def __init__(self, contract: InputContract, layout: Layout) -> None:
         self._features = contract.features

@@ -1,4 +1,4 @@
-"""Reads the packed form: little-endian blocks in the layout that the caller's schema digest names."""
+"""Decodes the packed form of a request: little-endian blocks in the layout of the caller's schema digest."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ def _gather(data: bytes, dtype: str, columns: int, sources: npt.NDArray[np.intp]
 
 
 def read_packed(packed: pb.PackedEntities, layout: Layout) -> EncodedRows:
-    """Reads one call's blocks as they stand in ``layout``.
+    """Decodes the packed entities of one call, whose blocks are in ``layout``.
 
     Raises ScoringError when the blocks cannot be what they say.
     """

@@ -1,4 +1,4 @@
-"""Where each feature of a route's schema stands in the blocks that the engine works on.
+"""The layout of a route's schema: the column of each feature in the engine's blocks.
 
 A layout is the schema as columns: number features in one float32 block, category features in one int32 block, each in
 schema order, and one float32 block of items for each ragged input.

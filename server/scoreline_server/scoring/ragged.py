@@ -31,7 +31,7 @@ class Items:
 
     @classmethod
     def of(cls, values: Float32, counts: Int32, rows: Indices, sources: Indices) -> Self:
-        """Those of ``rows`` of a block whose every item stands in ``values`` [total, columns], as ``counts`` say."""
+        """The items of ``rows`` out of a block's ``values`` [total, columns] and ``counts`` [block rows]."""
         starts = np.cumsum(counts, dtype=np.intp) - counts
         return cls(values[:, sources], starts[rows], counts[rows])
 
@@ -50,7 +50,7 @@ class RaggedBinding:
     """One ragged input of a model laid over a route's layout.
 
     Attributes:
-        kind: what it is.
+        kind: sequence or neighbors.
         place: which of the layout's ragged inputs it reads.
         sources: for each of the model's columns, the layout's.
     """
@@ -106,7 +106,7 @@ class RaggedBinding:
 
 
 def groups_of(items: Sequence[Items]) -> list[Indices]:
-    """Splits rows into groups that have similarly many of each, so that padding at most doubles what is computed.
+    """Splits rows into groups of similar item counts, so that padding at most doubles the computation.
 
     Returns row indices per group; together they are every row once.
     """

@@ -1,4 +1,4 @@
-"""Where messages carry each kind of ragged input, and the errors of what is wrong with one."""
+"""The message fields of each kind of ragged input, and its errors."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

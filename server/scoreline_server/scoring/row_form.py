@@ -1,4 +1,4 @@
-"""Reads the named form: features by name, easy to write by hand."""
+"""Decodes the named form of a request: entities with features by name."""
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -16,7 +16,7 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def read_named(entities: Sequence[pb.Entity], layout: Layout) -> EncodedRows:
-    """Reads one call's entities into blocks; an entity that cannot be read has an error beside its row.
+    """Decodes the entities of one call; an invalid entity has an error under its row.
 
     Raises ScoringError when the call as a whole is wrong.
     """

@@ -1,4 +1,4 @@
-"""One listening address with everything that is served there: the pipeline's methods, streams, health, reflection."""
+"""One listening address and its services: the pipeline's methods, streams, health and reflection."""
 
 import os
 import ssl
@@ -66,7 +66,7 @@ class Endpoint:
 
     @property
     def address(self) -> str:
-        """Where it listens, with the port that was really taken."""
+        """The address that it listens on, with the bound port."""
         return f"{self._host}:{self._port}"
 
     def serve(
@@ -78,7 +78,7 @@ class Endpoint:
         on_death: Callable[[], None],
         by_admin_address: bool = False,
     ) -> None:
-        """Says what is served and opens for calls. ``on_death`` is called when the hot lane cannot go on."""
+        """Registers all handlers and begins to receive calls. ``on_death`` is called when the hot lane fails."""
         handlers = {
             **streams.handlers(by_admin_address=by_admin_address),
             **health.handlers(),
@@ -93,7 +93,7 @@ class Endpoint:
             self._lane.start()
 
     def begin_stop(self, grace_seconds: float) -> None:
-        """Takes no more calls; those still open after ``grace_seconds`` are cancelled."""
+        """Receives no more calls; those still open after ``grace_seconds`` are cancelled."""
         if self._lane:
             self._lane.close()
         self._stopped = self._grpc.stop(grace_seconds)
@@ -117,7 +117,7 @@ class Endpoint:
 
 
 def lane_limits(settings: Settings) -> LaneLimits:
-    """What the settings say about the lane."""
+    """The limits of the lane by the settings."""
     return LaneLimits(
         flush_seconds=settings.flush_seconds,
         slow_call_seconds=settings.heavy_seconds,

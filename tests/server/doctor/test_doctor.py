@@ -56,7 +56,7 @@ def test_a_changed_past_fails(registry: Registry, tmp_path: Path) -> None:
     first = tmp_path / "registry/revisions/00000001.json"
     first.chmod(0o644)
     first.write_bytes(first.read_bytes().replace(b"publish linear", b"publish lynear"))
-    (finding,) = checks.examine_registry(str(tmp_path / "registry"))
+    (finding,) = checks.registry_findings(str(tmp_path / "registry"))
     assert finding.verdict is Verdict.FAIL
     assert "00000001" in finding.detail
 
@@ -64,7 +64,7 @@ def test_a_changed_past_fails(registry: Registry, tmp_path: Path) -> None:
 def test_a_refused_version_is_a_warning(registry: Registry, server: Server) -> None:
     publish_linear(registry, "linear", golden_shift=0.5, aliases=("champion",))
     server.watcher.refresh()
-    findings = {finding.check: finding for finding in checks.examine_server(server.address)}
+    findings = {finding.check: finding for finding in checks.server_findings(server.address)}
     assert findings["server"].verdict is Verdict.OK
     assert findings["model"].verdict is Verdict.WARN
     assert "golden rows differ" in findings["model"].detail

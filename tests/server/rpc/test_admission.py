@@ -12,8 +12,8 @@ from scoreline_server.rpc.pipeline import Answer
 NOW = 1000.0
 
 
-def admission(most: float = 1.0, heavy_seconds: float = float("inf")) -> Admission:
-    return Admission(max_queue_seconds=most, heavy_seconds=heavy_seconds, clock=lambda: NOW)
+def admission(most: float = 1.0, slow_call_seconds: float = float("inf")) -> Admission:
+    return Admission(max_queue_seconds=most, slow_call_seconds=slow_call_seconds, clock=lambda: NOW)
 
 
 def takes(door: Admission, seconds: float, deadline: float | None = None) -> bool:
@@ -63,7 +63,7 @@ def test_a_refusal_says_when_to_come_back() -> None:
 
 
 def test_heavy_work_is_no_reason_to_refuse_cheap_work_nor_the_other_way_round() -> None:
-    door = admission(1.0, heavy_seconds=0.005)
+    door = admission(1.0, slow_call_seconds=0.005)
     assert [takes(door, 0.5) for _ in range(3)] == [True, True, False]
     assert [takes(door, 0.004, NOW + 0.0101) for _ in range(3)] == [True, True, False]
     door.done(0.5, 0.5)
