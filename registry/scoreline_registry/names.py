@@ -43,7 +43,8 @@ class ModelRef:
         model, at, target = text.partition("@")
         check_name("model", model)
         if not at or not target:
-            raise InvalidNameError("model reference", text, "write model@version or model@alias")
+            rule = f"write model@version or model@alias, such as {model}@champion or {model}@1"
+            raise InvalidNameError("model reference", text, rule)
         if re.fullmatch(r"[0-9]+", target, re.ASCII):
             if len(target) > 9 or target.startswith("0"):
                 raise InvalidNameError("model reference", text, "versions count from 1")

@@ -22,8 +22,8 @@ from scoreline_registry.history.publication import (
 from scoreline_registry.history.revision import REGISTRY_KEY, RegistryRoot, first_entry
 from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.names import check_name
-from scoreline_registry.routing.planning import RoutePlan
-from scoreline_registry.routing.route import RouteSpec
+from scoreline_registry.routing.route_plan import RoutePlan
+from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_registry.storage import FrozenStorage, Storage, open_storage
 
 __all__ = ["Commit", "Registry", "Snapshot", "random_id", "system_clock"]

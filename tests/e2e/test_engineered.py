@@ -11,7 +11,7 @@ import pytest
 
 import scoreline
 from scoreline_registry.registry import Registry
-from scoreline_registry.routing.route import RouteSpec
+from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_server.app import Server
 from scoreline_server.settings import Settings
 from scoreline_trainers.data.dataset import Dataset

@@ -9,7 +9,7 @@ import pytest
 
 import scoreline
 from scoreline_registry.registry import Registry
-from scoreline_registry.routing.route import RouteSpec
+from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.training.recipe import Recipe, find_recipe
 from scoreline_trainers.training.run import Candidate, publish_candidate, recipe_table, train

@@ -10,7 +10,7 @@ from scoreline_registry.documents.manifest import Manifest
 from scoreline_registry.history.changes import Change
 from scoreline_registry.history.state import State
 from scoreline_registry.registry import Registry
-from scoreline_registry.routing.route import RouteSpec
+from scoreline_registry.routing.route_spec import RouteSpec
 
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MODEL_BYTES = b"a model file"

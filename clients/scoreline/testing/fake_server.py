@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from scoreline.testing import fake_model
 from scoreline.testing.fake_route import FakeRoute
 from scoreline_registry.registry import Registry
-from scoreline_registry.routing.route import RouteSpec
+from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_server.app import Server
 from scoreline_server.settings import Settings
 

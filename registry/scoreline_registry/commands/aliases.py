@@ -40,7 +40,7 @@ def list_aliases(model: str | None, address: str, as_json: bool) -> None:
         print_table(("model", "alias", "version"), rows)
 
 
-@alias.command("set", cls=RegistryCommand)
+@alias.command("set", cls=RegistryCommand, short_help="Point MODEL@ALIAS to a version.")
 @click.argument("alias", type=RefType(), metavar="MODEL@ALIAS")
 @click.argument("target", metavar="VERSION")
 @registry_option

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scoreline_registry.versions.golden_comparison import GoldenComparison
 
 
-@click.command(cls=RegistryCommand)
+@click.command(cls=RegistryCommand, short_help="Show what differs between two versions.")
 @click.argument("left", type=RefType(), metavar="A")
 @click.argument("right", type=RefType(), metavar="B")
 @registry_option

@@ -21,9 +21,10 @@ from scoreline_registry.names import ModelRef
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.assignment import Assigner, unit_of
 from scoreline_registry.routing.conditions import Context, ContextValue
-from scoreline_registry.routing.planning import RoutePlan
-from scoreline_registry.routing.route import UNIT_CONTEXT, RouteDocument, RouteSpec
+from scoreline_registry.routing.route import UNIT_CONTEXT, RouteDocument
 from scoreline_registry.routing.route_file import read_route, write_route
+from scoreline_registry.routing.route_plan import RoutePlan
+from scoreline_registry.routing.route_spec import RouteSpec
 
 
 @click.group()
@@ -46,7 +47,7 @@ def list_routes(address: str, as_json: bool) -> None:
     print_table(("route", "features", "rules", "models"), rows)
 
 
-@route.command(cls=RegistryCommand)
+@route.command(cls=RegistryCommand, short_help="Print a route as YAML that can be applied.")
 @click.argument("name", metavar="ROUTE", type=NameType("route"))
 @registry_option
 @json_option
@@ -60,7 +61,7 @@ def show(name: str, address: str, as_json: bool) -> None:
         click.echo(write_route(document), nl=False)
 
 
-@route.command(cls=RegistryCommand)
+@route.command(cls=RegistryCommand, short_help="Show what applying FILE would change.")
 @click.argument("file", type=click.File("rb"))
 @registry_option
 @json_option
@@ -69,7 +70,7 @@ def plan(file: BinaryIO, address: str, as_json: bool) -> None:
     _print_plan(Registry.open(address).plan_route(_read(file)), as_json=as_json)
 
 
-@route.command(cls=RegistryCommand)
+@route.command(cls=RegistryCommand, short_help="Create or change a route as FILE says.")
 @click.argument("file", type=click.File("rb"))
 @registry_option
 @json_option
@@ -86,7 +87,7 @@ def apply(
     _print_plan(done, as_json=as_json)
 
 
-@route.command(cls=RegistryCommand)
+@route.command(cls=RegistryCommand, short_help="Take ARM out of a route now.")
 @click.argument("name", metavar="ROUTE", type=NameType("route"))
 @click.argument("arm", type=RefType(), metavar="ARM")
 @registry_option
@@ -177,6 +178,8 @@ def _print_plan(plan: RoutePlan, *, as_json: bool) -> None:
         return
     for difference in plan.differences or ("nothing differs",):
         click.echo(f"{plan.route}: {difference}")
+    for warning in plan.warnings:
+        click.echo(f"{plan.route}: warning: {warning}")
     rows = [
         (position, rule.when and json.dumps(rule.when), share.arm, f"{share.before:g}", f"{share.after:g}")
         for position, rule in enumerate(plan.rules, start=1)
@@ -203,6 +206,7 @@ def _plan_json(plan: RoutePlan) -> dict[str, object]:
         "expect": plan.etag,
         "changes_anything": plan.changes_anything,
         "differences": list(plan.differences),
+        "warnings": list(plan.warnings),
         "rules": rules,
         "moved": plan.moved,
         "document": _document_json(plan.after),

@@ -1,6 +1,6 @@
 """``scoreline models``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import click
@@ -49,7 +49,7 @@ def _listed(document: Model, owner: str | None, labels: Sequence[str]) -> bool:
     )
 
 
-@models.command(cls=RegistryCommand)
+@models.command(cls=RegistryCommand, short_help="Show versions, inputs, bands and the card.")
 @click.argument("ref", type=RefType(bare=True), metavar="NAME[@VERSION|@ALIAS]")
 @registry_option
 @json_option
@@ -121,9 +121,28 @@ def _print_views(document: Model, views: Sequence[_View], serving: Mapping[tuple
         state = _serving(view, serving)
         if state is not None and state.error:
             click.echo(f"{view.model}@{view.number} is not served: {state.error}")
+    if len(views) == 1 and views[0].manifest is not None:
+        for line in _meaning(views[0].manifest):
+            click.echo(line)
     with_card = [view for view in views if CARD_FILE in view.entry.files and not view.entry.collected]
     if with_card:
         click.echo(f"inputs, bands, training: scoreline models show {document.name}@{with_card[-1].number} --card")
+
+
+def _meaning(manifest: Manifest) -> Iterator[str]:
+    """What one version takes and what its score means, a line each."""
+    inputs, score = manifest.inputs, manifest.score
+    if inputs.features:
+        required = sum(feature.required for feature in inputs.features)
+        names = ", ".join(feature.name for feature in inputs.features)
+        yield f"features: {len(inputs.features)}, {required} of them required: {names}"
+    for ragged in inputs.ragged:
+        yield f"{ragged.name}: at most {ragged.max_items} {ragged.kind.items} of: {', '.join(ragged.features)}"
+    yield f"score: {score.kind}, {score.meaning}"
+    if score.bands:
+        yield "bands: " + ", ".join(f"{band.name} from {band.from_score:g}" for band in score.bands)
+    if score.extras:
+        yield f"extra outputs: {', '.join(score.extras)}"
 
 
 def _row(view: _View, serving: Mapping[tuple[str, int], Serving] | None) -> list[object]:

@@ -88,8 +88,8 @@ def validation_errors(error: ValidationError) -> list[str]:
         # Pydantic counts only the items that are sound, so a list with a faulty one reads as too short as well.
         if fault["type"] == "too_short" and fault["loc"] in places:
             continue
-        where = ".".join(str(part) for part in fault["loc"])
-        what = fault["msg"].removeprefix("Value error, ")
+        where = ".".join(str(part) for part in fault["loc"] if part != "[key]")
+        what = "is missing" if fault["type"] == "missing" else fault["msg"].removeprefix("Value error, ")
         problems.append(f"{where}: {what}" if where else what)
     return problems
 

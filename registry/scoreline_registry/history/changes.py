@@ -16,7 +16,7 @@ from scoreline_registry.errors import ClaimLostError, ConflictError, InvalidErro
 from scoreline_registry.history.state import State
 from scoreline_registry.names import ModelRef, check_name
 from scoreline_registry.routing.planning import next_document, schema_like, without_arm, written_schema
-from scoreline_registry.routing.route import RouteSpec
+from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_registry.routing.route_validation import routable, route_errors
 
 _MAX_TEXT = 200

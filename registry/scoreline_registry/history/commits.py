@@ -16,7 +16,8 @@ from scoreline_registry.history.revision import LogEntry, next_entry
 from scoreline_registry.history.revision_log import RevisionLog
 from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.history.state import State
-from scoreline_registry.routing.planning import RoutePlan, route_plan
+from scoreline_registry.routing.route_plan import RoutePlan, route_plan
+from scoreline_registry.routing.route_validation import route_warnings
 from scoreline_registry.storage import Storage, put_same
 
 # A writer that loses a race applies its change again. Each loss is another writer's success, so this many in a row
@@ -64,6 +65,7 @@ class Commit:
             after=self.state.routes[route],
             etag=self.before.route_digests.get(route, ""),
             revision=revision,
+            warnings=route_warnings(self.state.routes[route], self.state.usable),
         )
 
 

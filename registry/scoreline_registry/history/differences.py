@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 from scoreline_registry.documents.model import Model
 from scoreline_registry.documents.model_versions import ModelVersions
 from scoreline_registry.history.state import D, Documents, State
-from scoreline_registry.routing.planning import route_plan
 from scoreline_registry.routing.route import RouteDocument
+from scoreline_registry.routing.route_plan import route_plan
 
 EventKind: TypeAlias = Literal["version", "alias", "model", "route"]
 

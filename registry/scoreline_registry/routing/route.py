@@ -1,15 +1,16 @@
-"""Routes: what people write (RouteSpec) and what the registry stores (RouteDocument).
+"""Routes as the registry stores them: the schema itself, and which buckets belong to which arm.
 
-A spec says what is wanted: weights, and a schema that may be taken from a model. A document says what is: the schema
-itself, and which buckets belong to which arm. ``planning`` makes the one from the other.
+``route_spec`` has routes as people write them; ``planning`` makes the one from the other.
 """
 
-import difflib
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    model_validator,
+)
 
 from scoreline_registry.documents.base import FrozenModel, OmitDefaults, refuse_duplicates
 from scoreline_registry.documents.contract import (
@@ -23,7 +24,7 @@ from scoreline_registry.documents.contract import (
 from scoreline_registry.documents.documents import Name, canonical_json, sha256_hex
 from scoreline_registry.documents.ragged import RaggedInput
 from scoreline_registry.names import ModelRef, check_feature_name, check_name
-from scoreline_registry.routing.bucketing import BucketRange, partition_error, percent, share
+from scoreline_registry.routing.bucketing import BucketRange, partition_error, share
 from scoreline_registry.routing.conditions import Condition, parse_condition
 
 ROUTE_SCHEMA = 2
@@ -68,7 +69,8 @@ def _check_override(unit: str) -> str:
     return unit
 
 
-def _check_last_rule(when: object) -> None:
+def check_last_rule(when: object) -> None:
+    """Raises ValueError for a last rule with a condition: a unit that meets none would have no arm."""
     if when is not None:
         raise ValueError("the last rule must have no `when`, so that every unit gets an arm")
 
@@ -81,7 +83,6 @@ Salt = Annotated[str, AfterValidator(check_feature_name)]
 When = Annotated[dict[str, Any], AfterValidator(_check_when)]
 Layer = Annotated[str, AfterValidator(_check_layer)]
 OverrideUnit = Annotated[str, AfterValidator(_check_override)]
-Percent = Annotated[Decimal, BeforeValidator(percent)]
 
 
 class SchemaFeature(FrozenModel):
@@ -204,7 +205,7 @@ class RouteDocument(OmitDefaults):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        _check_last_rule(self.rules[-1].when)
+        check_last_rule(self.rules[-1].when)
         refuse_duplicates("shadow", (shadow.ref for shadow in self.shadows))
         return self
 
@@ -229,93 +230,3 @@ class RouteDocument(OmitDefaults):
         """The lowest schema number whose readers understand all of this."""
         later = self.overrides or any(rule.layer for rule in self.rules)
         return ROUTE_SCHEMA if later else FIRST_ROUTE_SCHEMA
-
-
-class Strict(BaseModel):
-    """The base of what people write: an unknown key is refused, with the nearest known one."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, raw: object) -> object:
-        if isinstance(raw, Mapping):
-            known = [field.alias or name for name, field in cls.model_fields.items()]
-            for key in raw:
-                if key not in known:
-                    near = difflib.get_close_matches(str(key), known, n=1)
-                    hint = f"did you mean {near[0]!r}?" if near else f"use {', '.join(known)}"
-                    raise ValueError(f"unknown key {key!r}; {hint}")
-        return raw
-
-
-class SequenceSpec(SequenceContract, Strict):
-    """The step features that callers send, in order, and the most steps."""
-
-
-class NeighborSpec(NeighborContract, Strict):
-    """The features of each neighbor that callers send, in order, and the most neighbors."""
-
-
-class SchemaSpec(Strict):
-    """Columns by name with their kind, in order, a sequence and neighbors; or ``like``: what that version takes."""
-
-    features: dict[FeatureName, FeatureKind] = Field(default_factory=dict)
-    sequence: SequenceSpec | None = None
-    neighbors: NeighborSpec | None = None
-    like: Ref | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        written = bool(self.features) or self.sequence is not None or self.neighbors is not None
-        if (self.like is not None) == written:
-            raise ValueError("write features, sequence and neighbors, or `like: model@alias`, not both")
-        return self
-
-
-class RuleSpec(Strict):
-    """Weights in percent by arm, for the units of which ``when`` is true, dealt in ``layer``."""
-
-    when: When | None = None
-    layer: Layer | None = None
-    split: dict[Ref, Percent] = Field(min_length=1, max_length=MAX_ARMS)
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        total = sum(self.split.values(), Decimal(0))
-        if total != 100:
-            raise ValueError(f"the weights of {', '.join(self.split)} total {total.normalize():f}, not 100")
-        return self
-
-
-class ShadowSpec(Strict):
-    """A model that scores ``sample`` percent of the units beside their arm, for comparison."""
-
-    ref: Ref = Field(alias="model")
-    sample: Percent = Decimal(100)
-
-    @model_validator(mode="after")
-    def _samples(self) -> Self:
-        if not self.sample:
-            raise ValueError(f"a shadow that samples nothing does nothing: leave {self.ref} out")
-        return self
-
-
-class RouteSpec(Strict):
-    """A route as people write it."""
-
-    route: RouteName
-    input_schema: SchemaSpec = Field(alias="schema")
-    unit: Unit = UNIT_ENTITY
-    salt: Salt | None = None
-    rules: tuple[RuleSpec, ...] = Field(min_length=1, max_length=MAX_RULES)
-    overrides: dict[OverrideUnit, Ref] = Field(default_factory=dict, max_length=MAX_OVERRIDES, alias="testers")
-    holdout: Percent = Decimal(0)
-    fallback: Ref | None = None
-    shadows: tuple[ShadowSpec, ...] = Field(default=(), max_length=MAX_SHADOWS)
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        _check_last_rule(self.rules[-1].when)
-        refuse_duplicates("shadow", (shadow.ref for shadow in self.shadows))
-        return self

@@ -6,7 +6,8 @@ from pydantic import ValidationError
 from scoreline_registry.documents.documents import validation_errors
 from scoreline_registry.errors import InvalidError
 from scoreline_registry.routing.planning import spec_of
-from scoreline_registry.routing.route import RouteDocument, RouteSpec
+from scoreline_registry.routing.route import RouteDocument
+from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_registry.strict_yaml import read_yaml
 
 
@@ -18,7 +19,13 @@ def read_route(text: str, *, source: str) -> RouteSpec:
     try:
         return RouteSpec.model_validate(raw)
     except ValidationError as error:
-        raise InvalidError(source, validation_errors(error)) from error
+        raise InvalidError(source, [_HINTS.get(text, text) for text in validation_errors(error)]) from error
+
+
+_HINTS = {
+    "schema: is missing": "schema: is missing: list the `features` that callers send, or write `like: model@alias`",
+    "rules: is missing": "rules: is missing: write at least `rules: [{split: {model@alias: 100}}]`",
+}
 
 
 def write_route(document: RouteDocument) -> str:

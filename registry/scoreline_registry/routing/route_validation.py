@@ -8,6 +8,9 @@ from scoreline_registry.errors import NotFoundError, RefusedError
 from scoreline_registry.routing.dead_rules import dead_rules
 from scoreline_registry.routing.route import RouteDocument, RouteSchema, Rule
 
+_SHOWN = 8
+"""How many features a warning lists."""
+
 
 def route_errors(document: RouteDocument, manifest_of: Callable[[str], Manifest]) -> list[str]:
     """Everything that must be refused about a route; empty when it can serve.
@@ -24,6 +27,19 @@ def route_errors(document: RouteDocument, manifest_of: Callable[[str], Manifest]
         else:
             errors += contract_errors(document.input_schema, ref, inputs)
     return errors
+
+
+def route_warnings(document: RouteDocument, manifest_of: Callable[[str], Manifest]) -> list[str]:
+    """The optional features of each model that no caller can send, because the route's schema lacks them."""
+    sent, warnings = document.input_schema.kinds, []
+    for ref in document.refs:
+        lacking = [feature.name for feature in manifest_of(ref).inputs.features if feature.name not in sent]
+        if lacking:
+            shown = ", ".join(lacking[:_SHOWN]) + (", ..." if len(lacking) > _SHOWN else "")
+            total = len(manifest_of(ref).inputs.features)
+            lack = f"{len(lacking)} of its {total} features, which are then always missing: {shown}"
+            warnings.append(f"{ref}: the route's schema lacks {lack}")
+    return warnings
 
 
 def routable(ref: str, manifest: Manifest) -> Manifest:

@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 
 from scoreline.v1 import scoring_pb2, scoring_pb2_grpc
 from scoreline_registry import commands
+from scoreline_registry.documents.contract import Band, Feature, ScoreContract, SequenceContract
 from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.registry import Registry
 from tests.registry.samples import apply, manifest, publish, spec
@@ -30,6 +31,9 @@ rules:
     split: {credit@champion: 90, credit@2: 10}
   - split: {credit@champion: 100}
 """
+
+
+DAILY = SequenceContract(features=("balance",), max_length=90)
 
 
 class Shell:
@@ -178,6 +182,29 @@ def test_a_server_is_asked_what_it_serves(shell: Shell, filled: Registry, server
 def test_a_server_that_does_not_answer_is_a_failure(shell: Shell, filled: Registry) -> None:
     failure = shell.failure("models", "show", "credit", "--server", "127.0.0.1:1")
     assert failure.startswith("the server at 127.0.0.1:1 did not answer: ")
+
+
+def test_one_version_is_shown_with_its_inputs_and_bands(shell: Shell, filled: Registry) -> None:
+    bands = (Band(name="low", from_score=0.0), Band(name="high", from_score=0.25))
+    score = ScoreContract(meaning="probability of default", bands=bands, extras=("anomaly_flag",))
+    filled.publish(
+        "banded",
+        files={"model.onnx": b"graph"},
+        manifest=manifest(Feature(name="age"), sequence=DAILY).model_copy(update={"score": score}),
+        author="ann",
+        message="",
+    )
+    lines = shell.ok("models", "show", "banded@1").splitlines()
+    assert "features: 1, 0 of them required: age" in lines
+    assert "sequence: at most 90 steps of: balance" in lines
+    assert "score: probability, probability of default" in lines
+    assert "bands: low from 0, high from 0.25" in lines
+    assert "extra outputs: anomaly_flag" in lines
+
+
+@pytest.mark.parametrize("group", ["alias", "route", "models"])
+def test_lists_of_commands_cut_no_sentence(shell: Shell, group: str) -> None:
+    assert "..." not in shell.ok(group, "--help").partition("Commands:")[2]
 
 
 def test_an_alias_is_removed_unless_a_route_uses_it(shell: Shell, filled: Registry) -> None:

@@ -15,9 +15,11 @@ from scoreline_registry.history.retirement import Retire
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.assignment import Assigner, layer_salt
 from scoreline_registry.routing.bucketing import bucket
-from scoreline_registry.routing.planning import next_document, route_plan, spec_of, without_arm, written_schema
-from scoreline_registry.routing.route import RouteDocument, RouteSpec
+from scoreline_registry.routing.planning import next_document, spec_of, without_arm, written_schema
+from scoreline_registry.routing.route import RouteDocument
 from scoreline_registry.routing.route_file import read_route
+from scoreline_registry.routing.route_plan import route_plan
+from scoreline_registry.routing.route_spec import RouteSpec
 from tests.registry.samples import apply, publish, spec
 
 UNITS = [f"customer-{number}" for number in range(20_000)]

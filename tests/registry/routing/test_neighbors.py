@@ -10,8 +10,10 @@ from pydantic import ValidationError
 from scoreline_registry.documents.contract import Feature, InputContract, NeighborContract
 from scoreline_registry.documents.documents import canonical_json
 from scoreline_registry.export.triton import triton_model
-from scoreline_registry.routing.planning import next_document, route_plan, schema_like, spec_of, written_schema
-from scoreline_registry.routing.route import RouteSchema, RouteSpec, SchemaFeature, schema_digest
+from scoreline_registry.routing.planning import next_document, schema_like, spec_of, written_schema
+from scoreline_registry.routing.route import RouteSchema, SchemaFeature, schema_digest
+from scoreline_registry.routing.route_plan import route_plan
+from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_registry.routing.route_validation import contract_errors
 from scoreline_registry.versions.comparison import contract_differences
 from scoreline_registry.versions.golden_comparison import compare_golden

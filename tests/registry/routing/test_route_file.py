@@ -63,7 +63,8 @@ def test_a_written_route_reads_and_applies_without_a_change() -> None:
         ("salt: credit-2026q4", 'salt: "a\\0b"', "not a valid name"),
         ("salt: credit-2026q4", "salt: [a]", "salt: Input should be a valid string"),
         ("schema:\n", "schema:\n  like: credit@1\n", "not both"),
-        ("route: credit\n", "", "route: Field required"),
+        ("schema:\n", "schma:\n", "schema: is missing: list the `features`"),
+        ("route: credit\n", "", "route: is missing"),
         ("route: credit", "route: ../credit", "not a valid name"),
         ("route: credit", "route: credit: x", "line 1: mapping values are not allowed here"),
         ("route: credit", "route: [credit", "line 2: "),
@@ -88,6 +89,20 @@ def test_several_mistakes_are_all_told() -> None:
     with pytest.raises(InvalidError) as caught:
         read_route(WHOLE.replace("holdout: 5", "holdout: -1").replace("unit: context", "unit: contxt"), source="x")
     assert len(caught.value.problems) == 2
+
+
+def test_unknown_keys_are_told_with_all_other_mistakes() -> None:
+    faulty = WHOLE.replace("holdout: 5", "holdout: -1\nholdup: 1").replace("credit-lstm@3: 10", "credit-lstm: 10")
+    with pytest.raises(InvalidError) as caught:
+        read_route(faulty.replace("max_length:", "maxlength:"), source="x")
+    assert sorted(error.partition(":")[0] for error in caught.value.problems) == [
+        "holdout",
+        "rules.0.split.credit-lstm",
+        "schema.sequence",
+        "schema.sequence.max_length",
+        "unknown key 'holdup'; did you mean 'holdout'?",
+    ]
+    assert "such as credit-lstm@champion" in str(caught.value)
 
 
 def test_a_faulty_rule_is_not_said_to_be_missing_as_well() -> None:

@@ -109,6 +109,16 @@ def test_a_route_is_refused_with_everything_that_is_wrong_with_it(registry: Regi
     assert registry.latest().revision == 1
 
 
+def test_a_plan_warns_of_features_that_no_caller_can_send(registry: Registry) -> None:
+    publish(registry, "credit", *(Feature(name=f"x{number:02d}") for number in range(19)))
+    written = spec({"credit@1": 100}, schema={"features": {"x03": "number"}})
+    (warning,) = registry.plan_route(written).warnings
+    assert warning.startswith("credit@1: the route's schema lacks 18 of its 19 features")
+    assert warning.endswith("x00, x01, x02, x04, x05, x06, x07, x08, ...")
+    assert registry.apply_route(written, author="tester", message="").warnings == (warning,)
+    assert not registry.plan_route(spec({"credit@1": 100}, schema={"like": "credit@1"})).warnings
+
+
 def test_moving_an_alias_checks_every_route_that_uses_it(registry: Registry) -> None:
     publish(registry, "credit", INCOME, aliases=["champion", "stable", "unused"])
     publish(registry, "credit", INCOME, AGE)

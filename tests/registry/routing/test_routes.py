@@ -15,16 +15,17 @@ from scoreline_registry.documents.documents import canonical_json, decode, encod
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.assignment import Assigner
 from scoreline_registry.routing.conditions import Context
-from scoreline_registry.routing.planning import next_document, route_plan, written_schema
+from scoreline_registry.routing.planning import next_document, written_schema
 from scoreline_registry.routing.route import (
     MAX_EARLIER_SCHEMAS,
     ROUTE_SCHEMA,
     RouteDocument,
     RouteSchema,
-    RouteSpec,
     SchemaFeature,
     schema_digest,
 )
+from scoreline_registry.routing.route_plan import route_plan
+from scoreline_registry.routing.route_spec import RouteSpec
 from tests.registry.samples import apply, publish, spec
 
 UNITS = [f"customer-{number}" for number in range(4000)]

@@ -11,9 +11,9 @@ from scoreline.v1 import registry_pb2 as pb
 from scoreline.v1 import registry_pb2_grpc as rpc
 from scoreline_registry.history.rollback import RollbackAll
 from scoreline_registry.registry import Registry
-from scoreline_registry.routing.planning import RoutePlan
-from scoreline_registry.routing.route import RouteSpec
 from scoreline_registry.routing.route_file import read_route
+from scoreline_registry.routing.route_plan import RoutePlan
+from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_server.app import Server
 from scoreline_server.errors import CallError, StartError
 from scoreline_server.rpc.authority import Action, Caller, Policy, read_policy

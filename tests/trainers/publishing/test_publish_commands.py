@@ -12,7 +12,7 @@ import yaml
 from scoreline_registry.documents.manifest import CARD_FILE, GOLDEN_FILE, MODEL_FILE
 from scoreline_registry.errors import RefusedError
 from scoreline_registry.registry import Registry
-from scoreline_registry.routing.route import RouteSpec
+from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_trainers.commands.publishing import import_repository, publish
 from scoreline_trainers.publishing.spec import ManifestSpec
 from tests.trainers.graphs import mean_model, model, node, run, value

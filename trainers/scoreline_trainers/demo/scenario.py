@@ -13,7 +13,7 @@ import polars as pl
 import scoreline
 from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.registry import Registry
-from scoreline_registry.routing.route import RouteSpec
+from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.demo.callers import Callers, ScoredCustomer
 from scoreline_trainers.demo.serving import serving

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from scoreline_registry.documents.contract import Band, Points, ScoreContract
 from scoreline_registry.errors import InvalidError, InvalidNameError
 from scoreline_registry.names import check_name
-from scoreline_registry.routing.route import RouteSpec
+from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_registry.strict_yaml import read_yaml
 from scoreline_trainers.calibration import Calibration
 from scoreline_trainers.data.batch import Float64
