@@ -1,1 +1,1 @@
-"""Scoreline's registry: models, versions, aliases and routes, whose every change is an immutable revision."""
+"""The model registry: models, versions, aliases and routes; every change is an immutable revision."""

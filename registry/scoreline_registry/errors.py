@@ -1,12 +1,12 @@
-"""What can go wrong with a registry.
+"""The errors of a registry.
 
     RegistryError
-    ├── InvalidNameError      a name that no registry could hold          (err.kind, err.name)
+    ├── InvalidNameError      an invalid name                             (err.kind, err.name)
     ├── NotFoundError         nothing of that name is committed           (err.kind, err.name)
     │   └── NoRegistryError   the store holds no registry                 (err.name: the store)
-    ├── ConflictError         somebody else changed it first              (err.kind, err.name)
-    │   └── ClaimLostError    a publication took so long that it was given up (err.name)
-    ├── InvalidError          a manifest, document or route that cannot be (err.problems)
+    ├── ConflictError         changed since it was read                  (err.kind, err.name)
+    │   └── ClaimLostError    the claim of a publication expired        (err.name)
+    ├── InvalidError          an invalid manifest, document or route    (err.problems)
     ├── RefusedError          a rule of the registry forbids the change   (err.problems)
     ├── GateError             a version that failed a check before publication (err.problems)
     ├── CorruptError          stored bytes that are not what was committed (err.key)
@@ -14,7 +14,7 @@
     └── StorageError          the store itself failed                     (err.key)
         └── MissingKeyError   the store has no such key
 
-The facts stay attributes; no transport is known here.
+Facts are attributes. This module knows no transport.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class RegistryError(Exception):
 
 
 class InvalidNameError(RegistryError, ValueError):
-    """A name that no registry could hold; a ValueError too, so that pydantic reports it in its place."""
+    """An invalid name; also a ValueError, so that pydantic reports it with its place."""
 
     def __init__(self, kind: str, name: str, rule: str) -> None:
         self.kind, self.name = kind, name
@@ -33,7 +33,7 @@ class InvalidNameError(RegistryError, ValueError):
 
 
 class NotFoundError(RegistryError):
-    """Nothing of that name is committed."""
+    """Nothing with that name is committed."""
 
     def __init__(self, kind: str, name: str, hint: str = "") -> None:
         self.kind, self.name = kind, name
@@ -49,7 +49,7 @@ class NoRegistryError(NotFoundError):
 
 
 class ConflictError(RegistryError):
-    """Somebody else changed the document after it was read."""
+    """The document was changed after it was read."""
 
     def __init__(self, kind: str, name: str) -> None:
         self.kind, self.name = kind, name
@@ -57,7 +57,7 @@ class ConflictError(RegistryError):
 
 
 class ClaimLostError(ConflictError):
-    """The number that a publisher had claimed was given up before it committed."""
+    """The claim of a publication expired before it was committed."""
 
     def __init__(self, name: str) -> None:
         self.kind, self.name = "version", name
@@ -68,7 +68,7 @@ class ClaimLostError(ConflictError):
 
 
 class _ProblemsError(RegistryError):
-    """One subject and the list of everything that is wrong with it."""
+    """One subject and the list of its errors."""
 
     def __init__(self, subject: str, problems: Sequence[str]) -> None:
         self.subject, self.problems = subject, tuple(problems)
@@ -76,7 +76,7 @@ class _ProblemsError(RegistryError):
 
 
 class InvalidError(_ProblemsError):
-    """A manifest, document or route that cannot be."""
+    """An invalid manifest, document or route."""
 
 
 class RefusedError(_ProblemsError):
@@ -88,7 +88,7 @@ class GateError(_ProblemsError):
 
 
 class CorruptError(RegistryError):
-    """Stored bytes that are not what was committed."""
+    """Stored bytes that differ from what was committed."""
 
     def __init__(self, key: str, detail: str) -> None:
         self.key = key
@@ -121,10 +121,10 @@ class MissingKeyError(StorageError):
 
 
 def first_line(error: BaseException, *, most: int = 300) -> str:
-    """The first line of an exception's text, or its type where it has none: a reason for a message of one line."""
+    """The first line of an exception's text, or its type where the text is empty."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:most]
 
 
 def _short(name: str) -> str:
-    """Quotes a name for a message, keeps hostile ones from filling the screen, and look-alikes from passing."""
+    """Quotes a name for a message: ASCII only, at most 80 characters."""
     return ascii(name if len(name) <= 80 else name[:77] + "...")

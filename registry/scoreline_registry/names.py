@@ -1,7 +1,7 @@
 """Names of models, routes, aliases and features, and references such as ``credit@champion`` or ``credit@7``.
 
 One rule for everything that becomes a folder, a file or a key: lower-case ASCII letters, digits and ``-_.``, starting
-with a letter, at most 64 characters. That leaves no room for path tricks, case clashes or look-alikes on any store.
+with a letter, at most 64 characters. No such name can leave its folder, clash by case or look like another one.
 Feature, category and context names never become paths and only have to be printable.
 """
 

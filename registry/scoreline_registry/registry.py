@@ -1,4 +1,4 @@
-"""The registry: reading any revision of it, publishing versions, and changing what points to them."""
+"""The registry: reads any revision, publishes versions, and commits changes of aliases, routes and models."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -30,7 +30,7 @@ __all__ = ["Commit", "Registry", "Snapshot", "random_id", "system_clock"]
 
 
 class Registry:
-    """One registry in one store. Reads may come from many threads at once, and so may writes."""
+    """One registry in one store. All methods may be called from several threads at once."""
 
     def __init__(
         self,
@@ -64,19 +64,19 @@ class Registry:
         clock: Callable[[], datetime] = system_clock,
         new_id: Callable[[], str] = random_id,
     ) -> Self:
-        """Makes a store a registry and opens it; a registry that is there already is only opened."""
+        """Makes an empty registry in a store and opens it; an existing one is only opened."""
         opened = _storage(storage)
         opened.put_if_absent(REGISTRY_KEY, encode(RegistryRoot(registry_id=new_id(), created_at=clock())))
         return cls(opened, clock=clock, new_id=new_id)
 
     @property
     def registry_id(self) -> str:
-        """Made at random by ``create``; tells registries apart."""
+        """The registry's id, drawn at random by ``create``."""
         return self._root.registry_id
 
     @property
     def storage(self) -> Storage:
-        """Where its files are."""
+        """The store that holds the registry's files."""
         return self._storage
 
     def new_id(self) -> str:
@@ -112,9 +112,9 @@ class Registry:
         return self._commits.documents.read(version_key(model, version, name), facts.sha256)
 
     def damage(self, model: str, version: int) -> list[str]:
-        """Reads every file of a committed version and says which are not what was committed; empty when all are.
+        """Reads every file of a committed version; returns an error for each that differs from what was committed.
 
-        A version whose files were removed on purpose has none that could be damaged.
+        A version whose files were removed by ``gc`` has no errors.
         """
         entry = self._holding(model, version).models[model].entry(version)
         problems = []
@@ -140,8 +140,8 @@ class Registry:
         """Stores and commits a new version and returns its number.
 
         ``files`` are all but the manifest, whose ``files`` are filled in here. ``aliases`` move to the new version in
-        the same commit. Raises InvalidNameError, InvalidError, and RefusedError when a route forbids an alias' move;
-        then the number is not given again.
+        the same commit. Raises InvalidNameError, InvalidError, and RefusedError when a route could not use what an
+        alias would point to; the number is then not used again.
         """
         check_files(model, files)
         complete = {**files, MANIFEST_FILE: complete_manifest(files, manifest)}
@@ -223,7 +223,7 @@ class Registry:
         return done.route_plan(spec.route, revision=done.revision)
 
     def _holding(self, model: str, version: int) -> Snapshot:
-        """A revision that has this version: the newest one known, where it does, saves asking the store."""
+        """A revision that has this version: the newest known one where possible, without a read from the store."""
         known = self._commits.known()
         if model in known.models and version in known.models[model].versions:
             return known

@@ -1,4 +1,4 @@
-"""YAML that people wrote, read so that nothing they meant is lost in silence."""
+"""Reads YAML strictly: duplicate keys and keys that are not text are errors."""
 
 from collections.abc import Hashable
 from typing import Any

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @registry_option
 @json_option
 def compare(left: ModelRef, right: ModelRef, address: str, as_json: bool) -> None:
-    """Show what differs between two versions: contracts, metrics, files, and answers to golden rows both have."""
+    """Show what differs between two versions: contracts, metrics, files, scores of golden rows that both have."""
     registry = Registry.open(address)
     snapshot = registry.latest()
     sides = [snapshot.resolve(left), snapshot.resolve(right)]
@@ -57,7 +57,7 @@ def compare(left: ModelRef, right: ModelRef, address: str, as_json: bool) -> Non
 def _golden(
     registry: Registry, left: tuple[str, int], right: tuple[str, int]
 ) -> tuple[GoldenComparison | None, str | None]:
-    """The comparison of golden rows, or what it needs that is not installed."""
+    """The comparison of golden rows, or the reason why there is none, such as a missing library."""
     try:
         from scoreline_registry.versions.golden_comparison import compare_golden
     except ModuleNotFoundError as error:

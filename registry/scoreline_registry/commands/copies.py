@@ -30,7 +30,7 @@ from scoreline_registry.versions.promotion import promote as promote_version
 @json_option
 @signing_options
 def promote(ref: ModelRef, target: str, aliases: tuple[str, ...], address: str, as_json: bool, **signed: Any) -> None:
-    """Copy a version with its digests and provenance to another registry; what is there already is not copied again."""
+    """Copy a version with its digests and provenance to another registry, unless it is there already."""
     done = promote_version(Registry.open(address), ref, Registry.open(target), aliases=aliases, **signed)
     if as_json:
         print_json(_promotion_json(done))

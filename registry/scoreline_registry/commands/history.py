@@ -22,7 +22,7 @@ def history(address: str, as_json: bool, limit: int) -> None:
 
 
 def _rows(entry: HistoryEntry) -> list[tuple[object, ...]]:
-    """One row per event; who and when stand in the first."""
+    """One table row per event; the first of a revision shows its author and time."""
     first, *more = [str(event) for event in entry.events] or ["nothing"]
     head = (entry.revision, entry.created_at, entry.author, first, entry.message)
     return [head, *(("", "", "", event, "") for event in more)]

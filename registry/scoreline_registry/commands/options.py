@@ -1,4 +1,4 @@
-"""What the registry's commands have in common: options, argument types, and one line for a failure."""
+"""Options, argument types and error handling that the registry's commands share."""
 
 import getpass
 import os
@@ -36,7 +36,7 @@ class RegistryCommand(click.Command):
 
 
 class NameType(click.ParamType[str]):
-    """A name of something in the registry; a shell completes those of models and routes."""
+    """The name of a model, route, alias or label; shells complete models and routes."""
 
     name = "name"
 
@@ -86,7 +86,7 @@ class RefType(click.ParamType[ModelRef]):
 
 
 def _state(ctx: click.Context) -> State | None:
-    """What the registry of a command line that is being completed holds; None where there is none to read."""
+    """The state of the registry that a command line names, for completion; None where it cannot be read."""
     try:
         return Registry.open(str(ctx.params.get("address") or "")).latest().state
     except RegistryError:
@@ -98,7 +98,7 @@ def _beginning(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
 
 
 def current_user() -> str:
-    """The name of the user at the operating system, or the number where there is no name."""
+    """The operating system's user name, or the user's number where it has no name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container may run under a number that no password file knows
@@ -119,7 +119,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 
 def signing_options(command: F) -> F:
-    """The options of every command that commits: who, why, and whether at all."""
+    """Adds the options of every command that commits: --author, --message and --dry-run."""
     options = (
         click.option("--author", default=current_user, help="Who changes it.  [default: the current user]"),
         click.option("--message", "-m", default="", help="Why, for the history."),
@@ -131,7 +131,7 @@ def signing_options(command: F) -> F:
 
 
 def writing_options(command: F) -> F:
-    """The options of every command that changes one document: those of ``signing_options``, and a precondition."""
+    """Adds the options of every command that changes one document: ``signing_options`` and --if-match."""
     text = "Refuse when the document has another digest by now."
     match = click.option("--if-match", "--expect", "if_match", metavar="DIGEST", help=text)
     return match(signing_options(command))

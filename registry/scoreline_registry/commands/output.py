@@ -1,4 +1,4 @@
-"""How the registry's commands print what a change did; the rest is printed as by any command."""
+"""Prints commits; tables and JSON are printed by the client's module."""
 
 import click
 
@@ -10,7 +10,7 @@ __all__ = ["event_json", "print_commit", "print_json", "print_table", "progress"
 
 
 def print_commit(commit: Commit, *, as_json: bool, **facts: object) -> None:
-    """Prints what a change did, or would do; ``facts`` stand before that in JSON."""
+    """Prints the events of a commit; in JSON ``facts`` come before them."""
     if as_json:
         events = [event_json(event) for event in commit.events]
         print_json({**facts, "revision": commit.revision, "written": commit.written, "events": events})

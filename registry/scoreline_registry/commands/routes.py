@@ -137,7 +137,7 @@ def assign(name: str, unit: str, pairs: tuple[str, ...], address: str, as_json: 
 
 
 def _asked(document: RouteDocument, unit: str, facts: Context) -> tuple[str, Context]:
-    """The text that a server would hash, and the context it would look at."""
+    """The unit that a server would hash, and the context that rules would read."""
     if not document.unit.startswith(UNIT_CONTEXT):
         return unit, facts
     context = {document.unit.removeprefix(UNIT_CONTEXT): unit, **facts}

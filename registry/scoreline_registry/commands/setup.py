@@ -13,7 +13,7 @@ from scoreline_registry.registry import Registry
 @json_option
 @click.option("--dry-run", is_flag=True, help="Say what would happen; write nothing.")
 def init(address: str, as_json: bool, dry_run: bool) -> None:
-    """Make an empty registry; one that is there already is left as it is."""
+    """Make an empty registry; an existing one stays as it is."""
     existing = _existing(address)
     registry = existing or (None if dry_run else Registry.create(address))
     if as_json:

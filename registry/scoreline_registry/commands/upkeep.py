@@ -58,7 +58,7 @@ def rollback(
 
 
 def _rollback_of(registry: Registry, text: str, past: Snapshot) -> Change:
-    """The rollback of the model or route that a target means; a bare name must be only one of the two."""
+    """The rollback of a target, models/NAME or routes/NAME; a bare NAME must be one of the two only."""
     folder, separator, name = text.rpartition("/")
     if separator and folder not in _KINDS:
         raise click.UsageError(f"{text!r}: write models/NAME, routes/NAME or NAME")
@@ -110,7 +110,7 @@ def _version(ref: ModelRef) -> int:
 @json_option
 @signing_options
 def gc(retention_days: float, address: str, as_json: bool, **signed: Any) -> None:
-    """Remove the files of versions retired long ago, and what publishers that died left behind."""
+    """Remove the files of versions retired long ago and of interrupted publications."""
     found = collect(Registry.open(address), retention=timedelta(days=retention_days), **signed)
     if as_json:
         print_json(_collection_json(found))
@@ -142,7 +142,7 @@ def _collection_json(found: CollectedGarbage) -> dict[str, object]:
 @json_option
 @click.pass_context
 def verify(ctx: click.Context, address: str, as_json: bool) -> None:
-    """Read everything again and compare it with its digest; exit code 1 when anything is wrong."""
+    """Read every file again and compare it with its digest; exit code 1 when one differs."""
     storage = open_storage(address)
     if next(storage.list(""), None) is None:
         raise NoRegistryError(address)

@@ -31,7 +31,7 @@ def models() -> None:
 def list_models(owner: str | None, labels: tuple[str, ...], address: str, as_json: bool) -> None:
     """List every model, or those of an owner or with labels."""
     snapshot = Registry.open(address).latest()
-    # A model whose first publisher died has a document that only keeps its numbers from being given again.
+    # A model of which no version was ever committed has a document that keeps its claimed numbers from being reused.
     documents = [d for d in snapshot.models.values() if d.versions and _listed(d, owner, labels)]
     if as_json:
         print_json([{**_facts(d), "digest": snapshot.model_digests[d.name], "versions": d.numbers} for d in documents])
@@ -84,7 +84,7 @@ def _card(registry: Registry, document: Model, number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A version with what is in its files. ``manifest`` is None when it cannot be read; then ``damage`` says why."""
+    """A version as it is shown. ``manifest`` is None when it cannot be read; then ``damage`` says why."""
 
     model: str
     number: int
@@ -130,7 +130,7 @@ def _print_views(document: Model, views: Sequence[_View], serving: Mapping[tuple
 
 
 def _meaning(manifest: Manifest) -> Iterator[str]:
-    """What one version takes and what its score means, a line each."""
+    """The lines about one version's inputs, score, bands and extra outputs."""
     inputs, score = manifest.inputs, manifest.score
     if inputs.features:
         required = sum(feature.required for feature in inputs.features)

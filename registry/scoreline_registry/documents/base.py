@@ -26,7 +26,7 @@ class OmitDefaults(FrozenModel):
 
 
 def refuse_duplicates(what: str, names: Iterable[str]) -> None:
-    """Raises ValueError that names the first of ``names`` to occur a second time; ``what`` is what it is a name of."""
+    """Raises ValueError for the first name that occurs twice; ``what`` is the kind of name, such as "feature"."""
     seen: set[str] = set()
     for name in names:
         if name in seen:

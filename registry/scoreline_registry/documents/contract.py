@@ -1,4 +1,4 @@
-"""What goes into a model and what its score means.
+"""The contracts of a model version: its inputs, and the meaning of its score.
 
 The input contract belongs to a VERSION of a model: names, order, vocabularies, defaults and limits as it was trained.
 A route's schema (see ``route``) is what callers send; every arm's contract is checked against it.
@@ -63,7 +63,7 @@ class Feature(FrozenModel):
         return self
 
     def code(self, name: str) -> float:
-        """The float that stands for a category's name: its index, or ``len(vocabulary)`` for any other name."""
+        """The float that encodes a category: its index in the vocabulary, or ``len(vocabulary)`` for any other name."""
         return float(self.codes.get(name, len(self.vocabulary)))
 
     @property
@@ -73,7 +73,7 @@ class Feature(FrozenModel):
 
     @property
     def default_code(self) -> float:
-        """What a missing value becomes, as the graph sees it; NaN where there is no default."""
+        """The float that replaces a missing value; NaN where there is no default."""
         if self.default is None:
             return math.nan
         return self.code(self.default) if isinstance(self.default, str) else float(self.default)
@@ -113,7 +113,7 @@ class NeighborContract(RaggedContract):
 
 
 def ragged_inputs(*contracts: RaggedContract | None) -> tuple[RaggedInput, ...]:
-    """The ragged inputs that are there, in the order given."""
+    """The ragged inputs of some contracts, without None, in the order given."""
     return tuple(
         RaggedInput(each.kind, each.features, getattr(each, each.kind.limit)) for each in contracts if each is not None
     )
@@ -122,7 +122,7 @@ def ragged_inputs(*contracts: RaggedContract | None) -> tuple[RaggedInput, ...]:
 class InputContract(OmitDefaults):
     """Everything a version takes: ``features`` float32 [N, F] in this order, and optionally a sequence and neighbors.
 
-    It is empty for a version that takes raw tensors, and for no other; the manifest sees to that.
+    It is empty for versions that take raw tensors and for no others, which the manifest checks.
     """
 
     OMITTED: ClassVar[frozenset[str]] = frozenset({"neighbors"})
@@ -138,7 +138,7 @@ class InputContract(OmitDefaults):
 
     @property
     def is_empty(self) -> bool:
-        """True where it takes nothing."""
+        """True for a contract without any input."""
         return not self.features and not self.ragged
 
     @property
@@ -177,7 +177,7 @@ class Points(FrozenModel):
 
 
 class ScoreContract(FrozenModel):
-    """What the number means.
+    """The meaning of a score.
 
     ``kind`` is "probability" (0 to 1) or "value" (any finite number). Bands ascend by ``from_score``; a score below the
     first has no band.

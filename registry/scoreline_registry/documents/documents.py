@@ -1,4 +1,4 @@
-"""The immutable, content-addressed documents of a registry, and the one way in which they become bytes.
+"""The immutable, content-addressed documents of a registry, and their canonical encoding.
 
 A document's digest is the sha256 of its canonical JSON: keys sorted, no spaces, UTF-8, a newline at the end.
 Fields that a newer Scoreline wrote are kept; a document that an older one must not touch has a higher schema number.
@@ -26,7 +26,7 @@ D = TypeVar("D", bound=FrozenModel)
 
 
 def canonical_json(value: Any) -> bytes:
-    """The bytes that stand for a JSON value. Raises ValueError for NaN and infinities."""
+    """The canonical bytes of a JSON value. Raises ValueError for NaN and infinities."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode() + b"\n"
 
@@ -37,7 +37,7 @@ def sha256_hex(data: bytes) -> str:
 
 
 def document_key(digest: str) -> str:
-    """Where a document is stored."""
+    """The storage key of a document."""
     return f"documents/{digest}.json"
 
 
@@ -80,12 +80,12 @@ def _read_json(data: bytes, *, key: str) -> dict[str, Any]:
 
 
 def validation_errors(error: ValidationError) -> list[str]:
-    """One line for each thing that pydantic found wrong: where, and what."""
+    """The errors of a pydantic validation, one line each: the place, and what is wrong there."""
     problems = []
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     places = {fault["loc"][:depth] for fault in faults for depth in range(len(fault["loc"]))}
     for fault in faults:
-        # Pydantic counts only the items that are sound, so a list with a faulty one reads as too short as well.
+        # Pydantic counts valid items only, so a list with an invalid item is also reported as too short.
         if fault["type"] == "too_short" and fault["loc"] in places:
             continue
         where = ".".join(str(part) for part in fault["loc"] if part != "[key]")
@@ -95,10 +95,10 @@ def validation_errors(error: ValidationError) -> list[str]:
 
 
 class Retirement(FrozenModel):
-    """That a version must not be used any more, and who said so.
+    """The retirement of a version: it must not be used any more.
 
     ``seen`` is the newest revision that the author knew, so revision ``seen + 1`` is about as old as the decision, by
-    the store's clock. ``collected_at`` says that the files were given up for removal; there is no way back from that.
+    the store's clock. ``collected_at`` says that the files were released for removal, which cannot be undone.
     """
 
     at: Moment
@@ -109,7 +109,7 @@ class Retirement(FrozenModel):
 
 
 class Source(FrozenModel):
-    """Where a promoted version was copied from: the registry, the revision read there, and its number there."""
+    """The origin of a promoted version: the registry, the revision that was read, and the version's number there."""
 
     registry_id: str
     revision: int = Field(ge=1)
@@ -120,7 +120,7 @@ class Source(FrozenModel):
 
 
 class VersionEntry(OmitDefaults):
-    """What a model's document says about one version: its files, and who published it when and why.
+    """The registry's record of one version: its files, its author, and the time and message of its publication.
 
     ``files`` names every file of the version's folder but ``claim.json``. ``claim_id`` is the content of that file.
     """
@@ -137,7 +137,7 @@ class VersionEntry(OmitDefaults):
 
     @property
     def collected(self) -> bool:
-        """Whether the files were given up for removal."""
+        """Whether the files were released for removal."""
         return self.retired is not None and self.retired.collected_at is not None
 
 

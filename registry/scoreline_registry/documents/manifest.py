@@ -1,4 +1,4 @@
-"""The manifest of one version: everything a server, a reviewer or an auditor must know about a model file."""
+"""The manifest of one version: inputs, score, metrics, training and files."""
 
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -39,7 +39,7 @@ class FileDigest(FrozenModel):
 
 
 class ParityFacts(FrozenModel):
-    """How the ONNX graph compared with the native model when the gate ran.
+    """The comparison of the ONNX graph with the native model by the publication gate.
 
     ``max_difference`` is the largest absolute difference of the score over ``rows`` rows; every row was within
     ``tolerance``.
@@ -53,7 +53,7 @@ class ParityFacts(FrozenModel):
 class GoldenFacts(OmitDefaults):
     """The rows in ``golden.npz`` that a server must reproduce within ``tolerance`` (absolute) before it serves.
 
-    ``tolerances`` has its own for outputs beside the score that need one.
+    ``tolerances`` has those of outputs beside the score, where they differ.
     """
 
     OMITTED = frozenset({"tolerances"})

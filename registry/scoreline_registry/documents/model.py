@@ -1,4 +1,4 @@
-"""One model as readers and changes see it: its document, and its versions as far as they are looked at."""
+"""One model: its document, and its versions, which are loaded when they are read."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace

@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class RaggedKind:
-    """What the two kinds differ in.
+    """The names and limits in which the two kinds differ.
 
     Attributes:
         name: the key of documents, and the graph input float32 [N, items, columns].
@@ -80,5 +80,5 @@ class RaggedInput:
         return self.kind.name
 
     def written(self) -> Mapping[str, Any]:
-        """The input as documents have it."""
+        """The JSON of the input in documents."""
         return {"features": list(self.features), self.kind.limit: self.max_items}

@@ -1,4 +1,4 @@
-"""The raw tensors of a graph that was published as it is, in the words of the Open Inference Protocol."""
+"""The raw tensors of a graph that was published as it is, described as in the Open Inference Protocol."""
 
 from typing import Annotated, Literal, Self
 
@@ -33,7 +33,7 @@ class Tensor(FrozenModel):
 
 
 class TensorContract(FrozenModel):
-    """What a graph takes and gives, in its own order. It has no score, so no route can choose it."""
+    """The inputs and outputs of a graph without a score, in its own order. No route can use it."""
 
     inputs: tuple[Tensor, ...] = ()
     outputs: tuple[Tensor, ...] = Field(min_length=1)

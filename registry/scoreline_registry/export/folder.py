@@ -1,4 +1,4 @@
-"""Keeping a folder equal to what a registry has committed, in the layout of Triton and OpenVINO.
+"""Exports committed versions to a folder in the layout of Triton and OpenVINO Model Server.
 
 Only files that this export wrote, as its marker file lists them, are ever replaced or removed.
 """
@@ -24,7 +24,7 @@ _CONFIG = "config.pbtxt"
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What one pass did, or would do: paths below the folder, and versions left out as "model@7: why"."""
+    """The result of one export: paths below the folder, and versions that were left out as "model@7: why"."""
 
     revision: int
     written: tuple[str, ...]

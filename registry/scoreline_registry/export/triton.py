@@ -1,7 +1,7 @@
-"""A model of the registry as Triton Inference Server and OpenVINO Model Server understand it. Pure.
+"""A model as an entry of a Triton or OpenVINO model repository. Pure.
 
 ``config.pbtxt`` belongs to a model, so its versions must take and give the same tensors: those that differ from the
-newest one are left out, and whoever exports is told.
+newest one are left out and listed.
 """
 
 import json
@@ -24,7 +24,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class TritonModel:
-    """What is exported of one model, and which versions are not."""
+    """The exported versions of one model with its configuration, and the versions that are left out."""
 
     name: str
     versions: tuple[int, ...]
@@ -33,7 +33,7 @@ class TritonModel:
 
 
 def triton_model(name: str, manifests: Mapping[int, Manifest]) -> TritonModel:
-    """Describes the versions of one model that can stand in one Triton model; ``manifests`` has at least one."""
+    """Describes the versions of one model that one Triton model can hold; ``manifests`` has at least one."""
     newest = _signature(manifests[max(manifests)])
     versions = tuple(number for number in sorted(manifests) if _names(_signature(manifests[number])) == _names(newest))
     signatures = [_signature(manifests[number]) for number in versions]
@@ -47,7 +47,7 @@ def _signature(manifest: Manifest) -> tuple[list[Tensor], list[Tensor]]:
     tensors = manifest.tensors
     if tensors is not None:
         return [*map(_tensor, tensors.inputs)], [*map(_tensor, tensors.outputs)]
-    # What follows the batch in an extra output stands in the graph alone; a server reads it there.
+    # The shape of an extra output behind the batch is known from the graph only, where a server reads it.
     outputs = [Tensor(name, "TYPE_FP32", (-1,)) for name in (SCORE, *manifest.score.extras)]
     return [_tensor(put.tensor) for put in graph_inputs(manifest.inputs)], outputs
 

@@ -1,4 +1,4 @@
-"""Values by key, kept while they are in use; the least recently used go first."""
+"""A cache of values by key with a limit in bytes; the least recently used are removed first."""
 
 import threading
 from collections import OrderedDict
@@ -10,7 +10,7 @@ V = TypeVar("V")
 
 
 def memory_of(stored_bytes: int) -> int:
-    """About what a value takes that is stored in so many bytes of JSON, measured with the documents of registries."""
+    """The estimated memory of a value that is stored in so many bytes of JSON, as measured with real documents."""
     return 2048 + 8 * stored_bytes
 
 
@@ -28,7 +28,7 @@ class Cache(Generic[K, V]):
 
     @property
     def bytes(self) -> int:
-        """About what the values that are kept take."""
+        """The estimated memory of all values."""
         return self._bytes
 
     def get(self, key: K, load: Callable[[], tuple[V, int]]) -> V:

@@ -30,7 +30,7 @@ class DocumentName(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """Who commits, why, when by their clock, and the newest revision that they know."""
+    """The author, message and time of a commit, and the revision that it follows."""
 
     author: str
     message: str
@@ -47,7 +47,7 @@ class Change(ABC):
         return None
 
     def signed(self, signature: Signature) -> "Change":  # noqa: ARG002 - for changes that record it
-        """The change with its signature in it, where the document that it writes records one."""
+        """The change with its signature, where the document that it writes records one."""
         return self
 
     @abstractmethod

@@ -38,11 +38,11 @@ def random_id() -> str:
 
 @dataclass(frozen=True)
 class Commit:
-    """What a change did, or with a dry run would do.
+    """The result of a change, or with a dry run of trying it.
 
     Attributes:
         before: the revision that it was applied to.
-        state: what holds after it.
+        state: the state after it.
         revision: the newest revision then.
         written: whether that revision is its own; False where nothing changed and for a dry run.
     """
@@ -54,11 +54,11 @@ class Commit:
 
     @cached_property
     def events(self) -> tuple[Event, ...]:
-        """What it changed."""
+        """The differences between the two states."""
         return events_between(self.before.state, self.state)
 
     def route_plan(self, route: str, *, revision: int | None = None) -> RoutePlan:
-        """What it changed in a route that is there now; ``revision`` is None for a dry run."""
+        """The plan that the change carried out for one route; ``revision`` is None for a dry run."""
         return route_plan(
             route,
             before=self.before.routes.get(route),
@@ -177,7 +177,7 @@ def _applied(change: Change, before: Snapshot, signature: Signature, if_match: s
 
 
 def check_signature(author: str, message: str) -> None:
-    """Raises InvalidError unless a commit is signed, and short enough to be read in a list."""
+    """Raises InvalidError for a missing or too long author, or a too long message."""
     errors = []
     if not author.strip() or not author.isprintable() or len(author) > 200:
         errors.append("the author is 1 to 200 printable characters")

@@ -1,4 +1,4 @@
-"""What changed from one state to the next, in words. Pure."""
+"""The differences between two states as events with a line of text each. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ EventKind: TypeAlias = Literal["version", "alias", "model", "route"]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that a commit did: to what, and a line about it."""
+    """One difference between two states: the kind and name of what changed, and a line about it."""
 
     kind: EventKind
     name: str
@@ -38,7 +38,7 @@ class HistoryEntry:
 
 
 def events_between(older: State, newer: State) -> tuple[Event, ...]:
-    """What happened from one state to the next; loads only the documents that differ."""
+    """The events that lead from one state to the next; loads only the documents that differ."""
     return (
         *(event for pair in _changed(older.models, newer.models) for event in _model_events(*pair)),
         *(event for pair in _changed(older.routes, newer.routes) for event in _route_events(*pair)),

@@ -1,4 +1,4 @@
-"""What revisions point to, read from a store, checked against its digest and kept."""
+"""Reads the documents that revisions reference, checks their digests and caches them."""
 
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ _MANIFEST_BYTES = 4 << 20
 
 
 class DocumentStore:
-    """The documents and manifests of one store. What is asked for twice is read once, within limits of memory."""
+    """The documents and manifests of one store, cached within limits of memory."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -49,7 +49,7 @@ class DocumentStore:
         self._routes.keep(frozenset(revision.routes.values()))
 
     def read(self, key: str, digest: str) -> bytes:
-        """Bytes that a revision vouches for. Raises CorruptError when they are not there or others."""
+        """The bytes of a file with a committed digest. Raises CorruptError when they are missing or differ."""
         try:
             data = self._storage.read(key)
         except MissingKeyError as error:

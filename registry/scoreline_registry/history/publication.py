@@ -1,6 +1,6 @@
-"""Putting a version's files into the store: claim a number, fill its folder, the manifest last.
+"""Stores a version's files: claims a number, then writes its folder, the manifest last.
 
-Until a revision names the version it is not there; what a publisher that died leaves behind is only space.
+A version exists once a revision names it; an interrupted publication leaves only files that ``gc`` removes.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ _RESERVED = (CLAIM_FILE, MANIFEST_FILE)
 
 
 class Claim(FrozenModel):
-    """``claim.json``: who took a version's number. Age is judged by the store's clock, not by ``created_at``."""
+    """``claim.json``: the claim of a version's number. Age is judged by the store's clock, not by ``created_at``."""
 
     schema_number: int = CLAIM_SCHEMA
     claim_id: str
@@ -41,17 +41,17 @@ class Claim(FrozenModel):
 
 
 def version_key(model: str, version: int, name: str) -> str:
-    """Where a file of a version is stored."""
+    """The storage key of a version's file."""
     return f"models/{model}/{version}/{name}"
 
 
 def facts_of(data: bytes) -> FileDigest:
-    """The digest and size that identify a file."""
+    """The digest and size of a file."""
     return FileDigest(sha256=sha256_hex(data), bytes=len(data))
 
 
 def check_files(model: str, files: Mapping[str, bytes]) -> None:
-    """Raises InvalidError when these cannot be the files of a version."""
+    """Raises InvalidError for files that a version cannot have, and for a missing model file."""
     errors = [f"{name!r} is written by the registry itself" for name in files if name in _RESERVED]
     if MODEL_FILE not in files:
         errors.append(f"there is no {MODEL_FILE!r}")
@@ -65,7 +65,7 @@ def check_files(model: str, files: Mapping[str, bytes]) -> None:
 
 
 def claim_version(storage: Storage, model: str, *, first: int, claim_id: str, author: str, now: datetime) -> int:
-    """Takes the first free number from ``first`` on, for this claim alone."""
+    """Claims the first free number from ``first`` on and returns it."""
     data = encode(Claim(claim_id=claim_id, author=author, created_at=now))
     version = first
     while not put_same(storage, version_key(model, version, CLAIM_FILE), data):
@@ -74,7 +74,7 @@ def claim_version(storage: Storage, model: str, *, first: int, claim_id: str, au
 
 
 def check_claim(storage: Storage, model: str, version: int, *, claim_id: str) -> None:
-    """Raises ClaimLostError when a claim is gone, as after a clean-up that took it for abandoned."""
+    """Raises ClaimLostError when a claim is gone, as after ``gc`` took it for abandoned."""
     key = version_key(model, version, CLAIM_FILE)
     try:
         claim = decode(Claim, storage.read(key), key=key, supported=CLAIM_SCHEMA)
@@ -85,12 +85,12 @@ def check_claim(storage: Storage, model: str, version: int, *, claim_id: str) ->
 
 
 def complete_manifest(files: Mapping[str, bytes], manifest: Manifest) -> bytes:
-    """The bytes of a version's manifest, with the facts of its other files filled in."""
+    """The bytes of a version's manifest, with the digests of its other files filled in."""
     return encode(manifest.model_copy(update={"files": {name: facts_of(data) for name, data in sorted(files.items())}}))
 
 
 def write_version(storage: Storage, model: str, version: int, files: Mapping[str, bytes]) -> dict[str, FileDigest]:
-    """Fills a claimed folder, the manifest last; returns the facts of every file."""
+    """Writes the files of a claimed version, the manifest last; returns the digest of each."""
     for name in sorted(files, key=lambda name: (name == MANIFEST_FILE, name)):
         key = version_key(model, version, name)
         if not put_same(storage, key, files[name]):

@@ -1,4 +1,4 @@
-"""Taking versions out of use: retiring one, bringing it back, and giving up what may be removed. Pure changes."""
+"""Changes that retire a version, bring it back, and release files for removal. Pure."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ class Retire(ModelChange):
     retirement: Retirement | None = None
 
     def signed(self, signature: Signature) -> "Retire":
-        """The same with who retires it, why and when."""
+        """The change with the author, message and time of the retirement."""
         author, message, at, seen = signature
         return replace(self, retirement=Retirement(at=at, author=author, message=message, seen=seen))
 
@@ -71,7 +71,7 @@ def references_to(state: State, model: str, version: int) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Reclaim(Change):
-    """Gives up the files of retired versions, and numbers that were claimed and never committed.
+    """Releases the files of retired versions for removal, and numbers that were claimed and never committed.
 
     What was brought back or committed meanwhile is left out. From this commit on nothing can be committed under an
     abandoned number, so its files may be deleted even while a slow publisher still writes some.
@@ -82,7 +82,7 @@ class Reclaim(Change):
     at: datetime
 
     def apply(self, state: State) -> State:
-        """The state without them."""
+        """The state with the files and numbers released."""
         for model in sorted({model for model, _ in (*self.retired, *self.abandoned)}):
             before = state.model_or_new(model)
             after = _collected(before, [number for name, number in self.retired if name == model], self.at)

@@ -1,6 +1,6 @@
 """A revision: small, immutable, the root of the whole state after one commit.
 
-Each names the sha256 of the file before it, so that nobody can change the past without changing everything after it.
+Each names the sha256 of the file before it, so a change of an earlier revision breaks the chain after it.
 """
 
 from collections.abc import Mapping
@@ -75,14 +75,14 @@ class LogEntry:
 
 
 def revision_key(number: int) -> str:
-    """Where a revision is stored; keys ascend with the numbers."""
+    """The storage key of a revision; keys ascend with the numbers."""
     return f"{REVISIONS_PREFIX}{number:08d}.json"
 
 
 class Seal(FrozenModel):
     """``seals/<number>.json``: the sha256 of a revision's file, written beside it once it is committed.
 
-    The chain vouches for every revision but the newest, the seal for that one too; it is derived and may be absent.
+    The chain proves every revision but the newest, the seal that one too. A seal is derived and may be absent.
     ``check`` is the sha256 of "number:sha256", so that a damaged seal is not taken for a damaged revision.
     """
 
@@ -93,7 +93,7 @@ class Seal(FrozenModel):
 
 
 def seal_key(number: int) -> str:
-    """Where the seal of a revision is stored."""
+    """The storage key of a revision's seal."""
     return f"{SEALS_PREFIX}{number:08d}.json"
 
 

@@ -1,4 +1,4 @@
-"""The log of revisions in a store: finding its end without reading it all, reading it, appending to it."""
+"""The log of revisions in a store: finds its newest entry in few reads, reads entries, appends."""
 
 import contextlib
 
@@ -31,7 +31,7 @@ class RevisionLog:
         self._sealed = 0
 
     def entry(self, number: int) -> LogEntry:
-        """The revision of that number. Raises NotFoundError."""
+        """The revision with this number. Raises NotFoundError."""
         first = self._empty.number
         if number == first:
             return self._empty
@@ -52,7 +52,7 @@ class RevisionLog:
         return parent
 
     def last(self, known: LogEntry) -> LogEntry:
-        """The newest revision, looked for from a known one on: two reads when there is nothing newer.
+        """The newest revision, searched from a known one on: two reads when there is nothing newer.
 
         Steps double until a number is free, then halve: a log of n revisions takes about 2 log2(n) reads. Raises
         CorruptError when the newest revision itself is gone or changed: an unmounted volume has nothing newer either.
@@ -92,8 +92,8 @@ class RevisionLog:
     def append(self, entry: LogEntry, data: bytes) -> bool:
         """Writes a revision, whose file is ``data``, unless someone else wrote one of its number; True when it is ours.
 
-        A store may write and still report a failure or a taken key (a lost answer, a retried request), so what is
-        there decides, not what the store said.
+        A store may write and still report a failure or a taken key (a lost response, a retried request), so the
+        revision is read back.
         """
         self._seal(entry.number - 1)
         if self._put(entry, data):
@@ -119,17 +119,17 @@ class RevisionLog:
         return entry, len(data)
 
     def _sealed_digest(self, number: int) -> str | None:
-        """What the seal of a revision vouches for; a seal that cannot be read says nothing, and verify reports it."""
+        """The digest in the seal of a revision; None for a seal that cannot be read, which ``verify`` reports."""
         try:
             return read_seal(number, self._storage.read(seal_key(number))).sha256
         except (StorageError, CorruptError, SchemaVersionError):
             return None
 
     def _seal(self, number: int) -> None:
-        """Seals a committed revision, the one before too, in case whoever committed that could not."""
+        """Seals a committed revision; the caller seals the one before too, whose writer may have been interrupted."""
         if number <= self._sealed:
             return
-        # The commit has happened; a store that fails now must not make it look as if it had not.
+        # The commit is done; a failure of the store now must not be reported as a failed commit.
         with contextlib.suppress(StorageError):
             self._storage.put_if_absent(seal_key(number), seal_bytes(self.entry(number)))
             self._sealed = number

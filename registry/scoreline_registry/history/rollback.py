@@ -1,7 +1,7 @@
-"""Moving pointers back to where an earlier revision had them, as a new revision. Pure changes.
+"""Changes that move aliases and routes back to where an earlier revision had them. Pure.
 
 Pointers are aliases and the definitions of routes. Versions, their numbers and the layouts that callers may still send
-only grow. What an earlier revision did not have yet goes away: an alias set since, and with ``RollbackAll`` a route
+only grow. What an earlier revision did not have yet is removed: an alias set since, and with ``RollbackAll`` a route
 made since.
 """
 

@@ -1,4 +1,4 @@
-"""One revision of the registry, as readers see it: immutable, and loaded only as far as it is looked at."""
+"""One revision of the registry: immutable, with documents that are loaded when they are read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ class Snapshot:
 
     @property
     def models(self) -> Mapping[str, Model]:
-        """Every model by name; a document is loaded when it is looked at."""
+        """Every model by name; a document is loaded when it is read."""
         return self.state.models
 
     @property
     def routes(self) -> Mapping[str, RouteDocument]:
-        """Every route by name; a document is loaded when it is looked at."""
+        """Every route by name; a document is loaded when it is read."""
         return self.state.routes
 
     @property

@@ -1,4 +1,4 @@
-"""The whole state after some commit, as a value: models and routes by name, loaded when first looked at."""
+"""The state after a commit as a value: models and routes by name, loaded when first read."""
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ NO_PARTS: Mapping[str, bytes] = MappingProxyType({})
 class Documents(Mapping[str, D], Generic[D]):
     """Documents by name. ``digests`` are known from the start; ``load`` gets a document by its digest.
 
-    ``unwritten`` holds what ``put`` brought in: the bytes by digest, which whoever commits must store.
+    ``unwritten`` holds the bytes, by digest, of documents added by ``put``, which a commit stores.
     """
 
     kind: str
@@ -47,7 +47,7 @@ class Documents(Mapping[str, D], Generic[D]):
         return name in self.digests
 
     def require(self, name: str) -> D:
-        """The document of that name. Raises NotFoundError with the names that come near."""
+        """The document with this name. Raises NotFoundError with the nearest names."""
         if name not in self.digests:
             raise NotFoundError(self.kind, name, _hint(name, self.digests, self.kind))
         return self[name]
@@ -102,7 +102,7 @@ class State:
         return self.manifest(*self.in_use(ref))
 
     def in_use(self, ref: str) -> tuple[str, int]:
-        """What ``resolve`` gives. Raises NotFoundError, and RefusedError for a retired version."""
+        """The model and version of a reference. Raises NotFoundError, and RefusedError for a retired version."""
         model, version = self.resolve(ref)
         retired = self.models.require(model).entry(version).retired
         if retired is not None:
@@ -110,7 +110,7 @@ class State:
         return model, version
 
     def model_or_new(self, name: str) -> Model:
-        """The model of that name, or one without versions where there is none."""
+        """The model with this name, or a new one without versions."""
         return self.models.get(name) or Model.new(name, self.load_part)
 
     def with_model(self, model: Model) -> "State":

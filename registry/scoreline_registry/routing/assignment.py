@@ -146,12 +146,12 @@ class Assigner:
 
 
 def layer_salt(salt: str, layer: str | None) -> str:
-    """What a rule of a layer hashes with: a route's salt alone, or the two with a slash between."""
+    """The salt of a rule's hash: the route's salt, with a slash and the layer for a rule in a layer."""
     return salt if layer is None else f"{salt}/{layer}"
 
 
 def shadow_salt(salt: str, ref: str) -> str:
-    """What a route's sample of one shadow hashes with; no layer's name has a slash, so none shares it."""
+    """The salt of the hash that samples units for a shadow; distinct from every layer's, whose names have no slash."""
     return f"{salt}/shadow/{ref}"
 
 

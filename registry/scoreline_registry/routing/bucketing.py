@@ -1,7 +1,7 @@
 """Deterministic shares: which part of [0, 1) a unit falls into, and which part belongs to which arm.
 
 The bucket of a unit depends on the salt and the unit alone, so every process, host and language agrees
-(golden vectors: ``tests/registry/golden/bucketing.json``). Arms own explicit half-open ranges of millionths, so a
+(golden vectors: ``tests/registry/routing/golden``). Arms own explicit half-open ranges of millionths, so a
 change of weights moves only the units that it must.
 """
 
@@ -53,12 +53,12 @@ class BucketRange:
 
     @property
     def millionths(self) -> int:
-        """How much of the whole it is."""
+        """The size of the range in millionths."""
         return self.end - self.start
 
 
 def share(ranges: Iterable[BucketRange]) -> int:
-    """How many millionths of the whole some ranges are."""
+    """The total size of some ranges in millionths."""
     return sum(part.millionths for part in ranges)
 
 
@@ -128,7 +128,7 @@ def _first(ranges: Iterable[BucketRange], size: int) -> list[BucketRange]:
 
 
 def _gaps(ranges: Iterable[BucketRange]) -> list[BucketRange]:
-    """What is left of the whole beside some ranges that do not overlap."""
+    """The ranges that some ranges without overlap leave free."""
     gaps, edge = [], 0
     for part in [*sorted(ranges), None]:
         start = WHOLE if part is None else part.start

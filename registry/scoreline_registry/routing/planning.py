@@ -1,4 +1,4 @@
-"""From what people ask of a route to what will be stored, and what that would change. Pure."""
+"""Makes route documents from route specs, moving as few units as possible. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ from scoreline_registry.routing.route_spec import RouteSpec, RuleSpec, SchemaSpe
 
 
 def schema_like(inputs: InputContract) -> RouteSchema:
-    """The schema that gives a model exactly what it takes."""
+    """The route schema with exactly the inputs of a model."""
     features = tuple(SchemaFeature(name=feature.name, kind=feature.kind) for feature in inputs.features)
     return RouteSchema(features=features, sequence=inputs.sequence, neighbors=inputs.neighbors)
 
@@ -57,7 +57,7 @@ def _numbered(document: RouteDocument) -> RouteDocument:
 
 
 def restored(past: RouteDocument, *, before: RouteDocument | None) -> RouteDocument:
-    """An earlier definition as the next one: the layouts that callers have learned since stay known."""
+    """An earlier definition as the next document; layouts that callers use since then stay known."""
     if before is None:
         return past
     return past.model_copy(update={"earlier_schemas": _earlier_schemas(past.input_schema, before)})
@@ -96,7 +96,7 @@ def _rule_without(rule: Rule, ref: str) -> Rule:
 
 
 def spec_of(document: RouteDocument) -> dict[str, Any]:
-    """What a person would write to get this document, in the order in which it reads best."""
+    """The route spec, as YAML data, from which this document would be made."""
     schema: dict[str, Any] = {}
     if document.input_schema.features:
         schema["features"] = dict(document.input_schema.kinds)
@@ -127,7 +127,7 @@ def percent_of(parts: int) -> int | float:
 
 
 def _earlier_schemas(schema: RouteSchema, before: RouteDocument | None) -> tuple[RouteSchema, ...]:
-    """The layouts so far without the one that is current now, newest first."""
+    """The layouts before the current one, newest first."""
     if before is None:
         return ()
     layouts = {schema_digest(known): known for known in (before.input_schema, *before.earlier_schemas)}
@@ -136,10 +136,10 @@ def _earlier_schemas(schema: RouteSchema, before: RouteDocument | None) -> tuple
 
 
 def base_rules(new: Sequence[Rule | RuleSpec], old: Sequence[Rule]) -> list[Rule | None]:
-    """For each new rule the old one that its units came from.
+    """For each new rule the old rule of its units.
 
     That is the rule with the same condition; else, for an edited condition, the one at the same place; else the last
-    rule, which everybody had who met no condition.
+    rule, which had all units that met no condition.
     """
     if not old:
         return [None] * len(new)

@@ -123,7 +123,7 @@ def schema_digest(schema: RouteSchema) -> str:
     """Identifies the layout of packed entities: names, kinds and order, never vocabularies or lengths.
 
     The sha256 of the canonical JSON of ``{"features": [[name, kind], ...], "sequence": [name, ...] or null}``, with
-    ``"neighbors": [name, ...]`` where there are any: layouts without keep the digest that they always had.
+    ``"neighbors": [name, ...]`` where there are any: layouts without neighbors keep their earlier digest.
     """
     layout: dict[str, Any] = {
         "features": [[feature.name, feature.kind] for feature in schema.features],
@@ -146,7 +146,7 @@ class Arm(FrozenModel):
 
 
 class Rule(OmitDefaults):
-    """Arms that share the units of which ``when`` is true; without ``when``, all that come this far.
+    """Arms that share the units of which ``when`` is true; without ``when``, of all units that no rule before took.
 
     The split hashes with the route's salt, in a ``layer`` with one of its own: rules of different layers deal
     independently of each other, rules of the same salt and layer alike, whatever route they are in.
@@ -173,7 +173,7 @@ class Rule(OmitDefaults):
 
 
 class Shadow(FrozenModel):
-    """A model that scores a sample of the units beside their arm, and whose scores nobody is answered with."""
+    """A model that also scores a sample of the units, for comparison; its scores are never returned to callers."""
 
     ref: Ref
     sample_millionths: int = Field(ge=1, le=1_000_000)

@@ -1,4 +1,4 @@
-"""Routes as YAML files: reading what people wrote, strictly, and writing what they could have written."""
+"""Reads routes from YAML, strictly, and writes stored routes as YAML."""
 
 import yaml
 from pydantic import ValidationError

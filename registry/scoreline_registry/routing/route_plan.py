@@ -1,4 +1,4 @@
-"""What a new definition of a route changes, against the one before it. Pure."""
+"""Compares two definitions of a route: differences, shares, and the units that change arm. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -99,8 +99,8 @@ def _holdout_arm(document: RouteDocument) -> str:
 def _moved(new: Rule, old: Rule, before: RouteDocument, after: RouteDocument) -> Fraction:
     """The fraction of a rule's units whose arm differs, exactly where the salt, the layer and the unit stay.
 
-    Testers are too few to count. Under a new salt, layer or unit the old bucket says nothing of the new one, so the
-    two arms are independent draws.
+    Units with an override are not counted. Under a new salt, layer or unit the old and the new bucket are
+    independent, and so are the two arms.
     """
     if (before.salt, before.unit, old.layer) != (after.salt, after.unit, new.layer):
         shares = _shares(old, before)

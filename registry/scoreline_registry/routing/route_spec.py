@@ -49,7 +49,7 @@ def _hint(key: str, known: Sequence[str]) -> str:
 
 
 class Strict(BaseModel):
-    """The base of what people write: an unknown key is refused, with the nearest known one."""
+    """The base of specs: an unknown key is an error that names the nearest known key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

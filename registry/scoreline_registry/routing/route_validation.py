@@ -1,4 +1,4 @@
-"""What can be wrong with a route, seen beside the contracts of its arms. Pure; every error is one line."""
+"""Validates a route against the contracts of its arms; each error is one line. Pure."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -13,7 +13,7 @@ _SHOWN = 8
 
 
 def route_errors(document: RouteDocument, manifest_of: Callable[[str], Manifest]) -> list[str]:
-    """Everything that must be refused about a route; empty when it can serve.
+    """The errors for which a route must be refused; empty when it can serve.
 
     ``manifest_of`` gives the manifest behind a reference such as "credit@champion"; it raises NotFoundError, and
     RefusedError for a version that must not be used.
@@ -43,7 +43,7 @@ def route_warnings(document: RouteDocument, manifest_of: Callable[[str], Manifes
 
 
 def routable(ref: str, manifest: Manifest) -> Manifest:
-    """The same manifest. Raises RefusedError for a version that has no score, because it was published as it is."""
+    """The manifest itself. Raises RefusedError for a version without a score, published with --as-is."""
     if manifest.tensors is None:
         return manifest
     reason = "it was published as it is and answers raw tensors: no route can name it; publish it with --score-output"
@@ -67,7 +67,7 @@ def _why(index: int, first_unconditional: int) -> str:
 
 
 def contract_errors(schema: RouteSchema, arm: str, inputs: InputContract) -> list[str]:
-    """What one arm needs that a route's schema does not give."""
+    """The errors of one arm whose inputs a route's schema does not cover."""
     errors = (
         *_feature_errors(schema, inputs),
         *_ragged_errors(schema, inputs),

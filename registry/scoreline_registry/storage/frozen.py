@@ -1,4 +1,4 @@
-"""The store of a frozen copy: reads as any other, and nothing can be written."""
+"""The store of a frozen copy of a registry: read-only."""
 
 from collections.abc import Iterator
 from typing import NoReturn
@@ -8,7 +8,7 @@ from scoreline_registry.storage.protocol import Storage, StoredFile
 
 
 class FrozenStorage:
-    """Another store, with every write refused."""
+    """Wraps a store and refuses every write."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage

@@ -61,12 +61,12 @@ class LocalStorage:
             raise StorageError(key, _detail(error)) from error
 
     def tidy(self, *, before: datetime, dry_run: bool) -> tuple[str, ...]:
-        """Removes hidden temporary files of writers that died, and empty folders; see ``Tidied``."""
+        """Removes temporary files of interrupted writers, and empty folders; see ``Tidied``."""
         gone = (path for path in _leftovers(self._root, before.timestamp()) if _remove(path, dry_run=dry_run))
         return tuple(path.relative_to(self._root).as_posix() for path in gone)
 
     def _path(self, key: str) -> Path:
-        """Where a key's bytes really are."""
+        """The path of a key's file, links resolved."""
         return self._inside(self._root / check_key(key), key)
 
     def _inside(self, path: Path, key: str) -> Path:
@@ -86,7 +86,7 @@ class LocalStorage:
 
 
 def _entries(root: Path, folder: str, prefix: str, after: str) -> list[tuple[str, os.DirEntry[str]]]:
-    """What a listing needs of a folder, by key, ordered so that walking depth first yields ascending keys.
+    """The listed entries of a folder by key, ordered so that walking depth first yields ascending keys.
 
     The keys of folders end with "/". A folder may hold a file per commit, so the names that are not listed are left out
     before anything else is asked of them.

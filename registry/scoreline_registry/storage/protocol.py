@@ -1,4 +1,4 @@
-"""What a store must be able to do, and which keys it may be asked for."""
+"""The protocol of storage backends, and the rule for their keys."""
 
 import re
 from collections.abc import Iterator
@@ -53,10 +53,10 @@ class Storage(Protocol):
 
 @runtime_checkable
 class Tidied(Protocol):
-    """A store that may hold more than its files, such as what writers that died left behind."""
+    """A store that may hold more than its files, such as temporary files of interrupted writers."""
 
     def tidy(self, *, before: datetime, dry_run: bool) -> tuple[str, ...]:
-        """Removes what no reader ever sees and nobody touched since ``before``; returns the names of what it is."""
+        """Removes temporary files not written since ``before``; returns the names of what was, or would be, removed."""
         ...
 
 

@@ -1,13 +1,13 @@
-"""Writing to a store whose answers may be wrong: what is there afterwards decides, not what the store said."""
+"""Writes to a store whose response may be wrong: the file is read back to decide."""
 
 from scoreline_registry.errors import MissingKeyError, StorageError
 from scoreline_registry.storage.protocol import Storage
 
 
 def put_same(storage: Storage, key: str, data: bytes) -> bool:
-    """Writes ``data`` unless the key is taken; True when the key holds exactly ``data`` now, whoever wrote it.
+    """Writes ``data`` unless the key is taken; True when the key then holds exactly ``data``.
 
-    A store may write and still report a failure or a taken key: an answer that was lost, a request sent twice.
+    A store may write and still report a failure or a taken key: a lost response, a request sent twice.
     Raises StorageError when the store failed and the bytes are not there.
     """
     try:

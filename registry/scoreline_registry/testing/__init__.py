@@ -1,4 +1,4 @@
-"""Contract suites for plug-ins: hold a storage backend of your own against the tests of the built-in ones."""
+"""Contract suites for plug-ins: the tests of the built-in storage backends, to run on your own."""
 
 from scoreline_registry.testing.storage_contract import StorageContract, check_storage
 

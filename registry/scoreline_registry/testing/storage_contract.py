@@ -48,7 +48,7 @@ def check_storage(new_storage: Callable[[], Storage]) -> None:
 
 
 class StorageContract:
-    """What a registry relies on in its store; each test is given an empty one."""
+    """The tests of what a registry relies on in its store; each is given an empty one."""
 
     def test_what_was_put_is_read_back(self, storage: Storage) -> None:
         assert storage.put_if_absent("models/credit/1/model.onnx", b"\x00\xffbytes")

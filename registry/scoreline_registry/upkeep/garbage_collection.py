@@ -1,7 +1,7 @@
-"""Removing what nobody can use any more: files of versions retired long ago, and of claims that were never committed.
+"""Removes files that cannot be used any more: of versions retired long ago, and of claims that were never committed.
 
-What is removed is given up by a commit first, so that a slow publisher and the removal cannot both win: whichever
-commits first decides, and the other one is told. Ages are by the clock of the store, not of any machine.
+What is removed is released by a commit first: either a slow publisher commits before, or the removal does, and then
+the publisher gets an error. Ages are by the clock of the store, not of any machine.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ _Folders = Mapping[tuple[str, int], list[StoredFile]]
 
 @dataclass(frozen=True, slots=True)
 class CollectedGarbage:
-    """What was removed, or would be: versions as "model@7", keys of files, names of what dead writers left."""
+    """The removed items, or with a dry run those to remove: versions as "model@7", keys of files, temporary files."""
 
     retired: tuple[str, ...]
     abandoned: tuple[str, ...]
@@ -76,7 +76,7 @@ def collect(
 
 
 def _store_time(storage: Storage, probe: str) -> datetime:
-    """What the store's clock says now: the time that it gives to a new file."""
+    """The time of the store's clock, as it stamps a new file."""
     key = f"{PROBES_PREFIX}{probe}"
     storage.put_if_absent(key, b"")
     try:
@@ -110,7 +110,7 @@ def _written_at(storage: Storage, key: str) -> datetime:
 
 
 def _named(state: State, key: tuple[str, int]) -> bool:
-    """Whether the state says anything of a version: that it is committed, or given up already."""
+    """Whether the state has a version as committed or as given up."""
     document = state.models.get(key[0])
     return document is not None and document.versions.ref(key[1]) is not None
 
@@ -124,7 +124,7 @@ def _reclaimed(state: State, key: tuple[str, int]) -> bool:
 
 
 def _age(files: list[StoredFile], now: datetime) -> timedelta:
-    """How long nobody has written to a folder."""
+    """The time since the newest file of a folder was written."""
     return now - max(file.modified_at for file in files)
 
 

@@ -1,4 +1,4 @@
-"""Reading the files of a store one by one, with a finding for each that is missing, damaged or not understood."""
+"""Reads the files of a store one by one and collects a defect for each that is missing, damaged or unknown."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ V = TypeVar("V", bound=FrozenModel)
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """One thing that is wrong: the key of the file, and what is wrong with it."""
+    """One defect of a file: its key, and what is wrong."""
 
     key: str
     detail: str
@@ -27,7 +27,7 @@ class Defect:
 
 @dataclass(slots=True)
 class Verification:
-    """What was read, and everything that is wrong. ``notes`` are things to know that harm nothing."""
+    """The result of a verification: counts, defects as ``findings``, and harmless ``notes``."""
 
     revisions: int = 0
     documents: int = 0

@@ -1,8 +1,7 @@
-"""Proving a registry whole: every revision, document and file is read and compared with the digest that vouches for it.
+"""Verifies a registry: every revision, document and file is read and compared with its committed digest.
 
-Nothing is believed that can be computed, and nothing stops at the first damage: what can still be read is checked. What
-is judged is the registry as of one revision, the newest when the verification began. What others commit or collect
-meanwhile is left out, so a finding is never about work in progress.
+It goes on after a damaged file with what can still be read. It judges one revision, the newest when it began; what
+others commit or collect meanwhile is left out, so no finding is about work in progress.
 """
 
 import re
@@ -174,7 +173,7 @@ class _Inspection:
         return Registry.open(self._storage)
 
     def _rest(self, versions: dict[VersionId, VersionEntry | None]) -> None:
-        """Files that nothing vouched for: harmless remains of interrupted work, work in progress, or strangers."""
+        """Files without a committed digest: remains of interrupted work, work in progress, or unknown files."""
         unfinished, orphans = set[str](), 0
         for key in sorted(self._files.listed - self._files.checked):
             version, document = _VERSION_FILE.fullmatch(key), _DOCUMENT.fullmatch(key)

@@ -1,1 +1,1 @@
-"""Versions between registries and beside each other: promotion, snapshots of a route, gate rules, comparison."""
+"""Promotion of versions, snapshots of a route, gate rules, and comparison of versions."""

@@ -1,4 +1,4 @@
-"""What differs between two versions: contracts, metrics, files, and what they answer on golden rows both have. Pure."""
+"""The differences between two versions in contracts, metrics and files. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Difference:
 
 
 def contract_differences(left: Manifest, right: Manifest) -> list[Difference]:
-    """Where the two take other inputs, or their scores mean something else."""
+    """The differences in inputs and in the meaning of the score."""
     return [
         *_differences(_input_facts(left), _input_facts(right)),
         *_differences(_score_facts(left), _score_facts(right)),

@@ -1,4 +1,4 @@
-"""The publication gate's rules that need no arrays: what was measured goes in, what is wrong comes out. Pure."""
+"""The rules of the publication gate: measurements in, errors out. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping
 
@@ -18,7 +18,7 @@ def check_gate(
     differences: Mapping[str, float],
     tolerances: Mapping[str, float],
 ) -> None:
-    """Raises GateError with everything that keeps a version of ``model`` from publication; see ``gate_errors``."""
+    """Raises GateError with all errors that keep a version of ``model`` from publication; see ``gate_errors``."""
     errors = gate_errors(manifest=manifest, files=files, differences=differences, tolerances=tolerances)
     if errors:
         raise GateError(f"version of {model}", errors)
@@ -31,7 +31,7 @@ def gate_errors(
     differences: Mapping[str, float],
     tolerances: Mapping[str, float],
 ) -> list[str]:
-    """What keeps a version from publication.
+    """The errors that keep a version from publication.
 
     Args:
         manifest: as it would be published.
@@ -70,7 +70,7 @@ def _output_errors(
             yield f"output {output!r} differs by {differences[output]:.3g}, allowed is {tolerances[output]:.3g}"
     for output in differences:
         if output not in outputs:
-            yield f"output {output!r} was compared but stands in no score contract"
+            yield f"output {output!r} was compared but is in no score contract"
 
 
 def _parity_errors(manifest: Manifest, differences: Mapping[str, float]) -> Iterator[str]:

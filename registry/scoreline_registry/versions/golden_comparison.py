@@ -1,4 +1,4 @@
-"""What two versions answer on the golden rows that both have. Needs numpy, which the registry alone does not."""
+"""Compares the scores of two versions on the golden rows that both have. Needs numpy."""
 
 import io
 from collections.abc import Mapping
@@ -86,7 +86,7 @@ def _text(value: float, vocabulary: tuple[str, ...]) -> str:
 
 
 def _items(arrays: Arrays, ragged: RaggedInput, row: int) -> bytes:
-    """The items that count, columns in the order of their names; padding differs between versions and says nothing."""
+    """The items that count, columns in the order of their names; padding differs between versions and is left out."""
     kind = ragged.kind
     if kind.name not in arrays:
         return b""

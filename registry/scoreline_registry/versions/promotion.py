@@ -1,4 +1,4 @@
-"""Copying a version from one registry to another, with its digests and where it came from."""
+"""Copies a version from one registry to another, with its digests and origin."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ def promote(
 ) -> Promotion:
     """Copies a version under the same model name and a number of the target's own, and points ``aliases`` to it.
 
-    A version there with the same digests is not copied again; its aliases move all the same. Raises NotFoundError,
+    An existing version with the same digests is not copied again; aliases move to it. Raises NotFoundError,
     CorruptError when a file is not what was committed on either side, and RefusedError for a retired version, for one
     registry with itself, and when a route of the target forbids an alias.
     """

@@ -1,4 +1,4 @@
-"""Copying what one route needs of one revision, so that it can be served without the registry and never changes.
+"""Copies one route of one revision with its versions, to be served without the registry and unchanged.
 
 The copy is a registry of its own: it has the source's id and that revision's number, so answers and journals of both
 name the same thing. Copying one revision twice gives the same bytes.
@@ -40,7 +40,7 @@ class FrozenVersion:
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """What was copied: a route of a revision of a registry, with the versions that it can reach."""
+    """The result of a copy: a route of one revision, with the versions that it references."""
 
     registry_id: str
     revision: int
@@ -84,7 +84,7 @@ def _version_files(source: Registry, snapshot: Snapshot, reached: list[tuple[str
 
 
 def _only(snapshot: Snapshot, name: str, reached: list[tuple[str, int]]) -> Model:
-    """A model with the reached versions and the aliases that point to them."""
+    """A model with the referenced versions and the aliases that point to them."""
     whole = snapshot.models[name]
     versions = {version: whole.entry(version) for model, version in reached if model == name}
     aliases = {alias: version for alias, version in whole.aliases.items() if version in versions}
@@ -97,7 +97,7 @@ def _only(snapshot: Snapshot, name: str, reached: list[tuple[str, int]]) -> Mode
 def _roots(
     source: Registry, snapshot: Snapshot, models: Mapping[str, str], routes: Mapping[str, str]
 ) -> Iterator[tuple[str, bytes]]:
-    """What makes the copy a registry: its only revision, the seal of that, and last of all ``registry.json``."""
+    """The files that make the copy a registry: its only revision, that revision's seal, and last ``registry.json``."""
     revision = snapshot.entry.revision
     root = RegistryRoot(
         schema_number=REGISTRY_SCHEMA,

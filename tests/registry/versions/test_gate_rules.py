@@ -51,7 +51,7 @@ def test_every_output_of_the_contract_and_no_other_is_compared() -> None:
         differences={"score": 0.0, "attention": 0.0},
         tolerances={"score": 1e-5},
     )
-    assert other == ["output 'attention' was compared but stands in no score contract"]
+    assert other == ["output 'attention' was compared but is in no score contract"]
 
 
 def test_files_are_complete_and_none_is_reserved() -> None:
