@@ -5,7 +5,7 @@ The command line comes from click's own objects, the options of model families f
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -13,7 +13,7 @@ import click
 from pydantic.fields import FieldInfo
 
 from scoreline.cli.app import LazyCommand, scoreline
-from scoreline.cli.commands import COMMANDS
+from scoreline.cli.commands import COMMANDS, GROUPS
 from scoreline_trainers.families import BUILT_IN, FAMILIES
 from scoreline_trainers.family import FamilyConfig
 from tests.docs.pages import ROOT
@@ -38,13 +38,6 @@ _NAMES: Mapping[tuple[str, str], str] = {
     ("xgboost", "threads"): "nthread",
     ("catboost", "threads"): "thread_count",
 }
-_GROUPS = (
-    ("Start", ("demo", "doctor", "init")),
-    ("Train and publish", ("data", "train", "adapt", "publish", "import-repository")),
-    ("Manage models and routes", ("models", "alias", "route", "history", "rollback", "retire", "unretire")),
-    ("Look after a registry", ("promote", "export", "verify", "gc")),
-    ("Serve and score", ("serve", "score", "status", "health", "journal", "bento", "stubs")),
-)
 
 
 _FAMILIES_HEAD = """# Options of model families
@@ -72,11 +65,11 @@ def families_page() -> str:
 def commands_page() -> str:
     """Every command with its arguments and options."""
     parts = [_COMMANDS_HEAD]
-    for title, names in _groups():
-        lines = [f"| [`{name}`](#scoreline-{name}) | {COMMANDS[name].help} |" for name in names]
+    for title, commands in GROUPS.items():
+        lines = [f"| [`{name}`](#scoreline-{name}) | {spec.help} |" for name, spec in commands.items()]
         parts.append(f"{title}:\n\n| command | what it does |\n|---|---|\n" + "\n".join(lines) + "\n")
     root = click.Context(scoreline, info_name="scoreline")
-    for name in (name for _, names in _groups() for name in names):
+    for name in COMMANDS:
         parts += _command(_loaded(root, name), root, name)
     return "\n".join(parts)
 
@@ -85,15 +78,6 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/family-options.md": families_page,
     "docs/reference/cli.md": commands_page,
 }
-
-
-def _groups() -> Iterator[tuple[str, list[str]]]:
-    """The commands by group; one that no group names is in the last."""
-    grouped = {name for _, names in _GROUPS for name in names}
-    for title, names in _GROUPS:
-        yield title, [name for name in names if name in COMMANDS]
-    if others := [name for name in COMMANDS if name not in grouped]:
-        yield "Others", others
 
 
 def _options(family: str) -> str:

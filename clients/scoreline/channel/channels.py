@@ -1,4 +1,4 @@
-"""Where a client connects to and how its channels are set."""
+"""Where a client connects, and the options of its channels."""
 
 import os
 import re
@@ -41,23 +41,24 @@ class Endpoint:
             ("grpc.service_config", _SERVICE_CONFIG),
             ("grpc.max_receive_message_length", _MAX_ANSWER_BYTES),
             ("grpc.max_send_message_length", -1),
-            # A server that comes back is found within the time that a call has.
+            # A restarted server is found before the deadlines of waiting calls.
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1000),
             ("grpc.min_reconnect_backoff_ms", 2000),
-            # A peer that vanished without a word is noticed while calls wait for it.
+            # A peer that vanished is noticed while calls wait for it.
             ("grpc.keepalive_time_ms", 20_000),
             ("grpc.keepalive_timeout_ms", 5_000),
-            # Without its own pool a second channel to the same target would share the first one's connection.
+            # Without a pool of its own, a second channel to the same target shares the first one's connection.
             ("grpc.use_local_subchannel_pool", 1),
         ]
         return options + ([("grpc.ssl_target_name_override", self.server_name)] if self.server_name else [])
 
 
 def endpoint(target: str | None, *, tls: TlsOptions | None, metadata: Metadata, connections: int) -> Endpoint:
-    """Puts together what a client was given; without a target SCORELINE_SERVER says it, else this host's port 50051.
+    """The endpoint for a client's options; without a target that of SCORELINE_SERVER, else this host's port 50051.
 
-    Raises ValueError for metadata that gRPC cannot carry.
+    Raises ValueError for an address that is a URL or has a port that is no number, and for metadata that gRPC cannot
+    carry.
     """
     pairs = tuple(metadata.items() if isinstance(metadata, Mapping) else metadata)
     for key, value in pairs:
@@ -72,7 +73,7 @@ def endpoint(target: str | None, *, tls: TlsOptions | None, metadata: Metadata, 
 
 
 def _check_metadata(key: str, value: str | bytes) -> None:
-    """Refuses what gRPC would refuse at each call, with less to say."""
+    """Raises ValueError for metadata that gRPC would refuse at each call, with a less specific message."""
     if not _KEY.fullmatch(key):
         raise ValueError(f"the metadata key {key!r} must be of lower-case letters, digits and '-_.'")
     if key.endswith("-bin") != isinstance(value, bytes):
@@ -82,9 +83,18 @@ def _check_metadata(key: str, value: str | bytes) -> None:
 
 
 def full_target(target: str) -> str:
-    """The target with the default port where it names a host alone; gRPC itself would take port 443."""
+    """The target with the default port where it names a host alone; gRPC itself would take port 443.
+
+    Raises ValueError for a URL, and for a port that is no number.
+    """
+    if target.startswith(("http://", "https://")):
+        scheme, _, rest = target.partition("://")
+        hint = " and TLS options" if scheme == "https" else ""
+        raise ValueError(f"the address {target!r} is a URL: give host and port, {rest.partition('/')[0]!r}{hint}")
     host = target.removeprefix("dns:///")
     if "/" in host or host.startswith(("unix:", "unix-abstract:", "ipv4:", "ipv6:", "dns:", "vsock:", "xds:")):
         return target
     has_port = "]:" in host if host.startswith("[") else host.count(":") == 1
+    if has_port and not host.rpartition(":")[2].isdecimal():
+        raise ValueError(f"the address {target!r} has no number for its port")
     return target if has_port else f"{target}:{DEFAULT_PORT}"

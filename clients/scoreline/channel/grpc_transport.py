@@ -56,7 +56,7 @@ class GrpcTransport:
                 raise _closed() from error
             if isinstance(error, ValueError):
                 raise
-            raise read_error(error) from error
+            raise read_error(error, self._endpoint) from error
         return answer
 
     def pause(self, seconds: float) -> None:
@@ -97,7 +97,7 @@ class AioTransport:
         try:
             answer: Message = await make(call.request, timeout=call.timeout_seconds, metadata=self._endpoint.metadata)
         except grpc.aio.AioRpcError as error:
-            raise (_closed() if self._closed else read_error(error)) from error
+            raise (_closed() if self._closed else read_error(error, self._endpoint)) from error
         except (asyncio.CancelledError, grpc.aio.UsageError) as error:
             # Closing a channel cancels its calls, but nobody cancelled the task that waits for them.
             task = asyncio.current_task()

@@ -1,5 +1,6 @@
 """The group of all commands, each loaded when it is used."""
 
+import difflib
 import errno
 import os
 import sys
@@ -9,7 +10,7 @@ from typing import Any
 
 import click
 
-from scoreline.cli.commands import COMMANDS, CommandSpec, plugins
+from scoreline.cli.commands import COMMANDS, GROUPS, CommandSpec, plugins
 from scoreline.cli.failures import failure
 from scoreline.version import __version__
 
@@ -17,7 +18,7 @@ INTERRUPTED = 130
 
 
 class LazyCommand(click.Command):
-    """Stands for a command until someone uses it; lists with its line of help without loading anything."""
+    """A command that is imported when it is used; its line of help needs no import."""
 
     def __init__(self, name: str, spec: CommandSpec) -> None:
         super().__init__(name, short_help=spec.help)
@@ -26,12 +27,15 @@ class LazyCommand(click.Command):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """Loads the real command, whose context takes over."""
+        """Imports the command and makes its context."""
         return self.load().make_context(info_name, args, parent, **extra)
 
     def load(self) -> click.Command:
-        """The real command, imported."""
+        """The command, imported."""
         module, _, attribute = self.spec.target.partition(":")
+        if module.startswith("scoreline.cli"):
+            # gRPC's core writes lines of its own about a failed handshake to standard error.
+            os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         command = getattr(import_module(module), attribute)
         if not isinstance(command, click.Command):
             raise TypeError(f"{self.spec.target} is not a click command")
@@ -39,21 +43,40 @@ class LazyCommand(click.Command):
 
 
 class Commands(click.Group):
-    """All commands by name, ours in their order and then those of other packages."""
+    """All commands, first Scoreline's in the order of their groups, then those of other packages."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Their names."""
+        """The names of all commands."""
         del ctx
         return [*COMMANDS, *sorted(plugins())]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The stand-in for a command, or None where there is none of that name."""
+        """The command of a name, not yet imported; None if there is none."""
         del ctx
         spec = COMMANDS.get(cmd_name) or plugins().get(cmd_name)
         return LazyCommand(cmd_name, spec) if spec else None
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of the arguments. Raises UsageError that names the nearest command."""
+        name, names = args[0], self.list_commands(ctx)
+        near = difflib.get_close_matches(name, names, n=1)
+        if near and name not in names:
+            ctx.fail(f"No such command {name!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the commands by group."""
+        del ctx
+        added = {"Of other packages": plugins()} if plugins() else {}
+        width = max(map(len, COMMANDS))
+        for title, commands in {**GROUPS, **added}.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), spec.help) for name, spec in commands.items()])
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs a command; what it raises becomes one line, unless --debug asks for all of it."""
+        """Runs a command. An exception becomes one line, unless --debug asks for the traceback."""
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
@@ -71,7 +94,15 @@ class Commands(click.Group):
 def scoreline(debug: bool) -> None:
     """Trains models, keeps them in a registry, routes and serves them over gRPC.
 
-    Start with `scoreline demo`, which shows all of it, or with `scoreline init` and `scoreline train --list`.
+    Start with `scoreline demo`, which shows all of it, or with models and a route of your own:
+
+    \b
+    scoreline init
+    scoreline data synth propensity --rows 20000 --out customers.parquet
+    scoreline train propensity-lightgbm --data customers.parquet
+    scoreline route apply ROUTE.yaml
+    scoreline serve
+    scoreline score ROUTE --input customers.parquet --id-column customer_id --known-only
     """
     del debug
 

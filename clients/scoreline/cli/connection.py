@@ -1,6 +1,7 @@
-"""The options that say which server to ask, and how."""
+"""The options for the connection to a server, and the client that they make."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -8,6 +9,7 @@ import click
 
 from scoreline.channel.tls import TlsOptions
 from scoreline.client import Client
+from scoreline.errors import AccessError, ServerError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -47,9 +49,15 @@ def connect(
     tls_key: Path | None,
     tls_server_name: str | None,
 ) -> Client:
-    """A client for what the options say."""
+    """A client for the options, whose server answers. Raises UnavailableError at once where none does."""
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key go together")
     wanted = tls or any((tls_ca, tls_cert, tls_server_name))
     options = TlsOptions(ca=tls_ca, cert=tls_cert, key=tls_key, server_name=tls_server_name) if wanted else None
-    return Client(server, timeout_seconds=timeout, tls=options)
+    try:
+        client = Client(server, timeout_seconds=timeout, tls=options)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    with suppress(ServerError, AccessError):  # a server without the health service is a server
+        client.health()
+    return client

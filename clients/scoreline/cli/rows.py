@@ -1,12 +1,16 @@
-"""Entities out of CSV, JSON lines and NAME=VALUE, by what the route's schema says each feature is."""
+"""Entities of CSV, JSON lines, Parquet and NAME=VALUE, with values of the types that the route's schema has."""
 
 import csv
+import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from scoreline.encoding.entities import Entity, Value
+from scoreline.encoding.entities import Entity, Steps, Value
 from scoreline.errors import InvalidRequestError, ScorelineError
 from scoreline.schema import RouteSchema
 
@@ -14,103 +18,172 @@ if TYPE_CHECKING:
     from _csv import Reader
 
 CONTEXT = "context."
+_ITEMS = ("sequence", "neighbors")
 _FLAGS = {"true": True, "false": False}
+_PARQUET_ROWS = 8192
 
 
-class Read(NamedTuple):
-    """What a line came to: an entity, or the error that stands in its place; the id where there is one."""
+class InputRow(NamedTuple):
+    """One row of an input: its entity, or the error that it has instead. ``place`` is "line 7" or "row 7"."""
 
-    line: int
+    place: str
     entity_id: str
     entity: Entity | None
     error: ScorelineError | None = None
 
 
-def from_csv(lines: Iterable[str], schema: RouteSchema, *, id_column: str, known_only: bool) -> Iterator[Read]:
-    """An entity per line below the header. Columns are features, the id, or ``context.NAME``; empty means missing.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputOptions:
+    """How an input is read: the column of the ids, if there has to be one, and whether unknown columns are left out."""
 
-    With ``known_only`` other columns are left out. Raises InvalidRequestError for a header that cannot be.
+    id_column: str = "entity_id"
+    needs_id: bool = False
+    known_only: bool = False
+
+
+def from_csv(source: IO[bytes], schema: RouteSchema, options: InputOptions) -> Iterator[InputRow]:
+    """A row per line below the header. Columns are features, the id, ``context.NAME``, or JSON lists of items.
+
+    An empty cell is missing. Raises InvalidRequestError for a wrong header.
     """
-    return _decoded(_csv(csv.reader(lines, strict=True), schema, id_column=id_column, known_only=known_only))
+    with _text(source) as lines:
+        yield from _csv(csv.reader(lines, strict=True), schema, options)
 
 
-def from_json_lines(lines: Iterable[str], schema: RouteSchema, *, id_column: str, known_only: bool) -> Iterator[Read]:
-    """An entity per line: an object with "entity_id", "features", "sequence", "neighbors" and "context", or a flat one.
+def from_json_lines(source: IO[bytes], schema: RouteSchema, options: InputOptions) -> Iterator[InputRow]:
+    """A row per line: an object with "entity_id", "features", "sequence", "neighbors" and "context".
 
-    In a flat one everything else is a feature.
+    Without "features", all other names of the object are features.
     """
-    return _decoded(_json_lines(lines, schema, id_column=id_column, known_only=known_only))
+    with _text(source) as lines:
+        yield from _json_lines(lines, schema, options)
+
+
+def from_parquet(source: IO[bytes], schema: RouteSchema, options: InputOptions) -> Iterator[InputRow]:
+    """A row per row of a Parquet file, read by pyarrow; its columns are those of a JSON object.
+
+    Raises InvalidRequestError for what is not Parquet, or has no id column where there has to be one.
+    """
+    arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+    try:
+        file = parquet.ParquetFile(source)
+    except arrow.ArrowInvalid as error:
+        raise InvalidRequestError(f"the input is not Parquet: {error}", reason="WRONG_TYPE") from error
+    _check_id_column(file.schema_arrow.names, options)
+    items = (item for part in file.iter_batches(_PARQUET_ROWS) for item in part.to_pylist())
+    for number, item in enumerate(items):
+        yield _row(f"row {number}", item, schema, options)
 
 
 def from_pairs(pairs: Sequence[str], schema: RouteSchema, *, entity_id: str) -> Entity:
-    """One entity out of NAME=VALUE texts; ``context.NAME`` is for rules."""
+    """One entity of NAME=VALUE texts; names are the columns of a CSV file."""
     named = {}
     for pair in pairs:
         name, sign, value = pair.partition("=")
         if not sign or not name:
             raise InvalidRequestError(f"--set {pair!r}: write NAME=VALUE")
         named[name] = value
-    entity = _from_texts(named, schema, id_column="", known_only=False, line=None)
-    return Entity(entity_id=entity_id, features=entity.features, context=entity.context)
+    return _from_texts(named, schema, entity_id=entity_id, known_only=False, place="")
 
 
-def _csv(reader: "Reader", schema: RouteSchema, *, id_column: str, known_only: bool) -> Iterator[Read]:
+@contextmanager
+def _text(source: IO[bytes]) -> Iterator[io.TextIOWrapper]:
+    """The source as lines of text; it stays open. Raises InvalidRequestError for what is not UTF-8."""
+    lines = io.TextIOWrapper(source, encoding="utf-8-sig")
+    try:
+        yield lines
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError(f"the input is not UTF-8: {error.reason}", reason="WRONG_TYPE") from error
+    finally:
+        if not source.closed:
+            lines.detach()
+
+
+def _csv(reader: "Reader", schema: RouteSchema, options: InputOptions) -> Iterator[InputRow]:
     header = _header(reader)
+    _check_id_column(header, options)
     while True:
         entity_id = ""
         try:
             cells = next(reader)
+            place = f"line {reader.line_num}"
             if len(cells) != len(header):
-                raise _wrong(reader.line_num, f"has {len(cells)} fields, the header has {len(header)}")
+                raise _wrong(place, f"has {len(cells)} fields, the header has {len(header)}")
             named = dict(zip(header, cells, strict=True))
-            entity_id = named.get(id_column, "")
-            entity = _from_texts(named, schema, id_column=id_column, known_only=known_only, line=reader.line_num)
+            entity_id = named.get(options.id_column, "")
+            if options.id_column not in schema.names:
+                named.pop(options.id_column, None)
+            entity = _from_texts(named, schema, entity_id=entity_id, known_only=options.known_only, place=place)
         except StopIteration:
             return
         except csv.Error as error:
-            yield Read(reader.line_num, "", None, _wrong(reader.line_num, f"is not CSV: {error}"))
+            place = f"line {reader.line_num}"
+            yield InputRow(place, "", None, _wrong(place, f"is not CSV: {error}"))
         except InvalidRequestError as error:
-            yield Read(reader.line_num, entity_id, None, error)
+            yield InputRow(place, entity_id, None, error)
         else:
-            yield Read(reader.line_num, entity_id, entity)
+            yield InputRow(place, entity_id, entity)
 
 
-def _json_lines(lines: Iterable[str], schema: RouteSchema, *, id_column: str, known_only: bool) -> Iterator[Read]:
+def _json_lines(lines: Iterable[str], schema: RouteSchema, options: InputOptions) -> Iterator[InputRow]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
+        place = f"line {number}"
         try:
-            entity = _from_json(line, schema, id_column=id_column, known_only=known_only, number=number)
-        except InvalidRequestError as error:
-            yield Read(number, "", None, error)
+            item = json.loads(line)
+        except json.JSONDecodeError as error:
+            yield InputRow(place, "", None, _wrong(place, f"is not JSON: {error.msg} at column {error.colno}"))
         else:
-            yield Read(number, str(entity.entity_id), entity)
+            yield _row(place, item, schema, options)
+
+
+def _row(place: str, item: Any, schema: RouteSchema, options: InputOptions) -> InputRow:
+    try:
+        entity = _from_object(item, schema, options, place=place)
+    except InvalidRequestError as error:
+        return InputRow(place, "", None, error)
+    return InputRow(place, str(entity.entity_id), entity)
 
 
 def _header(reader: "Reader") -> Sequence[str]:
     try:
         header = next(reader, [])
     except csv.Error as error:
-        raise _wrong(1, f"is not CSV: {error}") from error
+        raise _wrong("line 1", f"is not CSV: {error}") from error
     repeated = [name for name, count in Counter(header).items() if count > 1]
     if repeated:
-        raise _wrong(1, f"has the column {repeated[0]!r} twice")
+        raise _wrong("line 1", f"duplicate column {repeated[0]!r}")
     return header
 
 
+def _check_id_column(names: Sequence[str], options: InputOptions) -> None:
+    if options.needs_id and names and options.id_column not in names:
+        raise InvalidRequestError(
+            f"there is no column {options.id_column!r} for --id-column; there is {', '.join(map(repr, names))}",
+            reason="WRONG_TYPE",
+        )
+
+
 def _from_texts(
-    named: Mapping[str, str], schema: RouteSchema, *, id_column: str, known_only: bool, line: int | None
+    named: Mapping[str, str], schema: RouteSchema, *, entity_id: str, known_only: bool, place: str
 ) -> Entity:
-    features, context = {}, {}
+    features: dict[str, Value] = {}
+    context: dict[str, Value] = {}
+    items: dict[str, Any] = {}
     for name, text in named.items():
-        if name.startswith(CONTEXT) and name not in schema.names:
+        if name in schema.names:
+            features[name] = _value(name, text, schema, place)
+        elif name.startswith(CONTEXT):
             context[name.removeprefix(CONTEXT)] = _fact(text)
-        elif name in schema.names or (name != id_column and not known_only):
-            features[name] = _value(name, text, schema, line)
-    return Entity(entity_id=named.get(id_column, ""), features=features, context=context)
+        elif name in _ITEMS:
+            items[name] = _items(name, text, place)
+        elif not known_only:
+            features[name] = _value(name, text, schema, place)
+    return Entity(entity_id=entity_id, features=features, context=context, **items)
 
 
-def _value(name: str, text: str, schema: RouteSchema, line: int | None) -> Value:
+def _value(name: str, text: str, schema: RouteSchema, place: str) -> Value:
     if not text:
         return None
     if name not in schema.numbers:
@@ -118,11 +191,22 @@ def _value(name: str, text: str, schema: RouteSchema, line: int | None) -> Value
     try:
         return _FLAGS[text.lower()] if text.lower() in _FLAGS else float(text)
     except ValueError:
-        raise _wrong(line, f"{name!r} takes a number, not {text!r}") from None
+        raise _wrong(place, f"{name!r} takes a number, not {text!r}") from None
+
+
+def _items(name: str, text: str, place: str) -> Steps | None:
+    """The steps or neighbors of a JSON list."""
+    try:
+        items = json.loads(text) if text else None
+    except json.JSONDecodeError as error:
+        raise _wrong(place, f'{name!r} takes a JSON list such as [{{"amount": 12.5}}]: {error.msg}') from error
+    if items is not None and not isinstance(items, list):
+        raise _wrong(place, f'{name!r} takes a JSON list such as [{{"amount": 12.5}}]')
+    return items
 
 
 def _fact(text: str) -> Value:
-    """A context value as it looks: a number, a flag, else a text."""
+    """A context value of a text: a number or a flag if it reads like one."""
     if not text:
         return None
     if text.lower() in _FLAGS:
@@ -133,28 +217,18 @@ def _fact(text: str) -> Value:
         return text
 
 
-def _from_json(line: str, schema: RouteSchema, *, id_column: str, known_only: bool, number: int) -> Entity:
-    try:
-        item = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise _wrong(number, f"is not JSON: {error.msg} at column {error.colno}") from error
+def _from_object(item: Any, schema: RouteSchema, options: InputOptions, *, place: str) -> Entity:
     if not isinstance(item, dict):
-        raise _wrong(number, "must be a JSON object")
-    return _from_object(item, schema, id_column=id_column, known_only=known_only, line=number)
-
-
-def _from_object(
-    item: Mapping[str, Any], schema: RouteSchema, *, id_column: str, known_only: bool, line: int
-) -> Entity:
-    own = {id_column, "sequence", "neighbors", "context"} - schema.names
+        raise _wrong(place, "must be a JSON object")
+    own = {options.id_column, *_ITEMS, "context"} - schema.names
     nested = isinstance(item.get("features"), dict)
     features = item["features"] if nested else {name: value for name, value in item.items() if name not in own}
-    if known_only:
+    if options.known_only:
         features = {name: value for name, value in features.items() if name in schema.names}
     context = item.get("context") or {}
     if not isinstance(context, dict):
-        raise _wrong(line, "'context' must be an object")
-    entity_id = item.get(id_column)
+        raise _wrong(place, "'context' must be an object")
+    entity_id = item.get(options.id_column)
     return Entity(
         entity_id="" if entity_id is None else entity_id,
         features=features,
@@ -164,12 +238,5 @@ def _from_object(
     )
 
 
-def _decoded(lines: Iterator[Read]) -> Iterator[Read]:
-    try:
-        yield from lines
-    except UnicodeDecodeError as error:
-        raise InvalidRequestError(f"the input is not UTF-8: {error.reason}", reason="WRONG_TYPE") from error
-
-
-def _wrong(line: int | None, text: str) -> InvalidRequestError:
-    return InvalidRequestError(text if line is None else f"line {line}: {text}", reason="WRONG_TYPE")
+def _wrong(place: str, text: str) -> InvalidRequestError:
+    return InvalidRequestError(f"{place}: {text}" if place else text, reason="WRONG_TYPE")

@@ -4,9 +4,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import fields
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import IO, Any, NamedTuple
 
 import click
 
@@ -14,19 +15,20 @@ from scoreline.calls.retry import RetryPolicy
 from scoreline.cli.connection import connect, connection_options
 from scoreline.cli.failures import missing
 from scoreline.cli.output import counting, print_json, print_table
-from scoreline.cli.rows import Read, from_csv, from_json_lines, from_pairs
+from scoreline.cli.rows import InputOptions, InputRow, from_csv, from_json_lines, from_pairs, from_parquet
 from scoreline.client import Client
 from scoreline.decoding.results import Score, Scores
 from scoreline.encoding.entities import Entity
 from scoreline.encoding.validation import without_row
-from scoreline.errors import InvalidRequestError, ScorelineError
+from scoreline.errors import EntityFailedError, InvalidRequestError, ScorelineError
 
-_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_FORMATS = {"csv": from_csv, "jsonl": from_json_lines, "parquet": from_parquet}
+_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _PART = 8192
 
 
-class _Row(NamedTuple):
-    """What came of one row of the input."""
+class _ScoredRow(NamedTuple):
+    """One row of the input with its score or its error."""
 
     row: int
     entity_id: str
@@ -45,11 +47,11 @@ def _check_pairs(_context: click.Context, _option: click.Parameter, pairs: Seque
 @click.command()
 @click.argument("route")
 @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", callback=_check_pairs,
-              help="A feature, or context.NAME; repeatable.")  # fmt: skip
+              help="A feature, context.NAME, or a JSON list for sequence or neighbors; repeatable.")  # fmt: skip
 @click.option("--id", "entity_id", default="", help="The entity's id, for --set.")
-@click.option("--input", "source", type=click.File("r", encoding="utf-8-sig"), help="CSV or JSON lines; - for stdin.")
-@click.option("--format", "kind", type=click.Choice(["csv", "jsonl"]), help="Format of --input.  [default: its suffix]")
-@click.option("--id-column", default="entity_id", show_default=True, help="Where --input holds the ids.")
+@click.option("--input", "source", type=click.File("rb"), help="CSV, JSON lines or Parquet; - for stdin.")
+@click.option("--format", "kind", type=click.Choice([*_FORMATS]), help="Format of --input.  [default: its suffix]")
+@click.option("--id-column", help="Column of --input with the ids.  [default: entity_id]")
 @click.option("--known-only", is_flag=True, help="Leave out what the route's schema does not have.")
 @click.option("--extra", "extras", multiple=True, help="An extra output to return; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per entity.")
@@ -61,13 +63,13 @@ def score(
     route: str,
     pairs: Sequence[str],
     entity_id: str,
-    source: TextIO | None,
+    source: IO[bytes] | None,
     extras: Sequence[str],
     as_json: bool,
     local: bool,
     registry: str,
     kind: str | None,
-    id_column: str,
+    id_column: str | None,
     known_only: bool,
     **connection: Any,
 ) -> None:
@@ -76,6 +78,14 @@ def score(
     \b
     scoreline score credit --set income=4200 --set status=employed --id c-17
     scoreline score credit --input customers.csv --json
+    scoreline score churn --input histories.jsonl
+
+    A line of JSON may hold a history, oldest step first, neighbors, and context for the route's rules; a column of CSV
+    with one of the names sequence and neighbors holds the JSON list.
+
+    \b
+    {"entity_id": "c-17", "features": {"income": 4200}, "sequence": [{"spend": 12.5}, {"spend": 3}],
+     "context": {"segment": "gold"}}
     """
     if bool(pairs) == (source is not None):
         raise click.UsageError("give either --set, once per feature, or --input")
@@ -83,18 +93,22 @@ def score(
     with _client(registry if local else None, connection) as client:
         schema = client.schema(route)
         if source and read:
-            lines = read(source, schema, id_column=id_column, known_only=known_only)
-            _score_file(client, route, lines, name=source.name, extras=extras, as_json=as_json)
+            options = InputOptions(
+                id_column=id_column or "entity_id", needs_id=id_column is not None, known_only=known_only
+            )
+            _score_file(client, route, read(source, schema, options), name=source.name, extras=extras, as_json=as_json)
         else:
             entity = from_pairs(pairs, schema, entity_id=entity_id)
             _show([_score_one(client, route, entity, extras)], as_json=as_json)
 
 
-def _reader(source: TextIO, kind: str | None) -> Callable[..., Iterator[Read]]:
+def _reader(source: IO[bytes], kind: str | None) -> Callable[..., Iterator[InputRow]]:
     kind = kind or _SUFFIXES.get(Path(source.name).suffix.lower())
     if kind is None:
-        raise click.UsageError(f"{source.name}: say --format csv or --format jsonl")
-    return from_csv if kind == "csv" else from_json_lines
+        raise click.UsageError(f"{source.name}: give its format, --format {', '.join(_FORMATS)}")
+    if kind == "parquet" and find_spec("pyarrow") is None:
+        raise click.ClickException("reading Parquet needs pyarrow: pip install pyarrow")
+    return _FORMATS[kind]
 
 
 def _client(registry: str | None, connection: dict[str, Any]) -> Client:
@@ -109,33 +123,35 @@ def _client(registry: str | None, connection: dict[str, Any]) -> Client:
         raise click.ClickException(missing(error.name or "", "score --local", "server")) from error
 
 
-def _score_one(client: Client, route: str, entity: Entity, extras: Sequence[str]) -> _Row:
+def _score_one(client: Client, route: str, entity: Entity, extras: Sequence[str]) -> _ScoredRow:
     score = client.score(
         route,
         entity.features,
         entity_id=entity.entity_id,
+        sequence=entity.sequence,
+        neighbors=entity.neighbors,
         context=entity.context,
         extras=extras,
     )
-    return _Row(0, str(entity.entity_id), score, None)
+    return _ScoredRow(0, str(entity.entity_id), score, None)
 
 
 def _score_file(
-    client: Client, route: str, lines: Iterator[Read], *, name: str, extras: Sequence[str], as_json: bool
+    client: Client, route: str, lines: Iterator[InputRow], *, name: str, extras: Sequence[str], as_json: bool
 ) -> None:
     """Scores a file part by part and keeps what fails in its place."""
-    kept: list[_Row] = []
+    kept: list[_ScoredRow] = []
     rows, failed = 0, 0
     # JSON shows by itself on a terminal how far it is.
     with nullcontext(_no_count) if as_json and sys.stdout.isatty() else counting("Scoring", "rows") as count:
         while part := list(islice(lines, _PART)):
-            outcomes = _score_part(client, route, part, rows, extras)
-            rows, failed = rows + len(part), failed + sum(outcome.error is not None for outcome in outcomes)
+            results = _score_part(client, route, part, rows, extras)
+            rows, failed = rows + len(part), failed + sum(result.error is not None for result in results)
             count(len(part))
             if as_json:
-                _show(outcomes, as_json=True)
+                _show(results, as_json=True)
             else:
-                kept.extend(outcomes)
+                kept.extend(results)
     if not rows:
         click.echo(f"{name}: there are no rows to score", err=True)
         return
@@ -146,8 +162,8 @@ def _score_file(
 
 
 def _score_part(
-    client: Client, route: str, part: Sequence[Read], first_row: int, extras: Sequence[str]
-) -> Sequence[_Row]:
+    client: Client, route: str, part: Sequence[InputRow], first_row: int, extras: Sequence[str]
+) -> Sequence[_ScoredRow]:
     entities = [line.entity for line in part if line.entity is not None]
     try:
         scores = iter(client.score_many(route, entities, extras=extras))
@@ -156,25 +172,34 @@ def _score_part(
         if first_row == 0 or "row" not in error.metadata:
             raise without_row(error) from error
         scores = iter(Scores.failed(len(entities), without_row(error)))
+    results = [_result(line, next(scores)) if line.entity else (None, line.error) for line in part]
     return [
-        _Row(first_row + index, line.entity_id, *(_outcome(line, next(scores)) if line.entity else (None, line.error)))
-        for index, line in enumerate(part)
+        _ScoredRow(first_row + index, line.entity_id, score, error)
+        for index, (line, (score, error)) in enumerate(zip(part, results, strict=True))
     ]
 
 
-def _outcome(line: Read, score: Score) -> tuple[Score | None, ScorelineError | None]:
+def _result(line: InputRow, score: Score) -> tuple[Score | None, ScorelineError | None]:
+    if score.error is not None and score.error.reason == "MISSING_UNIT" and not line.entity_id:
+        return None, _without_id(score.error)
     if not isinstance(score.error, InvalidRequestError):
         return (score, None) if score.error is None else (None, score.error)
-    refusal = without_row(score.error)
-    message = f"line {line.line}: {refusal.message}"
-    return None, InvalidRequestError(message, reason=refusal.reason, metadata=refusal.metadata)
+    invalid = without_row(score.error)
+    message = f"{line.place}: {invalid.message}"
+    return None, InvalidRequestError(message, reason=invalid.reason, metadata=invalid.metadata)
+
+
+def _without_id(error: ScorelineError) -> ScorelineError:
+    """The error of a row without an id, with the option that names the ids' column."""
+    message = f"{error.message}; name the column of the ids with --id-column"
+    return EntityFailedError(message, code=error.code, reason=error.reason, metadata=error.metadata)
 
 
 def _no_count(_more: int) -> None:
-    """Counts for nobody."""
+    """Discards the count."""
 
 
-def _show(rows: Sequence[_Row], *, as_json: bool) -> None:
+def _show(rows: Sequence[_ScoredRow], *, as_json: bool) -> None:
     if as_json:
         for row in rows:
             print_json({"row": row.row, "entity_id": row.entity_id, **_facts(row)}, indent=None)
@@ -182,7 +207,7 @@ def _show(rows: Sequence[_Row], *, as_json: bool) -> None:
         _print_table(rows)
 
 
-def _facts(row: _Row) -> dict[str, Any]:
+def _facts(row: _ScoredRow) -> dict[str, Any]:
     error, score = row.error, row.score
     if error is not None or score is None:
         return {"error": error and _error_facts(error)}
@@ -198,7 +223,7 @@ def _error_facts(error: ScorelineError) -> dict[str, Any]:
     return {"code": error.code.name, "reason": error.reason, "message": error.message, "metadata": error.metadata}
 
 
-def _print_table(rows: Sequence[_Row]) -> None:
+def _print_table(rows: Sequence[_ScoredRow]) -> None:
     """Leaves out the columns in which no row has anything."""
     table = [_cells(row) for row in rows]
     used = [index for index in range(len(_COLUMNS)) if any(cells[index] not in {None, ""} for cells in table)]
@@ -208,7 +233,7 @@ def _print_table(rows: Sequence[_Row]) -> None:
 _COLUMNS = ("row", "id", "score", "band", "points", "model", "arm", "reason", "prediction", "extras", "error")
 
 
-def _cells(row: _Row) -> Sequence[object]:
+def _cells(row: _ScoredRow) -> Sequence[object]:
     score = row.score
     if score is None:
         return (row.row, row.entity_id, *[None] * 8, row.error and row.error.message)

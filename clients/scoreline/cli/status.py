@@ -20,7 +20,8 @@ def status(as_json: bool, **connection: Any) -> None:
     if as_json:
         print_json({"health": health.name, **asdict(found)})
         return
-    click.echo(f"scoreline {found.server_version}, {health.name}, registry revision {found.revision}")
+    revision = f"registry revision {found.revision} (as of the last poll)"
+    click.echo(f"scoreline {found.server_version}, {health.name}, {revision}")
     if found.problem:
         click.echo(f"problem: {found.problem}")
     _print(found)

@@ -1,4 +1,4 @@
-"""``scoreline stubs``: the protos, and Python made of them by the caller's own grpcio-tools."""
+"""``scoreline stubs``: writes the protos, and the Python code that the installed grpcio-tools generates from them."""
 
 import shutil
 from importlib.resources import files as files_of
@@ -21,7 +21,7 @@ def protos() -> Path:
               help="Folder to write protos/ and python/ into.")  # fmt: skip
 @click.option("--protos-only", is_flag=True, help="For other languages: leave Python out.")
 def stubs(out: Path, protos_only: bool) -> None:
-    """Hand out the protos, and fresh Python stubs for services that do not use this client.
+    """Write the protos, and Python stubs for services that do not use this client.
 
     The stubs are made by the grpcio-tools that is installed here, so that they fit the grpcio and protobuf beside it.
     """

@@ -8,7 +8,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import grpc
+import pyarrow as pa
+import pyarrow.parquet as parquet
 import pytest
 
 from scoreline.cli import app
@@ -16,7 +20,7 @@ from scoreline.cli.commands import COMMANDS
 from scoreline.cli.output import counting, print_table
 from scoreline.version import __version__
 from tests.clients.conftest import Start
-from tests.clients.sums import Running, Sums, make_schema
+from tests.clients.sums import Running, Sums, fail, make_schema
 
 MAIN = "import sys; from scoreline.cli import main; sys.exit(main())"
 
@@ -65,17 +69,36 @@ def test_local_scoring_without_the_server_names_its_extra(tmp_path: Path) -> Non
     assert done.stderr == "Error: `scoreline score --local` needs onnxruntime: pip install 'scoreline[server]'\n"
 
 
-def test_an_unknown_command_is_bad_usage() -> None:
-    done = run("modles")
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("trian", "No such command 'trian'. Did you mean 'train'?"), ("xyz", "No such command 'xyz'.")],
+)
+def test_an_unknown_command_is_bad_usage_and_meets_the_nearest(name: str, says: str) -> None:
+    done = run(name)
     assert done.returncode == 2
-    assert "No such command 'modles'" in done.stderr
+    assert done.stderr.endswith(f"Error: {says}\n")
 
 
 def test_no_server_is_one_line() -> None:
-    done = run("status", "--server", "127.0.0.1:1", "--timeout", "1")
+    # A minute of retries would pass the limit of ``run``.
+    done = run("status", "--server", "127.0.0.1:1", "--timeout", "600")
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: ")
+    assert done.stderr == "Error: no server at 127.0.0.1:1: connection refused; start one with `scoreline serve`\n"
+
+
+def test_a_certificate_that_is_not_trusted_is_one_line(certificates: Path, start: Start) -> None:
+    pair = ((certificates / "server.key").read_bytes(), (certificates / "server.crt").read_bytes())
+    target = start(credentials=grpc.ssl_server_credentials([pair])).target
+    done = run("status", "--server", target, "--tls-ca", str(certificates / "client.crt"))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: the certificate of the server at {target} is not trusted: give the PEM file")
     assert done.stderr.count("\n") == 1
+
+
+def test_an_address_that_is_a_url_is_bad_usage() -> None:
+    done = run("status", "--server", "http://127.0.0.1:50051")
+    assert done.returncode == 2
+    assert "is a URL: give host and port, '127.0.0.1:50051'" in done.stderr
 
 
 def test_debug_shows_the_traceback() -> None:
@@ -206,6 +229,70 @@ def test_a_wrong_header_is_one_line(running: Running, capsys: pytest.CaptureFixt
     assert err == "Error: route 'credit' has no feature 'incom'; the nearest it has is 'income'\n"
 
 
+def test_ids_that_are_due_and_not_given_are_asked_for_by_the_option(
+    running: Running, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("customer,income\na,1\nb,2\n")
+    arguments = ["score", "credit", "--server", running.target, "--input", str(table), "--json"]
+    code, _, err = scoreline(capsys, *arguments, "--id-column", "custmer")
+    assert (code, err) == (
+        1, "Error: there is no column 'custmer' for --id-column; there is 'customer', 'income'\n",
+    )  # fmt: skip
+    running.sums.plan.append(fail(grpc.StatusCode.INVALID_ARGUMENT, "MISSING_UNIT", text="send it with every entity"))
+    table.write_text("income\n1\n")
+    code, out, _ = scoreline(capsys, *arguments)
+    assert json.loads(out)["error"]["message"] == (
+        "send it with every entity; name the column of the ids with --id-column"
+    )
+
+
+def test_parquet_is_read_like_json_lines(start: Start, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    target = start(Sums(schema=make_schema(steps=("spend",)))).target
+    file = tmp_path / "rows.parquet"
+    rows: dict[str, list[Any]] = {"customer": [7, 8], "income": [1.0, None], "left": [0, 1]}
+    rows["sequence"] = [[{"spend": 1.0}, {"spend": 2.0}], []]
+    parquet.write_table(pa.table(rows), file)
+    arguments = ["score", "credit", "--server", target, "--id-column", "customer", "--json", "--input", str(file)]
+    code, out, err = scoreline(capsys, *arguments, "--known-only")
+    assert (code, err) == (0, "")
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [(answer["entity_id"], answer["score"]) for answer in answers] == [("7", 301.0), ("8", 0.0)]
+    code, _, err = scoreline(capsys, *arguments)
+    assert (code, err) == (1, "Error: route 'credit' has no feature 'left'; it has 'age', 'income', 'status'\n")
+
+
+def test_a_file_of_no_known_format_asks_for_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "rows.parquet"
+    file.write_text("income\n1\n")
+    code, _, err = scoreline(capsys, "score", "credit", "--input", str(file.rename(tmp_path / "rows.data")))
+    assert (code, err.splitlines()[-1].partition(": ")[2]) == (
+        2, f"{tmp_path / 'rows.data'}: give its format, --format csv, jsonl, parquet",
+    )  # fmt: skip
+
+
+def test_reading_parquet_without_pyarrow_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "rows.parquet").touch()
+    done = run("score", "credit", "--input", str(tmp_path / "rows.parquet"), before=without("pyarrow"))
+    assert (done.returncode, done.stderr) == (1, "Error: reading Parquet needs pyarrow: pip install pyarrow\n")
+
+
+def test_a_history_comes_from_the_command_line_and_from_csv(
+    start: Start, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    target = start(Sums(schema=make_schema(steps=("spend",)))).target
+    history = '[{"spend": 1}, {"spend": 2}]'
+    arguments = ["score", "credit", "--server", target, "--json"]
+    _, out, _ = scoreline(capsys, *arguments, "--set", f"sequence={history}")
+    assert json.loads(out)["score"] == 300.0
+    table = tmp_path / "rows.csv"
+    table.write_text('income,sequence\n1,"[{""spend"": 3}]"\n2,\n3,7\n')
+    _, out, _ = scoreline(capsys, *arguments, "--input", str(table))
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [answer.get("score") for answer in answers] == [301.0, 2.0, None]
+    assert answers[2]["error"]["message"] == """line 4: 'sequence' takes a JSON list such as [{"amount": 12.5}]"""
+
+
 @pytest.mark.parametrize("text", ["", "income\n"])
 def test_a_file_without_rows_is_said_to_have_none(
     running: Running, capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str
@@ -270,7 +357,7 @@ def test_a_wrong_feature_is_one_line(running: Running, capsys: pytest.CaptureFix
 def test_status_shows_what_is_loaded_and_why_not(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = scoreline(capsys, "status", "--server", running.target)
     assert code == 0
-    assert out.splitlines()[0] == "scoreline 0.1.0, SERVING, registry revision 7"
+    assert out.splitlines()[0] == "scoreline 0.1.0, SERVING, registry revision 7 (as of the last poll)"
     assert out.splitlines()[1] == "problem: revision 8 is damaged"
     assert "credit@2 is damaged" in out
     assert "failed" in out

@@ -1,43 +1,54 @@
 """Entities out of files and command lines, typed by the route's schema."""
 
+import io
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pytest
 
 from scoreline import Entity, InvalidRequestError
-from scoreline.cli.rows import Read, from_csv, from_json_lines, from_pairs
+from scoreline.cli.rows import InputOptions, InputRow, from_csv, from_json_lines, from_pairs, from_parquet
 from tests.clients.sums import route_schema
 
 SCHEMA = route_schema(numbers=("income", "age"), categories=("status",))
 
 
-def entities(lines: Iterable[Read]) -> list[Entity]:
-    """What every line came to; an error is raised."""
+def entities(rows: Iterable[InputRow]) -> list[Entity]:
+    """The entity of each row. Raises the error of the first row that has one."""
     found = []
-    for line in lines:
-        if line.entity is None:
-            raise line.error or AssertionError("neither an entity nor an error")
-        found.append(line.entity)
+    for row in rows:
+        if row.entity is None:
+            raise row.error or AssertionError("neither an entity nor an error")
+        found.append(row.entity)
     return found
 
 
-def csv(text: str, *, id_column: str = "entity_id", known_only: bool = False) -> list[Entity]:
-    return entities(from_csv(text.splitlines(), SCHEMA, id_column=id_column, known_only=known_only))
+def file(text: str) -> io.BytesIO:
+    return io.BytesIO(text.encode())
 
 
-def json_lines(lines: Iterable[str], *, known_only: bool = False) -> list[Entity]:
-    return entities(from_json_lines(lines, SCHEMA, id_column="entity_id", known_only=known_only))
+def csv(text: str, **options: Any) -> list[Entity]:
+    return entities(from_csv(file(text), SCHEMA, InputOptions(**options)))
+
+
+def json_lines(lines: Iterable[str], **options: Any) -> list[Entity]:
+    return entities(from_json_lines(file("\n".join(lines)), SCHEMA, InputOptions(**options)))
 
 
 def test_wrong_lines_stand_in_their_places() -> None:
     text = 'entity_id,income\na,much\nb,2\nc,3,4\nd,4\n"e"x,5\nf,6\n'
-    read = list(from_csv(text.splitlines(keepends=True), SCHEMA, id_column="entity_id", known_only=False))
-    assert [(line.line, line.entity_id, line.entity is not None) for line in read] == [
-        (2, "a", False), (3, "b", True), (4, "", False), (5, "d", True), (6, "", False), (7, "f", True),
+    read = list(from_csv(file(text), SCHEMA, InputOptions()))
+    assert [(line.place, line.entity_id, line.entity is not None) for line in read] == [
+        ("line 2", "a", False),
+        ("line 3", "b", True),
+        ("line 4", "", False),
+        ("line 5", "d", True),
+        ("line 6", "", False),
+        ("line 7", "f", True),
     ]  # fmt: skip
-    lines = ['{"income": 1}', "{", '{"income": 3}']
-    outcomes = from_json_lines(lines, SCHEMA, id_column="entity_id", known_only=False)
-    assert [line.error is None for line in outcomes] == [True, False, True]
+    lines = '{"income": 1}\n{\n{"income": 3}\n'
+    rows = from_json_lines(file(lines), SCHEMA, InputOptions())
+    assert [row.error is None for row in rows] == [True, False, True]
 
 
 def test_csv_columns_are_ids_features_and_context() -> None:
@@ -68,7 +79,7 @@ def test_unknown_columns_are_kept_for_the_client_to_refuse_unless_told_otherwise
     [
         ("income\nmuch\n", "line 2: 'income' takes a number, not 'much'"),
         ("income,age\n1,2\n1\n", "line 3: has 1 fields, the header has 2"),
-        ("income,income\n1,2\n", "line 1: has the column 'income' twice"),
+        ("income,income\n1,2\n", "line 1: duplicate column 'income'"),
         ('income\n"1\n', "line 2: is not CSV"),
     ],
 )
@@ -105,12 +116,13 @@ def test_a_wrong_json_line_is_named(line: str, message: str) -> None:
 
 
 def test_input_that_is_not_text_is_refused() -> None:
-    def undecodable() -> Iterable[str]:
-        yield "income\n"
-        b"\xff".decode()
-
     with pytest.raises(InvalidRequestError, match="not UTF-8"):
-        list(from_csv(undecodable(), SCHEMA, id_column="", known_only=False))
+        list(from_csv(io.BytesIO(b"income\n\xff\n"), SCHEMA, InputOptions()))
+
+
+def test_input_that_is_not_parquet_is_refused() -> None:
+    with pytest.raises(InvalidRequestError, match="the input is not Parquet"):
+        list(from_parquet(file("income\n1\n"), SCHEMA, InputOptions()))
 
 
 @pytest.mark.parametrize(
@@ -136,5 +148,5 @@ def test_json_lines_carry_neighbors_unless_a_feature_has_the_name() -> None:
     line = '{"income": 1, "neighbors": [{"late": 2}]}'
     assert json_lines([line])[0] == Entity(features={"income": 1}, neighbors=[{"late": 2}])
     named = route_schema(numbers=("income", "neighbors"))
-    (read,) = from_json_lines(['{"neighbors": 3}'], named, id_column="entity_id", known_only=False)
+    (read,) = from_json_lines(file('{"neighbors": 3}'), named, InputOptions())
     assert read.entity == Entity(features={"neighbors": 3})
