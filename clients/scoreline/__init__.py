@@ -6,122 +6,28 @@
         score = client.score("credit", {"income": 4200.0, "status": "employed"}, entity_id="c-17")
         print(score.score, score.model, score.version, score.reason.name)
 
-``AsyncClient`` is the same for asyncio. Names load what they need when they are first used, so that the ``scoreline``
-command starts without gRPC and numpy.
+``AsyncClient`` is the same for asyncio. The names are those of ``scoreline.public``, imported when one of them is first
+used, so that the ``scoreline`` command starts without gRPC and numpy.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from scoreline.version import __version__
+from scoreline.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from scoreline.aio_client import AsyncClient
-    from scoreline.calls.retry import RetryPolicy
-    from scoreline.channel.tls import TlsOptions
-    from scoreline.client import Client
-    from scoreline.decoding.results import DataQuality, ExtraColumn, Reason, Score, Scores
-    from scoreline.encoding.entities import Columns, Entity
-    from scoreline.errors import (
-        AccessError,
-        ClosedError,
-        Code,
-        DeadlineError,
-        EntityFailedError,
-        InvalidRequestError,
-        NotFoundError,
-        OverloadedError,
-        RouteNotFoundError,
-        ScorelineError,
-        ServerError,
-        StaleSchemaError,
-        UnavailableError,
-    )
-    from scoreline.schema import FeatureKind, FeatureSchema, NeighborSchema, RouteSchema, SequenceSchema
-    from scoreline.status import Health, ModelStatus, RouteStatus, ServerStatus
+    from scoreline.public import *  # noqa: F403
+else:  # so that type checkers see a name that is not there
 
-_HOMES = {
-    "AccessError": "errors",
-    "AsyncClient": "aio_client",
-    "Client": "client",
-    "ClosedError": "errors",
-    "Code": "errors",
-    "Columns": "encoding.entities",
-    "DataQuality": "decoding.results",
-    "DeadlineError": "errors",
-    "Entity": "encoding.entities",
-    "EntityFailedError": "errors",
-    "ExtraColumn": "decoding.results",
-    "FeatureKind": "schema",
-    "FeatureSchema": "schema",
-    "Health": "status",
-    "InvalidRequestError": "errors",
-    "ModelStatus": "status",
-    "NeighborSchema": "schema",
-    "NotFoundError": "errors",
-    "OverloadedError": "errors",
-    "Reason": "decoding.results",
-    "RetryPolicy": "calls.retry",
-    "RouteNotFoundError": "errors",
-    "RouteSchema": "schema",
-    "RouteStatus": "status",
-    "Score": "decoding.results",
-    "ScorelineError": "errors",
-    "Scores": "decoding.results",
-    "SequenceSchema": "schema",
-    "ServerError": "errors",
-    "ServerStatus": "status",
-    "StaleSchemaError": "errors",
-    "TlsOptions": "channel.tls",
-    "UnavailableError": "errors",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    def __getattr__(name):
+        if not name.startswith("__") or name == "__all__":
+            public = import_module("scoreline.public")
+            if name == "__all__":
+                return [*public.__all__, "__version__"]
+            if name in public.__all__:
+                value = globals()[name] = getattr(public, name)
+                return value
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
 
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
-
-
-__all__ = [
-    "AccessError",
-    "AsyncClient",
-    "Client",
-    "ClosedError",
-    "Code",
-    "Columns",
-    "DataQuality",
-    "DeadlineError",
-    "Entity",
-    "EntityFailedError",
-    "ExtraColumn",
-    "FeatureKind",
-    "FeatureSchema",
-    "Health",
-    "InvalidRequestError",
-    "ModelStatus",
-    "NeighborSchema",
-    "NotFoundError",
-    "OverloadedError",
-    "Reason",
-    "RetryPolicy",
-    "RouteNotFoundError",
-    "RouteSchema",
-    "RouteStatus",
-    "Score",
-    "ScorelineError",
-    "Scores",
-    "SequenceSchema",
-    "ServerError",
-    "ServerStatus",
-    "StaleSchemaError",
-    "TlsOptions",
-    "UnavailableError",
-    "__version__",
-]
+    def __dir__():
+        return sorted(__getattr__("__all__"))

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import scoreline
+from scoreline import public
 from scoreline.channel.channels import full_target
 
 ALLOWED = {"scoreline", "google", "grpc", "grpc_status", "numpy"}
@@ -32,10 +33,10 @@ def test_the_bare_import_loads_neither_grpc_nor_numpy() -> None:
 
 
 def test_every_public_name_is_there() -> None:
-    assert set(scoreline._HOMES) | {"__version__"} == set(scoreline.__all__)
-    assert all(getattr(scoreline, name) is not None for name in scoreline.__all__)
+    assert dir(scoreline) == sorted([*public.__all__, "__version__"])
+    assert all(getattr(scoreline, name) is getattr(public, name) for name in public.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Clinet'"):
-        _ = scoreline.Clinet
+        _ = scoreline.Clinet  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

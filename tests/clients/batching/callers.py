@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -185,9 +184,3 @@ class Tasks:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def until(fact: Callable[[], bool]) -> None:
-    """Waits for a fact to be so; the test's own limit ends a wait for what never comes."""
-    while not fact():
-        time.sleep(0.001)

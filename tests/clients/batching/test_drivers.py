@@ -16,7 +16,8 @@ from scoreline.calls.flows import Flows
 from scoreline.calls.retrying import RetryingCalls
 from scoreline.calls.transport import Send
 from scoreline.v1 import scoring_pb2 as pb
-from tests.clients.batching.callers import NEVER, Callers, Script, Tasks, TaskTransport, Threads, ThreadTransport, until
+from tests.clients.batching.callers import NEVER, Callers, Script, Tasks, TaskTransport, Threads, ThreadTransport
+from tests.waiting import wait_until
 
 Start = Callable[..., Callers]
 
@@ -41,7 +42,7 @@ def with_two_held_calls(start: Start, script: Script, **options: Any) -> Callers
     callers = start(script, **options)
     for count in (1, 2):
         callers.start(entity_id="held")
-        until(lambda count=count: len(script.calls) == count)  # type: ignore[misc]
+        wait_until(lambda count=count: len(script.calls) == count)  # type: ignore[misc]
     return callers
 
 
@@ -58,7 +59,7 @@ def test_those_who_wait_share_the_next_calls_of_at_most_64(start: Start) -> None
     script = Script(holds(2))
     callers = with_two_held_calls(start, script)
     asked = [callers.start(features={"income": float(row)})[0] for row in range(100)]
-    until(lambda: callers.waiting == 100)
+    wait_until(lambda: callers.waiting == 100)
     release(*script.holds)
     assert [future.result().score for future in asked] == [float(row) for row in range(100)]
     assert script.sizes == [1, 1, 64, 36]
@@ -73,7 +74,7 @@ def test_a_shared_call_is_made_again_as_it_was(start: Start) -> None:
     script = Script(holds(2), fail=away_once)
     callers = with_two_held_calls(start, script)
     asked = callers.start(20, features={"income": 3.0})
-    until(lambda: callers.waiting == 20)
+    wait_until(lambda: callers.waiting == 20)
     release(script.holds[0])
     assert [future.result().score for future in asked] == [3.0] * 20
     release(script.holds[1])
@@ -90,7 +91,7 @@ def test_a_row_that_fails_its_call_costs_a_number_of_calls_that_grows_with_the_l
     script = Script(holds(2), fail=poisoned)
     callers = with_two_held_calls(start, script)
     asked = [callers.start(entity_id="poison" if row == 11 else "ok")[0] for row in range(32)]
-    until(lambda: callers.waiting == 32)
+    wait_until(lambda: callers.waiting == 32)
     release(script.holds[0])
     errors = [future.exception() for future in asked]
     release(script.holds[1])
@@ -126,7 +127,7 @@ def test_an_unexpected_error_reaches_every_member(start: Start) -> None:
     script = Script(holds(2), fail=broken)
     callers = with_two_held_calls(start, script)
     asked = callers.start(5)
-    until(lambda: callers.waiting == 5)
+    wait_until(lambda: callers.waiting == 5)
     release(script.holds[0])
     assert [repr(future.exception()) for future in asked] == ["RuntimeError('a defect')"] * 5
     assert callers.start()[0].result().score == 0.0
@@ -151,9 +152,9 @@ def test_a_call_goes_on_while_one_of_its_callers_stays(tasks: Callable[..., Task
     script = Script(holds(3))
     callers = with_two_held_calls(tasks, script, max_delay_seconds=NEVER)
     asked = callers.start(5)
-    until(lambda: callers.waiting == 5)
+    wait_until(lambda: callers.waiting == 5)
     release(script.holds[0])
-    until(lambda: len(script.calls) == 3)
+    wait_until(lambda: len(script.calls) == 3)
     for future in asked[:4]:
         assert future.cancel()
     release(*script.holds)
@@ -165,12 +166,12 @@ def test_a_call_that_all_its_callers_left_is_cancelled(tasks: Callable[..., Task
     script = Script(holds(3))
     callers = with_two_held_calls(tasks, script, max_delay_seconds=NEVER)
     asked = callers.start(5)
-    until(lambda: callers.waiting == 5)
+    wait_until(lambda: callers.waiting == 5)
     release(script.holds[0])
-    until(lambda: len(script.calls) == 3)
+    wait_until(lambda: len(script.calls) == 3)
     for future in asked:
         assert future.cancel()
-    until(lambda: script.cancelled == 1)
+    wait_until(lambda: script.cancelled == 1)
     release(*script.holds)
 
 
@@ -232,7 +233,7 @@ def test_when_the_caller_who_makes_a_shared_call_is_interrupted_another_makes_it
     callers = [threading.Thread(target=call) for _ in range(12)]
     for caller in callers:
         caller.start()
-    until(lambda: coalescer.waiting == 10)
+    wait_until(lambda: coalescer.waiting == 10)
     release(*script.holds)
     for caller in callers:
         caller.join()

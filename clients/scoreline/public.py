@@ -1,0 +1,61 @@
+"""The public names, which ``scoreline`` offers as its own."""
+
+from scoreline.aio_client import AsyncClient
+from scoreline.calls.retry import RetryPolicy
+from scoreline.channel.tls import TlsOptions
+from scoreline.client import Client
+from scoreline.decoding.results import DataQuality, ExtraColumn, Reason, Score, Scores
+from scoreline.encoding.entities import Columns, Entity
+from scoreline.errors import (
+    AccessError,
+    ClosedError,
+    Code,
+    DeadlineError,
+    EntityFailedError,
+    InvalidRequestError,
+    NotFoundError,
+    OverloadedError,
+    RouteNotFoundError,
+    ScorelineError,
+    ServerError,
+    StaleSchemaError,
+    UnavailableError,
+)
+from scoreline.schema import FeatureKind, FeatureSchema, NeighborSchema, RouteSchema, SequenceSchema
+from scoreline.status import Health, ModelStatus, RouteStatus, ServerStatus
+
+__all__ = [
+    "AccessError",
+    "AsyncClient",
+    "Client",
+    "ClosedError",
+    "Code",
+    "Columns",
+    "DataQuality",
+    "DeadlineError",
+    "Entity",
+    "EntityFailedError",
+    "ExtraColumn",
+    "FeatureKind",
+    "FeatureSchema",
+    "Health",
+    "InvalidRequestError",
+    "ModelStatus",
+    "NeighborSchema",
+    "NotFoundError",
+    "OverloadedError",
+    "Reason",
+    "RetryPolicy",
+    "RouteNotFoundError",
+    "RouteSchema",
+    "RouteStatus",
+    "Score",
+    "ScorelineError",
+    "Scores",
+    "SequenceSchema",
+    "ServerError",
+    "ServerStatus",
+    "StaleSchemaError",
+    "TlsOptions",
+    "UnavailableError",
+]
