@@ -42,9 +42,9 @@ SERVED = ("lstm", "transformer")
 # Every family at its default size; trees never stop early, networks learn no longer than a bench may take.
 SIZES: dict[str, dict[str, Any]] = {
     "logistic": {},
-    "lightgbm": {"num_iterations": 300, "early_stopping_rounds": 0, "num_threads": 1},
-    "xgboost": {"num_boost_round": 300, "early_stopping_rounds": 0},
-    "catboost": {"iterations": 300, "early_stopping_rounds": 0},
+    "lightgbm": {"n_estimators": 300, "early_stopping_rounds": 0, "threads": 1},
+    "xgboost": {"n_estimators": 300, "early_stopping_rounds": 0},
+    "catboost": {"n_estimators": 300, "early_stopping_rounds": 0},
     "random_forest": {},
     "isolation_forest": {},
     "profile_deviation": {},

@@ -73,7 +73,7 @@ def attacked(name: str, frame: pl.DataFrame) -> Iterator[Line]:
 
 def _fitted(model: str, learned: Dataset, epsilon: float) -> Fitted:
     family = FAMILIES[model]
-    options = {"epsilon": epsilon} if model == "gan_hardened" else {"num_threads": 1}
+    options = {"epsilon": epsilon} if model == "gan_hardened" else {"threads": 1}
     return family.fit(learned, family.config_type(**options), seed=0, progress=Silent())
 
 

@@ -28,7 +28,7 @@ NUMBERS = tuple(f"f{index}" for index in range(COLUMNS))
 MODEL = "lightgbm"
 SHADOW = "challenger"
 
-_TREES = {"num_iterations": 300, "num_leaves": 31, "early_stopping_rounds": 0, "num_threads": 1}
+_TREES = {"n_estimators": 300, "num_leaves": 31, "early_stopping_rounds": 0, "threads": 1}
 _CONFIGS: Mapping[str, Mapping[str, Any]] = {
     "logistic": {},
     MODEL: _TREES,

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from scoreline.cli.app import LazyCommand, scoreline
 from scoreline.cli.commands import COMMANDS, GROUPS
 from scoreline_trainers.families import BUILT_IN, FAMILIES
-from scoreline_trainers.family import FamilyConfig
+from scoreline_trainers.family import FamilyConfig, LibraryConfig
 from tests.docs.pages import ROOT
 
 _LIBRARIES: Mapping[str, str] = {
@@ -26,18 +26,7 @@ _LIBRARIES: Mapping[str, str] = {
     "random_forest": "`sklearn.ensemble.RandomForestClassifier`",
     "isolation_forest": "`sklearn.ensemble.IsolationForest`",
 }
-"""The families of one library each, whose options are that library's unless ``_NAMES`` says otherwise."""
-
-_OURS = {"stopping_fraction", "params"}
-_NAMES: Mapping[tuple[str, str], str] = {
-    ("logistic", "max_iterations"): "max_iter",
-    ("logistic", "balanced"): 'class_weight="balanced"',
-    ("random_forest", "balanced"): 'class_weight="balanced"',
-    ("random_forest", "threads"): "n_jobs",
-    ("isolation_forest", "threads"): "n_jobs",
-    ("xgboost", "threads"): "nthread",
-    ("catboost", "threads"): "thread_count",
-}
+"""The families of one library each, whose options are that library's unless their meaning says otherwise."""
 
 
 _FAMILIES_HEAD = """# Options of model families
@@ -88,10 +77,10 @@ def _options(family: str) -> str:
     for option, field in _own_first(config).items():
         cells = [f"`{option}`", _type(field), _default(field)]
         if library:
-            cells.append(_library_name(family, option))
+            cells.append(_other_names(config, option))
         meaning = meanings.get(option) or (f"as in {library}" if library else "")
         rows.append("| " + " | ".join([*cells, _sentence(meaning)]) + " |")
-    titles = ["option", "type", "default", *([f"in {library}"] if library else []), "meaning"]
+    titles = ["option", "type", "default", *(["also written"] if library else []), "meaning"]
     return "\n".join(["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|", *rows, ""])
 
 
@@ -102,8 +91,9 @@ def _own_first(config: type[FamilyConfig]) -> dict[str, FieldInfo]:
     return {name: fields[name] for name in [*own, *(name for name in fields if name not in own)]}
 
 
-def _library_name(family: str, option: str) -> str:
-    return "" if option in _OURS else f"`{_NAMES.get((family, option), option)}`"
+def _other_names(config: type[FamilyConfig], option: str) -> str:
+    aliases = config.aliases if issubclass(config, LibraryConfig) else {}
+    return ", ".join(f"`{name}`" for name, target in aliases.items() if target == option)
 
 
 def _meanings(config: type) -> dict[str, str]:

@@ -73,7 +73,7 @@ CASES = {
     "delinquency": packaged(
         "delinquency-lightgbm",
         lambda rows, seed: delinquency(min(rows, ROWS), seed=seed),
-        config={**SMALL["lightgbm"], "num_iterations": 60},
+        config={**SMALL["lightgbm"], "n_estimators": 60},
     ),
 }
 

@@ -83,9 +83,9 @@ _HEADS: dict[str, Any] = {"segment": "city", "hidden": (8, 6), "epochs": 15, "ba
 # The least that each family can be trained with, so that the suite stays fast.
 SMALL: dict[str, dict[str, Any]] = {
     "logistic": {},
-    "lightgbm": {"num_iterations": 30, "num_leaves": 12, "num_threads": 1, "early_stopping_rounds": 0},
-    "xgboost": {"num_boost_round": 30, "max_depth": 4, "early_stopping_rounds": 0},
-    "catboost": {"iterations": 30, "depth": 4, "learning_rate": 0.2, "early_stopping_rounds": 0},
+    "lightgbm": {"n_estimators": 30, "num_leaves": 12, "threads": 1, "early_stopping_rounds": 0},
+    "xgboost": {"n_estimators": 30, "max_depth": 4, "early_stopping_rounds": 0},
+    "catboost": {"n_estimators": 30, "depth": 4, "learning_rate": 0.2, "early_stopping_rounds": 0},
     "random_forest": {"n_estimators": 20, "max_leaf_nodes": 16},
     "isolation_forest": {"n_estimators": 20, "max_samples": 64},
     "profile_deviation": {

@@ -6,13 +6,15 @@ compose, and the gate proves the whole.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 import onnx
+from pydantic import model_validator
 
 from scoreline_trainers.data.batch import Batch, Float32, Float64
 from scoreline_trainers.data.columns import Spec
 from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.errors import FitError
 from scoreline_trainers.progress import Progress
 
 
@@ -23,6 +25,29 @@ class FamilyConfig(Spec):
     def nested(self) -> "Sequence[tuple[str, FamilyConfig]]":
         """The families, with their options, that a model of this one is made of."""
         return ()
+
+
+class LibraryConfig(FamilyConfig):
+    """Options of a family that is one library's model, which may be written by the library's own names too.
+
+    No option of a subclass may be a tuple: names are looked up before JSON is validated.
+    """
+
+    aliases: ClassVar[Mapping[str, str]] = {}
+    """The library's name -> the option's."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_own_names(cls, given: object) -> object:
+        if not isinstance(given, Mapping):
+            return given
+        named: dict[str, object] = {}
+        for name, value in given.items():
+            option = cls.aliases.get(name, name)
+            if option in named:
+                raise ValueError(f"{option!r} is given twice, once as {name!r}: keep one of them")
+            named[option] = value
+        return named
 
 
 ConfigT = TypeVar("ConfigT", bound=FamilyConfig)
@@ -80,3 +105,10 @@ class Family(Protocol[ConfigT]):
         Raises:
             FitError: the dataset lacks what the family needs.
         """
+
+
+def features_only(data: Dataset, *, family: str) -> Float32:
+    """The features, float32 [N, F], of a dataset that has no other part. Raises FitError for any other dataset."""
+    if data.features is None or not data.has_features_only:
+        raise FitError(family, "learns from features and takes no sequence and no neighbors")
+    return data.features

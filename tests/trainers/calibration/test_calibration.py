@@ -24,7 +24,7 @@ from scoreline_trainers.gate.checks import prove
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
 from tests.trainers.tables import SMALL, dataset, fit, lacking
 
-SURE = {"family": "lightgbm", "config": {**SMALL["lightgbm"], "num_iterations": 150, "learning_rate": 0.5}}
+SURE = {"family": "lightgbm", "config": {**SMALL["lightgbm"], "n_estimators": 150, "learning_rate": 0.5}}
 ONE = InputContract(features=(Feature(name="p"),))
 
 
@@ -157,8 +157,8 @@ def test_a_calibrated_family_keeps_what_it_had(method: Method) -> None:
 @pytest.mark.parametrize(
     ("family", "options"),
     [
-        ("lightgbm", {"num_iterations": 150, "learning_rate": 0.5}),
-        ("catboost", {"iterations": 150, "learning_rate": 0.8}),
+        ("lightgbm", {"n_estimators": 150, "learning_rate": 0.5}),
+        ("catboost", {"n_estimators": 150, "learning_rate": 0.8}),
         ("segmented", {"segment": "plan", "member": SURE, "members": {}, "fallback": SURE}),
     ],
 )

@@ -223,7 +223,7 @@ def stack(*scores: Float64, calibration: Any = "isotonic") -> tuple[Stack, Float
 
 @pytest.mark.parametrize("calibration", ["isotonic", "sigmoid", None])
 def test_a_stack_is_exact_though_its_trees_are_far_too_sure(calibration: str | None) -> None:
-    sure = {"family": "lightgbm", "config": {**SMALL["lightgbm"], "num_iterations": 150, "learning_rate": 0.5}}
+    sure = {"family": "lightgbm", "config": {**SMALL["lightgbm"], "n_estimators": 150, "learning_rate": 0.5}}
     data = dataset()
     fitted = fit("stacking", data, members=[sure, LINEAR], folds=2, calibration=calibration)
     assert isinstance(fitted, Ensemble)

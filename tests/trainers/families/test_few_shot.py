@@ -113,21 +113,23 @@ def test_maml_needs_segments_with_rows_to_spare() -> None:
         fit("maml", world(rows=9), segment="segment")
 
 
-def test_episodes_ask_for_what_they_did_not_show() -> None:
+def test_no_row_is_both_support_and_query_of_an_episode() -> None:
     members = {0: np.arange(30), 1: np.arange(30, 75), 2: np.arange(75, 80)}
-    learning, judging = Pool.split(members, rows=80, fraction=0.3, seed=0)
-    assert learning.able(10) == judging.able(10) == [0, 1]
-    for pool in (learning, judging):
-        shown, asked = pool.episodes(200, shots=10, asked=20, draw=np.random.default_rng(0))
-        assert (shown.shape, asked.shape) == ((200, 10), (200, 20))
-        places = np.where(shown[:, 0] < 30, 0, 1)
+    held_out = np.random.default_rng(0).permutation(80)[:24]
+    train, validation = Pool.split(members, held_out)
+    assert train.able(10) == validation.able(10) == [0, 1]
+    for pool in (train, validation):
+        support, query = pool.episodes(200, shots=10, queries=20, draw=np.random.default_rng(0))
+        assert (support.shape, query.shape) == ((200, 10), (200, 20))
+        places = np.where(support[:, 0] < 30, 0, 1)
         assert 60 < places.sum() < 180
-        for rows, others, place in zip(shown.tolist(), asked.tolist(), places.tolist(), strict=True):
+        for rows, others, place in zip(support.tolist(), query.tolist(), places.tolist(), strict=True):
             assert len(set(rows)) == 10
             assert {*rows, *others} <= set(members[place].tolist())
             assert not set(rows) & set(others)
-    held_out = set(np.concatenate([judging.asked[0], judging.asked[1]]).tolist())
-    assert not held_out & set(np.concatenate([learning.shown[0], learning.shown[1]]).tolist())
+    queried = set(np.concatenate([validation.query[0], validation.query[1]]).tolist())
+    assert queried <= set(held_out.tolist())
+    assert not queried & set(np.concatenate([train.support[0], train.support[1]]).tolist())
 
 
 @pytest.mark.parametrize("family", FEW_SHOT)

@@ -139,7 +139,7 @@ def test_a_label_that_nothing_explains_still_exports() -> None:
 
 
 def test_boosting_stops_early_and_keeps_the_best_round() -> None:
-    model = fit("lightgbm", dataset(), num_iterations=400, early_stopping_rounds=5, learning_rate=0.3)
+    model = fit("lightgbm", dataset(), n_estimators=400, early_stopping_rounds=5, learning_rate=0.3)
     assert 1 <= int(model.describe()["trees"]) < 100
 
 

@@ -127,8 +127,8 @@ def test_not_above_the_float_below_is_below(threshold: float, value: float) -> N
 
 def test_boosting_stops_early_and_keeps_the_best_round() -> None:
     most: dict[str, dict[str, Any]] = {
-        "xgboost": {"num_boost_round": 400, "learning_rate": 0.5},
-        "catboost": {"iterations": 400, "learning_rate": 0.9},
+        "xgboost": {"n_estimators": 400, "learning_rate": 0.5},
+        "catboost": {"n_estimators": 400, "learning_rate": 0.9},
     }
     for name, options in most.items():
         model = fit(name, dataset(), early_stopping_rounds=5, **options)

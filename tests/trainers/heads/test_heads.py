@@ -77,14 +77,14 @@ def test_one_head_alone_still_leaves_room_for_another() -> None:
     assert np.abs(head - HEADS[-1]).max() > 0.01
 
 
-def test_trials_never_judge_by_what_was_shown_or_by_the_own_head() -> None:
+def test_trials_score_no_support_row_and_leave_the_segments_own_head_out() -> None:
     states, label = rows(60)
     states[:, 0] = np.arange(60)
     trials = trials_of(states, label, {0: np.arange(40), 1: np.arange(40, 50)}, HEADS, shots=10, seed=0)
     assert len(trials) == 5
     for trial in trials:
-        assert len(trial.shown[0]) == 10
-        assert not set(trial.shown[0][:, 0]) & set(trial.judged[0][:, 0])
+        assert len(trial.support[0]) == 10
+        assert not set(trial.support[0][:, 0]) & set(trial.query[0][:, 0])
         np.testing.assert_array_equal(trial.heads, HEADS[1:])
 
 
@@ -98,5 +98,5 @@ def test_the_best_rule_is_bold_where_segments_differ_and_careful_where_they_do_n
         assert best_rule(rules, trials) == Shrink(strength=expected)
 
 
-def test_nobody_to_play_a_newcomer_leaves_the_most_careful_rule() -> None:
+def test_without_trials_the_most_careful_rule_is_taken() -> None:
     assert best_rule(RULES[:2], []) == RULES[1]

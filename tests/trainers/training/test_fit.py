@@ -101,7 +101,7 @@ def test_propensity_is_scored_from_what_callers_send() -> None:
 
 
 def test_delinquency_is_scored_from_raw_days_by_trees() -> None:
-    recipe = packaged("delinquency-lightgbm", config={**SMALL["lightgbm"], "num_iterations": 60})
+    recipe = packaged("delinquency-lightgbm", config={**SMALL["lightgbm"], "n_estimators": 60})
     found = check(recipe, delinquency(700, seed=7), delinquency(100, seed=8), at_least=0.7)
     assert found.manifest.inputs.features == ()
 

@@ -43,7 +43,7 @@ def split_rows(
     return train, held_out
 
 
-def hold_out(rows: int, *, fraction: float, seed: int, unit: pl.Series | None = None) -> tuple[RowIndices, RowIndices]:
+def hold_out(rows: int, *, fraction: float, seed: int, unit: pl.Series | None) -> tuple[RowIndices, RowIndices]:
     """Draws rows to hold out. Returns training rows and held-out rows, each ascending.
 
     Where ``unit`` says whom each row is about, rows of one stay together, and the drawn ones are no more than asked

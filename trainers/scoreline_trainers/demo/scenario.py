@@ -28,7 +28,7 @@ from scoreline_trainers.training.run import Candidate, publish_candidate, train
 AUTHOR = "scoreline demo"
 ROUTE = "propensity"
 BOOSTED, LINEAR = "propensity-lightgbm", "propensity-logistic"
-FIRST_TRY = {"num_iterations": 40}
+FIRST_TRY = {"n_estimators": 40}
 
 
 @dataclass(frozen=True, slots=True)

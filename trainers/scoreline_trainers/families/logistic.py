@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import onnx
@@ -12,15 +13,14 @@ from sklearn.linear_model import LogisticRegression
 from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.data.batch import Batch, Float64
 from scoreline_trainers.data.dataset import Dataset
-from scoreline_trainers.errors import FitError
-from scoreline_trainers.family import FamilyConfig, Fitted
+from scoreline_trainers.family import Fitted, LibraryConfig, features_only
 from scoreline_trainers.graph.builder import GraphBuilder
 from scoreline_trainers.graph.preprocessing import Design
 from scoreline_trainers.graph.tensor import graph_input
 from scoreline_trainers.progress import Progress
 
 
-class LogisticConfig(FamilyConfig):
+class LogisticConfig(LibraryConfig):
     """Options of the family.
 
     Attributes:
@@ -32,6 +32,8 @@ class LogisticConfig(FamilyConfig):
     C: float = Field(default=1.0, gt=0)
     balanced: bool = False
     max_iterations: int = Field(default=1000, ge=1)
+
+    aliases: ClassVar[Mapping[str, str]] = {"max_iter": "max_iterations"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,11 +70,10 @@ class Logistic:
 
     def fit(self, data: Dataset, config: LogisticConfig, *, seed: int, progress: Progress) -> FittedLogistic:
         """Fits by scikit-learn's L-BFGS, which draws nothing at random."""
-        if data.features is None or not data.has_features_only:
-            raise FitError(self.name, "learns from features and takes no sequence and no neighbors")
-        design = Design.fit(data.features, data.inputs.features)
+        features = features_only(data, family=self.name)
+        design = Design.fit(features, data.inputs.features)
         progress.begin("fit logistic regression")
         weight = "balanced" if config.balanced else None
         model = LogisticRegression(C=config.C, max_iter=config.max_iterations, class_weight=weight, random_state=seed)
-        model.fit(design.apply(data.features), data.label)
+        model.fit(design.apply(features), data.label)
         return FittedLogistic(data.inputs, design, model.coef_[0], float(model.intercept_[0]))

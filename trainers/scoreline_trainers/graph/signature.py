@@ -1,4 +1,4 @@
-"""Is a serialised model valid ONNX, and does it take and give what its contracts say?"""
+"""Checks that a serialised model is valid ONNX and has the inputs and outputs that its contracts say."""
 
 from collections.abc import Iterable
 

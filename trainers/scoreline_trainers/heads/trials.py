@@ -1,4 +1,7 @@
-"""Chooses a rule by playing newcomers: known segments show a few rows and are judged on the others."""
+"""Selects an adaptation rule by simulation.
+
+Each known segment is held out in turn, adapted on a few rows (support) and evaluated on the others (query).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,20 +17,20 @@ from scoreline_trainers.heads.rules import Rule
 STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
 _DRAWS = 5
-_MOST_JUDGED = 500
+_MOST_QUERIES = 500
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """A known segment, played as a new one: its ``shown`` rows, its ``judged`` rows, and all heads but its own."""
+    """A known segment as if it were new: states and labels of both sets of its rows, and all heads but its own."""
 
-    shown: tuple[Float64, Label]
-    judged: tuple[Float64, Label]
+    support: tuple[Float64, Label]
+    query: tuple[Float64, Label]
     heads: Float64
 
     def loss(self, rule: Rule) -> float:
-        """The mean log loss of the judged rows by the head that the rule makes of the shown."""
-        return log_loss(*self.judged, rule.head(*self.shown, self.heads))
+        """The mean log loss of the query rows by the head that the rule makes of the support rows."""
+        return log_loss(*self.query, rule.head(*self.support, self.heads))
 
 
 def trials_of(
@@ -40,20 +43,20 @@ def trials_of(
         label: int8 [N].
         members: segment's place in ``heads`` -> its rows.
         heads: float64 [S + 1, H + 1], the last is the fallback head.
-        shots: how many rows are shown.
+        shots: how many rows are support.
         seed: of the rows drawn.
     """
     draw, found = np.random.default_rng(seed), []
     for place, rows in members.items():
         for _ in range(_DRAWS if len(rows) >= 2 * shots else 0):
-            shown, judged = np.split(draw.permutation(rows)[: shots + _MOST_JUDGED], [shots])
+            support, query = np.split(draw.permutation(rows)[: shots + _MOST_QUERIES], [shots])
             others = np.delete(heads, place, axis=0)
-            found.append(Trial((states[shown], label[shown]), (states[judged], label[judged]), others))
+            found.append(Trial((states[support], label[support]), (states[query], label[query]), others))
     return found
 
 
 def best_rule(rules: Sequence[Rule], trials: Sequence[Trial]) -> Rule:
-    """The rule with the smallest mean loss, the last of ``rules`` where nobody plays."""
+    """The rule with the smallest mean loss, the last of ``rules`` where there are no trials."""
     if not trials:
         return rules[-1]
     return min(rules, key=lambda rule: sum(trial.loss(rule) for trial in trials))

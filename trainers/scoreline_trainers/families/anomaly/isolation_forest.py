@@ -7,6 +7,7 @@ depth of an unsuccessful search in a binary tree. It is near 1 for anomalies and
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import onnx
@@ -14,20 +15,20 @@ from pydantic import Field
 from sklearn.ensemble import IsolationForest as Forest
 
 from scoreline_registry.documents.contract import InputContract
-from scoreline_trainers.data.batch import Batch, Float32, Float64, Int64
+from scoreline_trainers.data.batch import Batch, Float64, Int64
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families.trees.forests import forest_tree
 from scoreline_trainers.families.trees.tree_columns import TreeColumns
-from scoreline_trainers.families.trees.trees import Tree, emit_trees, tree_edges
-from scoreline_trainers.family import FamilyConfig, Fitted
+from scoreline_trainers.families.trees.trees import FittedTrees, Tree, emit_trees
+from scoreline_trainers.family import LibraryConfig, features_only
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
 from scoreline_trainers.progress import Progress
 
 ANOMALY_SCORE = "anomaly_score"
 
 
-class IsolationForestConfig(FamilyConfig):
+class IsolationForestConfig(LibraryConfig):
     """Options of the family; names and defaults of scikit-learn unless said otherwise.
 
     The label is not learned from, and need not be there; it tells the metrics how well anomalies meet it. A missing
@@ -46,9 +47,11 @@ class IsolationForestConfig(FamilyConfig):
     max_features: float = Field(default=1.0, gt=0, le=1)
     threads: int = Field(default=1, ge=-1)
 
+    aliases: ClassVar[Mapping[str, str]] = {"n_jobs": "threads"}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FittedIsolationForest(Fitted):
+class FittedIsolationForest(FittedTrees):
     """A forest over the matrix that ``columns`` makes."""
 
     inputs: InputContract
@@ -69,10 +72,6 @@ class FittedIsolationForest(Fitted):
         depth = emit_trees(graph, self.trees(), self.inputs)
         score = depth.like(2).apply("Pow", -depth).squeeze(1).name
         return graph.build(score, extras={ANOMALY_SCORE: Extra(score)})
-
-    def edges(self) -> Mapping[int, Float32]:
-        """Both sides of every threshold."""
-        return tree_edges(self.trees())
 
     def trees(self) -> Sequence[Tree]:
         """The trees, whose leaves add up to the normalised depth."""
@@ -99,8 +98,7 @@ class IsolationForest:
         self, data: Dataset, config: IsolationForestConfig, *, seed: int, progress: Progress
     ) -> FittedIsolationForest:
         """Grows every tree on rows drawn without their labels."""
-        if data.features is None or not data.has_features_only:
-            raise FitError(self.name, "learns from features and takes no sequence and no neighbors")
+        features = features_only(data, family=self.name)
         if len(data) < 2:
             raise FitError(self.name, "needs at least two rows to tell apart")
         columns = TreeColumns.of(data.inputs.features, family=self.name)
@@ -112,7 +110,7 @@ class IsolationForest:
             n_jobs=config.threads,
             random_state=seed,
         )
-        forest.fit(columns.apply(data.features))
+        forest.fit(columns.apply(features))
         forest.n_jobs = 1
         return FittedIsolationForest(data.inputs, columns, forest)
 

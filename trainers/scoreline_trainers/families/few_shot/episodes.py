@@ -1,4 +1,4 @@
-"""Episodes: some segments, each with rows that it shows and others that are asked for."""
+"""Episodes: rows of a few segments, those of each parted into a support set to adapt by and a query set to score."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,47 +8,47 @@ import numpy as np
 import torch
 
 from scoreline_trainers.data.batch import RowIndices
-from scoreline_trainers.data.splits import hold_out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pool:
-    """Where episodes are drawn from: of each segment, rows to show and rows to ask for, which may be the same ones."""
+    """Where episodes are drawn from: each segment's candidates for support and for query, which may be the same."""
 
-    shown: Mapping[int, RowIndices]
-    asked: Mapping[int, RowIndices]
+    support: Mapping[int, RowIndices]
+    query: Mapping[int, RowIndices]
 
     @classmethod
-    def split(cls, members: Mapping[int, RowIndices], *, rows: int, fraction: float, seed: int) -> tuple[Self, Self]:
-        """Pools to learn from and to judge by; ``fraction`` of all ``rows`` is asked for in the second alone."""
-        _, held_out = hold_out(rows, fraction=fraction, seed=seed)
-        kept = {place: np.setdiff1d(own, held_out) for place, own in members.items()}
-        judged = {place: np.intersect1d(own, held_out) for place, own in members.items()}
-        return cls(kept, kept), cls(kept, judged)
+    def split(cls, members: Mapping[int, RowIndices], validation: RowIndices) -> tuple[Self, Self]:
+        """A pool for training and one for validation, whose queries alone are the ``validation`` rows."""
+        train = {place: np.setdiff1d(own, validation) for place, own in members.items()}
+        held_out = {place: np.intersect1d(own, validation) for place, own in members.items()}
+        return cls(train, train), cls(train, held_out)
 
     def able(self, shots: int) -> list[int]:
-        """The segments that can show so many rows and still have one to be asked for."""
+        """The segments with so many rows for support and one at least left for query."""
         return [
             place
-            for place, shown in self.shown.items()
-            if len(shown) > shots and len(self.asked[place]) > (shots if self.asked is self.shown else 0)
+            for place, support in self.support.items()
+            if len(support) > shots and len(self.query[place]) > (shots if self.query is self.support else 0)
         ]
 
     def episodes(
-        self, count: int, *, shots: int, asked: int, draw: np.random.Generator
+        self, count: int, *, shots: int, queries: int, draw: np.random.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """int64 [count, shots] and [count, asked]: rows of a segment each, none both shown and asked for.
+        """int64 [count, shots] and [count, queries]: support and query rows of a segment each, none in both.
 
-        A segment is drawn as often as it has rows to ask for: small ones would otherwise be learned by heart.
+        A segment is drawn in proportion to its query rows: small ones would otherwise be learned by heart.
         """
         able = self.able(shots)
-        sizes = np.array([len(self.asked[place]) for place in able])
+        sizes = np.array([len(self.query[place]) for place in able])
         places = draw.choice(able, count, p=sizes / sizes.sum())
-        pairs = [self._episode(place, shots, asked, draw) for place in places.tolist()]
-        shown, wanted = (torch.from_numpy(np.stack(rows)) for rows in zip(*pairs, strict=True))
-        return shown, wanted
+        pairs = [self._episode(place, shots, queries, draw) for place in places.tolist()]
+        support, query = (torch.from_numpy(np.stack(rows)) for rows in zip(*pairs, strict=True))
+        return support, query
 
-    def _episode(self, place: int, shots: int, asked: int, draw: np.random.Generator) -> tuple[RowIndices, RowIndices]:
-        shown = draw.choice(self.shown[place], shots, replace=False)
-        rest = np.setdiff1d(self.asked[place], shown)
-        return shown, draw.choice(rest, asked, replace=len(rest) < asked)
+    def _episode(
+        self, place: int, shots: int, queries: int, draw: np.random.Generator
+    ) -> tuple[RowIndices, RowIndices]:
+        support = draw.choice(self.support[place], shots, replace=False)
+        rest = np.setdiff1d(self.query[place], support)
+        return support, draw.choice(rest, queries, replace=len(rest) < queries)

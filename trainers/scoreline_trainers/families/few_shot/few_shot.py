@@ -24,7 +24,7 @@ from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families.networks.net import NetworkConfig
 from scoreline_trainers.families.networks.network_layers import dense
-from scoreline_trainers.families.networks.network_training import seeded
+from scoreline_trainers.families.networks.network_training import seeded, stopping_split
 from scoreline_trainers.families.networks.widths import Widths
 from scoreline_trainers.family import Fitted
 from scoreline_trainers.graph.builder import GraphBuilder
@@ -82,12 +82,14 @@ class Tasks:
         label: int8 [N].
         places: int64 [N], whose head each row has; the last is the fallback's.
         segments: how many have a head of their own.
+        split: the rows to learn from, and those that decide when to stop.
     """
 
     features: torch.Tensor
     label: torch.Tensor
     places: torch.Tensor
     segments: int
+    split: tuple[RowIndices, RowIndices]
 
     @property
     def target(self) -> torch.Tensor:
@@ -196,6 +198,7 @@ class FewShotFamily(Generic[ConfigT]):
             torch.from_numpy(data.label.copy()),
             torch.from_numpy(segments.places(data.features)),
             segments.fallback,
+            stopping_split(data, config, seed=seed),
         )
         with seeded(seed, threads=config.threads):
             learned = self.learn(tasks, config, seed=seed, progress=progress)

@@ -6,23 +6,22 @@ steps move body and initial head, through the inner ones unless first order is a
 fallback, so it is also learned to do without any steps.
 """
 
-import copy
 import math
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from torch import nn
 
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families.few_shot.episodes import Pool
 from scoreline_trainers.families.few_shot.few_shot import Body, FewShotConfig, FewShotFamily, Learned, Tasks
-from scoreline_trainers.families.networks.network_training import log_loss
+from scoreline_trainers.families.networks.network_training import early_stopped, log_loss
 from scoreline_trainers.heads.rules import Descend
 from scoreline_trainers.progress import Progress
 
-# Episodes that judge, the same after every epoch.
-_JUDGING = 200
+# Episodes of the validation, the same after every epoch.
+_VALIDATION_EPISODES = 200
 
 
 class MAMLConfig(FewShotConfig):
@@ -34,7 +33,7 @@ class MAMLConfig(FewShotConfig):
         inner_rate: initial step size of those steps; it is learned too (Li and others, Meta-SGD, 2017).
         fallback_weight: weight of the log loss before the inner steps, relative to the one after them.
         segments_per_step: segments of an outer step.
-        asked: query rows of each segment in an outer step.
+        queries: query rows of each segment in an outer step.
         epochs: largest number of passes over the training rows, by outer steps.
     """
 
@@ -43,7 +42,7 @@ class MAMLConfig(FewShotConfig):
     inner_steps: int = Field(default=10, ge=1)
     fallback_weight: float = Field(default=0.5, ge=0)
     segments_per_step: int = Field(default=16, ge=1)
-    asked: int = Field(default=20, ge=1)
+    queries: int = Field(default=20, ge=1, validation_alias=AliasChoices("queries", "asked"))
     epochs: int = Field(default=100, ge=1)
     patience: int = Field(default=20, ge=1)
     learning_rate: float = Field(default=0.003, gt=0)
@@ -58,13 +57,13 @@ class MetaNet(nn.Module):
         self.start = nn.Parameter(torch.zeros(config.hidden[-1] + 1))
         self.log_rate = nn.Parameter(torch.tensor(math.log(config.inner_rate)))
 
-    def loss(self, tasks: Tasks, shown: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
-        """Of B episodes: rows [B, K] show, rows [B, Q] are asked for."""
-        states, target = self._states(tasks, shown), tasks.target[shown]
-        heads = self.start.expand(len(shown), -1)
+    def loss(self, tasks: Tasks, support: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
+        """The loss of B episodes on their query rows [B, Q], after inner steps on their support rows [B, K]."""
+        states, target = self._states(tasks, support), tasks.target[support]
+        heads = self.start.expand(len(support), -1)
         for _ in range(self.config.inner_steps):
             heads = heads - self.log_rate.exp() * self._slope(states, target, heads)
-        states, target = self._states(tasks, asked), tasks.target[asked]
+        states, target = self._states(tasks, query), tasks.target[query]
         before, after = states @ self.start, torch.einsum("bqh,bh->bq", states, heads)
         return log_loss(after, target) + self.config.fallback_weight * log_loss(before, target)
 
@@ -99,29 +98,25 @@ class MAML(FewShotFamily[MAMLConfig]):
 
     def _meta_train(self, net: MetaNet, tasks: Tasks, config: MAMLConfig, *, seed: int, progress: Progress) -> int:
         """Trains in place and returns the epoch whose weights were kept, from 1."""
-        rows, sizes = len(tasks.label), {"shots": config.shots, "asked": config.asked}
-        pool, judging = Pool.split(tasks.members(), rows=rows, fraction=config.stopping_fraction, seed=seed)
-        if len(pool.able(config.shots)) < 2 or not judging.able(config.shots):
+        sizes = {"shots": config.shots, "queries": config.queries}
+        train, validation = Pool.split(tasks.members(), tasks.split[1])
+        if len(train.able(config.shots)) < 2 or not validation.able(config.shots):
             raise FitError(self.name, f"learns from two or more segments of more than {config.shots} rows each")
         draw = np.random.default_rng(seed)
-        exam = judging.episodes(_JUDGING, **sizes, draw=draw)
-        steps = -(-rows // (config.segments_per_step * (config.shots + config.asked)))
+        exam = validation.episodes(_VALIDATION_EPISODES, **sizes, draw=draw)
+        steps = -(-len(tasks.label) // (config.segments_per_step * (config.shots + config.queries)))
         optimizer = torch.optim.Adam(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-        best, kept, kept_epoch = np.inf, copy.deepcopy(net.state_dict()), 0
-        progress.begin("meta-train", total=config.epochs)
-        for epoch in range(1, config.epochs + 1):
-            net.train()
+
+        def epoch() -> None:
             for _ in range(steps):
                 optimizer.zero_grad()
-                episodes = pool.episodes(config.segments_per_step, **sizes, draw=draw)
+                episodes = train.episodes(config.segments_per_step, **sizes, draw=draw)
                 net.loss(tasks, *episodes).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
+
+        def validation_loss() -> float:
             with torch.no_grad():
-                judged = float(net.eval().loss(tasks, *exam))
-            progress.advance(f"log loss {judged:.5f}")
-            if judged < best:
-                best, kept, kept_epoch = judged, copy.deepcopy(net.state_dict()), epoch
-            if epoch - kept_epoch >= config.patience:
-                break
-        net.load_state_dict(kept)
-        return kept_epoch
+                return float(net.loss(tasks, *exam))
+
+        progress.begin("meta-train", total=config.epochs)
+        return early_stopped(net, epoch, validation_loss, config=config, progress=progress)

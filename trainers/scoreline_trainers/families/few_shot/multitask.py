@@ -1,8 +1,8 @@
-"""Multi-task: body and all heads learned together, heads held near what they share. Needs the extra ``deep``."""
+"""Multi-task: body and all heads learned together, heads held near their common mean. Needs the extra ``deep``."""
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from torch import nn
 
 from scoreline_trainers.data.batch import Float64
@@ -19,12 +19,12 @@ class MultitaskConfig(FewShotConfig):
 
     Attributes:
         pull: weight of the squared distance of a head from the shared one, against the mean log loss.
-        strangers: share of the rows that are trained without their segment, drawn anew in each step, for the fallback
+        unseen: share of the rows that are trained without their segment, drawn anew in each step, for the fallback
             head.
     """
 
     pull: float = Field(default=0.003, ge=0)
-    strangers: float = Field(default=0.2, ge=0, lt=1)
+    unseen: float = Field(default=0.2, ge=0, lt=1, validation_alias=AliasChoices("unseen", "strangers"))
 
 
 class ManyHeads(Learner):
@@ -33,9 +33,9 @@ class ManyHeads(Learner):
     The last column of its features is the place of the row's head.
     """
 
-    def __init__(self, body: Body, state: int, segments: int, *, strangers: float) -> None:
+    def __init__(self, body: Body, state: int, segments: int, *, unseen: float) -> None:
         super().__init__()
-        self.body, self.strangers = body, strangers
+        self.body, self.unseen = body, unseen
         self.shared = nn.Linear(state, 1)
         self.own = nn.Parameter(torch.zeros(segments, state + 1))
 
@@ -44,7 +44,7 @@ class ManyHeads(Learner):
         state = self.body(fed.features[:, :-1])
         places = fed.features[:, -1].to(torch.int64)
         if self.training:
-            places = places.masked_fill(torch.rand(len(places)) < self.strangers, len(self.own))
+            places = places.masked_fill(torch.rand(len(places)) < self.unseen, len(self.own))
         own = torch.cat([self.own, self.own.new_zeros((1, self.own.shape[1]))])[places]
         odds: torch.Tensor = torch.squeeze(self.shared(state), 1) + (own[:, :-1] * state).sum(dim=1) + own[:, -1]
         return odds
@@ -68,13 +68,15 @@ class Multitask(FewShotFamily[MultitaskConfig]):
     def learn(self, tasks: Tasks, config: MultitaskConfig, *, seed: int, progress: Progress) -> Learned:
         """All at once; then how far a new head may go from the shared one, and where to."""
         body = Body(tasks.features.shape[1], config.hidden, dropout=config.dropout)
-        net = ManyHeads(body, config.hidden[-1], tasks.segments, strangers=config.strangers)
+        net = ManyHeads(body, config.hidden[-1], tasks.segments, unseen=config.unseen)
 
         def loss(margin: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
             return log_loss(margin, target) + config.pull * net.distance()
 
         fed = Fed.of_features(torch.cat([tasks.features, tasks.places[:, None].to(torch.float32)], dim=1))
-        epochs = train_network(net, fed, tasks.target, config=config, seed=seed, progress=progress, loss=loss)
+        epochs = train_network(
+            net, fed, tasks.target, split=tasks.split, config=config, seed=seed, progress=progress, loss=loss
+        )
         progress.begin("choose how new heads are made")
         trials = trials_of(
             tasks.states(body), tasks.label.numpy(), tasks.members(), net.heads(), shots=config.shots, seed=seed

@@ -1,4 +1,4 @@
-"""Transfer: a body learned from everyone, and heads that are pulled towards everyone's. Needs the extra ``deep``."""
+"""Transfer: a body and a head learned from all rows, and a head per segment pulled towards it. Needs ``deep``."""
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ class TransferConfig(FewShotConfig):
 
 
 class OneHead(Learner):
-    """A body with one head for everyone."""
+    """A body with one head for all rows."""
 
     def __init__(self, body: Body, state: int) -> None:
         super().__init__()
@@ -56,9 +56,8 @@ class Transfer(FewShotFamily[TransferConfig]):
         """Body and fallback head from all rows, then every other head from its own rows with the body as it is."""
         body = Body(tasks.features.shape[1], config.hidden, dropout=config.dropout)
         net = OneHead(body, config.hidden[-1])
-        epochs = train_network(
-            net, Fed.of_features(tasks.features), tasks.target, config=config, seed=seed, progress=progress
-        )
+        fed = Fed.of_features(tasks.features)
+        epochs = train_network(net, fed, tasks.target, split=tasks.split, config=config, seed=seed, progress=progress)
         states, label, members = tasks.states(body), tasks.label.numpy(), tasks.members()
         heads = np.tile(net.weights(), (tasks.segments + 1, 1))
         progress.begin("fit heads")

@@ -1,4 +1,4 @@
-"""A dense network for callers who may lie: hardened against perturbed rows, and alarmed by them.
+"""An adversarially trained dense network, for features that callers can manipulate, with an anomaly alarm.
 
 The score comes from a network that learned against a generator of perturbed rows, behind a layer that takes
 perturbations back out (``hardening``). Three detectors say how unlike the training rows a row is (``anomalies``).
@@ -18,13 +18,12 @@ from torch import nn
 from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.data.batch import Batch, Bools, Float64, RowIndices
 from scoreline_trainers.data.dataset import Dataset
-from scoreline_trainers.data.splits import hold_out
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families.anomaly.detectors import Alarm, Distance, Isolation, Statistical, View
 from scoreline_trainers.families.networks.hardening import Hardened, HardeningConfig, harden
 from scoreline_trainers.families.networks.network_layers import dense
-from scoreline_trainers.families.networks.network_training import seeded
-from scoreline_trainers.family import Fitted
+from scoreline_trainers.families.networks.network_training import seeded, stopping_split
+from scoreline_trainers.family import Fitted, features_only
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
 from scoreline_trainers.graph.layers import DenseLayer
 from scoreline_trainers.graph.preprocessing import Design
@@ -117,24 +116,23 @@ class GanHardened:
 
     def fit(self, data: Dataset, config: GanHardenedConfig, *, seed: int, progress: Progress) -> FittedGanHardened:
         """Trains the network, then what the alarm looks at; held-out rows decide when to stop and when to flag."""
-        if data.features is None or not data.has_features_only:
-            raise FitError(self.name, "learns from features and takes no sequence and no neighbors")
-        design = Design.fit(data.features, data.inputs.features)
+        features = features_only(data, family=self.name)
+        design = Design.fit(features, data.inputs.features)
         if not design.numbers:
             raise FitError(self.name, "learns from features of which one at least is a number that can be perturbed")
-        learned, judged = hold_out(len(data), fraction=config.stopping_fraction, seed=seed)
-        reach = _reach(data, design, config)
+        train, validation = stopping_split(data, config, seed=seed)
+        bound = _bound(data, design, config)
         with seeded(seed, threads=config.threads):
             model = Hardened(design.width, len(design.numbers), config)
-            rows = torch.from_numpy(design.apply(data.features).astype(np.float32))
+            rows = torch.from_numpy(design.apply(features).astype(np.float32))
             epochs = harden(
-                model, rows, torch.from_numpy(data.target.astype(np.float32)), reach=reach, learned=learned,
-                judged=judged, config=config, seed=seed, progress=progress,
+                model, rows, torch.from_numpy(data.target.astype(np.float32)), bound=bound, train=train,
+                validation=validation, config=config, seed=seed, progress=progress,
             )  # fmt: skip
         model = model.double().eval()
         progress.begin("fit detectors")
-        view, alarm = _alarm(design, data, learned, judged, config=config, seed=seed)
-        facts = {"epochs": epochs, "epsilon": config.epsilon, "numbers defended": int((reach > 0).sum())}
+        view, alarm = _alarm(design, data, train, validation, config=config, seed=seed)
+        facts = {"epochs": epochs, "epsilon": config.epsilon, "numbers defended": int((bound > 0).sum())}
         return FittedGanHardened(data.inputs, design, model, view, alarm, facts)
 
 
@@ -146,9 +144,9 @@ def seen_of(design: Design, batch: Batch) -> tuple[Float64, Bools, Float64]:
 
 
 def _alarm(
-    design: Design, data: Dataset, learned: RowIndices, judged: RowIndices, *, config: GanHardenedConfig, seed: int
+    design: Design, data: Dataset, train: RowIndices, validation: RowIndices, *, config: GanHardenedConfig, seed: int
 ) -> tuple[View, Alarm]:
-    seen = seen_of(design, data.batch.take(learned))
+    seen = seen_of(design, data.batch.take(train))
     view = View.fit(*seen)
     usual = view.apply(*seen)
     detectors = (
@@ -156,21 +154,21 @@ def _alarm(
         Statistical(),
         Distance.fit(usual, prototypes=config.prototypes, seed=seed),
     )
-    others = view.apply(*seen_of(design, data.batch.take(judged)))
+    others = view.apply(*seen_of(design, data.batch.take(validation)))
     return view, Alarm.fit(detectors, others, false_positives=config.false_positives)
 
 
-def _reach(data: Dataset, design: Design, config: GanHardenedConfig) -> torch.Tensor:
+def _bound(data: Dataset, design: Design, config: GanHardenedConfig) -> torch.Tensor:
     """float32 [D]: epsilon in every column that an attacker can change, else 0."""
     names = [data.inputs.features[column].name for column in design.numbers]
     unknown = set(config.attackable or ()) - set(names)
     if unknown:
         raise FitError(GanHardened.name, f"defends numbers, and {min(unknown)!r} is not among {', '.join(names)}")
-    reach = torch.zeros(design.width)
-    reach[: len(names)] = torch.tensor(
+    bound = torch.zeros(design.width)
+    bound[: len(names)] = torch.tensor(
         [config.epsilon * (config.attackable is None or name in config.attackable) for name in names]
     )
-    return reach
+    return bound
 
 
 def _emit_dense(values: Tensor, layers: Sequence[DenseLayer]) -> Tensor:

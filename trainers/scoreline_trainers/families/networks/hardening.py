@@ -1,11 +1,10 @@
 """A network that learns against a generator of perturbed rows. Needs the extra ``deep``.
 
-Three nets play at once, after Xiao and others, Generating Adversarial Examples with Adversarial Networks (IJCAI 2018):
-the generator moves numbers of a row so that the model errs, a discriminator tells moved rows from real ones, so that
-the generator keeps to rows that could be, and the model learns to score both alike and to undo the move.
+Three nets are trained at once, after Xiao and others, Generating Adversarial Examples with Adversarial Networks (IJCAI
+2018): the generator moves numbers of a row so that the model errs, a discriminator tells moved rows from real ones, so
+that the generator keeps to plausible rows, and the model learns to score both alike and to undo the move.
 """
 
-import copy
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +14,7 @@ from torch import nn
 
 from scoreline_trainers.data.batch import RowIndices
 from scoreline_trainers.families.networks.net import NetworkConfig
-from scoreline_trainers.families.networks.network_training import log_loss, minibatches
+from scoreline_trainers.families.networks.network_training import early_stopped, log_loss, minibatches
 from scoreline_trainers.families.networks.widths import Width, Widths
 from scoreline_trainers.progress import Progress
 
@@ -79,61 +78,61 @@ class Hardened(nn.Module):
 
 
 class Generator(nn.Module):
-    """Moves numbers of a row, by ``reach`` [D] at the most; knows the label, and draws."""
+    """Moves numbers of a row, by ``bound`` [D] at the most; knows the label, and draws."""
 
-    def __init__(self, reach: torch.Tensor, config: HardeningConfig) -> None:
+    def __init__(self, bound: torch.Tensor, config: HardeningConfig) -> None:
         super().__init__()
-        self.reach = reach
-        width = len(reach)
+        self.bound = bound
+        width = len(bound)
         self.wide, self.narrow = nn.Linear(2 * width + 1, config.generator), nn.Linear(config.generator, width)
 
     def forward(self, rows: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """[N, D], [N] -> [N, D]."""
         given = torch.cat([rows, target[:, None], torch.rand_like(rows) * 2 - 1], dim=1)
         move: torch.Tensor = torch.tanh(self.narrow(torch.relu(self.wide(given))))
-        return rows + move * self.reach
+        return rows + move * self.bound
 
 
-class Contest:
+class AdversarialTraining:
     """The three nets and their steps on one batch.
 
     Args:
         model: fresh.
-        reach: float32 [D], how far an attacker can move each column.
+        bound: float32 [D], how far an attacker can move each column.
         config: sizes and weights.
     """
 
-    def __init__(self, model: Hardened, reach: torch.Tensor, config: HardeningConfig) -> None:
-        self.model, self.reach, self.config = model, reach, config
-        self.generator = Generator(reach, config)
-        self.judge = nn.Sequential(
-            nn.Linear(len(reach), config.generator), nn.ReLU(), nn.Linear(config.generator, 1), nn.Flatten(0)
+    def __init__(self, model: Hardened, bound: torch.Tensor, config: HardeningConfig) -> None:
+        self.model, self.bound, self.config = model, bound, config
+        self.generator = Generator(bound, config)
+        self.discriminator = nn.Sequential(
+            nn.Linear(len(bound), config.generator), nn.ReLU(), nn.Linear(config.generator, 1), nn.Flatten(0)
         )
-        learned = (model, self.generator, self.judge)
+        trained = (model, self.generator, self.discriminator)
         rate, decay = config.learning_rate, config.weight_decay
-        self._optimizers = [torch.optim.Adam(net.parameters(), lr=rate, weight_decay=decay) for net in learned]
+        self._optimizers = [torch.optim.Adam(net.parameters(), lr=rate, weight_decay=decay) for net in trained]
 
-    def round(self, rows: torch.Tensor, target: torch.Tensor) -> None:
+    def step(self, rows: torch.Tensor, target: torch.Tensor) -> None:
         """One step of each net: [N, D] and [N]."""
-        model, generator, judge = self._optimizers
+        model, generator, discriminator = self._optimizers
         _step(generator, self._generator_loss(rows, target))
         moved = self.generator(rows, target).detach()
-        _step(judge, self._judge_loss(rows, moved))
+        _step(discriminator, self._discriminator_loss(rows, moved))
         _step(model, self._model_loss(rows, moved, target))
 
     def _generator_loss(self, rows: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         moved = self.generator(rows, target)
         deceives = log_loss(self.model.margin(moved), 1 - target)
-        return deceives + self.config.stealth * log_loss(self.judge(moved), torch.ones_like(target))
+        return deceives + self.config.stealth * log_loss(self.discriminator(moved), torch.ones_like(target))
 
-    def _judge_loss(self, rows: torch.Tensor, moved: torch.Tensor) -> torch.Tensor:
+    def _discriminator_loss(self, rows: torch.Tensor, moved: torch.Tensor) -> torch.Tensor:
         real = torch.ones(len(rows))
-        return log_loss(self.judge(rows), real) + log_loss(self.judge(moved), 1 - real)
+        return log_loss(self.discriminator(rows), real) + log_loss(self.discriminator(moved), 1 - real)
 
     def _model_loss(self, rows: torch.Tensor, moved: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Generated moves alone would leave the model open to moves that this generator does not think of."""
-        drawn = rows + (torch.rand_like(rows) * 2 - 1).sign() * self.reach
-        stepped = one_step_attack(self.model, rows, target, self.reach)
+        drawn = rows + (torch.rand_like(rows) * 2 - 1).sign() * self.bound
+        stepped = one_step_attack(self.model, rows, target, self.bound)
         perturbed = torch.cat([moved, drawn, stepped])
         undone = torch.mean((self.model.denoised(torch.cat([rows, perturbed])) - rows.repeat(4, 1)) ** 2)
         deceived = log_loss(self.model.margin(perturbed), target.repeat(3))
@@ -145,9 +144,9 @@ def harden(
     rows: torch.Tensor,
     target: torch.Tensor,
     *,
-    reach: torch.Tensor,
-    learned: RowIndices,
-    judged: RowIndices,
+    bound: torch.Tensor,
+    train: RowIndices,
+    validation: RowIndices,
     config: HardeningConfig,
     seed: int,
     progress: Progress,
@@ -161,47 +160,43 @@ def harden(
         model: with fresh weights.
         rows: float32 [N, D].
         target: float32 [N], 0 or 1.
-        reach: float32 [D], how far an attacker can move each column.
-        learned: the rows to learn from.
-        judged: the rows that tell when to stop.
+        bound: float32 [D], how far an attacker can move each column.
+        train: the rows to learn from.
+        validation: the rows that decide when to stop.
         config: how.
         seed: of the batches; what torch draws has its own.
-        progress: is told the held-out loss of each epoch.
+        progress: shows the validation loss of each epoch.
     """
-    contest = Contest(model, reach, config)
+    nets = AdversarialTraining(model, bound, config)
     draw = np.random.default_rng(seed)
     lengths = np.ones(len(rows), np.int64)
-    best, kept, kept_epoch = np.inf, copy.deepcopy(model.state_dict()), 0
+
+    def epoch() -> None:
+        for batch in minibatches(train, lengths, size=config.batch_size, draw=draw):
+            nets.step(rows[batch], target[batch])
+
+    def validation_loss() -> float:
+        return robust_loss(model, rows[validation], target[validation], bound)
+
     progress.begin("train against perturbed rows", total=config.epochs)
-    for epoch in range(1, config.epochs + 1):
-        model.train()
-        for batch in minibatches(learned, lengths, size=config.batch_size, draw=draw):
-            contest.round(rows[batch], target[batch])
-        loss = robust_loss(model.eval(), rows[judged], target[judged], reach)
-        progress.advance(f"log loss {loss:.5f}")
-        if loss < best:
-            best, kept, kept_epoch = loss, copy.deepcopy(model.state_dict()), epoch
-        if epoch - kept_epoch >= config.patience:
-            break
-    model.load_state_dict(kept)
-    return kept_epoch
+    return early_stopped(model, epoch, validation_loss, config=config, progress=progress)
 
 
-def robust_loss(model: Hardened, rows: torch.Tensor, target: torch.Tensor, reach: torch.Tensor) -> float:
+def robust_loss(model: Hardened, rows: torch.Tensor, target: torch.Tensor, bound: torch.Tensor) -> float:
     """Mean log loss on rows as they are and as an attacker moves them."""
-    attacked = one_step_attack(model, rows, target, reach)
+    attacked = one_step_attack(model, rows, target, bound)
     with torch.no_grad():
         return (float(log_loss(model.margin(rows), target)) + float(log_loss(model.margin(attacked), target))) / 2
 
 
-def one_step_attack(model: Hardened, rows: torch.Tensor, target: torch.Tensor, reach: torch.Tensor) -> torch.Tensor:
+def one_step_attack(model: Hardened, rows: torch.Tensor, target: torch.Tensor, bound: torch.Tensor) -> torch.Tensor:
     """Every number as far as it goes in the direction that the model errs in.
 
     Source: Goodfellow and others, Explaining and Harnessing Adversarial Examples (2015), section 4.
     """
     moved = rows.clone().requires_grad_()
     (slope,) = torch.autograd.grad(log_loss(model.margin(moved), target), moved)
-    return rows + slope.sign() * reach
+    return rows + slope.sign() * bound
 
 
 def _step(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:

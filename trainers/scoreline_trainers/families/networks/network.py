@@ -13,7 +13,7 @@ from scoreline_trainers.data.batch import Batch, Float64
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families.networks.net import Fed, Feed, Net, NetworkConfig
-from scoreline_trainers.families.networks.network_training import PREDICT_ROWS, seeded, train_network
+from scoreline_trainers.families.networks.network_training import PREDICT_ROWS, seeded, stopping_split, train_network
 from scoreline_trainers.family import Fitted
 from scoreline_trainers.graph.builder import GraphBuilder
 from scoreline_trainers.progress import Progress
@@ -78,7 +78,8 @@ class NetworkFamily(Generic[NetworkConfigT]):
             net = self.build(feed, data.inputs, config)
             fed, target = feed.tensors(data.batch), torch.from_numpy(data.target.astype(np.float32))
             net.prepare(fed, seed=seed)
-            epochs = train_network(net, fed, target, config=config, seed=seed, progress=progress)
+            split = stopping_split(data, config, seed=seed)
+            epochs = train_network(net, fed, target, split=split, config=config, seed=seed, progress=progress)
         return FittedNetwork(data.inputs, feed, net, epochs)
 
     def _check_parts(self, data: Dataset) -> None:

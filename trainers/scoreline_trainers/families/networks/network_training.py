@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from scoreline_trainers.data.batch import Int64, RowIndices
+from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.splits import hold_out
 from scoreline_trainers.families.networks.net import Fed, Learner, NetworkConfig
 from scoreline_trainers.progress import Progress
@@ -29,6 +30,7 @@ def train_network(
     fed: Fed,
     target: torch.Tensor,
     *,
+    split: tuple[RowIndices, RowIndices],
     config: NetworkConfig,
     seed: int,
     progress: Progress,
@@ -40,28 +42,58 @@ def train_network(
         net: with fresh weights, or with those to go on from.
         fed: all training rows.
         target: float32 [N], 0 or 1.
+        split: the rows to learn from, and those that decide when to stop, see ``stopping_split``.
         config: when to stop, and how to step.
-        seed: of the held-out rows and the batches; what torch draws has its own, see ``seeded``.
-        progress: is told the held-out loss of each epoch.
-        loss: what is made small, on batches and on the held-out rows.
+        seed: of the batches; what torch draws has its own, see ``seeded``.
+        progress: shows the validation loss of each epoch.
+        loss: what is made small, on batches and on the validation rows.
     """
-    learned, stop = hold_out(len(fed), fraction=config.stopping_fraction, seed=seed)
+    train, validation = split
     optimizer = torch.optim.Adam(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     draw = np.random.default_rng(seed)
     lengths: Int64 = fed.lengths.numpy()
-    best, kept, kept_epoch = np.inf, copy.deepcopy(net.state_dict()), 0
-    progress.begin("train network", total=config.epochs)
-    for epoch in range(1, config.epochs + 1):
-        net.train()
-        for rows in minibatches(learned, lengths, size=config.batch_size, draw=draw):
+
+    def epoch() -> None:
+        for rows in minibatches(train, lengths, size=config.batch_size, draw=draw):
             optimizer.zero_grad()
             loss(net.margin(fed.take(rows)), target[rows]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        judged = mean_loss(net, fed, target, stop, loss=loss)
-        progress.advance(f"log loss {judged:.5f}")
-        if judged < best:
-            best, kept, kept_epoch = judged, copy.deepcopy(net.state_dict()), epoch
-        if epoch - kept_epoch >= config.patience:
+
+    def validation_loss() -> float:
+        return mean_loss(net, fed, target, validation, loss=loss)
+
+    progress.begin("train network", total=config.epochs)
+    return early_stopped(net, epoch, validation_loss, config=config, progress=progress)
+
+
+def stopping_split(data: Dataset, config: NetworkConfig, *, seed: int) -> tuple[RowIndices, RowIndices]:
+    """The rows to learn from, and whole units of rows that decide when to stop."""
+    return hold_out(len(data), fraction=config.stopping_fraction, seed=seed, unit=data.unit)
+
+
+def early_stopped(
+    net: nn.Module,
+    epoch: Callable[[], None],
+    validation_loss: Callable[[], float],
+    *,
+    config: NetworkConfig,
+    progress: Progress,
+) -> int:
+    """Runs epochs until the validation loss has not fallen for ``patience`` of them, and restores the best weights.
+
+    Returns the epoch whose weights were kept, from 1. ``net`` is in training mode in ``epoch``, in evaluation mode in
+    ``validation_loss``.
+    """
+    best, kept, kept_epoch = np.inf, copy.deepcopy(net.state_dict()), 0
+    for number in range(1, config.epochs + 1):
+        net.train()
+        epoch()
+        net.eval()
+        found = validation_loss()
+        progress.advance(f"log loss {found:.5f}")
+        if found < best:
+            best, kept, kept_epoch = found, copy.deepcopy(net.state_dict()), number
+        if number - kept_epoch >= config.patience:
             break
     net.load_state_dict(kept)
     return kept_epoch

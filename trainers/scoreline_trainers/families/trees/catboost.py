@@ -2,89 +2,73 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import catboost
 import numpy as np
 import onnx
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from scoreline_registry.documents.contract import InputContract
 from scoreline_registry.errors import first_line
-from scoreline_trainers.data.batch import Batch, Float32, Float64
+from scoreline_trainers.data.batch import Batch, Float64
 from scoreline_trainers.data.dataset import Dataset
-from scoreline_trainers.data.splits import hold_out
 from scoreline_trainers.errors import FitError
+from scoreline_trainers.families.trees.booster import ALIASES, AfterRound, BoosterConfig, BoosterFamily
 from scoreline_trainers.families.trees.catboost_graph import FAMILY, booster_graph, booster_trees
 from scoreline_trainers.families.trees.tree_columns import TreeColumns
-from scoreline_trainers.families.trees.trees import tree_edges
-from scoreline_trainers.family import FamilyConfig, Fitted
-from scoreline_trainers.progress import Progress
-
-# CatBoost's own parameters that this family decides, with their aliases, and those no exact graph exists for.
-_OWN = {
-    *("loss_function", "objective", "random_seed", "random_state", "logging_level", "verbose", "silent", "eta"),
-    *("n_estimators", "num_boost_round", "num_trees", "max_depth", "reg_lambda", "od_type", "od_wait", "thread_count"),
-}
-_INEXACT = {"grow_policy", "cat_features", "text_features", "embedding_features", "boost_from_average", "classes_count"}
+from scoreline_trainers.families.trees.trees import FittedTrees, Tree
 
 
-class CatBoostConfig(FamilyConfig):
+class CatBoostConfig(BoosterConfig):
     """Options of the family; names and defaults of CatBoost unless said otherwise.
 
     A category becomes one 0/1 column for each of its names, one for "other" and one for missing: CatBoost's own
     statistics of categories cannot be exported, so ``cat_features`` is refused.
 
     Attributes:
-        iterations: largest number of trees.
         boosting_type: "Ordered" resists overfitting on few rows and is slower.
         nan_mode: whether a missing number counts as below or above all others.
-        stopping_fraction: share of the training rows that is held out to decide when to stop.
-        early_stopping_rounds: stops after this many rounds without a better log loss there; 0 never stops early.
-        threads: -1 uses every core. The model may depend on it in the last digits.
-        params: any other parameter of CatBoost, by its name.
     """
 
-    iterations: int = Field(default=500, ge=1)
-    learning_rate: float = Field(default=0.05, gt=0)
     depth: int = Field(default=6, ge=1, le=10)
     l2_leaf_reg: float = Field(default=3.0, ge=0)
     border_count: int = Field(default=254, ge=1, le=65535)
     boosting_type: Literal["Plain", "Ordered"] = "Plain"
     nan_mode: Literal["Min", "Max"] = "Min"
-    stopping_fraction: float = Field(default=0.1, gt=0, lt=1)
-    early_stopping_rounds: int = Field(default=50, ge=0)
-    threads: int = Field(default=1, ge=-1)
-    params: dict[str, bool | int | float | str] = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _exportable(self) -> Self:
-        for name in self.params:
-            if name in _INEXACT:
-                raise ValueError(f"{name!r} cannot be exported exactly")
-            if name in _OWN or name in type(self).model_fields:
-                raise ValueError(f"{name!r} does not go under 'params'")
-        return self
+    aliases: ClassVar[Mapping[str, str]] = {
+        **ALIASES,
+        "max_depth": "depth",
+        "reg_lambda": "l2_leaf_reg",
+        "max_bin": "border_count",
+        "od_wait": "early_stopping_rounds",
+    }
+    decided: ClassVar[frozenset[str]] = frozenset(
+        {"loss_function", "objective", "logging_level", "verbose", "silent", "od_type", "allow_writing_files"}
+    )
+    inexact: ClassVar[frozenset[str]] = frozenset(
+        {"grow_policy", "cat_features", "text_features", "embedding_features", "boost_from_average", "classes_count"}
+    )
 
     def parameters(self, *, seed: int) -> dict[str, Any]:
         """What CatBoost is given."""
-        ours = {"stopping_fraction", "early_stopping_rounds", "threads", "params"}
         return {
-            **self.model_dump(exclude=ours),
-            **self.params,
+            **self.own_parameters(),
+            "iterations": self.n_estimators,
+            "thread_count": self.threads or -1,
             "loss_function": "Logloss",
             "random_seed": seed,
-            "thread_count": self.threads,
             "allow_writing_files": False,
             "logging_level": "Silent",
         }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FittedCatBoost(Fitted):
+class FittedCatBoost(FittedTrees):
     """A model cut at its best round, over the matrix that ``columns`` makes."""
 
     inputs: InputContract
@@ -101,9 +85,9 @@ class FittedCatBoost(Fitted):
         """See ``catboost_graph``."""
         return booster_graph(self.dump(), self.columns, self.inputs)
 
-    def edges(self) -> Mapping[int, Float32]:
-        """Both sides of every border."""
-        return tree_edges(booster_trees(self.dump(), self.columns))
+    def trees(self) -> Sequence[Tree]:
+        """See ``catboost_graph``."""
+        return booster_trees(self.dump(), self.columns)
 
     def dump(self) -> Mapping[str, Any]:
         """The model as CatBoost's own JSON, which it writes to files only."""
@@ -120,60 +104,40 @@ class FittedCatBoost(Fitted):
         return {"trees": int(self.model.tree_count_), "matter most": ", ".join(names[column] for column in top)}
 
 
-class CatBoost:
+class CatBoost(BoosterFamily[CatBoostConfig]):
     """The family."""
 
     name = FAMILY
     config_type = CatBoostConfig
     libraries = ("catboost",)
 
-    def fit(self, data: Dataset, config: CatBoostConfig, *, seed: int, progress: Progress) -> FittedCatBoost:
-        """Boosts until the log loss on held-out training rows stops falling."""
-        if data.features is None or not data.has_features_only:
-            raise FitError(self.name, "learns from features and takes no sequence and no neighbors")
-        columns = TreeColumns.of(data.inputs.features, family=self.name)
+    def boost(
+        self, train: Dataset, stop: Dataset | None, config: CatBoostConfig, *, seed: int, after_round: AfterRound
+    ) -> FittedCatBoost:
+        """Cuts the model at its best round. Raises FitError for rows that CatBoost refuses."""
+        columns = TreeColumns.of(train.inputs.features, family=self.name)
         model = catboost.CatBoost(config.parameters(seed=seed))
-        progress.begin("boost trees", total=config.iterations)
+        stopping: dict[str, Any] = {}
+        if stop is not None:
+            rounds = config.early_stopping_rounds
+            stopping = {"eval_set": _pool(stop, columns), "early_stopping_rounds": rounds, "use_best_model": True}
         try:
-            _boost(model, data, columns, config, seed=seed, progress=progress)
+            model.fit(_pool(train, columns), callbacks=[_Reported(after_round)], **stopping)
         except catboost.CatBoostError as error:
             raise FitError(self.name, f"cannot learn from these rows: {first_line(error)}") from error
-        return FittedCatBoost(data.inputs, columns, model)
-
-
-def _boost(
-    model: catboost.CatBoost,
-    data: Dataset,
-    columns: TreeColumns,
-    config: CatBoostConfig,
-    *,
-    seed: int,
-    progress: Progress,
-) -> None:
-    told = [_Told(progress)]
-    if not config.early_stopping_rounds:
-        model.fit(_pool(data, columns), callbacks=told)
-        return
-    learned, stop = hold_out(len(data), fraction=config.stopping_fraction, seed=seed)
-    model.fit(
-        _pool(data.take(learned), columns),
-        eval_set=_pool(data.take(stop), columns),
-        early_stopping_rounds=config.early_stopping_rounds,
-        use_best_model=True,
-        callbacks=told,
-    )
+        return FittedCatBoost(train.inputs, columns, model)
 
 
 def _pool(data: Dataset, columns: TreeColumns) -> catboost.Pool:
     return catboost.Pool(columns.apply(data.batch.table), data.label)
 
 
-class _Told:
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+class _Reported:
+    def __init__(self, after_round: AfterRound) -> None:
+        self._after_round = after_round
 
     def after_iteration(self, info: Any) -> bool:
         """True: go on."""
         losses = (info.metrics or {}).get("validation", {}).get("Logloss")
-        self._progress.advance(f"log loss {losses[-1]:.5f}" if losses else "")
+        self._after_round(losses[-1] if losses else None)
         return True

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import onnx
@@ -9,18 +10,17 @@ from pydantic import Field
 from sklearn.ensemble import RandomForestClassifier
 
 from scoreline_registry.documents.contract import InputContract
-from scoreline_trainers.data.batch import Batch, Float32, Float64
+from scoreline_trainers.data.batch import Batch, Float64
 from scoreline_trainers.data.dataset import Dataset
-from scoreline_trainers.errors import FitError
 from scoreline_trainers.families.trees.forests import forest_tree
 from scoreline_trainers.families.trees.tree_columns import TreeColumns
-from scoreline_trainers.families.trees.trees import Tree, emit_trees, tree_edges
-from scoreline_trainers.family import FamilyConfig, Fitted
+from scoreline_trainers.families.trees.trees import FittedTrees, Tree, emit_trees
+from scoreline_trainers.family import LibraryConfig, features_only
 from scoreline_trainers.graph.builder import GraphBuilder
 from scoreline_trainers.progress import Progress
 
 
-class RandomForestConfig(FamilyConfig):
+class RandomForestConfig(LibraryConfig):
     """Options of the family; names of scikit-learn.
 
     A missing number goes the way that each split learned for it, and in columns that were never missing in training
@@ -41,9 +41,11 @@ class RandomForestConfig(FamilyConfig):
     balanced: bool = False
     threads: int = Field(default=1, ge=-1)
 
+    aliases: ClassVar[Mapping[str, str]] = {"n_jobs": "threads"}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FittedRandomForest(Fitted):
+class FittedRandomForest(FittedTrees):
     """A forest over the matrix that ``columns`` makes."""
 
     inputs: InputContract
@@ -60,10 +62,6 @@ class FittedRandomForest(Fitted):
         # A sum of rounded leaves may pass 1 by a bit.
         score = emit_trees(graph, self.trees(), self.inputs).clip(0, 1).squeeze(1)
         return graph.build(score.name)
-
-    def edges(self) -> Mapping[int, Float32]:
-        """Both sides of every threshold."""
-        return tree_edges(self.trees())
 
     def trees(self) -> Sequence[Tree]:
         """The trees, whose leaves add up to the score."""
@@ -88,8 +86,7 @@ class RandomForest:
 
     def fit(self, data: Dataset, config: RandomForestConfig, *, seed: int, progress: Progress) -> FittedRandomForest:
         """Grows every tree on its own bootstrap sample."""
-        if data.features is None or not data.has_features_only:
-            raise FitError(self.name, "learns from features and takes no sequence and no neighbors")
+        features = features_only(data, family=self.name)
         columns = TreeColumns.of(data.inputs.features, family=self.name)
         progress.begin("grow trees")
         forest = RandomForestClassifier(
@@ -101,7 +98,7 @@ class RandomForest:
             n_jobs=config.threads,
             random_state=seed,
         )
-        forest.fit(columns.apply(data.features), data.label)
+        forest.fit(columns.apply(features), data.label)
         forest.n_jobs = 1
         return FittedRandomForest(data.inputs, columns, forest)
 

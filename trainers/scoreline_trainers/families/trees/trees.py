@@ -10,6 +10,7 @@ fastest where every node compares alike, and because each of the libraries' own 
   stay as small as the library's own.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -19,6 +20,7 @@ import numpy as np
 from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.data.batch import Float32
 from scoreline_trainers.data.features import category_columns
+from scoreline_trainers.family import Fitted
 from scoreline_trainers.graph.builder import ML_DOMAIN, GraphBuilder
 from scoreline_trainers.graph.preprocessing import emit_category_slots
 from scoreline_trainers.graph.tensor import Tensor, concat, graph_input
@@ -83,6 +85,18 @@ def emit_trees(graph: GraphBuilder, trees: Sequence[Tree], inputs: InputContract
         n_targets=1,
         base_values=[base],
     )
+
+
+class FittedTrees(Fitted):
+    """A model whose score may jump at the thresholds of its trees. Subclasses give them."""
+
+    @abstractmethod
+    def trees(self) -> Sequence[Tree]:
+        """Its trees, whose leaves add up to what the score is made of."""
+
+    def edges(self) -> Mapping[int, Float32]:
+        """Both sides of every threshold."""
+        return tree_edges(self.trees())
 
 
 def tree_edges(trees: Iterable[Tree]) -> Mapping[int, Float32]:
