@@ -3,7 +3,7 @@
     TrainersError
     ├── RecipeError    a recipe that cannot be run as written        (err.recipe, err.problems)
     ├── DataError      a table that does not fit its recipe          (err.column)
-    ├── FamilyError    a family that is unknown or not installed     (err.family)
+    ├── FamilyError    a family that is unknown or not installed     (err.family, err.problem)
     ├── FitError       a family that cannot learn from this dataset  (err.family)
     ├── ExportError    a fitted model that no exact graph exists for (err.family)
     ├── AdaptError     a version that cannot take in a segment       (err.version)
@@ -39,7 +39,7 @@ class _FamilyProblemError(TrainersError):
     """One family and what is wrong."""
 
     def __init__(self, family: str, problem: str) -> None:
-        self.family = family
+        self.family, self.problem = family, problem
         super().__init__(f"family {family!r} {problem}")
 
 

@@ -1,8 +1,8 @@
-"""What a model family is.
+"""The protocol of model families, and of the models that they train.
 
-A family sees encoded columns and never where they came from: whatever computes columns in front of a model, or bends
-its score behind it, wraps a ``Fitted`` in another ``Fitted`` and joins the two graphs. So the steps of a recipe
-compose, and the gate proves the whole.
+A family sees encoded columns and not where they came from. What computes columns in front of a model, or calibrates its
+score behind it, wraps a ``Fitted`` in another ``Fitted`` and joins the two graphs. So the steps of a recipe compose,
+and the gate proves the whole.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,11 +19,11 @@ from scoreline_trainers.progress import Progress
 
 
 class FamilyConfig(Spec):
-    """The base of a family's part of a recipe: frozen, strict, every option with a default where there is one."""
+    """The base of a family's options in a recipe: frozen and strict; unknown keys are refused."""
 
     @property
     def nested(self) -> "Sequence[tuple[str, FamilyConfig]]":
-        """The families, with their options, that a model of this one is made of."""
+        """The families, with their options, of the members that a model of this one consists of."""
         return ()
 
 
@@ -54,13 +54,13 @@ ConfigT = TypeVar("ConfigT", bound=FamilyConfig)
 
 
 class Fitted(Protocol):
-    """A trained model. Families subclass this and say at least the first two; the rest has defaults."""
+    """A trained model. Subclasses implement at least ``predict`` and ``to_onnx``; the other methods have defaults."""
 
     def predict(self, batch: Batch) -> Float64:
         """The native score, float64 [N]: the reference that the graph is compared with."""
 
     def to_onnx(self) -> onnx.ModelProto:
-        """The same function as a graph in the standard signature. Raises ExportError where there is no exact one."""
+        """The same function as a graph in the standard signature. Raises ExportError where no exact graph exists."""
 
     def extras(self, batch: Batch) -> Mapping[str, Float64]:
         """The graph's further outputs by name, natively, first axis N."""
@@ -68,7 +68,7 @@ class Fitted(Protocol):
         return {}
 
     def tolerances(self) -> Mapping[str, float]:
-        """Output -> the largest difference from its native value that is right, where the gate's own is too narrow."""
+        """Output -> the largest difference from its native value that is accepted, where the gate's is too narrow."""
         return {}
 
     def edges(self) -> Mapping[int, Float32]:
@@ -85,19 +85,30 @@ class Fitted(Protocol):
 
 
 class Family(Protocol[ConfigT]):
-    """A kind of model."""
+    """A kind of model. Third parties add one by an entry point of group "scoreline.families", see ``families``.
+
+    ``testing.FAMILY_CHECKS`` are what every family must pass.
+    """
 
     @property
     def name(self) -> str:
-        """What a recipe calls it."""
+        """The name in a recipe, which is also that of the entry point."""
+
+    @property
+    def summary(self) -> str:
+        """One line for ``scoreline train --list``."""
+
+    @property
+    def needs_label(self) -> bool:
+        """False for a family that can learn from rows without labels."""
 
     @property
     def config_type(self) -> type[ConfigT]:
-        """What its part of a recipe may say."""
+        """Its options in a recipe."""
 
     @property
     def libraries(self) -> Sequence[str]:
-        """The distributions whose versions decide what is learned."""
+        """The installed distributions whose versions decide what is learned; a manifest records them."""
 
     def fit(self, data: Dataset, config: ConfigT, *, seed: int, progress: Progress) -> Fitted:
         """Learns from ``data``; what decides when to stop is held out of it. Equal arguments give equal models.

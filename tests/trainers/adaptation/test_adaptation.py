@@ -241,6 +241,13 @@ def test_models_without_heads_are_refused() -> None:
         taken_in(published(train(recipe("logistic"), KNOWN)))
 
 
+def test_an_ensemble_with_a_member_that_has_heads_is_refused_with_the_reason() -> None:
+    member = {"family": "transfer", "config": SMALL}
+    ensemble = train(recipe("voting", config={"members": [member, {"family": "logistic"}]}), KNOWN)
+    with pytest.raises(AdaptError, match="'voting' is an ensemble, whose members know the old names only"):
+        taken_in(published(ensemble))
+
+
 def test_a_graph_of_another_family_is_refused_whatever_stands_beside_it(plain: Published) -> None:
     other = published(train(recipe("logistic"), KNOWN))
     files = {**other.files, "adaptation.json": plain.files["adaptation.json"]}

@@ -1,6 +1,7 @@
 """What every family must do: one suite over all of them."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -8,105 +9,69 @@ import numpy as np
 import onnx
 import pytest
 
-from scoreline_registry.documents.contract import ScoreContract
 from scoreline_registry.errors import GateError
 from scoreline_trainers import families
 from scoreline_trainers.data.batch import Batch
-from scoreline_trainers.data.columns import Columns
-from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FamilyError, FitError
 from scoreline_trainers.families import FAMILIES, Families, Source
 from scoreline_trainers.families.ensembles.ensemble import Ensemble, WeightedMean
 from scoreline_trainers.families.ensembles.members import Member
-from scoreline_trainers.family import Fitted
-from scoreline_trainers.gate.checks import Proof, prove
 from scoreline_trainers.graph.scorer import OnnxScorer
-from tests.trainers.tables import CASES, HISTORY, PURCHASES, TABLE, dataset, fit, lacking
+from scoreline_trainers.testing import FAMILY_CHECKS, FamilyCase
+from tests.trainers.tables import CASES, HISTORY, SMALL, TABLE, dataset, fit, lacking
 
 UNSUPERVISED = {"isolation_forest"}
 
 
-@dataclass(frozen=True)
-class Case:
-    family: str
-    columns: Columns
-    data: Dataset
-    fitted: Fitted
-
-
 @pytest.fixture(scope="module", params=CASES)
-def case(request: pytest.FixtureRequest) -> Case:
-    family, columns = CASES[request.param]
-    if lacking(family):
-        pytest.skip(lacking(family))
-    data = dataset(columns)
-    return Case(family, columns, data, fit(family, data))
+def case(request: pytest.FixtureRequest) -> FamilyCase:
+    name, columns = CASES[request.param]
+    if lacking(name):
+        pytest.skip(lacking(name))
+    return FamilyCase(FAMILIES[name], dataset(columns), SMALL[name])
 
 
-def proof(case: Case, model: bytes) -> Proof:
-    return prove(
-        model,
-        subject=case.family,
-        inputs=case.data.inputs,
-        score=ScoreContract(meaning="test", extras=tuple(case.fitted.extras(case.data.batch))),
-        samples=case.data.batch,
-        reference=lambda batch: {"score": case.fitted.predict(batch), **case.fitted.extras(batch)},
-        edges=case.fitted.edges(),
-    )
+@pytest.mark.parametrize("check", FAMILY_CHECKS, ids=lambda check: check.__name__)
+def test_every_family_keeps_its_contract(check: Callable[[FamilyCase], None], case: FamilyCase) -> None:
+    check(case)
 
 
-def test_the_graph_is_the_native_model_on_every_kind_of_row(case: Case) -> None:
-    found = proof(case, case.fitted.to_onnx().SerializeToString())
+def test_the_graph_is_the_native_model_on_every_kind_of_row(case: FamilyCase) -> None:
+    found = case.prove(case.fitted.to_onnx().SerializeToString())
     assert found.parity is not None
     assert found.parity.rows >= 2000
     assert found.parity.max_difference < 5e-6
 
 
-def test_a_model_learns_something(case: Case) -> None:
+def test_a_model_learns_something(case: FamilyCase) -> None:
     score = case.fitted.predict(case.data.batch)
-    if case.family in UNSUPERVISED:
+    if case.family.name in UNSUPERVISED:
         assert score.std() > 0.01
         return
     assert score[case.data.label == 1].mean() > score[case.data.label == 0].mean() + 0.02
 
 
-def test_equal_seeds_give_equal_graphs(case: Case) -> None:
-    again = fit(case.family, dataset(case.columns))
-    assert again.to_onnx().SerializeToString() == case.fitted.to_onnx().SerializeToString()
-
-
-def test_one_row_alone_scores_as_among_others(case: Case) -> None:
-    scorer = OnnxScorer(case.fitted.to_onnx().SerializeToString())
-    everyone = scorer.score(case.data.batch)
-    alone = [scorer.score(case.data.batch.take(slice(row, row + 1)))[0] for row in range(20)]
-    np.testing.assert_allclose(alone, everyone[:20], atol=1e-6)
-
-
-def test_a_family_that_lacks_its_input_says_so(case: Case) -> None:
-    other = HISTORY if case.columns in (TABLE, PURCHASES) else TABLE
+def test_a_family_that_lacks_its_input_says_so(case: FamilyCase) -> None:
+    ragged = case.data.batch.kinds and case.family.name != "profile_deviation"
     with pytest.raises(FitError, match="learns from"):
-        fit(case.family, dataset(other))
+        fit(case.family.name, dataset(TABLE if ragged else HISTORY))
 
 
-def test_every_family_may_be_a_member(case: Case) -> None:
+def test_every_family_may_be_a_member(case: FamilyCase) -> None:
     members = tuple(Member(name, frozenset(), case.fitted) for name in ("first", "second"))
     both = Ensemble(case.data.inputs, members, WeightedMean(np.array([0.75, 0.25])))
     scorer = OnnxScorer(both.to_onnx().SerializeToString())
     np.testing.assert_allclose(scorer.score(case.data.batch), case.fitted.predict(case.data.batch), atol=1e-5)
 
 
-def test_facts_are_for_people(case: Case) -> None:
-    assert case.fitted.describe()
-
-
-def test_a_model_that_is_a_little_off_does_not_pass(case: Case) -> None:
+def test_a_model_that_is_a_little_off_does_not_pass(case: FamilyCase) -> None:
     model = case.fitted.to_onnx()
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(0.999, np.float32), "nearly_one"))
     last = next(node for node in model.graph.node if node.output[0] == "score")
     last.op_type = "Mul"
     last.input.append("nearly_one")
     with pytest.raises(GateError, match=r"of the native model: .* rows differ by more than 1e-05; worst: row"):
-        proof(case, model.SerializeToString())
+        case.prove(model.SerializeToString())
 
 
 def test_importing_the_package_imports_no_library_of_a_family() -> None:
@@ -137,14 +102,27 @@ def test_an_unknown_family_is_refused_with_those_there_are() -> None:
         FAMILIES["xgbost"]
 
 
-def test_other_distributions_add_families_but_replace_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    theirs = [
-        EntryPoint(name, "scoreline_trainers.families.logistic:Logistic", families.GROUP) for name in ("own", "lstm")
-    ]
-    monkeypatch.setattr(families, "entry_points", lambda group: theirs if group == families.GROUP else [])
-    found = Families(families.discovered())
-    assert found["own"].name == "logistic"
-    assert found.sources["lstm"] is families.BUILT_IN["lstm"]
+def test_a_family_of_another_distribution_may_not_take_a_built_in_name() -> None:
+    theirs = EntryPoint("lstm", "scoreline_trainers.families.logistic:Logistic", families.GROUP)
+    found = Families(families.BUILT_IN, {"lstm": theirs})
+    assert list(found) == list(families.BUILT_IN)
+    assert found.listing("lstm").summary == families.BUILT_IN["lstm"].summary
+
+
+@pytest.mark.parametrize(
+    ("target", "problem"),
+    [
+        ("no_such_module:Odd", "cannot be imported from no_such_module:Odd: No module named 'no_such_module'"),
+        ("scoreline_trainers.families:Odd", "cannot be imported from .*: module .* has no attribute 'Odd'"),
+        ("scoreline_trainers.families.logistic:Logistic", "is called 'logistic' by its class: give the entry point"),
+    ],
+)
+def test_a_broken_family_of_another_distribution_disables_itself_alone(target: str, problem: str) -> None:
+    found = Families(families.BUILT_IN, {"odd": EntryPoint("odd", target, families.GROUP)})
+    assert re.match(problem, found.problem("odd"))
+    assert found.problem("logistic") == ""
+    with pytest.raises(FamilyError, match=problem):
+        found["odd"]
 
 
 def test_a_batch_without_the_needed_part_is_a_plain_error() -> None:

@@ -5,6 +5,7 @@ Each case is a model as its library would have it exported, held against the lib
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import lightgbm
@@ -24,7 +25,7 @@ from scoreline_registry.documents.contract import Feature, InputContract, ScoreC
 from scoreline_registry.errors import GateError
 from scoreline_trainers.data.batch import Batch, Float32, Float64
 from scoreline_trainers.data.dataset import Dataset
-from scoreline_trainers.families import FAMILIES, Source
+from scoreline_trainers.families import FAMILIES, GROUP
 from scoreline_trainers.families.logistic import FittedLogistic, Logistic, LogisticConfig
 from scoreline_trainers.families.trees.lightgbm_graph import booster_trees
 from scoreline_trainers.families.trees.trees import tree_edges
@@ -230,6 +231,8 @@ class Planted:
     """A family for this test alone."""
 
     name = "planted"
+    summary = "a logistic regression with a fault in its graph"
+    needs_label = True
     config_type = PlantedConfig
     libraries = ("scikit-learn",)
 
@@ -240,8 +243,8 @@ class Planted:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_one_wrong_node_in_an_exporter_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = Source(f"{Planted.__module__}:Planted", "for a test")
-    monkeypatch.setattr(FAMILIES, "sources", {**FAMILIES.sources, "planted": source})
+    point = EntryPoint("planted", f"{Planted.__module__}:Planted", GROUP)
+    monkeypatch.setattr(FAMILIES, "_points", {"planted": point})
     recipe = Recipe.parse(
         {
             "name": "planted",

@@ -84,8 +84,8 @@ def test_bands_ascend_as_written() -> None:
             "engineered.0.rolling.windows.0: must be greater than or equal to 1",
         ),
         (
-            {"family": "lightgbm", "config": {"n_estimators": 50}},
-            "config: n_estimators: unknown key; did you mean 'num_iterations'? there are ",
+            {"family": "lightgbm", "config": {"max_leaf_nodes": 50}},
+            "config: max_leaf_nodes: unknown key; did you mean 'num_leaves'? there are ",
         ),
         ({"config": {"Z": 1}}, "config: Z: unknown key; there are C,"),
         ({"config": {"C": -1}}, "config: C: must be greater than 0"),

@@ -58,8 +58,7 @@ class Published:
     def record(self) -> Record:
         """What it says about adapting. Raises AdaptError where it says nothing, or what cannot be done."""
         if ADAPTATION_FILE not in self.files or "label" not in self.recipe:
-            families = "transfer, maml or multitask"
-            raise AdaptError(str(self), f"cannot take in a segment: train a model of family {families} by a recipe")
+            raise AdaptError(str(self), f"cannot take in a segment: {self._how_to()}")
         try:
             record = Record.model_validate_json(self.files[ADAPTATION_FILE])
         except ValidationError as error:
@@ -68,6 +67,13 @@ class Published:
             problem = f"computes columns from {record.feature!r}, which change with its names: train it anew"
             raise AdaptError(str(self), problem)
         return record
+
+    def _how_to(self) -> str:
+        """Members of an ensemble read the segment too, and would take the code of a new name for another name's."""
+        family, families = self.manifest.family, "transfer, maml or multitask"
+        if {"member", "members"} & dict(self.recipe.get("config", {})).keys():
+            return f"{family!r} is an ensemble, whose members know the old names only: publish one of {families} alone"
+        return f"train a model of family {families} by a recipe"
 
     def golden_inputs(self) -> Batch:
         """The rows that servers reproduce."""

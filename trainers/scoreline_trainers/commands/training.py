@@ -145,10 +145,8 @@ def _list(*, as_json: bool) -> None:
 
     recipes = packaged_summaries()
     columns = ("family", "summary", "extra", "state")
-    families = [
-        (name, source.summary, source.extra, FAMILIES.problem(name) or "ready")
-        for name, source in FAMILIES.sources.items()
-    ]
+    listed = ((name, FAMILIES.listing(name)) for name in FAMILIES)
+    families = [(name, each.summary, each.origin, each.problem or "ready") for name, each in listed]
     if as_json:
         named = [dict(zip(columns, family, strict=True)) for family in families]
         print_json({"recipes": [{"recipe": name, "summary": text} for name, text in recipes], "families": named})

@@ -1,28 +1,34 @@
 """The model families, by the name that a recipe calls them.
 
 ``FAMILIES["lightgbm"]`` imports the family when it is asked for, so that a missing library disables one family and no
-more. Other distributions add theirs by an entry point of group "scoreline.families" whose object is a ``Family``.
+more. Other distributions add theirs by an entry point of group "scoreline.families": its name is the family's, its
+object a class without arguments that follows ``family.Family``.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import Any, cast
 
+from scoreline_registry.errors import first_line
 from scoreline_trainers.errors import FamilyError
 from scoreline_trainers.family import Family
-from scoreline_trainers.problems import nearest_or_all
 
 GROUP = "scoreline.families"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a family's class stands, what it is, the modules it needs and the extra that brings them ("" for none).
+    """Where a built-in family's class is, and what is listed of it without importing it.
 
-    ``needs_label`` is False for one that can learn from rows without labels.
+    Attributes:
+        target: "module:class".
+        summary: one line.
+        needs: modules without which it cannot be imported.
+        extra: of this distribution, which brings them.
+        needs_label: False for a family that can learn from rows without labels.
     """
 
     target: str
@@ -86,41 +92,103 @@ BUILT_IN: Mapping[str, Source] = {
 }
 
 
-class Families(Mapping[str, Family[Any]]):
-    """Name -> family, imported at first use. Raises FamilyError for one that is unknown or lacks a library."""
+class BuiltIn:
+    """A family of this package: it is described in BUILT_IN, so that families are listed without importing them."""
 
-    def __init__(self, sources: Mapping[str, Source]) -> None:
-        self.sources = sources
+    name: str
+
+    @property
+    def summary(self) -> str:
+        """One line for ``scoreline train --list``."""
+        return BUILT_IN[self.name].summary
+
+    @property
+    def needs_label(self) -> bool:
+        """False for a family that can learn from rows without labels."""
+        return BUILT_IN[self.name].needs_label
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What is known of a family: one line, what brings it, whether it needs labels, and why it cannot be used."""
+
+    summary: str
+    origin: str
+    needs_label: bool = True
+    problem: str = ""
+
+
+class Families(Mapping[str, Family[Any]]):
+    """Name -> family, imported at first use. Raises FamilyError for one that is unknown or cannot be imported.
+
+    Args:
+        sources: the built-in families.
+        points: of other distributions; one with the name of a built-in family is left out.
+    """
+
+    def __init__(self, sources: Mapping[str, Source], points: Mapping[str, EntryPoint] | None = None) -> None:
+        self._sources = sources
+        self._points = {name: point for name, point in (points or {}).items() if name not in sources}
 
     def __getitem__(self, name: str) -> Family[Any]:
+        if name in self._points:
+            return _loaded(self._points[name])
         problem = self.problem(name)
         if problem:
             raise FamilyError(name, problem)
-        module, _, attribute = self.sources[name].target.partition(":")
+        module, _, attribute = self._sources[name].target.partition(":")
         return cast("Family[Any]", getattr(import_module(module), attribute)())
 
     def __contains__(self, name: object) -> bool:
-        return name in self.sources
+        return name in self._sources or name in self._points
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.sources)
+        yield from self._sources
+        yield from self._points
 
     def __len__(self) -> int:
-        return len(self.sources)
+        return len(self._sources) + len(self._points)
 
     def problem(self, name: str) -> str:
-        """Why a family cannot be used here; empty for one that can. Imports nothing."""
-        if name not in self.sources:
-            return f"is unknown; {nearest_or_all(name, sorted(self.sources))}"
-        source = self.sources[name]
+        """Why a family cannot be used here; empty for one that can. Imports no built-in family."""
+        if name not in self:
+            return f"is unknown; there are {', '.join(sorted(self))}"
+        return self.listing(name).problem
+
+    def listing(self, name: str) -> Listing:
+        """What is known of a family. Imports no built-in family. Raises KeyError for one that is unknown."""
+        if name in self._points:
+            return _listed(self._points[name])
+        source = self._sources[name]
         missing = [module for module in source.needs if find_spec(module) is None]
-        return f"needs {missing[0]}: pip install 'scoreline[{source.extra}]'" if missing else ""
+        problem = f"needs {missing[0]}: pip install 'scoreline[{source.extra}]'" if missing else ""
+        return Listing(source.summary, source.extra, source.needs_label, problem)
 
 
-def discovered() -> Mapping[str, Source]:
-    """The built-in families and those of other installed distributions, which may not replace a built-in one."""
-    others = {point.name: Source(point.value, f"from {point.value}", extra="") for point in entry_points(group=GROUP)}
-    return {**others, **BUILT_IN}
+def _listed(point: EntryPoint) -> Listing:
+    origin = point.dist.name if point.dist else point.value
+    try:
+        family = _loaded(point)
+    except FamilyError as error:
+        return Listing(f"from {origin}", origin, problem=error.problem)
+    summary = getattr(family, "summary", f"from {origin}")
+    return Listing(summary, origin, getattr(family, "needs_label", True))
 
 
-FAMILIES = Families(discovered())
+def _loaded(point: EntryPoint) -> Family[Any]:
+    """The family of an entry point. Raises FamilyError where it cannot be imported, or has another name."""
+    try:
+        family = cast("Family[Any]", point.load()())
+    except (ImportError, AttributeError) as error:
+        install = f": pip install '{point.dist.name}{_extras(point)}'" if point.dist and point.extras else ""
+        raise FamilyError(point.name, f"cannot be imported from {point.value}: {first_line(error)}{install}") from error
+    if family.name != point.name:
+        raise FamilyError(point.name, f"is called {family.name!r} by its class: give the entry point the same name")
+    return family
+
+
+def _extras(point: EntryPoint) -> str:
+    return f"[{','.join(point.extras)}]"
+
+
+FAMILIES = Families(BUILT_IN, {point.name: point for point in entry_points(group=GROUP)})

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.data.batch import Batch, Float64
 from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.families import BuiltIn
 from scoreline_trainers.family import Fitted, LibraryConfig, features_only
 from scoreline_trainers.graph.builder import GraphBuilder
 from scoreline_trainers.graph.preprocessing import Design
@@ -61,7 +62,7 @@ class FittedLogistic(Fitted):
         return {"weights": len(self.weights)}
 
 
-class Logistic:
+class Logistic(BuiltIn):
     """The family."""
 
     name = "logistic"

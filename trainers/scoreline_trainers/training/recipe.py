@@ -194,7 +194,7 @@ class Recipe(Columns):
 
     def label_needed_by(self) -> list[str]:
         """The parts of the recipe that need a label."""
-        needing = [f"family {self.family!r}"] if FAMILIES.sources[self.family].needs_label else []
+        needing = [f"family {self.family!r}"] if FAMILIES.listing(self.family).needs_label else []
         needing += ["calibration"] if self.calibration is not None else []
         needing += ["score.bands by rates"] if isinstance(self.score.bands, RateBands) else []
         return needing

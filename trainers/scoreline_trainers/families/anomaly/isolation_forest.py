@@ -18,6 +18,7 @@ from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.data.batch import Batch, Float64, Int64
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
+from scoreline_trainers.families import BuiltIn
 from scoreline_trainers.families.trees.forests import forest_tree
 from scoreline_trainers.families.trees.tree_columns import TreeColumns
 from scoreline_trainers.families.trees.trees import FittedTrees, Tree, emit_trees
@@ -87,7 +88,7 @@ class FittedIsolationForest(FittedTrees):
         return {"trees": len(self.forest.estimators_), "rows a tree": int(self.forest.max_samples_)}
 
 
-class IsolationForest:
+class IsolationForest(BuiltIn):
     """The family."""
 
     name = "isolation_forest"

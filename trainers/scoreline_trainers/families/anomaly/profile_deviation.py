@@ -18,6 +18,7 @@ from scoreline_registry.documents.contract import Feature, InputContract
 from scoreline_trainers.data.batch import Batch, Float32, Float64
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
+from scoreline_trainers.families import BuiltIn
 from scoreline_trainers.families.anomaly.profile import AmountZ, HourRarity, Measure, Rarity
 from scoreline_trainers.family import FamilyConfig, Fitted
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
@@ -168,7 +169,7 @@ class FittedProfileDeviation(Fitted):
         return {**weights, "bias": round(self.bias, 4)}
 
 
-class ProfileDeviation:
+class ProfileDeviation(BuiltIn):
     """The family."""
 
     name = "profile_deviation"

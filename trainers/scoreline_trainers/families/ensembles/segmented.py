@@ -16,6 +16,7 @@ from scoreline_registry.documents.signature import SCORE
 from scoreline_trainers.data.batch import Batch, Float32, Float64, Int64
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
+from scoreline_trainers.families import BuiltIn
 from scoreline_trainers.families.ensembles.members import Member, MemberSpec, edges_of, fit_member, tolerances_of
 from scoreline_trainers.family import FamilyConfig, Fitted
 from scoreline_trainers.graph.builder import GraphBuilder
@@ -112,7 +113,7 @@ class FittedSegmented(Fitted):
         return facts | {name: value for member in self.members for name, value in member.describe().items()}
 
 
-class Segmented:
+class Segmented(BuiltIn):
     """The family."""
 
     name = "segmented"

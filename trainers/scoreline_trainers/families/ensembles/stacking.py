@@ -22,6 +22,7 @@ from scoreline_trainers.data.batch import Float64, Int64
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.evaluation.metrics import Label
+from scoreline_trainers.families import BuiltIn
 from scoreline_trainers.families.ensembles.ensemble import (
     Ensemble,
     EnsembleConfig,
@@ -104,7 +105,7 @@ class Stack:
         return {"weights": ", ".join([*weights, f"bias {self.meta.bias:.3f}"]), "calibration": calibration}
 
 
-class Stacking:
+class Stacking(BuiltIn):
     """The family."""
 
     name = "stacking"

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.families import BuiltIn
 from scoreline_trainers.families.ensembles.ensemble import (
     Ensemble,
     EnsembleConfig,
@@ -34,7 +35,7 @@ class VotingConfig(EnsembleConfig):
         return self
 
 
-class Voting:
+class Voting(BuiltIn):
     """The family."""
 
     name = "voting"

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.evaluation.metrics import Label
+from scoreline_trainers.families import BuiltIn
 from scoreline_trainers.families.ensembles.ensemble import (
     Ensemble,
     EnsembleConfig,
@@ -69,7 +70,7 @@ class WeightedConfig(EnsembleConfig):
         return not np.isnan(self.given_weights).any()
 
 
-class Weighted:
+class Weighted(BuiltIn):
     """The family."""
 
     name = "weighted"

@@ -22,6 +22,7 @@ from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.data.batch import Batch, Float32, Float64, RowIndices
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
+from scoreline_trainers.families import BuiltIn
 from scoreline_trainers.families.networks.net import NetworkConfig
 from scoreline_trainers.families.networks.network_layers import dense
 from scoreline_trainers.families.networks.network_training import seeded, stopping_split
@@ -174,10 +175,9 @@ class FittedFewShot(Fitted):
 ConfigT = TypeVar("ConfigT", bound=FewShotConfig)
 
 
-class FewShotFamily(Generic[ConfigT]):
+class FewShotFamily(BuiltIn, Generic[ConfigT]):
     """A family of heads over one body. Subclasses name it and learn both."""
 
-    name: str
     config_type: type[ConfigT]
     libraries: Sequence[str] = ("torch",)
 

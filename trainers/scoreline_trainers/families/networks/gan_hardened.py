@@ -19,6 +19,7 @@ from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.data.batch import Batch, Bools, Float64, RowIndices
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
+from scoreline_trainers.families import BuiltIn
 from scoreline_trainers.families.anomaly.detectors import Alarm, Distance, Isolation, Statistical, View
 from scoreline_trainers.families.networks.hardening import Hardened, HardeningConfig, harden
 from scoreline_trainers.families.networks.network_layers import dense
@@ -107,7 +108,7 @@ class FittedGanHardened(Fitted):
         return torch.from_numpy(self.design.apply(batch.table))
 
 
-class GanHardened:
+class GanHardened(BuiltIn):
     """The family."""
 
     name = "gan_hardened"

@@ -12,6 +12,7 @@ from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.data.batch import Batch, Float64
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
+from scoreline_trainers.families import BuiltIn
 from scoreline_trainers.families.networks.net import Fed, Feed, Net, NetworkConfig
 from scoreline_trainers.families.networks.network_training import PREDICT_ROWS, seeded, stopping_split, train_network
 from scoreline_trainers.family import Fitted
@@ -52,7 +53,7 @@ class FittedNetwork(Fitted):
 NetworkConfigT = TypeVar("NetworkConfigT", bound=NetworkConfig)
 
 
-class NetworkFamily(Generic[NetworkConfigT]):
+class NetworkFamily(BuiltIn, Generic[NetworkConfigT]):
     """A family of one kind of net. Subclasses name it and build it.
 
     Attributes:
@@ -60,7 +61,6 @@ class NetworkFamily(Generic[NetworkConfigT]):
         takes_neighbors: whether it needs neighbours beside them; else it takes none.
     """
 
-    name: str
     config_type: type[NetworkConfigT]
     libraries: Sequence[str] = ("torch",)
     takes_history = True

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.splits import hold_out
+from scoreline_trainers.families import BuiltIn
 from scoreline_trainers.family import Fitted, LibraryConfig, features_only
 from scoreline_trainers.progress import Progress
 
@@ -75,10 +76,9 @@ class BoosterConfig(LibraryConfig):
 ConfigT = TypeVar("ConfigT", bound=BoosterConfig)
 
 
-class BoosterFamily(Generic[ConfigT]):
+class BoosterFamily(BuiltIn, Generic[ConfigT]):
     """A family of one library's boosted trees. Subclasses name it and boost."""
 
-    name: str
     config_type: type[ConfigT]
     libraries: Sequence[str]
 

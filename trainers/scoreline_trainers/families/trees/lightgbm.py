@@ -98,7 +98,7 @@ class FittedLightGBM(FittedTrees):
         return {"trees": self.booster.num_trees(), "gain most": names}
 
     def files(self) -> Mapping[str, bytes]:
-        """The booster's text, from which attributions are computed later."""
+        """The booster as LightGBM's own text, from which LightGBM computes the contributions of features."""
         return {BOOSTER_FILE: self.booster.model_to_string().encode()}
 
 

@@ -12,6 +12,7 @@ from sklearn.ensemble import RandomForestClassifier
 from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.data.batch import Batch, Float64
 from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.families import BuiltIn
 from scoreline_trainers.families.trees.forests import forest_tree
 from scoreline_trainers.families.trees.tree_columns import TreeColumns
 from scoreline_trainers.families.trees.trees import FittedTrees, Tree, emit_trees
@@ -77,7 +78,7 @@ class FittedRandomForest(FittedTrees):
         return {"trees": len(self.forest.estimators_), "leaves": leaves, "matter most": top}
 
 
-class RandomForest:
+class RandomForest(BuiltIn):
     """The family."""
 
     name = "random_forest"
