@@ -15,6 +15,7 @@ from typing import Any, cast
 from scoreline_registry.errors import first_line
 from scoreline_trainers.errors import FamilyError
 from scoreline_trainers.family import Family
+from scoreline_trainers.problems import nearest_or_all
 
 GROUP = "scoreline.families"
 
@@ -152,7 +153,7 @@ class Families(Mapping[str, Family[Any]]):
     def problem(self, name: str) -> str:
         """Why a family cannot be used here; empty for one that can. Imports no built-in family."""
         if name not in self:
-            return f"is unknown; there are {', '.join(sorted(self))}"
+            return f"is unknown; {nearest_or_all(name, sorted(self))}"
         return self.listing(name).problem
 
     def listing(self, name: str) -> Listing:
