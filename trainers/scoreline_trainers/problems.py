@@ -5,6 +5,7 @@ import typing
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
+import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -54,6 +55,11 @@ def nearest_or_all(name: str, known: Iterable[str], *, verb: str = "there are") 
     names = list(known)
     listed = ", ".join(names[:_LISTED]) + (f", ... ({len(names)} in all)" if len(names) > _LISTED else "")
     return " ".join(filter(None, [nearest(name, names), f"{verb} {listed or 'none'}"]))
+
+
+def as_yaml(value: object) -> str:
+    """A value as it is written in a recipe: text that YAML would read as something else is quoted."""
+    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True).removesuffix("\n...\n").strip()
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], *, listing: bool = False) -> list[str]:

@@ -1,9 +1,11 @@
+import re
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
+from scoreline_registry.strict_yaml import read_yaml
 from scoreline_trainers.data.columns import Columns, FeatureSpec, SequenceSpec
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.nulls import NULL_TEXTS, NullsRead, without_null_texts
@@ -69,6 +71,14 @@ def test_another_text_is_named_with_its_share_and_the_key_that_helps() -> None:
         DataError, match=r"'x' is a step feature and must be a number but holds text: 'unknown' in 1 of 4"
     ):
         Dataset.from_table(frame, steps)
+
+
+@pytest.mark.parametrize(("text", "written"), [("~", "['~']"), ("no value", "[no value]"), ("off", "['off']")])
+def test_the_key_that_helps_is_written_as_yaml_needs_it(text: str, written: str) -> None:
+    frame = pl.DataFrame({"x": ["1.5", text, "2", "3"], "y": [0, 1, 0, 1]})
+    with pytest.raises(DataError, match=re.escape(f"`null_values: {written}`")):
+        Dataset.from_table(frame, Columns(label="y", features=(FeatureSpec(name="x", kind="number"),)))
+    assert read_yaml(f"null_values: {written}", source="advice") == {"null_values": [text]}
 
 
 def test_numbers_written_as_text_are_numbers_where_they_are_declared_so() -> None:

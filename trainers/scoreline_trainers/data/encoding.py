@@ -26,6 +26,7 @@ from scoreline_trainers.data.nulls import not_numbers, numbers_in, shown
 from scoreline_trainers.data.sequences import Examples, finite
 from scoreline_trainers.data.tables import require
 from scoreline_trainers.errors import DataError
+from scoreline_trainers.problems import as_yaml
 
 # More names than this are ids far more often than categories; an explicit vocabulary may be longer.
 MAX_INFERRED_NAMES = 1000
@@ -123,8 +124,8 @@ def _advice(values: pl.Series) -> str:
     texts = not_numbers(values) if values.dtype == pl.String else {}
     if not texts or sum(texts.values()) > len(values) / 2:
         return f", not 1 to {MAX_INFERRED_NAMES}: exclude it or list a vocabulary"
-    first = next(iter(texts))
-    return f" because of {shown(texts, len(values))}: `null_values: [{first}]` reads it as missing, the rest as numbers"
+    first = as_yaml([next(iter(texts))])
+    return f" because of {shown(texts, len(values))}: `null_values: {first}` reads it as missing, the rest as numbers"
 
 
 def _texts(values: pl.Series) -> pl.Series:

@@ -4,9 +4,10 @@ import polars as pl
 
 from scoreline_trainers.data.columns import Positive
 from scoreline_trainers.errors import DataError
-from scoreline_trainers.problems import nearest
+from scoreline_trainers.problems import as_yaml, nearest
 
 _SHOWN = 6
+_YES, _NO = ("true", "yes", "y", "on", "t"), ("false", "no", "n", "off", "f")
 
 
 def binary_label(values: pl.Series, positive: Positive | None = None) -> pl.Series:
@@ -23,7 +24,7 @@ def binary_label(values: pl.Series, positive: Positive | None = None) -> pl.Seri
     if positive is None:
         return _as_it_is(values)
     names = _names(values)
-    wanted = _name(positive)
+    wanted = _name(positive, names)
     if wanted not in names:
         distinct = names.unique().sort().to_list()
         hint = nearest(wanted, distinct) or f"it holds {_listed(distinct)}"
@@ -35,7 +36,7 @@ def _as_it_is(values: pl.Series) -> pl.Series:
     distinct = values.unique().sort().to_list()
     if set(distinct) <= {0, 1}:
         return values.cast(pl.Int8)
-    example = _names(values.unique().sort())[-1]
+    example = as_yaml(distinct[-1])
     raise DataError(
         values.name,
         f"is the label and must be 0 or 1 in every row; it holds {_listed(distinct)}; "
@@ -61,9 +62,11 @@ def _names(values: pl.Series) -> pl.Series:
     return values.cast(pl.String)
 
 
-def _name(positive: Positive) -> str:
+def _name(positive: Positive, names: pl.Series) -> str:
+    """The value's text as the column writes it; ``positive: yes`` is true to YAML, and "yes" to the table."""
     if isinstance(positive, bool):
-        return str(positive).lower()
+        same = _YES if positive else _NO
+        return next((name for name in names.unique().sort() if name.lower() in same), same[0])
     if isinstance(positive, float) and positive.is_integer():
         return str(int(positive))
     return str(positive)

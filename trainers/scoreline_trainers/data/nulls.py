@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from scoreline_trainers.errors import DataError
+from scoreline_trainers.problems import as_yaml
 
 NULL_TEXTS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "none", "?", "-", "--", ".")
 """As spreadsheets, databases, R, SAS and pandas write them."""
@@ -69,7 +70,7 @@ def numbers_in(texts: pl.Series, claim: str) -> pl.Series:
     numbers = as_numbers(texts)
     if numbers is None:
         others = not_numbers(texts)
-        advice = f"`null_values: [{next(iter(others))}]` in the recipe reads it as missing"
+        advice = f"`null_values: {as_yaml([next(iter(others))])}` in the recipe reads it as missing"
         raise DataError(texts.name, f"{claim} but holds text: {shown(others, len(texts))}; {advice}")
     return numbers
 

@@ -14,6 +14,7 @@ from scoreline_trainers.data.encoding import missing
 from scoreline_trainers.data.nulls import NULL_TEXTS, not_numbers, shown, without_null_texts
 from scoreline_trainers.evaluation.band_summary import FEW_ROWS
 from scoreline_trainers.evaluation.metrics import auc
+from scoreline_trainers.problems import as_yaml
 
 _PERFECT = 0.9995
 _LEAK_ROWS = 50_000
@@ -88,12 +89,12 @@ def _text_warnings(frame: pl.DataFrame, columns: Columns, features: Sequence[Fea
             continue
         others = not_numbers(values)
         if others and sum(others.values()) < len(values.drop_nulls()) / 2:
-            advice = f"`null_values: [{next(iter(others))}]` would make it a number"
+            advice = f"`null_values: {as_yaml([next(iter(others))])}` would make it a number"
             yield f"column {feature.name!r} is a category because of {shown(others, len(values))}; {advice}"
         elif columns.null_values is None:
             kept = {text: count for text, count in others.items() if text in NULL_TEXTS}
             if kept:
-                advice = f"`null_values: [{next(iter(kept))}]` reads it as missing"
+                advice = f"`null_values: {as_yaml([next(iter(kept))])}` reads it as missing"
                 yield f"column {feature.name!r}: {shown(kept, len(values))} is a name like the others; {advice}"
 
 
