@@ -11,7 +11,7 @@ make() {
   done
 }
 
-# A server runs beside the commands after it; what follows for ever is followed for a while.
+# A server runs beside the commands after it.
 scoreline() {
   case " $* " in
     " serve "*)
@@ -22,9 +22,22 @@ scoreline() {
         sleep 0.1
       done
       ;;
-    *" -f "* | *" --watch "*) timeout --signal INT 3 "$PYTHON" -m scoreline "$@" || [ $? = 124 ] ;;
+    *" -f "* | *" --watch "*) follow "$@" ;;
     *) "$PYTHON" -m scoreline "$@" ;;
   esac
+}
+
+# Ends a command that runs for ever once it has printed something; one that ends before that has failed.
+follow() {
+  "$PYTHON" -m scoreline "$@" >followed.log &
+  local followed=$!
+  until [ -s followed.log ]; do
+    kill -0 "$followed" 2>/dev/null || { wait "$followed"; return 1; }
+    sleep 0.1
+  done
+  kill "$followed"
+  wait "$followed" || [ $? = 143 ]
+  cat followed.log
 }
 
 end() {

@@ -27,8 +27,9 @@ def registry_with_a_past(folder: Path) -> None:
     """Seven versions of credit, a route of that name, more than 41 revisions, and a second registry."""
     Registry.create(folder / "srv" / "prod-registry")
     registry = Registry.create(folder / "registry")
+    aliases = {3: ("stable",), 5: ("champion",)}
     for version in range(7):
-        publish_linear(registry, "credit", (1.0, 0.1 * version, 0.0), aliases=("champion",) if version == 5 else ())
+        publish_linear(registry, "credit", (1.0, 0.1 * version, 0.0), aliases=aliases.get(version, ()))
     apply(registry, _ROUTE)
     (folder / "credit.yaml").write_text(_ROUTE + "holdout: 5\n")
     for number in range(registry.latest().revision, 42):
