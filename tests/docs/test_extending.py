@@ -56,7 +56,12 @@ def test_a_store_of_another_package_keeps_the_contract(package: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("heading", "name"), [("An RPC", "GetAssignment|assignment"), ("A metric", "fallback_rows|FALLBACK_ROWS")]
+    ("heading", "name"),
+    [
+        ("An RPC", "GetAssignment|assignment"),
+        ("A metric", "fallback_rows|FALLBACK_ROWS"),
+        ("A column transformer", "log1p"),
+    ],
 )
 def test_the_example_to_copy_is_in_every_file_that_the_table_lists(heading: str, name: str) -> None:
     text = (ROOT / PAGE).read_text().partition(f"## {heading}\n")[2].partition("\n## ")[0]
