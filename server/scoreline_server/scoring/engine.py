@@ -42,8 +42,7 @@ def score(requests: Sequence[DecodedRequest], observe: Observe | None = None) ->
         requests: any number of requests.
         observe: called with each route's batch once it is scored.
     """
-    groups = _by_route(requests)
-    if len(groups) == 1:
+    if len(requests) == 1 or len(groups := _by_route(requests)) == 1:
         return _score_route(requests, observe)
     responses: dict[int, Response] = {}
     for positions in groups.values():

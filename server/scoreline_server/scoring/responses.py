@@ -26,7 +26,7 @@ class ResponseEncoder:
         self._scores = results.scores.tobytes()
         self._reasons = results.reasons.tobytes()
         self._served: list[int] = results.served.tolist()
-        self._bands = wire.bands(results.band_names)
+        self._bands = b"" if results.bands is None else wire.bands(results.band_names)
         self._rated = results.bands is not None or results.points is not None or results.quality is not None
 
     def encode(self, requests: Sequence[DecodedRequest]) -> list[bytes | ScoringError]:
