@@ -16,6 +16,7 @@ from scoreline_registry.registry import Registry
 from scoreline_server.errors import StartError
 from scoreline_server.file_lock import FileLock
 from scoreline_server.journal.opening import open_journal
+from scoreline_server.loading import loader
 from scoreline_server.loading.pins import Pins
 from scoreline_server.loading.watcher import Watcher
 from scoreline_server.metrics.recorder import CountedThreads, Metrics
@@ -53,14 +54,15 @@ class Server:
         worker: int = 0,
         reuse_port: bool = False,
         score: engine.Score = engine.score,
+        load: loader.Load = loader.load,
         observers: Sequence[Observe] = (),
         stop_limits: StopLimits = StopLimits(),  # noqa: B008 - frozen
     ) -> None:
         """Takes the port; raises StartError when that cannot be.
 
         ``runtime`` is a folder that the workers of one supervisor share, ``worker`` this one's number among them. With
-        ``reuse_port`` others may listen on the same port. ``score`` scores requests; ``observers`` get what it scored
-        before the journal does. ``stop_limits`` bound each wait of a stop.
+        ``reuse_port`` others may listen on the same port. ``load`` loads versions and ``score`` scores requests;
+        ``observers`` get what it scored before the journal does. ``stop_limits`` bound each wait of a stop.
         """
         self.settings = settings
         self._stop_limits = stop_limits
@@ -73,6 +75,7 @@ class Server:
             budget_bytes=settings.memory_budget_bytes,
             loading_lock=FileLock(runtime / "loading.lock").held if runtime else nullcontext,
             loading=self.metrics.loading,
+            load=load,
         )
         self.journal = open_journal(settings, worker=worker, counting=self.metrics)
         admission = _admission(settings)

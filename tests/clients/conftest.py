@@ -7,15 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 import scoreline
 from scoreline import RetryPolicy
 from tests.clients.sums import Running, Sums, start
-
-# A busy machine is slow at times; what is too slow is for pytest's own limit to say.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
 
 QUICK = RetryPolicy(initial_backoff_seconds=0.005, max_backoff_seconds=0.02)
 Start = Callable[..., Running]

@@ -1,5 +1,6 @@
 """The two ways that a call to Score can come, and a gate before the models so that calls can be made to wait."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from scoreline_server.scoring import engine
 from scoreline_server.scoring.decoding import DecodedRequest
 from scoreline_server.scoring.results import Observe
 from scoreline_server.transport.lane import Lane
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 BOTH_WAYS = pytest.mark.parametrize("hot_lane", [True, False], ids=["lane", "ordinary"])
 
@@ -34,6 +36,28 @@ def connected(server: Server, **options: object) -> Iterator[grpc.Channel]:
     arguments = [("grpc.use_local_subchannel_pool", 1), *((f"grpc.{name}", value) for name, value in options.items())]
     with grpc.insecure_channel(server.address, arguments) as channel:
         yield channel
+
+
+@contextmanager
+def stopping(server: Server) -> Iterator[threading.Thread]:
+    """Stops a server on another thread: the block runs once connections are refused, the stop is over at its end."""
+    stop = threading.Thread(target=server.stop)
+    stop.start()
+    wait_until(lambda: _is_refused(server.address))
+    try:
+        yield stop
+    finally:
+        stop.join(PATIENCE_SECONDS)
+    assert not stop.is_alive()
+
+
+def _is_refused(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except ConnectionError:
+        return True
+    return False
 
 
 def lane_of(server: Server) -> Lane:

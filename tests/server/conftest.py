@@ -12,6 +12,7 @@ from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_file import read_route
 from scoreline_server.app import Server
+from scoreline_server.loading import loader
 from scoreline_server.scoring import engine
 from scoreline_server.scoring.results import ScoredBatch
 from scoreline_server.settings import Settings
@@ -81,11 +82,22 @@ def score() -> engine.Score:
 
 
 @pytest.fixture
+def load() -> loader.Load:
+    """How ``server`` loads versions; override it to set what rows cost."""
+    return loader.load
+
+
+@pytest.fixture
 def server(
-    registry: Registry, settings: Settings, score: engine.Score, observer: Observer, stop_limits: StopLimits
+    registry: Registry,
+    settings: Settings,
+    score: engine.Score,
+    load: loader.Load,
+    observer: Observer,
+    stop_limits: StopLimits,
 ) -> Iterator[Server]:
     """A serving server; publish before it starts by asking for ``registry`` first."""
-    with Server(settings, score=score, observers=[observer], stop_limits=stop_limits) as running:
+    with Server(settings, score=score, load=load, observers=[observer], stop_limits=stop_limits) as running:
         yield running
 
 

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from collections import deque
 from types import TracebackType
 from typing import Self
 
@@ -52,12 +53,20 @@ class RawConnection:
         host, _, port = address.rpartition(":")
         self.socket = socket.create_connection((host, int(port)), timeout=10)
         self._unread = b""
+        self._frames: deque[tuple[int, int, int, bytes]] = deque()
         settings = b"" if window is None else struct.pack("!HI", _INITIAL_WINDOW_SIZE, window)
         self.send(PREFACE + frame(SETTINGS, payload=settings))
 
     def send(self, data: bytes) -> None:
         """Sends bytes."""
         self.socket.sendall(data)
+
+    def settle(self) -> None:
+        """Waits until the server has read all that was sent: it answers a ping after what came before it."""
+        ping = b"settled?"
+        self.send(frame(PING, 0, 0, ping))
+        while (read := self._read_frame()) != (PING, ACK, 0, ping):
+            self._frames.append(read)
 
     def more(self, count: int, stream: int = 1) -> None:
         """Lets the server send more bytes of a stream, and of all streams together."""
@@ -66,6 +75,9 @@ class RawConnection:
 
     def next_frame(self) -> tuple[int, int, int, bytes]:
         """Kind, flags, stream and payload of the next frame; raises EOFError at the connection's end."""
+        return self._frames.popleft() if self._frames else self._read_frame()
+
+    def _read_frame(self) -> tuple[int, int, int, bytes]:
         head = self._read(9)
         kind, flags, stream = struct.unpack("!BBI", head[3:])
         return kind, flags, stream, self._read(int.from_bytes(head[:3], "big"))

@@ -8,7 +8,7 @@ import resource
 import threading
 import time
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,9 @@ from scoreline_server.loading.raw_tensors import golden_call, input_types
 from scoreline_server.scoring.model import LoadedModel
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+
+Load = Callable[[Registry, str, int], LoadedModel]
+"""Loads a version of a model by its name and number. Raises LoadError where it cannot be served."""
 
 _TIMED_RUNS = 20
 # numpy parses an array's header as Python, which fails now and then when two threads of Python 3.11 do so at once

@@ -14,8 +14,8 @@ from scoreline_server.cpu_count import usable_cores
 from scoreline_server.errors import LoadError
 from scoreline_server.failure_log import log_failure
 from scoreline_server.gil_switching import background_work
+from scoreline_server.loading import loader
 from scoreline_server.loading.adoption import adopt, adopt_earlier
-from scoreline_server.loading.loader import load
 from scoreline_server.loading.pins import Pins
 from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.scoring.model import LoadedModel, VersionKey
@@ -37,17 +37,18 @@ class Watcher:
         budget_bytes: int = 0,
         loading_lock: Callable[[], AbstractContextManager[object]] = nullcontext,
         loading: Callable[[str], AbstractContextManager[object]] = nullcontext,
+        load: loader.Load = loader.load,
     ) -> None:
         """Follows a registry.
 
         ``loading_lock`` is held while models are loaded, so that one worker loads at a time. ``loading`` is entered
-        with a model's name around the loading of one version, and sees the LoadError of one that fails.
+        with a model's name around the loading of one version by ``load``, and sees the LoadError of one that fails.
         """
         self._registry = registry
         self._poll_seconds = poll_seconds
         self.pins = pins or Pins()
         self._budget_bytes = budget_bytes
-        self._loading_lock, self._loading = loading_lock, loading
+        self._loading_lock, self._loading, self._load_version = loading_lock, loading, load
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._follow, name="registry-watcher", daemon=True)
@@ -130,7 +131,7 @@ class Watcher:
     def _load(self, key: VersionKey) -> LoadedModel | LoadError:
         try:
             with self._loading(key[0]):
-                return load(self._registry, *key)
+                return self._load_version(self._registry, *key)
         except LoadError as error:
             return error
 

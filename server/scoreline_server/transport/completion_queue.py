@@ -46,6 +46,7 @@ class CallQueue:
         self._core = server._cy_server  # type: ignore[attr-defined]  # noqa: SLF001
         self._queue = cygrpc.CompletionQueue()
         self._timeout = cygrpc.CompletionType.queue_timeout
+        self._end = cygrpc.CompletionType.queue_shutdown
         self._requesting = threading.Lock()
         self._is_closed = False
         self._core.register_completion_queue(self._queue)
@@ -70,14 +71,13 @@ class CallQueue:
         event = self._queue.poll(deadline)
         return None if event.completion_type == self._timeout else event
 
+    def is_shutdown(self, event: Event) -> bool:
+        """Whether an event is the last one of this queue."""
+        return bool(event.completion_type == self._end)
+
     def shutdown(self) -> None:
         """Ends the queue; allowed once nothing is requested and no call is open."""
         self._queue.shutdown()
-
-
-def is_shutdown(event: Event) -> bool:
-    """True for the last event of a queue."""
-    return bool(event.completion_type == cygrpc.CompletionType.queue_shutdown)
 
 
 def receive(call: Any, on_message: OnEvent) -> None:

@@ -86,7 +86,8 @@ class Endpoint:
         }
         hot = (SCORE,) if self._has_lane(by_admin_address=by_admin_address) else ()
         if hot:
-            self._lane = Lane(self._grpc, hot, pipeline, limits=lane_limits(self._settings), on_death=on_death)
+            queue = completion_queue.CallQueue(self._grpc, hot)
+            self._lane = Lane(queue, hot, pipeline, limits=lane_limits(self._settings), on_death=on_death)
         servicer.add_to_server(pipeline, self._grpc, streams=handlers, without=hot, by_admin_address=by_admin_address)
         self._grpc.start()
         if self._lane:

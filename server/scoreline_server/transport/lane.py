@@ -63,23 +63,23 @@ class Lane:
 
     def __init__(
         self,
-        server: grpc.Server,
+        queue: completion_queue.CallQueue,
         methods: Sequence[str],
         pipeline: Pipeline,
         *,
         limits: LaneLimits,
         on_death: Callable[[], None],
     ) -> None:
-        """Registers the methods; must come before the server starts, and no other handler may have them.
+        """Serves calls once it is started; no other handler of the server may have the methods.
 
         Args:
-            server: the ordinary server, whose port, credentials and limits the lane shares.
-            methods: their paths.
+            queue: hands out calls of the ordinary server, whose port, credentials and limits the lane shares.
+            methods: the paths that the queue has registered.
             pipeline: answers the calls.
             limits: how the lane shares its time.
             on_death: called on the lane's thread when it fails.
         """
-        self._queue = completion_queue.CallQueue(server, methods)
+        self._queue = queue
         self._methods = tuple(methods)
         self._pipeline = pipeline
         self._limits = limits
@@ -140,12 +140,12 @@ class Lane:
             raise
 
     def _loop(self) -> None:
-        poll = self._queue.poll
+        poll, is_shutdown = self._queue.poll, self._queue.is_shutdown
         handled = 0
         while True:
             event = poll(time.time() + _IDLE_SECONDS if self._is_idle else 0.0)
             if event is not None:
-                if completion_queue.is_shutdown(event):
+                if is_shutdown(event):
                     return
                 try:
                     event.tag(event)

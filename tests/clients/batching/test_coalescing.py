@@ -56,7 +56,7 @@ questions = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=st.lists(questions, min_size=1, max_size=24))
 def test_together_everyone_gets_what_it_would_have_got_alone(
     ask: crowds.Ask, moody: Running, asked: list[Question]

@@ -93,7 +93,7 @@ def plain(entity: Entity) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(batch=st.lists(entities, min_size=1, max_size=6), data=st.data())
 def test_any_rows_of_packed_entities_unpack_to_what_was_given(
     batch: list[Entity], data: st.DataObject, schema: RouteSchema
@@ -104,7 +104,7 @@ def test_any_rows_of_packed_entities_unpack_to_what_was_given(
     assert unpack(message) == [plain(entity) for entity in batch[start:stop]]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(batch=st.lists(entities, min_size=1, max_size=6))
 def test_columns_pack_to_the_same_message_as_entities(batch: list[Entity], schema: RouteSchema) -> None:
     columns = Columns(
@@ -119,7 +119,7 @@ def test_columns_pack_to_the_same_message_as_entities(batch: list[Entity], schem
     assert unpack(by_column) == unpack(by_row)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(batch=st.lists(entities, min_size=1, max_size=6))
 def test_no_message_is_larger_than_its_rows_were_counted(batch: list[Entity], schema: RouteSchema) -> None:
     block = pack_entities(batch, schema)
@@ -319,7 +319,7 @@ def test_rows_are_taken_no_sooner_than_they_are_asked_for(schema: RouteSchema) -
     ]  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(batch=st.lists(entities, min_size=1, max_size=6))
 def test_rows_that_were_packed_apart_travel_as_if_packed_together(batch: list[Entity], schema: RouteSchema) -> None:
     rows = [pack_row(entity, schema) for entity in batch]
@@ -327,7 +327,7 @@ def test_rows_that_were_packed_apart_travel_as_if_packed_together(batch: list[En
     assert join_rows(rows, schema.digest).ByteSize() <= 64 + sum(row.size + 8 for row in rows)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(features=st.fixed_dictionaries({}, optional={**dict.fromkeys(Numbers, odd), **dict.fromkeys(Words, odd)}))
 def test_plain_entities_are_packed_like_any_other(features: dict[str, Any]) -> None:
     schema = route_schema(numbers=Numbers, categories=Words)

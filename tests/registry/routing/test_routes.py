@@ -142,7 +142,7 @@ routes = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(routes, routes)
 def test_a_plan_tells_how_many_units_really_move(first: RouteSpec, second: RouteSpec) -> None:
     before = following(first)

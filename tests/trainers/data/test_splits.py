@@ -1,7 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scoreline_trainers.calibration import Method, calibrated
@@ -59,7 +59,6 @@ def test_equal_seeds_hold_out_equal_rows() -> None:
     assert not np.array_equal(first, other)
 
 
-@settings(deadline=None)
 @given(st.lists(st.none() | st.integers(0, 8), min_size=4, max_size=60), st.floats(0.1, 0.8), st.integers(0, 3))
 def test_drawn_rows_are_whole_units(units: list[int | None], fraction: float, seed: int) -> None:
     unit = pl.Series("u", units, dtype=pl.Int64)

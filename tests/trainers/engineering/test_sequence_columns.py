@@ -160,13 +160,13 @@ def blocks(draw: st.DrawFn) -> tuple[Float32, list[int]]:
     return np.where(chance.random(shape) < missing, np.float32(np.nan), values), lengths
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(blocks())
 def test_every_column_is_what_plain_arithmetic_gives(block: tuple[Float32, list[int]]) -> None:
     check(*block)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(blocks())
 def test_what_stands_behind_a_history_never_matters(block: tuple[Float32, list[int]]) -> None:
     clean = Batch(sequence=block[0], lengths=np.array(block[1], np.int64))

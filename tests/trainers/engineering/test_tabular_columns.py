@@ -22,7 +22,7 @@ LARGEST = float(np.finfo(np.float32).max)
 Column = st.lists(
     st.one_of(st.just(NAN), st.integers(-50, 50).map(float), st.floats(-1e6, 1e6, width=32)), min_size=12, max_size=12
 )
-fast = settings(max_examples=40, deadline=None)
+fast = settings(max_examples=40)
 
 
 def close(found: Mapping[str, Any], answers: Mapping[str, Any]) -> None:

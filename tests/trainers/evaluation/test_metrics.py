@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scoreline_trainers.data.batch import Float64
@@ -25,7 +25,6 @@ def sample(seed: int, *, ties: bool) -> tuple[Label, Float64]:
 
 
 # scikit-learn is imported on first use, which takes longer than hypothesis gives an example.
-@settings(deadline=None)
 @given(st.integers(0, 10_000), st.booleans())
 def test_auc_is_the_share_of_pairs_that_stand_in_order(seed: int, ties: bool) -> None:
     label, score = sample(seed, ties=ties)
@@ -44,7 +43,6 @@ def test_brier_is_the_mean_squared_difference() -> None:
 
 
 # scikit-learn is imported on first use, which takes longer than hypothesis gives an example.
-@settings(deadline=None)
 @given(st.integers(0, 10_000), st.booleans())
 def test_ks_is_the_largest_gap_between_the_distributions_of_both_labels(seed: int, ties: bool) -> None:
     label, score = sample(seed, ties=ties)
