@@ -67,6 +67,11 @@ def lane_of(server: Server) -> Lane:
     return lane
 
 
+def has_lane(server: Server) -> bool:
+    """Whether the server answers Score by a hot lane."""
+    return server._endpoint._lane is not None
+
+
 class Gate:
     """Stands before the models: while it is shut, whoever scores waits here.
 

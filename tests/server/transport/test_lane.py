@@ -2,7 +2,6 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,11 +20,12 @@ from scoreline_server.scoring import engine
 from scoreline_server.scoring.decoding import DecodedRequest
 from scoreline_server.settings import Settings
 from scoreline_server.transport import completion_queue
-from tests.server.carriers import Gate, connected, score_by
+from tests.server.carriers import Gate, connected, has_lane, score_by, stopping
 from tests.server.conftest import apply
 from tests.server.frames import RawConnection, whole_call
 from tests.server.toys import publish_linear, sigmoid
 from tests.server.wire import entity, named, packed, reason_of
+from tests.waiting import wait_until
 
 ANN = named(entity("ann", income=1.0))
 
@@ -225,16 +225,8 @@ def test_a_burst_behind_one_slow_batch_is_answered_whole(server: Server, channel
     assert first.result().scores[0].version == 1
 
 
-@pytest.fixture
-def stopping() -> Iterator[list[threading.Thread]]:
-    threads: list[threading.Thread] = []
-    yield threads
-    for thread in threads:
-        thread.join(20)
-
-
 def test_a_stop_answers_every_call_that_was_taken_in(
-    server: Server, gate: Gate, stopping: list[threading.Thread], monkeypatch: pytest.MonkeyPatch
+    server: Server, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[DecodedRequest | Answer] = []
     admit = Pipeline.admit
@@ -255,8 +247,7 @@ def test_a_stop_answers_every_call_that_was_taken_in(
 
     with ThreadPoolExecutor(8) as pool:
         callers = [pool.submit(call_until_gone) for _ in range(8)]
-        while gate.calls < 200:
-            pass
+        wait_until(lambda: gate.calls >= 200)
         server.stop()
         done.set()
         codes = sum((caller.result(20) for caller in callers), Counter())
@@ -264,20 +255,14 @@ def test_a_stop_answers_every_call_that_was_taken_in(
     assert set(codes) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 
 
-def test_a_stop_waits_for_a_call_that_is_scored(
-    server: Server, channel: grpc.Channel, gate: Gate, stopping: list[threading.Thread]
-) -> None:
+def test_a_stop_waits_for_a_call_that_is_scored(server: Server, channel: grpc.Channel, gate: Gate) -> None:
     gate.shut()
     waiting = score_by(channel).future(ANN, timeout=20)
-    while not gate.entered:
-        pass
-    stop = threading.Thread(target=server.stop)
-    stopping.append(stop)
-    stop.start()
-    stop.join(0.3)
-    assert stop.is_alive()
-    gate.open()
-    assert waiting.result().scores[0].version == 1
+    wait_until(lambda: gate.entered == 1)
+    with stopping(server) as stop:
+        assert stop.is_alive()
+        gate.open()
+        assert waiting.result().scores[0].version == 1
 
 
 def test_without_the_names_that_the_lane_needs_calls_come_the_ordinary_way(
@@ -285,7 +270,7 @@ def test_without_the_names_that_the_lane_needs_calls_come_the_ordinary_way(
 ) -> None:
     monkeypatch.setattr(completion_queue, "missing_names", lambda _: ["cygrpc.CompletionQueue"])
     with Server(settings) as server, connected(server) as channel:
-        assert server._endpoint._lane is None
+        assert not has_lane(server)
         assert score_by(channel)(ANN).scores[0].version == 1
 
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import grpc
 import pytest
@@ -15,9 +16,10 @@ from scoreline_server.app import Server
 from scoreline_server.rpc.methods import SCORE
 from scoreline_server.scoring import engine
 from scoreline_server.settings import Settings
+from scoreline_server.stopping import Deadline
 from scoreline_server.transport import lane
 from scoreline_server.transport.lane_call import LaneCall
-from tests.server.carriers import Gate, connected, lane_of, score_by
+from tests.server.carriers import Gate, connected, lane_of, score_by, stopping
 from tests.server.conftest import apply
 from tests.server.frames import (
     CANCEL,
@@ -70,6 +72,11 @@ def held(channel: grpc.Channel, gate: Gate) -> Iterator[None]:
     assert first.result().scores[0].version == 1
 
 
+def open_files() -> list[Path]:
+    """The files and sockets of this process, of which the server is a part."""
+    return list(Path("/proc/self/fd").iterdir())
+
+
 def assert_nothing_is_left(server: Server) -> None:
     wait_until(lambda: server.pipeline.queued_seconds == 0)
     if server.settings.hot_lane:
@@ -84,7 +91,7 @@ def test_a_call_whose_deadline_has_passed_is_told_so_unscored(
     with RawConnection(server.address) as connection:
         with held(channel, gate):
             connection.send(whole_call(1, ANN.SerializeToString(), timeout="1m"))
-            time.sleep(0.1)
+            connection.settle()
         _, trailers = connection.until_end()
         assert DEADLINE_EXCEEDED in trailers
     assert gate.calls == 1
@@ -103,11 +110,13 @@ def test_a_deadline_that_passes_in_the_queue_ends_the_call_unscored(
 
 
 def test_a_call_that_is_cancelled_in_the_queue_is_not_scored(server: Server, channel: grpc.Channel, gate: Gate) -> None:
-    with held(channel, gate):
-        calls = [score_by(channel).future(ANN, timeout=20) for _ in range(20)]
-        time.sleep(0.2)
-        assert all(call.cancel() for call in calls)
-        time.sleep(0.2)
+    with RawConnection(server.address) as connection, held(channel, gate):
+        for stream in range(1, 40, 2):
+            connection.send(whole_call(stream, ANN.SerializeToString()))
+        connection.settle()
+        for stream in range(1, 40, 2):
+            connection.send(frame(RST_STREAM, 0, stream, CANCEL.to_bytes(4, "big")))
+        connection.settle()
     assert score_by(channel)(ANN).scores[0].version == 1
     assert gate.calls == 2
     assert_nothing_is_left(server)
@@ -129,12 +138,13 @@ def test_a_connection_that_is_lost_while_its_calls_wait_does_no_harm(
     server: Server, channel: grpc.Channel, gate: Gate
 ) -> None:
     with held(channel, gate):
+        files = open_files()
         connection = RawConnection(server.address)
         for stream in range(1, 40, 2):
             connection.send(whole_call(stream, ANN.SerializeToString()))
-        time.sleep(0.2)
+        connection.settle()
         connection.abort()
-        time.sleep(0.2)
+        wait_until(lambda: len(open_files()) <= len(files))
     assert score_by(channel)(ANN).scores[0].version == 1
     assert gate.calls == 2
     assert_nothing_is_left(server)
@@ -260,13 +270,10 @@ def test_a_stop_ends_calls_in_every_state(server: Server, channel: grpc.Channel,
         # Behind a slow flush calls are watched: some half-open, some whole, some cancelled.
         connection.send(call_headers(3) + call_headers(5) + whole_call(7, body) + whole_call(9, body))
         connection.send(frame(RST_STREAM, 0, 9, CANCEL.to_bytes(4, "big")))
-        stop = threading.Thread(target=server.stop)
-        stop.start()
-        time.sleep(0.2)
-        gate.open()
-        data, _ = connection.until_end(1)
-        assert pb.ScoreResponse.FromString(data[5:]).scores[0].version == 1
-        stop.join(15)
-        assert not stop.is_alive()
+        connection.settle()
+        with stopping(server):
+            gate.open()
+            data, _ = connection.until_end(1)
+            assert pb.ScoreResponse.FromString(data[5:]).scores[0].version == 1
     assert lane_of(server).open_calls == 0
-    assert not lane_of(server)._thread.is_alive()
+    assert lane_of(server).join(Deadline(0))
