@@ -1,16 +1,18 @@
 """A real gRPC server with a model that anyone can compute: the sum of what it was sent."""
 
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import grpc
 import numpy as np
 from google.protobuf.any_pb2 import Any as Packed
-from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
@@ -18,6 +20,7 @@ from grpc_status import rpc_status
 from scoreline import RouteSchema
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc
+from tests.waiting import PATIENCE_SECONDS
 
 Failure = Callable[[grpc.ServicerContext], None]
 
@@ -59,7 +62,7 @@ def fail(
     """A failure with an ErrorInfo, and a RetryInfo where ``retry_after`` seconds are given."""
     details = [error_details_pb2.ErrorInfo(reason=reason, domain="scoreline", metadata=facts or {"fact": "value"})]
     if retry_after is not None:
-        details.append(error_details_pb2.RetryInfo(retry_delay=Duration(nanos=int(retry_after * 1e9))))
+        details.append(error_details_pb2.RetryInfo(retry_delay=timedelta(seconds=retry_after)))
     packed = []
     for detail in details:
         packed.append(Packed())
@@ -70,6 +73,13 @@ def fail(
         context.abort_with_status(rpc_status.to_status(status))
 
     return abort
+
+
+def hold(context: grpc.ServicerContext) -> None:
+    """Leaves a call without an answer until its caller has ended it or its time is over."""
+    ended = threading.Event()
+    if context.add_callback(ended.set):
+        assert ended.wait(PATIENCE_SECONDS)
 
 
 @dataclass(repr=False)
@@ -194,6 +204,32 @@ class Running:
     sums: Sums
     target: str
     server: grpc.Server
+
+
+@contextmanager
+def outage(port: int) -> Iterator[Callable[[], int]]:
+    """Breaks off every connection to a port in the place of a server; the number of those is what it yields."""
+    broken_off = 0
+
+    def serve() -> None:
+        nonlocal broken_off
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                if done.is_set():
+                    return
+                broken_off += 1
+
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield lambda: broken_off
+        finally:
+            done.set()
+            socket.create_connection(("127.0.0.1", port)).close()
+            thread.join()
 
 
 def start(sums: Sums, *, port: int = 0, credentials: grpc.ServerCredentials | None = None) -> Running:

@@ -15,6 +15,28 @@ PAGE = Path(__file__).parents[2] / "docs" / "guides" / "clients.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
 TESTS = [block for block in BLOCKS if "\ndef test_" in block]
 RECIPES = [block for block in BLOCKS if block not in TESTS]
+# In the page's order: a part of what each recipe prints, and how many rows it has the server of sums score.
+SHOWN = dict(
+    zip(
+        RECIPES,
+        [
+            ("4280.0 high credit 3 SPLIT 000102030405060708090a0b-0\n", 1),
+            ("route 'credit' has no feature 'incom'", 0),
+            ("", 1),
+            ("", 1),
+            ("", 1),
+            ("", 1),
+            ("4950.0\n", 81),
+            ("[4280. 1800.   70.] ['high' 'high' 'low'] ['credit' 'credit' 'credit']\n", 3),
+            ("4280.0 ┆ high", 2),
+            ("20000 0\n", 20_000),
+            ("", 1),
+            ("SERVING ('income', 'age')\ncredit 6 credit@2 is damaged\n", 0),
+            ("", 1),
+        ],
+        strict=True,
+    )
+)
 
 
 def title(recipe: str) -> str:
@@ -25,15 +47,19 @@ def title(recipe: str) -> str:
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=title)
 def test_a_recipe_runs(
-    recipe: str, start: Start, certificates: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    recipe: str, start: Start, certificates: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     credentials = None
     if "TlsOptions" in recipe:
         key, cert, ca = ((certificates / name).read_bytes() for name in ("server.key", "server.crt", "ca.crt"))
         credentials = grpc.ssl_server_credentials([(key, cert)], ca, require_client_auth=True)
-    monkeypatch.setenv("SCORELINE_SERVER", start(credentials=credentials).target)
+    running = start(credentials=credentials)
+    monkeypatch.setenv("SCORELINE_SERVER", running.target)
     monkeypatch.chdir(certificates)
     exec(compile(textwrap.dedent(recipe), str(PAGE), "exec"), {"__name__": "__main__"})
+    printed, rows = SHOWN[recipe]
+    assert printed in capsys.readouterr().out
+    assert sum(len(request.packed.entity_ids) for request in running.sums.requests) == rows
 
 
 @pytest.mark.parametrize("tests", TESTS, ids=title)

@@ -62,7 +62,8 @@ def test_those_who_wait_share_the_next_calls_of_at_most_64(start: Start) -> None
     wait_until(lambda: callers.waiting == 100)
     release(*script.holds)
     assert [future.result().score for future in asked] == [float(row) for row in range(100)]
-    assert script.sizes == [1, 1, 64, 36]
+    # The two calls that follow the held ones begin on two threads.
+    assert (script.sizes[:2], sorted(script.sizes[2:])) == ([1, 1], [36, 64])
     assert script.most_at_once == 2
 
 

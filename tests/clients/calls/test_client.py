@@ -1,6 +1,5 @@
 """Both clients against a real server."""
 
-import time
 from typing import Any
 
 import grpc
@@ -10,7 +9,7 @@ import pytest
 import scoreline
 from scoreline import Entity, Health, Reason
 from tests.clients.conftest import Connect
-from tests.clients.sums import Running, Sums, fail, make_schema
+from tests.clients.sums import Running, Sums, fail, hold, make_schema
 
 Client = scoreline.Client
 
@@ -238,11 +237,9 @@ def test_the_error_is_raised_when_no_call_got_through(client: Client, sums: Sums
 
 def test_a_slow_server_meets_the_deadline(client: Client, sums: Sums) -> None:
     client.schema("credit")
-    sums.plan.append(lambda context: time.sleep(1))
-    started = time.monotonic()
+    sums.plan.append(hold)
     with pytest.raises(scoreline.DeadlineError, match=r"no answer to Score within 0\.1 s"):
         client.score("credit", {"income": 1.0}, timeout_seconds=0.1)
-    assert time.monotonic() - started < 0.8
     assert len(sums.requests) == 1
 
 
@@ -291,10 +288,8 @@ def test_health_is_the_standard_service_s(client: Client) -> None:
 def test_a_closed_client_says_so(client: Client) -> None:
     client.score("credit", {"income": 1.0})
     client.close()
-    started = time.monotonic()
     with pytest.raises(scoreline.ClosedError, match="make a new one"):
         client.score("credit", {"income": 1.0})
-    assert time.monotonic() - started < 1
 
 
 @pytest.mark.parametrize("options", [{"timeout_seconds": 0}, {"timeout_seconds": float("inf")}, {"connections": 0}])

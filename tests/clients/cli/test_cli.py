@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from scoreline.cli.commands import COMMANDS
 from scoreline.cli.output import counting, print_table
 from scoreline.version import __version__
 from tests.clients.conftest import Start
-from tests.clients.sums import Running, Sums, fail, make_schema
+from tests.clients.sums import Running, Sums, fail, hold, make_schema
+from tests.waiting import wait_until
 
 MAIN = "import sys; from scoreline.cli import main; sys.exit(main())"
 
@@ -122,12 +122,10 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_quietly_with_130(running: Running) -> None:
-    running.sums.plan.extend([lambda context: time.sleep(5)] * 9)
+    running.sums.plan.append(hold)
     command = [sys.executable, "-c", MAIN, "score", "credit", "--server", running.target, "--set", "income=1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 20
-        while not running.sums.requests and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_until(lambda: running.sums.requests)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err.strip()) == (130, "", "")

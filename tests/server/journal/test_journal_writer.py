@@ -188,11 +188,11 @@ def test_a_sync_that_fails_is_told_and_ends(score: Score, tmp_path: Path) -> Non
 
 
 def test_what_is_written_is_synced_within_the_interval_although_nothing_follows(score: Score, tmp_path: Path) -> None:
-    synced: list[float] = []
+    synced: list[int] = []
 
     class Watched(BrokenDisk):
         def sync(self, descriptor: int) -> None:
-            synced.append(time.monotonic())
+            synced.append(descriptor)
             os.fsync(descriptor)
 
     journal = journal_in(tmp_path, disk=Watched())

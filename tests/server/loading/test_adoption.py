@@ -1,6 +1,5 @@
 """A version that is not what was committed never serves, the old one goes on, and the server says why."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from scoreline_server.settings import Settings
 from tests.server.conftest import ROUTE, apply
 from tests.server.toys import linear_graph, publish_linear
 from tests.server.wire import entity, named
+from tests.waiting import wait_until
 
 ANN = named(entity("ann", income=1.0))
 
@@ -29,20 +29,10 @@ def credit(registry: Registry) -> Registry:
     return registry
 
 
-def eventually(fact: Callable[[], bool], seconds: float = 5.0) -> bool:
-    """Whether the fact comes true in time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if fact():
-            return True
-        time.sleep(0.01)
-    return False
-
-
 def caught_up(status_stub: rpc.StatusServiceStub, registry: Registry) -> pb.GetStatusResponse:
     """The status once the server has read the newest revision."""
     newest = registry.latest().revision
-    assert eventually(lambda: status_stub.GetStatus(pb.GetStatusRequest()).revision >= newest)
+    wait_until(lambda: status_stub.GetStatus(pb.GetStatusRequest()).revision >= newest)
     return status_stub.GetStatus(pb.GetStatusRequest())
 
 
@@ -119,7 +109,7 @@ def test_an_unfit_version_is_refused_and_the_old_one_serves_on(
         log.extend(capfd.readouterr())
         return says in "".join(log)
 
-    assert eventually(logged)
+    wait_until(logged)
 
 
 def test_a_route_that_was_never_adopted_is_unavailable_and_others_serve(
@@ -167,11 +157,11 @@ def test_an_unreadable_revision_is_reported_and_what_is_loaded_serves_on(
     newest = credit.latest().revision
     stub.Score(ANN)
     (tmp_path / f"registry/revisions/{newest + 1:08}.json").write_text("{")
-    assert eventually(lambda: status_stub.GetStatus(pb.GetStatusRequest()).problem != "")
+    wait_until(lambda: status_stub.GetStatus(pb.GetStatusRequest()).problem != "")
     assert f"{newest + 1:08}" in status_stub.GetStatus(pb.GetStatusRequest()).problem
     assert stub.Score(ANN).scores[0].version == 1
     (tmp_path / f"registry/revisions/{newest + 1:08}.json").unlink()
-    assert eventually(lambda: status_stub.GetStatus(pb.GetStatusRequest()).problem == "")
+    wait_until(lambda: status_stub.GetStatus(pb.GetStatusRequest()).problem == "")
 
 
 def test_an_unreadable_model_is_reported_for_as_long_as_it_is_unreadable(
@@ -216,7 +206,7 @@ def test_health_is_not_serving_while_no_route_could_be_adopted(
         assert state() == health_pb2.HealthCheckResponse.NOT_SERVING
         publish_linear(credit, "linear", (2.0, 0.0, 0.0))
         move_to_2(credit)
-        assert eventually(lambda: state() == health_pb2.HealthCheckResponse.SERVING)
+        wait_until(lambda: state() == health_pb2.HealthCheckResponse.SERVING)
 
 
 WITH_FALLBACK = ROUTE + "fallback: safe@1\n"

@@ -223,10 +223,9 @@ def test_calls_that_were_answered_are_forgotten_under_load(server: Server, chann
 def test_calls_that_are_opened_and_send_nothing_hold_up_nobody(
     server: Server, channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert score_by(channel)(ANN, timeout=5).scores[0].version == 1
     monkeypatch.setattr(lane, "_IDLE_SECONDS", 30.0)
-    # Until the lane's present wait is over.
-    time.sleep(0.3)
+    # Ends the lane's present wait.
+    assert score_by(channel)(ANN, timeout=5).scores[0].version == 1
     with RawConnection(server.address) as silent:
         silent.send(b"".join(call_headers(1 + 2 * at) for at in range(lane._POSTED)))
         wait_until(lambda: lane_of(server).open_calls == lane._POSTED)
