@@ -6,9 +6,17 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 
+from scoreline_registry.routing import assignment, bucketing
+from scoreline_server import journal
+from scoreline_server.metrics import recorder, shared_counters
+from scoreline_server.rpc import admission, pipeline
+from scoreline_server.scoring import binding, column_form, decoding, engine, responses, row_form, rows, wire
+from scoreline_server.scoring.model import LoadedModel
+from scoreline_server.transport import completion_queue, lane, lane_call
 from tests.benchmarks.load import Loaded, Target, load
 from tests.benchmarks.pace import Bench, Figures
 from tests.benchmarks.serving import Scoreline, StartError
@@ -16,42 +24,44 @@ from tests.benchmarks.trained import Stock
 
 HINT = "py-spy is missing: pip install py-spy"
 
-# The stage of a sample is that of its innermost frame that is listed, by function and file or by file alone.
-_BY_FUNCTION: Mapping[tuple[str, str], str] = {
-    ("poll", "completion_queue.py"): "poll",
-    ("decoded", "pipeline.py"): "decode",
-    ("_count", "pipeline.py"): "count",
-    ("_observe", "pipeline.py"): "count",
-    ("admit", "pipeline.py"): "admit",
-    ("send_answer", "completion_queue.py"): "send",
-    ("send_status", "completion_queue.py"): "send",
-    ("_assigned", "engine.py"): "assign",
-    ("run", "model.py"): "run",
+# The stage of a sample is that of its innermost frame that is listed: by its function, its module or its package.
+_BY_FUNCTION: Mapping[Callable[..., object], str] = {
+    completion_queue.CallQueue.poll: "poll",
+    completion_queue.send_answer: "send",
+    completion_queue.send_status: "send",
+    pipeline.decoded: "decode",
+    pipeline.Pipeline.admit: "admit",
+    pipeline.Pipeline._count: "count",
+    pipeline.Pipeline._observe: "count",
+    engine._assigned: "assign",
+    LoadedModel.run: "run",
 }
-_BY_FILE: Mapping[str, str] = {
-    "admission.py": "admit",
-    "responses.py": "encode",
-    "assignment.py": "assign",
-    "binding.py": "bind",
-    "bucketing.py": "assign",
-    "shared_counters.py": "count",
-    "completion_queue.py": "receive",
-    "engine.py": "glue",
-    "decoding.py": "decode",
-    "lane.py": "lane",
-    "lane_call.py": "lane",
-    "recorder.py": "count",
-    "row_form.py": "decode",
-    "column_form.py": "decode",
-    "pipeline.py": "glue",
-    "rows.py": "join",
-    "wire.py": "encode",
+_BY_MODULE: Mapping[ModuleType, str] = {
+    admission: "admit",
+    assignment: "assign",
+    binding: "bind",
+    bucketing: "assign",
+    column_form: "decode",
+    completion_queue: "receive",
+    decoding: "decode",
+    engine: "glue",
+    lane: "lane",
+    lane_call: "lane",
+    pipeline: "glue",
+    recorder: "count",
+    responses: "encode",
+    row_form: "decode",
+    rows: "join",
+    shared_counters: "count",
+    wire: "encode",
 }
+_BY_PACKAGE: Mapping[ModuleType, str] = {journal: "journal"}
 STAGES = (
     "poll", "receive", "lane", "decode", "admit", "join", "assign", "bind", "run", "encode", "count", "journal", "send",
     "glue",
 )  # fmt: skip
-_FRAME = re.compile(r"(\S+) \((?:(.*)/)?([^/:]+)(?::\d+)?\)")
+# "Class.method (path:line)" or "function (path:line)"; a path may lead to a checkout or an installation.
+_FRAME = re.compile(r"(\S+) \((?:.*/)?(scoreline_\w+/[\w/]+)\.py(?::\d+)?\)")
 _RATE = 250
 _THREAD = re.compile(r"thread \((\d+)\): (.*)")
 _SERVING = "hot-lane"
@@ -92,13 +102,18 @@ def stage_of(frames: Iterable[str]) -> str:
     """The stage of one stack, outermost frame first."""
     for frame in reversed(list(frames)):
         if match := _FRAME.fullmatch(frame):
-            function, folder, file = match.groups()
-            if (folder or "").endswith("scoreline_server/journal"):
-                return "journal"
-            stage = _BY_FUNCTION.get((function.rpartition(".")[2], file)) or _BY_FILE.get(file)
-            if stage is not None and "scoreline" in (folder or ""):
+            function, module = match[1].rpartition(".")[2], match[2].replace("/", ".")
+            stage = (
+                _FUNCTIONS.get((function, module)) or _MODULES.get(module) or _PACKAGES.get(module.rpartition(".")[0])
+            )
+            if stage is not None:
                 return stage
     return "glue"
+
+
+_FUNCTIONS = {(function.__name__, function.__module__): stage for function, stage in _BY_FUNCTION.items()}
+_MODULES = {module.__name__: stage for module, stage in _BY_MODULE.items()}
+_PACKAGES = {package.__name__: stage for package, stage in _BY_PACKAGE.items()}
 
 
 def _sampled(spy: str, worker: int, target: Target, in_flight: int, bench: Bench) -> Figures:

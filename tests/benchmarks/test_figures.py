@@ -1,7 +1,15 @@
 """What the benchmarks make of what tools print, and how a run is judged."""
 
+from collections.abc import Callable
+
 import pytest
 
+from scoreline_server.journal.writer import Journal
+from scoreline_server.rpc.pipeline import Pipeline
+from scoreline_server.scoring import engine, responses
+from scoreline_server.scoring.model import LoadedModel
+from scoreline_server.transport.completion_queue import CallQueue
+from scoreline_server.transport.lane import Lane
 from tests.benchmarks.bars import Bar, bars
 from tests.benchmarks.load import LoadError, Target, read
 from tests.benchmarks.stages import by_stage, stage_of
@@ -30,33 +38,37 @@ def test_a_load_with_failed_calls_counts_for_nothing(text: str) -> None:
         read(text, TARGET)
 
 
-def test_a_sample_belongs_to_the_innermost_frame_that_is_known() -> None:
-    outer = [
-        "Lane._run (scoreline_server/transport/lane.py:119)",
-        "Pipeline.score (scoreline_server/rpc/pipeline.py:147)",
-    ]
-    assert stage_of(outer[:1]) == "lane"
-    assert (
-        stage_of([*outer, "LoadedModel.run (scoreline_server/scoring/model.py:45)", "run (capi/session.py:1)"]) == "run"
-    )
-    assert stage_of([*outer, "Journal.observe (scoreline_server/journal/writer.py:80)"]) == "journal"
-    assert (
-        stage_of(
-            [
-                "Lane._loop (scoreline_server/transport/lane.py:129)",
-                "CallQueue.poll (scoreline_server/transport/completion_queue.py:53)",
-            ]
-        )
-        == "poll"
-    )
-    assert stage_of([*outer, "run (elsewhere/model.py:1)"]) == "glue"
+def frame(function: Callable[..., object], root: str = "") -> str:
+    """A function as py-spy prints it."""
+    return f"{function.__qualname__} ({root}{function.__module__.replace('.', '/')}.py:123)"
+
+
+OUTER = [frame(Lane._run), frame(Pipeline.score)]
+
+
+@pytest.mark.parametrize(
+    ("inner", "stage"),
+    [
+        ([frame(LoadedModel.run), "run (onnxruntime/capi/session.py:1)"], "run"),
+        ([frame(engine._assigned), "sum (numpy/core.py:1)"], "assign"),
+        ([frame(engine.score, "/srv/scoreline/server/")], "glue"),
+        ([frame(responses.entity_error, "/usr/lib/python3/site-packages/")], "encode"),
+        ([frame(Journal.__call__)], "journal"),
+        ([frame(CallQueue.poll)], "poll"),
+        ([frame(CallQueue.request)], "receive"),
+        (["run (elsewhere/model.py:1)"], "glue"),
+    ],
+)
+def test_a_sample_belongs_to_the_innermost_frame_that_is_known(inner: list[str], stage: str) -> None:
+    assert stage_of([*OUTER, *inner]) == stage
+
+
+def test_a_sample_of_the_lane_alone_is_the_lane_s() -> None:
+    assert stage_of(OUTER[:1]) == "lane"
 
 
 def test_only_the_serving_thread_is_split_into_stages() -> None:
-    lines = [
-        "thread (7): hot-lane;Lane._run (scoreline_server/transport/lane.py:1) 5",
-        "thread (8): journal;Journal._run (scoreline_server/journal/writer.py:1) 9",
-    ]
+    lines = [f"thread (7): hot-lane;{OUTER[0]} 5", f"thread (8): journal;{frame(Journal.__call__)} 9"]
     stages, threads = by_stage(lines)
     assert dict(stages) == {"lane": 5}
     assert threads == {7: "hot-lane", 8: "journal"}

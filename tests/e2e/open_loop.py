@@ -1,7 +1,8 @@
-"""Calls at a steady rate, whatever becomes of them: what tells how a server does under more than it can do."""
+"""Calls at a steady rate, however they end, to see how a server does under more than it can do."""
 
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -9,27 +10,21 @@ from typing import Any, Self
 import grpc
 
 from scoreline_server.rpc.methods import SCORE
+from tests.waiting import wait_until
 
 CHANNELS = 4
 
 
 @dataclass
 class Outcome:
-    """What became of calls that were sent for ``seconds``; ``taken`` are the seconds of those answered with OK."""
+    """How calls ended: how many with each status."""
 
-    seconds: float
     sent: int = 0
-    ended: int = 0
-    taken: list[float] = field(default_factory=list)
-
-    @property
-    def goodput(self) -> float:
-        """Calls per second that were answered in time."""
-        return len(self.taken) / self.seconds
+    codes: Counter[grpc.StatusCode] = field(default_factory=Counter)
 
 
 class OpenLoop:
-    """A crowd that does not wait for answers before it asks again."""
+    """Callers that send without waiting for answers."""
 
     def __init__(self, address: str, body: bytes, *, deadline_seconds: float) -> None:
         own = [("grpc.use_local_subchannel_pool", 1)]
@@ -50,24 +45,20 @@ class OpenLoop:
             channel.close()
 
     def run(self, rate: float, seconds: float) -> Outcome:
-        """Sends ``rate`` calls per second for ``seconds`` and waits for what becomes of them."""
-        outcome, began = Outcome(seconds), time.perf_counter()
+        """Sends ``rate`` calls per second for ``seconds`` and waits until every one has ended."""
+        outcome, began = Outcome(), time.perf_counter()
         while (at := outcome.sent / rate) < seconds:
             time.sleep(max(0.0, began + at - time.perf_counter()))
             self._send(outcome)
-        over = time.perf_counter() + self._deadline_seconds + 10
-        while outcome.ended < outcome.sent and time.perf_counter() < over:
-            time.sleep(0.01)
+        wait_until(lambda: outcome.codes.total() == outcome.sent)
         return outcome
 
     def _send(self, outcome: Outcome) -> None:
-        call, started = self._calls[outcome.sent % CHANNELS], time.perf_counter()
+        call = self._calls[outcome.sent % CHANNELS]
         outcome.sent += 1
         future: Any = call.future(self._body, timeout=self._deadline_seconds)
-        future.add_done_callback(lambda done: self._ended(outcome, done, time.perf_counter() - started))
+        future.add_done_callback(lambda done: self._ended(outcome, done))
 
-    def _ended(self, outcome: Outcome, done: Any, taken: float) -> None:
+    def _ended(self, outcome: Outcome, done: Any) -> None:
         with self._lock:
-            outcome.ended += 1
-            if done.code() is grpc.StatusCode.OK:
-                outcome.taken.append(taken)
+            outcome.codes[done.code()] += 1

@@ -1,23 +1,24 @@
-"""More calls than can be scored: what is answered in time stays near the most that can be, and the rest is told so."""
+"""More calls than can be scored: every call ends, in an answer or a refusal, and the server scores on."""
 
 import threading
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
+from grpc import StatusCode as Code
 
 import scoreline
 from scoreline_registry.registry import Registry
 from tests.benchmarks.overload import DEADLINE_SECONDS, MODEL_SECONDS
 from tests.e2e.conftest import Running, running
 from tests.e2e.load import total
-from tests.e2e.open_loop import OpenLoop, Outcome
+from tests.e2e.open_loop import OpenLoop
 from tests.server.burns import burning_model
 from tests.server.conftest import apply
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 BODY = named(entity("ann", income=1.0)).SerializeToString()
 
@@ -33,57 +34,40 @@ def server(tmp_path: Path) -> Iterator[Running]:
         yield server
 
 
-def scored(server: Running) -> float:
-    """How many calls were answered with scores so far."""
-    return total(server.page("/metrics")[1], "scoreline_calls_total", code="OK")
+def refused(server: Running) -> float:
+    """How many calls were refused so far because the queue was full."""
+    return total(server.page("/metrics")[1], "scoreline_errors_total", reason="OVERLOADED")
 
 
-def offered(server: Running, rate: float, seconds: float) -> Outcome:
-    """What becomes of calls at a rate."""
-    before = scored(server)
+def test_of_three_times_the_load_every_call_ends_and_the_server_scores_after_it(server: Running) -> None:
+    """The share that is answered in time is measured by ``make bench``."""
     with OpenLoop(server.address, BODY, deadline_seconds=DEADLINE_SECONDS) as crowd:
-        outcome = crowd.run(rate, seconds)
-    answered = scored(server) - before
-    assert outcome.ended == outcome.sent
-    p50, p99 = 1000 * np.percentile(outcome.taken or [0], [50, 99])
-    print(
-        f"offered {rate:.0f}/s: in time {outcome.goodput:.0f}/s, p50 {p50:.0f} ms, p99 {p99:.0f} ms, "
-        f"scored for nobody {answered - len(outcome.taken):.0f} of {answered:.0f}"
-    )
-    return outcome
-
-
-@pytest.mark.acceptance
-def test_three_times_the_load_leaves_the_server_serving(server: Running) -> None:
-    """That it is most of the peak is for ``make bench`` to say; here it must not collapse, and be none the worse."""
-    peak = max(offered(server, rate, 2.0).goodput for rate in (0.4 / MODEL_SECONDS, 0.6 / MODEL_SECONDS))
-    assert offered(server, 3 * peak, 6.0).goodput > 0.3 * peak
-    assert offered(server, 0.3 * peak, 1.0).goodput > 0.2 * peak
+        outcome = crowd.run(3 / MODEL_SECONDS, 3.0)
+    assert set(outcome.codes) <= {Code.OK, Code.RESOURCE_EXHAUSTED, Code.DEADLINE_EXCEEDED}
+    assert refused(server) > 0
+    with scoreline.Client(server.address, timeout_seconds=PATIENCE_SECONDS) as client:
+        assert client.score("credit", {"income": 0.0}).score == pytest.approx(0.5)
 
 
 def test_callers_of_the_sdk_come_back_when_told_and_are_all_answered(server: Running) -> None:
-    """60 callers at once want far more than the queue holds within their first tries' time."""
-    scores: list[float] = []
-    failures: list[scoreline.ScorelineError] = []
+    done = threading.Event()
 
-    def call() -> None:
-        with scoreline.Client(server.address, timeout_seconds=20) as client:
-            for _ in range(5):
-                try:
-                    scores.append(client.score("credit", {"income": 0.0}, entity_id="ann").score)
-                except scoreline.ScorelineError as error:
-                    failures.append(error)
+    def flood() -> None:
+        with OpenLoop(server.address, BODY, deadline_seconds=DEADLINE_SECONDS) as crowd:
+            while not done.is_set():
+                crowd.run(3 / MODEL_SECONDS, 0.5)
 
-    # What fills the queue to its end meanwhile.
-    flood = threading.Thread(target=offered, args=(server, 3 / MODEL_SECONDS, 2.0))
-    flood.start()
-    time.sleep(0.5)
-    callers = [threading.Thread(target=call) for _ in range(20)]
-    for caller in callers:
-        caller.start()
-    for caller in [*callers, flood]:
-        caller.join(60)
-    assert failures == []
+    def call() -> list[float]:
+        with scoreline.Client(server.address, timeout_seconds=PATIENCE_SECONDS) as client:
+            return [client.score("credit", {"income": 0.0}, entity_id="ann").score for _ in range(5)]
+
+    with ThreadPoolExecutor(21) as pool:
+        flooding = pool.submit(flood)
+        try:
+            wait_until(lambda: refused(server) > 0)
+            callers = [pool.submit(call) for _ in range(20)]
+            scores = [score for caller in callers for score in caller.result()]
+        finally:
+            done.set()
+        flooding.result()
     assert scores == pytest.approx([0.5] * 100)
-    refused = total(server.page("/metrics")[1], "scoreline_errors_total", reason="OVERLOADED")
-    assert refused > 0
