@@ -14,9 +14,8 @@ from scoreline.testing import FakeRoute, FakeServer
 
 pytestmark = pytest.mark.conformance
 
-SECTION = (
-    (Path(__file__).parents[2] / "docs" / "guides" / "clients.md").read_text().partition("\n## Node, and others\n")[2]
-)
+PAGE = (Path(__file__).parents[2] / "docs" / "guides" / "clients.md").read_text()
+SECTION = PAGE.partition("\n## Node\n")[2].partition("\n## ")[0]
 (COMMANDS,) = re.findall(r"^```console\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
 (SCRIPT,) = re.findall(r"^```js\n// score.mjs\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
 CREDIT = FakeRoute(weights={"income": -0.001, "status": {"employed": -0.5, "student": 0.25}}, bias=0.3)

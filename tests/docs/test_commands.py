@@ -45,7 +45,9 @@ LONG = (
 ELSEWHERE: Mapping[tuple[str, str], str] = {
     ("docs/explanation/extending.md", "A storage backend"): "tests/docs/test_extending.py",
     ("docs/guides/bento.md", "A Bento"): "tests/deploy/test_bento.py",
-    ("docs/guides/clients.md", "Node, and others"): "tests/conformance/test_node.py",
+    ("docs/guides/clients.md", "Go"): "tests/clients/cli/test_stubs.py",
+    ("docs/guides/clients.md", "Java"): "tests/clients/cli/test_stubs.py",
+    ("docs/guides/clients.md", "Node"): "tests/conformance/test_node.py",
     ("docs/guides/deploy.md", "A container"): "tests/deploy/test_image.py",
     ("docs/guides/own-family.md", "Add a model family of your own"): "tests/trainers/test_own_family.py",
     ("docs/guides/own-family.md", "Test it"): "tests/trainers/test_own_family.py",
@@ -118,7 +120,7 @@ def test_no_python_is_left_out(block: Block) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_says_what_it_is(page: str) -> None:
-    known = {"console", "python", "yaml", "js", "text", "toml", "json"}
+    known = {"console", "python", "yaml", "js", "java", "go", "text", "toml", "json"}
     assert {block.language for block in blocks(page)} <= known
 
 

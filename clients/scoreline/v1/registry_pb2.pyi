@@ -74,9 +74,9 @@ class Model(_message.Message):
     name: _builtins.str
     """"models/{model}"."""
     etag: _builtins.str
-    """The digest of its document; what a write expects."""
+    """The digest of its document, which a write may require."""
     owner: _builtins.str
-    """Who answers for it. Empty when nobody was named."""
+    """The person or team responsible for it. Empty if none is named."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Labels by name."""
@@ -149,11 +149,11 @@ class Version(_message.Message):
     author: _builtins.str
     """Who published it."""
     message: _builtins.str
-    """What its author said."""
+    """The author's message."""
     retired: _builtins.bool
     """True once it is retired."""
     family: _builtins.str
-    """The family that made it. Set by GetVersion only."""
+    """The model family. Set by GetVersion only."""
     manifest_json: _builtins.str
     """The whole manifest as JSON. Set by GetVersion only."""
     @_builtins.property
@@ -197,7 +197,7 @@ class Route(_message.Message):
     name: _builtins.str
     """"routes/{route}"."""
     etag: _builtins.str
-    """The digest of its document; what a write expects."""
+    """The digest of its document, which a write may require."""
     definition: _builtins.str
     """The definition as YAML, as ApplyRoute takes it."""
     def __init__(
@@ -217,7 +217,7 @@ Global___Route: _TypeAlias = Route  # noqa: Y015
 
 @_typing.final
 class Revision(_message.Message):
-    """One revision and what it changed."""
+    """One revision and its changes."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -231,14 +231,14 @@ class Revision(_message.Message):
     author: _builtins.str
     """Who committed it."""
     message: _builtins.str
-    """What the author said."""
+    """The author's message."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was committed."""
 
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Change]:
-        """What changed, in order."""
+        """The changes, in order."""
 
     def __init__(
         self,
@@ -259,7 +259,7 @@ Global___Revision: _TypeAlias = Revision  # noqa: Y015
 
 @_typing.final
 class Change(_message.Message):
-    """One thing that a revision changed."""
+    """One change of a revision."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -271,7 +271,7 @@ class Change(_message.Message):
     name: _builtins.str
     """Its name, such as "credit@7" or "credit"."""
     detail: _builtins.str
-    """What happened, in words."""
+    """The change in words."""
     def __init__(
         self,
         *,
@@ -289,7 +289,7 @@ Global___Change: _TypeAlias = Change  # noqa: Y015
 
 @_typing.final
 class ListModelsRequest(_message.Message):
-    """Asks for models."""
+    """The models to list."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -373,7 +373,7 @@ Global___ListModelsResponse: _TypeAlias = ListModelsResponse  # noqa: Y015
 
 @_typing.final
 class GetModelRequest(_message.Message):
-    """Asks for a model."""
+    """The model to read."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -419,7 +419,7 @@ Global___GetModelResponse: _TypeAlias = GetModelResponse  # noqa: Y015
 
 @_typing.final
 class ListVersionsRequest(_message.Message):
-    """Asks for a model's versions."""
+    """The model whose versions to list."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -477,7 +477,7 @@ Global___ListVersionsResponse: _TypeAlias = ListVersionsResponse  # noqa: Y015
 
 @_typing.final
 class GetVersionRequest(_message.Message):
-    """Asks for a version."""
+    """The version to read."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -523,7 +523,7 @@ Global___GetVersionResponse: _TypeAlias = GetVersionResponse  # noqa: Y015
 
 @_typing.final
 class ListRoutesRequest(_message.Message):
-    """Asks for routes."""
+    """The routes to list."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -577,7 +577,7 @@ Global___ListRoutesResponse: _TypeAlias = ListRoutesResponse  # noqa: Y015
 
 @_typing.final
 class GetRouteRequest(_message.Message):
-    """Asks for a route."""
+    """The route to read."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -623,7 +623,7 @@ Global___GetRouteResponse: _TypeAlias = GetRouteResponse  # noqa: Y015
 
 @_typing.final
 class ListRevisionsRequest(_message.Message):
-    """Asks for revisions."""
+    """The revisions to list."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -677,7 +677,7 @@ Global___ListRevisionsResponse: _TypeAlias = ListRevisionsResponse  # noqa: Y015
 
 @_typing.final
 class ApplyRouteRequest(_message.Message):
-    """Creates or changes a route."""
+    """The route to create or change."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -691,11 +691,11 @@ class ApplyRouteRequest(_message.Message):
     etag: _builtins.str
     """The etag of the route as its author read it; unset to change whatever is there, empty for "there is none yet"."""
     author: _builtins.str
-    """Who asks, as it will stand in the history. Required."""
+    """The author, as the history shows it. Required."""
     message: _builtins.str
-    """Why. At most 2,000 characters."""
+    """Why, for the history. At most 2,000 characters."""
     dry_run: _builtins.bool
-    """Checks and plans, and writes nothing."""
+    """True to check and plan without writing."""
     def __init__(
         self,
         *,
@@ -717,7 +717,7 @@ Global___ApplyRouteRequest: _TypeAlias = ApplyRouteRequest  # noqa: Y015
 
 @_typing.final
 class ApplyRouteResponse(_message.Message):
-    """What applying a route did, or would do."""
+    """The changes of applying a route, or of a dry run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -735,7 +735,7 @@ class ApplyRouteResponse(_message.Message):
 
     @_builtins.property
     def differences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What differs from the route before, a line each."""
+        """The differences to the route before, one per line."""
 
     def __init__(
         self,
@@ -755,7 +755,7 @@ Global___ApplyRouteResponse: _TypeAlias = ApplyRouteResponse  # noqa: Y015
 
 @_typing.final
 class SetAliasRequest(_message.Message):
-    """Points an alias to a version."""
+    """The alias to move, and its new version."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -774,9 +774,9 @@ class SetAliasRequest(_message.Message):
     etag: _builtins.str
     """The etag of the model as its author read it; unset to change whatever is there."""
     author: _builtins.str
-    """Who asks, as it will stand in the history. Required."""
+    """The author, as the history shows it. Required."""
     message: _builtins.str
-    """Why. At most 2,000 characters."""
+    """Why, for the history. At most 2,000 characters."""
     def __init__(
         self,
         *,
@@ -799,14 +799,14 @@ Global___SetAliasRequest: _TypeAlias = SetAliasRequest  # noqa: Y015
 
 @_typing.final
 class SetAliasResponse(_message.Message):
-    """What moving an alias did."""
+    """The model after its alias moved."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MODEL_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
-    """The revision that holds it."""
+    """The revision that holds the alias."""
     @_builtins.property
     def model(self) -> Global___Model:
         """The model as it is now."""
@@ -827,7 +827,7 @@ Global___SetAliasResponse: _TypeAlias = SetAliasResponse  # noqa: Y015
 
 @_typing.final
 class RollbackRequest(_message.Message):
-    """Moves pointers back."""
+    """The aliases and routes to restore, and the revision to take them from."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -840,15 +840,15 @@ class RollbackRequest(_message.Message):
     name: _builtins.str
     """"models/{model}" or "routes/{route}"; empty with `all`."""
     all: _builtins.bool
-    """Every alias of every model and every route."""
+    """True to restore every alias of every model and every route."""
     to_revision: _builtins.int
-    """The revision whose pointers to take. Required."""
+    """The revision to restore from. Required."""
     etag: _builtins.str
     """The etag of the model or route as its author read it; unset to change whatever is there. Not with `all`."""
     author: _builtins.str
-    """Who asks, as it will stand in the history. Required."""
+    """The author, as the history shows it. Required."""
     message: _builtins.str
-    """Why. At most 2,000 characters."""
+    """Why, for the history. At most 2,000 characters."""
     def __init__(
         self,
         *,
@@ -871,17 +871,17 @@ Global___RollbackRequest: _TypeAlias = RollbackRequest  # noqa: Y015
 
 @_typing.final
 class RollbackResponse(_message.Message):
-    """What a rollback did."""
+    """The result of a rollback."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     REVISION_FIELD_NUMBER: _builtins.int
     CHANGES_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
-    """The revision that holds it."""
+    """The revision that holds the restored aliases and routes."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Change]:
-        """What changed, a line each; empty where all was as asked already."""
+        """The changes; empty if aliases and routes were the same already."""
 
     def __init__(
         self,
@@ -899,13 +899,13 @@ Global___RollbackResponse: _TypeAlias = RollbackResponse  # noqa: Y015
 
 @_typing.final
 class WatchRevisionsRequest(_message.Message):
-    """Follows the registry."""
+    """The revision to stream from."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     AFTER_REVISION_FIELD_NUMBER: _builtins.int
     after_revision: _builtins.int
-    """Revisions after this one are sent; 0 for all there ever were, -1 for those yet to come."""
+    """Revisions after this one are sent; 0 for all, -1 for new ones only."""
     def __init__(
         self,
         *,
@@ -921,7 +921,7 @@ Global___WatchRevisionsRequest: _TypeAlias = WatchRevisionsRequest  # noqa: Y015
 
 @_typing.final
 class WatchRevisionsResponse(_message.Message):
-    """One revision."""
+    """One revision of the stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -28,9 +28,9 @@ if _version_not_supported:
 class RegistryServiceStub(object):
     """Lists, reads and changes what the registry holds.
 
-    Reads are open to every caller that may connect. Writes are refused with PERMISSION_DENIED unless they come by
-    loopback or by the admin address and the server's policy allows the caller. Every write makes one revision and may
-    carry the etag that its author read; when somebody was faster, it fails with ABORTED and reason CONFLICT.
+    Every caller that can connect may read. Writes fail with PERMISSION_DENIED unless they arrive on loopback or the
+    admin address and the server's policy allows the caller. Every write makes one revision. It may carry the etag of the
+    document that its author read; if the document has changed since, it fails with ABORTED and reason CONFLICT.
     """
 
     def __init__(self, channel):
@@ -99,9 +99,9 @@ class RegistryServiceStub(object):
 class RegistryServiceServicer(object):
     """Lists, reads and changes what the registry holds.
 
-    Reads are open to every caller that may connect. Writes are refused with PERMISSION_DENIED unless they come by
-    loopback or by the admin address and the server's policy allows the caller. Every write makes one revision and may
-    carry the etag that its author read; when somebody was faster, it fails with ABORTED and reason CONFLICT.
+    Every caller that can connect may read. Writes fail with PERMISSION_DENIED unless they arrive on loopback or the
+    admin address and the server's policy allows the caller. Every write makes one revision. It may carry the etag of the
+    document that its author read; if the document has changed since, it fails with ABORTED and reason CONFLICT.
     """
 
     def ListModels(self, request, context):
@@ -147,7 +147,7 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListRevisions(self, request, context):
-        """Lists revisions, newest first, with what each changed.
+        """Lists revisions with their changes, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -168,14 +168,14 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Rollback(self, request, context):
-        """Moves pointers (aliases, routes) back to what they were at an earlier revision, as a new revision.
+        """Restores aliases and routes as they were at an earlier revision, in a new revision.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchRevisions(self, request, context):
-        """Sends every revision after the given one as soon as it is committed, with what it changed, until the caller ends.
+        """Streams every revision after the given one once it is committed, with its changes, until the caller cancels.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -250,9 +250,9 @@ def add_RegistryServiceServicer_to_server(servicer, server):
 class RegistryService(object):
     """Lists, reads and changes what the registry holds.
 
-    Reads are open to every caller that may connect. Writes are refused with PERMISSION_DENIED unless they come by
-    loopback or by the admin address and the server's policy allows the caller. Every write makes one revision and may
-    carry the etag that its author read; when somebody was faster, it fails with ABORTED and reason CONFLICT.
+    Every caller that can connect may read. Writes fail with PERMISSION_DENIED unless they arrive on loopback or the
+    admin address and the server's policy allows the caller. Every write makes one revision. It may carry the etag of the
+    document that its author read; if the document has changed since, it fails with ABORTED and reason CONFLICT.
     """
 
     @staticmethod

@@ -29,9 +29,9 @@ GRPC_VERSION: str
 class RegistryServiceStub:
     """Lists, reads and changes what the registry holds.
 
-    Reads are open to every caller that may connect. Writes are refused with PERMISSION_DENIED unless they come by
-    loopback or by the admin address and the server's policy allows the caller. Every write makes one revision and may
-    carry the etag that its author read; when somebody was faster, it fails with ABORTED and reason CONFLICT.
+    Every caller that can connect may read. Writes fail with PERMISSION_DENIED unless they arrive on loopback or the
+    admin address and the server's policy allows the caller. Every write makes one revision. It may carry the etag of the
+    document that its author read; if the document has changed since, it fails with ABORTED and reason CONFLICT.
     """
 
     @_typing.overload
@@ -51,23 +51,23 @@ class RegistryServiceStub:
     GetRoute: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetRouteRequest, _registry_pb2.GetRouteResponse]
     """Reads one route. Fails with NOT_FOUND."""
     ListRevisions: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListRevisionsRequest, _registry_pb2.ListRevisionsResponse]
-    """Lists revisions, newest first, with what each changed."""
+    """Lists revisions with their changes, newest first."""
     ApplyRoute: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ApplyRouteRequest, _registry_pb2.ApplyRouteResponse]
     """Creates or changes a route. Fails with FAILED_PRECONDITION and every problem when the route could not serve."""
     SetAlias: _grpc.UnaryUnaryMultiCallable[_registry_pb2.SetAliasRequest, _registry_pb2.SetAliasResponse]
     """Points an alias to a version, after checking every route that uses it."""
     Rollback: _grpc.UnaryUnaryMultiCallable[_registry_pb2.RollbackRequest, _registry_pb2.RollbackResponse]
-    """Moves pointers (aliases, routes) back to what they were at an earlier revision, as a new revision."""
+    """Restores aliases and routes as they were at an earlier revision, in a new revision."""
     WatchRevisions: _grpc.UnaryStreamMultiCallable[_registry_pb2.WatchRevisionsRequest, _registry_pb2.WatchRevisionsResponse]
-    """Sends every revision after the given one as soon as it is committed, with what it changed, until the caller ends."""
+    """Streams every revision after the given one once it is committed, with its changes, until the caller cancels."""
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
     """Lists, reads and changes what the registry holds.
 
-    Reads are open to every caller that may connect. Writes are refused with PERMISSION_DENIED unless they come by
-    loopback or by the admin address and the server's policy allows the caller. Every write makes one revision and may
-    carry the etag that its author read; when somebody was faster, it fails with ABORTED and reason CONFLICT.
+    Every caller that can connect may read. Writes fail with PERMISSION_DENIED unless they arrive on loopback or the
+    admin address and the server's policy allows the caller. Every write makes one revision. It may carry the etag of the
+    document that its author read; if the document has changed since, it fails with ABORTED and reason CONFLICT.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -84,22 +84,22 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     GetRoute: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetRouteRequest, _registry_pb2.GetRouteResponse]  # type: ignore[assignment]
     """Reads one route. Fails with NOT_FOUND."""
     ListRevisions: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListRevisionsRequest, _registry_pb2.ListRevisionsResponse]  # type: ignore[assignment]
-    """Lists revisions, newest first, with what each changed."""
+    """Lists revisions with their changes, newest first."""
     ApplyRoute: _aio.UnaryUnaryMultiCallable[_registry_pb2.ApplyRouteRequest, _registry_pb2.ApplyRouteResponse]  # type: ignore[assignment]
     """Creates or changes a route. Fails with FAILED_PRECONDITION and every problem when the route could not serve."""
     SetAlias: _aio.UnaryUnaryMultiCallable[_registry_pb2.SetAliasRequest, _registry_pb2.SetAliasResponse]  # type: ignore[assignment]
     """Points an alias to a version, after checking every route that uses it."""
     Rollback: _aio.UnaryUnaryMultiCallable[_registry_pb2.RollbackRequest, _registry_pb2.RollbackResponse]  # type: ignore[assignment]
-    """Moves pointers (aliases, routes) back to what they were at an earlier revision, as a new revision."""
+    """Restores aliases and routes as they were at an earlier revision, in a new revision."""
     WatchRevisions: _aio.UnaryStreamMultiCallable[_registry_pb2.WatchRevisionsRequest, _registry_pb2.WatchRevisionsResponse]  # type: ignore[assignment]
-    """Sends every revision after the given one as soon as it is committed, with what it changed, until the caller ends."""
+    """Streams every revision after the given one once it is committed, with its changes, until the caller cancels."""
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Lists, reads and changes what the registry holds.
 
-    Reads are open to every caller that may connect. Writes are refused with PERMISSION_DENIED unless they come by
-    loopback or by the admin address and the server's policy allows the caller. Every write makes one revision and may
-    carry the etag that its author read; when somebody was faster, it fails with ABORTED and reason CONFLICT.
+    Every caller that can connect may read. Writes fail with PERMISSION_DENIED unless they arrive on loopback or the
+    admin address and the server's policy allows the caller. Every write makes one revision. It may carry the etag of the
+    document that its author read; if the document has changed since, it fails with ABORTED and reason CONFLICT.
     """
 
     @_abc_1.abstractmethod
@@ -156,7 +156,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.ListRevisionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.ListRevisionsResponse, _abc.Awaitable[_registry_pb2.ListRevisionsResponse]]:
-        """Lists revisions, newest first, with what each changed."""
+        """Lists revisions with their changes, newest first."""
 
     @_abc_1.abstractmethod
     def ApplyRoute(
@@ -180,7 +180,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.RollbackRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.RollbackResponse, _abc.Awaitable[_registry_pb2.RollbackResponse]]:
-        """Moves pointers (aliases, routes) back to what they were at an earlier revision, as a new revision."""
+        """Restores aliases and routes as they were at an earlier revision, in a new revision."""
 
     @_abc_1.abstractmethod
     def WatchRevisions(
@@ -188,6 +188,6 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.WatchRevisionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_registry_pb2.WatchRevisionsResponse], _abc.AsyncIterator[_registry_pb2.WatchRevisionsResponse]]:
-        """Sends every revision after the given one as soon as it is committed, with what it changed, until the caller ends."""
+        """Streams every revision after the given one once it is committed, with its changes, until the caller cancels."""
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -38,7 +38,7 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_FALLBACK: _Reason.ValueType  # 5
     """The assigned arm failed and the route's fallback scored instead."""
     REASON_OVERRIDE: _Reason.ValueType  # 6
-    """A tester asked for this arm."""
+    """The route's definition gives this unit the arm."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why an arm was chosen."""
@@ -56,7 +56,7 @@ REASON_HOLDOUT: Reason.ValueType  # 4
 REASON_FALLBACK: Reason.ValueType  # 5
 """The assigned arm failed and the route's fallback scored instead."""
 REASON_OVERRIDE: Reason.ValueType  # 6
-"""A tester asked for this arm."""
+"""The route's definition gives this unit the arm."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 class _FeatureKind:
@@ -73,7 +73,7 @@ class _FeatureKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FeatureKi
     """A name from a vocabulary."""
 
 class FeatureKind(_FeatureKind, metaclass=_FeatureKindEnumTypeWrapper):
-    """What kind of value a feature holds."""
+    """The type of a feature's values."""
 
 FEATURE_KIND_UNSPECIFIED: FeatureKind.ValueType  # 0
 """Never sent."""
@@ -109,7 +109,7 @@ Global___ModelState: _TypeAlias = ModelState  # noqa: Y015
 
 @_typing.final
 class ScoreRequest(_message.Message):
-    """Asks for the scores of 1 to 1,024 entities. Exactly one of `entities` and `packed` is set."""
+    """The entities to score, 1 to 1,024, and the route. Exactly one of `entities` and `packed` is set."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -124,7 +124,7 @@ class ScoreRequest(_message.Message):
     """Chosen by the caller and equal on a retry, so that readers of the journal can drop repeated rows. Optional."""
     @_builtins.property
     def entities(self) -> _containers.RepeatedCompositeFieldContainer[Global___Entity]:
-        """The entities in the named form, which is easy to write by hand. Answered in `ScoreResponse.scores`."""
+        """The entities in the named form, easy to write by hand. Answered in `ScoreResponse.scores`."""
 
     @_builtins.property
     def packed(self) -> Global___PackedEntities:
@@ -177,7 +177,7 @@ Global___ScoreStreamRequest: _TypeAlias = ScoreStreamRequest  # noqa: Y015
 
 @_typing.final
 class ScoreStreamResponse(_message.Message):
-    """The answer to one request of a stream."""
+    """The response to one request of a stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -188,11 +188,11 @@ class ScoreStreamResponse(_message.Message):
     """The request's `request_id`."""
     @_builtins.property
     def response(self) -> Global___ScoreResponse:
-        """The answer."""
+        """The response."""
 
     @_builtins.property
     def error(self) -> Global___EntityError:
-        """Why the request as a whole failed; `row` does not count."""
+        """Why the request as a whole failed; `row` is not set."""
 
     def __init__(
         self,
@@ -213,7 +213,7 @@ Global___ScoreStreamResponse: _TypeAlias = ScoreStreamResponse  # noqa: Y015
 
 @_typing.final
 class GetAssignmentRequest(_message.Message):
-    """Asks which arm a unit would get."""
+    """The unit whose arm is asked for."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -266,7 +266,7 @@ Global___GetAssignmentRequest: _TypeAlias = GetAssignmentRequest  # noqa: Y015
 
 @_typing.final
 class GetAssignmentResponse(_message.Message):
-    """Which arm a unit gets, and why."""
+    """The arm that a unit is assigned to, and why."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -280,15 +280,15 @@ class GetAssignmentResponse(_message.Message):
     arm: _builtins.str
     """The arm as the route names it."""
     model: _builtins.str
-    """The model and version that the arm means now."""
+    """The model that the arm refers to now."""
     version: _builtins.int
     """The version, from 1."""
     reason: Global___Reason.ValueType
     """Why this arm."""
     rule: _builtins.int
-    """The deciding rule, from 0. Unset where a tester's or holdout's arm came before the rules."""
+    """The deciding rule, from 0. Unset where an override or the holdout decided before the rules."""
     bucket: _builtins.float
-    """The unit's bucket in [0, 1), where one decided."""
+    """The unit's bucket in [0, 1). Unset where no split decided."""
     revision: _builtins.int
     """The revision of the registry that this route was adopted from."""
     def __init__(
@@ -319,7 +319,7 @@ Global___GetAssignmentResponse: _TypeAlias = GetAssignmentResponse  # noqa: Y015
 
 @_typing.final
 class LoadVersionRequest(_message.Message):
-    """Asks for a version to be loaded."""
+    """The version to load."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -348,7 +348,7 @@ class LoadVersionResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def model(self) -> Global___ModelStatus:
-        """The version as it stands in GetStatus."""
+        """The version as GetStatus reports it."""
 
     def __init__(
         self,
@@ -365,7 +365,7 @@ Global___LoadVersionResponse: _TypeAlias = LoadVersionResponse  # noqa: Y015
 
 @_typing.final
 class UnloadVersionRequest(_message.Message):
-    """Asks for a version to be forgotten."""
+    """The version to unload."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -387,13 +387,13 @@ Global___UnloadVersionRequest: _TypeAlias = UnloadVersionRequest  # noqa: Y015
 
 @_typing.final
 class UnloadVersionResponse(_message.Message):
-    """A version that is no longer kept on request."""
+    """The result of UnloadVersion."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     STILL_SERVED_FIELD_NUMBER: _builtins.int
     still_served: _builtins.bool
-    """True when a route or alias reaches it, so that it stays loaded."""
+    """True when a route or alias refers to it, so that it stays loaded."""
     def __init__(
         self,
         *,
@@ -461,7 +461,7 @@ class Entity(_message.Message):
     CONTEXT_FIELD_NUMBER: _builtins.int
     NEIGHBORS_FIELD_NUMBER: _builtins.int
     entity_id: _builtins.str
-    """What the route's split hashes, unless the route names another unit. Required where the route has a split."""
+    """The id that the route's split hashes, unless the route names another unit. Required where the route has a split."""
     @_builtins.property
     def features(self) -> _containers.MessageMap[_builtins.str, Global___Value]:
         """Feature values by name. A feature that is absent, or whose value is unset, is missing. Names that the route's
@@ -474,12 +474,12 @@ class Entity(_message.Message):
 
     @_builtins.property
     def context(self) -> _containers.MessageMap[_builtins.str, Global___Value]:
-        """Facts that rules read and features do not hold, such as "segment" or "channel"."""
+        """Values for the conditions of rules that are not features, such as "segment" or "channel"."""
 
     @_builtins.property
     def neighbors(self) -> _containers.RepeatedCompositeFieldContainer[Global___Neighbor]:
-        """The units around the entity, such as who referred it, at most the schema's `max_neighbors`; none is allowed. Refused
-        where the route takes no neighbors.
+        """The entity's neighbors, such as the customer who referred it: none, or at most the schema's `max_neighbors`.
+        Refused where the route takes no neighbors.
         """
 
     def __init__(
@@ -601,7 +601,7 @@ Global___Step: _TypeAlias = Step  # noqa: Y015
 
 @_typing.final
 class Neighbor(_message.Message):
-    """One unit beside an entity."""
+    """One neighbor of an entity."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -711,7 +711,7 @@ Global___PackedEntities: _TypeAlias = PackedEntities  # noqa: Y015
 
 @_typing.final
 class Context(_message.Message):
-    """Facts that rules read."""
+    """Values for the conditions of rules."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -756,7 +756,7 @@ Global___Context: _TypeAlias = Context  # noqa: Y015
 
 @_typing.final
 class ScoreResponse(_message.Message):
-    """The answer to a ScoreRequest, in the form in which the question came."""
+    """The scores of a ScoreRequest, in the form of the request: named or packed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -774,7 +774,7 @@ class ScoreResponse(_message.Message):
 
     @_builtins.property
     def packed(self) -> Global___PackedScores:
-        """The same as columns. Set for the packed form."""
+        """The scores as columns. Set for the packed form."""
 
     def __init__(
         self,
@@ -831,7 +831,7 @@ class EntityScore(_message.Message):
     PREDICTION_ID_FIELD_NUMBER: _builtins.int
     QUALITY_FIELD_NUMBER: _builtins.int
     score: _builtins.float
-    """What the model's score contract says it is, usually a probability from 0 to 1."""
+    """The score as the model's contract defines it, usually a probability from 0 to 1."""
     band: _builtins.str
     """The name of the score's band. Empty where the model has no bands."""
     points: _builtins.float
@@ -848,7 +848,7 @@ class EntityScore(_message.Message):
     """Unique to this answer."""
     @_builtins.property
     def error(self) -> Global___EntityError:
-        """Set when the entity could not be scored; then nothing but `row` of it counts."""
+        """Set when the entity could not be scored; then no other field is set."""
 
     @_builtins.property
     def extras(self) -> _containers.MessageMap[_builtins.str, Global___Tensor]:
@@ -856,7 +856,7 @@ class EntityScore(_message.Message):
 
     @_builtins.property
     def quality(self) -> Global___DataQuality:
-        """What had to be done to the input."""
+        """How many features were missing, replaced or clipped."""
 
     def __init__(
         self,
@@ -913,7 +913,7 @@ Global___Tensor: _TypeAlias = Tensor  # noqa: Y015
 
 @_typing.final
 class DataQuality(_message.Message):
-    """How many of an entity's features were not taken as they came."""
+    """How many of an entity's features were missing, replaced or clipped."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1139,7 +1139,7 @@ Global___ExtraColumn: _TypeAlias = ExtraColumn  # noqa: Y015
 
 @_typing.final
 class GetSchemaRequest(_message.Message):
-    """Asks for a route's schema."""
+    """The route whose schema is asked for."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1161,7 +1161,7 @@ Global___GetSchemaRequest: _TypeAlias = GetSchemaRequest  # noqa: Y015
 
 @_typing.final
 class GetSchemaResponse(_message.Message):
-    """What a route expects."""
+    """The features that a route takes, and their layout in PackedEntities."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1179,9 +1179,9 @@ class GetSchemaResponse(_message.Message):
     revision: _builtins.int
     """The revision of the registry that this route was adopted from."""
     schema_digest: _builtins.str
-    """Identifies names, kinds and order of everything below; what PackedEntities must carry."""
+    """The digest of names, kinds and order of the features; PackedEntities carries it."""
     unit: _builtins.str
-    """What the split hashes: "entity_id" or "context.<name>"."""
+    """The unit that the split hashes: "entity_id" or "context.<name>"."""
     max_entities: _builtins.int
     """The most entities that one call may carry."""
     @_builtins.property
@@ -1236,7 +1236,7 @@ class Feature(_message.Message):
     kind: Global___FeatureKind.ValueType
     """Its kind."""
     required: _builtins.bool
-    """True where at least one arm of the route refuses an entity that lacks it."""
+    """True where at least one arm of the route refuses entities without it."""
     @_builtins.property
     def vocabulary(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The categories that the arms know. Others are scored as "other" or refused, as each model says."""
@@ -1315,7 +1315,7 @@ Global___NeighborSchema: _TypeAlias = NeighborSchema  # noqa: Y015
 
 @_typing.final
 class GetStatusRequest(_message.Message):
-    """Asks what the server has loaded."""
+    """The request of GetStatus."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1332,7 +1332,7 @@ Global___GetStatusRequest: _TypeAlias = GetStatusRequest  # noqa: Y015
 
 @_typing.final
 class GetStatusResponse(_message.Message):
-    """What the server has loaded."""
+    """The routes and models that the server has loaded or failed to load."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1346,7 +1346,7 @@ class GetStatusResponse(_message.Message):
     server_version: _builtins.str
     """The server's own version."""
     problem: _builtins.str
-    """Why the registry's newest revision could not be read. Empty when all is well; what is loaded serves on."""
+    """Why the registry's newest revision could not be read. Empty if it could; what is loaded is served all the while."""
     @_builtins.property
     def routes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RouteStatus]:
         """Every route that the registry holds, by name."""
@@ -1386,7 +1386,7 @@ class RouteStatus(_message.Message):
     adopted_revision: _builtins.int
     """The revision that the served definition was adopted from; 0 while nothing could be adopted."""
     problem: _builtins.str
-    """Why a newer definition was not adopted. Empty when all is well."""
+    """Why a newer definition was not adopted. Empty if the newest was."""
     def __init__(
         self,
         *,
@@ -1431,7 +1431,7 @@ class ModelStatus(_message.Message):
     memory_bytes: _builtins.int
     """Measured at load: bytes of memory, or an estimate from the file's size."""
     on_request: _builtins.bool
-    """True when nothing but a LoadVersion keeps it."""
+    """True when no route or alias refers to it: it was loaded by LoadVersion."""
     def __init__(
         self,
         *,

@@ -92,7 +92,7 @@ class ScoringServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetAssignment(self, request, context):
-        """Tells which arm a unit would get, and why; scores nothing. Fails with NOT_FOUND for an unknown route.
+        """Returns the arm that a unit is assigned to, and why, without scoring. Fails with NOT_FOUND for an unknown route.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -246,7 +246,7 @@ class ScoringService(object):
 
 
 class ModelControlServiceStub(object):
-    """Loads versions that no route or alias reaches, within the server's memory budget.
+    """Loads versions that no route or alias refers to, within the server's memory budget.
     """
 
     def __init__(self, channel):
@@ -268,7 +268,7 @@ class ModelControlServiceStub(object):
 
 
 class ModelControlServiceServicer(object):
-    """Loads versions that no route or alias reaches, within the server's memory budget.
+    """Loads versions that no route or alias refers to, within the server's memory budget.
     """
 
     def LoadVersion(self, request, context):
@@ -281,7 +281,7 @@ class ModelControlServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UnloadVersion(self, request, context):
-        """Forgets a version that was loaded on request. A version that a route or alias reaches stays.
+        """Unloads a version that was loaded on request. A version that a route or alias refers to stays loaded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -309,7 +309,7 @@ def add_ModelControlServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ModelControlService(object):
-    """Loads versions that no route or alias reaches, within the server's memory budget.
+    """Loads versions that no route or alias refers to, within the server's memory budget.
     """
 
     @staticmethod
@@ -368,7 +368,7 @@ class ModelControlService(object):
 
 
 class StatusServiceStub(object):
-    """Tells what this server has loaded, and why something is not.
+    """Reports what this server has loaded, and why something is not.
     """
 
     def __init__(self, channel):
@@ -385,7 +385,7 @@ class StatusServiceStub(object):
 
 
 class StatusServiceServicer(object):
-    """Tells what this server has loaded, and why something is not.
+    """Reports what this server has loaded, and why something is not.
     """
 
     def GetStatus(self, request, context):
@@ -412,7 +412,7 @@ def add_StatusServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class StatusService(object):
-    """Tells what this server has loaded, and why something is not.
+    """Reports what this server has loaded, and why something is not.
     """
 
     @staticmethod

@@ -49,7 +49,7 @@ class ScoringServiceStub:
     GetSchema: _grpc.UnaryUnaryMultiCallable[_scoring_pb2.GetSchemaRequest, _scoring_pb2.GetSchemaResponse]
     """Describes what a route expects from its callers. Fails with NOT_FOUND for an unknown route."""
     GetAssignment: _grpc.UnaryUnaryMultiCallable[_scoring_pb2.GetAssignmentRequest, _scoring_pb2.GetAssignmentResponse]
-    """Tells which arm a unit would get, and why; scores nothing. Fails with NOT_FOUND for an unknown route."""
+    """Returns the arm that a unit is assigned to, and why, without scoring. Fails with NOT_FOUND for an unknown route."""
 
 @_typing.type_check_only
 class ScoringServiceAsyncStub(ScoringServiceStub):
@@ -72,7 +72,7 @@ class ScoringServiceAsyncStub(ScoringServiceStub):
     GetSchema: _aio.UnaryUnaryMultiCallable[_scoring_pb2.GetSchemaRequest, _scoring_pb2.GetSchemaResponse]  # type: ignore[assignment]
     """Describes what a route expects from its callers. Fails with NOT_FOUND for an unknown route."""
     GetAssignment: _aio.UnaryUnaryMultiCallable[_scoring_pb2.GetAssignmentRequest, _scoring_pb2.GetAssignmentResponse]  # type: ignore[assignment]
-    """Tells which arm a unit would get, and why; scores nothing. Fails with NOT_FOUND for an unknown route."""
+    """Returns the arm that a unit is assigned to, and why, without scoring. Fails with NOT_FOUND for an unknown route."""
 
 class ScoringServiceServicer(metaclass=_abc_1.ABCMeta):
     """Scores entities (people, accounts, transactions) through routes.
@@ -116,12 +116,12 @@ class ScoringServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _scoring_pb2.GetAssignmentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_scoring_pb2.GetAssignmentResponse, _abc.Awaitable[_scoring_pb2.GetAssignmentResponse]]:
-        """Tells which arm a unit would get, and why; scores nothing. Fails with NOT_FOUND for an unknown route."""
+        """Returns the arm that a unit is assigned to, and why, without scoring. Fails with NOT_FOUND for an unknown route."""
 
 def add_ScoringServiceServicer_to_server(servicer: ScoringServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class ModelControlServiceStub:
-    """Loads versions that no route or alias reaches, within the server's memory budget."""
+    """Loads versions that no route or alias refers to, within the server's memory budget."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -133,11 +133,11 @@ class ModelControlServiceStub:
     not fit the budget.
     """
     UnloadVersion: _grpc.UnaryUnaryMultiCallable[_scoring_pb2.UnloadVersionRequest, _scoring_pb2.UnloadVersionResponse]
-    """Forgets a version that was loaded on request. A version that a route or alias reaches stays."""
+    """Unloads a version that was loaded on request. A version that a route or alias refers to stays loaded."""
 
 @_typing.type_check_only
 class ModelControlServiceAsyncStub(ModelControlServiceStub):
-    """Loads versions that no route or alias reaches, within the server's memory budget."""
+    """Loads versions that no route or alias refers to, within the server's memory budget."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     LoadVersion: _aio.UnaryUnaryMultiCallable[_scoring_pb2.LoadVersionRequest, _scoring_pb2.LoadVersionResponse]  # type: ignore[assignment]
@@ -146,10 +146,10 @@ class ModelControlServiceAsyncStub(ModelControlServiceStub):
     not fit the budget.
     """
     UnloadVersion: _aio.UnaryUnaryMultiCallable[_scoring_pb2.UnloadVersionRequest, _scoring_pb2.UnloadVersionResponse]  # type: ignore[assignment]
-    """Forgets a version that was loaded on request. A version that a route or alias reaches stays."""
+    """Unloads a version that was loaded on request. A version that a route or alias refers to stays loaded."""
 
 class ModelControlServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Loads versions that no route or alias reaches, within the server's memory budget."""
+    """Loads versions that no route or alias refers to, within the server's memory budget."""
 
     @_abc_1.abstractmethod
     def LoadVersion(
@@ -168,12 +168,12 @@ class ModelControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _scoring_pb2.UnloadVersionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_scoring_pb2.UnloadVersionResponse, _abc.Awaitable[_scoring_pb2.UnloadVersionResponse]]:
-        """Forgets a version that was loaded on request. A version that a route or alias reaches stays."""
+        """Unloads a version that was loaded on request. A version that a route or alias refers to stays loaded."""
 
 def add_ModelControlServiceServicer_to_server(servicer: ModelControlServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class StatusServiceStub:
-    """Tells what this server has loaded, and why something is not."""
+    """Reports what this server has loaded, and why something is not."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -184,14 +184,14 @@ class StatusServiceStub:
 
 @_typing.type_check_only
 class StatusServiceAsyncStub(StatusServiceStub):
-    """Tells what this server has loaded, and why something is not."""
+    """Reports what this server has loaded, and why something is not."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetStatus: _aio.UnaryUnaryMultiCallable[_scoring_pb2.GetStatusRequest, _scoring_pb2.GetStatusResponse]  # type: ignore[assignment]
     """Describes every route and model that this server holds or failed to load. Never fails for a serving process."""
 
 class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Tells what this server has loaded, and why something is not."""
+    """Reports what this server has loaded, and why something is not."""
 
     @_abc_1.abstractmethod
     def GetStatus(

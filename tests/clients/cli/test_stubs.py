@@ -1,6 +1,7 @@
 """``scoreline stubs``: a service that does not have this client asks by what it hands out."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,10 +9,12 @@ from pathlib import Path
 import grpc
 import pytest
 
+from scoreline.v1 import registry_pb2, scoring_pb2
 from tests.clients.cli.test_cli import run, without
 from tests.clients.sums import Running
 
 PROTOS = Path(__file__).parents[3] / "protos"
+PAGE = Path(__file__).parents[3] / "docs" / "guides" / "clients.md"
 ASK = """
 import sys, grpc
 from scoreline.v1 import scoring_pb2 as pb, scoring_pb2_grpc as rpc
@@ -40,6 +43,30 @@ def test_the_protos_are_those_of_the_contract(tmp_path: Path) -> None:
     given = {path.relative_to(tmp_path / "protos"): path.read_bytes() for path in tmp_path.rglob("*.proto")}
     assert given == {path.relative_to(PROTOS): path.read_bytes() for path in PROTOS.rglob("*.proto")}
     assert not (tmp_path / "python").exists()
+
+
+def example(language: str) -> str:
+    """The example in a language of the page on clients."""
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    return str(found)
+
+
+def test_java_has_a_class_for_each_name_that_the_example_imports() -> None:
+    files = [scoring_pb2.DESCRIPTOR, registry_pb2.DESCRIPTOR]
+    options = [file.GetOptions() for file in files]
+    assert {(option.java_package, option.java_multiple_files) for option in options} == {("com.scoreline.v1", True)}
+    assert len({option.java_outer_classname for option in options}) == 2
+    made = {name for file in files for name in file.message_types_by_name}
+    made |= {f"{name}Grpc" for file in files for name in file.services_by_name}
+    imported = re.findall(r"^import com\.scoreline\.v1\.(\w+);", example("java"), re.MULTILINE)
+    assert len(imported) == 5
+    assert set(imported) <= made
+
+
+def test_go_has_one_package_of_the_path_and_name_that_the_example_imports() -> None:
+    packages = {file.DESCRIPTOR.GetOptions().go_package for file in (scoring_pb2, registry_pb2)}
+    assert packages == {"scoreline/v1;scorelinev1"}
+    assert 'scorelinev1 "example/scoreline/v1"' in example("go")
 
 
 @pytest.mark.parametrize(("flags", "code", "says"), [((), 1, "pip install grpcio-tools"), (("--nowhere",), 2, "")])
