@@ -20,7 +20,7 @@ from rich.table import Table
 
 import scoreline
 from tests.benchmarks.models import ROUTE, prepare_linear
-from tests.e2e.conftest import serving
+from tests.serving import serving
 
 FEATURES = {f"f{index}": index / 30 for index in range(30)}
 CALLERS = (1, 8, 64, 256)

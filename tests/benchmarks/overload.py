@@ -9,7 +9,7 @@ from tests.benchmarks.pace import Bench, Figures, median
 from tests.benchmarks.serving import Running, Scoreline
 from tests.benchmarks.trained import Stock
 from tests.server.burns import burning_model
-from tests.server.conftest import apply
+from tests.server.routes import apply
 from tests.server.toys import publish_linear
 
 MODEL_SECONDS = 0.002

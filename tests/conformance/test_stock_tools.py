@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.settings import Settings
-from tests.server.conftest import apply
+from tests.server.routes import apply
 from tests.server.toys import publish_linear, sigmoid
 
 pytestmark = pytest.mark.conformance

@@ -14,7 +14,7 @@ from scoreline.version import __version__
 from scoreline_registry.registry import Registry
 from tests.deploy.images import Builder, Container, Image
 from tests.e2e.load import raw_outcomes
-from tests.server.conftest import apply
+from tests.server.routes import apply
 from tests.server.toys import publish_linear, sigmoid
 from tests.server.wire import entity, named
 

@@ -11,7 +11,7 @@ import scoreline
 from scoreline.testing import FakeServer
 from scoreline_registry.history.changes import SetLabels
 from scoreline_registry.registry import Registry
-from tests.server.conftest import apply
+from tests.server.routes import apply
 from tests.server.toys import publish_linear
 
 _ROUTE = """

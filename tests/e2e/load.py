@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import scoreline
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc as rpc
-from tests.e2e.conftest import Running
+from tests.serving import Running
 from tests.waiting import wait_until
 
 _Sample = tuple[str, tuple[tuple[str, str], ...]]

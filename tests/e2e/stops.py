@@ -30,12 +30,12 @@ from scoreline_server import logging_config
 from scoreline_server.app import Server
 from scoreline_server.journal.reader import read_records
 from scoreline_server.settings import Settings
-from tests.e2e.conftest import running
 from tests.server.carriers import score_by
-from tests.server.conftest import apply
 from tests.server.frames import CANCEL, DATA, RST_STREAM, RawConnection, call_headers, frame, message, whole_call
+from tests.server.routes import apply
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named
+from tests.serving import running
 
 ANN = named(entity("ann", income=1.0))
 MANY = named(*(entity(f"u{row}", income=1.0) for row in range(300)))

@@ -15,7 +15,7 @@ from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.graph.scorer import OnnxScorer
 from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.run import publish_candidate, train
-from tests.e2e.conftest import Serve
+from tests.serving import Serve
 from tests.trainers.worlds import WORLD, segments, stranger
 from tests.waiting import wait_until
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from scoreline_registry.registry import Registry
-from tests.e2e.conftest import Serve
-from tests.server.conftest import apply
+from tests.server.routes import apply
 from tests.server.toys import publish_linear, sigmoid
+from tests.serving import Serve
 
 ROOT = Path(__file__).parents[2]
 SCORE = """

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from scoreline_registry.registry import Registry
-from tests.e2e.conftest import running
-from tests.server.conftest import apply
+from tests.server.routes import apply
 from tests.server.toys import publish_linear
+from tests.serving import running
 
 
 def health(*flags: str) -> subprocess.CompletedProcess[str]:

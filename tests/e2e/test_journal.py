@@ -24,10 +24,10 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
 from scoreline_server.journal.reader import journal_files, read_records
-from tests.e2e.conftest import Running, running
 from tests.e2e.load import total
-from tests.server.conftest import apply
+from tests.server.routes import apply
 from tests.server.toys import publish_linear
+from tests.serving import Running, running
 from tests.waiting import wait_until
 
 FSYNC_SECONDS = 1.0

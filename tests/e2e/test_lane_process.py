@@ -10,12 +10,12 @@ import grpc
 import pytest
 
 from scoreline_registry.registry import Registry
-from tests.e2e.conftest import running
 from tests.e2e.load import load, wait_for_calls
 from tests.server.carriers import score_by
-from tests.server.conftest import apply
+from tests.server.routes import apply
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named
+from tests.serving import running
 
 ANN = named(entity("ann", income=1.0))
 IN_FLIGHT = 8

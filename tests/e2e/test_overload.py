@@ -11,13 +11,13 @@ from grpc import StatusCode as Code
 import scoreline
 from scoreline_registry.registry import Registry
 from tests.benchmarks.overload import DEADLINE_SECONDS, MODEL_SECONDS
-from tests.e2e.conftest import Running, running
 from tests.e2e.load import total
 from tests.e2e.open_loop import OpenLoop
 from tests.server.burns import burning_model
-from tests.server.conftest import apply
+from tests.server.routes import apply
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named
+from tests.serving import Running, running
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 BODY = named(entity("ann", income=1.0)).SerializeToString()

@@ -13,7 +13,7 @@ from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.training.recipe import Recipe, find_recipe
 from scoreline_trainers.training.run import Candidate, publish_candidate, recipe_table, train
-from tests.e2e.conftest import Serve
+from tests.serving import Serve
 
 ROWS = 30_000
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.benchmarks.models import prepare_linear
-from tests.e2e.conftest import Running, running
+from tests.serving import Running, running
 
 MEGABYTE = 1024 * 1024
 

@@ -12,12 +12,12 @@ import pytest
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import LocalStorage
 from scoreline_registry.upkeep.verification import verify
-from tests.e2e.conftest import Running, running
 from tests.e2e.load import load
 from tests.e2e.storm import Upkeep, Writers, lost, upkeep
 from tests.e2e.storm_writer import MODELS
-from tests.server.conftest import apply
+from tests.server.routes import apply
 from tests.server.toys import publish_linear
+from tests.serving import Running, running
 from tests.waiting import wait_until
 
 SECONDS = 300

@@ -9,9 +9,9 @@ from pathlib import Path
 import scoreline
 from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.registry import Registry
-from tests.e2e.conftest import Serve
-from tests.server.conftest import apply
+from tests.server.routes import apply
 from tests.server.toys import publish_linear, sigmoid
+from tests.serving import Serve
 from tests.waiting import wait_until
 
 SWAPS = 20

@@ -18,11 +18,11 @@ from onnx import helper, numpy_helper
 
 from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
-from tests.e2e.conftest import Running, running
 from tests.e2e.load import Caller, load, raw_outcomes, scraped, total, wait_for_calls
-from tests.server.conftest import apply
+from tests.server.routes import apply
 from tests.server.toys import linear_graph, publish_linear
 from tests.server.wire import entity, named
+from tests.serving import Running, running
 from tests.waiting import wait_until
 
 SCORE = "/scoreline.v1.ScoringService/Score"

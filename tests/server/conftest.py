@@ -10,7 +10,6 @@ import pytest
 
 from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
-from scoreline_registry.routing.route_file import read_route
 from scoreline_server.app import Server
 from scoreline_server.loading import loader
 from scoreline_server.scoring import engine
@@ -20,19 +19,6 @@ from scoreline_server.stopping import StopLimits
 from tests.server.carriers import Gate
 
 StubOf = Callable[[], rpc.ScoringServiceStub]
-
-ROUTE = """
-route: credit
-schema:
-  features: {income: number, age: number, debt: number}
-rules:
-  - split: {linear@champion: 100}
-"""
-
-
-def apply(registry: Registry, text: str = ROUTE) -> None:
-    """Applies a route from its YAML."""
-    registry.apply_route(read_route(text, source="test"), author="tester", message="apply")
 
 
 @pytest.fixture

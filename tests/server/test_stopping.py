@@ -18,9 +18,10 @@ from scoreline_server.settings import Settings
 from scoreline_server.stopping import InFlight, StopLimits
 from tests.server.burns import burning_model
 from tests.server.carriers import BOTH_WAYS, Gate, connected, score_by
-from tests.server.conftest import ROUTE, Observer, apply
+from tests.server.conftest import Observer
 from tests.server.frames import DATA, END_STREAM, RawConnection, call_headers, frame, message
 from tests.server.journals import SlowDisk, catalog_of, journal_in, scored
+from tests.server.routes import ROUTE, apply
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named, reason_of
 from tests.waiting import wait_until

@@ -10,7 +10,7 @@ import pytest
 import scoreline
 from scoreline.cli.local import LocalTransport
 from scoreline_registry.registry import Registry
-from tests.server.conftest import apply
+from tests.server.routes import apply
 from tests.server.toys import publish_linear, sigmoid
 
 

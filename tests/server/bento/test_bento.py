@@ -27,7 +27,7 @@ from scoreline_server.bento.packing import closure, constraints
 from scoreline_server.errors import StartError
 from scoreline_server.rpc.methods import SCORE
 from scoreline_server.rpc.pipeline import Call
-from tests.server.conftest import apply
+from tests.server.routes import apply
 from tests.server.toys import publish_linear
 
 

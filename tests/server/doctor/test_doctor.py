@@ -14,7 +14,7 @@ from scoreline_registry.storage import local_folder
 from scoreline_server.app import Server
 from scoreline_server.doctor import checks, machine
 from scoreline_server.doctor.findings import Verdict
-from tests.server.conftest import apply
+from tests.server.routes import apply
 from tests.server.toys import publish_linear
 
 NOON = 1_900_000_000.0

@@ -15,8 +15,8 @@ from scoreline_server.journal.privacy import Hasher, read_hasher
 from scoreline_server.journal.reader import Selection, journal_files, read_records, read_shadows
 from scoreline_server.journal.records import Records
 from scoreline_server.journal.shadowed import ShadowScores
-from tests.server.conftest import apply
 from tests.server.journals import FACTS, catalog_of, journal_in, scored
+from tests.server.routes import apply
 from tests.server.toys import CITY, FEATURES, publish_linear, publish_sequence
 from tests.server.wire import entity, named, packed
 

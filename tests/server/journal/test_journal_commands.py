@@ -19,8 +19,8 @@ from scoreline_server.journal.follower import Follower
 from scoreline_server.journal.reader import journal_files
 from scoreline_server.journal.writer import Journal
 from scoreline_server.scoring.catalog import Catalog
-from tests.server.conftest import ROUTE, apply
 from tests.server.journals import catalog_of, journal_in, scored
+from tests.server.routes import ROUTE, apply
 from tests.server.toys import CITY, FEATURES, publish_linear, publish_sequence
 from tests.server.wire import entity, named
 

@@ -22,8 +22,8 @@ from scoreline_server.journal.series import JournalOptions, Series
 from scoreline_server.journal.writer import Journal
 from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.scoring.results import ScoredBatch
-from tests.server.conftest import apply
 from tests.server.journals import FACTS, BrokenDisk, SlowDisk, TightDisk, catalog_of, journal_in, scored
+from tests.server.routes import apply
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named
 from tests.waiting import wait_until

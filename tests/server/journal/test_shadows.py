@@ -20,8 +20,8 @@ from scoreline_server.journal.shadowed import ShadowScores
 from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.settings import Settings
 from scoreline_server.shadows import Shadows
-from tests.server.conftest import ROUTE, apply
 from tests.server.journals import catalog_of, scored
+from tests.server.routes import ROUTE, apply
 from tests.server.toys import CITY, FEATURES, publish_linear, publish_sequence, sigmoid
 from tests.server.wire import entity, named, packed
 from tests.waiting import wait_until

@@ -13,7 +13,7 @@ from scoreline_registry.history.changes import SetAlias, SetOwner
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.settings import Settings
-from tests.server.conftest import ROUTE, apply
+from tests.server.routes import ROUTE, apply
 from tests.server.toys import linear_graph, publish_linear
 from tests.server.wire import entity, named
 from tests.waiting import wait_until

@@ -15,7 +15,7 @@ from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.processes.exposition import counted, supervisor_metrics
 from scoreline_server.processes.worker_pool import WorkerPool
 from scoreline_server.settings import Settings
-from tests.server.conftest import apply
+from tests.server.routes import apply
 from tests.server.test_docs import rows
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named

@@ -19,8 +19,9 @@ from scoreline_server.scoring.results import Observe, ScoredBatch
 from scoreline_server.settings import Settings
 from scoreline_server.stopping import StopLimits
 from tests.server.carriers import Gate, connected, score_by, stopping
-from tests.server.conftest import ROUTE, Observer, apply
+from tests.server.conftest import Observer
 from tests.server.frames import RawConnection, whole_call
+from tests.server.routes import ROUTE, apply
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named, reason_of
 from tests.waiting import wait_until

@@ -10,7 +10,8 @@ from scoreline_registry.routing.assignment import Assigner
 from scoreline_server.app import Server
 from scoreline_server.loading import loader
 from scoreline_server.settings import Settings
-from tests.server.conftest import StubOf, apply
+from tests.server.conftest import StubOf
+from tests.server.routes import apply
 from tests.server.scoring.test_routing import SPLIT
 from tests.server.toys import publish_linear, sigmoid
 from tests.server.wire import entity, named, reason_of, value

@@ -7,7 +7,7 @@ import pytest
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
-from tests.server.conftest import ROUTE, apply
+from tests.server.routes import ROUTE, apply
 from tests.server.toys import publish_linear, publish_sequence
 from tests.server.wire import entity, named, packed, reason_of
 

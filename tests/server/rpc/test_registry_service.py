@@ -20,7 +20,7 @@ from scoreline_server.rpc.authority import Action, Caller, Policy, read_policy
 from scoreline_server.rpc.registry_writes import RegistryWrites
 from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.settings import Settings
-from tests.server.conftest import ROUTE
+from tests.server.routes import ROUTE
 from tests.server.toys import publish_linear
 from tests.server.wire import reason_of
 

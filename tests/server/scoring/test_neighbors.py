@@ -14,8 +14,9 @@ from scoreline_registry.registry import Registry
 from scoreline_server.journal.privacy import Hasher
 from scoreline_server.journal.reader import Selection, read_records
 from scoreline_server.scoring.ragged import Items, groups_of
-from tests.server.conftest import StubOf, apply
+from tests.server.conftest import StubOf
 from tests.server.journals import catalog_of, journal_in, scored
+from tests.server.routes import apply
 from tests.server.toys import publish_linear, publish_neighbors, publish_sequence, sigmoid
 from tests.server.wire import entity, named, packed, reason_of
 

@@ -18,7 +18,7 @@ from scoreline_server.scoring.responses import ResponseEncoder
 from scoreline_server.scoring.results import RowResults
 from scoreline_server.scoring.rows import EncodedRows
 from scoreline_server.scoring.wire import CALL_ID_BYTES
-from tests.server.conftest import ROUTE
+from tests.server.routes import ROUTE
 from tests.server.toys import publish_linear
 
 FLOAT32 = st.floats(width=32)

@@ -9,7 +9,8 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.documents.contract import Feature
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.assignment import Assigner
-from tests.server.conftest import ROUTE, StubOf, apply
+from tests.server.conftest import StubOf
+from tests.server.routes import ROUTE, apply
 from tests.server.toys import linear_graph, publish_linear, sigmoid
 from tests.server.wire import entity, named, packed, reason_of
 

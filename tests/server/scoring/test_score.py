@@ -7,7 +7,8 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.documents.contract import Band, Feature, Points
 from scoreline_registry.registry import Registry
-from tests.server.conftest import ROUTE, StubOf, apply
+from tests.server.conftest import StubOf
+from tests.server.routes import ROUTE, apply
 from tests.server.toys import CITY, FEATURES, publish_linear, publish_sequence, sigmoid
 from tests.server.wire import entity, named, packed
 

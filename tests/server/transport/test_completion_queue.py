@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
-from scoreline_server.transport.completion_queue import CallQueue, Event, is_shutdown
+from scoreline_server.transport.completion_queue import CallQueue, Event
 
 METHOD = "/test.Service/Method"
 NEVER = float("inf")
@@ -58,5 +58,5 @@ def test_a_closed_queue_makes_no_request_and_ends_once_the_requested_calls_have_
         event: Event = queue.poll(NEVER)
         event.tag(event)
         queue.shutdown()
-        assert is_shutdown(queue.poll(NEVER))
+        assert queue.is_shutdown(queue.poll(NEVER))
     assert succeeded == [False]

@@ -26,8 +26,8 @@ from scoreline_server.transport.lane import Lane, LaneLimits
 from scoreline_server.transport.lane_call import LaneCall
 from scoreline_server.transport.slow_pool import SlowPool
 from tests.server.carriers import Gate, lane_of, score_by, stopping
-from tests.server.conftest import ROUTE, apply
 from tests.server.frames import RawConnection, whole_call
+from tests.server.routes import ROUTE, apply
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named
 from tests.waiting import PATIENCE_SECONDS, wait_until

@@ -21,8 +21,8 @@ from scoreline_server.scoring.decoding import DecodedRequest
 from scoreline_server.settings import Settings
 from scoreline_server.transport import completion_queue
 from tests.server.carriers import Gate, connected, has_lane, score_by, stopping
-from tests.server.conftest import apply
 from tests.server.frames import RawConnection, whole_call
+from tests.server.routes import apply
 from tests.server.toys import publish_linear, sigmoid
 from tests.server.wire import entity, named, packed, reason_of
 from tests.waiting import wait_until

@@ -20,7 +20,6 @@ from scoreline_server.scoring.results import Observe
 from scoreline_server.settings import Settings
 from scoreline_server.transport.lane_call import LaneCall
 from tests.server.carriers import connected, lane_of, score_by
-from tests.server.conftest import apply
 from tests.server.frames import (
     CANCEL,
     DATA,
@@ -32,6 +31,7 @@ from tests.server.frames import (
     message,
     whole_call,
 )
+from tests.server.routes import apply
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named
 from tests.waiting import wait_until

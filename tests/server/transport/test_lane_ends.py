@@ -20,7 +20,6 @@ from scoreline_server.stopping import Deadline
 from scoreline_server.transport import lane
 from scoreline_server.transport.lane_call import LaneCall
 from tests.server.carriers import Gate, connected, lane_of, score_by, stopping
-from tests.server.conftest import apply
 from tests.server.frames import (
     CANCEL,
     DATA,
@@ -33,6 +32,7 @@ from tests.server.frames import (
     message,
     whole_call,
 )
+from tests.server.routes import apply
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named, reason_of
 from tests.waiting import wait_until

@@ -13,7 +13,7 @@ from scoreline_server.app import Server
 from scoreline_server.errors import StartError
 from scoreline_server.settings import Settings
 from tests.server.carriers import score_by
-from tests.server.conftest import apply
+from tests.server.routes import apply
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named, reason_of
 
