@@ -32,7 +32,7 @@ _T = TypeVar("_T")
 
 
 class AsyncClient:
-    """Asks a Scoreline server for scores, from one asyncio event loop; make one per loop and keep it.
+    """Scores entities by a Scoreline server, on one asyncio event loop; make one per loop and keep it.
 
         async with scoreline.AsyncClient("scoring.internal:50051") as client:
             score = await client.score("credit", {"income": 4200.0, "status": "employed"}, entity_id="c-17")
@@ -106,15 +106,15 @@ class AsyncClient:
         return builder.scores()
 
     async def schema(self, route: str, *, refresh: bool = False, timeout_seconds: float | None = None) -> RouteSchema:
-        """What a route expects; asked for once, unless ``refresh``."""
+        """The route's schema; fetched once, unless ``refresh``."""
         return await self._run(self._flows.schema(route, refresh=refresh, timeout_seconds=timeout_seconds))
 
     async def status(self, *, timeout_seconds: float | None = None) -> ServerStatus:
-        """What the server has loaded, and why something is not."""
+        """The routes and models that the server has loaded, and why others are not."""
         return await self._run(self._flows.status(timeout_seconds=timeout_seconds))
 
     async def health(self, service: str = "", *, timeout_seconds: float | None = None) -> Health:
-        """Whether the server, or one of its services, serves. Asked once, without retries."""
+        """The health of the server, or of one of its services. Not retried."""
         return await self._run(self._flows.health(service, timeout_seconds=timeout_seconds))
 
     async def close(self) -> None:

@@ -35,18 +35,17 @@ NO_CONTEXT: Mapping[str, Value] = MappingProxyType({})
 
 
 class Client:
-    """Asks a Scoreline server for scores. Safe for threads; make one per process and keep it.
+    """Scores entities by a Scoreline server. Safe for threads; make one per process and keep it.
 
         with scoreline.Client("scoring.internal:50051") as client:
             score = client.score("credit", {"income": 4200.0, "status": "employed"}, entity_id="c-17")
 
-    ``target`` is a host, host:port or gRPC target; without it SCORELINE_SERVER or 127.0.0.1:50051. Nothing is
-    connected before the first call. Every call ends within ``timeout_seconds``, its retries included. ``metadata``
-    goes with every call. Several ``connections`` spread the load over a server's worker processes. A ``transport``
-    takes the place of gRPC.
+    ``target`` is a host, host:port or gRPC target; without it SCORELINE_SERVER or 127.0.0.1:50051. The first call
+    connects. Every call ends within ``timeout_seconds``, its retries included. ``metadata`` is sent with every call.
+    Several ``connections`` spread the load over a server's worker processes. A ``transport`` replaces gRPC.
 
-    Features are given by name and checked against the route's schema, which the client asks for once and again when
-    the server says that it changed. Every method raises a ScorelineError.
+    Features are given by name and checked against the route's schema, which the client fetches once, and again when the
+    server says that it changed. Every method raises a ScorelineError.
     """
 
     def __init__(
@@ -133,15 +132,15 @@ class Client:
         return builder.scores()
 
     def schema(self, route: str, *, refresh: bool = False, timeout_seconds: float | None = None) -> RouteSchema:
-        """What a route expects; asked for once, unless ``refresh``."""
+        """The route's schema; fetched once, unless ``refresh``."""
         return self._run(self._flows.schema(route, refresh=refresh, timeout_seconds=timeout_seconds))
 
     def status(self, *, timeout_seconds: float | None = None) -> ServerStatus:
-        """What the server has loaded, and why something is not."""
+        """The routes and models that the server has loaded, and why others are not."""
         return self._run(self._flows.status(timeout_seconds=timeout_seconds))
 
     def health(self, service: str = "", *, timeout_seconds: float | None = None) -> Health:
-        """Whether the server, or one of its services, serves. Asked once, without retries."""
+        """The health of the server, or of one of its services. Not retried."""
         return self._run(self._flows.health(service, timeout_seconds=timeout_seconds))
 
     def close(self) -> None:

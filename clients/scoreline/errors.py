@@ -1,20 +1,20 @@
-"""What can go wrong when scores are asked for.
+"""The errors of the client.
 
     ScorelineError              the base; err.code, err.reason, err.metadata, err.retry_after_seconds, err.attempts
-    ├── InvalidRequestError     the request cannot be answered as it is; the client refuses most such requests itself
-    ├── NotFoundError           nothing of that name
-    │   └── RouteNotFoundError  no route of that name
+    ├── InvalidRequestError     a name, type or value is wrong; mostly raised before anything is sent
+    ├── NotFoundError           nothing has that name
+    │   └── RouteNotFoundError  no route has that name
     ├── StaleSchemaError        the route's layout changed again while the client was packing
     ├── AccessError             the server does not know the caller, or does not let it do this
     ├── UnavailableError        no server answered, or it went away; retried before it is raised
-    ├── OverloadedError         the server refused for lack of room; retried where it said when
+    ├── OverloadedError         the server's queue is full; retried where it says when
     ├── DeadlineError           no answer within the call's time
-    ├── ServerError             the server failed, or answered something that is no answer
+    ├── ServerError             the server failed, or sent an invalid response
     ├── EntityFailedError       one entity could not be scored (err.row)
     └── ClosedError             the client was closed
 
-A code or reason that this version does not know still arrives as the nearest class above with its text intact.
-No transport is known here.
+A code or reason that this version does not know becomes the nearest class above, with its text. This module knows no
+transport.
 """
 
 import copy
@@ -51,11 +51,11 @@ class Code(IntEnum):
 
 
 class ScorelineError(Exception):
-    """The base of every error that this package raises on purpose.
+    """The base of this package's errors.
 
     ``code`` is the canonical status code. ``reason`` is UPPER_SNAKE as in docs/reference/errors.md, empty where
     none was given. ``metadata`` holds facts such as the feature's name.
-    ``retry_after_seconds`` is the server's hint, if it gave one. ``attempts`` counts the calls that were made.
+    ``retry_after_seconds`` is the server's hint, if it gave one. ``attempts`` is the number of calls made.
     """
 
     default_code = Code.UNKNOWN
@@ -86,19 +86,19 @@ def own_copy(error: ScorelineError) -> ScorelineError:
 
 
 class InvalidRequestError(ScorelineError):
-    """The request cannot be answered as it is."""
+    """A name, type or value of the request is wrong."""
 
     default_code = Code.INVALID_ARGUMENT
 
 
 class NotFoundError(ScorelineError):
-    """Nothing of that name."""
+    """Nothing has that name."""
 
     default_code = Code.NOT_FOUND
 
 
 class RouteNotFoundError(NotFoundError):
-    """No route of that name."""
+    """No route has that name."""
 
 
 class StaleSchemaError(ScorelineError):
@@ -120,7 +120,7 @@ class UnavailableError(ScorelineError):
 
 
 class OverloadedError(ScorelineError):
-    """The server refused for lack of room."""
+    """The server's queue is full."""
 
     default_code = Code.RESOURCE_EXHAUSTED
 
@@ -132,13 +132,13 @@ class DeadlineError(ScorelineError):
 
 
 class ServerError(ScorelineError):
-    """The server failed, or answered something that is no answer."""
+    """The server failed, or sent an invalid response."""
 
     default_code = Code.INTERNAL
 
 
 class EntityFailedError(ScorelineError):
-    """One entity could not be scored; ``row`` is its index in what was asked, from 0."""
+    """One entity could not be scored; ``row`` is its index among the entities of the call, from 0."""
 
     def __init__(self, message: str, *, row: int = 0, **facts: Any) -> None:
         super().__init__(message, **facts)
@@ -170,7 +170,7 @@ ENTITY_REASONS = frozenset(
         "UNKNOWN_CATEGORY",
     }
 )
-"""The reasons that speak of one entity, whether the server gives them for a row or for a call with a single one."""
+"""The reasons of errors of one entity, in a response of many rows or for a call with a single one."""
 
 _BY_REASON: Mapping[str, type[ScorelineError]] = {
     "ROUTE_NOT_FOUND": RouteNotFoundError,

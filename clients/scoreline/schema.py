@@ -1,4 +1,4 @@
-"""What a route expects from its callers, as the server described it."""
+"""The schema of a route: its features and their order, as the server describes them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from scoreline.v1 import scoring_pb2 as pb
 
 
 class FeatureKind(IntEnum):
-    """What kind of value a feature holds."""
+    """The type of a feature's values."""
 
     UNKNOWN = 0
     NUMBER = 1
@@ -67,7 +67,7 @@ class RouteSchema:
 
     @classmethod
     def from_message(cls, message: pb.GetSchemaResponse) -> Self:
-        """Reads the server's answer."""
+        """Decodes the server's response."""
         sequence = message.sequence if message.HasField("sequence") else None
         around = message.neighbors if message.HasField("neighbors") else None
         return cls(

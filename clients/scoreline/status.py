@@ -1,4 +1,4 @@
-"""What a server has loaded, and whether it serves."""
+"""The status and health of a server."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -43,7 +43,7 @@ class ModelStatus:
 
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
-    """Everything that a server holds or failed to load. ``revision`` is the newest that it has read.
+    """The routes and models that a server has loaded or failed to load. ``revision`` is the newest that it has read.
 
     ``problem`` says why it could not read a newer one; empty while it could.
     """
@@ -56,7 +56,7 @@ class ServerStatus:
 
     @classmethod
     def from_message(cls, message: pb.GetStatusResponse) -> Self:
-        """Reads the server's answer."""
+        """Decodes the server's response."""
         return cls(
             revision=message.revision,
             routes=tuple(RouteStatus(r.route, r.adopted_revision, r.problem) for r in message.routes),

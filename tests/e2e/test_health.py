@@ -39,7 +39,7 @@ def test_health_passes_while_a_server_is_ready_and_fails_while_it_drains(tmp_pat
     [
         ("127.0.0.1:1", 1, "Error: no ops port answers at 127.0.0.1:1: start a server, or give --ops HOST:PORT\n"),
         ("off", 2, "Error: the server's ops port is off: set ops_listen, or give --ops\n"),
-        ("127.0.0.1:0", 2, "Error: 127.0.0.1:0 names no port that can be asked: give --ops HOST:PORT\n"),
+        ("127.0.0.1:0", 2, "Error: 127.0.0.1:0 has no port number: give --ops HOST:PORT\n"),
         ("[::]:1", 1, "Error: no ops port answers at [::1]:1: start a server, or give --ops HOST:PORT\n"),
     ],
 )

@@ -120,7 +120,7 @@ class _Calls:
     def _send(self, batch: Batch[_Wake]) -> None:
         flow = self._flows.score_rows(self._key, batch.rows, batch.leader.deadline)
         task = asyncio.get_running_loop().create_task(run_async(noting_errors(flow, batch), self._transport))
-        # Not by the task itself: one that is cancelled before its first step runs nothing.
+        # A callback, since a task that is cancelled before its first step runs no code of its own.
         task.add_done_callback(partial(self._done, batch))
         self._tasks[batch] = task
 

@@ -1,8 +1,8 @@
 """Batching policy for concurrent callers, free of locks, clocks and IO.
 
 Callers whose rows fit into one request share a queue. A caller who finds a free call makes it at once, alone. While as
-many calls of the queue are open as may be, callers wait, and those who wait when one returns go out together. Nobody
-waits for a batch to fill.
+many calls of the queue are open as may be, callers wait, and those who wait when one returns are sent together. No
+caller waits for a batch to fill.
 
 Each transition returns Effects: which batches to send, whom to wake, when to look again. A driver for threads and one
 for asyncio execute them.
@@ -20,7 +20,7 @@ from scoreline.encoding.row import EncodedRow
 from scoreline.errors import ScorelineError, own_copy
 
 OPEN_PER_CONNECTION = 2
-"""One call is scored while the next one travels."""
+"""One call is scored while the next one is on its way."""
 
 MAX_BATCH_ROWS = 64
 

@@ -1,4 +1,4 @@
-"""How a caller asks, checked before anything is done."""
+"""The options of a call, checked when they are given."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from scoreline.encoding.values import is_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
-    """Which route to ask, and how. ``request_id`` None means a new one, ``timeout_seconds`` None the client's.
+    """The route and options of a call. ``request_id`` None means a new one, ``timeout_seconds`` None the client's.
 
-    Raises InvalidRequestError where a name is no text, or something else stands where a list of them is due.
+    Raises InvalidRequestError for a name that is no text, and for extras that are no list of names.
     """
 
     route: str

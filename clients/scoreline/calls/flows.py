@@ -59,20 +59,20 @@ class Flows:
         self._schemas: dict[str, RouteSchema] = {}
 
     def schema(self, route: str, *, refresh: bool, timeout_seconds: float | None) -> Flow[RouteSchema]:
-        """Asks for a route's schema unless it is known."""
+        """The route's schema, fetched unless it is known."""
         options = CallOptions(route=route, timeout_seconds=timeout_seconds)
         deadline = self.retrying.deadline(timeout_seconds)
         flow = self.fetch_schema if refresh else self.known_schema
         return (yield from flow(options.route, deadline))
 
     def status(self, *, timeout_seconds: float | None) -> Flow[ServerStatus]:
-        """Asks what the server has loaded."""
+        """The status of the server."""
         deadline = self.retrying.deadline(timeout_seconds)
         answer = yield from self.retrying.call(Method.STATUS, pb.GetStatusRequest(), deadline)
         return ServerStatus.from_message(answer)
 
     def health(self, service: str, *, timeout_seconds: float | None) -> Flow[Health]:
-        """Asks the health service, without retries."""
+        """The health of the server or a service, without retries."""
         seconds = self.retrying.deadline(timeout_seconds).seconds
         answer = yield Send(Method.HEALTH, StringValue(value=service), seconds)
         return Health(answer.value)
@@ -167,7 +167,7 @@ class Flows:
         return known if known.digest != stale else (yield from self.fetch_schema(route, deadline))
 
     def fetch_schema(self, route: str, deadline: Deadline) -> Flow[RouteSchema]:
-        """Asks the server for a route's schema and remembers it."""
+        """Fetches a route's schema and remembers it."""
         answer = yield from self.retrying.call(Method.SCHEMA, pb.GetSchemaRequest(route=route), deadline)
         schema = RouteSchema.from_message(answer)
         self._schemas[route] = schema

@@ -1,4 +1,4 @@
-"""Which failed calls are made again, when, and how many at the most."""
+"""Which failed calls are retried, when, and how often."""
 
 import math
 import threading
@@ -14,14 +14,14 @@ _NOT_READY_ATTEMPTS = 4
 class RetryPolicy:
     """Retries UNAVAILABLE, CANCELLED by the server, and RESOURCE_EXHAUSTED where the server says when to come back.
 
-    A server that stops cancels some of its open calls, hence CANCELLED; what the caller cancels is never retried.
+    A server that stops cancels some of its open calls, hence CANCELLED; calls that the caller cancels are not retried.
     Before attempt n + 1 a call waits ``initial_backoff_seconds * multiplier ** (n - 1)``, at most
     ``max_backoff_seconds``, times a random factor from 0.5 to 1; a server's hint is the least it waits. Retries go on
     until the caller's deadline, so that a server may restart meanwhile; ``max_attempts`` ends them earlier, 1 means
-    none. A route that is not ready (ROUTE_NOT_READY) is asked for four times only: the server is well and says
-    that no revision of the route could be loaded, which another replica may contradict but time seldom mends.
+    none. A route that is not ready (ROUTE_NOT_READY) is tried four times only: no revision of it could be loaded,
+    which another replica may have done, but which waiting seldom changes.
 
-    ``budget`` keeps a crowd of clients from making an outage worse: each retry takes one from it, each answer gives
+    ``budget`` keeps many clients from making an outage worse: each retry takes one from it, each answer gives
     ``budget_per_answer`` back, and where it is empty errors are raised at once (gRPC proposal A6, retry throttling).
     """
 
@@ -37,7 +37,7 @@ class RetryPolicy:
             raise ValueError("max_attempts must be at least 1; 1 means no retries")
         if not 0 < self.initial_backoff_seconds <= self.max_backoff_seconds:
             raise ValueError("initial_backoff_seconds must be positive and not above max_backoff_seconds")
-        # Turned round, so that NaN, which compares with nothing, is refused as well.
+        # Negated, so that NaN, for which every comparison is false, is refused as well.
         if not (self.multiplier >= 1 and self.budget >= 0 and self.budget_per_answer >= 0):
             raise ValueError("multiplier must be at least 1, budget and budget_per_answer not negative")
 
@@ -51,7 +51,7 @@ class RetryPolicy:
         backoff = self.initial_backoff_seconds * self.multiplier ** min(attempt - 1, 64)
         wait = min(backoff, self.max_backoff_seconds) * (0.5 + jitter / 2)
         hint = error.retry_after_seconds
-        # A crowd that was told the same moment is spread over the tenth after it.
+        # Clients with the same hint are spread over the tenth after it.
         return wait if hint is None else max(wait, hint * (1 + jitter / 10))
 
     def _most_attempts(self, error: ScorelineError) -> float:

@@ -1,4 +1,4 @@
-"""Many scores, gathered part by part into columns that are there before the first part comes."""
+"""Assembles the scores of many rows from parts, in columns allocated beforehand."""
 
 from collections.abc import Iterable
 from dataclasses import fields
@@ -16,7 +16,7 @@ _GROWTH = 1.25
 
 
 class ScoresBuilder:
-    """Scores of ``count`` rows, or of as many as come: then the columns grow by a quarter at a time."""
+    """Scores of ``count`` rows; the columns grow by a quarter where more rows are added."""
 
     def __init__(self, count: int = 0) -> None:
         blank = Scores.blank(count)
@@ -26,7 +26,7 @@ class ScoresBuilder:
         self._errors: dict[int, ScorelineError] = {}
 
     def add(self, parts: Iterable[ScoredRows]) -> None:
-        """Puts each part's rows in their places."""
+        """Adds the rows of parts at their indices."""
         for part in parts:
             self._add(part.rows, part.scores)
 
@@ -43,7 +43,7 @@ class ScoresBuilder:
             self._errors[int(rows[row])] = _at(error, int(rows[row]))
 
     def scores(self) -> Scores:
-        """All of them. Raises the first row's error when no call got through, for then nothing would be lost."""
+        """The scores of all rows. Raises the first row's error if no call succeeded."""
         errors = dict(sorted(self._errors.items()))
         if errors and len(errors) == self._count and not any(map(_is_of_entity, errors.values())):
             raise next(iter(errors.values()))
@@ -59,7 +59,7 @@ class ScoresBuilder:
             return
         self._room = max(count, int(self._room * _GROWTH))
         for column in self._columns.values():
-            # In place where the allocator can: a copy would hold the column twice.
+            # In place if the allocator can: a copy would need the memory of the column twice.
             column.resize(self._room, *column.shape[1:], refcheck=False)
 
 

@@ -1,8 +1,8 @@
-"""The seam between what a call means and how its bytes travel.
+"""The protocol between flows, which decide, and transports, which send.
 
-Everything that decides is a ``Flow``: a generator that yields steps, is sent their outcomes and returns a result. It
-does no IO, so the same flows serve threads, asyncio and tests. A transport makes one attempt of one call; retries,
-deadlines and packing are the flows' business. What merges calls, too, is a transport around another.
+A ``Flow`` is a generator that yields steps, is sent their results and returns the result of the call. It does no IO, so
+that the same flows serve threads, asyncio and tests. A transport makes one attempt of one call; retries, deadlines and
+encoding are in the flows.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Make one attempt of a call; its outcome is the answer or a ScorelineError."""
+    """One attempt of a call; its result is the response or a ScorelineError."""
 
     method: Method
     request: Message
@@ -42,7 +42,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait."""
+    """A wait."""
 
     seconds: float
 
@@ -58,7 +58,7 @@ class Transport(Protocol):
         ...
 
     def pause(self, seconds: float) -> None:
-        """Waits, but no longer than until it is closed."""
+        """Waits, at most until it is closed."""
         ...
 
     def close(self) -> None:
@@ -70,7 +70,7 @@ class AsyncTransport(Protocol):
     """Makes calls on one event loop."""
 
     async def send(self, call: Send) -> Message:
-        """Returns the answer. Raises ScorelineError, ClosedError once closed, CancelledError when the caller left."""
+        """Returns the answer. Raises ScorelineError, ClosedError once closed, CancelledError if cancelled."""
         ...
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Explains why no connection came about, in words that say what to do.
+"""Explains why a connection failed, and what to do about it.
 
 gRPC reports a refused connection, a certificate that is not trusted and a server without TLS with one status and its
 own trace; the texts differ between its versions, so that only their stable parts are searched for.

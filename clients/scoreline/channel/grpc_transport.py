@@ -1,4 +1,4 @@
-"""Calls over gRPC, from threads and from asyncio."""
+"""Makes calls over gRPC, for threads and for asyncio."""
 
 import asyncio
 import itertools
@@ -35,7 +35,7 @@ def _calls(channel: grpc.Channel | grpc.aio.Channel) -> _Calls:
 
 
 class GrpcTransport:
-    """Channels for threads, opened at the first call (hence after a fork) and used in turn."""
+    """Channels for threads, opened by the first call (hence after a fork) and used in turn."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -60,7 +60,7 @@ class GrpcTransport:
         return answer
 
     def pause(self, seconds: float) -> None:
-        """Waits, but no longer than until it is closed."""
+        """Waits, at most until it is closed."""
         self._closed.wait(seconds)
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ class AioTransport:
         except grpc.aio.AioRpcError as error:
             raise (_closed() if self._closed else read_error(error, self._endpoint)) from error
         except (asyncio.CancelledError, grpc.aio.UsageError) as error:
-            # Closing a channel cancels its calls, but nobody cancelled the task that waits for them.
+            # Closing a channel cancels its calls; the task that waits for them is not cancelled.
             task = asyncio.current_task()
             if self._closed and task is not None and not task.cancelling():
                 raise _closed() from error

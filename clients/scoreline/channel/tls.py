@@ -1,4 +1,4 @@
-"""Transport security: which servers to trust and who the client is."""
+"""The TLS options: trusted CAs, and the client's certificate."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ class TlsOptions:
 
     Each of ``ca``, ``cert`` and ``key`` is a path to a PEM file, or the PEM itself as bytes. Without ``ca`` the roots
     that gRPC brings are trusted. ``server_name`` is the name to expect in the server's certificate where it is not the
-    target's. Files are read when a client is made, so a missing one shows at once.
+    target's. Files are read when a client is made, so that a missing one is an error at once.
     """
 
     ca: str | Path | bytes | None = None

@@ -1,4 +1,4 @@
-"""One line for whatever a command fails with."""
+"""The one line that a failed command prints."""
 
 import click
 
@@ -7,11 +7,11 @@ from scoreline.cli.commands import EXTRA_OF_MODULE, CommandSpec
 _ERROR_MODULES = frozenset(
     {"scoreline.errors", "scoreline_registry.errors", "scoreline_server.errors", "scoreline_trainers.errors"}
 )
-"""Where the errors are defined that say by themselves what to do. Matched by name: importing them costs too much."""
+"""The modules of errors whose text says what to do. Matched by name, since importing them takes long."""
 
 
 def failure(error: Exception, spec: CommandSpec | None, name: str) -> click.ClickException:
-    """The line that a command ``name`` ends with, exit code 1."""
+    """The error of a failed command, with exit code 1."""
     return click.ClickException(" ".join(_text(error, spec, name).split()))
 
 

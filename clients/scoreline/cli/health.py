@@ -1,4 +1,4 @@
-"""``scoreline health``: what a container's health check runs. Loads nothing that takes time to load."""
+"""``scoreline health``, for a container's health check. Imports nothing that takes long."""
 
 import json
 import urllib.error
@@ -36,13 +36,13 @@ def health(ops: str, timeout: float, as_json: bool) -> None:
 
 
 def reachable(ops_listen: str) -> str:
-    """Where to ask a server on this host that listens on ``ops_listen``. Raises UsageError where it does not."""
+    """The address of the ops port of a server on this host. Raises UsageError where ``ops_listen`` names none."""
     if ops_listen in _OFF:
         raise click.UsageError("the server's ops port is off: set ops_listen, or give --ops")
     parts = urlsplit(f"//{ops_listen}")
     host = _ANY_HOST.get(parts.hostname or "", parts.hostname or "127.0.0.1")
     if not parts.port:
-        raise click.UsageError(f"{ops_listen} names no port that can be asked: give --ops HOST:PORT")
+        raise click.UsageError(f"{ops_listen} has no port number: give --ops HOST:PORT")
     return f"[{host}]:{parts.port}" if ":" in host else f"{host}:{parts.port}"
 
 

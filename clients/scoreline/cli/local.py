@@ -1,4 +1,4 @@
-"""Scores from a registry in this process, without a server."""
+"""A transport that scores from a registry in this process."""
 
 import threading
 
@@ -10,7 +10,7 @@ from scoreline.v1 import scoring_pb2 as pb
 
 
 def log_warnings() -> None:
-    """Sets up the engine's log for a command: warnings on standard error, nothing on standard output."""
+    """Sends the warnings of the server's code to standard error, and nothing to standard output."""
     from scoreline_server import logging_config
     from scoreline_server.settings import read_settings
 
@@ -18,7 +18,7 @@ def log_warnings() -> None:
 
 
 class LocalTransport:
-    """Answers calls by the server's own engine; loads the registry at the first one. Needs the extra ``server``."""
+    """Answers calls with the server's scoring code; the first one loads the registry. Needs the extra ``server``."""
 
     def __init__(self, registry: str) -> None:
         from scoreline_server.local import LocalScorer
@@ -27,7 +27,7 @@ class LocalTransport:
         self._lock = threading.Lock()
 
     def send(self, call: Send) -> Message:
-        """Answers Score and GetSchema; raises the error that a server's answer would become."""
+        """Answers Score and GetSchema. Raises the error that a client would raise for a server's."""
         from scoreline_server.errors import ScoringError
         from scoreline_server.status_codes import numeric_code
 
@@ -41,10 +41,10 @@ class LocalTransport:
                 ) from error
 
     def pause(self, seconds: float) -> None:
-        """Nothing gets better by waiting: the registry was read once."""
+        """Does not wait: the registry is read once."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: no connection is open."""
 
     def _answer(self, request: Message) -> Message:
         if isinstance(request, pb.ScoreRequest):

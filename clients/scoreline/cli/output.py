@@ -1,4 +1,4 @@
-"""How commands print: rich tables on a terminal, aligned text elsewhere, JSON when asked."""
+"""Prints tables: by rich on a terminal, as aligned text elsewhere; JSON for --json."""
 
 import json
 import math
@@ -19,7 +19,7 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Prints rows under their headings; nothing but the headings where there are none."""
+    """Prints rows under their headings."""
     cells = [[_text(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _print_rich(columns, cells)
@@ -31,7 +31,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 @contextmanager
 def counting(text: str, unit: str) -> Iterator[Callable[[int], None]]:
-    """Shows on a terminal how many are done so far; the block says how many more are."""
+    """Shows a counter on a terminal; the block adds to it."""
     if not sys.stderr.isatty():
         yield lambda _more: None
         return

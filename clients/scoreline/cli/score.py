@@ -139,7 +139,7 @@ def _score_one(client: Client, route: str, entity: Entity, extras: Sequence[str]
 def _score_file(
     client: Client, route: str, lines: Iterator[InputRow], *, name: str, extras: Sequence[str], as_json: bool
 ) -> None:
-    """Scores a file part by part and keeps what fails in its place."""
+    """Scores a file part by part; failed rows keep their places."""
     kept: list[_ScoredRow] = []
     rows, failed = 0, 0
     # JSON shows by itself on a terminal how far it is.
@@ -168,7 +168,7 @@ def _score_part(
     try:
         scores = iter(client.score_many(route, entities, extras=extras))
     except InvalidRequestError as error:
-        # Every row was refused. In the first part that is a wrong header, which one line says best.
+        # Every row is invalid. In the first part that is a wrong header, which one line names.
         if first_row == 0 or "row" not in error.metadata:
             raise without_row(error) from error
         scores = iter(Scores.failed(len(entities), without_row(error)))

@@ -1,4 +1,4 @@
-"""Reads the server's packed answer."""
+"""Decodes a packed response to columns."""
 
 import math
 from collections.abc import Iterable
@@ -15,13 +15,13 @@ NO_BAND = 65535
 
 
 def read_answer(answer: pb.ScoreResponse, count: int) -> Scores:
-    """The scores of a packed answer to ``count`` entities. Raises ServerError when it cannot be one."""
+    """The scores of a packed response to ``count`` entities. Raises ServerError for an invalid one."""
     if not answer.HasField("packed"):
         raise not_packed()
     packed = answer.packed
     failed = [error.row for error in packed.errors]
     if failed and not 0 <= min(failed) <= max(failed) < count:
-        raise ServerError(f"the answer has an error for a row that is none of the {count} asked")
+        raise ServerError(f"the response has an error for a row beyond the {count} sent")
     served = _served(packed, count, failed)
     call_id = answer.call_id.hex()
     return Scores(
@@ -42,13 +42,13 @@ def read_answer(answer: pb.ScoreResponse, count: int) -> Scores:
 
 
 def _served(packed: pb.PackedScores, count: int, failed: list[int]) -> npt.NDArray[np.int64]:
-    """Each row's index into the arms, or one past them where nobody served the row."""
+    """Each row's index into the arms, or one past them where the row failed."""
     served = _array("served_index", packed.served_index, "<u2", (count,)).astype(np.int64)
-    nobody = len(packed.served)
+    none = len(packed.served)
     served[failed] = 0
-    if len(failed) < count and served.max() >= nobody:
-        raise ServerError(f"the answer points outside its {nobody} arms")
-    served[failed] = nobody
+    if len(failed) < count and served.max() >= none:
+        raise ServerError(f"the response refers to an arm beyond its {none}")
+    served[failed] = none
     return served
 
 
@@ -61,15 +61,15 @@ def _bands(packed: pb.PackedScores, count: int) -> Names:
     if not packed.band_index:
         return np.full(count, None, object)
     index = _array("band_index", packed.band_index, "<u2", (count,)).astype(np.int64)
-    index[index == NO_BAND] = -1  # finds the None at the end
+    index[index == NO_BAND] = -1  # the None at the end
     if index.max(initial=-1) >= len(packed.bands):
-        raise ServerError(f"the answer points outside its {len(packed.bands)} bands")
+        raise ServerError(f"the response refers to a band beyond its {len(packed.bands)}")
     found: Names = np.array([*packed.bands, None], object)[index]
     return found
 
 
 def _extras(packed: pb.PackedScores) -> dict[str, ExtraColumn]:
-    # Arms may give an output in different shapes; then it comes as several columns.
+    # Where arms give an output in different shapes, there are several columns of it.
     columns: dict[str, list[ExtraColumn]] = {}
     for extra in packed.extras:
         columns.setdefault(extra.name, []).append(read_extra(extra))
@@ -77,7 +77,7 @@ def _extras(packed: pb.PackedScores) -> dict[str, ExtraColumn]:
 
 
 def read_extra(extra: pb.ExtraColumn) -> ExtraColumn:
-    """An extra output's column. Raises ServerError where its blocks do not fit each other."""
+    """An extra output's column. Raises ServerError where its blocks do not match."""
     shape = tuple(extra.values.shape)
     rows = _array(f"rows of {extra.name}", extra.rows, "<i4", shape[:1])
     return ExtraColumn(rows.astype(np.int64), _array(extra.name, extra.values.data, "<f4", shape))
@@ -90,17 +90,17 @@ def _optional(name: str, data: bytes, dtype: str, shape: tuple[int, ...], absent
 def _array(name: str, data: bytes, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
     expected = math.prod(shape) * np.dtype(dtype).itemsize
     if len(data) != expected:
-        raise ServerError(f"the answer's block {name} has {len(data)} bytes where {expected} were due")
+        raise ServerError(f"the response has {len(data)} bytes of {name}, not {expected}")
     return np.frombuffer(data, dtype).reshape(shape)
 
 
 def entity_error(error: pb.EntityError, row: int) -> EntityFailedError:
-    """The error of one entity, which the caller knows as ``row``."""
+    """The error of one entity, whose index for the caller is ``row``."""
     return EntityFailedError(
         error.message, row=row, code=Code(error.code), reason=error.reason, metadata=error.metadata
     )
 
 
 def not_packed() -> ServerError:
-    """The error for an answer in another form than the question's."""
-    return ServerError("the server did not answer in the packed form in which it was asked: is it a Scoreline server?")
+    """The error for a response in another form than the request's."""
+    return ServerError("the response is not in the packed form of the request: is it a Scoreline server?")

@@ -1,4 +1,4 @@
-"""What callers get back: one score, or many as columns."""
+"""The results of calls: one score, or many as columns."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,7 +30,7 @@ class Reason(IntEnum):
     FALLBACK = 5
     """The assigned arm failed and the route's fallback scored instead."""
     OVERRIDE = 6
-    """A tester asked for this arm."""
+    """The route's definition gives this unit the arm."""
 
     @classmethod
     def _missing_(cls, value: object) -> "Reason | None":
@@ -48,11 +48,11 @@ class DataQuality(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """One entity's score, who gave it and why.
+    """One entity's score, the model that scored it and why.
 
-    ``score`` is what the model's score contract says, usually a probability from 0 to 1; NaN where ``error`` is set.
-    ``band`` and ``points`` are None where the model has none. ``extras`` holds the extra outputs that were asked for
-    and that this arm has. ``revision`` is the registry revision that the route was adopted from.
+    ``score`` is defined by the model's contract, usually a probability from 0 to 1; NaN where ``error`` is set.
+    ``band`` and ``points`` are None where the model has none. ``extras`` holds the requested extra outputs that this
+    arm has. ``revision`` is the registry revision that the route was adopted from.
     """
 
     score: float
@@ -72,7 +72,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExtraColumn:
-    """One extra output over the rows whose arm has it: ``rows`` int64 [R] ascending, ``values`` float32 [R, ...].
+    """One extra output of the rows whose arm has it: ``rows`` int64 [R] ascending, ``values`` float32 [R, ...].
 
     Where arms give it in different shapes, ``values`` is an object array [R] of float32 arrays.
     """
@@ -125,12 +125,12 @@ class Scores:
 
     @classmethod
     def failed(cls, count: int, error: ScorelineError) -> Self:
-        """N rows that all failed for one reason."""
+        """N rows that failed with the same error."""
         return replace(cls.blank(count), errors=dict.fromkeys(range(count), error))
 
     @classmethod
     def blank(cls, count: int) -> Self:
-        """N rows that nobody scored."""
+        """N rows without scores."""
         text = np.full(count, "", object)
         return cls(
             scores=np.full(count, np.nan, np.float32),

@@ -1,4 +1,4 @@
-"""Reads an answer row by row: faster than by columns while the rows are few and each has a caller of its own."""
+"""Decodes a packed response row by row, which is faster than by columns where the rows are few."""
 
 import math
 import struct
@@ -14,7 +14,7 @@ from scoreline.errors import EntityFailedError, ScorelineError, ServerError
 from scoreline.v1 import scoring_pb2 as pb
 
 RowResult: TypeAlias = Score | ScorelineError
-"""What came of one entity."""
+"""The score of one row, or its error."""
 
 _Extras: TypeAlias = Mapping[str, npt.NDArray[np.float32]]
 _REASONS = tuple(map(Reason, range(256)))
@@ -22,22 +22,22 @@ _CLEAN = DataQuality()
 
 
 def read_rows(answer: pb.ScoreResponse, count: int) -> list[RowResult]:
-    """What ``read_answer(answer, count)`` holds, as one result per row.
+    """The scores and errors of ``read_answer(answer, count)``, as one result per row.
 
-    An error speaks of row 0, for each entity was asked about as one. Raises ServerError as ``read_answer`` does.
+    Errors are of row 0, since each caller scores one entity. Raises ServerError as ``read_answer`` does.
     """
     if not answer.HasField("packed"):
         raise not_packed()
     try:
         return _results(answer, count, _errors(answer.packed, count))
     except (struct.error, ValueError, LookupError) as error:
-        raise ServerError(f"the answer is not {count} packed scores ({error}): is it a Scoreline server?") from error
+        raise ServerError(f"the response is not {count} packed scores ({error}): is it a Scoreline server?") from error
 
 
 def _errors(packed: pb.PackedScores, count: int) -> dict[int, EntityFailedError]:
     errors = {error.row: entity_error(error, 0) for error in packed.errors}
     if errors and not 0 <= min(errors) <= max(errors) < count:
-        raise ServerError(f"the answer has an error for a row that is none of the {count} asked")
+        raise ServerError(f"the response has an error for a row beyond the {count} sent")
     return errors
 
 

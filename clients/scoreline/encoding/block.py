@@ -1,4 +1,4 @@
-"""N entities as the columns of one route's layout, ready to be cut into messages."""
+"""N encoded entities as blocks of one schema, which can be cut into messages."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from scoreline.encoding.ragged import Ragged
 from scoreline.v1 import scoring_pb2 as pb
 
 _FIELD_BYTES = 6
-"""What a repeated field's tag and length take at most for anything below 4 GiB."""
+"""The most bytes of a repeated field's tag and length, for values below 4 GiB."""
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Entities laid out as a schema says.
+    """Entities encoded by a schema.
 
     ``numbers`` is float32 [N, F], ``categories`` int32 [N, C] of indices into ``dictionary`` with -1 for missing.
     ``contexts`` holds none, one for all, or N.
@@ -33,7 +33,7 @@ class Block:
         return len(self.entity_ids)
 
     def message(self, start: int, stop: int) -> pb.PackedEntities:
-        """The rows from ``start`` up to ``stop`` as they go on the wire."""
+        """The message of the rows from ``start`` up to ``stop``."""
         codes, dictionary = self._words(start, stop)
         message = pb.PackedEntities(
             schema_digest=self.digest,
@@ -50,11 +50,11 @@ class Block:
         return message
 
     def row_bytes(self) -> npt.NDArray[np.int64]:
-        """What each row adds to a message at most; int64 [N]. A word counts in every row that has it."""
+        """The most bytes that each row adds to a message; int64 [N]. A word counts in every row that has it."""
         fixed = 4 * (self.numbers.shape[1] + self.categories.shape[1])
         total = np.full(len(self), fixed, np.int64)
         total += np.fromiter((len(name.encode()) + _FIELD_BYTES for name in self.entity_ids), np.int64, len(self))
-        # The last entry is what -1, a missing category, finds.
+        # The last entry is for index -1, a missing category.
         words = np.array([*(len(word.encode()) + _FIELD_BYTES for word in self.dictionary), 0], np.int64)
         total += words[self.categories].sum(axis=1)
         for each in self.ragged:

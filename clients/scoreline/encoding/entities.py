@@ -1,4 +1,4 @@
-"""What callers hand in: one entity, or many as columns."""
+"""The caller's input: one entity, or many as columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,10 +26,10 @@ _NOTHING: Mapping[str, Value] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
-    """Someone or something to score.
+    """One entity to score, such as a customer or an account.
 
     ``entity_id`` is what the route's split hashes; a whole number is sent as its decimal text. ``context`` holds facts
-    that rules read and features do not hold. ``neighbors`` are the units around it, such as who referred it.
+    that rules read and features do not hold. ``neighbors`` are related units, such as the customer who referred it.
     """
 
     entity_id: EntityId = ""

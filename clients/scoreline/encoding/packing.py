@@ -1,7 +1,7 @@
-"""Turns named features into the packed form that a route's schema lays out.
+"""Encodes named features as the blocks that a route's schema describes.
 
-What no route could take is refused here, before anything is sent. Whether a value is required, known to a model or in
-its range is the server's to say, entity by entity.
+Unknown names and wrong types are refused here, before anything is sent. Whether a value is required, known to a model
+or in its range is checked by the server, entity by entity.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ from scoreline.schema import RouteSchema
 
 
 def pack_entities(entities: Sequence[Entity], schema: RouteSchema, *, first_row: int = 0) -> Block:
-    """Lays out entities. ``first_row`` is the first one's row in what the caller handed in.
+    """Encodes entities. ``first_row`` is the index of the first among all of the call.
 
     Raises InvalidRequestError that names the row and the feature.
     """
@@ -50,7 +50,7 @@ def pack_entities(entities: Sequence[Entity], schema: RouteSchema, *, first_row:
 
 
 def pack_columns(columns: Columns, schema: RouteSchema, *, first_row: int = 0) -> Block:
-    """Lays out columns. ``first_row`` is the first one's row in what the caller handed in.
+    """Encodes columns. ``first_row`` is the index of the first row among all of the call.
 
     Raises InvalidRequestError that names the feature, and the row where one value is at fault.
     """

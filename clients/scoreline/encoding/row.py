@@ -1,4 +1,4 @@
-"""One entity laid out as a schema says, on its own until it travels with others of the same layout."""
+"""Encodes single entities, which may then be joined with others of the same schema in one request."""
 
 import struct
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class EncodedRow(NamedTuple):
 
     @property
     def size(self) -> int:
-        """About how many bytes it adds to a message, and at least its blocks'."""
+        """About how many bytes it adds to a message, and at least those of its blocks."""
         size = len(self.entity_id) + len(self.numbers) + 16
         if self.ragged:
             size += sum([len(items.values) for items in self.ragged])
@@ -52,12 +52,12 @@ class EncodedRow(NamedTuple):
 
 
 def pack_row(entity: Entity, schema: RouteSchema) -> EncodedRow:
-    """Lays out one entity. Raises InvalidRequestError that names the feature."""
+    """Encodes one entity. Raises InvalidRequestError that names the feature."""
     return plain_row(entity, schema) or _any_row(entity, schema)
 
 
 def join_rows(rows: Sequence[EncodedRow], digest: str) -> pb.PackedEntities:
-    """Rows of one layout as they go on the wire; what ``pack_entities`` makes of their entities."""
+    """The message of rows of one schema; the same as ``pack_entities`` makes of their entities."""
     packed = pb.PackedEntities(
         schema_digest=digest,
         entity_ids=[row.entity_id for row in rows],
@@ -75,7 +75,7 @@ def join_rows(rows: Sequence[EncodedRow], digest: str) -> pb.PackedEntities:
 
 
 def plain_row(entity: Entity, schema: RouteSchema) -> EncodedRow | None:
-    """A row where every value is of the plainest type and nothing else; None where one is not."""
+    """The row of an entity whose values all are of plain types; else None."""
     features, entity_id = entity.features, entity.entity_id
     if type(features) is not dict or not schema.is_flat:
         return None
@@ -102,7 +102,7 @@ def _plain_numbers(numbers: Sequence[Any]) -> bytes | None:
         except struct.error:
             return pack(*[_NAN if number is None else number for number in numbers])
     except (OverflowError, struct.error):
-        return None  # beyond float32, which the other way says in full
+        return None  # beyond float32; the general way raises an error that names the feature
 
 
 def _is_plain_word(word: str | None) -> bool:
@@ -119,7 +119,7 @@ def _any_row(entity: Entity, schema: RouteSchema) -> EncodedRow:
         block = pack_entities((entity,), schema)
     except InvalidRequestError as error:
         raise without_row(error) from None
-    names: list[Any] = [*block.dictionary, None]  # -1, a missing category, finds the None
+    names: list[Any] = [*block.dictionary, None]  # index -1, a missing category, is the None
     return EncodedRow(
         block.entity_ids[0],
         block.numbers.astype("<f4", copy=False).tobytes(),

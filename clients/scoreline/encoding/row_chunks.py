@@ -1,4 +1,4 @@
-"""What is to be scored, still in the caller's terms, so that it can be packed again when the route's layout changes."""
+"""Chunks of the caller's rows, not yet encoded, so that they can be encoded again when the route's schema changes."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
@@ -13,11 +13,11 @@ from scoreline.errors import InvalidRequestError
 from scoreline.schema import RouteSchema
 
 MAX_ENTITIES = 1024
-"""The most that a call may carry."""
+"""The most entities of a call."""
 
 
 class RowChunk(Protocol):
-    """N entities; ``first_row`` is the first one's place in all that the caller handed in."""
+    """N entities; ``first_row`` is the index of the first among all of the call."""
 
     @property
     def first_row(self) -> int: ...
@@ -39,7 +39,7 @@ class RowChunk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EntityChunk:
-    """Entities one by one."""
+    """Entities as objects."""
 
     entities: Sequence[Entity]
     first_row: int = 0
@@ -101,9 +101,9 @@ RowsLike: TypeAlias = Iterable[EntityRows] | Columns | Mapping[str, Any] | Table
 
 @dataclass(frozen=True, slots=True)
 class RowChunks:
-    """What a caller gave as chunks of at most MAX_ENTITIES, in order; ``count`` entities, 0 where nobody can tell yet.
+    """A caller's rows as chunks of at most MAX_ENTITIES, in order; ``count`` entities, 0 where it is not known.
 
-    Of an iterable no more is taken than is asked for.
+    An iterable is read chunk by chunk.
     """
 
     count: int
@@ -111,9 +111,9 @@ class RowChunks:
 
 
 def row_chunks(rows: RowsLike, **beside: Any) -> RowChunks:
-    """Reads what a caller gave; ``beside`` stands beside columns, and ``entity_ids`` may name one of them.
+    """Cuts a caller's rows into chunks. ``beside`` are columns beside the features; ``entity_ids`` may name a feature.
 
-    Raises InvalidRequestError for anything that is neither rows nor columns of one length.
+    Raises InvalidRequestError for anything but rows or columns of one length.
     """
     given = {name: value for name, value in beside.items() if value is not None}
     if isinstance(rows, Mapping) or is_table(rows):
@@ -172,7 +172,7 @@ def _cut(columns: Columns, first_row: int) -> Iterator[RowChunk]:
 
 
 def _checked(columns: Columns) -> Columns:
-    """The columns, whose lengths are one."""
+    """The columns. Raises InvalidRequestError where they have no length, or not one and the same."""
     for name, column in columns.features.items():
         if not (hasattr(column, "__len__") and hasattr(column, "__getitem__")):
             raise wrong_type(str(name), "a column with a length (one row by itself is a scoreline.Entity)", column)
@@ -190,7 +190,7 @@ def _checked(columns: Columns) -> Columns:
     return columns
 
 
-# What stands beside features, and the lengths that it may have whatever the number of rows.
+# The columns beside the features, and the lengths that each may have for any number of rows.
 _BESIDE: Mapping[str, Collection[int]] = {
     "entity_ids": (0,),
     "sequences": (),

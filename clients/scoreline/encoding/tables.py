@@ -74,9 +74,9 @@ def sliced(column: Any, start: int, stop: int) -> Any:
 def values(column: Any) -> npt.NDArray[Any] | list[Any]:
     """The column as an array where its dtype says what the values are, else as a list with None for missing."""
     if isinstance(column, np.ma.MaskedArray):
-        return list(column.tolist())  # masked values as None; __array__ would show what lies under the mask
+        return list(column.tolist())  # masked values as None; __array__ would give the values under the mask
     if not hasattr(column, "__array__") or hasattr(getattr(column, "type", None), "index_type"):
-        return items(column)  # also Arrow's dictionaries, whose __array__ has a value where there is none
+        return items(column)  # also Arrow's dictionaries, whose __array__ gives a value for a missing one
     array = np.asarray(column)
     if array.dtype.kind != "O":
         return array

@@ -1,6 +1,7 @@
-"""The errors for what no route could take, with the reasons that the server would give.
+"""The errors for unknown names and wrong types, with the server's own reasons.
 
-They name the place and the type of a value, never the value: features are personal data and errors end in logs.
+They name the row, the feature and the type of a value, never the value: features are personal data, and errors end in
+logs.
 """
 
 import difflib
@@ -12,7 +13,7 @@ import numpy as np
 from scoreline.errors import InvalidRequestError
 
 _NAMED = 5
-"""How many known names a refusal lists where none is like the unknown one."""
+"""How many known names an error lists if none is like the unknown one."""
 
 
 def unknown_name(
@@ -45,7 +46,7 @@ def wrong_type(name: str, wanted: str, value: Any, row: int | None = None) -> In
 
 
 def wrong_shape(name: str, wanted: str, found: Any, row: int | None = None) -> InvalidRequestError:
-    """An array or list whose shape or dtype cannot be what it stands for."""
+    """An array or list of a wrong shape or dtype."""
     kind = f"{found.dtype} " if isinstance(found, np.ndarray) else ""
     shape = list(found.shape) if isinstance(found, np.ndarray) else [len(found)]
     return invalid(f"{name!r} must be {wanted}, not {kind}{shape}", "WRONG_BLOCK_LENGTH", name, row)
@@ -57,7 +58,7 @@ def out_of_range(name: str, row: int) -> InvalidRequestError:
 
 
 def no_text(name: str, row: int | None = None) -> InvalidRequestError:
-    """A text that no message can carry."""
+    """A text that UTF-8 cannot carry."""
     return invalid(f"{name!r} holds half of a surrogate pair, which is no character", "WRONG_TYPE", name, row)
 
 
@@ -67,14 +68,14 @@ def unexpected(part: str, route: str, row: int) -> InvalidRequestError:
 
 
 def invalid(text: str, reason: str, name: str, row: int | None = None) -> InvalidRequestError:
-    """An error about ``name`` at ``row`` of what the caller handed in, if it is about one row."""
+    """An error about the feature ``name``, and about one row of the call if ``row`` is given."""
     where = "" if row is None else _where(row)
     facts = {"feature": name} | ({} if row is None else {"row": str(row)})
     return InvalidRequestError(where + text, reason=reason, metadata=facts)
 
 
 def without_row(error: InvalidRequestError) -> InvalidRequestError:
-    """The same error for a caller who handed in one entity and never spoke of rows."""
+    """The same error without its row, for a call of a single entity."""
     facts = dict(error.metadata)
     row = facts.pop("row", None)
     text = error.message if row is None else error.message.removeprefix(_where(row))

@@ -1,6 +1,6 @@
 """Values as float32 numbers, as category codes and as context messages.
 
-Functions take a ``Locator``, which tells the name and the row of the value at an index, so that a refusal says where.
+Functions take a ``Locator``, which returns the name and row of the value at an index, for errors.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +39,7 @@ def floats(values: Sequence[Any], locate: Locator) -> Float32:
     Raises InvalidRequestError for anything else and for numbers that float32 cannot hold.
     """
     if not PLAIN_NUMBERS.issuperset(map(type, values)):
-        _refuse_other_types(values, locate)
+        _check_types(values, locate)
         values = [None if value is None else _float(value, index, locate) for index, value in enumerate(values)]
     try:
         wide = np.array(values, np.float64)
@@ -125,7 +125,7 @@ def _whole(value: Any, index: int, locate: Locator) -> str:
 
 
 def is_text(value: str) -> bool:
-    """Whether UTF-8 can carry a text: it cannot where half of a surrogate pair stands alone."""
+    """Whether UTF-8 can carry a text: it cannot carry half of a surrogate pair."""
     if value.isascii():
         return True
     try:
@@ -166,7 +166,7 @@ def _context_value(name: str, value: Any, row: int) -> pb.Value:
     return pb.Value(number=_float(value, 0, lambda _: (f"context.{name}", row)))
 
 
-def _refuse_other_types(values: Sequence[Any], locate: Locator) -> None:
+def _check_types(values: Sequence[Any], locate: Locator) -> None:
     for index, value in enumerate(values):
         if value is not None and not isinstance(value, NUMBERS):
             name, row = locate(index)
@@ -186,7 +186,7 @@ def check_column(
 
 
 def _float(value: Any, index: int, locate: Locator) -> float:
-    """Whatever counts as a number, as a float; NaN for None."""
+    """A number of any type as a float; NaN for None."""
     try:
         return np.nan if value is None else float(value)
     except OverflowError:

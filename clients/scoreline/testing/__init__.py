@@ -1,4 +1,4 @@
-"""A server for the tests of services that ask for scores: the real engine, in this process, on a free port.
+"""A server for the tests of services: the real scoring code, in this process, on a free port.
 
 Needs the extra ``testing``; the client does not.
 """

@@ -30,7 +30,7 @@ class FakeRoute:
     bands: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Checks what the registry would refuse with less to say."""
+        """Checks what the registry would refuse with a less specific message."""
         if not self.weights:
             raise ValueError("a route needs a feature: weights={'income': 0.0}")
         for name, weight in self.weights.items():
@@ -46,7 +46,7 @@ class FakeRoute:
 
     @classmethod
     def constant(cls, score: float, *features: str) -> "FakeRoute":
-        """The same score, between 0 and 1, for whoever sends any of these numbers."""
+        """A route that gives every entity the same score, between 0 and 1; its features are these numbers."""
         if not 0 < score < 1:
             raise ValueError(f"a score lies between 0 and 1, not at {score}")
         return cls(weights=dict.fromkeys(features, 0.0), bias=math.log(score / (1 - score)))

@@ -51,7 +51,7 @@ class FakeServer:
             settings: of the server, by their names in docs/reference/settings.md; the environment is not read.
 
         Raises:
-            ValueError: when both or neither of routes and registry are given, or for a setting that cannot be.
+            ValueError: when both or neither of routes and registry are given, or for an invalid setting.
             TypeError: for a setting that the server does not have.
         """
         if (routes is None) == (registry is None):
@@ -75,7 +75,7 @@ class FakeServer:
     def start(self) -> Self:
         """Publishes the routes and listens on a free port of the loopback address; again after ``stop``."""
         if not structlog.is_configured():
-            # What a server tells its operators is noise in a test.
+            # The server's log is noise in a test.
             structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
         if self._folder is None:
             self._folder = self._open.enter_context(tempfile.TemporaryDirectory(prefix="scoreline-fake-"))
