@@ -6,11 +6,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 PROTOS := $(wildcard protos/scoreline/v1/*.proto)
 DEMO ?=
 BENCH ?=
+MUTANTS ?= --help
 # A run that is not over by then is ended, whatever holds it: 8 minutes on a quiet machine, more on a busy one.
 TEST_SECONDS ?= 2400
 export SCORELINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: help demo test conformance acceptance image-test sizes check docs reference layers proto bench bench-peers clean
+.PHONY: help demo test conformance acceptance image-test sizes check mutants docs reference layers proto bench bench-peers clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -43,6 +44,9 @@ check: $(VENV)/.dev  ## lint, format, types, order of imports, generated code
 	@$(BIN)/lint-imports --no-logo --no-cache
 	@PATH="$(abspath $(BIN)):$$PATH" sh .ci/generated-is-current $(PROTOS)
 
+mutants: $(VENV)/.dev  ## which changes of some modules no test notices: MUTANTS="MODULE... --tests TEST..."
+	@$(BIN)/python -m tests.mutants $(MUTANTS)
+
 docs: $(VENV)/.docs  ## build the documentation into .site; a broken link fails it
 	@$(BIN)/zensical build --clean --strict
 
@@ -64,7 +68,7 @@ bench-peers: $(VENV)/.dev  ## install what the server is measured against under 
 	@$(BIN)/python -m tests.benchmarks.installing
 
 clean:  ## remove .venv, .bench and caches
-	rm -rf $(VENV) .bench .site .cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .bench .mutants .site .cache .mypy_cache .pytest_cache .ruff_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Scoreline needs Python 3.11 or newer; set PYTHON=...")'

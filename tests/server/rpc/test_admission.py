@@ -95,6 +95,51 @@ def test_estimates_are_held_against_the_clock() -> None:
     assert [takes(door, 0.01, now[0] + 0.105) for _ in range(2)] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "hint"),
+    [
+        (0.5, 1.0),  # faster than estimated
+        (1.5, 1.05),
+        (3.0, 1.2),
+        (2.26, 1.13),  # 1.126 rounded
+        (50.0, 1.3),  # as if it had been 4 seconds
+    ],
+)
+def test_a_tenth_of_a_batch_s_pace_is_believed_from_the_time_that_its_queue_began(seconds: float, hint: float) -> None:
+    now = [NOW]
+    door = Admission(max_queue_seconds=2.0, clock=lambda: now[0])
+    # The time before a queue begins is no part of it.
+    door.take(1.0, None)
+    now[0] += seconds / 2
+    door.take(1.0, None)
+    now[0] += seconds / 2
+    door.done(1.0)
+    with pytest.raises(CallError) as caught:
+        door.take(1.5, None)
+    assert caught.value.retry_after_seconds == hint
+
+
+def test_time_without_work_tells_nothing_of_the_pace() -> None:
+    now = [NOW]
+    door = Admission(max_queue_seconds=2.0, clock=lambda: now[0])
+    for _ in range(3):
+        door.take(1.0, None)
+        now[0] += 1.0
+        door.done(1.0)
+        now[0] += 500.0
+    door.take(1.0, None)
+    with pytest.raises(CallError) as caught:
+        door.take(1.5, None)
+    assert caught.value.retry_after_seconds == 1.0
+
+
+def test_a_call_of_exactly_the_limit_is_a_slow_one() -> None:
+    door = admission(1.0, slow_call_seconds=0.75)
+    assert takes(door, 0.75)
+    assert not takes(door, 0.8)
+    assert takes(door, 0.5)
+
+
 def test_work_that_was_dropped_tells_nothing_of_the_pace() -> None:
     now = [NOW]
     door = Admission(max_queue_seconds=1.0, clock=lambda: now[0])
