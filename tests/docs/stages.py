@@ -23,6 +23,30 @@ rules:
 """
 
 
+_EXPERIMENT = """
+route: credit
+schema:
+  features: {income: number, age: number, debt: number}
+salt: credit-2026q4
+rules:
+  - when: {segment: {in: [premium, private]}}
+    layer: pricing
+    split: {credit-lgbm@champion: 90, credit-lstm@3: 10}
+  - split: {credit-lgbm@champion: 100}
+testers: {employee-17: credit-lstm@3}
+holdout: 5
+"""
+
+
+def route_with_an_experiment(folder: Path) -> None:
+    """A route with a tester, a holdout and a rule that splits."""
+    registry = Registry.create(folder / "registry")
+    publish_linear(registry, "credit-lgbm", aliases=("champion",))
+    for _ in range(3):
+        publish_linear(registry, "credit-lstm")
+    apply(registry, _EXPERIMENT)
+
+
 def registry_with_a_past(folder: Path) -> None:
     """Seven versions of credit, a route of that name, more than 41 revisions, and a second registry."""
     Registry.create(folder / "srv" / "prod-registry")

@@ -20,11 +20,11 @@ class Reason(IntEnum):
     UNKNOWN = 0
     """Not scored, or a reason that this version does not know."""
     STATIC = 1
-    """The deciding rule has a single arm."""
+    """No condition matched, and the last rule has a single arm."""
     SPLIT = 2
-    """The last rule split its units and this is the unit's share."""
+    """No condition matched, and the last rule's split gave the unit this arm."""
     RULE_MATCH = 3
-    """A rule with a condition matched."""
+    """A rule's condition matched; its arm, or its split, decided."""
     HOLDOUT = 4
     """The unit is in the route's holdout."""
     FALLBACK = 5

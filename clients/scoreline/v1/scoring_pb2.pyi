@@ -28,11 +28,11 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_UNSPECIFIED: _Reason.ValueType  # 0
     """Never sent for a scored entity."""
     REASON_STATIC: _Reason.ValueType  # 1
-    """The deciding rule has a single arm."""
+    """No condition matched, and the last rule has a single arm."""
     REASON_SPLIT: _Reason.ValueType  # 2
-    """The last rule split its units and this is the unit's share."""
+    """No condition matched, and the last rule's split gave the unit this arm."""
     REASON_RULE_MATCH: _Reason.ValueType  # 3
-    """A rule with a condition matched."""
+    """A rule's condition matched; its arm, or its split, decided."""
     REASON_HOLDOUT: _Reason.ValueType  # 4
     """The unit is in the route's holdout, which always gets the first arm of the last rule."""
     REASON_FALLBACK: _Reason.ValueType  # 5
@@ -46,11 +46,11 @@ class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
 REASON_UNSPECIFIED: Reason.ValueType  # 0
 """Never sent for a scored entity."""
 REASON_STATIC: Reason.ValueType  # 1
-"""The deciding rule has a single arm."""
+"""No condition matched, and the last rule has a single arm."""
 REASON_SPLIT: Reason.ValueType  # 2
-"""The last rule split its units and this is the unit's share."""
+"""No condition matched, and the last rule's split gave the unit this arm."""
 REASON_RULE_MATCH: Reason.ValueType  # 3
-"""A rule with a condition matched."""
+"""A rule's condition matched; its arm, or its split, decided."""
 REASON_HOLDOUT: Reason.ValueType  # 4
 """The unit is in the route's holdout, which always gets the first arm of the last rule."""
 REASON_FALLBACK: Reason.ValueType  # 5
@@ -286,9 +286,11 @@ class GetAssignmentResponse(_message.Message):
     reason: Global___Reason.ValueType
     """Why this arm."""
     rule: _builtins.int
-    """The deciding rule, from 0. Unset where an override or the holdout decided before the rules."""
+    """The deciding rule, from 0; the last one for the holdout. Unset where an override decided."""
     bucket: _builtins.float
-    """The unit's bucket in [0, 1). Unset where no split decided."""
+    """The unit's bucket in [0, 1) that decided, under the rule's salt or the holdout's. Unset for an override and for a
+    rule with a single arm.
+    """
     revision: _builtins.int
     """The revision of the registry that this route was adopted from."""
     def __init__(

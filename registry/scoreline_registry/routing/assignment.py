@@ -21,8 +21,8 @@ _NO_CONTEXT: Context = {}
 class Assignment:
     """The arm of one unit.
 
-    ``rule`` counts from 0, and is None for a unit with an override. ``bucket`` is the one that decided, None where no
-    split had to.
+    ``rule`` is the index of the rule that decided, from 0: the last one for the holdout, None for an override.
+    ``bucket`` is the unit's bucket under that rule's salt, or the holdout's; None for an override or a single arm.
     """
 
     arm: str

@@ -148,7 +148,7 @@ class Arm(FrozenModel):
 class Rule(OmitDefaults):
     """Arms that share the units of which ``when`` is true; without ``when``, of all units that no rule before took.
 
-    The split hashes with the route's salt, in a ``layer`` with one of its own: rules of different layers deal
+    The split hashes with the route's salt, in a ``layer`` with one of its own: rules of different layers split units
     independently of each other, rules of the same salt and layer alike, whatever route they are in.
     """
 

@@ -94,7 +94,7 @@ class SchemaSpec(Strict):
 
 
 class RuleSpec(Strict):
-    """Weights in percent by arm, for the units of which ``when`` is true, dealt in ``layer``."""
+    """Weights in percent by arm, for the units of which ``when`` is true, split in ``layer``."""
 
     when: When | None = None
     layer: Layer | None = None
