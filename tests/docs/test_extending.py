@@ -59,7 +59,7 @@ def test_a_store_of_another_package_keeps_the_contract(package: Path) -> None:
     ("heading", "name"),
     [
         ("An RPC", "GetAssignment|assignment"),
-        ("A metric", "fallback_rows|FALLBACK_ROWS"),
+        ("A metric", "row_errors|ROW_ERRORS"),
         ("A column transformer", "log1p"),
     ],
 )

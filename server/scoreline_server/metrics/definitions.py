@@ -1,6 +1,7 @@
 """The metric families of workers: name, type, help, labels and buckets.
 
-To add a metric, define a constant here, record it in ``recorder`` and describe it in docs/reference/metrics.md.
+To add a metric, define a constant here, record it in ``recorder``, describe it in docs/reference/metrics.md and test it
+in tests/server/metrics.
 """
 
 from collections.abc import Mapping
@@ -71,7 +72,7 @@ SHADOW_DROPPED = _counter("shadow_dropped", "Sampled rows that a shadow had no t
 SHADOW_ERRORS = _counter("shadow_errors", "Sampled rows that a shadow could not score.", "route", "shadow", "reason")
 SHADOW_SECONDS = _histogram("shadow_seconds", "Scoring one batch by one shadow.", _CALL_SECONDS, "route", "shadow")
 CALLS_IN_FLIGHT = _gauge("calls_in_flight", "Calls that are being answered.")
-CALLS_QUEUED = _gauge("calls_queued", "Calls that wait for a thread, or in the lane for longer than a flush.")
+CALLS_QUEUED = _gauge("calls_queued", "Calls that wait for a thread, or on the fast path for longer than one batch.")
 
 METRIC_FAMILIES: Mapping[str, MetricFamily] = {
     family.name: family for family in tuple(globals().values()) if isinstance(family, MetricFamily)

@@ -157,6 +157,7 @@ class Metrics:
         values[first + len(bounds) + 1] += sum(observed)
 
     def _first(self, family: MetricFamily, labels: tuple[str, ...]) -> int:
+        """The index in ``_values`` of the first number of a family's child with these labels."""
         key = (family.name, labels)
         first = self._firsts.get(key)
         if first is None:

@@ -20,6 +20,7 @@ from scoreline_server.scoring.ragged import RaggedBinding, groups_of
 from scoreline_server.scoring.rows import RowBlock
 
 MISSING, DEFAULTED, UNSEEN, CLIPPED = range(4)
+"""The columns of ``quality``, of ``Bound`` and of ``RowResults``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,8 @@ class RowResults:
         errors: why rows have no score, by row.
         bands: uint16 [N], indices into ``band_names``, or NO_BAND; None where no arm has bands.
         points: float64 [N] with NaN for none, or None where no arm has points.
-        quality: uint16 [N, 4]: missing, defaulted, unseen, clipped; None where all are 0.
+        quality: uint16 [N, 4], how many inputs of the row were missing, defaulted, unseen and clipped (the columns
+            MISSING, DEFAULTED, UNSEEN and CLIPPED of ``binding``); None where all are 0.
         band_names: the names of the bands of all arms that ran.
         extras: by name of an extra output, (rows, values) of each run.
         runs: the runs of models, in order.

@@ -1,4 +1,8 @@
-"""What an entry of a recipe's ``engineered`` list is, and where it finds what it reads."""
+"""Column transformers: the entries of a recipe's ``engineered`` list, what they are fitted on and what they return.
+
+A ``Transformer`` is an entry as written; ``learn`` fits it to the training rows (``Known``) and returns a ``Learned``,
+whose ``nodes`` add its part of a graph and read their inputs from a ``Scope``.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +21,7 @@ from scoreline_trainers.graph.tensor import Tensor, concat
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Known:
-    """What an entry may read: the recipe's features and steps, and every column that earlier entries made.
+    """The training rows that an entry is fitted on: features, steps and the columns that earlier entries add.
 
     Attributes:
         inputs: ``features`` describe every column.
@@ -35,7 +39,7 @@ class Known:
         raise DataError(name, "is neither a feature nor made by an earlier entry of 'engineered'")
 
     def category(self, name: str) -> Feature:
-        """The same for a category. Raises DataError where it is a number."""
+        """One category's facts. Raises DataError where there is no such column, or it is a number."""
         return self._of_kind(name, "category")
 
     def check_numbers(self, names: Sequence[str]) -> None:
@@ -44,7 +48,7 @@ class Known:
             self._of_kind(name, "number")
 
     def numbers(self, names: Sequence[str]) -> Float64:
-        """float64 [M, len(names)]. Raises DataError for a category or a column that is not there."""
+        """The training values of number columns, float64 [M, len(names)], NaN where missing. Raises DataError."""
         self.check_numbers(names)
         return np.stack([self.values(name) for name in names], axis=1).astype(np.float64)
 
@@ -67,7 +71,7 @@ class Known:
 
 @dataclass(slots=True, eq=False)
 class Scope:
-    """The same while nodes are added: which tensor holds a column.
+    """A graph under construction, and which of its tensors holds each column that an entry may read.
 
     Attributes:
         graph: under construction.
@@ -80,7 +84,7 @@ class Scope:
     places: dict[str, tuple[Tensor, int]] = field(default_factory=dict)
 
     def numbers(self, names: Sequence[str]) -> Tensor:
-        """double [N, len(names)]."""
+        """The tensor of these columns, double [N, len(names)], NaN where missing."""
         return concat([tensor.columns(indices) for tensor, indices in self._runs(names)]).cast()
 
     def add(self, tensor: Tensor, columns: Sequence[Feature]) -> None:
@@ -99,11 +103,11 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Learned:
-    """An entry that has seen the training rows.
+    """An entry fitted to the training rows.
 
     Attributes:
-        columns: what it makes, named and described as inputs of a model.
-        nodes: adds what computes them and returns double [N, len(columns)].
+        columns: those that it adds, as features of the model behind.
+        nodes: adds the nodes that compute them to a scope's graph; returns their tensor, double [N, len(columns)].
     """
 
     columns: tuple[Feature, ...]
@@ -111,25 +115,25 @@ class Learned:
 
 
 class Transformer(Spec, ABC):
-    """An entry as written. Subclasses say in their docstring what they compute, and what of degenerate values."""
+    """An entry as written. Docstrings of subclasses define the columns, also for missing and degenerate values."""
 
     over_steps: ClassVar[bool] = False
-    """It reads the sequence."""
+    """Whether it reads the sequence."""
 
     kind: str
 
     @abstractmethod
     def learn(self, known: Known) -> Learned:
-        """Learns what it needs from training rows. Raises DataError where a column is missing or of another kind."""
+        """Fits the entry to the training rows. Raises DataError where a column does not exist or is of another kind."""
 
 
 def numbers(names: Sequence[str]) -> tuple[Feature, ...]:
-    """Columns of these names that are numbers."""
+    """Features of these names that are numbers, for ``Learned.columns``."""
     return tuple(Feature(name=name) for name in names)
 
 
 def quantiles(values: Float64, shares: Sequence[float] | Float64) -> Float64:
-    """float64 [len(shares)]: linear quantiles of the known among [M] values; zeros where none is known.
+    """float64 [len(shares)]: linear quantiles of [M] values without NaN; zeros where all are NaN.
 
     Definition 7 of Hyndman and Fan, Sample Quantiles in Statistical Packages (The American Statistician 50, 1996).
     """

@@ -109,15 +109,15 @@ class Engineered(Fitted):
         return joined(self.plan.graph(), self.model.to_onnx(), inputs=self.plan.raw, feeds={"features": COLUMNS})
 
     def extras(self, batch: Batch) -> Mapping[str, Float64]:
-        """The model's."""
+        """The extra outputs of the model behind the plan."""
         return self.model.extras(self.plan.apply(batch))
 
     def tolerances(self) -> Mapping[str, float]:
-        """The model's."""
+        """The tolerances of the model behind the plan."""
         return self.model.tolerances()
 
     def edges(self) -> Mapping[int, Float32]:
-        """Those of raw columns that the model sees as they are."""
+        """The model's edges in raw columns, if it gets them; edges in engineered columns are left out."""
         width = len(self.plan.raw.features) if self.plan.keeps_features else 0
         return {column: values for column, values in self.model.edges().items() if column < width}
 
