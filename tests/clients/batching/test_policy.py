@@ -95,6 +95,31 @@ def test_a_queue_that_all_have_left_sends_nothing() -> None:
     assert full.admit()
 
 
+@pytest.mark.parametrize(("is_sent", "attempts"), [(False, 0), (True, 1)])
+def test_a_wait_that_is_over_says_how_long_it_was_and_whether_a_call_was_made(is_sent: bool, attempts: int) -> None:
+    full = busy()
+    hasty, patient = waiter(ends=3.0), waiter(ends=4.0)
+    full.join(hasty)
+    full.join(patient)
+    if is_sent:
+        full.returned_alone(0.0)
+    assert full.check(hasty, 3.0).wake == (hasty,)
+    assert isinstance(hasty.result, DeadlineError)
+    assert (str(hasty.result), hasty.result.attempts) == ("no answer to Score within 3 s", attempts)
+
+
+def test_who_leads_a_call_needs_no_timer_because_the_call_has_its_deadline() -> None:
+    full = busy(max_delay_seconds=1.0)
+    follower, leader = waiter(ends=3.0), waiter(ends=4.0)
+    for one in (follower, leader):
+        full.join(one)
+    effects = full.check(leader, 1.0)
+    assert sent(effects) == [[follower, leader]]
+    assert effects.timer_at is None
+    assert full.check(leader, 2.0).timer_at is None
+    assert full.check(follower, 2.0).timer_at == 3.0
+
+
 def test_each_member_gets_its_outcome_once() -> None:
     full = busy()
     waiters = [waiter(name=str(place)) for place in range(3)]

@@ -21,7 +21,11 @@ def document(*rules: dict[str, Any], **changes: Any) -> RouteDocument:
     return next_document(written, schema=written_schema(written.input_schema), before=None)
 
 
-TWO_RULES = document(
+def rule_of(when: dict[str, Any] | None, arm: str) -> dict[str, Any]:
+    return {"split": {arm: 100}} if when is None else {"when": when, "split": {arm: 100}}
+
+
+THREE_RULES = document(
     {"when": PREMIUM, "split": {"lgbm@champion": 90, "lstm@3": 10}},
     {"when": {"channel": {"eq": "web"}}, "split": {"logit@1": 100}},
     {"split": {"lgbm@champion": 75, "logit@1": 25}},
@@ -54,10 +58,6 @@ def test_the_first_rule_that_matches_decides() -> None:
     ]
 
 
-def rule_of(when: dict[str, Any] | None, arm: str) -> dict[str, Any]:
-    return {"split": {arm: 100}} if when is None else {"when": when, "split": {arm: 100}}
-
-
 def test_shares_are_the_weights() -> None:
     arms, reasons = Assigner(document({"split": {"a@1": 60, "b@1": 30, "c@1": 10}})).assign_many(UNITS)
     counts = Counter(arms)
@@ -68,7 +68,7 @@ def test_shares_are_the_weights() -> None:
 
 
 def test_the_holdout_is_its_share_and_always_gets_the_first_arm_of_the_last_rule() -> None:
-    assigner = Assigner(TWO_RULES)
+    assigner = Assigner(THREE_RULES)
     contexts: list[dict[str, ContextValue]] = [{"segment": "premium"}, {"channel": "web"}, {}]
     held_by_context = []
     for context in contexts:
@@ -81,7 +81,7 @@ def test_the_holdout_is_its_share_and_always_gets_the_first_arm_of_the_last_rule
 
 
 def test_the_holdout_does_not_bend_the_shares_of_the_rest() -> None:
-    arms, reasons = Assigner(TWO_RULES).assign_many(UNITS)
+    arms, reasons = Assigner(THREE_RULES).assign_many(UNITS)
     rest = [arm for arm, reason in zip(arms, reasons, strict=True) if reason == "SPLIT"]
     first = rest.count(0) / len(rest)
     assert abs(first - 0.75) < 4 * (0.75 * 0.25 / len(rest)) ** 0.5
@@ -110,10 +110,18 @@ contexts = st.fixed_dictionaries(
 )
 
 
+TWO_RULES = document(rule_of(PREMIUM, "a@1"), {"split": {"a@1": 50, "b@1": 50}}, holdout=1)
+
+
 @settings(max_examples=60)
-@given(st.lists(st.tuples(st.text(alphabet=st.characters(codec="utf-8"), max_size=8), contexts), max_size=12))
-def test_many_units_get_what_they_get_alone(rows: list[tuple[str, dict[str, ContextValue]]]) -> None:
-    assigner = Assigner(TWO_RULES)
+@given(
+    st.sampled_from([TWO_RULES, THREE_RULES]),
+    st.lists(st.tuples(st.text(alphabet=st.characters(codec="utf-8"), max_size=8), contexts), max_size=12),
+)
+def test_many_units_get_what_they_get_alone(
+    rules: RouteDocument, rows: list[tuple[str, dict[str, ContextValue]]]
+) -> None:
+    assigner = Assigner(rules)
     units = [unit for unit, _ in rows]
     arms, reasons = assigner.assign_many(units, [context for _, context in rows])
     alone = [assigner.assign(unit, context) for unit, context in rows]
@@ -124,7 +132,7 @@ def test_many_units_get_what_they_get_alone(rows: list[tuple[str, dict[str, Cont
 
 
 def test_the_bucket_that_decided_is_told() -> None:
-    assigner = Assigner(TWO_RULES)
+    assigner = Assigner(THREE_RULES)
     for unit in UNITS[:200]:
         given_arm = assigner.assign(unit, {"segment": "premium"})
         salt = "credit/holdout" if given_arm.reason == "HOLDOUT" else "credit"
@@ -133,7 +141,7 @@ def test_the_bucket_that_decided_is_told() -> None:
 
 def test_units_and_contexts_must_be_as_many() -> None:
     with pytest.raises(ValueError, match="2 units and 1 contexts"):
-        Assigner(TWO_RULES).assign_many(["a", "b"], [{}])
+        Assigner(THREE_RULES).assign_many(["a", "b"], [{}])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -130,13 +131,16 @@ def test_a_condition_that_is_none_says_what_is_wrong(when: Any, problem: str) ->
         parse_condition(when)
 
 
-def test_conditions_nest_only_so_deep() -> None:
+@pytest.mark.parametrize(
+    "within", [lambda when: {"not": when}, lambda when: {"all": [when]}, lambda when: {"any": [when]}]
+)
+def test_conditions_nest_only_so_deep(within: Callable[[Any], Any]) -> None:
     when: dict[str, Any] = {"x": {"eq": 1}}
     for _ in range(MAX_DEPTH):
-        when = {"not": when}
+        when = within(when)
     parse_condition(when)
     with pytest.raises(ValueError, match="nest at most"):
-        parse_condition({"not": when})
+        parse_condition(within(when))
 
 
 @pytest.mark.parametrize(
