@@ -45,6 +45,8 @@ LONG = (
 )
 ELSEWHERE: Mapping[tuple[str, str], str] = {
     ("docs/explanation/extending.md", "A storage backend"): "tests/docs/test_extending.py",
+    ("docs/guides/own-family.md", "Add a model family of your own"): "tests/trainers/test_own_family.py",
+    ("docs/guides/own-family.md", "Test it"): "tests/trainers/test_own_family.py",
     ("docs/guides/bento.md", "A Bento"): "tests/deploy/test_bento.py",
     ("docs/guides/clients.md", "Go"): "tests/clients/cli/test_stubs.py",
     ("docs/guides/clients.md", "Java"): "tests/clients/cli/test_stubs.py",

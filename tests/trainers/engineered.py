@@ -11,7 +11,7 @@ from scoreline_trainers.data.batch import Batch, Float32
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.engineering import Entry
 from scoreline_trainers.engineering.base import Transformer
-from scoreline_trainers.engineering.plan import Plan
+from scoreline_trainers.engineering.pipeline import FeaturePipeline
 
 _ENTRY: TypeAdapter[Transformer] = TypeAdapter(Entry)
 
@@ -41,10 +41,10 @@ def histories(sequence: Any, lengths: Any, names: tuple[str, ...] = ("v",)) -> D
 
 def made(data: Dataset, *entries: Transformer) -> dict[str, Float32]:
     """What the entries make of the very rows that they learn from, by column."""
-    plan = Plan.learn(entries, data, keep_features=False)
-    return by_name(plan, data.batch)
+    pipeline = FeaturePipeline.fit(entries, data, keep_features=False)
+    return by_name(pipeline, data.batch)
 
 
-def by_name(plan: Plan, batch: Batch) -> dict[str, Float32]:
+def by_name(pipeline: FeaturePipeline, batch: Batch) -> dict[str, Float32]:
     """The model's columns by name."""
-    return dict(zip((feature.name for feature in plan.inputs.features), plan.apply(batch).table.T, strict=True))
+    return dict(zip((feature.name for feature in pipeline.inputs.features), pipeline.apply(batch).table.T, strict=True))

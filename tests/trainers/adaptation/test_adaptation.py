@@ -15,7 +15,7 @@ pytest.importorskip("torch", reason="needs the extra deep")
 from scoreline_registry.errors import GateError
 from scoreline_registry.registry import Registry
 from scoreline_trainers.adaptation.graph import HeadedGraph
-from scoreline_trainers.adaptation.newcomer import Newcomer
+from scoreline_trainers.adaptation.new_segment import NewSegment
 from scoreline_trainers.adaptation.version import AdaptedVersion, Published, adapt
 from scoreline_trainers.commands.adaptation import adapt as command
 from scoreline_trainers.data.batch import Float64
@@ -51,8 +51,8 @@ def following(before: Published, made: AdaptedVersion) -> Published:
 
 
 def taken_in(before: Published, frame: pl.DataFrame = SHOWN, segment: str = "new", **options: Any) -> AdaptedVersion:
-    newcomer = Newcomer(segment, frame, "0" * 64)
-    return adapt(before, newcomer, created_at=before.manifest.created_at, **options)
+    new = NewSegment(segment, frame, "0" * 64)
+    return adapt(before, new, created_at=before.manifest.created_at, **options)
 
 
 def scores(version: Published | AdaptedVersion, frame: pl.DataFrame) -> Float64:
@@ -142,7 +142,7 @@ def test_segments_are_taken_in_one_after_another(before: Published, made: Adapte
     twice = taken_in(following(before, made), other, "n00")
     for frame in (KNOWN, STRANGERS, NAMELESS, stranger(100, seed=4)):
         np.testing.assert_array_equal(scores(twice, frame), scores(made, frame))
-    # What was learned of one newcomer is not held against the next.
+    # What was learned of one new is not held against the next.
     np.testing.assert_array_equal(scores(twice, other), scores(taken_in(before, other, "n00"), other))
     assert [entry.segment for entry in Record.model_validate_json(twice.files["adaptation.json"]).adapted] == [
         "new",
@@ -176,8 +176,8 @@ def test_a_model_that_computes_from_histories_is_adapted_too() -> None:
     written = {**columns, "engineered": rolling, "family": "multitask", "config": config}
     before = published(train(Recipe.parse({**written, "name": "world", "data": "unused.csv"}), histories()))
     shown = histories(10, longest=4, seed=5).drop("city")
-    newcomer = Newcomer("atlantis", shown, "0" * 64)
-    made = adapt(before, newcomer, created_at=before.manifest.created_at)
+    new = NewSegment("atlantis", shown, "0" * 64)
+    made = adapt(before, new, created_at=before.manifest.created_at)
     assert made.entry.rows == 10
     found = []
     for version in (before, made):

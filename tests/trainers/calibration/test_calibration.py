@@ -100,7 +100,7 @@ def test_pools_are_those_of_isotonic_regression() -> None:
 def test_isotonic_interpolates_between_the_centres_of_pools() -> None:
     label = np.array([0, 0, 0, 1, 0, 1, 1, 1], np.int8)
     score = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
-    found = Isotonic.learn(label, score)
+    found = Isotonic.fit(label, score)
     # The pools are [0.1 .. 0.3], [0.4, 0.5] and [0.6 .. 0.8]; 0 and 1 stay half a row away.
     np.testing.assert_allclose(found.x, [0.2, 0.45, 0.7])
     np.testing.assert_allclose(found.y, [1 / 16, 0.5, 15 / 16])
@@ -113,15 +113,15 @@ def test_isotonic_is_never_so_steep_that_rounding_shows() -> None:
     draw = np.random.default_rng(0)
     score = 0.5 + 1e-4 * draw.normal(size=1000)
     label = (score > 0.5).astype(np.int8)
-    found = Isotonic.learn(label, score)
+    found = Isotonic.fit(label, score)
     assert found.slope.max() <= STEEPEST
     assert found.apply(score).mean() == pytest.approx(label.mean(), abs=0.02)
 
 
 def test_isotonic_is_as_flat_as_it_is_told_to_be() -> None:
     label, score = overconfident(3000)
-    assert Isotonic.learn(label, score).slope.max() > 3
-    assert Isotonic.learn(label, score, steepest=1.5).slope.max() <= 1.5
+    assert Isotonic.fit(label, score).slope.max() > 3
+    assert Isotonic.fit(label, score, steepest=1.5).slope.max() <= 1.5
 
 
 def test_a_score_that_says_nothing_becomes_the_rate_of_the_label() -> None:
@@ -129,17 +129,17 @@ def test_a_score_that_says_nothing_becomes_the_rate_of_the_label() -> None:
     for method in CALIBRATORS.values():
         answer = method(label, np.full(200, 0.9)).apply(np.array([0.0, 0.9, 1.0]))
         assert answer[1] == pytest.approx(0.25, abs=0.01)
-    np.testing.assert_allclose(Isotonic.learn(label, np.full(200, 0.9)).apply(np.array([0.0, 1.0])), 0.25)
+    np.testing.assert_allclose(Isotonic.fit(label, np.full(200, 0.9)).apply(np.array([0.0, 1.0])), 0.25)
 
 
 def test_sigmoid_finds_the_slope_and_shift_that_made_the_labels() -> None:
-    found = Sigmoid.learn(*overconfident(20_000))
+    found = Sigmoid.fit(*overconfident(20_000))
     assert found.slope == pytest.approx(0.5, abs=0.03)
     assert found.shift == pytest.approx(0.0, abs=0.06)
 
 
 def test_labels_that_the_score_separates_leave_the_sigmoid_finite() -> None:
-    found = Sigmoid.learn(np.array([0] * 50 + [1] * 50, np.int8), np.repeat([0.2, 0.8], 50))
+    found = Sigmoid.fit(np.array([0] * 50 + [1] * 50, np.int8), np.repeat([0.2, 0.8], 50))
     assert 1 < found.slope < 100
     assert found.apply(np.array([0.2, 0.8])) == pytest.approx([1 / 52, 51 / 52], abs=1e-4)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from scoreline_registry.documents.ragged import SEQUENCE
 from scoreline_trainers.data.batch import Batch, Float32
-from scoreline_trainers.engineering.plan import Plan
+from scoreline_trainers.engineering.pipeline import FeaturePipeline
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.gate.probes import with_garbage
 from tests.trainers.engineered import by_name, entry, histories, made
@@ -95,7 +95,7 @@ STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
     "kurtosis": lambda values: moment_ratio(values, 4) - 3 if pstdev(values) else 0.0,
 }
 MEASURES = {"velocity": velocity, "momentum": momentum, "volatility": volatility, "stability": stability}
-PLAN = Plan.learn(
+PLAN = FeaturePipeline.fit(
     [entry(kind) for kind in (*MEASURES, "trend", "rolling", "lag")],
     histories(np.zeros((1, 1, 2)), [1], ("v", "w")),
 )

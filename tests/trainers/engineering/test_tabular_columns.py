@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from scoreline_trainers.data.batch import Batch
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.engineering import TRANSFORMERS, Entry
-from scoreline_trainers.engineering.plan import Plan
+from scoreline_trainers.engineering.pipeline import FeaturePipeline
 from scoreline_trainers.errors import DataError
 from tests.trainers.engineered import by_name, entry, made, table
 
@@ -77,11 +77,11 @@ def test_cross_of_numbers(first: list[float], second: list[float]) -> None:
 
 def test_cross_of_categories() -> None:
     data = table({"a": [0, 1, 1, 2, NAN, 0], "b": [0, 2, 3, 0, 1, NAN]}, {"a": ("x", "y"), "b": ("p", "q", "r")})
-    plan = Plan.learn([entry("cross", columns=["a", "b"], name="ab")], data)
-    feature = plan.inputs.features[2]
+    pipeline = FeaturePipeline.fit([entry("cross", columns=["a", "b"], name="ab")], data)
+    feature = pipeline.inputs.features[2]
     assert feature.vocabulary == ("x & p", "x & q", "x & r", "y & p", "y & q", "y & r")
     assert feature.code("y & r") == 5
-    close({"ab": plan.apply(data.batch).table[:, 2]}, {"ab": [0, 5, 6, 6, NAN, NAN]})
+    close({"ab": pipeline.apply(data.batch).table[:, 2]}, {"ab": [0, 5, 6, 6, NAN, NAN]})
 
 
 @fast
@@ -200,9 +200,9 @@ def test_engagement(opens: list[float], visits: list[float], scaling: str) -> No
         of = math.log1p if scaling == "log" else float
         return min(1.0, of(max(value - low, 0)) / of(high - low))
 
-    plan = Plan.learn([entry("engagement", channels={"opens": 1, "visits": 3}, scaling=scaling)], data)
+    pipeline = FeaturePipeline.fit([entry("engagement", channels={"opens": 1, "visits": 3}, scaling=scaling)], data)
     rows = [[scaled(v, c) for v, c in zip(row, (opens, visits), strict=True)] for row in wild.table.tolist()]
-    found = by_name(plan, wild)["engagement"]
+    found = by_name(pipeline, wild)["engagement"]
     np.testing.assert_allclose(found, [_weighted(row, (1, 3)) for row in rows], rtol=1e-4, atol=1e-6)
 
 
@@ -278,6 +278,6 @@ def test_the_visible_list_of_transformers_is_what_a_recipe_may_name() -> None:
 def test_raw_columns_stand_before_engineered_ones_unless_they_are_left_out() -> None:
     data: Dataset = table({"a": [1, 2], "b": [3, 4]})
     twice = [entry("cross", columns=["a", "b"])]
-    assert [f.name for f in Plan.learn(twice, data).inputs.features] == ["a", "b", "a_x_b"]
-    assert [f.name for f in Plan.learn(twice, data, keep_features=False).inputs.features] == ["a_x_b"]
-    np.testing.assert_array_equal(Plan.learn(twice, data).dataset(data).batch.table, [[1, 3, 3], [2, 4, 8]])
+    assert [f.name for f in FeaturePipeline.fit(twice, data).inputs.features] == ["a", "b", "a_x_b"]
+    assert [f.name for f in FeaturePipeline.fit(twice, data, keep_features=False).inputs.features] == ["a_x_b"]
+    np.testing.assert_array_equal(FeaturePipeline.fit(twice, data).dataset(data).batch.table, [[1, 3, 3], [2, 4, 8]])

@@ -13,7 +13,7 @@ from scoreline_trainers.errors import FamilyError, FitError, RecipeError
 from scoreline_trainers.evaluation.metrics import Label, auc, expected_calibration_error
 from scoreline_trainers.families.ensembles.ensemble import Ensemble, WeightedMean
 from scoreline_trainers.families.ensembles.members import Member, MemberSpec
-from scoreline_trainers.families.ensembles.out_of_fold import Evidence, folds_of, held_out, out_of_fold
+from scoreline_trainers.families.ensembles.out_of_fold import OutOfFold, folds_of, held_out, out_of_fold
 from scoreline_trainers.families.ensembles.recency import Recency, recent
 from scoreline_trainers.families.ensembles.stacking import Meta, Stack, stacked
 from scoreline_trainers.families.ensembles.weighted import fitted_weights
@@ -267,7 +267,7 @@ def test_every_ensemble_may_choose(family: str) -> None:
 def test_the_pair_that_is_most_alike_is_named() -> None:
     first, other = probabilities(1.0), probabilities(1.0)
     scores = np.stack([first, other, first + DRAW.normal(0, 0.01, 4000)], axis=1)
-    facts = Evidence(("a", "b", "c"), np.arange(4000), scores, LABEL).facts()
+    facts = OutOfFold(("a", "b", "c"), np.arange(4000), scores, LABEL).facts()
     assert str(facts["most alike"]).startswith("a and c, correlation 0.99")
 
 

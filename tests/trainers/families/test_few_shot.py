@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="needs the extra deep")
 
 from pydantic import ValidationError
 
-from scoreline_trainers.adaptation.newcomer import with_segment
+from scoreline_trainers.adaptation.new_segment import with_segment
 from scoreline_trainers.data.batch import Batch
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError

@@ -13,7 +13,7 @@ from scoreline_registry.errors import GateError
 from scoreline_trainers.calibration.calibrated import Calibrated
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.splits import Validation
-from scoreline_trainers.engineering.plan import FEATURES_FILE, Engineered, Plan
+from scoreline_trainers.engineering.pipeline import FEATURES_FILE, Engineered, FeaturePipeline
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
 from scoreline_trainers.graph.scorer import OnnxScorer
@@ -128,9 +128,9 @@ def test_what_a_family_sees_is_chosen() -> None:
     assert Recipe.parse(STEPS).kept == {"features"}
     assert Recipe.parse(TABLE).kept == {"features", "sequence"}
     assert Recipe.parse({**STEPS, "keep": ["sequence"]}).kept == {"sequence"}
-    both = Plan.learn(entries, data, keep_sequence=True).dataset(data)
+    both = FeaturePipeline.fit(entries, data, keep_sequence=True).dataset(data)
     assert (both.inputs.sequence, both.inputs.features[0].name) == (data.inputs.sequence, "age")
-    alone = Plan.learn(entries, data, keep_features=False).dataset(data)
+    alone = FeaturePipeline.fit(entries, data, keep_features=False).dataset(data)
     assert (alone.inputs.sequence, alone.inputs.features[0].name) == (None, "spent_velocity_3")
     assert alone.batch.table.shape == (len(data), 13)
 
@@ -140,7 +140,7 @@ def test_a_model_file_comes_with_the_graph_that_makes_its_columns() -> None:
     assert isinstance(found.fitted, Engineered)
     data = Dataset.from_table(people(50, seed=3), Recipe.parse(TABLE), inputs=found.manifest.inputs)
     columns = OnnxScorer(found.files[FEATURES_FILE]).run(data.batch)["columns"]
-    np.testing.assert_array_equal(columns, found.fitted.plan.apply(data.batch).table)
+    np.testing.assert_array_equal(columns, found.fitted.pipeline.apply(data.batch).table)
     assert BOOSTER_FILE in found.files
     logistic = train(Recipe.parse({**TABLE, "family": "logistic", "config": {}}), people())
     assert FEATURES_FILE not in logistic.files
@@ -148,17 +148,17 @@ def test_a_model_file_comes_with_the_graph_that_makes_its_columns() -> None:
 
 def test_columns_that_are_computed_otherwise_than_in_training_do_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """The skew that writing features twice brings: here the exported graph takes logarithms to base ten."""
-    honest = Plan.graph
+    honest = FeaturePipeline.graph
 
-    def skewed(plan: Plan) -> onnx.ModelProto:
-        graph = GraphBuilder(plan.raw)
-        columns = graph.embed(honest(plan), prefix="honest")["columns"]
-        names = [feature.name for feature in plan.inputs.features]
+    def skewed(pipeline: FeaturePipeline) -> onnx.ModelProto:
+        graph = GraphBuilder(pipeline.raw)
+        columns = graph.embed(honest(pipeline), prefix="honest")["columns"]
+        names = [feature.name for feature in pipeline.inputs.features]
         scale = np.where(np.array(names) == "income_log1p", 1 / np.log(10), 1)
         wrong = graph.add("Mul", columns.tensor, graph.constant(scale, np.float32))
         return graph.build_outputs({"columns": Extra(wrong, columns.shape)})
 
-    monkeypatch.setattr(Plan, "graph", skewed)
+    monkeypatch.setattr(FeaturePipeline, "graph", skewed)
     with pytest.raises(GateError, match="'score' of the graph and of the native model"):
         train(Recipe.parse({**TABLE, "family": "logistic", "config": {}}), people())
 

@@ -22,7 +22,7 @@ from scoreline_registry.errors import GateError
 from scoreline_registry.versions.gate_rules import check_gate
 from scoreline_trainers.adaptation.comparison import Before, mixed_samples
 from scoreline_trainers.adaptation.graph import HeadedGraph
-from scoreline_trainers.adaptation.newcomer import Newcomer, Seat, with_segment
+from scoreline_trainers.adaptation.new_segment import HeadSlot, NewSegment, with_segment
 from scoreline_trainers.data.batch import Batch, Float64, concatenate
 from scoreline_trainers.data.columns import Columns
 from scoreline_trainers.data.dataset import Dataset
@@ -107,12 +107,12 @@ class AdaptedVersion:
     checked: int
 
 
-def adapt(published: Published, newcomer: Newcomer, *, created_at: datetime, again: bool = False) -> AdaptedVersion:
+def adapt(published: Published, new: NewSegment, *, created_at: datetime, again: bool = False) -> AdaptedVersion:
     """Adds a head for a segment, or with ``again`` makes that of a known one anew.
 
     Args:
         published: a version of a family with heads.
-        newcomer: the segment's labelled rows; both labels must be among them.
+        new: the segment's labelled rows; both labels must be among them.
         created_at: aware.
         again: the segment is known already.
 
@@ -122,51 +122,51 @@ def adapt(published: Published, newcomer: Newcomer, *, created_at: datetime, aga
         GateError: the new graph does not score as it must.
     """
     record, graph = published.record(), HeadedGraph.read(published.files[MODEL_FILE], subject=str(published))
-    seat = _seat(published, record, newcomer.segment, again=again)
-    inputs = with_segment(published.manifest.inputs, record.feature, newcomer.segment)
-    data = newcomer.dataset(inputs, feature=record.feature, columns=published.columns())
-    head = _head(published, record, graph, seat, data)
-    model, before = graph.with_heads(_seated(graph.heads, seat, head)), Before.of(graph, seat, head)
+    slot = _slot(published, record, new.segment, again=again)
+    inputs = with_segment(published.manifest.inputs, record.feature, new.segment)
+    data = new.dataset(inputs, feature=record.feature, columns=published.columns())
+    head = _head(published, record, graph, slot, data)
+    model, before = graph.with_heads(_with_head(graph.heads, slot, head)), Before.of(graph, slot, head)
     manifest = published.manifest.model_copy(update={"inputs": inputs, "created_at": created_at, "files": {}})
     proof = _proof(published, manifest, model, before, data.batch)
     manifest = manifest.model_copy(update={"parity": _parity(published, proof), "golden": proof.golden_facts})
-    entry = _entry(published, newcomer, data, created_at)
+    entry = _entry(published, new, data, created_at)
     files = _files(published, manifest, model, proof, record, entry)
     check_gate(
         published.model, manifest=manifest, files=files, differences=proof.differences, tolerances=proof.tolerances
     )
-    old = float(before.old.score(seat.as_before(data.batch)).mean())
-    new = float(before.outputs(data.batch)[SCORE].mean())
-    return AdaptedVersion(manifest, files, entry, old, new, max(proof.differences.values()), proof.rows)
+    old = float(before.old.score(slot.as_before(data.batch)).mean())
+    now = float(before.outputs(data.batch)[SCORE].mean())
+    return AdaptedVersion(manifest, files, entry, old, now, max(proof.differences.values()), proof.rows)
 
 
-def _seat(published: Published, record: Record, segment: str, *, again: bool) -> Seat:
-    seat = Seat.among(published.manifest.inputs, record.feature, segment)
-    if seat.is_new and again:
+def _slot(published: Published, record: Record, segment: str, *, again: bool) -> HeadSlot:
+    slot = HeadSlot.among(published.manifest.inputs, record.feature, segment)
+    if slot.is_new and again:
         raise AdaptError(str(published), f"does not know {segment!r} yet: leave out --again")
-    if not seat.is_new and not again:
+    if not slot.is_new and not again:
         raise AdaptError(str(published), f"knows {segment!r} already: --again replaces its head")
-    return seat
+    return slot
 
 
-def _head(published: Published, record: Record, graph: HeadedGraph, seat: Seat, data: Dataset) -> Float64:
+def _head(published: Published, record: Record, graph: HeadedGraph, slot: HeadSlot, data: Dataset) -> Float64:
     """By the version's rule, from its own states and the heads that training made."""
-    names = published.manifest.inputs.features[seat.column].vocabulary
-    own = data.inputs.features[seat.column].vocabulary[seat.code]
+    names = published.manifest.inputs.features[slot.column].vocabulary
+    own = data.inputs.features[slot.column].vocabulary[slot.code]
     later = {own, *(entry.segment for entry in record.adapted)}
     trained = [place for place, name in enumerate(names) if name not in later]
-    states = graph.states(seat.as_strangers(data.batch))
+    states = graph.states(slot.as_unseen(data.batch))
     return record.rule.head(states, data.label, graph.heads[[*trained, len(names)]])
 
 
-def _seated(heads: Float64, seat: Seat, head: Float64) -> Float64:
-    others = heads if seat.is_new else np.delete(heads, seat.code, axis=0)
-    return np.insert(others, seat.code, head, axis=0)
+def _with_head(heads: Float64, slot: HeadSlot, head: Float64) -> Float64:
+    others = heads if slot.is_new else np.delete(heads, slot.code, axis=0)
+    return np.insert(others, slot.code, head, axis=0)
 
 
 def _proof(published: Published, manifest: Manifest, model: bytes, before: Before, rows: Batch) -> Proof:
     subject = f"{published} with another segment"
-    real = concatenate([before.seat.as_now(published.golden_inputs()), rows])
+    real = concatenate([before.slot.as_now(published.golden_inputs()), rows])
     golden = published.manifest.golden
     tolerances = {} if golden is None else {SCORE: golden.tolerance, **golden.tolerances}
     proof = prove(
@@ -174,7 +174,7 @@ def _proof(published: Published, manifest: Manifest, model: bytes, before: Befor
         subject=subject,
         inputs=manifest.inputs,
         score=manifest.score,
-        samples=mixed_samples(real, manifest.inputs, before.seat),
+        samples=mixed_samples(real, manifest.inputs, before.slot),
         reference=before.outputs,
         tolerances=tolerances,
     )
@@ -192,13 +192,13 @@ def _parity(published: Published, proof: Proof) -> ParityFacts | None:
     return now.model_copy(update={"max_difference": before.max_difference + now.max_difference})
 
 
-def _entry(published: Published, newcomer: Newcomer, data: Dataset, at: datetime) -> Adapted:
+def _entry(published: Published, new: NewSegment, data: Dataset, at: datetime) -> Adapted:
     return Adapted(
-        segment=newcomer.segment,
+        segment=new.segment,
         version=published.version,
         rows=len(data),
         positives=data.positives,
-        data_sha256=newcomer.data_sha256,
+        data_sha256=new.data_sha256,
         at=at,
     )
 

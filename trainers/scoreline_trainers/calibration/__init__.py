@@ -18,8 +18,8 @@ from scoreline_trainers.family import Fitted
 Method = Literal["isotonic", "sigmoid"]
 
 CALIBRATORS: Mapping[Method, Callable[[Label, Float64], Calibrator]] = {
-    "isotonic": Isotonic.learn,
-    "sigmoid": Sigmoid.learn,
+    "isotonic": Isotonic.fit,
+    "sigmoid": Sigmoid.fit,
 }
 
 

@@ -31,7 +31,7 @@ class Isotonic:
     slope: Float64
 
     @classmethod
-    def learn(cls, label: Label, score: Float64, *, steepest: float = STEEPEST) -> "Isotonic":
+    def fit(cls, label: Label, score: Float64, *, steepest: float = STEEPEST) -> "Isotonic":
         """Learns from label [M] and score [M], of rows that the model has not seen."""
         pools = pooled(label, score)
         x, rate = _merged(pools.centre, pools.rate, pools.rows, steepest)

@@ -25,7 +25,7 @@ class Sigmoid:
     shift: float
 
     @classmethod
-    def learn(cls, label: Label, score: Float64) -> "Sigmoid":
+    def fit(cls, label: Label, score: Float64) -> "Sigmoid":
         """Learns from label [M] and score [M], of rows that the model has not seen.
 
         Logistic regression on Platt's smoothed targets, which keep it finite where the labels are separated: Lin, Lin

@@ -38,13 +38,13 @@ def adapt(
     No score of any other segment changes. MODEL alone means its newest version. No alias moves unless --alias says so.
     """
     from scoreline_registry.registry import Registry
-    from scoreline_trainers.adaptation.newcomer import Newcomer
+    from scoreline_trainers.adaptation.new_segment import NewSegment
     from scoreline_trainers.adaptation.version import adapt as make
     from scoreline_trainers.data.tables import read_table
 
     registry = Registry.open(address)
     published = _published(registry, ref)
-    made = make(published, Newcomer(segment, *read_table(table)), created_at=registry.now(), again=again)
+    made = make(published, NewSegment(segment, *read_table(table)), created_at=registry.now(), again=again)
     number = None
     if not dry_run:
         number = registry.publish(

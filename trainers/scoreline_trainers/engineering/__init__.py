@@ -1,8 +1,8 @@
 """Features that are computed inside the graph: raw columns in, score out.
 
-A recipe lists what to compute under ``engineered``. Each entry is one of TRANSFORMERS; it learns from training rows and
-adds nodes, and a model is trained on what those nodes compute, run by ONNX Runtime. Later entries may read what earlier
-ones make.
+A recipe lists what to compute under ``engineered``. Each entry is one of TRANSFORMERS; it is fitted on training rows
+and adds nodes, and a model is trained on what those nodes compute, run by ONNX Runtime. Later entries may read what
+earlier ones make.
 """
 
 from collections.abc import Mapping

@@ -20,7 +20,7 @@ from scoreline_trainers.graph.tensor import Tensor, concat
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Known:
+class FitContext:
     """The training rows that an entry is fitted on: features, steps and the columns that earlier entries add.
 
     Attributes:
@@ -70,7 +70,7 @@ class Known:
 
 
 @dataclass(slots=True, eq=False)
-class Scope:
+class GraphColumns:
     """A graph under construction, and which of its tensors holds each column that an entry may read.
 
     Attributes:
@@ -102,7 +102,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Learned:
+class FittedStep:
     """An entry fitted to the training rows.
 
     Attributes:
@@ -111,7 +111,7 @@ class Learned:
     """
 
     columns: tuple[Feature, ...]
-    nodes: Callable[[Scope], Tensor]
+    nodes: Callable[[GraphColumns], Tensor]
 
 
 class Transformer(Spec, ABC):
@@ -123,7 +123,7 @@ class Transformer(Spec, ABC):
     kind: str
 
     @abstractmethod
-    def learn(self, known: Known) -> Learned:
+    def fit(self, context: FitContext) -> FittedStep:
         """Fits the entry to the training rows. Raises DataError where a column does not exist or is of another kind."""
 
 

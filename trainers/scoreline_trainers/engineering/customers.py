@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from scoreline_registry.documents.contract import FeatureName
 from scoreline_trainers.data.batch import Float64
-from scoreline_trainers.engineering.base import Known, Learned, Scope, Transformer, numbers, quantiles
+from scoreline_trainers.engineering.base import FitContext, FittedStep, GraphColumns, Transformer, numbers, quantiles
 from scoreline_trainers.engineering.tabular import counted, log1p
 from scoreline_trainers.graph.tensor import Tensor
 
@@ -36,19 +36,19 @@ class RFM(Transformer):
         _check_weights(self.weights)
         return self
 
-    def learn(self, known: Known) -> Learned:
-        """Learns the edges."""
+    def fit(self, context: FitContext) -> FittedStep:
+        """Fits the edges."""
         columns = (self.recency, self.frequency, self.monetary)
         shares = np.arange(1, self.bins) / self.bins
-        edges = [quantiles(values, shares) for values in known.numbers(columns).T]
+        edges = [quantiles(values, shares) for values in context.numbers(columns).T]
 
-        def nodes(scope: Scope) -> Tensor:
-            r, f, m = (counted(scope.numbers([name]), its) + 1 for name, its in zip(columns, edges, strict=True))
+        def nodes(available: GraphColumns) -> Tensor:
+            r, f, m = (counted(available.numbers([name]), its) + 1 for name, its in zip(columns, edges, strict=True))
             scores = (r * -1 + (self.bins + 1)).concat(f, m)
             return scores.concat(weighted_mean(scores, self.weights))
 
         parts = [f"{self.name}_{part}" for part in ("recency", "frequency", "monetary")]
-        return Learned(numbers([*parts, self.name]), nodes)
+        return FittedStep(numbers([*parts, self.name]), nodes)
 
 
 class Engagement(Transformer):
@@ -69,19 +69,19 @@ class Engagement(Transformer):
         _check_weights(tuple(self.channels.values()))
         return self
 
-    def learn(self, known: Known) -> Learned:
-        """Learns minima and maxima."""
+    def fit(self, context: FitContext) -> FittedStep:
+        """Fits minima and maxima."""
         columns = tuple(self.channels)
-        low, high = np.array([quantiles(values, (0, 1)) for values in known.numbers(columns).T]).T
+        low, high = np.array([quantiles(values, (0, 1)) for values in context.numbers(columns).T]).T
         reach = np.log1p(high - low) if self.scaling == "log" else high - low
 
-        def nodes(scope: Scope) -> Tensor:
-            given = scope.numbers(columns)
+        def nodes(available: GraphColumns) -> Tensor:
+            given = available.numbers(columns)
             above = (given - low).maximum(0)
             scaled = (log1p(above) if self.scaling == "log" else above) / np.where(reach > 0, reach, np.inf)
             return weighted_mean(scaled.minimum(1), tuple(self.channels.values()))
 
-        return Learned(numbers([self.name]), nodes)
+        return FittedStep(numbers([self.name]), nodes)
 
 
 class _Stages(Transformer):
@@ -90,8 +90,8 @@ class _Stages(Transformer):
     column: FeatureName
     name: FeatureName
 
-    def _coded(self, starts: Float64) -> Learned:
-        return Learned(numbers([self.name]), lambda scope: counted(scope.numbers([self.column]), starts[1:]))
+    def _coded(self, starts: Float64) -> FittedStep:
+        return FittedStep(numbers([self.name]), lambda available: counted(available.numbers([self.column]), starts[1:]))
 
 
 class Lifecycle(_Stages):
@@ -109,9 +109,9 @@ class Lifecycle(_Stages):
         _check_ascending(tuple(self.stages.values()))
         return self
 
-    def learn(self, known: Known) -> Learned:
-        """Learns nothing."""
-        known.check_numbers([self.column])
+    def fit(self, context: FitContext) -> FittedStep:
+        """Fits nothing."""
+        context.check_numbers([self.column])
         return self._coded(np.array(list(self.stages.values())))
 
 
@@ -135,9 +135,9 @@ class ValueTier(_Stages):
             raise ValueError("the first tier starts at 0 and every other below 1")
         return self
 
-    def learn(self, known: Known) -> Learned:
-        """Learns the cut-offs."""
-        values = known.numbers([self.column])[:, 0]
+    def fit(self, context: FitContext) -> FittedStep:
+        """Fits the cut-offs."""
+        values = context.numbers([self.column])[:, 0]
         return self._coded(quantiles(values, tuple(self.tiers.values())))
 
 

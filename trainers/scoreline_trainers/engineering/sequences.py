@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from scoreline_registry.documents.contract import MAX_SEQUENCE_LENGTH, FeatureName
-from scoreline_trainers.engineering.base import Known, Learned, Scope, Transformer, numbers
+from scoreline_trainers.engineering.base import FitContext, FittedStep, GraphColumns, Transformer, numbers
 from scoreline_trainers.engineering.windows import Recent, Span, Windowed
 from scoreline_trainers.graph.tensor import Tensor, concat
 
@@ -36,22 +36,22 @@ class _OverWindows(Transformer):
         """What is measured; the columns are named after it."""
         return (self.kind,)
 
-    def learn(self, known: Known) -> Learned:
-        """Learns nothing."""
-        steps = known.steps(self.steps)
+    def fit(self, context: FitContext) -> FittedStep:
+        """Fits nothing."""
+        steps = context.steps(self.steps)
         names = [f"{step}_{measure}_{window}" for measure in self.measures for step in steps for window in self.windows]
 
-        def nodes(scope: Scope) -> Tensor:
-            return concat([block.apply("Flatten", axis=1) for block in self._blocks(scope, steps)])
+        def nodes(available: GraphColumns) -> Tensor:
+            return concat([block.apply("Flatten", axis=1) for block in self._blocks(available, steps)])
 
-        return Learned(numbers(names), nodes)
+        return FittedStep(numbers(names), nodes)
 
     @abstractmethod
-    def _blocks(self, scope: Scope, steps: tuple[str, ...]) -> Sequence[Tensor]:
+    def _blocks(self, available: GraphColumns, steps: tuple[str, ...]) -> Sequence[Tensor]:
         """double [N, S, K] for each measure."""
 
-    def _recent(self, scope: Scope, steps: tuple[str, ...]) -> Windowed:
-        recent = Recent.within(scope, steps, max(self.windows))
+    def _recent(self, available: GraphColumns, steps: tuple[str, ...]) -> Windowed:
+        recent = Recent.within(available, steps, max(self.windows))
         return recent.windows([(0, window) for window in self.windows])
 
 
@@ -61,8 +61,8 @@ class Velocity(_OverWindows):
     kind: Literal["velocity"]
     windows: Widths = (7, 14, 30, 60, 90)
 
-    def _blocks(self, scope: Scope, steps: tuple[str, ...]) -> Sequence[Tensor]:
-        return [self._recent(scope, steps).rate()]
+    def _blocks(self, available: GraphColumns, steps: tuple[str, ...]) -> Sequence[Tensor]:
+        return [self._recent(available, steps).rate()]
 
 
 class Momentum(_OverWindows):
@@ -75,8 +75,8 @@ class Momentum(_OverWindows):
     kind: Literal["momentum"]
     windows: Widths = (7, 14, 30)
 
-    def _blocks(self, scope: Scope, steps: tuple[str, ...]) -> Sequence[Tensor]:
-        recent = Recent.within(scope, steps, 2 * max(self.windows))
+    def _blocks(self, available: GraphColumns, steps: tuple[str, ...]) -> Sequence[Tensor]:
+        recent = Recent.within(available, steps, 2 * max(self.windows))
         now = recent.windows([(0, window) for window in self.windows]).mean()
         before = recent.windows([(window, 2 * window) for window in self.windows]).mean()
         size = abs(now) + abs(before)
@@ -93,8 +93,8 @@ class Volatility(_OverWindows):
     kind: Literal["volatility"]
     windows: Widths = (30, 60, 90)
 
-    def _blocks(self, scope: Scope, steps: tuple[str, ...]) -> Sequence[Tensor]:
-        recent = Recent.within(scope, steps, max(self.windows))
+    def _blocks(self, available: GraphColumns, steps: tuple[str, ...]) -> Sequence[Tensor]:
+        recent = Recent.within(available, steps, max(self.windows))
         spans: list[Span] = [(0, window) for window in self.windows]
         changes = recent.changes().windows([(0, window - 1) for window in self.windows])
         deviation = changes.empty().where(0, changes.std())
@@ -110,8 +110,8 @@ class Stability(_OverWindows):
     kind: Literal["stability"]
     windows: Widths = (60, 90, 180)
 
-    def _blocks(self, scope: Scope, steps: tuple[str, ...]) -> Sequence[Tensor]:
-        window = self._recent(scope, steps)
+    def _blocks(self, available: GraphColumns, steps: tuple[str, ...]) -> Sequence[Tensor]:
+        window = self._recent(available, steps)
         size, deviation = abs(window.mean()), window.std()
         both = size + deviation
         # NaN is not 0, and goes through the division.
@@ -124,8 +124,8 @@ class Trend(_OverWindows):
     kind: Literal["trend"]
     windows: Widths = (7, 14, 30, 60, 90)
 
-    def _blocks(self, scope: Scope, steps: tuple[str, ...]) -> Sequence[Tensor]:
-        return [self._recent(scope, steps).slope()]
+    def _blocks(self, available: GraphColumns, steps: tuple[str, ...]) -> Sequence[Tensor]:
+        return [self._recent(available, steps).slope()]
 
 
 class Rolling(_OverWindows):
@@ -147,8 +147,8 @@ class Rolling(_OverWindows):
         """The statistics."""
         return self.statistics
 
-    def _blocks(self, scope: Scope, steps: tuple[str, ...]) -> Sequence[Tensor]:
-        window = self._recent(scope, steps)
+    def _blocks(self, available: GraphColumns, steps: tuple[str, ...]) -> Sequence[Tensor]:
+        window = self._recent(available, steps)
         return [STATISTICS[statistic](window) for statistic in self.statistics]
 
 
@@ -161,16 +161,16 @@ class Lag(Transformer):
     steps: tuple[FeatureName, ...] = ()
     lags: tuple[Annotated[int, Field(ge=0, lt=MAX_SEQUENCE_LENGTH)], ...] = Field(default=(1, 7, 14, 30), min_length=1)
 
-    def learn(self, known: Known) -> Learned:
-        """Learns nothing."""
-        steps = known.steps(self.steps)
+    def fit(self, context: FitContext) -> FittedStep:
+        """Fits nothing."""
+        steps = context.steps(self.steps)
         names = [f"{step}_lag_{lag}" for step in steps for lag in self.lags]
 
-        def nodes(scope: Scope) -> Tensor:
-            at = Recent.at(scope, steps, self.lags)
+        def nodes(available: GraphColumns) -> Tensor:
+            at = Recent.at(available, steps, self.lags)
             return at.known.where(at.values, np.nan).apply("Flatten", axis=1)
 
-        return Learned(numbers(names), nodes)
+        return FittedStep(numbers(names), nodes)
 
 
 def _cv(window: Windowed) -> Tensor:

@@ -1,6 +1,6 @@
 """Columns from columns: ratios, crosses, bins, logarithms, limits, gaps filled, scales and one-hot.
 
-A missing value stays missing unless an entry says otherwise. What is learned comes from training rows alone.
+A missing value stays missing unless an entry says otherwise. What is fitted comes from training rows alone.
 """
 
 from typing import Literal, Self
@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from scoreline_registry.documents.contract import Feature, FeatureName
 from scoreline_trainers.data.batch import Float64
-from scoreline_trainers.engineering.base import Known, Learned, Scope, Transformer, numbers, quantiles
+from scoreline_trainers.engineering.base import FitContext, FittedStep, GraphColumns, Transformer, numbers, quantiles
 from scoreline_trainers.graph.tensor import Tensor, concat
 
 Names = tuple[FeatureName, ...]
@@ -25,18 +25,18 @@ class Ratio(Transformer):
     name: FeatureName | None = None
     zero: float = 0.0
 
-    def learn(self, known: Known) -> Learned:
-        """Learns nothing."""
+    def fit(self, context: FitContext) -> FittedStep:
+        """Fits nothing."""
         both = (self.numerator, self.denominator)
-        known.check_numbers(both)
+        context.check_numbers(both)
 
-        def nodes(scope: Scope) -> Tensor:
-            above, below = scope.numbers(both[:1]), scope.numbers(both[1:])
+        def nodes(available: GraphColumns) -> Tensor:
+            above, below = available.numbers(both[:1]), available.numbers(both[1:])
             defined = above / below.equal(0).where(1, below)
             # 0 * numerator keeps a missing numerator missing.
             return below.equal(0).where(above * 0 + self.zero, defined)
 
-        return Learned(numbers([self.name or f"{self.numerator}_per_{self.denominator}"]), nodes)
+        return FittedStep(numbers([self.name or f"{self.numerator}_per_{self.denominator}"]), nodes)
 
 
 class Cross(Transformer):
@@ -49,24 +49,24 @@ class Cross(Transformer):
     columns: tuple[FeatureName, FeatureName]
     name: FeatureName | None = None
 
-    def learn(self, known: Known) -> Learned:
-        """Learns nothing: a pair's vocabulary is every pair of names."""
+    def fit(self, context: FitContext) -> FittedStep:
+        """Fits nothing: a pair's vocabulary is every pair of names."""
         name = self.name or "_x_".join(self.columns)
-        if known.feature(self.columns[0]).kind == "number":
-            known.check_numbers(self.columns)
-            return Learned(numbers([name]), self._product)
-        first, second = (known.category(column).vocabulary for column in self.columns)
+        if context.feature(self.columns[0]).kind == "number":
+            context.check_numbers(self.columns)
+            return FittedStep(numbers([name]), self._product)
+        first, second = (context.category(column).vocabulary for column in self.columns)
         pairs = tuple(f"{a} & {b}" for a in first for b in second)
 
-        def nodes(scope: Scope) -> Tensor:
-            a, b = (scope.numbers([column]) for column in self.columns)
+        def nodes(available: GraphColumns) -> Tensor:
+            a, b = (available.numbers([column]) for column in self.columns)
             other = (a >= len(first)).cast() + (b >= len(second)).cast() > 0
             return (a + b).isnan().where(np.nan, other.where(len(pairs), a * len(second) + b))
 
-        return Learned((Feature(name=name, kind="category", vocabulary=pairs),), nodes)
+        return FittedStep((Feature(name=name, kind="category", vocabulary=pairs),), nodes)
 
-    def _product(self, scope: Scope) -> Tensor:
-        return scope.numbers(self.columns[:1]) * scope.numbers(self.columns[1:])
+    def _product(self, available: GraphColumns) -> Tensor:
+        return available.numbers(self.columns[:1]) * available.numbers(self.columns[1:])
 
 
 class Bins(Transformer):
@@ -90,16 +90,17 @@ class Bins(Transformer):
             raise ValueError("'edges' ascend, each once")
         return self
 
-    def learn(self, known: Known) -> Learned:
-        """Learns the edges where only their number is given."""
-        edges = np.asarray(self.edges) if self.count is None else self._learned_edges(known, self.count)
-        known.check_numbers([self.column])
-        return Learned(
-            numbers([self.name or f"{self.column}_bin"]), lambda scope: counted(scope.numbers([self.column]), edges)
+    def fit(self, context: FitContext) -> FittedStep:
+        """Fits the edges where only their number is given."""
+        edges = np.asarray(self.edges) if self.count is None else self._quantile_edges(context, self.count)
+        context.check_numbers([self.column])
+        return FittedStep(
+            numbers([self.name or f"{self.column}_bin"]),
+            lambda available: counted(available.numbers([self.column]), edges),
         )
 
-    def _learned_edges(self, known: Known, count: int) -> Float64:
-        return np.unique(quantiles(known.numbers([self.column])[:, 0], np.arange(1, count) / count))
+    def _quantile_edges(self, context: FitContext, count: int) -> Float64:
+        return np.unique(quantiles(context.numbers([self.column])[:, 0], np.arange(1, count) / count))
 
 
 class Log1p(Transformer):
@@ -112,15 +113,15 @@ class Log1p(Transformer):
     kind: Literal["log1p"]
     columns: Names = Field(min_length=1)
 
-    def learn(self, known: Known) -> Learned:
-        """Learns nothing."""
-        known.check_numbers(self.columns)
+    def fit(self, context: FitContext) -> FittedStep:
+        """Fits nothing."""
+        context.check_numbers(self.columns)
 
-        def nodes(scope: Scope) -> Tensor:
-            values = scope.numbers(self.columns)
+        def nodes(available: GraphColumns) -> Tensor:
+            values = available.numbers(self.columns)
             return values.apply("Sign") * log1p(abs(values))
 
-        return Learned(numbers([f"{column}_log1p" for column in self.columns]), nodes)
+        return FittedStep(numbers([f"{column}_log1p" for column in self.columns]), nodes)
 
 
 class Clip(Transformer):
@@ -144,17 +145,17 @@ class Clip(Transformer):
             raise ValueError("'shares' are two from 0 to 1")
         return self
 
-    def learn(self, known: Known) -> Learned:
-        """Learns the limits where shares are given."""
-        values = known.numbers(self.columns)
+    def fit(self, context: FitContext) -> FittedStep:
+        """Fits the limits where shares are given."""
+        values = context.numbers(self.columns)
         low, high = self._limits(values)
 
-        def nodes(scope: Scope) -> Tensor:
-            given = scope.numbers(self.columns)
+        def nodes(available: GraphColumns) -> Tensor:
+            given = available.numbers(self.columns)
             # Max and Min pass NaN on.
             return given.maximum(low).minimum(high)
 
-        return Learned(numbers([f"{column}_clipped" for column in self.columns]), nodes)
+        return FittedStep(numbers([f"{column}_clipped" for column in self.columns]), nodes)
 
     def _limits(self, values: Float64) -> tuple[Float64, Float64]:
         if self.shares is not None:
@@ -183,20 +184,20 @@ class Impute(Transformer):
             raise ValueError("'value' goes with by: constant")
         return self
 
-    def learn(self, known: Known) -> Learned:
-        """Learns the medians."""
-        values = known.numbers(self.columns)
+    def fit(self, context: FitContext) -> FittedStep:
+        """Fits the medians."""
+        values = context.numbers(self.columns)
         medians = [quantiles(column, [0.5])[0] for column in values.T]
         fill = np.array(medians) if self.value is None else np.full(len(self.columns), self.value)
         names = [f"{column}_imputed" for column in self.columns]
         flags = [f"{column}_missing" for column in self.columns] if self.flag else []
 
-        def nodes(scope: Scope) -> Tensor:
-            given = scope.numbers(self.columns)
+        def nodes(available: GraphColumns) -> Tensor:
+            given = available.numbers(self.columns)
             filled = given.isnan().where(fill, given)
             return filled.concat(given.isnan().cast()) if self.flag else filled
 
-        return Learned(numbers(names + flags), nodes)
+        return FittedStep(numbers(names + flags), nodes)
 
 
 class Scale(Transformer):
@@ -213,16 +214,16 @@ class Scale(Transformer):
     columns: Names = Field(min_length=1)
     by: Literal["standard", "min_max", "robust"] = "standard"
 
-    def learn(self, known: Known) -> Learned:
-        """Learns centres and scales."""
-        values = known.numbers(self.columns)
+    def fit(self, context: FitContext) -> FittedStep:
+        """Fits centres and scales."""
+        values = context.numbers(self.columns)
         centre, scale = np.array([self._measure(column[~np.isnan(column)]) for column in values.T]).T
         centre, divisor = np.asarray(centre), np.where(scale > 0, scale, 1.0)
 
-        def nodes(scope: Scope) -> Tensor:
-            return (scope.numbers(self.columns) - centre) / divisor
+        def nodes(available: GraphColumns) -> Tensor:
+            return (available.numbers(self.columns) - centre) / divisor
 
-        return Learned(numbers([f"{column}_scaled" for column in self.columns]), nodes)
+        return FittedStep(numbers([f"{column}_scaled" for column in self.columns]), nodes)
 
     def _measure(self, values: Float64) -> tuple[float, float]:
         if not len(values):
@@ -241,19 +242,19 @@ class OneHot(Transformer):
     kind: Literal["one_hot"]
     columns: Names = Field(min_length=1)
 
-    def learn(self, known: Known) -> Learned:
-        """Learns nothing: the vocabulary is the contract's."""
-        features = [known.category(column) for column in self.columns]
+    def fit(self, context: FitContext) -> FittedStep:
+        """Fits nothing: the vocabulary is the contract's."""
+        features = [context.category(column) for column in self.columns]
         names = [
             name
             for feature in features
             for name in (*(f"{feature.name}={name}" for name in feature.vocabulary), f"{feature.name} other")
         ]
 
-        def nodes(scope: Scope) -> Tensor:
-            return concat([_one_hot(scope.numbers([each.name]), len(each.vocabulary)) for each in features])
+        def nodes(available: GraphColumns) -> Tensor:
+            return concat([_one_hot(available.numbers([each.name]), len(each.vocabulary)) for each in features])
 
-        return Learned(numbers(names), nodes)
+        return FittedStep(numbers(names), nodes)
 
 
 def counted(values: Tensor, edges: Float64) -> Tensor:

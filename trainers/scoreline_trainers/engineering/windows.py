@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoreline_trainers.engineering.base import Scope
+from scoreline_trainers.engineering.base import GraphColumns
 from scoreline_trainers.graph.tensor import Tensor, arange, constant, graph_input
 
 # Beyond every float32: moves what is not known to the end of an order. Adding is five times faster than Where.
@@ -35,19 +35,19 @@ class Recent:
     places: Tensor
 
     @classmethod
-    def within(cls, scope: Scope, steps: Sequence[str], widest: int) -> "Recent":
+    def within(cls, available: GraphColumns, steps: Sequence[str], widest: int) -> "Recent":
         """The last ``widest`` steps, or T where that is less."""
-        return cls._at(scope, steps, arange(graph_input(scope.graph, "sequence").shape(1).minimum(widest)))
+        return cls._at(available, steps, arange(graph_input(available.graph, "sequence").shape(1).minimum(widest)))
 
     @classmethod
-    def at(cls, scope: Scope, steps: Sequence[str], places: Sequence[int]) -> "Recent":
+    def at(cls, available: GraphColumns, steps: Sequence[str], places: Sequence[int]) -> "Recent":
         """The steps at given places."""
-        return cls._at(scope, steps, constant(scope.graph, places, np.int64))
+        return cls._at(available, steps, constant(available.graph, places, np.int64))
 
     @classmethod
-    def _at(cls, scope: Scope, steps: Sequence[str], places: Tensor) -> "Recent":
-        lengths = graph_input(scope.graph, "lengths").unsqueeze(1)
-        values = _gathered(scope, steps, lengths, places)
+    def _at(cls, available: GraphColumns, steps: Sequence[str], places: Tensor) -> "Recent":
+        lengths = graph_input(available.graph, "lengths").unsqueeze(1)
+        values = _gathered(available, steps, lengths, places)
         known = (places < lengths).unsqueeze(1) & ~values.isnan()
         return cls(known.where(values.cast(), 0), known, places.cast())
 
@@ -168,9 +168,9 @@ class Windowed:
         return self.empty().where(np.nan, values)
 
 
-def _gathered(scope: Scope, steps: Sequence[str], lengths: Tensor, places: Tensor) -> Tensor:
+def _gathered(available: GraphColumns, steps: Sequence[str], lengths: Tensor, places: Tensor) -> Tensor:
     """float32 [N, S, w]: the steps at ``places``; a place before the first step holds the first."""
-    sequence = graph_input(scope.graph, "sequence").gather([scope.steps[name] for name in steps], axis=2)
+    sequence = graph_input(available.graph, "sequence").gather([available.steps[name] for name in steps], axis=2)
     index = (lengths - 1 - places).maximum(0)
     return sequence.apply("GatherND", index.unsqueeze(2), batch_dims=1).transpose(0, 2, 1)
 

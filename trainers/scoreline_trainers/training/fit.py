@@ -3,7 +3,7 @@
 from scoreline_trainers.calibration import calibrated
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.splits import hold_out
-from scoreline_trainers.engineering.plan import Engineered, Plan
+from scoreline_trainers.engineering.pipeline import Engineered, FeaturePipeline
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.family import Fitted
 from scoreline_trainers.progress import Progress
@@ -30,8 +30,10 @@ def _engineered(recipe: Recipe, data: Dataset, progress: Progress) -> Fitted:
         return _fitted(recipe, data, progress)
     progress.begin("engineer columns")
     kept = recipe.kept
-    plan = Plan.learn(recipe.engineered, data, keep_features="features" in kept, keep_sequence="sequence" in kept)
-    return Engineered(plan, _fitted(recipe, plan.dataset(data), progress))
+    pipeline = FeaturePipeline.fit(
+        recipe.engineered, data, keep_features="features" in kept, keep_sequence="sequence" in kept
+    )
+    return Engineered(pipeline, _fitted(recipe, pipeline.dataset(data), progress))
 
 
 def _fitted(recipe: Recipe, data: Dataset, progress: Progress) -> Fitted:

@@ -13,7 +13,7 @@ from scoreline_registry.documents.signature import SCORE
 from scoreline_trainers.data.batch import Batch, Float32, Float64
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.families.ensembles.members import Member, MemberSpec, edges_of, fit_member, tolerances_of
-from scoreline_trainers.families.ensembles.out_of_fold import Choice, Evidence
+from scoreline_trainers.families.ensembles.out_of_fold import Choice, OutOfFold
 from scoreline_trainers.families.ensembles.recency import Recency, recent
 from scoreline_trainers.family import FamilyConfig, Fitted
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
@@ -141,10 +141,10 @@ def side_by_side(scores: Sequence[Tensor]) -> Tensor:
     return concat([score.unsqueeze(1) for score in scores])
 
 
-def chosen_facts(evidence: Evidence, places: Sequence[int]) -> Mapping[str, str | int | float]:
+def chosen_facts(measured: OutOfFold, places: Sequence[int]) -> Mapping[str, str | int | float]:
     """What a card says of the members that were taken, and which were not."""
-    facts = evidence.only(places).facts()
-    others = [name for place, name in enumerate(evidence.names) if place not in places]
+    facts = measured.only(places).facts()
+    others = [name for place, name in enumerate(measured.names) if place not in places]
     return {**facts, "members left out": ", ".join(others)} if others else facts
 
 

@@ -38,7 +38,7 @@ class Choice(Spec):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
+class OutOfFold:
     """Scores of R rows by M members that had not learned from them.
 
     Attributes:
@@ -60,10 +60,10 @@ class Evidence:
         taken = choose_members(self.scores, self.label, choice.members, weight=choice.diversity)
         return tuple(sorted(taken))
 
-    def only(self, places: Sequence[int]) -> "Evidence":
+    def only(self, places: Sequence[int]) -> "OutOfFold":
         """The same of fewer members."""
         names = tuple(self.names[place] for place in places)
-        return Evidence(names, self.rows, self.scores[:, list(places)], self.label)
+        return OutOfFold(names, self.rows, self.scores[:, list(places)], self.label)
 
     def facts(self) -> Mapping[str, str | int | float]:
         """AUC of each member, and how they differ: means over their pairs, and the pair that is most alike."""
@@ -91,30 +91,30 @@ def held_out(
     seed: int,
     progress: Progress,
     recency: Recency | None = None,
-) -> Evidence:
+) -> OutOfFold:
     """Trains every member on part of the rows and scores the rest, split by unit as folds are. Raises FitError."""
     turn = _turns(data, seed=seed)
     last = np.floor((turn + 1) * fraction) > np.floor(turn * fraction)
-    learned, judged = data.take(np.flatnonzero(~last)), data.take(np.flatnonzero(last))
-    if judged.positives in (0, len(judged)):
-        raise FitError(ensemble, f"has {len(judged)} rows of one label to measure members on: give it more rows")
+    train, held = data.take(np.flatnonzero(~last)), data.take(np.flatnonzero(last))
+    if held.positives in (0, len(held)):
+        raise FitError(ensemble, f"has {len(held)} rows of one label to measure members on: give it more rows")
     scores = [
         fit_member(
             spec,
-            recent(learned, recency, ensemble=ensemble, seed=seed + place),
+            recent(train, recency, ensemble=ensemble, seed=seed + place),
             ensemble=ensemble,
             seed=seed + place,
             progress=progress,
-        ).predict(judged.batch)
+        ).predict(held.batch)
         for place, spec in enumerate(specs)
     ]
     names = tuple(spec.title for spec in specs)
-    return Evidence(names, np.flatnonzero(last), np.stack(scores, axis=1), judged.label)
+    return OutOfFold(names, np.flatnonzero(last), np.stack(scores, axis=1), held.label)
 
 
 def out_of_fold(
     specs: Sequence[MemberSpec], data: Dataset, fold: Int64, *, ensemble: str, seed: int, progress: Progress
-) -> Evidence:
+) -> OutOfFold:
     """Every row scored by members that were trained on the other folds. Raises FitError.
 
     Args:
@@ -127,11 +127,11 @@ def out_of_fold(
     """
     scores = np.empty((len(data), len(specs)))
     for each in np.unique(fold):
-        learned, judged = (data.take(np.flatnonzero(side)) for side in (fold != each, fold == each))
+        train, held = (data.take(np.flatnonzero(side)) for side in (fold != each, fold == each))
         for place, spec in enumerate(specs):
-            member = fit_member(spec, learned, ensemble=ensemble, seed=seed + place, progress=progress)
-            scores[fold == each, place] = member.predict(judged.batch)
-    return Evidence(tuple(spec.title for spec in specs), np.arange(len(data)), scores, data.label)
+            member = fit_member(spec, train, ensemble=ensemble, seed=seed + place, progress=progress)
+            scores[fold == each, place] = member.predict(held.batch)
+    return OutOfFold(tuple(spec.title for spec in specs), np.arange(len(data)), scores, data.label)
 
 
 def folds_of(data: Dataset, *, folds: int, seed: int) -> Int64:

@@ -64,7 +64,7 @@ class Meta:
     bias: float
 
     @classmethod
-    def learn(cls, scores: Float64, label: Label, *, C: float) -> "Meta":
+    def fit(cls, scores: Float64, label: Label, *, C: float) -> "Meta":
         """Learns from scores [R, M] of rows that the members had not learned from."""
         model = LogisticRegression(C=C, max_iter=1000).fit(log_odds(scores, _EXTREME), label)
         return cls(model.coef_[0], float(model.intercept_[0]))
@@ -117,13 +117,13 @@ class Stacking(BuiltIn):
         fold = folds_of(data, folds=config.folds, seed=seed)
         if any(np.unique(data.label[fold != each]).size < 2 for each in range(config.folds)):
             raise FitError(self.name, f"has too few rows of each label for {config.folds} folds: lower 'folds'")
-        evidence = out_of_fold(config.members, data, fold, ensemble=self.name, seed=seed, progress=progress)
-        places = evidence.places(config.choose)
+        measured = out_of_fold(config.members, data, fold, ensemble=self.name, seed=seed, progress=progress)
+        places = measured.places(config.choose)
         combination = stacked(
-            evidence.only(places).scores, data.label, fold, C=config.C, calibration=config.calibration
+            measured.only(places).scores, data.label, fold, C=config.C, calibration=config.calibration
         )
         members = fit_members(config, places, data, ensemble=self.name, seed=seed, progress=progress)
-        return Ensemble(data.inputs, members, combination, chosen_facts(evidence, places))
+        return Ensemble(data.inputs, members, combination, chosen_facts(measured, places))
 
 
 def stacked(
@@ -135,14 +135,14 @@ def stacked(
     calibration: Method | None,
 ) -> Stack:
     """The regression over scores [N, M], and a calibrator that is cross-fitted over the same folds [N]."""
-    meta = Meta.learn(scores, label, C=C)
+    meta = Meta.fit(scores, label, C=C)
     if calibration is None:
         return Stack(meta, None)
     score = np.empty(len(label))
     for each in np.unique(fold):
-        score[fold == each] = Meta.learn(scores[fold != each], label[fold != each], C=C).apply(scores[fold == each])
+        score[fold == each] = Meta.fit(scores[fold != each], label[fold != each], C=C).apply(scores[fold == each])
     if calibration == "sigmoid":
-        return Stack(meta, Sigmoid.learn(label, score))
+        return Stack(meta, Sigmoid.fit(label, score))
     # Where members agree, their rounding is stretched by the weights first, then by the line.
     steepest = np.clip(STEEPEST / np.abs(meta.weights).sum(), _STEEP_ENOUGH, STEEPEST)
-    return Stack(meta, Isotonic.learn(label, score, steepest=float(steepest)))
+    return Stack(meta, Isotonic.fit(label, score, steepest=float(steepest)))

@@ -3,6 +3,7 @@
 Weights are given, or are those with the least log loss on rows that the members had not learned from.
 """
 
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
@@ -11,18 +12,10 @@ from pydantic import Field, model_validator
 from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.evaluation.metrics import Label
-from scoreline_trainers.families import BuiltIn
-from scoreline_trainers.families.ensembles.ensemble import (
-    Ensemble,
-    EnsembleConfig,
-    WeightedMean,
-    chosen_facts,
-    fit_members,
-)
+from scoreline_trainers.families.ensembles.means import MeanConfig, MeanFamily
 from scoreline_trainers.families.ensembles.members import MemberSpec
-from scoreline_trainers.families.ensembles.out_of_fold import Evidence, held_out
+from scoreline_trainers.families.ensembles.out_of_fold import OutOfFold
 from scoreline_trainers.families.ensembles.recency import Recency
-from scoreline_trainers.progress import Progress
 
 # A member that calls a row impossible which is there may still have some weight.
 _LEAST = 1e-9
@@ -36,7 +29,7 @@ class WeightedMemberSpec(MemberSpec):
     weight: float | None = Field(default=None, gt=0)
 
 
-class WeightedConfig(EnsembleConfig):
+class WeightedConfig(MeanConfig):
     """Options of the family.
 
     Attributes:
@@ -48,7 +41,6 @@ class WeightedConfig(EnsembleConfig):
     """
 
     members: tuple[WeightedMemberSpec, ...]
-    measuring_fraction: float = Field(default=0.2, ge=0, lt=1)
     recency: Recency | None = None
 
     @model_validator(mode="after")
@@ -58,6 +50,11 @@ class WeightedConfig(EnsembleConfig):
         if not self.measuring_fraction and (not self.gives_weights or self.choose is not None):
             raise ValueError("fitted weights and 'choose' need a measuring_fraction above 0")
         return self
+
+    @property
+    def draws_by(self) -> Recency | None:
+        """By ``recency``."""
+        return self.recency
 
     @property
     def given_weights(self) -> Float64:
@@ -70,43 +67,22 @@ class WeightedConfig(EnsembleConfig):
         return not np.isnan(self.given_weights).any()
 
 
-class Weighted(BuiltIn):
+class Weighted(MeanFamily[WeightedConfig]):
     """The family."""
 
     name = "weighted"
     config_type = WeightedConfig
-    libraries = ()
 
-    def fit(self, data: Dataset, config: WeightedConfig, *, seed: int, progress: Progress) -> Ensemble:
-        """Measures the members on held-out rows, unless told not to, then trains them on all rows."""
-        places, facts = tuple(range(len(config.members))), {}
-        weights = config.given_weights
-        if config.measuring_fraction:
-            evidence = held_out(
-                config.members,
-                data,
-                fraction=config.measuring_fraction,
-                ensemble=self.name,
-                seed=seed,
-                progress=progress,
-                recency=config.recency,
-            )
-            places = evidence.places(config.choose)
-            facts = dict(chosen_facts(evidence, places))
-            if not config.gives_weights:
-                weights[list(places)] = self._fitted_weights(evidence.only(places), data, config)
-        members = fit_members(
-            config, places, data, ensemble=self.name, seed=seed, progress=progress, recency=config.recency
-        )
-        taken = weights[list(places)]
-        return Ensemble(data.inputs, members, WeightedMean(taken / taken.sum()), facts)
-
-    def _fitted_weights(self, evidence: Evidence, data: Dataset, config: WeightedConfig) -> Float64:
-        """float64 [M], by rows that count by their recency where training rows do."""
-        counts = np.ones(len(evidence.label))
+    def weights(
+        self, measured: OutOfFold | None, places: Sequence[int], data: Dataset, config: WeightedConfig
+    ) -> Float64:
+        """Those given, or those that minimise the log loss on the measuring rows."""
+        if config.gives_weights or measured is None:
+            return config.given_weights[list(places)]
+        counts = np.ones(len(measured.label))
         if config.recency is not None:
-            counts = config.recency.weights(data.take(evidence.rows), ensemble=self.name)
-        return fitted_weights(evidence.scores, evidence.label, counts=counts)
+            counts = config.recency.weights(data.take(measured.rows), ensemble=self.name)
+        return fitted_weights(measured.scores, measured.label, counts=counts)
 
 
 def fitted_weights(scores: Float64, label: Label, *, counts: Float64) -> Float64:

@@ -111,7 +111,7 @@ class Tasks:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Learned:
+class FittedHeads:
     """What a family makes of tasks: body, heads float64 [S + 1, H + 1] with the fallback last, rule and epochs."""
 
     body: Body
@@ -182,7 +182,7 @@ class FewShotFamily(BuiltIn, Generic[ConfigT]):
     libraries: Sequence[str] = ("torch",)
 
     @abstractmethod
-    def learn(self, tasks: Tasks, config: ConfigT, *, seed: int, progress: Progress) -> Learned:
+    def train(self, tasks: Tasks, config: ConfigT, *, seed: int, progress: Progress) -> FittedHeads:
         """Body and heads; torch's seed is set."""
 
     def fit(self, data: Dataset, config: ConfigT, *, seed: int, progress: Progress) -> FittedFewShot:
@@ -201,9 +201,9 @@ class FewShotFamily(BuiltIn, Generic[ConfigT]):
             stopping_split(data, config, seed=seed),
         )
         with seeded(seed, threads=config.threads):
-            learned = self.learn(tasks, config, seed=seed, progress=progress)
-        heads = learned.heads.astype(np.float32)
-        facts = segments, design, learned.body, heads, learned.rule, learned.epochs
+            found = self.train(tasks, config, seed=seed, progress=progress)
+        heads = found.heads.astype(np.float32)
+        facts = segments, design, found.body, heads, found.rule, found.epochs
         return FittedFewShot(data.inputs, config.segment, *facts)
 
 

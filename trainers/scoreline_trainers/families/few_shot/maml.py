@@ -15,7 +15,7 @@ from torch import nn
 
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families.few_shot.episodes import Pool
-from scoreline_trainers.families.few_shot.few_shot import Body, FewShotConfig, FewShotFamily, Learned, Tasks
+from scoreline_trainers.families.few_shot.few_shot import Body, FewShotConfig, FewShotFamily, FittedHeads, Tasks
 from scoreline_trainers.families.networks.network_training import early_stopped, log_loss
 from scoreline_trainers.heads.rules import Descend
 from scoreline_trainers.progress import Progress
@@ -85,7 +85,7 @@ class MAML(FewShotFamily[MAMLConfig]):
     name = "maml"
     config_type = MAMLConfig
 
-    def learn(self, tasks: Tasks, config: MAMLConfig, *, seed: int, progress: Progress) -> Learned:
+    def train(self, tasks: Tasks, config: MAMLConfig, *, seed: int, progress: Progress) -> FittedHeads:
         """Meta-training, then every head by the same steps from all its rows."""
         net = MetaNet(Body(tasks.features.shape[1], config.hidden, dropout=config.dropout), config)
         epochs = self._meta_train(net, tasks, config, seed=seed, progress=progress)
@@ -94,7 +94,7 @@ class MAML(FewShotFamily[MAMLConfig]):
         heads = np.tile(net.start.detach().numpy().astype(np.float64), (tasks.segments + 1, 1))
         for place, rows in tasks.members().items():
             heads[place] = rule.head(states[rows], label[rows], heads)
-        return Learned(net.body, heads, rule, epochs)
+        return FittedHeads(net.body, heads, rule, epochs)
 
     def _meta_train(self, net: MetaNet, tasks: Tasks, config: MAMLConfig, *, seed: int, progress: Progress) -> int:
         """Trains in place and returns the epoch whose weights were kept, from 1."""

@@ -6,7 +6,7 @@ from pydantic import AliasChoices, Field
 from torch import nn
 
 from scoreline_trainers.data.batch import Float64
-from scoreline_trainers.families.few_shot.few_shot import Body, FewShotConfig, FewShotFamily, Learned, Tasks
+from scoreline_trainers.families.few_shot.few_shot import Body, FewShotConfig, FewShotFamily, FittedHeads, Tasks
 from scoreline_trainers.families.networks.net import Fed, Learner
 from scoreline_trainers.families.networks.network_training import log_loss, train_network
 from scoreline_trainers.heads.rules import Spread
@@ -65,7 +65,7 @@ class Multitask(FewShotFamily[MultitaskConfig]):
     name = "multitask"
     config_type = MultitaskConfig
 
-    def learn(self, tasks: Tasks, config: MultitaskConfig, *, seed: int, progress: Progress) -> Learned:
+    def train(self, tasks: Tasks, config: MultitaskConfig, *, seed: int, progress: Progress) -> FittedHeads:
         """All at once; then how far a new head may go from the shared one, and where to."""
         body = Body(tasks.features.shape[1], config.hidden, dropout=config.dropout)
         net = ManyHeads(body, config.hidden[-1], tasks.segments, unseen=config.unseen)
@@ -82,4 +82,4 @@ class Multitask(FewShotFamily[MultitaskConfig]):
             tasks.states(body), tasks.label.numpy(), tasks.members(), net.heads(), shots=config.shots, seed=seed
         )
         rule = best_rule([Spread(strength=strength) for strength in STRENGTHS], trials)
-        return Learned(body, net.heads(), rule, epochs)
+        return FittedHeads(body, net.heads(), rule, epochs)

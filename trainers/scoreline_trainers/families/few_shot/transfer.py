@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import nn
 
 from scoreline_trainers.data.batch import Float64
-from scoreline_trainers.families.few_shot.few_shot import Body, FewShotConfig, FewShotFamily, Learned, Tasks
+from scoreline_trainers.families.few_shot.few_shot import Body, FewShotConfig, FewShotFamily, FittedHeads, Tasks
 from scoreline_trainers.families.networks.net import Fed, Learner
 from scoreline_trainers.families.networks.network_training import train_network
 from scoreline_trainers.families.networks.widths import Widths
@@ -52,7 +52,7 @@ class Transfer(FewShotFamily[TransferConfig]):
     name = "transfer"
     config_type = TransferConfig
 
-    def learn(self, tasks: Tasks, config: TransferConfig, *, seed: int, progress: Progress) -> Learned:
+    def train(self, tasks: Tasks, config: TransferConfig, *, seed: int, progress: Progress) -> FittedHeads:
         """Body and fallback head from all rows, then every other head from its own rows with the body as it is."""
         body = Body(tasks.features.shape[1], config.hidden, dropout=config.dropout)
         net = OneHead(body, config.hidden[-1])
@@ -66,4 +66,4 @@ class Transfer(FewShotFamily[TransferConfig]):
         rule = best_rule([Shrink(strength=strength) for strength in strengths], trials)
         for place, rows in members.items():
             heads[place] = rule.head(states[rows], label[rows], heads)
-        return Learned(body, heads, rule, epochs)
+        return FittedHeads(body, heads, rule, epochs)

@@ -2,7 +2,6 @@
 
 import torch
 
-from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.families.networks.lstm import LSTMConfig
 from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, Symbols
 from scoreline_trainers.families.networks.network import NetworkFamily
@@ -48,8 +47,4 @@ class CNNLSTM(NetworkFamily[CNNLSTMConfig]):
 
     name = "cnn_lstm"
     config_type = CNNLSTMConfig
-
-    def build(self, feed: Feed, inputs: InputContract, config: CNNLSTMConfig) -> Net:
-        """Fresh weights."""
-        del inputs
-        return CNNLSTMNet(feed, config)
+    net_type = CNNLSTMNet

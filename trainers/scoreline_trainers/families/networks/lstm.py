@@ -3,7 +3,6 @@
 import torch
 from pydantic import Field
 
-from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, NetworkConfig, Symbols
 from scoreline_trainers.families.networks.network import NetworkFamily
 from scoreline_trainers.families.networks.network_layers import Head, Recurrent
@@ -46,8 +45,4 @@ class LSTM(NetworkFamily[LSTMConfig]):
 
     name = "lstm"
     config_type = LSTMConfig
-
-    def build(self, feed: Feed, inputs: InputContract, config: LSTMConfig) -> Net:
-        """Fresh weights."""
-        del inputs
-        return LSTMNet(feed, config)
+    net_type = LSTMNet

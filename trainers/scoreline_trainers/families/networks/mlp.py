@@ -6,7 +6,6 @@ from typing import cast
 import torch
 from torch import nn
 
-from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, NetworkConfig, Symbols
 from scoreline_trainers.families.networks.network import NetworkFamily
 from scoreline_trainers.families.networks.network_layers import dense
@@ -54,9 +53,5 @@ class MLP(NetworkFamily[MLPConfig]):
 
     name = "mlp"
     config_type = MLPConfig
+    net_type = MLPNet
     takes_history = False
-
-    def build(self, feed: Feed, inputs: InputContract, config: MLPConfig) -> Net:
-        """Fresh weights."""
-        del inputs
-        return MLPNet(feed, config)

@@ -1,6 +1,6 @@
 """Families of networks: trained, scored and exported alike, whatever the net. Needs the extra ``deep``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -57,18 +57,21 @@ class NetworkFamily(BuiltIn, Generic[NetworkConfigT]):
     """A family of one kind of net. Subclasses name it and build it.
 
     Attributes:
+        net_type: makes an untrained net; a family whose nets need more overrides ``build``.
         takes_history: whether it needs a sequence and may take features too; else it takes features alone.
         takes_neighbors: whether it needs neighbours beside them; else it takes none.
     """
 
     config_type: type[NetworkConfigT]
     libraries: Sequence[str] = ("torch",)
+    net_type: Callable[[Feed, NetworkConfigT], Net]
     takes_history = True
     takes_neighbors = False
 
     def build(self, feed: Feed, inputs: InputContract, config: NetworkConfigT) -> Net:
         """An untrained net; torch's seed is set."""
-        raise NotImplementedError
+        del inputs
+        return type(self).net_type(feed, config)
 
     def fit(self, data: Dataset, config: NetworkConfigT, *, seed: int, progress: Progress) -> FittedNetwork:
         """Trains with Adam until the log loss on held-out training rows stops falling, and keeps the best epoch."""

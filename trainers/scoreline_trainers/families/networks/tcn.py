@@ -3,7 +3,6 @@
 import torch
 from pydantic import Field
 
-from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, NetworkConfig, Symbols
 from scoreline_trainers.families.networks.network import NetworkFamily
 from scoreline_trainers.families.networks.network_layers import Convolutions, Head, emit_pooled, pooled
@@ -59,8 +58,4 @@ class TCN(NetworkFamily[TCNConfig]):
 
     name = "tcn"
     config_type = TCNConfig
-
-    def build(self, feed: Feed, inputs: InputContract, config: TCNConfig) -> Net:
-        """Fresh weights."""
-        del inputs
-        return TCNNet(feed, config)
+    net_type = TCNNet

@@ -1,4 +1,4 @@
-"""The whole ``engineered`` list: learned entry by entry, run on batches, and put in front of a model."""
+"""The ``engineered`` list as a pipeline: fitted entry by entry, run on batches, and put in front of a model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.data.batch import Batch, Float32, Float64
 from scoreline_trainers.data.dataset import Dataset
-from scoreline_trainers.engineering.base import Known, Learned, Scope, Transformer
+from scoreline_trainers.engineering.base import FitContext, FittedStep, GraphColumns, Transformer
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.family import Fitted
 from scoreline_trainers.graph.builder import Extra, GraphBuilder, joined
@@ -27,8 +27,8 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Plan:
-    """A learned list.
+class FeaturePipeline:
+    """A fitted list of entries.
 
     Attributes:
         raw: the contract of what callers send.
@@ -39,14 +39,14 @@ class Plan:
 
     raw: InputContract
     inputs: InputContract
-    entries: tuple[Learned, ...]
+    entries: tuple[FittedStep, ...]
     scorer: OnnxScorer
 
     @classmethod
-    def learn(
+    def fit(
         cls, entries: Sequence[Transformer], data: Dataset, *, keep_features: bool = True, keep_sequence: bool = False
-    ) -> "Plan":
-        """Learns every entry from ``data`` and what the entries before it make.
+    ) -> "FeaturePipeline":
+        """Fits every entry from ``data`` and what the entries before it make.
 
         Args:
             entries: as written.
@@ -59,15 +59,15 @@ class Plan:
         """
         training, everything = _TrainingColumns(data), data.inputs
         for entry in entries:
-            training.entries.append(entry.learn(Known(everything, training.column)))
+            training.entries.append(entry.fit(FitContext(everything, training.column)))
             everything = _extended(everything, training.entries[-1])
-        learned = training.entries
+        fitted = training.entries
         features = everything.features[0 if keep_features else len(data.inputs.features) :]
         inputs = InputContract(
             features=features, sequence=data.inputs.sequence if keep_sequence else None, neighbors=data.inputs.neighbors
         )
-        model = _graph(data.inputs, learned, given=slice(0 if keep_features else 1, None))
-        return cls(data.inputs, inputs, tuple(learned), OnnxScorer(model.SerializeToString()))
+        model = _graph(data.inputs, fitted, given=slice(0 if keep_features else 1, None))
+        return cls(data.inputs, inputs, tuple(fitted), OnnxScorer(model.SerializeToString()))
 
     @property
     def made(self) -> int:
@@ -95,40 +95,42 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Engineered(Fitted):
-    """A model with the nodes of a plan in front of it."""
+    """A model with the nodes of a pipeline in front of it."""
 
-    plan: Plan
+    pipeline: FeaturePipeline
     model: Fitted
 
     def predict(self, batch: Batch) -> Float64:
-        """The model's score of what the plan's graph computes, float64 [N]."""
-        return self.model.predict(self.plan.apply(batch))
+        """The model's score of what the pipeline's graph computes, float64 [N]."""
+        return self.model.predict(self.pipeline.apply(batch))
 
     def to_onnx(self) -> onnx.ModelProto:
         """One graph of both."""
-        return joined(self.plan.graph(), self.model.to_onnx(), inputs=self.plan.raw, feeds={"features": COLUMNS})
+        return joined(
+            self.pipeline.graph(), self.model.to_onnx(), inputs=self.pipeline.raw, feeds={"features": COLUMNS}
+        )
 
     def extras(self, batch: Batch) -> Mapping[str, Float64]:
-        """The extra outputs of the model behind the plan."""
-        return self.model.extras(self.plan.apply(batch))
+        """The extra outputs of the model behind the pipeline."""
+        return self.model.extras(self.pipeline.apply(batch))
 
     def tolerances(self) -> Mapping[str, float]:
-        """The tolerances of the model behind the plan."""
+        """The tolerances of the model behind the pipeline."""
         return self.model.tolerances()
 
     def edges(self) -> Mapping[int, Float32]:
         """The model's edges in raw columns, if it gets them; edges in engineered columns are left out."""
-        width = len(self.plan.raw.features) if self.plan.keeps_features else 0
+        width = len(self.pipeline.raw.features) if self.pipeline.keeps_features else 0
         return {column: values for column, values in self.model.edges().items() if column < width}
 
     def describe(self) -> Mapping[str, str | int | float]:
         """The model's facts, and how many columns are made."""
-        return {**self.model.describe(), "engineered columns": self.plan.made}
+        return {**self.model.describe(), "engineered columns": self.pipeline.made}
 
     def files(self) -> Mapping[str, bytes]:
         """The model's files, and the graph that makes their columns."""
         files = self.model.files()
-        return {**files, FEATURES_FILE: self.plan.graph().SerializeToString()} if files else {}
+        return {**files, FEATURES_FILE: self.pipeline.graph().SerializeToString()} if files else {}
 
 
 @dataclass(slots=True, eq=False)
@@ -136,7 +138,7 @@ class _TrainingColumns:
     """Columns of the training rows as entries are added; one that is made is run by ONNX Runtime once it is read."""
 
     data: Dataset
-    entries: list[Learned] = field(default_factory=list)
+    entries: list[FittedStep] = field(default_factory=list)
     _blocks: dict[int, Float32] = field(default_factory=dict)
 
     def column(self, name: str) -> Float32:
@@ -158,7 +160,7 @@ class _TrainingColumns:
         return self._blocks[entry]
 
 
-def _extended(inputs: InputContract, entry: Learned) -> InputContract:
+def _extended(inputs: InputContract, entry: FittedStep) -> InputContract:
     """With this entry's columns behind the features."""
     try:
         return InputContract(
@@ -168,17 +170,17 @@ def _extended(inputs: InputContract, entry: Learned) -> InputContract:
         raise DataError("", f"'engineered' cannot add its columns: {error.errors()[0]['msg']}") from error
 
 
-def _graph(inputs: InputContract, entries: Sequence[Learned], *, given: slice) -> onnx.ModelProto:
+def _graph(inputs: InputContract, entries: Sequence[FittedStep], *, given: slice) -> onnx.ModelProto:
     """The model whose output ``columns`` are some of the raw columns, as block 0, and of the entries' blocks."""
     graph = GraphBuilder(inputs)
     steps = inputs.sequence.features if inputs.sequence else ()
-    scope = Scope(graph, {name: index for index, name in enumerate(steps)})
+    available = GraphColumns(graph, {name: index for index, name in enumerate(steps)})
     blocks = [(graph_input(graph, "features"), inputs.features)]
-    scope.add(*blocks[0])
+    available.add(*blocks[0])
     for entry in entries:
-        finite = entry.nodes(scope).maximum(-_LARGEST).minimum(_LARGEST)
+        finite = entry.nodes(available).maximum(-_LARGEST).minimum(_LARGEST)
         blocks.append((finite.cast(np.float32), entry.columns))
-        scope.add(*blocks[-1])
+        available.add(*blocks[-1])
     tensors, columns = zip(*((tensor, columns) for tensor, columns in blocks[given] if columns), strict=True)
     return graph.build_outputs({COLUMNS: Extra(concat(tensors).name, (sum(map(len, columns)),))})
 

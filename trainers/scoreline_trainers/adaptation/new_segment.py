@@ -15,7 +15,7 @@ from scoreline_trainers.errors import DataError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Newcomer:
+class NewSegment:
     """The labelled rows of a segment, as a person gives them.
 
     Attributes:
@@ -56,7 +56,7 @@ class Newcomer:
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class HeadSlot:
     """Where a segment's head goes.
 
     Attributes:
@@ -70,8 +70,8 @@ class Seat:
     known: int
 
     @classmethod
-    def among(cls, inputs: InputContract, feature: str, segment: str) -> "Seat":
-        """The seat of a segment, behind all others if it is new."""
+    def among(cls, inputs: InputContract, feature: str, segment: str) -> "HeadSlot":
+        """The slot of a segment, behind all others if it is new."""
         column = next(index for index, each in enumerate(inputs.features) if each.name == feature)
         vocabulary = inputs.features[column].vocabulary
         code = vocabulary.index(segment) if segment in vocabulary else len(vocabulary)
@@ -90,7 +90,7 @@ class Seat:
         """The rows as they were encoded before the segment was known: like any other unknown one."""
         return self._with_codes(batch, np.minimum(batch.table[:, self.column], np.float32(self.known)))
 
-    def as_strangers(self, batch: Batch) -> Batch:
+    def as_unseen(self, batch: Batch) -> Batch:
         """The rows as if their segment was unknown, in the encoding from before."""
         return self._with_codes(batch, np.full(len(batch), self.known, np.float32))
 
