@@ -76,7 +76,7 @@ class Fitted(Protocol):
         return {}
 
     def describe(self) -> Mapping[str, str | int | float]:
-        """Facts for people: sizes, rounds run, what matters most."""
+        """Facts for the model card: sizes, rounds, the most important columns."""
         return {}
 
     def files(self) -> Mapping[str, bytes]:
@@ -111,7 +111,7 @@ class Family(Protocol[ConfigT]):
         """The installed distributions whose versions decide what is learned; a manifest records them."""
 
     def fit(self, data: Dataset, config: ConfigT, *, seed: int, progress: Progress) -> Fitted:
-        """Learns from ``data``; what decides when to stop is held out of it. Equal arguments give equal models.
+        """Trains on ``data``; the rows that decide when to stop are held out of it. Equal arguments give equal models.
 
         Raises:
             FitError: the dataset lacks what the family needs.

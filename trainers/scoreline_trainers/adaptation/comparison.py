@@ -1,7 +1,7 @@
-"""What a graph with one head more must say: for everyone else what the old graph says, bit by bit.
+"""The expected outputs of a graph with one more head: for other segments those of the old graph, bit by bit.
 
-For the segment itself it must say what the old graph would, were the new head its fallback head. So all that stands in
-front of the heads or behind them, such as a calibrator, is held against itself.
+For the segment itself they are those of the old graph with the new head as its fallback head. So everything before and
+behind the heads, such as a calibrator, is compared too.
 """
 
 from collections.abc import Mapping

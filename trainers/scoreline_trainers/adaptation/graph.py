@@ -1,4 +1,4 @@
-"""Reads the heads of a published graph, what they are multiplied with, and puts other heads in their place."""
+"""Reads the heads and states of a published graph, and replaces its heads."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -15,11 +15,11 @@ from scoreline_trainers.heads.record import HEADS, STATES
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadedGraph:
-    """A graph with one set of heads, wherever in it: columns may be computed in front, a calibrator may stand behind.
+    """A graph with one set of heads; engineered columns may come before them, a calibrator behind.
 
     Attributes:
         model: as published.
-        path: what stands before the names of the heads and their states.
+        path: prefix of the names of the heads and their states.
     """
 
     model: onnx.ModelProto

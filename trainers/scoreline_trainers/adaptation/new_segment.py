@@ -1,4 +1,4 @@
-"""A segment that is to be taken in: its labelled rows, and its place among the others."""
+"""A segment to be added: its labelled rows, and its place among the others."""
 
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,7 @@ from scoreline_trainers.errors import DataError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewSegment:
-    """The labelled rows of a segment, as a person gives them.
+    """The labelled rows of a segment, as given.
 
     Attributes:
         segment: its name.
@@ -79,7 +79,7 @@ class HeadSlot:
 
     @property
     def is_new(self) -> bool:
-        """Nobody sits there."""
+        """Whether the segment is not known yet."""
         return self.code == self.known
 
     def owns(self, batch: Batch) -> npt.NDArray[np.bool_]:

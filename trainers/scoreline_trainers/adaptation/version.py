@@ -1,4 +1,4 @@
-"""Makes a version that knows one segment more out of a published one. Files come in, files go out."""
+"""Adds a segment to a published version: a pure function from the old version's files to the new one's."""
 
 import json
 from collections.abc import Mapping
@@ -51,12 +51,12 @@ class Published:
 
     @property
     def recipe(self) -> Mapping[str, Any]:
-        """As it was run."""
+        """The recipe as it was run; empty where there is none."""
         training = self.manifest.training
         return {} if training is None or training.recipe is None else training.recipe
 
     def record(self) -> Record:
-        """What it says about adapting. Raises AdaptError where it says nothing, or what cannot be done."""
+        """Its ``adaptation.json``. Raises AdaptError where there is none, or where it cannot be adapted."""
         if ADAPTATION_FILE not in self.files or "label" not in self.recipe:
             raise AdaptError(str(self), f"cannot take in a segment: {self._how_to()}")
         try:
@@ -81,7 +81,7 @@ class Published:
         return Batch(**{name: arrays[name] for name in SIGNATURE if name in arrays})
 
     def columns(self) -> Columns:
-        """What the columns of a table to adapt it by mean."""
+        """The columns of a table with the new segment's rows."""
         features = [{"name": feature.name} for feature in self.manifest.inputs.features]
         kept = {name: self.recipe[name] for name in ("label", "sequence") if name in self.recipe}
         return Columns.model_validate_json(json.dumps({**kept, "features": features}))
@@ -108,7 +108,7 @@ class AdaptedVersion:
 
 
 def adapt(published: Published, new: NewSegment, *, created_at: datetime, again: bool = False) -> AdaptedVersion:
-    """Adds a head for a segment, or with ``again`` makes that of a known one anew.
+    """Adds a head for a segment, or with ``again`` replaces that of a known one.
 
     Args:
         published: a version of a family with heads.
@@ -150,7 +150,7 @@ def _slot(published: Published, record: Record, segment: str, *, again: bool) ->
 
 
 def _head(published: Published, record: Record, graph: HeadedGraph, slot: HeadSlot, data: Dataset) -> Float64:
-    """By the version's rule, from its own states and the heads that training made."""
+    """The head by the version's rule, from its states and the heads of training."""
     names = published.manifest.inputs.features[slot.column].vocabulary
     own = data.inputs.features[slot.column].vocabulary[slot.code]
     later = {own, *(entry.segment for entry in record.adapted)}

@@ -1,4 +1,4 @@
-"""Scores that mean what they say, whatever family they come from: learned on rows held out of training, exact nodes."""
+"""Calibration of scores of any family: fitted on rows held out of training, exported as exact graph nodes."""
 
 from collections.abc import Callable, Mapping
 from typing import Literal
@@ -36,7 +36,7 @@ class Calibration(Spec):
 
 
 def calibrated(model: Fitted, held_out: Dataset, method: Method) -> Calibrated:
-    """``model`` with a calibrator that was learned on rows which the model has not seen.
+    """``model`` with a calibrator fitted on rows that the model was not trained on.
 
     Raises:
         DataError: the rows hold one label only.

@@ -1,4 +1,4 @@
-"""A model whose score is bent so that it says what share of such rows has the label."""
+"""A model with a calibrator behind it, whose score is the share of such rows with label 1."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ from scoreline_trainers.graph.tensor import Tensor
 
 
 class Calibrator(Protocol):
-    """A learned function of one score."""
+    """A fitted function of one score."""
 
     def apply(self, score: Float64) -> Float64:
-        """Natively: float64 [N] -> [N]."""
+        """The native function: float64 [N] -> [N]."""
 
     def nodes(self, score: Tensor) -> Tensor:
-        """The same as nodes: double [N] -> [N]."""
+        """``apply`` as graph nodes: double [N] -> [N]."""
 
     def describe(self) -> str:
-        """For people."""
+        """A short description."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibrated(Fitted):
-    """A model with a calibrator behind it. Its other outputs stay what they are."""
+    """A model with a calibrator behind it. Its other outputs do not change."""
 
     inputs: InputContract
     model: Fitted

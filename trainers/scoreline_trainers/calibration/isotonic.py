@@ -18,7 +18,7 @@ class Isotonic:
     """A rising piecewise linear function, constant before its first knot and behind its last.
 
     Its knots are the centres of the pools of an isotonic regression, so that scores keep their order: Oron and
-    Flournoy, Centered Isotonic Regression (Statistics in Biopharmaceutical Research 9, 2017). Neighbouring pools are
+    Flournoy, Centered Isotonic Regression (Statistics in Biopharmaceutical Research 9, 2017). Neighboring pools are
     merged while the line between them is steeper than a limit; rates stay half a row away from 0 and 1.
 
     Attributes:
@@ -32,7 +32,7 @@ class Isotonic:
 
     @classmethod
     def fit(cls, label: Label, score: Float64, *, steepest: float = STEEPEST) -> "Isotonic":
-        """Learns from label [M] and score [M], of rows that the model has not seen."""
+        """Fits on label [M] and score [M], of rows that the model was not trained on."""
         pools = pooled(label, score)
         x, rate = _merged(pools.centre, pools.rate, pools.rows, steepest)
         least = 0.5 / len(label)
@@ -48,7 +48,7 @@ class Isotonic:
         return self.y[knot] + self.slope[knot] * (inside - self.x[knot])
 
     def nodes(self, score: Tensor) -> Tensor:
-        """The nodes of ``apply``: double [N] -> [N]."""
+        """Graph nodes of ``apply``: double [N] -> [N]."""
         inside = score.maximum(float(self.x[0])).minimum(float(self.x[-1]))
         # The last knot starts no line: counting without it and without the first gives the line's index.
         knot = (inside.unsqueeze(1) >= self.x[1:-1]).cast().sum(1).to_int64()
@@ -56,7 +56,7 @@ class Isotonic:
         return y + slope * (inside - x)
 
     def describe(self) -> str:
-        """For people."""
+        """A short description."""
         return f"isotonic, {len(self.x)} knots"
 
 

@@ -30,7 +30,7 @@ def log_odds(score: Float64, extreme: float) -> Float64:
 
 
 def log_odds_nodes(score: Tensor, extreme: float) -> Tensor:
-    """The nodes of ``log_odds``: float or double in any shape -> double in the same one.
+    """Graph nodes of ``log_odds``: float or double in any shape -> double in the same one.
 
     A float32 near 1, and ONNX Runtime's float32 sigmoid near 0, are some 1e-7 off, which is 1e-3 of the log odds at
     1e-4. So a score that a sigmoid made is not turned back: what the sigmoid was given are its log odds. They are

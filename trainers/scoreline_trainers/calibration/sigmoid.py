@@ -26,7 +26,7 @@ class Sigmoid:
 
     @classmethod
     def fit(cls, label: Label, score: Float64) -> "Sigmoid":
-        """Learns from label [M] and score [M], of rows that the model has not seen.
+        """Fits on label [M] and score [M], of rows that the model was not trained on.
 
         Logistic regression on Platt's smoothed targets, which keep it finite where the labels are separated: Lin, Lin
         and Weng, A Note on Platt's Probabilistic Outputs (Machine Learning 68, 2007).
@@ -47,9 +47,9 @@ class Sigmoid:
         return calibrated
 
     def nodes(self, score: Tensor) -> Tensor:
-        """The nodes of ``apply``: double [N] -> [N]."""
+        """Graph nodes of ``apply``: double [N] -> [N]."""
         return (log_odds_nodes(score, EXTREME) * self.slope + self.shift).apply("Sigmoid")
 
     def describe(self) -> str:
-        """For people."""
+        """A short description."""
         return f"sigmoid, {self.slope:.3g} * log odds {self.shift:+.3g}"

@@ -1,7 +1,7 @@
 """Column transformers: the entries of a recipe's ``engineered`` list, what they are fitted on and what they return.
 
-A ``Transformer`` is an entry as written; ``learn`` fits it to the training rows (``Known``) and returns a ``Learned``,
-whose ``nodes`` add its part of a graph and read their inputs from a ``Scope``.
+A ``Transformer`` is an entry as written; ``learn`` fits it to the training rows (``FitContext``) and returns a ``FittedStep``,
+whose ``nodes`` add its part of a graph and read their inputs from a ``GraphColumns``.
 """
 
 from abc import ABC, abstractmethod
@@ -32,7 +32,7 @@ class FitContext:
     values: Callable[[str], Float32]
 
     def feature(self, name: str) -> Feature:
-        """One column's facts. Raises DataError where there is no such column."""
+        """The description of one column. Raises DataError where there is no such column."""
         for feature in self.inputs.features:
             if feature.name == name:
                 return feature
@@ -107,7 +107,7 @@ class FittedStep:
 
     Attributes:
         columns: those that it adds, as features of the model behind.
-        nodes: adds the nodes that compute them to a scope's graph; returns their tensor, double [N, len(columns)].
+        nodes: adds the nodes that compute them to the graph of ``GraphColumns``; returns their tensor, double [N, len(columns)].
     """
 
     columns: tuple[Feature, ...]
@@ -128,7 +128,7 @@ class Transformer(Spec, ABC):
 
 
 def numbers(names: Sequence[str]) -> tuple[Feature, ...]:
-    """Features of these names that are numbers, for ``Learned.columns``."""
+    """Features of these names that are numbers, for ``FittedStep.columns``."""
     return tuple(Feature(name=name) for name in names)
 
 

@@ -84,7 +84,7 @@ class FeaturePipeline:
         return _graph(self.raw, self.entries, given=slice(0 if self.keeps_features else 1, None))
 
     def apply(self, batch: Batch) -> Batch:
-        """The rows as the model behind takes them."""
+        """The rows as inputs of the model behind the pipeline."""
         sequence, lengths = (batch.sequence, batch.lengths) if self.inputs.sequence else (None, None)
         return Batch(_run(self.scorer, batch), sequence, lengths, batch.neighbors, batch.neighbor_mask)
 

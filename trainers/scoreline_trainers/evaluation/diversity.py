@@ -1,4 +1,4 @@
-"""How differently members of an ensemble err, and which members to take. Pure functions of scores [N, M] and label [N].
+"""Diversity of an ensemble's members, and selection of members: pure functions of scores [N, M] and label [N].
 
 The measures are those of Kuncheva and Whitaker, Measures of Diversity in Classifier Ensembles and Their Relationship
 with the Ensemble Accuracy (Machine Learning 51, 2003), section 2. They count, for two members, the rows on which both
@@ -65,7 +65,7 @@ def correct(scores: Float64, label: Label) -> Right:
 
 
 def choose_members(scores: Float64, label: Label, k: int, *, weight: float = 0.2) -> tuple[int, ...]:
-    """Takes up to ``k`` members, the best one first, then each time the one that makes the whole worth most.
+    """Selects up to ``k`` members greedily: the best one first, then each time the one that adds most to the worth.
 
     A set is worth ``(1 - weight) * AUC of its mean score + weight * mean disagreement of its pairs``. Weight 0 is the
     forward selection of Caruana et al., Ensemble Selection from Libraries of Models (ICML 2004), without replacement.

@@ -1,4 +1,4 @@
-"""Isotonic regression of a label on a score, as pools of neighbouring scores that share one rate."""
+"""Isotonic regression of a label on a score, as pools of neighboring scores that share one rate."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from scoreline_trainers.evaluation.metrics import Label
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pools:
-    """Neighbouring scores that share one rate, ascending in both.
+    """Neighboring scores that share one rate, ascending in both.
 
     Attributes:
         start: float64 [K], the lowest score of each pool.

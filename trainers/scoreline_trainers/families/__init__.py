@@ -67,7 +67,7 @@ BUILT_IN: Mapping[str, Source] = {
     "tcn": Source(f"{_HERE}.networks.tcn:TCN", "dilated convolutions over histories", ("torch",), "deep"),
     "transformer": Source(f"{_HERE}.networks.transformer:Transformer", "attention over histories", ("torch",), "deep"),
     "gat": Source(
-        f"{_HERE}.networks.gat:GAT", "attention over neighbours, for units without history", ("torch",), "deep"
+        f"{_HERE}.networks.gat:GAT", "attention over neighbors, for units without history", ("torch",), "deep"
     ),
     "gan_hardened": Source(
         f"{_HERE}.networks.gan_hardened:GanHardened",

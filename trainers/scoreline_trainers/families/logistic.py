@@ -63,7 +63,7 @@ class FittedLogistic(Fitted):
 
 
 class Logistic(BuiltIn):
-    """The family."""
+    """The model family ``logistic``."""
 
     name = "logistic"
     config_type = LogisticConfig

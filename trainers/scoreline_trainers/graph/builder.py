@@ -1,4 +1,4 @@
-"""Authors ONNX graphs in the standard signature, joins graphs, and brings those that others made to the same opsets."""
+"""Builds ONNX graphs in the standard signature, joins graphs, and converts graphs to the same opsets."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ class GraphBuilder:
         return name
 
     def add(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
-        """A node with one output; "" stands for an optional input that is left out."""
+        """A node with one output; "" leaves an optional input out."""
         return self.add_many(op, inputs, outputs=1, domain=domain, **attributes)[0]
 
     def add_many(
@@ -105,7 +105,7 @@ class GraphBuilder:
     def embed(
         self, model: onnx.ModelProto, *, prefix: str, feeds: Mapping[str, str] | None = None
     ) -> Mapping[str, Extra]:
-        """The nodes of a whole model, so that several stand behind or beside each other.
+        """Adds the nodes of a whole model, so that models can be chained or combined.
 
         Args:
             model: at any opset that converts to this package's.
@@ -143,7 +143,7 @@ class GraphBuilder:
         return self.build_outputs({SCORE: Extra(score), **(extras or {})})
 
     def build_outputs(self, outputs: Mapping[str, Extra]) -> onnx.ModelProto:
-        """A model with these outputs and no other, for what stands in front of a model that scores."""
+        """A model with these outputs and no score, to be put in front of a model that scores."""
         values = [self._output(name, extra.tensor, extra.shape) for name, extra in outputs.items()]
         graph = helper.make_graph(self._nodes, "model", input_values(self._inputs), values, self._constants)
         return normalised(helper.make_model(graph, opset_imports=_opsets()))
@@ -231,7 +231,7 @@ def _shape_behind_rows(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
 
 
 class _Names:
-    """What the tensors of an embedded graph are called outside: its inputs by ``given``, the rest by the prefix."""
+    """New names for the tensors of an embedded graph: its inputs by ``given``, the others by the prefix."""
 
     def __init__(self, prefix: str, given: Mapping[str, str]) -> None:
         self._prefix, self._given = prefix, given
@@ -259,7 +259,7 @@ class _Names:
         return copy
 
     def _rename(self, graph: onnx.GraphProto) -> None:
-        """Renames a graph inside a node in place: it may read what stands outside it."""
+        """Renames a graph inside a node in place: it may read tensors of the graph outside."""
         values: Iterable[onnx.ValueInfoProto | onnx.TensorProto] = (*graph.input, *graph.output, *graph.initializer)
         for value in values:
             value.name = self[value.name]

@@ -31,7 +31,7 @@ class Scaling:
 
     @classmethod
     def fit(cls, values: Float32) -> "Scaling":
-        """Learns from float32 [M, K]: the median fills, mean and standard deviation standardise."""
+        """Fits on float32 [M, K]: the median fills, mean and standard deviation standardise."""
         fill = np.array([_median(column) for column in values.T.astype(np.float64)])
         filled = np.where(np.isnan(values), fill, values)
         spread = filled.std(axis=0)
@@ -43,7 +43,7 @@ class Scaling:
         return np.clip((filled - self.centre) / self.scale, -LIMIT, LIMIT)
 
     def emit(self, values: Tensor) -> Tensor:
-        """The nodes of ``apply``: float32 [..., K] -> double [..., K]."""
+        """Graph nodes of ``apply``: float32 [..., K] -> double [..., K]."""
         filled = values.isnan().where(self.fill, values.cast(np.float64))
         return ((filled - self.centre) / self.scale).clip(-LIMIT, LIMIT)
 
@@ -65,7 +65,7 @@ class Design:
 
     @classmethod
     def fit(cls, features: Float32, columns: Sequence[Feature]) -> "Design":
-        """Learns from float32 [M, F] with the contract's ``columns``."""
+        """Fits on float32 [M, F] with the contract's ``columns``."""
         categories = category_columns(columns)
         numbers = tuple(index for index in range(len(columns)) if index not in categories)
         sizes = tuple(len(columns[index].vocabulary) for index in categories)
@@ -84,7 +84,7 @@ class Design:
         return np.concatenate(parts, axis=1)
 
     def emit(self, features: Tensor) -> Tensor:
-        """The nodes of ``apply``: float32 [N, F] -> double [N, width]."""
+        """Graph nodes of ``apply``: float32 [N, F] -> double [N, width]."""
         parts = [self.scaling.emit(features.columns(self.numbers))] if self.numbers else []
         if self.categories:
             parts.append(self._emit_one_hot(emit_category_slots(features.columns(self.categories), self.sizes)))
@@ -112,7 +112,7 @@ def category_slots(codes: Float32, sizes: Sequence[int]) -> Int64:
 
 
 def emit_category_slots(codes: Tensor, sizes: Sequence[int]) -> Tensor:
-    """The nodes of ``category_slots``: float32 [N, C] -> int64 [N, C]."""
+    """Graph nodes of ``category_slots``: float32 [N, C] -> int64 [N, C]."""
     missing = np.asarray(sizes) + 1
     return (codes > -1).where(codes, missing).minimum(missing).to_int64()
 

@@ -11,7 +11,7 @@ from scoreline_trainers.graph.builder import input_values
 
 
 def structure_problems(model: bytes, inputs: InputContract, score: ScoreContract) -> list[str]:
-    """What is wrong with a serialised model before it is run: damage, invalid ONNX, another signature."""
+    """The problems of a serialised model before it is run: damage, invalid ONNX, another signature."""
     try:
         proto = onnx.load_model_from_string(model)
         onnx.checker.check_model(proto, full_check=True)
@@ -21,7 +21,7 @@ def structure_problems(model: bytes, inputs: InputContract, score: ScoreContract
 
 
 def signature_problems(model: onnx.ModelProto, inputs: InputContract, score: ScoreContract) -> list[str]:
-    """Where a graph differs from the standard signature for these contracts."""
+    """The differences of a graph from the standard signature for these contracts."""
     initial = {tensor.name for tensor in model.graph.initializer}
     found = {value.name: value for value in model.graph.input if value.name not in initial}
     wanted = {value.name: value for value in input_values(inputs)}

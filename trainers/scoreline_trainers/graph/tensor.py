@@ -167,7 +167,7 @@ class Tensor:
         return shape.gather(axis)
 
     def gather(self, indices: "Tensor | int | Sequence[int]", axis: int = 0) -> "Tensor":
-        """What stands at ``indices`` of one axis, as ``numpy.take``."""
+        """The elements at ``indices`` of one axis, as ``numpy.take``."""
         places = indices if isinstance(indices, Tensor) else constant(self.graph, indices, np.int64)
         return self.apply("Gather", places, axis=axis)
 

@@ -11,7 +11,7 @@ _CLOSE = 1e-9
 
 
 def with_bias(states: Float64) -> Float64:
-    """[N, H] -> [N, H + 1]: what a head is multiplied with."""
+    """[N, H] -> [N, H + 1]: the states with a column of ones."""
     return np.concatenate([states, np.ones((len(states), 1))], axis=1)
 
 

@@ -1,4 +1,4 @@
-"""``adaptation.json``: what a version needs beside its graph to take in a new segment, and whom it has taken in."""
+"""The file ``adaptation.json``: the rule for heads of new segments, and the segments added after training."""
 
 from typing import Literal
 
@@ -22,7 +22,7 @@ class Facts(BaseModel):
 
 
 class Adapted(Facts):
-    """One segment that was taken in after training.
+    """One segment that was added after training.
 
     Attributes:
         segment: its name.
@@ -45,7 +45,7 @@ class Record(Facts):
     Attributes:
         feature: whose names are the segments.
         rule: how rows become a head.
-        adapted: segments that were taken in after training, in the order of their heads.
+        adapted: segments that were added after training, in the order of their heads.
     """
 
     schema_number: Literal[1] = 1

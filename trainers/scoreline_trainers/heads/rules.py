@@ -1,4 +1,4 @@
-"""How labelled rows of a segment become its head. Pure functions of states, labels and the heads that are there."""
+"""Rules that compute a segment's head from its labelled rows: pure functions of states, labels and other heads."""
 
 from typing import Annotated, Literal
 
@@ -26,7 +26,7 @@ class Shrink(Spec):
 
 
 class Spread(Spec):
-    """The same, and a new head may differ from the fallback head most where those of other segments do.
+    """Like ``Shrink``, with the covariance of the other segments' heads as the prior of a new one.
 
     The covariance is that of the heads around the fallback head, mixed with ``share`` of a ball of equal volume per
     direction; ``strength`` divides it. (Evgeniou and Pontil, Regularized Multi-Task Learning, KDD 2004, with a

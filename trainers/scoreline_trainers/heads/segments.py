@@ -1,6 +1,6 @@
 """Segments: the names of one category feature, as places in a table of members or heads, natively and as graph nodes.
 
-Whoever has no place of its own goes to the last one, the fallback: a name outside the vocabulary, a missing one, and a
+All others go to the last place, the fallback: a name outside the vocabulary, a missing one, and a
 segment that was left out because too little was known of it.
 """
 
@@ -46,7 +46,7 @@ class Segments:
 
     @property
     def fallback(self) -> int:
-        """K, the place of everyone else."""
+        """K, the place of all other rows."""
         return len(self.names)
 
     def only(self, names: Collection[str]) -> "Segments":
@@ -58,7 +58,7 @@ class Segments:
         return self._table[category_slots(features[:, [self.column]], [len(self.vocabulary)])[:, 0]]
 
     def emit(self, graph: GraphBuilder) -> Tensor:
-        """The nodes of ``places``, read from the graph's input ``features``: int64 [N]."""
+        """Graph nodes of ``places``, read from the graph's input ``features``: int64 [N]."""
         slots = emit_category_slots(graph_input(graph, "features").columns([self.column]), [len(self.vocabulary)])
         return constant(graph, self._table, np.int64).gather(slots).squeeze(1)
 

@@ -1,4 +1,4 @@
-"""How unlike the training rows a row is: a view of its numbers, and three detectors that look at it.
+"""Three anomaly detectors over a decorrelated view of a row's numbers.
 
 Everything is computed in double, natively and as nodes, so that no row is flagged by one side only.
 """
@@ -19,7 +19,7 @@ from scoreline_trainers.families.anomaly.isolation_forest import FittedIsolation
 from scoreline_trainers.families.trees.tree_columns import TreeColumns
 from scoreline_trainers.graph.tensor import Tensor
 
-# Added to every variance: what never varies must not make the least change infinitely odd.
+# Added to every variance, so that a change in a column that never varied is not infinitely unusual.
 _RIDGE = 1e-4
 # The least limit of a detector: where all rows are alike, every distance is 0.
 _LEAST = 1e-6
@@ -31,9 +31,9 @@ _TIE, _GAP = 1e-3, 1e-2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """What categories do not explain of K numbers, decorrelated and with variance 1. What is missing is not unusual.
+    """K numbers less what the categories explain, decorrelated and with variance 1; missing values count as usual.
 
-    Every number stands in it twice, as it is and as sign(r) ln(1 + |r|) of the robust r = (x - centre) / spread: sums
+    Every number is in it twice, as it is and as sign(r) ln(1 + |r|) of the robust r = (x - centre) / spread: sums
     of numbers hold on the one scale, products on the other, and there heavy tails do not hide a small move.
 
     Attributes:
@@ -50,7 +50,7 @@ class View:
 
     @classmethod
     def fit(cls, numbers: Float64, known: Bools, given: Float64) -> Self:
-        """Learns from what ``apply`` takes."""
+        """Fits on what ``apply`` takes."""
         low, centre, high = np.quantile(numbers, (0.25, 0.5, 0.75), axis=0)
         spread = np.where(high > low, (high - low) / 2, 1.0)
         values = _on_both_scales(numbers, centre, spread)
@@ -77,7 +77,7 @@ class View:
         return seen
 
     def nodes(self, numbers: Tensor, known: Tensor, given: Tensor | None) -> Tensor:
-        """The nodes of ``apply``; ``given`` is None where there are no categories."""
+        """Graph nodes of ``apply``; ``given`` is None where there are no categories."""
         robust = (numbers - self.centre) / self.spread
         logarithm = robust.apply("Sign") * (abs(robust) + 1).apply("Log")
         left = numbers.concat(logarithm) - self.intercept
@@ -87,17 +87,17 @@ class View:
 
 
 class Detector(Protocol):
-    """One measure of oddness; 0 or above, and higher is odder."""
+    """A measure of anomaly, 0 or above; higher is more unusual."""
 
     @property
     def name(self) -> str:
-        """For people."""
+        """A short description."""
 
     def apply(self, view: Float64) -> Float64:
         """float64 [N, K] -> [N]."""
 
     def nodes(self, view: Tensor) -> Tensor:
-        """The same as nodes: double [N, K] -> [N]."""
+        """``apply`` as graph nodes: double [N, K] -> [N]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Statistical:
         return distance
 
     def nodes(self, view: Tensor) -> Tensor:
-        """The same as nodes."""
+        """``apply`` as graph nodes."""
         return (view * view).sum().apply("Sqrt")
 
 
@@ -125,7 +125,7 @@ class Distance:
 
     @classmethod
     def fit(cls, view: Float64, *, prototypes: int, seed: int) -> Self:
-        """Learns by k-means."""
+        """Fits the prototypes by k-means."""
         # On several threads the order of sums, and so the last digits, would change from run to run.
         with threadpool_limits(limits=1):
             means = KMeans(min(prototypes, len(np.unique(view, axis=0))), n_init=1, random_state=seed).fit(view)
@@ -138,7 +138,7 @@ class Distance:
         return nearest
 
     def nodes(self, view: Tensor) -> Tensor:
-        """The same as nodes."""
+        """``apply`` as graph nodes."""
         lengths: Float64 = (self.prototypes**2).sum(axis=1)
         squares = (view * view).sum(keepdims=True) + lengths
         return (squares - view @ (2 * self.prototypes.T)).min().maximum(0).apply("Sqrt")
@@ -146,14 +146,14 @@ class Distance:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Isolation:
-    """How easily a row is told apart by random cuts, see ``isolation_forest``."""
+    """The anomaly score of an isolation forest, see ``isolation_forest``."""
 
     forest: FittedIsolationForest
     name: str = "isolation"
 
     @classmethod
     def fit(cls, view: Float64, *, trees: int, rows: int, seed: int) -> Self:
-        """Grows so many trees, each on so many rows."""
+        """Grows ``trees`` trees, each on ``rows`` rows."""
         contract = InputContract(features=tuple(Feature(name=f"view_{place}") for place in range(view.shape[1])))
         columns = TreeColumns.of(contract.features, family="gan_hardened")
         forest = Forest(n_estimators=trees, max_samples=min(rows, len(view)), random_state=seed, n_jobs=1)
@@ -165,7 +165,7 @@ class Isolation:
         return self.forest.predict(Batch(features=view.astype(np.float32)))
 
     def nodes(self, view: Tensor) -> Tensor:
-        """The same as nodes."""
+        """``apply`` as graph nodes."""
         graph = view.graph
         feeds = {"features": view.cast(np.float32).name}
         outputs = graph.embed(self.forest.to_onnx(), prefix=self.name, feeds=feeds)
@@ -186,7 +186,7 @@ class Alarm:
 
     @classmethod
     def fit(cls, detectors: Sequence[Detector], view: Float64, *, false_positives: float) -> Self:
-        """So that this share of the rows of ``view``, which no detector learned from, is flagged."""
+        """Sets the limits so that this share of ``view``, rows that no detector was fitted on, is flagged."""
         usual = 1 - false_positives
         measures = [detector.apply(view) for detector in detectors]
         alone = np.maximum([np.quantile(measure, usual) for measure in measures], _LEAST)
@@ -194,13 +194,13 @@ class Alarm:
         return cls(tuple(detectors), np.maximum(alone * _between_rows(highest, usual), _LEAST))
 
     def apply(self, view: Float64) -> Float64:
-        """float64 [N, K] -> [N], the measure of whichever detector is alarmed most; cut at ``LIMIT``."""
+        """float64 [N, K] -> [N], the largest measure over its limit, at most ``LIMIT``."""
         pairs = zip(self.detectors, self.limits, strict=True)
         highest: Float64 = np.max([detector.apply(view) / limit for detector, limit in pairs], axis=0)
         return highest.clip(max=LIMIT)
 
     def nodes(self, view: Tensor) -> Tensor:
-        """The same as nodes: double [N, K] -> [N]."""
+        """``apply`` as graph nodes: double [N, K] -> [N]."""
         measures = [
             detector.nodes(view) / float(limit) for detector, limit in zip(self.detectors, self.limits, strict=True)
         ]

@@ -1,4 +1,4 @@
-"""How easily a row is told apart from all others: an isolation forest by scikit-learn.
+"""An isolation forest by scikit-learn: anomalies are rows that few random cuts separate from the others.
 
 The score is the anomaly score of Liu, Ting and Zhou, Isolation Forest (ICDM 2008), section 3: ``2^(-E[h(x)] / c(n))``
 with h the depth of the row's leaf plus c(rows that ended there), n the rows that each tree was grown on and c the mean
@@ -89,7 +89,7 @@ class FittedIsolationForest(FittedTrees):
 
 
 class IsolationForest(BuiltIn):
-    """The family."""
+    """The model family ``isolation_forest``."""
 
     name = "isolation_forest"
     config_type = IsolationForestConfig
@@ -120,7 +120,7 @@ def _leaf_depth(tree: object) -> Float64:
     """float64 [nodes]: edges from the root, plus the search depth among the training rows that ended in the node."""
     left, right, rows = (getattr(tree, name) for name in ("children_left", "children_right", "n_node_samples"))
     depth = np.zeros(len(left))
-    # A child always stands behind its parent.
+    # A child always comes after its parent.
     for node in np.flatnonzero(left != -1):
         depth[[left[node], right[node]]] = depth[node] + 1
     return depth + _search_depth(rows)

@@ -1,4 +1,4 @@
-"""How far a purchase is from a unit's own history: each measure natively and as graph nodes, both in float64.
+"""Measures of a purchase's deviation from its buyer's history, natively and as graph nodes, both in float64.
 
 A history of n known steps is weighed against k imaginary steps of the population (``strength``), so that a short
 history says little and a long one almost everything; one without any step is the population's.
@@ -22,13 +22,13 @@ Mask = npt.NDArray[np.bool_]
 
 
 class Measure(Protocol):
-    """One number for each row: how unusual its value is in its history."""
+    """How unusual a value is in its row's history, one number for each row."""
 
     def apply(self, now: Float32, past: Float32, real: Mask) -> Float64:
         """float64 [N] of values float32 [N], histories float32 [N, T] and bool [N, T]; a missing value gives 0."""
 
     def emit(self, now: Tensor, past: Tensor, real: Tensor) -> Tensor:
-        """The nodes of ``apply``: double [N]."""
+        """Graph nodes of ``apply``: double [N]."""
 
     def edges(self) -> Float32:
         """Values where the measure may jump."""
@@ -52,7 +52,7 @@ class AmountZ:
 
     @classmethod
     def fit(cls, amounts: Float32, *, strength: float, log: bool) -> "AmountZ":
-        """Learns the population from float32 [M]."""
+        """Fits the population on float32 [M]."""
         known = _scale(amounts[~np.isnan(amounts)].astype(np.float64), log=log)
         centre = float(np.median(known)) if len(known) else 0.0
         spread = _NORMAL_MAD * float(np.median(np.abs(known - centre))) if len(known) else 0.0
@@ -70,7 +70,7 @@ class AmountZ:
         return np.where(np.isnan(now), 0.0, np.clip(z, -LIMIT, LIMIT))
 
     def emit(self, now: Tensor, past: Tensor, real: Tensor) -> Tensor:
-        """The nodes of ``apply``."""
+        """``apply`` as graph nodes."""
         known, n = _emit_known(past, real)
         history = self._emit_scale(known.where(past, 0))
         middle = _emit_median(history, known)
@@ -111,7 +111,7 @@ class Rarity:
 
     @classmethod
     def fit(cls, values: Float32, *, strength: float) -> "Rarity":
-        """Learns the population from float32 [M]."""
+        """Fits the population on float32 [M]."""
         known, counts = np.unique(values[~np.isnan(values)], return_counts=True)
         total = counts.sum() + len(known) + 1
         return cls(known, (counts + 1) / total, 1 / total, strength)
@@ -124,7 +124,7 @@ class Rarity:
         return _surprise(now, (count + self.strength * share) / (known.sum(axis=1) + self.strength))
 
     def emit(self, now: Tensor, past: Tensor, real: Tensor) -> Tensor:
-        """The nodes of ``apply``."""
+        """``apply`` as graph nodes."""
         known, n = _emit_known(past, real)
         column = now.unsqueeze(1)
         count = (past.equal(column) & known).cast().sum(1)
@@ -156,7 +156,7 @@ class HourRarity:
 
     @classmethod
     def fit(cls, hours: Float32, *, window: float, strength: float) -> "HourRarity":
-        """Learns the population from float32 [M]."""
+        """Fits the population on float32 [M]."""
         known = _hours(hours[~np.isnan(hours)]).astype(np.intp) % int(_HOURS)
         counts = np.bincount(known, minlength=int(_HOURS)) + 1.0
         shares = counts / counts.sum()
@@ -173,7 +173,7 @@ class HourRarity:
         return _surprise(now, (count + self.strength * share) / (known.sum(axis=1) + self.strength))
 
     def emit(self, now: Tensor, past: Tensor, real: Tensor) -> Tensor:
-        """The nodes of ``apply``."""
+        """``apply`` as graph nodes."""
         known, n = _emit_known(past, real)
         hour = now.isnan().where(0, now).cast().clip(0, _HOURS)
         apart = abs(known.where(past, 0).cast().clip(0, _HOURS) - hour.unsqueeze(1))
@@ -221,7 +221,7 @@ def _emit_surprise(now: Tensor, share: Tensor) -> Tensor:
 
 
 def _emit_median(values: Tensor, known: Tensor) -> Tensor:
-    """The nodes of ``_median``: double [N]."""
+    """Graph nodes of ``_median``: double [N]."""
     ordered = known.where(values, np.inf).sort(axis=1)
     n = known.to_int64().sum(1, keepdims=True)
     low, high = ((n - 1).maximum(0) / 2, n / 2)

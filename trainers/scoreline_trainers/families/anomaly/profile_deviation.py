@@ -1,4 +1,4 @@
-"""A purchase against its buyer's own history: amount, category, hour and payment method, combined to one score.
+"""Deviation of a purchase from its buyer's own history: amount, category, hour and payment method, as one score.
 
 The sequence holds past purchases, oldest first; the features hold the purchase that is judged. A buyer without any
 sends one step whose values are all missing. The measures and their formulas are in ``profile``.
@@ -38,7 +38,7 @@ _OUTPUTS: Mapping[Role, str] = {
     "hour": "hour_rarity",
     "payment": "payment_rarity",
 }
-# No step's value: what a name outside the vocabulary stands for.
+# The value of a name outside the vocabulary, which no step has.
 _NO_VALUE = float(np.finfo(np.float32).min)
 
 
@@ -92,7 +92,7 @@ class ProfileDeviationConfig(FamilyConfig):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """One measure and where its values stand.
+    """One measure and the columns that it reads.
 
     Attributes:
         role: what is measured.
@@ -110,7 +110,7 @@ class Part:
 
     @property
     def output(self) -> str:
-        """What the graph calls it."""
+        """Name of the graph output."""
         return _OUTPUTS[self.role]
 
     def apply(self, batch: Batch) -> Float64:
@@ -120,7 +120,7 @@ class Part:
         return self.measure.apply(named(batch.table[:, self.now], self.names), sequence[:, :, self.past], real)
 
     def emit(self, real: Tensor) -> Tensor:
-        """The nodes of ``apply``: double [N]."""
+        """Graph nodes of ``apply``: double [N]."""
         column = graph_input(real.graph, "features").columns([self.now])
         if self.names is not None:
             column = column.like(self.names).gather(emit_category_slots(column, [len(self.names) - 2]))
@@ -170,7 +170,7 @@ class FittedProfileDeviation(Fitted):
 
 
 class ProfileDeviation(BuiltIn):
-    """The family."""
+    """The model family ``profile_deviation``."""
 
     name = "profile_deviation"
     config_type = ProfileDeviationConfig
@@ -179,7 +179,7 @@ class ProfileDeviation(BuiltIn):
     def fit(
         self, data: Dataset, config: ProfileDeviationConfig, *, seed: int, progress: Progress
     ) -> FittedProfileDeviation:
-        """Learns the population, and the weights where none are given."""
+        """Fits the population, and the weights where none are given."""
         if data.features is None or data.sequence is None:
             raise FitError(self.name, "learns from a purchase in features and from past ones in a sequence")
         progress.begin("fit profiles")
@@ -205,7 +205,7 @@ def components(parts: tuple[Part, ...], batch: Batch) -> Float64:
 
 
 def named(codes: Float32, names: Float32 | None) -> Float32:
-    """float32 [N]: the values that a column's codes stand for."""
+    """float32 [N]: the values of a column's codes."""
     if names is None:
         return codes
     return names[category_slots(codes[:, None], [len(names) - 2])[:, 0]]
@@ -223,7 +223,7 @@ def _components_of(role: Role) -> tuple[Component, ...]:
 
 
 def _split(part: Part, measure: Tensor) -> list[Tensor]:
-    """The nodes of ``components`` for one part."""
+    """Graph nodes of ``components`` for one part."""
     return [measure.maximum(0), (-measure).maximum(0)] if part.role == "amount" else [measure]
 
 
@@ -253,7 +253,7 @@ def _place(names: Sequence[str], name: str, what: str) -> int:
 
 
 def _names(feature: Feature) -> Float32 | None:
-    """What codes stand for, where the names of a category are numbers; a missing one stays missing."""
+    """The numbers that a category's codes mean, where all names are numbers; a missing one stays missing."""
     if feature.kind == "number" or not all(_is_number(name) for name in feature.vocabulary):
         return None
     return np.array([*(float(name) for name in feature.vocabulary), _NO_VALUE, np.nan], np.float32)

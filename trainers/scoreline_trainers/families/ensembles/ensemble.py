@@ -53,16 +53,16 @@ class EnsembleConfig(FamilyConfig):
 
 
 class Combination(Protocol):
-    """A learned function of M scores."""
+    """A function of M scores."""
 
     def apply(self, scores: Float64) -> Float64:
-        """Natively: float64 [N, M] -> [N]."""
+        """The native function: float64 [N, M] -> [N]."""
 
     def nodes(self, scores: Sequence[Tensor]) -> Tensor:
-        """The same as nodes: M times double [N] -> [N]."""
+        """``apply`` as graph nodes: M times double [N] -> [N]."""
 
     def describe(self, names: Sequence[str]) -> Mapping[str, str | int | float]:
-        """Facts for people, who know the members by ``names``."""
+        """Facts for the model card; ``names`` are those of the members."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +77,7 @@ class WeightedMean:
         return mean
 
     def nodes(self, scores: Sequence[Tensor]) -> Tensor:
-        """The nodes of ``apply``."""
+        """``apply`` as graph nodes."""
         return (side_by_side(scores) @ self.weights[:, None]).squeeze(1)
 
     def describe(self, names: Sequence[str]) -> Mapping[str, str | int | float]:
@@ -87,7 +87,7 @@ class WeightedMean:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ensemble(Fitted):
-    """Trained members and what makes one score of theirs.
+    """Trained members and the combination of their scores.
 
     Attributes:
         inputs: the contract of the whole; members may see part of it.
@@ -119,7 +119,7 @@ class Ensemble(Fitted):
         return graph.build(score.cast(np.float32).name, extras=extras)
 
     def tolerances(self) -> Mapping[str, float]:
-        """The widest of the members'."""
+        """The widest tolerance of the members."""
         return tolerances_of(self.members, (SCORE, MEMBER_SCORES))
 
     def edges(self) -> Mapping[int, Float32]:
@@ -142,7 +142,7 @@ def side_by_side(scores: Sequence[Tensor]) -> Tensor:
 
 
 def chosen_facts(measured: OutOfFold, places: Sequence[int]) -> Mapping[str, str | int | float]:
-    """What a card says of the members that were taken, and which were not."""
+    """Facts for the model card: measurements of the members taken, and the names of the others."""
     facts = measured.only(places).facts()
     others = [name for place, name in enumerate(measured.names) if place not in places]
     return {**facts, "members left out": ", ".join(others)} if others else facts

@@ -57,7 +57,7 @@ class MemberSpec(Spec):
 
     @property
     def title(self) -> str:
-        """What people read."""
+        """The name on the card."""
         return self.name or self.family
 
     def options(self) -> FamilyConfig:
@@ -71,7 +71,7 @@ class MemberSpec(Spec):
 
     @property
     def left_out(self) -> frozenset[Kept]:
-        """The inputs that it does not get."""
+        """The inputs that are withheld from it."""
         return frozenset() if self.keep is None else frozenset(_FEEDS) - set(self.keep)
 
 

@@ -1,4 +1,4 @@
-"""How members score rows that they have not learned from: what they are chosen, weighed and shown by."""
+"""Out-of-fold scores of members, by which they are selected, weighted and described."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Choice(Spec):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutOfFold:
-    """Scores of R rows by M members that had not learned from them.
+    """Scores of R rows by M members that were not trained on them.
 
     Attributes:
         names: of the members.
@@ -123,7 +123,7 @@ def out_of_fold(
         fold: int64 [N], see ``folds_of``.
         ensemble: what errors call the ensemble.
         seed: of member k is ``seed + k``.
-        progress: is told of every training.
+        progress: shows every training.
     """
     scores = np.empty((len(data), len(specs)))
     for each in np.unique(fold):

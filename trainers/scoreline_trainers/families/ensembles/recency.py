@@ -1,4 +1,4 @@
-"""Newer training rows count more.
+"""Sampling of training rows by recency.
 
 Not every family takes weights of rows, so rows are drawn instead: each is kept with a chance that is its weight.
 What any learner makes of such rows is right for the weights, while repeating rows would make it overfit: Zadrozny,

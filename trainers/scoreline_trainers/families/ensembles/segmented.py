@@ -1,6 +1,6 @@
-"""A member for each segment that has rows enough, and a fallback member for everyone else, as one graph.
+"""A member for each segment with enough rows, and a fallback member for all other rows, as one graph.
 
-Which segment a row belongs to stands in a category feature, see ``segments``. The graph runs each member on the rows of
+A category feature holds the segment of each row, see ``segments``. The graph runs each member on the rows of
 its own segment only, so what a large batch costs does not grow with the number of segments.
 """
 
@@ -51,11 +51,11 @@ class SegmentedConfig(FamilyConfig):
         return [(spec.family, spec.options()) for spec in (self.member, *self.members.values(), self._last)]
 
     def spec(self, segment: str) -> MemberSpec:
-        """What is trained on a segment's rows, called by the segment."""
+        """The member to train on a segment's rows, named like the segment."""
         return self.members.get(segment, self.member).model_copy(update={"name": segment})
 
     def fallback_spec(self) -> MemberSpec:
-        """What is trained on all rows."""
+        """The member to train on all rows."""
         return self._last.model_copy(update={"name": "fallback"})
 
     @property
@@ -98,7 +98,7 @@ class FittedSegmented(Fitted):
         return graph.build(scores.apply("ScatterElements", rows, scores, axis=0).name)
 
     def tolerances(self) -> Mapping[str, float]:
-        """The widest of the members'."""
+        """The widest tolerance of the members."""
         return tolerances_of(self.members, (SCORE,))
 
     def edges(self) -> Mapping[int, Float32]:
@@ -114,7 +114,7 @@ class FittedSegmented(Fitted):
 
 
 class Segmented(BuiltIn):
-    """The family."""
+    """The model family ``segmented``."""
 
     name = "segmented"
     config_type = SegmentedConfig

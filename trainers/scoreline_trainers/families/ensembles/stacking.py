@@ -1,4 +1,4 @@
-"""Stacking: a logistic regression over the log odds that members give, calibrated.
+"""Stacking: a calibrated logistic regression over the log odds of the members.
 
 Wolpert, Stacked Generalization (Neural Networks 5, 1992): the regression learns from scores of rows that the members
 had not learned from, those of the fold that each was left out of. Log odds, because where the label is rare all scores
@@ -65,7 +65,7 @@ class Meta:
 
     @classmethod
     def fit(cls, scores: Float64, label: Label, *, C: float) -> "Meta":
-        """Learns from scores [R, M] of rows that the members had not learned from."""
+        """Fits on scores [R, M] of rows that the members had not learned from."""
         model = LogisticRegression(C=C, max_iter=1000).fit(log_odds(scores, _EXTREME), label)
         return cls(model.coef_[0], float(model.intercept_[0]))
 
@@ -75,7 +75,7 @@ class Meta:
         return score
 
     def nodes(self, scores: Sequence[Tensor]) -> Tensor:
-        """The nodes of ``apply``: M times double [N] -> [N]."""
+        """Graph nodes of ``apply``: M times double [N] -> [N]."""
         odds = side_by_side([log_odds_nodes(score, _EXTREME) for score in scores])
         margin = odds @ self.weights[:, None] + self.bias
         return margin.squeeze(1).apply("Sigmoid")
@@ -94,7 +94,7 @@ class Stack:
         return score if self.calibrator is None else self.calibrator.apply(score)
 
     def nodes(self, scores: Sequence[Tensor]) -> Tensor:
-        """The nodes of ``apply``."""
+        """``apply`` as graph nodes."""
         score = self.meta.nodes(scores)
         return score if self.calibrator is None else self.calibrator.nodes(score)
 
@@ -106,14 +106,14 @@ class Stack:
 
 
 class Stacking(BuiltIn):
-    """The family."""
+    """The model family ``stacking``."""
 
     name = "stacking"
     config_type = StackingConfig
     libraries = ("scikit-learn",)
 
     def fit(self, data: Dataset, config: StackingConfig, *, seed: int, progress: Progress) -> Ensemble:
-        """Scores every row by members that left its fold out, learns from those scores, then trains on all rows."""
+        """Fits the regression on out-of-fold scores of the members, then trains the members on all rows."""
         fold = folds_of(data, folds=config.folds, seed=seed)
         if any(np.unique(data.label[fold != each]).size < 2 for each in range(config.folds)):
             raise FitError(self.name, f"has too few rows of each label for {config.folds} folds: lower 'folds'")

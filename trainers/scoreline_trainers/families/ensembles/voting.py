@@ -23,7 +23,7 @@ class VotingConfig(MeanConfig):
 
 
 class Voting(MeanFamily[VotingConfig]):
-    """The family."""
+    """The model family ``voting``."""
 
     name = "voting"
     config_type = VotingConfig

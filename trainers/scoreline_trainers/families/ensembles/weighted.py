@@ -68,7 +68,7 @@ class WeightedConfig(MeanConfig):
 
 
 class Weighted(MeanFamily[WeightedConfig]):
-    """The family."""
+    """The model family ``weighted``."""
 
     name = "weighted"
     config_type = WeightedConfig

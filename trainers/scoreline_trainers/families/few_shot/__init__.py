@@ -1,1 +1,1 @@
-"""Families that adapt to a segment from a few rows."""
+"""Families with a head per segment, which new segments get from a few rows."""

@@ -1,8 +1,8 @@
 """Networks with one head per segment over a body that all segments share. Needs the extra ``deep``.
 
-The body never sees the segment. A row's segment picks its head by Gather; whoever has none gets the last, the fallback
-head. That is also where a new segment starts, so a graph holds all that is needed to add a head later: see
-``scoreline_trainers.adaptation``.
+The body does not see the segment. A row's segment selects its head by Gather; a row without a known segment gets the
+last one, the fallback head. That is also where a new segment starts, so the graph alone holds all that is needed to add
+a head later: see ``scoreline_trainers.adaptation``.
 """
 
 from abc import abstractmethod
@@ -76,7 +76,7 @@ class Body(nn.Module):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tasks:
-    """Training rows as the three families take them.
+    """The training rows of the three families.
 
     Attributes:
         features: float32 [N, D], without the segment.
@@ -104,7 +104,7 @@ class Tasks:
         return {place: found for place, found in rows.items() if len(found)}
 
     def states(self, body: Body) -> Float64:
-        """float64 [N, H], by a body that no longer learns."""
+        """float64 [N, H], by a trained body."""
         with torch.no_grad():
             states: Float64 = body.eval()(self.features).numpy().astype(np.float64)
             return states
@@ -112,7 +112,7 @@ class Tasks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedHeads:
-    """What a family makes of tasks: body, heads float64 [S + 1, H + 1] with the fallback last, rule and epochs."""
+    """The result of training: body, heads float64 [S + 1, H + 1] with the fallback last, rule and epochs."""
 
     body: Body
     heads: Float64
@@ -156,7 +156,7 @@ class FittedFewShot(Fitted):
         return graph.build(margin.apply("Sigmoid").squeeze(1).name)
 
     def describe(self) -> Mapping[str, str | int | float]:
-        """Epochs kept, sizes, and how a new segment is taken in."""
+        """Epochs, sizes, and the rule for new segments."""
         parameters = sum(parameter.numel() for parameter in self.body.parameters()) + self.heads.size
         rule = ", ".join(f"{name} {value}" for name, value in self.rule.model_dump().items() if name != "kind")
         return {
@@ -167,7 +167,7 @@ class FittedFewShot(Fitted):
         }
 
     def files(self) -> Mapping[str, bytes]:
-        """What adapting needs beside the graph."""
+        """``adaptation.json``, which adapting needs beside the graph."""
         record = Record(feature=self.feature, rule=self.rule)
         return {ADAPTATION_FILE: record.model_dump_json(indent=2).encode()}
 
@@ -176,7 +176,7 @@ ConfigT = TypeVar("ConfigT", bound=FewShotConfig)
 
 
 class FewShotFamily(BuiltIn, Generic[ConfigT]):
-    """A family of heads over one body. Subclasses name it and learn both."""
+    """A family of heads over one body. Subclasses name it and train both."""
 
     config_type: type[ConfigT]
     libraries: Sequence[str] = ("torch",)
@@ -208,7 +208,7 @@ class FewShotFamily(BuiltIn, Generic[ConfigT]):
 
 
 def emit_places(heads: Tensor, column: int) -> Tensor:
-    """The nodes of ``Segments.places`` where every name has a place, int64 [N].
+    """Graph nodes of ``Segments.places`` where every name has a place, int64 [N].
 
     How many there are is read from the heads themselves: a head that is added changes nothing else.
     """

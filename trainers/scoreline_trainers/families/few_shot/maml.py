@@ -80,7 +80,7 @@ class MetaNet(nn.Module):
 
 
 class MAML(FewShotFamily[MAMLConfig]):
-    """The family."""
+    """The model family ``maml``."""
 
     name = "maml"
     config_type = MAMLConfig

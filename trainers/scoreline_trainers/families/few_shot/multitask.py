@@ -40,7 +40,7 @@ class ManyHeads(Learner):
         self.own = nn.Parameter(torch.zeros(segments, state + 1))
 
     def margin(self, fed: Fed) -> torch.Tensor:
-        """[N]."""
+        """Log odds, float32 [N]."""
         state = self.body(fed.features[:, :-1])
         places = fed.features[:, -1].to(torch.int64)
         if self.training:
@@ -60,13 +60,13 @@ class ManyHeads(Learner):
 
 
 class Multitask(FewShotFamily[MultitaskConfig]):
-    """The family."""
+    """The model family ``multitask``."""
 
     name = "multitask"
     config_type = MultitaskConfig
 
     def train(self, tasks: Tasks, config: MultitaskConfig, *, seed: int, progress: Progress) -> FittedHeads:
-        """All at once; then how far a new head may go from the shared one, and where to."""
+        """Trains body and heads together, then selects the rule for new heads."""
         body = Body(tasks.features.shape[1], config.hidden, dropout=config.dropout)
         net = ManyHeads(body, config.hidden[-1], tasks.segments, unseen=config.unseen)
 

@@ -37,7 +37,7 @@ class OneHead(Learner):
         self.body, self.head = body, nn.Linear(state, 1)
 
     def margin(self, fed: Fed) -> torch.Tensor:
-        """[N]."""
+        """Log odds, float32 [N]."""
         return torch.squeeze(self.head(self.body(fed.features)), 1)
 
     def weights(self) -> Float64:
@@ -47,7 +47,7 @@ class OneHead(Learner):
 
 
 class Transfer(FewShotFamily[TransferConfig]):
-    """The family."""
+    """The model family ``transfer``."""
 
     name = "transfer"
     config_type = TransferConfig

@@ -31,19 +31,19 @@ class CNNLSTMNet(Net):
         self.head = Head(config.hidden[-1], feed.feature_width, hidden=config.head, dropout=config.dropout)
 
     def margin(self, fed: Fed) -> torch.Tensor:
-        """[N]."""
+        """Log odds, float32 [N]."""
         steps = self.local(fed.steps, fed.real)[-1].transpose(1, 2)
         margin: torch.Tensor = self.head(self.recurrent(steps, fed.lengths), fed.features)
         return margin
 
     def emit(self, symbols: Symbols) -> Emitted:
-        """The nodes of ``margin``."""
+        """``margin`` as graph nodes."""
         channels = self.local.emit(*symbols.history)[-1]
         return Emitted(self.head.emit(self.recurrent.emit(channels.transpose(0, 2, 1)), symbols.features))
 
 
 class CNNLSTM(NetworkFamily[CNNLSTMConfig]):
-    """The family."""
+    """The model family ``cnn_lstm``."""
 
     name = "cnn_lstm"
     config_type = CNNLSTMConfig

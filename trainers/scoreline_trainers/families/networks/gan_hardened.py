@@ -56,7 +56,7 @@ class GanHardenedConfig(HardeningConfig):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedGanHardened(Fitted):
-    """The network in double with its design matrix, and the alarm with its view."""
+    """The network in double with its design matrix, and the detectors with their view."""
 
     inputs: InputContract
     design: Design
@@ -109,14 +109,14 @@ class FittedGanHardened(Fitted):
 
 
 class GanHardened(BuiltIn):
-    """The family."""
+    """The model family ``gan_hardened``."""
 
     name = "gan_hardened"
     config_type = GanHardenedConfig
     libraries: Sequence[str] = ("torch", "scikit-learn")
 
     def fit(self, data: Dataset, config: GanHardenedConfig, *, seed: int, progress: Progress) -> FittedGanHardened:
-        """Trains the network, then what the alarm looks at; held-out rows decide when to stop and when to flag."""
+        """Trains the network, then fits the detectors; held-out rows decide when to stop and set the limits."""
         features = features_only(data, family=self.name)
         design = Design.fit(features, data.inputs.features)
         if not design.numbers:
@@ -138,7 +138,7 @@ class GanHardened(BuiltIn):
 
 
 def seen_of(design: Design, batch: Batch) -> tuple[Float64, Bools, Float64]:
-    """What a ``View`` takes: numbers float64 [N, n], which of them are known, and one-hot categories."""
+    """The inputs of a ``View``: numbers float64 [N, n], which of them are known, and one-hot categories."""
     rows = design.apply(batch.table)
     count = len(design.numbers)
     return rows[:, :count], ~np.isnan(batch.table[:, design.numbers]), rows[:, count:]

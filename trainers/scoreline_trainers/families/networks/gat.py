@@ -1,4 +1,4 @@
-"""Graph attention over a unit's neighbours, for units without a history. Needs the extra ``deep``."""
+"""Graph attention over a unit's neighbors, for units without a history. Needs the extra ``deep``."""
 
 from collections.abc import Mapping
 
@@ -28,7 +28,7 @@ class GATConfig(NetworkConfig):
         head: width of the dense layer after them.
         clusters: number of soft clusters of similar units.
         demographics: names of the features that clusters are made by; all if empty.
-        hidden_neighbors: while training, each unit's neighbours are left out with a chance of up to this, so that units
+        hidden_neighbors: while training, each unit's neighbors are left out with a chance of up to this, so that units
             with few or none are learned from too.
     """
 
@@ -41,10 +41,10 @@ class GATConfig(NetworkConfig):
 
 
 class GATNet(Net):
-    """What attention finds and the unit's own features give log odds; the fewer neighbours, the more clusters count.
+    """Attention and a dense head, blended with clusters that weigh more the fewer neighbors a unit has.
 
-    Extras: ``attention`` [N, K], each neighbour's share in what is seen, the mean over heads (the rest is the unit's
-    own), and ``graph_weight`` [N], what the neighbourhood's log odds count beside the clusters'.
+    Extras: ``attention`` [N, K], each neighbor's share in what is seen, the mean over heads (the rest is the unit's
+    own), and ``graph_weight`` [N], what the neighborhood's log odds count beside the clusters'.
     """
 
     def __init__(self, feed: Feed, config: GATConfig, columns: list[int]) -> None:
@@ -59,7 +59,7 @@ class GATNet(Net):
         self.clusters.prepare(fed.features, seed=seed)
 
     def margin(self, fed: Fed) -> torch.Tensor:
-        """[N]."""
+        """Log odds, float32 [N]."""
         neighbors, mask = fed.neighborhood
         if self.training:
             keep = torch.rand(mask.shape) >= self.hidden * torch.rand(len(mask), 1)
@@ -76,7 +76,7 @@ class GATNet(Net):
         return {ATTENTION: share[:, 1:].mean(dim=2), GRAPH_WEIGHT: self.blend(mask)}
 
     def emit(self, symbols: Symbols) -> Emitted:
-        """The nodes of ``margin`` and ``extras``."""
+        """``margin`` and ``extras`` as graph nodes."""
         features, (neighbors, mask) = symbols.table, symbols.neighborhood
         found, share = self.attention.emit(features, neighbors, mask)
         weight = self.blend.emit(mask)
@@ -86,7 +86,7 @@ class GATNet(Net):
 
 
 class GAT(NetworkFamily[GATConfig]):
-    """The family."""
+    """The model family ``gat``."""
 
     name = "gat"
     config_type = GATConfig
@@ -94,7 +94,7 @@ class GAT(NetworkFamily[GATConfig]):
     takes_neighbors = True
 
     def build(self, feed: Feed, inputs: InputContract, config: GATConfig) -> Net:
-        """Fresh weights. Raises FitError where ``demographics`` names what is no feature."""
+        """An untrained net. Raises FitError where ``demographics`` names something that is no feature."""
         return GATNet(feed, config, _demographics(feed.design, inputs.features, config))
 
 

@@ -1,4 +1,4 @@
-"""Attention of a unit over itself and its neighbours, and demographic clusters. Both know themselves as ONNX nodes."""
+"""Graph attention and soft clusters as modules of torch that also emit themselves as ONNX nodes."""
 
 import math
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ _SLOPE = 0.2
 
 
 class GraphAttention(nn.Module):
-    """What a unit and its neighbours say, weighed by how much each of them matters to the unit, with several heads.
+    """Multi-head attention of a unit over itself and its neighbors.
 
-    Source: Velickovic and others, Graph Attention Networks (2018), equations 1 to 5. A neighbour has features of its
-    own, so it has its own W; the unit is always among those it looks at, so a unit without neighbours sees itself.
+    Source: Velickovic and others, Graph Attention Networks (2018), equations 1 to 5. A neighbor has features of its
+    own, so it has its own W; the unit is always among those it looks at, so a unit without neighbors sees itself.
     """
 
     def __init__(self, own: int, other: int, *, heads: int, size: int) -> None:
@@ -35,7 +35,7 @@ class GraphAttention(nn.Module):
     def forward(
         self, features: torch.Tensor, neighbors: torch.Tensor, mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """[N, D], [N, K, 2G], [N, K] -> what it found, [N, heads * size], and shares [N, 1 + K, heads]."""
+        """[N, D], [N, K, 2G], [N, K] -> state [N, heads * size] and attention weights [N, 1 + K, heads]."""
         own = self.own(features)[:, None]
         nodes = torch.cat([own, self.other(neighbors)], dim=1)
         alike = own @ self._by_head(self.asks) + nodes @ self._by_head(self.answers)
@@ -47,7 +47,7 @@ class GraphAttention(nn.Module):
         return nn.functional.elu(mixed.reshape(rows, self.heads * self.size)), share
 
     def emit(self, features: Tensor, neighbors: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The nodes of ``forward``."""
+        """``forward`` as graph nodes."""
         own = emit_linear(features, dense(self.own)).unsqueeze(1)
         nodes = own.concat(emit_linear(neighbors, dense(self.other)))
         alike = own @ array(self._by_head(self.asks)) + nodes @ array(self._by_head(self.answers))
@@ -63,7 +63,7 @@ class GraphAttention(nn.Module):
 
 
 class Clusters(nn.Module):
-    """Log odds of soft clusters of units that are alike by their own features: what is known of whoever has no one.
+    """Log odds by soft clusters of units with similar features, for units without neighbors.
 
     Centres are those of k-means; a unit belongs to each by exp(-d^2 / spread), d its distance and spread the mean d^2
     of training rows to their nearest centre.
@@ -92,14 +92,14 @@ class Clusters(nn.Module):
         return torch.squeeze(self.odds(torch.softmax(-distance / self.spread, dim=1)), 1)
 
     def emit(self, features: Tensor) -> Tensor:
-        """The nodes of ``forward``; [N, 1]."""
+        """``forward`` as graph nodes, [N, 1]."""
         apart = features.columns(self.columns).unsqueeze(1) - array(self.centres)
         near = (apart * apart).sum(2) / -array(self.spread)
         return emit_linear(near.softmax(1), dense(self.odds))
 
 
 class Blend(nn.Module):
-    """How much the neighbourhood's log odds count beside the clusters': sigmoid(a + b ln(1 + neighbours))."""
+    """Weight of the attention's log odds against the clusters': sigmoid(a + b ln(1 + number of neighbors))."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class Blend(nn.Module):
         return torch.sigmoid(self.start + self.rise * torch.log1p(mask.sum(dim=1)))
 
     def emit(self, mask: Tensor) -> Tensor:
-        """The nodes of ``forward``; [N, 1]."""
+        """``forward`` as graph nodes, [N, 1]."""
         count = mask.cast(np.float32).sum(1, keepdims=True)
         return ((count + 1).apply("Log") * array(self.rise) + array(self.start)).apply("Sigmoid")
 

@@ -44,7 +44,7 @@ class HardeningConfig(NetworkConfig):
 
 
 class Hardened(nn.Module):
-    """A denoiser, which takes moves back out of the numbers, and dense layers behind it.
+    """A denoiser, which subtracts estimated perturbations of the numbers, and dense layers behind it.
 
     Args:
         width: of the design matrix, D.
@@ -61,12 +61,12 @@ class Hardened(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def moves(self, rows: torch.Tensor) -> torch.Tensor:
-        """[N, D] -> [N, numbers]: how far each number seems to have been moved."""
+        """[N, D] -> [N, numbers]: the estimated perturbation of each number."""
         moved: torch.Tensor = self.narrow(torch.relu(self.wide(rows)))
         return moved
 
     def denoised(self, rows: torch.Tensor) -> torch.Tensor:
-        """[N, D] -> [N, D]: the rows without those moves."""
+        """[N, D] -> [N, D]: the rows less those perturbations."""
         return torch.cat([rows[:, : self.numbers] - self.moves(rows), rows[:, self.numbers :]], dim=1)
 
     def margin(self, rows: torch.Tensor) -> torch.Tensor:
@@ -78,7 +78,7 @@ class Hardened(nn.Module):
 
 
 class Generator(nn.Module):
-    """Moves numbers of a row, by ``bound`` [D] at the most; knows the label, and draws."""
+    """Perturbs the numbers of rows within ``bound`` [D], given the label and random noise."""
 
     def __init__(self, bound: torch.Tensor, config: HardeningConfig) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class AdversarialTraining:
         return log_loss(self.discriminator(rows), real) + log_loss(self.discriminator(moved), 1 - real)
 
     def _model_loss(self, rows: torch.Tensor, moved: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Generated moves alone would leave the model open to moves that this generator does not think of."""
+        """Trained on generated, random and gradient perturbations: the generator does not find every kind."""
         drawn = rows + (torch.rand_like(rows) * 2 - 1).sign() * self.bound
         stepped = one_step_attack(self.model, rows, target, self.bound)
         perturbed = torch.cat([moved, drawn, stepped])
@@ -190,7 +190,7 @@ def robust_loss(model: Hardened, rows: torch.Tensor, target: torch.Tensor, bound
 
 
 def one_step_attack(model: Hardened, rows: torch.Tensor, target: torch.Tensor, bound: torch.Tensor) -> torch.Tensor:
-    """Every number as far as it goes in the direction that the model errs in.
+    """Fast gradient sign attack: every number moved by its bound in the direction that increases the loss.
 
     Source: Goodfellow and others, Explaining and Harnessing Adversarial Examples (2015), section 4.
     """

@@ -30,18 +30,18 @@ class LSTMNet(Net):
         self.head = Head(config.hidden[-1], feed.feature_width, hidden=config.head, dropout=config.dropout)
 
     def margin(self, fed: Fed) -> torch.Tensor:
-        """[N]."""
+        """Log odds, float32 [N]."""
         margin: torch.Tensor = self.head(self.recurrent(fed.steps, fed.lengths), fed.features)
         return margin
 
     def emit(self, symbols: Symbols) -> Emitted:
-        """The nodes of ``margin``."""
+        """``margin`` as graph nodes."""
         steps, _ = symbols.history
         return Emitted(self.head.emit(self.recurrent.emit(steps), symbols.features))
 
 
 class LSTM(NetworkFamily[LSTMConfig]):
-    """The family."""
+    """The model family ``lstm``."""
 
     name = "lstm"
     config_type = LSTMConfig

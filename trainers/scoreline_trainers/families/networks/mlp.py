@@ -35,21 +35,21 @@ class MLPNet(Net):
         self.last = nn.Linear(config.hidden[-1], 1)
 
     def margin(self, fed: Fed) -> torch.Tensor:
-        """[N]."""
+        """Log odds, float32 [N]."""
         values = fed.features
         for layer, norm in zip(self.layers, self.norms, strict=True):
             values = self.dropout(torch.relu(norm(layer(values))))
         return torch.squeeze(self.last(values), 1)
 
     def emit(self, symbols: Symbols) -> Emitted:
-        """The nodes of ``margin``, each batch norm worked into the layer before it."""
+        """Graph nodes of ``margin``, each batch norm folded into the layer before it."""
         pairs = zip(self.layers, self.norms, strict=True)
         layers = [dense(cast("nn.Linear", layer), cast("nn.BatchNorm1d", norm)) for layer, norm in pairs]
         return Emitted(emit_dense(symbols.table, [*layers, dense(self.last)]))
 
 
 class MLP(NetworkFamily[MLPConfig]):
-    """The family."""
+    """The model family ``mlp``."""
 
     name = "mlp"
     config_type = MLPConfig

@@ -1,4 +1,4 @@
-"""What a network of torch is and what it is fed. Needs the extra ``deep``.
+"""The base of networks in torch, and their inputs. Needs the extra ``deep``.
 
 A net computes log odds twice: in ``margin`` with torch, and in ``emit`` as ONNX nodes from its weights. Nothing is
 traced, so N and T stay dynamic, and the gate proves that both are the same.
@@ -48,7 +48,7 @@ class NetworkConfig(FamilyConfig):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fed:
-    """N rows as a net takes them; a part that the model has not is empty, with width 0.
+    """The inputs of a net for N rows; a part that the model does not take has width 0.
 
     Attributes:
         steps: float32 [N, T, 2S]: scaled values, gaps filled, then a flag for each value that was missing. Padding is
@@ -133,12 +133,12 @@ class Symbols:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Feed:
-    """Turns a batch into what nets take, natively and as nodes.
+    """Converts batches to the inputs of nets, natively and as graph nodes.
 
     Attributes:
         steps: scaling of the step features, where the model takes a sequence.
         design: the features' matrix, where it takes features.
-        neighbors: scaling of the neighbour features, where it takes neighbours.
+        neighbors: scaling of the neighbor features, where it takes neighbors.
     """
 
     steps: Scaling | None = None
@@ -147,7 +147,7 @@ class Feed:
 
     @classmethod
     def fit(cls, data: Dataset) -> "Feed":
-        """Learns from real steps and all features of a dataset."""
+        """Fits on real steps and all features of a dataset."""
         steps = design = neighbors = None
         if data.sequence is not None and data.lengths is not None:
             steps = Scaling.fit(real_steps(data.sequence, data.lengths))
@@ -190,7 +190,7 @@ class Feed:
         return replace(fed, neighbors=torch.from_numpy(scaled), neighbor_mask=torch.from_numpy(mask))
 
     def emit(self, graph: GraphBuilder) -> Symbols:
-        """The nodes of ``tensors``."""
+        """Graph nodes of ``tensors``."""
         steps = real = features = neighbors = mask = None
         if self.steps is not None:
             steps, real = _emit_flagged(self.steps, graph_input(graph, "sequence")), emit_real_steps(graph)
@@ -204,29 +204,29 @@ class Feed:
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """What a net adds to a graph: its log odds float32 [N, 1], and further outputs by name."""
+    """The outputs of a net in a graph: log odds float32 [N, 1], and further ones by name."""
 
     margin: Tensor
     extras: Mapping[str, Extra] = field(default_factory=dict)
 
 
 class Learner(nn.Module):
-    """What can be trained: it gives log odds."""
+    """A trainable module that returns log odds."""
 
     @abstractmethod
     def margin(self, fed: Fed) -> torch.Tensor:
-        """Log odds float32 [N]. What stands in padding must not matter."""
+        """Log odds float32 [N], whatever the values of the padding."""
 
 
 class Net(Learner):
-    """A network. Families subclass this and say at least ``margin`` and ``emit``."""
+    """A network that can be exported. Subclasses implement at least ``margin`` and ``emit``."""
 
     @abstractmethod
     def emit(self, symbols: Symbols) -> Emitted:
-        """The nodes of ``margin`` and ``extras`` of a net that no longer learns."""
+        """Graph nodes of ``margin`` and ``extras`` of a trained net."""
 
     def prepare(self, fed: Fed, *, seed: int) -> None:
-        """Takes from all training rows what no step of the training will change."""
+        """Computes from all training rows the parts that training does not change."""
 
     def extras(self, fed: Fed) -> Mapping[str, torch.Tensor]:
         """Further outputs by name, float32, first axis N."""
@@ -246,5 +246,5 @@ def _flagged(scaling: Scaling, values: Float32) -> Float32:
 
 
 def _emit_flagged(scaling: Scaling, values: Tensor) -> Tensor:
-    """The nodes of ``_flagged``."""
+    """Graph nodes of ``_flagged``."""
     return scaling.emit(values).cast(np.float32).concat(values.isnan().cast(np.float32), axis=-1)

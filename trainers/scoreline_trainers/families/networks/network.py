@@ -22,7 +22,7 @@ from scoreline_trainers.progress import Progress
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedNetwork(Fitted):
-    """A trained net with what it is fed by, and the epoch it was kept from."""
+    """A trained net with the conversion of its inputs, and the epoch whose weights it has."""
 
     inputs: InputContract
     feed: Feed
@@ -34,7 +34,7 @@ class FittedNetwork(Fitted):
         return np.concatenate([probabilities(self.net, self.feed.tensors(part)) for part in _parts(batch)])
 
     def extras(self, batch: Batch) -> Mapping[str, Float64]:
-        """What the net gives beside the score."""
+        """The further outputs of the net."""
         with torch.no_grad():
             parts = [self.net.eval().extras(self.feed.tensors(part)) for part in _parts(batch)]
         return {name: np.concatenate([part[name].numpy() for part in parts]).astype(np.float64) for name in parts[0]}
@@ -59,7 +59,7 @@ class NetworkFamily(BuiltIn, Generic[NetworkConfigT]):
     Attributes:
         net_type: makes an untrained net; a family whose nets need more overrides ``build``.
         takes_history: whether it needs a sequence and may take features too; else it takes features alone.
-        takes_neighbors: whether it needs neighbours beside them; else it takes none.
+        takes_neighbors: whether it needs neighbors beside them; else it takes none.
     """
 
     config_type: type[NetworkConfigT]

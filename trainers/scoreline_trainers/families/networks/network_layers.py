@@ -1,4 +1,4 @@
-"""Parts of nets that know themselves as ONNX nodes."""
+"""Modules of torch that also emit themselves as ONNX nodes."""
 
 import math
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class Head(nn.Module):
         return torch.squeeze(self.last(torch.relu(hidden)), 1)
 
     def emit(self, state: Tensor, features: Tensor | None) -> Tensor:
-        """The nodes of ``forward``, [N, 1]; ``features`` may be None."""
+        """Graph nodes of ``forward``, [N, 1]; ``features`` may be None."""
         joined = state if features is None else state.concat(features)
         return emit_dense(joined, [dense(self.first), dense(self.last)])
 
@@ -84,13 +84,13 @@ class Convolution(nn.Module):
         return torch.relu(self.layer(values)) * real[:, None]
 
     def emit(self, values: Tensor, real: Tensor) -> Tensor:
-        """The nodes of ``forward``."""
+        """``forward`` as graph nodes."""
         layer = ConvLayer(array(self.layer.weight), _bias(self.layer), self.layer.dilation[0])
         return emit_masked(emit_conv(values, layer).apply("Relu"), real)
 
 
 class Convolutions(nn.Module):
-    """Convolutions on one another; a layer as wide as the one before adds to it what it finds."""
+    """A stack of convolutions, with a residual connection where a layer is as wide as the one before."""
 
     def __init__(
         self, width: int, channels: Sequence[int], *, kernel: int, dilations: Sequence[int] | None = None
@@ -110,7 +110,7 @@ class Convolutions(nn.Module):
         return found
 
     def emit(self, steps: Tensor, real: Tensor) -> list[Tensor]:
-        """The nodes of ``forward``."""
+        """``forward`` as graph nodes."""
         values = emit_masked(steps.transpose(0, 2, 1), real)
         found: list[Tensor] = []
         for layer, adds in zip(self.layers, self.adds, strict=True):
@@ -121,7 +121,7 @@ class Convolutions(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Every real step looks at all real steps, with several heads.
+    """Multi-head self-attention over the real steps.
 
     Source: Vaswani and others, Attention Is All You Need (2017), section 3.2.
     """
@@ -142,7 +142,7 @@ class SelfAttention(nn.Module):
         return mixed
 
     def emit(self, steps: Tensor, real: Tensor) -> Tensor:
-        """The nodes of ``forward``."""
+        """``forward`` as graph nodes."""
         parts = emit_linear(steps, dense(self.given)).reshape(0, 0, 3, self.heads, self.size)
         query, key, value = (parts.gather(part, axis=2) for part in range(3))
         alike = query.transpose(0, 2, 1, 3) @ key.transpose(0, 2, 3, 1) / math.sqrt(self.size)
@@ -157,7 +157,7 @@ def pooled(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
 
 
 def emit_pooled(values: Tensor) -> Tensor:
-    """The nodes of ``pooled``."""
+    """Graph nodes of ``pooled``."""
     lengths = graph_input(values.graph, "lengths").unsqueeze(1).cast(np.float32)
     return (values.sum(2) / lengths).concat(values.max(2))
 
@@ -168,7 +168,7 @@ def emit_layer_norm(values: Tensor, layer: nn.LayerNorm) -> Tensor:
 
 
 def dense(layer: nn.Linear, norm: nn.BatchNorm1d | None = None) -> DenseLayer:
-    """A dense layer's parameters, those of the batch norm behind it worked in."""
+    """A dense layer's parameters, with the batch norm behind it folded in."""
     weights, bias = array(layer.weight), array(layer.bias)
     if norm is None or norm.running_mean is None or norm.running_var is None:
         return DenseLayer(weights, bias)

@@ -100,7 +100,7 @@ def early_stopped(
 
 
 def mean_loss(net: Learner, fed: Fed, target: torch.Tensor, rows: RowIndices, *, loss: Loss = log_loss) -> float:
-    """The loss of a net that is not learning."""
+    """The mean loss in evaluation mode."""
     net.eval()
     parts = np.array_split(rows, -(-len(rows) // PREDICT_ROWS))
     with torch.no_grad():
@@ -123,7 +123,7 @@ def minibatches(rows: RowIndices, lengths: Int64, *, size: int, draw: np.random.
 
 @contextmanager
 def seeded(seed: int, *, threads: int) -> Iterator[None]:
-    """What torch draws inside depends on ``seed`` alone, and it computes on so many threads."""
+    """Seeds torch and sets its number of threads inside the block, and restores both."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

@@ -1,4 +1,4 @@
-"""Dilated convolutions that look at a history on several scales at once. Needs the extra ``deep``."""
+"""Dilated convolutions over histories, on several time scales. Needs the extra ``deep``."""
 
 import torch
 from pydantic import Field
@@ -41,20 +41,20 @@ class TCNNet(Net):
         self.head = Head(state, feed.feature_width, hidden=config.head, dropout=config.dropout)
 
     def margin(self, fed: Fed) -> torch.Tensor:
-        """[N]."""
+        """Log odds, float32 [N]."""
         scales = self.scales(fed.steps, fed.real)
         state = torch.cat([pooled(scale, fed.lengths) for scale in scales], dim=1)
         margin: torch.Tensor = self.head(state, fed.features)
         return margin
 
     def emit(self, symbols: Symbols) -> Emitted:
-        """The nodes of ``margin``."""
+        """``margin`` as graph nodes."""
         state = concat([emit_pooled(scale) for scale in self.scales.emit(*symbols.history)])
         return Emitted(self.head.emit(state, symbols.features))
 
 
 class TCN(NetworkFamily[TCNConfig]):
-    """The family."""
+    """The model family ``tcn``."""
 
     name = "tcn"
     config_type = TCNConfig

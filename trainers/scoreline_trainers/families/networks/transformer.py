@@ -1,4 +1,4 @@
-"""An attention network over histories, which says how much each step mattered to it. Needs the extra ``deep``."""
+"""A transformer encoder over histories, whose attention over the steps is an output. Needs the extra ``deep``."""
 
 import math
 from collections.abc import Mapping
@@ -74,7 +74,7 @@ class EncoderLayer(nn.Module):
         return steps + torch.as_tensor(self.dropout(found))
 
     def emit(self, steps: Tensor, real: Tensor) -> Tensor:
-        """The nodes of ``forward``."""
+        """``forward`` as graph nodes."""
         steps = steps + self.attention.emit(emit_layer_norm(steps, self.before_attention), real)
         wide = emit_linear(emit_layer_norm(steps, self.before_dense), dense(self.wide))
         return steps + emit_linear(wide.apply("Relu"), dense(self.narrow))
@@ -97,7 +97,7 @@ class TransformerNet(Net):
         self.head = Head(config.width, feed.feature_width, hidden=config.head, dropout=config.dropout)
 
     def margin(self, fed: Fed) -> torch.Tensor:
-        """[N]."""
+        """Log odds, float32 [N]."""
         steps = self._encoded(fed)
         state = (self._attention(steps, fed.real)[:, None] @ steps)[:, 0]
         margin: torch.Tensor = self.head(state, fed.features)
@@ -108,7 +108,7 @@ class TransformerNet(Net):
         return {ATTENTION: self._attention(self._encoded(fed), fed.real)}
 
     def emit(self, symbols: Symbols) -> Emitted:
-        """The nodes of ``margin`` and ``extras``."""
+        """``margin`` and ``extras`` as graph nodes."""
         steps, real = symbols.history
         steps = emit_linear(steps, dense(self.step)) + self._emit_places(steps.graph)
         for layer in self.layers:
@@ -136,13 +136,13 @@ class TransformerNet(Net):
 
 
 class Transformer(NetworkFamily[TransformerConfig]):
-    """The family."""
+    """The model family ``transformer``."""
 
     name = "transformer"
     config_type = TransformerConfig
 
     def build(self, feed: Feed, inputs: InputContract, config: TransformerConfig) -> Net:
-        """Fresh weights."""
+        """An untrained net."""
         max_length = 1 if inputs.sequence is None else inputs.sequence.max_length
         return TransformerNet(feed, config, max_length=max_length)
 

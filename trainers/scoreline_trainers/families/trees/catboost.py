@@ -55,7 +55,7 @@ class CatBoostConfig(BoosterConfig):
     )
 
     def parameters(self, *, seed: int) -> dict[str, Any]:
-        """What CatBoost is given."""
+        """The parameters passed to CatBoost."""
         return {
             **self.own_parameters(),
             "iterations": self.n_estimators,
@@ -105,7 +105,7 @@ class FittedCatBoost(FittedTrees):
 
 
 class CatBoost(BoosterFamily[CatBoostConfig]):
-    """The family."""
+    """The model family ``catboost``."""
 
     name = FAMILY
     config_type = CatBoostConfig

@@ -51,7 +51,7 @@ def booster_trees(dump: Dump, columns: TreeColumns) -> Sequence[Tree]:
 
 
 def _tree(tree: Dump, columns: TreeColumns, missing_above: set[int], scale: float) -> Tree:
-    """A heap: node p has its children at 2p + 1 and 2p + 2; the last split is asked first."""
+    """A heap: node p has its children at 2p + 1 and 2p + 2; the last split is the root."""
     origins, nodes = columns.origins, list[Branch | float]()
     for level, split in enumerate(reversed(tree["splits"] or [])):
         column, border = split["float_feature_index"], floored(split["border"])

@@ -16,7 +16,7 @@ from scoreline_trainers.families.trees.trees import Branch, Tree, floored
 
 
 def forest_tree(tree: Any, leaves: Float64, columns: TreeColumns, *, used: RowIndices | None = None) -> Tree:
-    """One tree; nodes stand where scikit-learn has them.
+    """One tree, its nodes in scikit-learn's order.
 
     Args:
         tree: an estimator's ``tree_``.

@@ -59,7 +59,7 @@ class LightGBMConfig(BoosterConfig):
         return self
 
     def parameters(self, *, seed: int) -> dict[str, Any]:
-        """What LightGBM is given."""
+        """The parameters passed to LightGBM."""
         return {
             **self.own_parameters(),
             "num_threads": max(self.threads, 0),
@@ -103,7 +103,7 @@ class FittedLightGBM(FittedTrees):
 
 
 class LightGBM(BoosterFamily[LightGBMConfig]):
-    """The family."""
+    """The model family ``lightgbm``."""
 
     name = FAMILY
     config_type = LightGBMConfig

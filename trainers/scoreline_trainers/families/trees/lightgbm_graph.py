@@ -58,7 +58,7 @@ def float32_threshold(threshold: float) -> float:
 
 
 def _tree(root: Dump) -> Tree:
-    """A child's place is given when its parent is met."""
+    """Places of children are assigned when their parent is visited."""
     nodes: list[Branch | float] = [0.0]
     pending: list[tuple[int, Dump]] = [(0, root)]
     while pending:

@@ -79,7 +79,7 @@ class FittedRandomForest(FittedTrees):
 
 
 class RandomForest(BuiltIn):
-    """The family."""
+    """The model family ``random_forest``."""
 
     name = "random_forest"
     config_type = RandomForestConfig

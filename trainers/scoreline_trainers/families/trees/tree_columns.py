@@ -1,4 +1,4 @@
-"""Features as libraries of trees take them that know numbers only: one column per category."""
+"""Features as a matrix of numbers with a column per category, for tree libraries without categories."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from scoreline_trainers.graph.preprocessing import category_slots
 class TreeColumns:
     """Numbers as they are, NaN included, then a 0/1 column for each name of each category, "other" and "missing".
 
-    The graph computes only those 0/1 columns that some tree asks for.
+    The graph computes only those 0/1 columns that some tree splits on.
 
     Attributes:
         numbers, categories: the columns of ``features`` of each kind.
@@ -50,12 +50,12 @@ class TreeColumns:
 
     @property
     def origins(self) -> Sequence[int | tuple[int, int]]:
-        """What stands in each column of the matrix: a number's feature column, or a category's with the slot."""
+        """The source of each column of the matrix: a number's feature column, or a category's with the slot."""
         pairs = zip(self.categories, self.sizes, strict=True)
         return [*self.numbers, *((column, slot) for column, size in pairs for slot in range(size + 2))]
 
     def names(self, features: Sequence[Feature]) -> Sequence[str]:
-        """What each column of the matrix is called, such as "income" or "city = oslo"."""
+        """The name of each column of the matrix, such as "income" or "city = oslo"."""
         return [_name(features, origin) for origin in self.origins]
 
     def apply(self, features: Float32) -> Float32:

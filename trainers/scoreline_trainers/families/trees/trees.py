@@ -92,7 +92,7 @@ class FittedTrees(Fitted):
 
     @abstractmethod
     def trees(self) -> Sequence[Tree]:
-        """Its trees, whose leaves add up to what the score is made of."""
+        """Its trees, whose leaves are summed for the score."""
 
     def edges(self) -> Mapping[int, Float32]:
         """Both sides of every threshold."""
@@ -163,7 +163,7 @@ def _membership_table(sets: Sequence[frozenset[int]], size: int) -> Float32:
 
 
 def _ordered_sets(trees: Iterable[Tree]) -> list[CategorySet]:
-    """Every distinct set that some tree asks for, grouped by ascending feature column."""
+    """Every distinct set that some tree splits on, grouped by ascending feature column."""
     found = {node.test for node in _branches(trees) if not isinstance(node.test, int)}
     return sorted(found, key=lambda test: (test[0], sorted(test[1])))
 

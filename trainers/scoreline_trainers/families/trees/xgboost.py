@@ -50,7 +50,7 @@ class XGBoostConfig(BoosterConfig):
     )
 
     def parameters(self, *, seed: int) -> dict[str, Any]:
-        """What XGBoost is given."""
+        """The parameters passed to XGBoost."""
         return {
             "tree_method": "hist",
             **self.own_parameters(),
@@ -100,7 +100,7 @@ class FittedXGBoost(FittedTrees):
 
 
 class XGBoost(BoosterFamily[XGBoostConfig]):
-    """The family."""
+    """The model family ``xgboost``."""
 
     name = FAMILY
     config_type = XGBoostConfig

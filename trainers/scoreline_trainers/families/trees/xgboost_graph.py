@@ -50,7 +50,7 @@ def booster_trees(dump: Dump, columns: TreeColumns) -> Sequence[Tree]:
 
 
 def _tree(tree: Dump, columns: TreeColumns) -> Tree:
-    """Nodes stand where XGBoost has them; a leaf keeps its value where a branch has its threshold."""
+    """Nodes keep XGBoost's order; a leaf has its value in the place of a branch's threshold."""
     origins = columns.origins
     rows = zip(
         tree["left_children"],
