@@ -20,7 +20,7 @@ from rich.table import Table
 
 from scoreline_trainers.data.columns import Columns, FeatureSpec
 from tests.benchmarks.shots import DRAWS, FEW_SHOT, Estimate, Outcome, play
-from tests.trainers.worlds import WORLD, newcomers, segments, stranger
+from tests.trainers.worlds import WORLD, new_segments, odd_segment, segments
 
 # Networks of one size, and long enough to learn.
 CONFIGS: Mapping[str, Mapping[str, Any]] = {"mlp": {"hidden": (64, 64), "epochs": 60, "patience": 8}}
@@ -121,12 +121,12 @@ def show(console: Console, lines: list[Line], *, draws: int) -> None:
 
 def _strange() -> Holding:
     """One segment that behaves otherwise."""
-    return Holding(WORLD, "segment", [(segments(16, 400), [stranger(1500)])])
+    return Holding(WORLD, "segment", [(segments(16, 400), [odd_segment(1500)])])
 
 
 def _varied() -> Holding:
     """Segments that differ from the known ones as those do among themselves."""
-    return Holding(WORLD, "segment", [(segments(16, 400), newcomers(8, 1000))])
+    return Holding(WORLD, "segment", [(segments(16, 400), new_segments(8, 1000))])
 
 
 def _credit() -> Holding | None:

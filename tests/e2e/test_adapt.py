@@ -16,7 +16,7 @@ from scoreline_trainers.graph.scorer import OnnxScorer
 from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.run import publish_candidate, train
 from tests.serving import Serve
-from tests.trainers.worlds import WORLD, segments, stranger
+from tests.trainers.worlds import WORLD, segments, odd_segment
 from tests.waiting import wait_until
 
 
@@ -44,11 +44,11 @@ def test_a_served_model_learns_a_segment_and_nobody_else_notices(tmp_path: Path,
         }
     )
     publish_candidate(train(recipe, segments(5, 80)), recipe, registry, author="tester")
-    stranger(10).write_csv(tmp_path / "rows.csv")
+    odd_segment(10).write_csv(tmp_path / "rows.csv")
     others = segments(5, 20, seed=7).with_columns(
         pl.when(pl.int_range(pl.len()) % 5 == 0).then(pl.lit("nobody")).otherwise("segment").alias("segment")
     )
-    own = stranger(50, seed=8)
+    own = odd_segment(50, seed=8)
     with scoreline.Client(serve(tmp_path / "registry"), timeout_seconds=30) as client:
         before = scored(client, others), scored(client, own)
         words = ["world", "--segment", "new", "--data", tmp_path / "rows.csv", "--registry", tmp_path / "registry"]

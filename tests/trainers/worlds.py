@@ -29,12 +29,12 @@ def segments(count: int, rows: int, *, seed: int = 0) -> pl.DataFrame:
     return pl.concat(frames).sample(fraction=1, shuffle=True, seed=seed)
 
 
-def stranger(rows: int, *, name: str = "new", seed: int = 100) -> pl.DataFrame:
+def odd_segment(rows: int, *, name: str = "new", seed: int = 100) -> pl.DataFrame:
     """A segment whose behaviour differs from the usual."""
     return _segment(name, np.array(STRANGE), 0.0, rows, np.random.default_rng(seed))
 
 
-def newcomers(count: int, rows: int, *, seed: int = 200) -> list[pl.DataFrame]:
+def new_segments(count: int, rows: int, *, seed: int = 200) -> list[pl.DataFrame]:
     """Segments that behave as differently as the known ones do among themselves."""
     draw = np.random.default_rng(seed)
     effects = np.array(USUAL) + 2 * draw.normal(size=(count, 3))

@@ -27,12 +27,12 @@ from scoreline_trainers.heads.record import Record
 from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.run import Candidate, publish_candidate, train
 from tests.trainers.tables import BOTH, FEW_SHOT, histories
-from tests.trainers.worlds import NUMBERS, WORLD, newcomers, segments, stranger
+from tests.trainers.worlds import NUMBERS, WORLD, new_segments, odd_segment, segments
 
 SMALL: dict[str, Any] = {"segment": "segment", "hidden": (8, 6), "epochs": 2}
 KNOWN = segments(5, 60)
-SHOWN = stranger(10)
-STRANGERS = KNOWN.with_columns(pl.lit("nobody").alias("segment"))
+SHOWN = odd_segment(10)
+UNKNOWN = KNOWN.with_columns(pl.lit("nobody").alias("segment"))
 NAMELESS = KNOWN.with_columns(pl.lit(None, pl.String).alias("segment"))
 
 
@@ -81,7 +81,7 @@ def plain() -> Published:
     return published(train(recipe("transfer"), KNOWN))
 
 
-@pytest.mark.parametrize("others", [KNOWN, STRANGERS, NAMELESS], ids=["known", "unknown", "missing"])
+@pytest.mark.parametrize("others", [KNOWN, UNKNOWN, NAMELESS], ids=["known", "unknown", "missing"])
 def test_nobody_else_is_scored_otherwise(before: Published, made: AdaptedVersion, others: pl.DataFrame) -> None:
     np.testing.assert_array_equal(scores(made, others), scores(before, others))
     assert made.moved == 0
@@ -89,15 +89,14 @@ def test_nobody_else_is_scored_otherwise(before: Published, made: AdaptedVersion
 
 def test_the_segment_is_scored_by_a_head_made_of_its_rows(candidate: Candidate, made: AdaptedVersion) -> None:
     fitted: Any = candidate.fitted
-    data = Dataset.from_table(stranger(200, seed=3), WORLD, inputs=made.manifest.inputs)
+    data = Dataset.from_table(odd_segment(200, seed=3), WORLD, inputs=made.manifest.inputs)
     shown = Dataset.from_table(SHOWN, WORLD, inputs=made.manifest.inputs)
     states = [before_heads(fitted, each) for each in (shown, data)]
     head = fitted.rule.head(states[0], shown.label, fitted.heads.astype(np.float64))
     found = OnnxScorer(made.files["model.onnx"]).score(data.batch)
     np.testing.assert_allclose(found, expit(log_odds(states[1], head)), atol=1e-5)
-    assert (
-        np.abs(scores(made, stranger(200, seed=3)) - scores(published(candidate), stranger(200, seed=3))).max() > 1e-3
-    )
+    others = odd_segment(200, seed=3)
+    assert np.abs(scores(made, others) - scores(published(candidate), others)).max() > 1e-3
 
 
 def before_heads(fitted: Any, data: Dataset) -> Float64:
@@ -138,9 +137,9 @@ def test_the_gate_states_how_far_the_graph_may_be_from_the_native_model(
 
 
 def test_segments_are_taken_in_one_after_another(before: Published, made: AdaptedVersion) -> None:
-    other = newcomers(1, 40)[0]
+    other = new_segments(1, 40)[0]
     twice = taken_in(following(before, made), other, "n00")
-    for frame in (KNOWN, STRANGERS, NAMELESS, stranger(100, seed=4)):
+    for frame in (KNOWN, UNKNOWN, NAMELESS, odd_segment(100, seed=4)):
         np.testing.assert_array_equal(scores(twice, frame), scores(made, frame))
     # What was learned of one new is not held against the next.
     np.testing.assert_array_equal(scores(twice, other), scores(taken_in(before, other, "n00"), other))
@@ -151,7 +150,7 @@ def test_segments_are_taken_in_one_after_another(before: Published, made: Adapte
 
 
 def test_a_head_can_be_made_anew_from_more_rows(before: Published, made: AdaptedVersion) -> None:
-    more = stranger(60, seed=5)
+    more = odd_segment(60, seed=5)
     again = taken_in(following(before, made), more, again=True)
     np.testing.assert_array_equal(scores(again, KNOWN), scores(before, KNOWN))
     np.testing.assert_array_equal(scores(again, more), scores(taken_in(before, more), more))
@@ -163,9 +162,9 @@ def test_a_calibrated_model_with_columns_of_its_own_is_adapted_too() -> None:
     engineered = [{"kind": "ratio", "name": "a_of_b", "numerator": "a", "denominator": "b"}]
     before = published(train(recipe("maml", calibration="sigmoid", engineered=engineered), KNOWN))
     made = taken_in(before)
-    for others in (KNOWN, STRANGERS, NAMELESS):
+    for others in (KNOWN, UNKNOWN, NAMELESS):
         np.testing.assert_array_equal(scores(made, others), scores(before, others))
-    rows = stranger(100, seed=6)
+    rows = odd_segment(100, seed=6)
     assert np.abs(scores(made, rows) - scores(before, rows)).max() > 0.01
 
 

@@ -22,7 +22,7 @@ from scoreline_trainers.graph.scorer import OnnxScorer
 from scoreline_trainers.graph.tensor import Tensor
 from tests.benchmarks.shots import Estimate, Outcome, play
 from tests.trainers.tables import FEW_SHOT, fit
-from tests.trainers.worlds import WORLD, segments, stranger
+from tests.trainers.worlds import WORLD, odd_segment, segments
 
 # Enough to learn three causes from; everything else as it is by default.
 QUICK: dict[str, Any] = {"epochs": 40, "patience": 8, "learning_rate": 0.005}
@@ -31,7 +31,7 @@ QUICK: dict[str, Any] = {"epochs": 40, "patience": 8, "learning_rate": 0.005}
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, Outcome]:
     configs = {"mlp": {"hidden": (64, 64), **QUICK}, "transfer": QUICK, "multitask": QUICK, "maml": QUICK}
-    played = play(segments(16, 250), [stranger(1000)], WORLD, "segment", configs=configs)
+    played = play(segments(16, 250), [odd_segment(1000)], WORLD, "segment", configs=configs)
     return {family: each for family, (each,) in played.items()}
 
 
@@ -134,7 +134,7 @@ def test_no_row_is_both_support_and_query_of_an_episode() -> None:
 
 @pytest.mark.parametrize("family", FEW_SHOT)
 def test_a_segment_with_few_rows_is_no_obstacle(family: str) -> None:
-    rare = pl.concat([segments(3, 60), stranger(3, name="rare")])
+    rare = pl.concat([segments(3, 60), odd_segment(3, name="rare")])
     fitted = fit(family, Dataset.from_table(rare, WORLD), segment="segment")
     assert np.isfinite(fitted.predict(Dataset.from_table(rare, WORLD).batch)).all()
 

@@ -1,7 +1,7 @@
 """Column transformers: the entries of a recipe's ``engineered`` list, what they are fitted on and what they return.
 
-A ``Transformer`` is an entry as written; ``learn`` fits it to the training rows (``FitContext``) and returns a ``FittedStep``,
-whose ``nodes`` add its part of a graph and read their inputs from a ``GraphColumns``.
+A ``Transformer`` is an entry as written; ``fit`` fits it to training rows (``FitContext``) and returns a ``FittedStep``,
+whose ``nodes`` add its part of a graph and read their inputs from ``GraphColumns``.
 """
 
 from abc import ABC, abstractmethod
