@@ -52,8 +52,6 @@ ELSEWHERE: Mapping[tuple[str, str], str] = {
     ("docs/guides/clients.md", "Java"): "tests/clients/cli/test_stubs.py",
     ("docs/guides/clients.md", "Node"): "tests/conformance/test_node.py",
     ("docs/guides/deploy.md", "A container"): "tests/deploy/test_image.py",
-    ("docs/guides/own-family.md", "Add a model family of your own"): "tests/trainers/test_own_family.py",
-    ("docs/guides/own-family.md", "Test it"): "tests/trainers/test_own_family.py",
     ("docs/guides/kubernetes.md", "Before"): "tests/deploy/test_kubernetes.py",
     ("docs/tutorials/quickstart.md", "Real borrowers"): "tests/e2e/test_real_data.py",
     ("docs/reference/recipes.md", "Recipes"): "tests/trainers/training/test_recipe_docs.py",
