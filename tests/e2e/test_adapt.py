@@ -16,7 +16,7 @@ from scoreline_trainers.graph.scorer import OnnxScorer
 from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.run import publish_candidate, train
 from tests.serving import Serve
-from tests.trainers.worlds import WORLD, segments, odd_segment
+from tests.trainers.worlds import WORLD, odd_segment, segments
 from tests.waiting import wait_until
 
 

@@ -1,7 +1,7 @@
 """Column transformers: the entries of a recipe's ``engineered`` list, what they are fitted on and what they return.
 
-A ``Transformer`` is an entry as written; ``fit`` fits it to training rows (``FitContext``) and returns a ``FittedStep``,
-whose ``nodes`` add its part of a graph and read their inputs from ``GraphColumns``.
+A ``Transformer`` is an entry as written; ``fit`` fits it to training rows (``FitContext``) and returns a
+``FittedStep``, whose ``nodes`` add its part of a graph and read their inputs from ``GraphColumns``.
 """
 
 from abc import ABC, abstractmethod
@@ -107,7 +107,7 @@ class FittedStep:
 
     Attributes:
         columns: those that it adds, as features of the model behind.
-        nodes: adds the nodes that compute them to the graph of ``GraphColumns``; returns their tensor, double [N, len(columns)].
+        nodes: adds the nodes that compute them to the graph; returns their tensor, double [N, len(columns)].
     """
 
     columns: tuple[Feature, ...]
