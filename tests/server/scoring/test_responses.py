@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_file import read_route
+from scoreline_server.errors import ErrorReason, ScoringError
 from scoreline_server.loading.loader import load
 from scoreline_server.scoring.compiled_route import NO_BAND, CompiledRoute, compile_route
 from scoreline_server.scoring.decoding import DecodedRequest
@@ -116,3 +117,85 @@ def test_a_one_row_response_is_the_generated_message_in_every_field(
         assert decoded.call_id == call_id
         assert decoded.revision == revision
         assert decoded.SerializeToString(deterministic=True) == expected(served, results, row, revision, call_id)
+
+
+def extra_runs(results: RowResults, rows: Sequence[int], width: int, name: str) -> None:
+    """Adds the extra output of one run: for each row its number, ``width`` times."""
+    places = np.array(rows, np.intp)
+    values = np.repeat(places[:, None], width, axis=1).astype(np.float32)
+    results.extras.setdefault(name, []).append((places, values))
+
+
+def by_rows(response: pb.ScoreResponse, band_names: Sequence[str]) -> list[dict[str, object]]:
+    """What a response in columns says of each row, as one in rows does."""
+    packed, rows = response.packed, list[dict[str, object]]()
+    count = len(packed.reasons)
+    scores, served = np.frombuffer(packed.scores, "<f4"), np.frombuffer(packed.served_index, "<u2")
+    assert (len(scores), len(served), list(packed.bands)) == (count, count, list(band_names))
+    bands, points = np.frombuffer(packed.band_index, "<u2"), np.frombuffer(packed.points, "<f8")
+    quality = np.frombuffer(packed.quality or bytes(8 * count), "<u2").reshape(count, 4)
+    errors = {error.row: error for error in packed.errors}
+    for row in range(count):
+        if row in errors:
+            rows.append({"error": errors.pop(row)})
+            continue
+        arm = packed.served[served[row]]
+        extras: dict[str, object] = {}
+        for column in packed.extras:
+            values = np.frombuffer(column.values.data, "<f4").reshape(column.values.shape)
+            own = np.frombuffer(column.rows, "<i4") == row
+            for each in values[own]:
+                extras[column.name] = each.tolist()
+        rows.append({
+            "score": scores[row], "band": "" if bands[row] == NO_BAND else packed.bands[bands[row]],
+            "points": None if np.isnan(points[row]) else points[row], "arm": arm.arm, "reason": packed.reasons[row],
+            "quality": quality[row].tolist(), "extras": extras,
+        })  # fmt: skip
+    assert not errors
+    return rows
+
+
+def stated(score: pb.EntityScore) -> dict[str, object]:
+    """What one row of a response in rows says."""
+    if score.HasField("error"):
+        return {"error": score.error}
+    extras = {name: np.frombuffer(tensor.data, "<f4").tolist() for name, tensor in score.extras.items()}
+    found = score.quality
+    return {
+        "score": np.float32(score.score), "band": score.band, "points": score.points or None, "arm": score.arm,
+        "reason": score.reason, "quality": [found.missing, found.defaulted, found.unseen, found.clipped],
+        "extras": extras,
+    }  # fmt: skip
+
+
+def test_calls_of_several_rows_say_the_same_in_rows_and_in_columns(compiled: CompiledRoute) -> None:
+    (arm,) = compiled.arms
+    route = replace(compiled, arms=tuple(replace(arm, ref=ref, served_arm=pb.ServedArm(arm=ref)) for ref in "abc"))
+    sizes = (2, 3, 4)
+    results = results_of(
+        np.arange(9) / 8, [2, 1, 0, 0, 2, 2, 1, 1, 2], [1, 2, 3, 4, 5, 1, 2, 3, 4],
+        [0, 1, NO_BAND, 1, 0, 1, 0, NO_BAND, 1], ["low", "high"], [1, 2, np.nan, 4, 5, np.nan, 7, 8, 9],
+        [[row, row + 1, row + 2, row % 2] for row in range(9)],
+    )  # fmt: skip
+    extra_runs(results, [0, 3, 4, 5], 1, "logit")
+    extra_runs(results, [2, 6, 8], 2, "logit")
+    extra_runs(results, [1, 2, 5], 3, "other")
+    for row in (1, 4, 7):
+        results.errors[row] = ScoringError(ErrorReason.NOT_FINITE, f"row {row} is wrong", feature=f"f{row}")
+    ids = bytes(range(3 * CALL_ID_BYTES))
+
+    def decoded(*, packed: bool) -> list[pb.ScoreResponse]:
+        calls = [
+            DecodedRequest(route, EncodedRows(["u"] * size, b""), packed, ("logit",), "", 0.0, 0.0) for size in sizes
+        ]
+        responses = ResponseEncoder(route, results, ids).encode(calls)
+        return [pb.ScoreResponse.FromString(each) for each in responses if isinstance(each, bytes)]
+
+    in_rows, in_columns = decoded(packed=False), decoded(packed=True)
+    assert [len(response.scores) for response in in_rows] == list(sizes)
+    for own, other in zip(in_rows, in_columns, strict=True):
+        assert own.call_id == other.call_id
+        assert [stated(score) for score in own.scores] == by_rows(other, ["low", "high"])
+    assert [score.HasField("error") for score in in_rows[1].scores] == [False, False, True]
+    assert in_rows[1].scores[2].error.row == 2
+    assert [list(np.frombuffer(column.rows, "<i4")) for column in in_columns[1].packed.extras] == [[1, 2], [0]]
