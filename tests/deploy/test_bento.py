@@ -4,7 +4,6 @@ import http.client
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +27,7 @@ from scoreline_trainers.synthetic import GENERATORS
 from tests.deploy.bentos import Bento, Serving, Store, install_requirements, serving
 from tests.deploy.dockerfile import read_stages
 from tests.deploy.releases import build_wheel, install
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.acceptance
 
@@ -250,7 +250,7 @@ def test_all_that_was_started_is_answered_on_both_ports_when_it_is_told_to_end(
     with serving(store, bento, python, folder / "draining.log", **settings) as running:
         load = Load(running, rows[0])
         load.start()
-        time.sleep(2)
+        wait_until(lambda: all(len(ids) > 100 for ids in load.answered.values()))
         running.process.terminate()
         load.join()
         assert running.process.wait(40) == 0

@@ -173,7 +173,7 @@ def test_calls_of_several_rows_say_the_same_in_rows_and_in_columns(compiled: Com
     route = replace(compiled, arms=tuple(replace(arm, ref=ref, served_arm=pb.ServedArm(arm=ref)) for ref in "abc"))
     sizes = (2, 3, 4)
     results = results_of(
-        np.arange(9) / 8, [2, 1, 0, 0, 2, 2, 1, 1, 2], [1, 2, 3, 4, 5, 1, 2, 3, 4],
+        [row / 8 for row in range(9)], [2, 1, 0, 0, 2, 2, 1, 1, 2], [1, 2, 3, 4, 5, 1, 2, 3, 4],
         [0, 1, NO_BAND, 1, 0, 1, 0, NO_BAND, 1], ["low", "high"], [1, 2, np.nan, 4, 5, np.nan, 7, 8, 9],
         [[row, row + 1, row + 2, row % 2] for row in range(9)],
     )  # fmt: skip
