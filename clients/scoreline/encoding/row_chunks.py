@@ -120,7 +120,8 @@ def row_chunks(rows: RowsLike, **beside: Any) -> RowChunks:
         rows, given = _columns(rows, **given), {}
     id_column = given.pop("entity_ids") if isinstance(given.get("entity_ids"), str) else None
     if given:
-        raise invalid(f"{', '.join(given)} belong beside columns; Entity values hold their own", "WRONG_TYPE", "rows")
+        text = f"{', '.join(given)} belong beside columns (a data frame, a mapping), not beside {type(rows).__name__}"
+        raise invalid(f"{text}; Entity values hold their own", "WRONG_TYPE", "rows")
     if isinstance(rows, Columns):
         return RowChunks(len(_checked(rows)), _cut(rows, 0))
     if isinstance(rows, Entity):
@@ -181,6 +182,9 @@ def _checked(columns: Columns) -> Columns:
         if not hasattr(column, "__len__"):
             raise wrong_type(name, "one value for each row", column)
     count = len(columns)
+    lengths = {len(column) for column in columns.features.values()}
+    if len(lengths) == 1 and count not in lengths and len(columns.entity_ids) == count:
+        raise wrong_shape("entity_ids", f"[{lengths.pop()}] like the columns", columns.entity_ids)
     for name, column in columns.features.items():
         if len(column) != count:
             raise wrong_shape(str(name), f"a column [{count}] like the others", column)

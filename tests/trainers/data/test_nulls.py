@@ -81,6 +81,17 @@ def test_the_key_that_helps_is_written_as_yaml_needs_it(text: str, written: str)
     assert read_yaml(f"null_values: {written}", source="advice") == {"null_values": [text]}
 
 
+@pytest.mark.parametrize("missing", ["-", "2"])
+def test_decimal_commas_are_named_and_not_offered_as_missing_values(missing: str) -> None:
+    frame = pl.DataFrame({"x": ["1,5", missing, "-2,25", "3,0"] * 600, "y": [0, 1, 0, 1] * 600})
+    declared = Columns(label="y", features=(FeatureSpec(name="x", kind="number"),))
+    with pytest.raises(DataError, match=r"'x' is declared a number .*; these numbers have a decimal comma"):
+        Dataset.from_table(frame, declared)
+    many = frame.with_columns(x=pl.int_range(pl.len()).cast(pl.String) + ",5")
+    with pytest.raises(DataError, match=r"2,400 distinct names .*; these numbers have a decimal comma"):
+        Dataset.from_table(many, Columns(label="y", features="auto"))
+
+
 def test_numbers_written_as_text_are_numbers_where_they_are_declared_so() -> None:
     frame = pl.DataFrame({"x": ["1.5", "2"], "y": [0, 1]})
     data = Dataset.from_table(frame, Columns(label="y", features=(FeatureSpec(name="x", kind="number"),)))

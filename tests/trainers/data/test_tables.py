@@ -40,6 +40,12 @@ def test_a_csv_with_two_columns_of_one_name_is_refused(tmp_path: Path, header: s
         ("t.xlsx", b"", "cannot read t.xlsx: use .csv, .csv.gz, .parquet"),
         ("t.parquet", b"PAR1 no", "t.parquet is not a readable table"),
         ("t.csv", b"", "t.csv is not a readable table"),
+        (
+            "t.csv",
+            "a,b\nS\u00fcd,1\n".encode("latin-1"),
+            "t.csv is not a readable table: it is not UTF-8: save it with",
+        ),
+        ("t.csv", b"a,b\n1,2\n1,2,3\n", "t.csv is not a readable table: a row has more fields than the header"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:

@@ -54,6 +54,10 @@ def test_columns_are_summed_up_as_they_were_read() -> None:
             ["DE", "PE", "FR", "NA"] * 50,
             "column 'new': 'NA' in 50 of 200 rows (25.0%) is a name like the others; `null_values: [NA]` reads it as m",
         ),
+        (
+            ["1,5", "2,5", "3,5", "4"] * 50,
+            "column 'new' is a category because of '1,5', '2,5', '3,5' in 150 of 200 rows (75.0%); these numbers have",
+        ),
         ([7] * 200, "column 'new' has one value in all training rows, so it has no information: exclude it"),
         (
             [f"i{row}" for row in range(200)],

@@ -22,7 +22,7 @@ from scoreline_registry.names import check_feature_name
 from scoreline_trainers.data.batch import Float32, Float64, RowIndices
 from scoreline_trainers.data.columns import Columns, FeatureSpec
 from scoreline_trainers.data.features import limits
-from scoreline_trainers.data.nulls import not_numbers, numbers_in, shown
+from scoreline_trainers.data.nulls import WRITE_A_POINT, has_decimal_commas, not_numbers, numbers_in, shown
 from scoreline_trainers.data.sequences import Examples, finite
 from scoreline_trainers.data.tables import require
 from scoreline_trainers.errors import DataError
@@ -122,6 +122,8 @@ def _vocabulary(values: pl.Series) -> tuple[str, ...]:
 def _advice(values: pl.Series) -> str:
     """What to do about a column of too many names: mostly ids, or numbers beside a text that means none."""
     texts = not_numbers(values) if values.dtype == pl.String else {}
+    if has_decimal_commas(texts):
+        return f" because of {shown(texts, len(values))}; {WRITE_A_POINT}"
     if not texts or sum(texts.values()) > len(values) / 2:
         return f", not 1 to {MAX_INFERRED_NAMES}: exclude it or list a vocabulary"
     first = as_yaml([next(iter(texts))])

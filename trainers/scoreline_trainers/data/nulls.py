@@ -5,6 +5,7 @@ everything else in a column is a number, these texts are read as missing. In a c
 Namibia. A recipe's ``null_values`` lists other texts and holds for every column.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,10 @@ from scoreline_trainers.problems import as_yaml
 NULL_TEXTS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "none", "?", "-", "--", ".")
 """As spreadsheets, databases, R, SAS and pandas write them."""
 
+WRITE_A_POINT = "these numbers have a decimal comma: write them with a point"
+
 _SHOWN = 3
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,16 @@ def numbers_in(texts: pl.Series, claim: str) -> pl.Series:
     if numbers is None:
         others = not_numbers(texts)
         advice = f"`null_values: {as_yaml([next(iter(others))])}` in the recipe reads it as missing"
+        if has_decimal_commas(others):
+            advice = WRITE_A_POINT
         raise DataError(texts.name, f"{claim} but holds text: {shown(others, len(texts))}; {advice}")
     return numbers
+
+
+def has_decimal_commas(texts: Collection[str]) -> bool:
+    """Whether texts that are no numbers are numbers with a decimal comma, all but those that mean "no value"."""
+    rest = [text for text in texts if text.strip() not in NULL_TEXTS]
+    return bool(rest) and all(_DECIMAL_COMMA.fullmatch(text.strip()) for text in rest)
 
 
 def not_numbers(texts: pl.Series) -> Mapping[str, int]:

@@ -19,6 +19,10 @@ SEPARATORS = (",", ";", "\t", "|")
 
 _GZIP = b"\x1f\x8b"
 _HEADER_BYTES = 2**20
+_IN_WORDS_OF_CSV = {
+    "invalid utf-8": "it is not UTF-8: save it with that encoding",
+    "found more fields than defined": "a row has more fields than the header: quote values that hold the separator",
+}
 
 
 def as_frame(table: object) -> pl.DataFrame:
@@ -101,7 +105,13 @@ def _parse(path: Path, raw: bytes, separator: str | None) -> pl.DataFrame:
         # The whole file decides the types: real files hold their first "1.00E+05" on line 20,000.
         return pl.read_csv(plain, separator=separator, infer_schema_length=None)
     except (pl.exceptions.PolarsError, EOFError, OSError, zlib.error) as error:
-        raise DataError("", f"{path.name} is not a readable table: {first_line(error)}") from error
+        raise DataError("", f"{path.name} is not a readable table: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what a reader says; in words of CSV files where Polars speaks of its own."""
+    text = first_line(error)
+    return next((words for known, words in _IN_WORDS_OF_CSV.items() if known in text), text)
 
 
 def _separator(plain: bytes) -> str:

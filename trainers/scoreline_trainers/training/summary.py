@@ -11,7 +11,14 @@ from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.data.columns import Columns, row_numbers
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.encoding import missing
-from scoreline_trainers.data.nulls import NULL_TEXTS, not_numbers, shown, without_null_texts
+from scoreline_trainers.data.nulls import (
+    NULL_TEXTS,
+    WRITE_A_POINT,
+    has_decimal_commas,
+    not_numbers,
+    shown,
+    without_null_texts,
+)
 from scoreline_trainers.evaluation.band_summary import FEW_ROWS
 from scoreline_trainers.evaluation.metrics import auc
 from scoreline_trainers.problems import as_yaml
@@ -88,7 +95,9 @@ def _text_warnings(frame: pl.DataFrame, columns: Columns, features: Sequence[Fea
         if feature.kind != "category" or values.dtype != pl.String:
             continue
         others = not_numbers(values)
-        if others and sum(others.values()) < len(values.drop_nulls()) / 2:
+        if has_decimal_commas(others):
+            yield f"column {feature.name!r} is a category because of {shown(others, len(values))}; {WRITE_A_POINT}"
+        elif others and sum(others.values()) < len(values.drop_nulls()) / 2:
             advice = f"`null_values: {as_yaml([next(iter(others))])}` would make it a number"
             yield f"column {feature.name!r} is a category because of {shown(others, len(values))}; {advice}"
         elif columns.null_values is None:
