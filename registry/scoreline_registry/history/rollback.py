@@ -86,9 +86,9 @@ def _retired(state: State, past: Snapshot, model: str) -> Iterator[str]:
     for alias, version in sorted(_aliases(past, model).items()):
         retired = document.entry(version).retired
         if retired is not None:
-            yield (
-                f"{model}@{alias} pointed to version {version}, which {retired.author} retired on {retired.at:%Y-%m-%d}"
-            )
+            retirement = f"which {retired.author} retired on {retired.at:%Y-%m-%d}"
+            advice = f"bring it back with `scoreline unretire {model}@{version}`, or take a later revision"
+            yield f"{model}@{alias} pointed to version {version}, {retirement}: {advice}"
 
 
 def _with_past_route(state: State, past: Snapshot, name: str) -> State:

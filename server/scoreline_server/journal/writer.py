@@ -84,8 +84,8 @@ class Journal:
         self._queue.put(scores, _ROW_BYTES * len(scores))
 
     def _work(self, batch: Sequence[Observed | ShadowScores]) -> None:
-        if batch:
-            self._store(batch)
+        if batch and not self._store(batch):
+            return
         try:
             self._files.keep_up()
         except OSError as error:
@@ -94,8 +94,11 @@ class Journal:
             if self._files.is_synced:
                 self._recovered()
 
-    def _store(self, batch: Sequence[Observed | ShadowScores]) -> None:
-        """Writes a batch; retries failed writes until one succeeds or the journal is closed."""
+    def _store(self, batch: Sequence[Observed | ShadowScores]) -> bool:
+        """Writes a batch, retrying failed writes; False where the journal is closed before one succeeds.
+
+        The batch is dropped then.
+        """
         while True:
             try:
                 size = self._files.append(batch)
@@ -103,14 +106,16 @@ class Journal:
                 self._failed(error)
                 self._files.tidy()
                 if self._queue.closing.wait(_RETRY_SECONDS):
-                    self._counting.journal_dropped(sum(map(len, batch)))
-                    return
+                    rows = sum(map(len, batch))
+                    self._counting.journal_dropped(rows)
+                    _log.error("journal rows are lost at the stop", folder=str(self._folder), rows=rows)
+                    return False
             except Exception:
                 self._counting.journal_dropped(sum(map(len, batch)))
                 raise
             else:
                 self._counting.journaled(sum(map(len, batch)), size)
-                return
+                return True
 
     def _failed(self, error: OSError) -> None:
         if not self.problem:

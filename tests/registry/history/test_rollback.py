@@ -89,7 +89,7 @@ def test_a_pointer_to_a_retired_version_stays_where_it_is(registry: Registry) ->
     publish(registry, aliases=["champion"])
     registry.commit(Retire("credit", 1), **signed())
     for change in (RollbackModel("credit", registry.at(1)), RollbackAll(registry.at(1))):
-        with pytest.raises(RefusedError, match="credit@champion pointed to version 1, which ann retired on"):
+        with pytest.raises(RefusedError, match=r"version 1, which ann retired on .*`scoreline unretire credit@1`"):
             registry.commit(change, **signed())
     registry.commit(Unretire("credit", 1), **signed())
     assert registry.commit(RollbackModel("credit", registry.at(1)), **signed()).written

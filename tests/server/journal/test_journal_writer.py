@@ -172,8 +172,12 @@ def test_a_server_that_ends_on_a_full_disk_counts_what_it_could_not_write(score:
     journal(score(10))
     wait_until(lambda: journal.problem)
     journal(score(5))
-    journal.close()
+    with capture_logs() as logs:
+        journal.close()
     assert count(metrics, "journal_dropped") == 15
+    assert {line["event"] for line in logs} == {"journal rows are lost at the stop"}
+    assert sum(line["rows"] for line in logs) == 15
+    assert "No space left on device" in journal.problem
 
 
 def test_a_sync_that_fails_is_told_and_ends(score: Score, tmp_path: Path) -> None:
