@@ -123,6 +123,8 @@ class Sums(scoring_pb2_grpc.ScoringServiceServicer, scoring_pb2_grpc.StatusServi
         try:
             if failure is not None:
                 failure(context)
+            if request.route != self.schema.route:
+                fail(grpc.StatusCode.NOT_FOUND, "ROUTE_NOT_FOUND", text=f"no route {request.route}")(context)
             if request.packed.schema_digest != self.schema.schema_digest:
                 fail(grpc.StatusCode.FAILED_PRECONDITION, "STALE_SCHEMA")(context)
             return self._answer(request)

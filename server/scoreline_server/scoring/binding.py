@@ -89,7 +89,7 @@ class Binding:
         if self._is_plain and np.isfinite(features).all():
             return Bound(rows, features, None, errors)
         quality = np.zeros((len(rows), 4), np.uint16)
-        features = features.copy() if features.base is not None else features
+        features = features.copy() if features is block.numbers else features
         for column in self._categories:
             self._code(column, block, rows, features, quality, errors)
         if not np.isfinite(features).all():

@@ -235,6 +235,22 @@ def test_the_error_is_raised_when_no_call_got_through(client: Client, sums: Sums
         client.score_many("credit", {"income": np.arange(3000.0)})
 
 
+@pytest.mark.parametrize(
+    ("rows", "ids"), [(1024, {"nightly"}), (1025, {"nightly-0", "nightly-1024"}), (1, {"nightly"})]
+)
+def test_a_request_id_of_many_rows_names_each_call_by_its_first_row(
+    client: Client, sums: Sums, rows: int, ids: set[str]
+) -> None:
+    client.score_many("credit", {"income": np.arange(float(rows))}, request_id="nightly")
+    assert {request.request_id for request in sums.requests} == ids
+
+
+def test_chunks_under_one_request_id_have_different_ones(client: Client, sums: Sums) -> None:
+    chunks = ({"income": np.arange(10.0)} for _ in range(3))
+    client.score_many("credit", chunks, request_id="nightly")
+    assert {request.request_id for request in sums.requests} == {"nightly-0", "nightly-10", "nightly-20"}
+
+
 def test_a_slow_server_meets_the_deadline(client: Client, sums: Sums) -> None:
     client.schema("credit")
     sums.plan.append(hold)

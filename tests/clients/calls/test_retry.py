@@ -331,6 +331,10 @@ def test_a_flow_asks_and_waits_without_doing_either_itself() -> None:
     assert isinstance(flow.throw(scoreline.UnavailableError("gone")), Pause)
 
 
+def test_a_policy_may_have_no_budget_at_all() -> None:
+    assert not RetryBudget(RetryPolicy(budget=0)).take()
+
+
 @pytest.mark.parametrize("field", ["multiplier", "budget", "budget_per_answer"])
 def test_a_policy_of_nan_is_refused(field: str) -> None:
     given: Any = {field: float("nan")}

@@ -49,6 +49,12 @@ def test_missing_numbers_get_their_default_and_others_are_clipped() -> None:
     assert found.quality.tolist() == [[0, 1, 0, 1], [0, 0, 0, 0], [0, 0, 0, 1], [1, 1, 0, 0]]
 
 
+def test_a_binding_leaves_the_block_as_it_is_for_other_models() -> None:
+    rows = block([[np.nan, 17], [200, 99]], [[-1, -1]] * 2, [])
+    bound(rows, Feature(name="income", default=7.0, max=100), Feature(name="age", min=18))
+    np.testing.assert_array_equal(rows.numbers, np.array([[np.nan, 17], [200, 99]], np.float32))
+
+
 def test_refused_rows_are_left_out_and_say_why_under_their_row_of_the_block() -> None:
     city = CITY.model_copy(update={"unseen": "refuse"})
     income = Feature(name="income", required=True)
@@ -60,6 +66,7 @@ def test_refused_rows_are_left_out_and_say_why_under_their_row_of_the_block() ->
         2: ("UNKNOWN_CATEGORY", {"feature": "city", "category": LONG}),
         3: ("NOT_FINITE", {"feature": "income"}),
     }
+    assert found.errors[1].message.startswith("feature 'income' is required and was not given")
     assert f"the category {LONG[:80]!r};" in found.errors[2].message
     kept = found.accepted()
     assert (kept.rows.tolist(), kept.features.tolist(), kept.errors) == ([4], [[5.0, 0.0]], {})
@@ -73,5 +80,6 @@ def test_plain_numbers_are_the_blocks_own_array_and_have_no_quality() -> None:
     assert np.shares_memory(found.features, rows.numbers)
     assert found.quality is None
     assert found.accepted() is found
+    assert bound(rows, Feature(name="income"), Feature(name="age"), of=[1]).features.tolist() == [[3.0, 4.0]]
     turned = bound(rows, Feature(name="age"), Feature(name="income"), of=[1])
     assert turned.features.tolist() == [[4.0, 3.0]]

@@ -51,6 +51,14 @@ def test_a_mistake_in_a_named_entity_is_said_with_its_feature(
     assert {row: told(error) for row, error in rows.errors.items()} == {1: (reason, message, {"feature": feature})}
 
 
+def test_a_named_entity_of_too_many_steps_says_how_many_it_has() -> None:
+    (error,) = read_named([entity(steps=[STEP] * 3)], LAYOUT).errors.values()
+    assert told(error) == (
+        "SEQUENCE_TOO_LONG", "the sequence has 3 steps, the route takes at most 2: send the newest",
+        {"found": "3", "most": "2"},
+    )  # fmt: skip
+
+
 def test_named_entities_become_the_rows_of_the_layout() -> None:
     rows = read_named([entity("a", age=2.0, city="york", steps=[STEP]), entity("b", city="bath", income=True)], LAYOUT)
     numbers = np.frombuffer(rows.numbers, "<f4").reshape(2, 2)

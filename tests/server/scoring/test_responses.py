@@ -194,8 +194,11 @@ def test_calls_of_several_rows_say_the_same_in_rows_and_in_columns(compiled: Com
     in_rows, in_columns = decoded(packed=False), decoded(packed=True)
     assert [len(response.scores) for response in in_rows] == list(sizes)
     for own, other in zip(in_rows, in_columns, strict=True):
-        assert own.call_id == other.call_id
+        assert {(score.model, score.version) for score in own.scores if not score.HasField("error")} == {("linear", 1)}
         assert [stated(score) for score in own.scores] == by_rows(other, ["low", "high"])
     assert [score.HasField("error") for score in in_rows[1].scores] == [False, False, True]
-    assert in_rows[1].scores[2].error.row == 2
+    assert [response.call_id for response in in_rows] == [ids[:12], ids[12:24], ids[24:]]
+    assert [response.call_id for response in in_columns] == [ids[:12], ids[12:24], ids[24:]]
+    error = in_rows[1].scores[2].error
+    assert (error.row, error.reason, dict(error.metadata)) == (2, "NOT_FINITE", {"feature": "f4"})
     assert [list(np.frombuffer(column.rows, "<i4")) for column in in_columns[1].packed.extras] == [[1, 2], [0]]
