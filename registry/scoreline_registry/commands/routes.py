@@ -128,6 +128,7 @@ def assign(name: str, unit: str, pairs: tuple[str, ...], address: str, as_json: 
         "reason": given.reason,
         "rule": None if given.rule is None else given.rule + 1,
         "bucket": given.bucket,
+        "holdout_bucket": assigner.holdout_bucket(unit),
         "revision": snapshot.revision,
     }
     if as_json:

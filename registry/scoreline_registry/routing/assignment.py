@@ -79,6 +79,10 @@ class Assigner:
         bucket = rule.hasher.bucket(unit) if rule.splits else None
         return Assignment(self.arms[rule.arm(bucket or 0.0)], rule.reason, position, bucket)
 
+    def holdout_bucket(self, unit: str) -> float | None:
+        """The unit's bucket under the holdout's salt; it is held out below the holdout's share. None without one."""
+        return self._holdout_hasher.bucket(unit) if self._holdout > 0 else None
+
     def assign_many(
         self, units: Sequence[str], contexts: Sequence[Context] | None = None
     ) -> tuple[list[int], list[Reason]]:

@@ -139,6 +139,15 @@ def test_the_bucket_that_decided_is_told() -> None:
         assert given_arm.bucket == bucket(salt, unit)
 
 
+def test_the_holdout_bucket_says_who_is_held_out() -> None:
+    assigner = Assigner(THREE_RULES)
+    buckets = {unit: assigner.holdout_bucket(unit) for unit in UNITS[:1000]}
+    held = {unit for unit in buckets if assigner.assign(unit).reason == "HOLDOUT"}
+    assert held
+    assert held == {unit for unit, place in buckets.items() if place is not None and place < 0.05}
+    assert Assigner(document({"split": {"lgbm@1": 100}})).holdout_bucket("anyone") is None
+
+
 def test_units_and_contexts_must_be_as_many() -> None:
     with pytest.raises(ValueError, match="2 units and 1 contexts"):
         Assigner(THREE_RULES).assign_many(["a", "b"], [{}])
