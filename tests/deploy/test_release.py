@@ -29,6 +29,7 @@ PROOFS: Mapping[str, tuple[str, str]] = {
     "deep": ("import scoreline_trainers.training.run, torch", "structlog"),
     "all": ("import scoreline_server.processes.serve, torch", "pytest"),
     "bento": ("import bentoml, scoreline_server.app", "torch"),
+    "docs": ("import zensical", "pydantic"),
     "dev": ("import pytest, scoreline_server.processes.serve, scoreline_trainers.training.run", "bentoml"),
 }
 
