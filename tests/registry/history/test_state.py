@@ -1,5 +1,7 @@
 """The state of a registry as documents by name."""
 
+from typing import Any
+
 import pytest
 
 from scoreline_registry.errors import NotFoundError
@@ -17,14 +19,14 @@ from scoreline_registry.history.state import Documents
     ],
 )
 def test_a_name_that_is_not_there_is_answered_with_those_that_are(known: list[str], hint: str) -> None:
-    documents: Documents[str] = Documents("model", dict.fromkeys(known, "digest"), str)
+    documents: Documents[Any] = Documents("model", dict.fromkeys(known, "digest"), str)
     with pytest.raises(NotFoundError) as caught:
         documents.require("credits")
     assert str(caught.value).endswith(hint)
 
 
 def test_documents_that_were_added_are_found_without_being_loaded() -> None:
-    empty: Documents[str] = Documents("model", {}, lambda digest: pytest.fail(f"loads {digest}"))
+    empty: Documents[Any] = Documents("model", {}, lambda digest: pytest.fail(f"loads {digest}"))
     added = empty.put("credit", "document", b"bytes", {"part": b"p"})
     assert (added["credit"], list(added), "credit" in added, len(empty)) == ("document", ["credit"], True, 0)
     assert set(added.unwritten.values()) == {b"bytes", b"p"}
