@@ -25,11 +25,18 @@ class TlsOptions:
             raise ValueError("cert and key go together: give both for mutual TLS, or neither")
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """gRPC's form of these options. Raises OSError when a file cannot be read."""
+        """gRPC's form of these options. Raises OSError when a file cannot be read, ValueError when one is no PEM."""
         return grpc.ssl_channel_credentials(
-            root_certificates=_pem(self.ca), private_key=_pem(self.key), certificate_chain=_pem(self.cert)
+            root_certificates=_pem(self.ca, "ca"),
+            private_key=_pem(self.key, "key"),
+            certificate_chain=_pem(self.cert, "cert"),
         )
 
 
-def _pem(source: str | Path | bytes | None) -> bytes | None:
-    return Path(source).read_bytes() if isinstance(source, str | Path) else source
+def _pem(source: str | Path | bytes | None, name: str) -> bytes | None:
+    content = Path(source).read_bytes() if isinstance(source, str | Path) else source
+    if content is not None and b"-----BEGIN " not in content:
+        raise ValueError(
+            f"{name}{'' if isinstance(source, bytes) else f' {source}'} is not PEM: it has no '-----BEGIN'"
+        )
+    return content

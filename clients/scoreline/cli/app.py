@@ -82,6 +82,8 @@ class Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
+            if isinstance(error.__cause__, KeyboardInterrupt):  # a native module that was being imported
+                raise click.Abort from error
             if ctx.params["debug"] or (isinstance(error, OSError) and error.errno == errno.EPIPE):
                 raise
             name = ctx.invoked_subcommand or ""

@@ -62,6 +62,14 @@ def test_a_missing_file_shows_when_the_client_is_made(tmp_path: Path) -> None:
         scoreline.Client("127.0.0.1:1", tls=TlsOptions(ca=tmp_path / "no.pem"))
 
 
+def test_a_file_that_is_no_pem_shows_when_the_client_is_made(tmp_path: Path) -> None:
+    (tmp_path / "ca.der").write_bytes(b"\x30\x82")
+    with pytest.raises(ValueError, match=r"ca .*ca\.der is not PEM"):
+        scoreline.Client("127.0.0.1:1", tls=TlsOptions(ca=tmp_path / "ca.der"))
+    with pytest.raises(ValueError, match=r"^key is not PEM"):
+        scoreline.Client("127.0.0.1:1", tls=TlsOptions(cert=b"-----BEGIN CERTIFICATE-----", key=b"secret"))
+
+
 def test_a_certificate_needs_its_key_and_a_key_is_not_shown() -> None:
     with pytest.raises(ValueError, match="cert and key go together"):
         TlsOptions(cert=b"certificate")

@@ -115,6 +115,17 @@ def test_a_defect_is_one_line_that_says_how_to_see_more() -> None:
     assert done.stderr == "Error: unexpected KeyError: 'x' (`scoreline --debug status` shows where)\n"
 
 
+def test_ctrl_c_while_a_native_module_is_imported_is_no_defect() -> None:
+    code = """
+from scoreline.cli import status
+def connect(**options):
+    raise ImportError("initialization failed") from KeyboardInterrupt()
+status.connect = connect
+"""
+    done = run("status", before=code)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     done = run("score", "credit", "--input", str(tmp_path / "no.csv"))
     assert done.returncode == 2

@@ -157,6 +157,7 @@ def test_what_is_no_onnx_model_is_refused_in_one_line(data: bytes) -> None:
         (b"tree\nversion=v4\n", "onnxmltools.convert_lightgbm"),
         (b'{"learner": {}}', "onnxmltools.convert_xgboost"),
         (b"\x89HDF\r\n", "tf2onnx"),
+        (b"CBM1\x00\x00", "format='onnx'"),
         (b"PAR1\x15\x04", "scoreline train"),
     ],
 )

@@ -9,6 +9,7 @@ _TORCH = "a PyTorch or zip archive: export the model with torch.onnx.export firs
 _LIGHTGBM = "a LightGBM model: convert it with onnxmltools.convert_lightgbm first, and publish the .onnx file"
 _XGBOOST = "a JSON file, such as XGBoost saves: convert the model with onnxmltools.convert_xgboost first"
 _KERAS = "an HDF5 file, such as Keras saves: convert the model with tf2onnx first, and publish the .onnx file"
+_CATBOOST = "a CatBoost model: save it with save_model(..., format='onnx') instead, and publish that file"
 _TABLE = "a table: `scoreline train` learns a model from it"
 
 # The pickle protocols 2 to 5, and the compressions that joblib writes (zlib, gzip, bz2, xz, lzma).
@@ -20,6 +21,7 @@ _MAGIC: Sequence[tuple[tuple[bytes, ...], str]] = (
     ((b"tree\n",), _LIGHTGBM),
     ((b"{",), _XGBOOST),
     ((b"\x89HDF",), _KERAS),
+    ((b"CBM1",), _CATBOOST),
     ((b"PAR1",), _TABLE),
 )
 
