@@ -36,7 +36,6 @@ class TlsOptions:
 def _pem(source: str | Path | bytes | None, name: str) -> bytes | None:
     content = Path(source).read_bytes() if isinstance(source, str | Path) else source
     if content is not None and b"-----BEGIN " not in content:
-        raise ValueError(
-            f"{name}{'' if isinstance(source, bytes) else f' {source}'} is not PEM: it has no '-----BEGIN'"
-        )
+        where = name if isinstance(source, bytes) else f"{name} {source}"
+        raise ValueError(f"{where} is not PEM: it has no '-----BEGIN'")
     return content

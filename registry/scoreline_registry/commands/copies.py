@@ -61,7 +61,7 @@ def export() -> None:
     """Models of the registry for other servers."""
 
 
-@export.command(cls=RegistryCommand)
+@export.command(cls=RegistryCommand, short_help="Write a model repository of Triton or OpenVINO.")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--watch", is_flag=True, help="Go on and follow new revisions until interrupted.")
 @click.option("--poll-seconds", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="With --watch.")

@@ -53,7 +53,7 @@ class Model:
 
     @property
     def owner(self) -> str | None:
-        """Who answers for the model; None for nobody."""
+        """Who is responsible for the model; None where no owner is set."""
         return self.document.owner
 
     @property

@@ -162,7 +162,7 @@ class RemoveAlias(ModelChange):
 
 @dataclass(frozen=True, slots=True)
 class SetOwner(ModelChange):
-    """Says who answers for a model; None for nobody. Raises InvalidError."""
+    """Sets the owner of a model; None removes it. Raises InvalidError."""
 
     owner: str | None
 

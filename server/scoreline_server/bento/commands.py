@@ -10,7 +10,7 @@ def bento() -> None:
     """Bentos: a route with its models and both servers, in one artefact of BentoML."""
 
 
-@bento.command()
+@bento.command(short_help="Build a Bento of a route and its models.")
 @click.option("--route", required=True, help="The route to serve.")
 @click.option("--revision", type=click.IntRange(min=1), help="Of the registry.  [default: the newest]")
 @click.option(

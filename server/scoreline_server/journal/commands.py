@@ -122,9 +122,9 @@ def verify(folders: tuple[Path, ...], registry: str, as_json: bool) -> None:
                 rows += len(found)
     damaged = [fault for _, fault in faults if not fault.is_torn]
     if as_json:
-        told = [{"file": str(path), "start": f.start, "end": f.end, "problem": f.problem, "torn": f.is_torn}
+        reports = [{"file": str(path), "start": f.start, "end": f.end, "problem": f.problem, "torn": f.is_torn}
                 for path, f in faults]  # fmt: skip
-        click.echo(json.dumps({"sound": not damaged, "files": files, "rows": rows, "faults": told}, indent=2))
+        click.echo(json.dumps({"sound": not damaged, "files": files, "rows": rows, "faults": reports}, indent=2))
     else:
         for path, fault in faults:
             click.echo(_fault_text(path, fault))
@@ -156,8 +156,8 @@ def _fault_text(path: Path, fault: Fault) -> str:
 
 
 def _as_json(row: dict[str, Any]) -> str:
-    told = {name: value for name, value in row.items() if value is not None}
-    return json.dumps({**told, "time": moment(row["time"])}, ensure_ascii=False)
+    known = {name: value for name, value in row.items() if value is not None}
+    return json.dumps({**known, "time": moment(row["time"])}, ensure_ascii=False)
 
 
 def _as_line(row: dict[str, Any]) -> str:

@@ -36,8 +36,8 @@ def write_jsonl(path: Path, types: Mapping[str, str], blocks: Iterable[Mapping[s
     rows = 0
     with path.open("w") as file:
         for row in _rows(types, blocks):
-            told = {name: value for name, value in zip(types, row, strict=True) if value is not None}
-            file.write(json.dumps(told, ensure_ascii=False) + "\n")
+            known = {name: value for name, value in zip(types, row, strict=True) if value is not None}
+            file.write(json.dumps(known, ensure_ascii=False) + "\n")
             rows += 1
     return rows
 

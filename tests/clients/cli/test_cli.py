@@ -45,6 +45,13 @@ def test_help_lists_every_command_and_loads_none_of_their_packages() -> None:
     assert {"grpc", "numpy", "pydantic", "rich", "yaml", "onnxruntime"}.isdisjoint(loaded.split())
 
 
+@pytest.mark.parametrize("group", ["alias", "bento", "data", "export", "journal", "models", "route"])
+def test_no_summary_of_a_command_is_cut(group: str) -> None:
+    done = run(group, "--help")
+    assert done.returncode == 0
+    assert not [line for line in done.stdout.splitlines() if line.startswith("  ") and line.endswith("...")]
+
+
 @pytest.mark.parametrize("missing", [(), ("click",)])
 def test_version(missing: tuple[str, ...]) -> None:
     done = run("--version", before=without(*missing))

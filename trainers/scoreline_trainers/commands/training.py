@@ -26,7 +26,7 @@ def data() -> None:
     """Make synthetic tables."""
 
 
-@data.command(cls=TrainersCommand)
+@data.command(cls=TrainersCommand, short_help="Write a synthetic table.")
 @click.argument("kind", type=click.Choice(["propensity", "delinquency"]))
 @click.option("--rows", type=click.IntRange(min=1), default=20_000, show_default=True, help="How many people.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Equal seeds, equal tables.")
