@@ -7,7 +7,7 @@ Precedence: command-line flags, then ``SCORELINE_*`` environment variables, then
 import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -152,6 +152,10 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
+# Kubernetes sets variables such as SCORELINE_REGISTRY_PORT for a service of that name: they are not near enough.
+_NEAR = 0.8
+
+
 def read_settings(*, config: Path | None = None, **flags: Any) -> Settings:
     """Reads the settings; ``flags`` that are None were not given.
 
@@ -169,6 +173,17 @@ def read_settings(*, config: Path | None = None, **flags: Any) -> Settings:
         raise StartError("; ".join(_explained(error, config, given))) from error
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise StartError(f"{config}: {error}") from error
+
+
+def misspelled(variables: Iterable[str]) -> dict[str, str]:
+    """Environment variables that are nearly a setting's, which is not read from them, with the right name of each."""
+    found: dict[str, str] = {}
+    for variable in variables:
+        prefix, _, name = variable.lower().partition("_")
+        if prefix == "scoreline" and name not in Settings.model_fields:
+            near = get_close_matches(name, Settings.model_fields, n=1, cutoff=_NEAR)
+            found |= {variable: f"SCORELINE_{near[0].upper()}"} if near else {}
+    return found
 
 
 def _explained(error: ValidationError, config: Path | None, flags: Mapping[str, Any]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """``scoreline serve``, assembled in order: ports, runtime folder, supervisor, ops port, workers."""
 
 import asyncio
+import os
 import socket
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
@@ -14,7 +15,7 @@ from scoreline_server.processes.exposition import Exposition
 from scoreline_server.processes.ports import bound, has_port, reserved
 from scoreline_server.processes.runtime import runtime_folder, runtime_parent
 from scoreline_server.processes.supervisor import Supervisor, answer_signals
-from scoreline_server.settings import OFF, Settings
+from scoreline_server.settings import OFF, Settings, misspelled
 
 _log = structlog.get_logger()
 
@@ -25,6 +26,8 @@ def run(settings: Settings) -> None:
     Raises StartError when it cannot start, and StopError when a worker had to be killed at the end.
     """
     workers = worker_count(settings)
+    for variable, name in misspelled(os.environ).items():
+        _log.warning("unknown environment variable", name=variable, did_you_mean=name)
     with ExitStack() as stack:
         ports = {"listen": stack.enter_context(reserved(settings.listen))}
         if settings.admin_listen:

@@ -16,7 +16,7 @@ from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.errors import StartError
-from scoreline_server.settings import Settings, read_settings
+from scoreline_server.settings import Settings, misspelled, read_settings
 from tests.server.routes import apply
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named
@@ -165,6 +165,15 @@ def test_a_wrong_environment_variable_and_a_wrong_flag_are_named(monkeypatch: py
         "the environment variable SCORELINE_WORKERS must be a whole number from 1 to 256 or 'auto', not 'many'",
         "--poll-seconds must be a number above 0, not 'soon'",
     ]
+
+
+def test_a_variable_that_is_nearly_a_setting_is_found() -> None:
+    others = ("SCORELINE_WORKERS", "SCORELINE_SERVER", "SCORELINE_REGISTRY_PORT", "SCORELINE_SERVICE_HOST", "WORKRES")
+    found = misspelled(["SCORELINE_WORKRES", "SCORELINE_JOURNAL_KEEP_DAY", *others])
+    assert found == {
+        "SCORELINE_WORKRES": "SCORELINE_WORKERS",
+        "SCORELINE_JOURNAL_KEEP_DAY": "SCORELINE_JOURNAL_KEEP_DAYS",
+    }
 
 
 def test_a_config_that_is_no_toml_is_named(tmp_path: Path) -> None:
