@@ -130,7 +130,9 @@ def read_policy(path: Path | None) -> Policy:
                 allowed[action] = (*(allowed[action] if action in named else ()), *_callers(rule))
                 named.add(action)
         return Policy(allowed)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValueError) as error:
+    except OSError as error:
+        raise StartError(f"policy_file {path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, ValueError) as error:
         raise StartError(f"{path}: {error}") from error
 
 

@@ -262,3 +262,8 @@ def test_an_applied_route_is_answered_as_applied_whoever_changes_it_next(tmp_pat
     answer = RegistryWrites(registry).apply_route(request, Catalog(), Caller())
     assert answer.route.etag == registry.at(answer.revision).route_digests["credit"]
     assert "credit" not in registry.latest().routes
+
+
+def test_a_policy_file_that_is_not_there_is_named_once(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match=r"^policy_file .*policy\.toml cannot be read: No such file or directory$"):
+        read_policy(tmp_path / "policy.toml")
