@@ -1,5 +1,6 @@
 """The two ways that a call to Score can come, and a gate before the models so that calls can be made to wait."""
 
+import gc
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from scoreline_server.scoring import engine
 from scoreline_server.scoring.decoding import DecodedRequest
 from scoreline_server.scoring.results import Observe
 from scoreline_server.transport.lane import Lane
+from scoreline_server.transport.lane_call import LaneCall
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 BOTH_WAYS = pytest.mark.parametrize("hot_lane", [True, False], ids=["lane", "ordinary"])
@@ -70,6 +72,12 @@ def lane_of(server: Server) -> Lane:
 def has_lane(server: Server) -> bool:
     """Whether the server answers Score by a hot lane."""
     return server._endpoint._lane is not None
+
+
+def kept_calls(lane: Lane) -> list[LaneCall]:
+    """A lane's calls that something still refers to; calls in cycles of their own are collected first."""
+    gc.collect()
+    return [each for each in gc.get_objects() if type(each) is LaneCall and each._lane is lane]
 
 
 class Gate:

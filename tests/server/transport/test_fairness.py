@@ -1,6 +1,5 @@
 """Cheap calls do not wait for dear ones: flushes end in time, and heavy calls are scored beside the lane."""
 
-import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -23,9 +22,8 @@ from scoreline_server.scoring.results import Observe
 from scoreline_server.settings import Settings
 from scoreline_server.stopping import Deadline
 from scoreline_server.transport.lane import Lane, LaneLimits
-from scoreline_server.transport.lane_call import LaneCall
 from scoreline_server.transport.slow_pool import SlowPool
-from tests.server.carriers import Gate, lane_of, score_by, stopping
+from tests.server.carriers import Gate, kept_calls, lane_of, score_by, stopping
 from tests.server.frames import RawConnection, whole_call
 from tests.server.routes import ROUTE, apply
 from tests.server.toys import publish_linear
@@ -311,8 +309,7 @@ def test_a_heavy_call_that_comes_after_a_slow_flush_leaves_nothing_behind(
     assert pb.ScoreResponse.FromString(data[5:]).scores[0].model == "burner"
     assert slow.code() is grpc.StatusCode.OK
     wait_until(lambda: lane_of(server).open_calls == 0)
-    gc.collect()
-    wait_until(lambda: not [each for each in gc.get_objects() if type(each) is LaneCall])
+    wait_until(lambda: not kept_calls(lane_of(server)))
 
 
 def test_a_drain_waits_for_heavy_calls(server: Server, channel: grpc.Channel, gate: NamingGate) -> None:

@@ -1,6 +1,5 @@
 """How calls end that do not end well, by both ways: deadlines, cancellation, silence, callers that do not read."""
 
-import gc
 import threading
 import time
 from collections.abc import Iterator
@@ -18,8 +17,7 @@ from scoreline_server.scoring import engine
 from scoreline_server.settings import Settings
 from scoreline_server.stopping import Deadline
 from scoreline_server.transport import lane
-from scoreline_server.transport.lane_call import LaneCall
-from tests.server.carriers import Gate, connected, lane_of, score_by, stopping
+from tests.server.carriers import Gate, connected, kept_calls, lane_of, score_by, stopping
 from tests.server.frames import (
     CANCEL,
     DATA,
@@ -81,8 +79,7 @@ def assert_nothing_is_left(server: Server) -> None:
     wait_until(lambda: server.pipeline.queued_seconds == 0)
     if server.settings.hot_lane:
         wait_until(lambda: lane_of(server).open_calls == 0)
-        gc.collect()
-        wait_until(lambda: not [each for each in gc.get_objects() if type(each) is LaneCall])
+        wait_until(lambda: not kept_calls(lane_of(server)))
 
 
 def test_a_call_whose_deadline_has_passed_is_told_so_unscored(
@@ -215,8 +212,7 @@ def test_calls_that_were_answered_are_forgotten_under_load(server: Server, chann
     score = score_by(channel)
     for _ in range(300):
         score(ANN)
-    gc.collect()
-    assert sum(type(each) is LaneCall for each in gc.get_objects()) <= 2
+    assert len(kept_calls(lane_of(server))) <= 2
 
 
 @pytest.mark.parametrize("settings", [True], indirect=True)
