@@ -70,10 +70,9 @@ class Assigner:
         """The arm of one unit, with the rule and the bucket that decided."""
         if unit in self._overrides:
             return Assignment(self.arms[self._overrides[unit]], "OVERRIDE", None, None)
-        if self._holdout > 0:
-            held = self._holdout_hasher.bucket(unit)
-            if held < self._holdout:
-                return Assignment(self.arms[self._holdout_arm], "HOLDOUT", len(self._rules) - 1, held)
+        held = self.holdout_bucket(unit)
+        if held is not None and held < self._holdout:
+            return Assignment(self.arms[self._holdout_arm], "HOLDOUT", len(self._rules) - 1, held)
         position = self._rule_index(context)
         rule = self._rules[position]
         bucket = rule.hasher.bucket(unit) if rule.splits else None
