@@ -231,7 +231,7 @@ def rounds(count: int, *, seed: int, per_process: int = 250) -> Iterator[Result]
 
 
 def signals(count: int, *, seed: int) -> Iterator[Result]:
-    """Serves and ends by SIGTERM, as often as told."""
+    """Serves and ends by SIGTERM, ``count`` times."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
         registry = prepared(Path(name))
@@ -292,19 +292,23 @@ def main() -> int:
     parser.add_argument("--busy", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=0, help="end earlier after this long")
-    told = parser.parse_args()
-    if told.what == "child":
-        rounds_in_this_process(told.count, told.seed)
+    arguments = parser.parse_args()
+    if arguments.what == "child":
+        rounds_in_this_process(arguments.count, arguments.seed)
         # Threads of calls that were never answered would keep the process from ending.
         sys.stdout.flush()
         os._exit(0)
-    results = rounds(told.count, seed=told.seed) if told.what == "rounds" else signals(told.count, seed=told.seed)
+    results = (
+        rounds(arguments.count, seed=arguments.seed)
+        if arguments.what == "rounds"
+        else signals(arguments.count, seed=arguments.seed)
+    )
     summary, began = Summary(), time.monotonic()
-    with busy(told.busy):
+    with busy(arguments.busy):
         try:
             for result in results:
                 summary.add(result)
-                if told.minutes and time.monotonic() - began > 60 * told.minutes:
+                if arguments.minutes and time.monotonic() - began > 60 * arguments.minutes:
                     break
                 if summary.lives % 100 == 0:
                     print(summary, f"after {time.monotonic() - began:.0f} s", flush=True)
