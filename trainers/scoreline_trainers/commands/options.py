@@ -1,6 +1,7 @@
 """Options and error handling that the trainers' commands share."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -104,9 +105,17 @@ def wrapping_options(command: F) -> F:
     return _with(command, *options)
 
 
-def limit_options(command: F) -> F:
-    """The options that limit what checking one model may cost."""
-    return _with(command, max_bytes_option, max_memory_option, max_seconds_option)
+def limit_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that limit what checking one model may cost; the command gets them as ``limits``."""
+
+    @wraps(command)
+    def limited(*, max_bytes: int, max_memory: int, max_seconds: float, **others: Any) -> None:
+        from scoreline_trainers.publishing.confinement import Limits
+
+        limits = Limits(file_bytes=max_bytes, memory_bytes=max_memory * 2**20, seconds=max_seconds)
+        command(limits=limits, **others)
+
+    return _with(limited, max_bytes_option, max_memory_option, max_seconds_option)
 
 
 def _with(command: F, *options: Callable[[F], F]) -> F:

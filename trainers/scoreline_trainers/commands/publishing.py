@@ -46,9 +46,7 @@ def publish(
     message: str,
     dry_run: bool,
     as_json: bool,
-    max_bytes: int,
-    max_memory: int,
-    max_seconds: float,
+    limits: "Limits",
     **stated: Any,
 ) -> None:
     """Check and publish an ONNX file that was made elsewhere.
@@ -61,7 +59,6 @@ def publish(
     from scoreline_trainers.publishing.external import raw_version
 
     _check_usage(as_is=as_is, probes=probes, stated=stated)
-    limits = _limits(max_bytes, max_memory, max_seconds)
     registry = None if dry_run else Registry.open(address)
     if as_is:
         version = raw_version(model, graph, created_at=system_clock(), probes=probes, limits=limits)
@@ -96,9 +93,7 @@ def import_repository(
     message: str,
     dry_run: bool,
     as_json: bool,
-    max_bytes: int,
-    max_memory: int,
-    max_seconds: float,
+    limits: "Limits",
     **stated: Any,
 ) -> None:
     """Publish the ONNX models of FOLDER, a model repository of Triton or OpenVINO.
@@ -115,7 +110,7 @@ def import_repository(
     found = [version for version in found if version.served or version.file is None or not served_only]
     if not found:
         raise Failure(f"{folder} holds no {'such ' if only else ''}model: it needs folders such as MODEL/1/model.onnx")
-    make = partial(_made, limits=_limits(max_bytes, max_memory, max_seconds), stated=stated)
+    make = partial(_made, limits=limits, stated=stated)
     registry = None if dry_run else Registry.open(address)
     importer = Importer(make, registry, author, message, aliases, newest_served(found))
     _show_imported([importer.take(version) for version in progress(found, "checking models")], as_json=as_json)
@@ -169,12 +164,6 @@ def _check_usage(*, as_is: bool, probes: Path | None, stated: dict[str, Any]) ->
         raise click.UsageError("--probes goes with --as-is; other probes are made from the contract")
     if stated["manifest_file"] and (stated["features"] or stated["kind"]):
         raise click.UsageError("--manifest says what --features and --kind say; leave them out")
-
-
-def _limits(max_bytes: int, max_memory: int, max_seconds: float) -> "Limits":
-    from scoreline_trainers.publishing.confinement import Limits
-
-    return Limits(file_bytes=max_bytes, memory_bytes=max_memory * 2**20, seconds=max_seconds)
 
 
 def _scored(
