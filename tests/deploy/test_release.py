@@ -23,6 +23,7 @@ PROOFS: Mapping[str, tuple[str, str]] = {
     "cli": ("import scoreline.cli.app, scoreline.cli.output", "pydantic"),
     "registry": ("import scoreline_registry.registry", "click"),
     "server": ("import scoreline_server.processes.serve, scoreline_server.app", "onnx"),
+    "analysis": ("import scoreline_server.analysis, scipy.stats, pyarrow.parquet, matplotlib.figure", "sklearn"),
     "testing": ("import scoreline.testing", "sklearn"),
     "publish": ("import scoreline_trainers.commands.publishing", "sklearn"),
     "trainers": ("import scoreline_trainers.training.run, sklearn, lightgbm, catboost, xgboost", "torch"),
