@@ -27,7 +27,8 @@ import os, sys, threading, time
 def plant(trigger):
     while True:
         lane = sys.modules.get("scoreline_server.transport.lane")
-        if lane is not None and os.path.exists(trigger):
+        # A module that is being imported is there before its classes are.
+        if hasattr(lane, "Lane") and os.path.exists(trigger):
             os.unlink(trigger)
             lane.Lane._flush = lambda *_: 1 / 0
             return
