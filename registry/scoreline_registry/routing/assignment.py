@@ -10,7 +10,8 @@ from typing import Literal, TypeAlias
 
 from scoreline_registry.routing.bucketing import WHOLE, UnitHasher
 from scoreline_registry.routing.conditions import Condition, Context, ContextValue
-from scoreline_registry.routing.route import HOLDOUT_LAYER, UNIT_CONTEXT, RouteDocument, Rule
+from scoreline_registry.routing.route import UNIT_CONTEXT, RouteDocument
+from scoreline_registry.routing.rules import HOLDOUT_LAYER, Rule
 
 Reason: TypeAlias = Literal["STATIC", "SPLIT", "RULE_MATCH", "HOLDOUT", "OVERRIDE"]
 

@@ -82,6 +82,12 @@ def millionths(weight: Decimal) -> int:
     return int(weight * _PER_PERCENT)
 
 
+def percent_of(parts: int) -> int | float:
+    """Millionths of the whole as a percentage; a whole number where it is one."""
+    whole, rest = divmod(parts, _PER_PERCENT)
+    return whole if not rest else parts / _PER_PERCENT
+
+
 def partition_error(arms: Iterable[Sequence[BucketRange]]) -> str | None:
     """Says why the ranges of all arms together do not cover the whole exactly once; None when they do."""
     edge = 0

@@ -6,18 +6,18 @@ from typing import Any
 from scoreline_registry.documents.contract import InputContract
 from scoreline_registry.documents.documents import canonical_json
 from scoreline_registry.errors import NotFoundError, RefusedError
-from scoreline_registry.routing.bucketing import WHOLE, BucketRange, least_movement, merged, millionths
+from scoreline_registry.routing.bucketing import BucketRange, least_movement, merged, millionths, percent_of
 from scoreline_registry.routing.route import (
     MAX_EARLIER_SCHEMAS,
-    Arm,
     RouteDocument,
     RouteSchema,
-    Rule,
     SchemaFeature,
     Shadow,
     schema_digest,
 )
 from scoreline_registry.routing.route_spec import RouteSpec, RuleSpec, SchemaSpec
+from scoreline_registry.routing.rules import Arm, Rule
+from scoreline_registry.routing.sections import written_sections
 
 
 def schema_like(inputs: InputContract) -> RouteSchema:
@@ -48,6 +48,10 @@ def next_document(spec: RouteSpec, *, schema: RouteSchema, before: RouteDocument
         holdout_millionths=millionths(spec.holdout),
         fallback=spec.fallback,
         shadows=tuple(Shadow(ref=shadow.ref, sample_millionths=millionths(shadow.sample)) for shadow in spec.shadows),
+        outcomes=spec.outcomes.document if spec.outcomes else None,
+        experiment=spec.experiment.document if spec.experiment else None,
+        ramp=spec.ramp.document if spec.ramp else None,
+        allocate=spec.allocate.document if spec.allocate else None,
     )
     return _numbered(document)
 
@@ -111,7 +115,7 @@ def spec_of(document: RouteDocument) -> dict[str, Any]:
         spec["fallback"] = document.fallback
     if document.shadows:
         spec["shadows"] = [{"model": s.ref, "sample": percent_of(s.sample_millionths)} for s in document.shadows]
-    return spec
+    return {**spec, **written_sections(document)}
 
 
 def _written_rule(rule: Rule) -> dict[str, Any]:
@@ -119,11 +123,6 @@ def _written_rule(rule: Rule) -> dict[str, Any]:
     if rule.layer is not None:
         written["layer"] = rule.layer
     return {**written, "split": {arm.ref: percent_of(arm.millionths) for arm in rule.arms}}
-
-
-def percent_of(parts: int) -> int | float:
-    whole, rest = divmod(parts, WHOLE // 100)
-    return whole if not rest else parts / (WHOLE // 100)
 
 
 def _earlier_schemas(schema: RouteSchema, before: RouteDocument | None) -> tuple[RouteSchema, ...]:

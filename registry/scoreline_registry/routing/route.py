@@ -23,26 +23,21 @@ from scoreline_registry.documents.contract import (
 )
 from scoreline_registry.documents.documents import Name, canonical_json, sha256_hex
 from scoreline_registry.documents.ragged import RaggedInput
-from scoreline_registry.names import ModelRef, check_feature_name, check_name
-from scoreline_registry.routing.bucketing import BucketRange, partition_error, share
-from scoreline_registry.routing.conditions import Condition, parse_condition
+from scoreline_registry.names import check_feature_name, check_name
+from scoreline_registry.routing.allocation import Allocation, AllocationState
+from scoreline_registry.routing.experiment import DEFAULT_KEEP_DAYS, Experiment, Outcomes
+from scoreline_registry.routing.ramp import Ramp, RampState
+from scoreline_registry.routing.rules import MAX_RULES, Ref, Rule, check_last_rule
 
 ROUTE_SCHEMA = 2
 FIRST_ROUTE_SCHEMA = 1
 MAX_EARLIER_SCHEMAS = 8
-MAX_RULES = 100
-MAX_ARMS = 100
 MAX_OVERRIDES = 1000
 MAX_SHADOWS = 20
 MAX_UNIT_LENGTH = 256
 
 UNIT_ENTITY = "entity_id"
 UNIT_CONTEXT = "context."
-HOLDOUT_LAYER = "holdout"
-
-
-def _check_ref(text: str) -> str:
-    return str(ModelRef.parse(text))
 
 
 def _check_unit(text: str) -> str:
@@ -52,36 +47,16 @@ def _check_unit(text: str) -> str:
     return text
 
 
-def _check_when(raw: dict[str, Any]) -> dict[str, Any]:
-    parse_condition(raw)
-    return raw
-
-
-def _check_layer(name: str) -> str:
-    if name == HOLDOUT_LAYER:
-        raise ValueError(f"the layer {name!r} is the route's own: choose another name")
-    return check_name("layer", name)
-
-
 def _check_override(unit: str) -> str:
     if not 1 <= len(unit) <= MAX_UNIT_LENGTH or not unit.isprintable():
         raise ValueError(f"a tester is a unit of 1 to {MAX_UNIT_LENGTH} printable characters, not {unit[:40]!r}")
     return unit
 
 
-def check_last_rule(when: object) -> None:
-    """Raises ValueError for a last rule with a condition: a unit that meets none would have no arm."""
-    if when is not None:
-        raise ValueError("the last rule must have no `when`, so that every unit gets an arm")
-
-
-Ref = Annotated[str, AfterValidator(_check_ref)]
 RouteName = Annotated[str, AfterValidator(lambda name: check_name("route", name))]
 Unit = Annotated[str, AfterValidator(_check_unit)]
 # Printable, so that it has no NUL: that parts it from the unit in the hash.
 Salt = Annotated[str, AfterValidator(check_feature_name)]
-When = Annotated[dict[str, Any], AfterValidator(_check_when)]
-Layer = Annotated[str, AfterValidator(_check_layer)]
 OverrideUnit = Annotated[str, AfterValidator(_check_override)]
 
 
@@ -133,45 +108,6 @@ def schema_digest(schema: RouteSchema) -> str:
     return sha256_hex(canonical_json(layout))
 
 
-class Arm(FrozenModel):
-    """One arm of a rule: a model by version or alias, and the buckets that it serves, ascending."""
-
-    ref: Ref
-    ranges: tuple[BucketRange, ...] = ()
-
-    @property
-    def millionths(self) -> int:
-        """The arm's share of the rule's units."""
-        return share(self.ranges)
-
-
-class Rule(OmitDefaults):
-    """Arms that share the units of which ``when`` is true; without ``when``, of all units that no rule before took.
-
-    The split hashes with the route's salt, in a ``layer`` with one of its own: rules of different layers split units
-    independently of each other, rules of the same salt and layer alike, whatever route they are in.
-    """
-
-    OMITTED: ClassVar[frozenset[str]] = frozenset({"layer"})
-
-    when: When | None = None
-    layer: Layer | None = None
-    arms: tuple[Arm, ...] = Field(min_length=1, max_length=MAX_ARMS)
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        refuse_duplicates("arm", (arm.ref for arm in self.arms))
-        error = partition_error(arm.ranges for arm in self.arms)
-        if error:
-            raise ValueError(error)
-        return self
-
-    @property
-    def condition(self) -> Condition | None:
-        """``when``, parsed."""
-        return None if self.when is None else parse_condition(self.when)
-
-
 class Shadow(FrozenModel):
     """A model that also scores a sample of the units, for comparison; its scores are never returned to callers."""
 
@@ -185,11 +121,15 @@ class RouteDocument(OmitDefaults):
     ``earlier_schemas`` are the last layouts before this one, newest first, so that callers who still pack by them can
     be understood. ``overrides``, under the key "testers", give units a fixed arm before anything else is looked at.
     ``holdout_millionths`` of the other units always get the first arm of the last rule. A route with overrides or
-    layers is of schema 2, because a reader that knows neither would give units other arms. ``shadows`` ask for no
-    higher schema: a reader that does not know them gives the same answers.
+    layers is of schema 2, because a reader that knows neither would give units other arms. ``shadows`` and all after
+    them ask for no higher schema: a reader that does not know them gives the same answers.
+
+    ``ramp_state`` and ``allocation_state`` are where the route's ramp and allocation stand; None before they began.
     """
 
-    OMITTED: ClassVar[frozenset[str]] = frozenset({"testers", "shadows"})
+    OMITTED: ClassVar[frozenset[str]] = frozenset(
+        {"testers", "shadows", "outcomes", "experiment", "ramp", "ramp_state", "allocate", "allocation_state"}
+    )
 
     schema_number: int = Field(default=FIRST_ROUTE_SCHEMA, ge=1)
     route: Name
@@ -202,6 +142,12 @@ class RouteDocument(OmitDefaults):
     holdout_millionths: int = Field(default=0, ge=0, le=1_000_000)
     fallback: Ref | None = None
     shadows: tuple[Shadow, ...] = Field(default=(), max_length=MAX_SHADOWS)
+    outcomes: Outcomes | None = None
+    experiment: Experiment | None = None
+    ramp: Ramp | None = None
+    ramp_state: RampState | None = None
+    allocate: Allocation | None = None
+    allocation_state: AllocationState | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -230,3 +176,13 @@ class RouteDocument(OmitDefaults):
         """The lowest schema number whose readers understand all of this."""
         later = self.overrides or any(rule.layer for rule in self.rules)
         return ROUTE_SCHEMA if later else FIRST_ROUTE_SCHEMA
+
+    @property
+    def outcome_days(self) -> int:
+        """For how many days the journal keeps rows, without inputs, because an outcome may still reach them."""
+        return DEFAULT_KEEP_DAYS if self.outcomes is None else self.outcomes.keep_days
+
+    @property
+    def experiment_digest(self) -> str:
+        """Identifies the plan of the experiment; "" without one."""
+        return "" if self.experiment is None else self.experiment.digest

@@ -6,9 +6,10 @@ from fractions import Fraction
 from typing import Any
 
 from scoreline_registry.documents.documents import canonical_json
-from scoreline_registry.routing.bucketing import WHOLE
-from scoreline_registry.routing.planning import base_rules, percent_of, ranges_of
-from scoreline_registry.routing.route import RouteDocument, Rule
+from scoreline_registry.routing.bucketing import WHOLE, percent_of
+from scoreline_registry.routing.planning import base_rules, ranges_of
+from scoreline_registry.routing.route import RouteDocument
+from scoreline_registry.routing.rules import Rule
 
 
 @dataclass(frozen=True, slots=True)

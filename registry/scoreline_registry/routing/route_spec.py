@@ -1,72 +1,24 @@
 """Routes as people write them, read strictly; ``route`` has what the registry stores."""
 
-import difflib
-from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    ValidationError,
-    model_validator,
-)
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import Field, model_validator
 
 from scoreline_registry.documents.base import refuse_duplicates
 from scoreline_registry.documents.contract import FeatureKind, FeatureName, NeighborContract, SequenceContract
-from scoreline_registry.routing.bucketing import percent
+from scoreline_registry.routing.experiment_spec import AllocationSpec, ExperimentSpec, OutcomesSpec, RampSpec
 from scoreline_registry.routing.route import (
-    MAX_ARMS,
     MAX_OVERRIDES,
-    MAX_RULES,
     MAX_SHADOWS,
     UNIT_ENTITY,
-    Layer,
     OverrideUnit,
-    Ref,
     RouteName,
     Salt,
     Unit,
-    When,
-    check_last_rule,
 )
-
-Percent = Annotated[Decimal, BeforeValidator(percent)]
-
-
-def _error(text: str, kind: str = "value_error", place: tuple[int | str, ...] = ()) -> InitErrorDetails:
-    message = text.removeprefix("Value error, ")
-    return InitErrorDetails(type=PydanticCustomError(kind, "{text}", {"text": message}), loc=place, input=None)
-
-
-def _hint(key: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"use {', '.join(known)}"
-
-
-class Strict(BaseModel):
-    """The base of specs: an unknown key is an error that names the nearest known key."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _known_keys(cls, raw: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Reports unknown keys together with everything else that is wrong."""
-        known = [field.alias or name for name, field in cls.model_fields.items()]
-        unknown = [key for key in raw if key not in known] if isinstance(raw, Mapping) else []
-        if not unknown:
-            return handler(raw)
-        errors = [_error(f"unknown key {key!r}; {_hint(str(key), known)}") for key in unknown]
-        try:
-            handler({key: value for key, value in dict(raw).items() if key in known})  # type: ignore[call-overload]
-        except ValidationError as error:
-            errors += [_error(each["msg"], each["type"], each["loc"]) for each in error.errors()]
-        raise ValidationError.from_exception_data(cls.__name__, errors)
+from scoreline_registry.routing.rules import MAX_ARMS, MAX_RULES, Layer, Ref, When, check_last_rule
+from scoreline_registry.routing.strict_spec import Percent, Strict
 
 
 class SequenceSpec(SequenceContract, Strict):
@@ -133,6 +85,10 @@ class RouteSpec(Strict):
     holdout: Percent = Decimal(0)
     fallback: Ref | None = None
     shadows: tuple[ShadowSpec, ...] = Field(default=(), max_length=MAX_SHADOWS)
+    outcomes: OutcomesSpec | None = None
+    experiment: ExperimentSpec | None = None
+    ramp: RampSpec | None = None
+    allocate: AllocationSpec | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

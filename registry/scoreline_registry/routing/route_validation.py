@@ -6,7 +6,8 @@ from scoreline_registry.documents.contract import InputContract
 from scoreline_registry.documents.manifest import Manifest
 from scoreline_registry.errors import NotFoundError, RefusedError
 from scoreline_registry.routing.dead_rules import dead_rules
-from scoreline_registry.routing.route import RouteDocument, RouteSchema, Rule
+from scoreline_registry.routing.route import RouteDocument, RouteSchema
+from scoreline_registry.routing.rules import Rule
 
 _SHOWN = 8
 """How many features a warning lists."""

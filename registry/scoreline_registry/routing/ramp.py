@@ -1,0 +1,139 @@
+"""A guarded ramp of one arm of a route, as the registry stores it: the plan, and where it stands.
+
+``ramping`` has the moves.
+"""
+
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
+
+from pydantic import AfterValidator, Field, JsonValue, model_validator
+
+from scoreline_registry.documents.base import FrozenModel, OmitDefaults
+from scoreline_registry.routing.bucketing import WHOLE
+from scoreline_registry.routing.durations import Seconds
+from scoreline_registry.routing.experiment import MetricName, UtcMoment
+from scoreline_registry.routing.rules import Ref, Rule
+
+MAX_STEPS = 50
+MAX_MOVES = 200
+MAX_EVIDENCE = 100
+
+RampStatus: TypeAlias = Literal["running", "paused", "aborted", "rolled_back", "done"]
+RampMoveName: TypeAlias = Literal["start", "advance", "finish", "roll_back", "pause", "resume", "abort"]
+Verdict: TypeAlias = Literal["continue", "pass", "breach"]
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Amount = Annotated[float, Field(gt=0)]
+
+
+def check_ascending(steps: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Returns steps that are above 0 and ascend; raises ValueError for others."""
+    if steps and steps[0] <= 0:
+        raise ValueError("the first step is above 0 percent")
+    for position, (before, after) in enumerate(pairwise(steps), start=1):
+        if after <= before:
+            raise ValueError(f"the steps must ascend, such as [1, 5, 25, 50, 100]: step {position + 1} does not")
+    return steps
+
+
+class Guards(FrozenModel):
+    """The limits of the arm that grows; None is not looked at.
+
+    Attributes:
+        error_rate: the highest share of its rows that fail, 0 to 1.
+        p99_ms: the highest 99th percentile of its milliseconds per row.
+        score_shift: the largest difference of mean scores, in either direction and in any segment.
+        flip_rate: the largest share of rows that fall into another band of scores, 0 to 1.
+        missing_rate: the highest share of its features' values that are missing, 0 to 1.
+        outcome: by metric of the route's experiment, the largest change for the worse, in the metric's unit.
+    """
+
+    error_rate: Share | None = None
+    p99_ms: Amount | None = None
+    score_shift: Amount | None = None
+    flip_rate: Share | None = None
+    missing_rate: Share | None = None
+    outcome: dict[MetricName, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+
+
+class Ramp(FrozenModel):
+    """The plan of a ramp: ``arm`` grows by ``steps`` in every rule that lists it, each held for ``hold_seconds``.
+
+    ``alpha`` is the chance that the guards together stop an arm that keeps all limits, however often they look.
+    """
+
+    arm: Ref
+    steps_millionths: Annotated[tuple[int, ...], AfterValidator(check_ascending)] = Field(
+        min_length=1, max_length=MAX_STEPS
+    )
+    hold_seconds: Seconds
+    alpha: float = Field(default=0.05, gt=0, le=0.5)
+    guards: Guards = Guards()
+
+    @model_validator(mode="after")
+    def _of_the_whole(self) -> Self:
+        if self.steps_millionths[-1] > WHOLE:
+            raise ValueError("the last step is at most 100 percent")
+        return self
+
+    @property
+    def last_step(self) -> int:
+        """The index of the last step."""
+        return len(self.steps_millionths) - 1
+
+
+class GuardEvidence(FrozenModel):
+    """The figures of one guard when it was evaluated.
+
+    ``value`` has the always-valid interval from ``low`` to ``high``, None where a side is open. ``rows`` are those of
+    the growing arm. ``segment`` is such as "context.channel = web", "" for all rows. ``details`` are more facts.
+    """
+
+    guard: str = Field(max_length=200)
+    verdict: Verdict
+    limit: float
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    rows: int = Field(default=0, ge=0)
+    segment: str = Field(default="", max_length=300)
+    method: str = Field(default="", max_length=300)
+    details: dict[str, JsonValue] = Field(default_factory=dict, max_length=50)
+
+
+Evidence = Annotated[tuple[GuardEvidence, ...], Field(max_length=MAX_EVIDENCE)]
+
+
+class RampMove(OmitDefaults):
+    """One move of a ramp: what was done when, the step in force after it, and the evidence that led to it."""
+
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"evidence"})
+
+    move: RampMoveName
+    at: UtcMoment
+    step: int = Field(ge=0)
+    evidence: Evidence = ()
+
+
+class RampState(FrozenModel):
+    """Where a ramp stands.
+
+    Attributes:
+        status: "running" and "paused" have the weights of the step, "done" those of the last one, "aborted" (by a
+            person) and "rolled_back" (by a guard) those from before the ramp.
+        step: the index of the step in force, or of the one at which the ramp ended.
+        since: when the step, or after a pause its rest, began; guards look at rows from then on.
+        baseline: the route's rules before the ramp, to which an abort returns bit for bit.
+        moves: the last moves with their evidence, oldest first.
+    """
+
+    status: RampStatus
+    step: int = Field(ge=0)
+    since: UtcMoment
+    baseline: tuple[Rule, ...]
+    moves: Annotated[tuple[RampMove, ...], Field(max_length=MAX_MOVES)] = ()
+
+    @property
+    def active(self) -> bool:
+        """Whether the weights are the ramp's to change: it is running or paused."""
+        return self.status in {"running", "paused"}
