@@ -82,6 +82,9 @@ class Column(IntEnum):
     """uint32 [sum of the parts' rows]: the row of each output."""
     EXTRA_VALUES = 28
     """float32: the outputs of all parts, one after another."""
+    RULES = 29
+    """uint8 [R]: the rule that decided, an index into the route's rules, 255 where none did (the holdout, overrides);
+    left out where it is the last one throughout."""
 
 
 RAGGED_COLUMNS: Mapping[str, tuple[Column, Column]] = {

@@ -10,13 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline_registry.documents.ragged import NEIGHBORS, SEQUENCE
+from scoreline_registry.routing.bucketing import WHOLE
 from scoreline_server.journal.blocks import Kind, framed
 from scoreline_server.journal.columns import RAGGED_COLUMNS, Column, packed, packed_arrays, packed_json, packed_texts
 from scoreline_server.journal.extras import packed_extras
-from scoreline_server.journal.facts import ArmFacts, RouteFacts
+from scoreline_server.journal.facts import ArmFacts, RouteFacts, RuleFacts, ShadowFacts
 from scoreline_server.journal.privacy import Hasher, Shown
 from scoreline_server.scoring.arrays import Float32, Indices
 from scoreline_server.scoring.compiled_route import NO_BAND, CompiledRoute
+from scoreline_server.scoring.model import LoadedModel
 from scoreline_server.scoring.results import RowResults, ScoredBatch
 from scoreline_server.scoring.rows import Context
 
@@ -173,9 +175,25 @@ def _facts(route: CompiledRoute, key: int, shown: Shown, *, hashed: bool) -> Rou
         left_out=() if hashed else shown.sensitive,
         step_features=ragged.get(SEQUENCE.name, ()),
         neighbor_features=ragged.get(NEIGHBORS.name, ()),
-        arms=tuple(ArmFacts(arm.ref, arm.model.name, arm.model.version, arm.model.digest) for arm in route.arms),
+        arms=tuple(ArmFacts(arm.ref, *_version(arm.model), *_bands(arm.model)) for arm in route.arms),
         bands=tuple(dict.fromkeys(name for arm in route.arms for name in arm.band_names)),
+        rules=tuple(RuleFacts({arm.ref: arm.millionths for arm in rule.arms}) for rule in route.document.rules),
+        holdout_millionths=route.document.holdout_millionths,
+        shadows=tuple(
+            ShadowFacts(shadow.ref, *_version(shadow.model), round(shadow.share * WHOLE), *_bands(shadow.model))
+            for shadow in route.shadows
+        ),
     )
+
+
+def _version(model: LoadedModel) -> tuple[str, int, str]:
+    return model.name, model.version, model.digest
+
+
+def _bands(model: LoadedModel) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """Where each band begins, and the bands' names."""
+    bands = model.manifest.score.bands
+    return tuple(band.from_score for band in bands), tuple(band.name for band in bands)
 
 
 def _calls(batches: Sequence[Observed]) -> dict[Column, bytes]:

@@ -1,12 +1,15 @@
 """The facts that a journal file holds once, its writer and routes, so that rows are readable without the registry."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from scoreline_registry.documents.ragged import NEIGHBORS, SEQUENCE, RaggedKind
 from scoreline_server.journal.columns import packed_json
+
+DEFAULT_OUTCOME_DAYS = 180.0
+"""How long rows may wait for outcomes where the route's settings do not say."""
 
 
 class _Facts:
@@ -18,8 +21,13 @@ class _Facts:
 
     @classmethod
     def _known(cls, body: bytes) -> dict[str, Any]:
-        values = json.loads(body)
-        return {field.name: values[field.name] for field in fields(cls) if field.name in values}  # type: ignore[arg-type]
+        return _known_of(cls, json.loads(body))
+
+
+def _known_of(cls: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a dataclass's fields; lists as tuples."""
+    known = {each.name: values[each.name] for each in fields(cls) if each.name in values}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +64,39 @@ class FileFacts(_Facts):
 
 @dataclass(frozen=True, slots=True)
 class ArmFacts:
-    """One arm as the route named it, and the version that it meant."""
+    """One arm as the route named it, and the version that it meant.
+
+    Attributes:
+        cuts: the score at which each band of that version begins, ascending; none in files of older writers.
+        bands: the names of those bands.
+    """
 
     ref: str
     model: str
     version: int
     digest: str
+    cuts: tuple[float, ...] = ()
+    bands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowFacts:
+    """A shadow as the route named it, the version that it meant, its bands as an arm has them, and its sample."""
+
+    ref: str
+    model: str
+    version: int
+    digest: str
+    sample_millionths: int
+    cuts: tuple[float, ...] = ()
+    bands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFacts:
+    """One rule of a route: the millionths of its units that each arm has, by the arm's reference."""
+
+    shares: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +117,11 @@ class RouteFacts(_Facts):
         neighbor_features: the columns of NEIGHBORS; empty without neighbors.
         arms: what ASSIGNED and SERVED point to.
         bands: what BANDS points to.
+        rules: the route's rules in order, what RULES points to; none in files of older writers.
+        holdout_millionths: the share of the units that always get the first arm of the last rule.
+        shadows: the models that score a sample of the rows beside the arms.
+        outcome_days: how long an outcome may still reach a row, in days after it was scored.
+        experiment: identifies the route's experiment section; empty without one.
     """
 
     key: int
@@ -97,15 +137,37 @@ class RouteFacts(_Facts):
     arms: tuple[ArmFacts, ...]
     bands: tuple[str, ...]
     neighbor_features: tuple[str, ...] = ()
+    rules: tuple[RuleFacts, ...] = ()
+    holdout_millionths: int = 0
+    shadows: tuple[ShadowFacts, ...] = ()
+    outcome_days: float = DEFAULT_OUTCOME_DAYS
+    experiment: str = ""
 
     @property
     def ragged(self) -> Mapping[RaggedKind, tuple[str, ...]]:
         """The columns of each ragged input; empty without one."""
         return {SEQUENCE: self.step_features, NEIGHBORS: self.neighbor_features}
 
+    def body(self) -> bytes:
+        """The JSON object. The arms' bands are a list of their own: older readers refuse unknown keys of an arm."""
+        values = asdict(self)
+        values["arm_bands"] = [{name: arm.pop(name) for name in ("cuts", "bands")} for arm in values["arms"]]
+        return packed_json(values)
+
     @classmethod
     def read(cls, body: bytes) -> Self:
         """Parses a block's body. Raises ValueError, TypeError or KeyError where it is invalid."""
-        values = cls._known(body)
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        return cls(**{**values, "arms": tuple(ArmFacts(**arm) for arm in values["arms"])})
+        values = json.loads(body)
+        bands = values.get("arm_bands") or [{}] * len(values["arms"])
+        arms = [arm | own for arm, own in zip(values["arms"], bands, strict=True)]
+        parts: dict[str, tuple[Any, ...]] = {
+            "arms": _parts(ArmFacts, arms),
+            "rules": _parts(RuleFacts, values.get("rules", ())),
+            "shadows": _parts(ShadowFacts, values.get("shadows", ())),
+        }
+        return cls(**_known_of(cls, values | parts))
+
+
+def _parts(cls: Any, values: Iterable[Mapping[str, Any]]) -> tuple[Any, ...]:
+    """Values of a dataclass from JSON objects."""
+    return tuple(cls(**_known_of(cls, each)) for each in values)

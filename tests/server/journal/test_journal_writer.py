@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from structlog.testing import capture_logs
 
 from scoreline_registry.registry import Registry
 from scoreline_server.journal import series as series_module
-from scoreline_server.journal.blocks import Fault
+from scoreline_server.journal.blocks import Block, Fault, Kind, scan
 from scoreline_server.journal.encoding import Observed
 from scoreline_server.journal.file import Disk
 from scoreline_server.journal.opening import journal_folder
@@ -288,7 +289,8 @@ def test_damage_costs_the_block_that_it_is_in(score: Score, tmp_path: Path) -> N
     write(journal, score, tmp_path, blocks=5)
     (file,) = journal_files([tmp_path])
     whole = file.read_bytes()
-    for at in range(700, len(whole), 97):
+    rows = next(block.start for block in scan(BytesIO(whole)) if isinstance(block, Block) and block.kind == Kind.ROWS)
+    for at in range(rows, len(whole), 97):
         file.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
         faults: list[Fault] = []
         assert rows_in(tmp_path, faults=faults) >= 40, at
