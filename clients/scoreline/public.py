@@ -21,6 +21,7 @@ from scoreline.errors import (
     StaleSchemaError,
     UnavailableError,
 )
+from scoreline.outcomes import Outcome, OutcomesReport, RefusedOutcome
 from scoreline.schema import FeatureKind, FeatureSchema, NeighborSchema, RouteSchema, SequenceSchema
 from scoreline.status import Health, ModelStatus, RouteStatus, ServerStatus
 
@@ -43,8 +44,11 @@ __all__ = [
     "ModelStatus",
     "NeighborSchema",
     "NotFoundError",
+    "Outcome",
+    "OutcomesReport",
     "OverloadedError",
     "Reason",
+    "RefusedOutcome",
     "RetryPolicy",
     "RouteNotFoundError",
     "RouteSchema",

@@ -33,6 +33,8 @@ class Kind(IntEnum):
     ROUTE = 2
     ROWS = 3
     SHADOWS = 4
+    OUTCOMES = 5
+    """In files of outcomes, see ``scoreline_server.outcomes``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,14 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from scoreline_registry.documents.ragged import NEIGHBORS, SEQUENCE
+
+_Id = TypeVar("_Id", bound=IntEnum)
 
 
 class Column(IntEnum):
@@ -94,7 +96,7 @@ RAGGED_COLUMNS: Mapping[str, tuple[Column, Column]] = {
 """The counts and the values of each ragged input, by the name of its kind."""
 
 
-def packed(columns: Mapping[Column, bytes]) -> bytes:
+def packed(columns: Mapping[_Id, bytes]) -> bytes:
     """Columns as a body."""
     sizes = list(map(len, columns.values()))
     table = [number for pair in zip(columns, sizes, strict=True) for number in pair]

@@ -61,6 +61,11 @@ class JournalFile:
         self._disk.sync(self._descriptor)
         self.is_synced = True
 
+    def truncate(self, size: int) -> None:
+        """Takes back what was appended beyond ``size``. Raises OSError."""
+        os.ftruncate(self._descriptor, size)
+        self.size = size
+
     def discard(self) -> None:
         """Removes the file, whose head could not be written."""
         self.path.unlink(missing_ok=True)
@@ -73,13 +78,13 @@ class JournalFile:
         os.close(self._descriptor)
 
 
-def begin(folder: Path, facts: FileFacts, *, disk: Disk) -> JournalFile:
+def begin(folder: Path, facts: FileFacts, *, disk: Disk, suffix: str = SUFFIX) -> JournalFile:
     """A new file in a folder, which is made where it is missing; both for their owner only. Raises OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     moment = facts.started // 1000
     while True:
         started = datetime.fromtimestamp(moment / 1e6, UTC)
         try:
-            return JournalFile(folder / f"{facts.worker}-{started:%Y%m%dT%H%M%S.%fZ}{SUFFIX}", disk=disk)
+            return JournalFile(folder / f"{facts.worker}-{started:%Y%m%dT%H%M%S.%fZ}{suffix}", disk=disk)
         except FileExistsError:  # another server's, begun in the same microsecond
             moment += 1

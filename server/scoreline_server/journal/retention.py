@@ -43,10 +43,10 @@ class Retention:
                 yield file
 
 
-def aged_files(folder: Path) -> list[Aged]:
-    """The journal files of a folder; none where there is no folder."""
+def aged_files(folder: Path, suffix: str = SUFFIX) -> list[Aged]:
+    """The journal files of a folder, or those of another suffix; none where there is no folder."""
     found = []
-    for path in folder.glob(f"*{SUFFIX}"):
+    for path in folder.glob(f"*{suffix}"):
         with contextlib.suppress(FileNotFoundError):
             facts = path.stat()
             found.append(Aged(path, facts.st_size, facts.st_mtime))
@@ -60,7 +60,7 @@ def enforce(retention: Retention, folder: Path, now: float) -> int:
     """
     removed = 0
     for file in retention.outdated(aged_files(folder), now):
-        if _removed(file.path):
+        if removed_unwritten(file.path):
             removed += 1
             facts = {"path": str(file.path), "bytes": file.size, "days": round((now - file.modified) / 86400, 1)}
             if retention.has_expired(file, now):
@@ -70,7 +70,8 @@ def enforce(retention: Retention, folder: Path, now: float) -> int:
     return removed
 
 
-def _removed(path: Path) -> bool:
+def removed_unwritten(path: Path) -> bool:
+    """Removes a file unless a process writes it; whether it did. Raises OSError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
