@@ -30,7 +30,8 @@ def plant(trigger):
         # A module that is being imported is there before its classes are.
         if hasattr(lane, "Lane") and os.path.exists(trigger):
             os.unlink(trigger)
-            lane.Lane._flush = lambda *_: 1 / 0
+            # Called in every turn: this worker may be the one without a connection.
+            lane.Lane._admit_all = lambda *_: 1 / 0
             return
         time.sleep(0.02)
 
