@@ -1,0 +1,38 @@
+"""Reads journals while they grow: at each call the blocks that were written since the last one."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import structlog
+
+from scoreline_server.journal.blocks import Fault
+from scoreline_server.journal.reader import FileReader, journal_files
+from scoreline_server.journal.records import Records
+from scoreline_server.journal.shadowed import ShadowScores
+
+_log = structlog.get_logger()
+
+
+class JournalFeed:
+    """The blocks of some folders, each once. For one thread."""
+
+    def __init__(self, folders: Iterable[Path], since: int) -> None:
+        """``since`` in ns since 1970: files that were last written before it are not read."""
+        self._folders, self._since = tuple(folders), since
+        self._readers: dict[Path, FileReader] = {}
+
+    def news(self) -> Iterator[Records | ShadowScores]:
+        """The blocks that were written since the last call. Damage is logged, and passed over as readers do."""
+        for path in journal_files(self._folders):
+            try:
+                if path in self._readers or path.stat().st_mtime_ns >= self._since:
+                    yield from self._read(self._readers.setdefault(path, FileReader(path)))
+            except FileNotFoundError:  # retention removed it meanwhile
+                continue
+
+    def _read(self, reader: FileReader) -> Iterator[Records | ShadowScores]:
+        for found in reader.read():
+            if not isinstance(found, Fault):
+                yield found
+            elif not found.is_torn:
+                _log.warning("damaged journal block passed over", path=str(reader.path), problem=found.problem)

@@ -1,0 +1,168 @@
+"""What all guards of a ramp share: their limit, their protocol, and how a figure with bounds becomes a reading."""
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from scoreline_registry.statistics.betting import (
+    BoundedSample,
+    log_evidence_above,
+    log_evidence_below,
+    lower_bound,
+    upper_bound,
+)
+from scoreline_registry.statistics.effects import Stratum
+from scoreline_registry.statistics.figures import Figure, TooFew
+from scoreline_registry.statistics.moments import Moments
+from scoreline_registry.statistics.sequential import ConfidenceSequence, mean, stratified_difference
+from scoreline_server.controllers.readings import Finding, Reading
+from scoreline_server.controllers.step_rows import Pairs, StepRows
+
+Against = Literal["limit", "others"]
+
+# Where the interval of a mean is narrowest, in units: guards want an answer early.
+_TUNING_ROWS = 2000
+_OPEN = (-math.inf, math.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a guard tests, and with which error.
+
+    Attributes:
+        name: the guard's name, for readings.
+        value: the largest value that keeps the limit.
+        alpha: the probability of a breach although the limit is kept, over all looks, at most.
+        least: observations of the growing arm before a step may pass.
+        against: "limit" for the figure itself, "others" for its difference from the other arms at the same time.
+    """
+
+    name: str
+    value: float
+    alpha: float
+    least: int = 200
+    against: Against = "limit"
+
+    def with_alpha(self, alpha: float) -> "Limit":
+        """The same with another error."""
+        return replace(self, alpha=alpha)
+
+    def reading(self, value: float, bounds: tuple[float, float], count: int, method: str) -> Reading:
+        """The reading of a figure that is not to be above the limit, from its always-valid bounds."""
+        low, high = bounds
+        return self._reading(value, bounds, count, method, breached=low > self.value, proven=high <= self.value)
+
+    def rate(self, sample: BoundedSample, unit: str) -> Reading:
+        """The reading of a rate that is not to be above the limit, from its observations."""
+        bounds = lower_bound(sample, self.alpha / 2), upper_bound(sample, self.alpha / 2)
+        needed = math.log(2 / self.alpha)
+        return self._reading(
+            sample.mean,
+            bounds,
+            sample.count,
+            f"rate of {unit}, always-valid bounds by betting",
+            breached=log_evidence_above(sample, self.value) >= needed,
+            proven=log_evidence_below(sample, self.value) >= needed,
+        )
+
+    def shift(self, figure: Figure, count: int) -> Reading:
+        """The reading of a difference whose size is limited in both directions."""
+        if isinstance(figure, TooFew):
+            return self._reading(math.nan, _OPEN, count, figure.method, breached=False, proven=False)
+        low, high = figure.low, figure.high
+        breached = low > self.value or high < -self.value
+        proven = -self.value <= low and high <= self.value
+        return self._reading(figure.value, (low, high), count, figure.method, breached=breached, proven=proven)
+
+    def _reading(
+        self, value: float, bounds: tuple[float, float], count: int, method: str, *, breached: bool, proven: bool
+    ) -> Reading:
+        finding = Finding.WITHIN
+        if breached:
+            finding = Finding.BREACHED
+        elif count < self.least or math.isnan(value):
+            finding = Finding.TOO_FEW
+        elif proven:
+            finding = Finding.PROVEN
+        return Reading(self.name, "", value, *bounds, self.value, count, finding, method)
+
+
+class Guard(Protocol):
+    """Adds up a step's rows and reads its figure. For one thread."""
+
+    def add(self, rows: StepRows) -> None:
+        """Adds rows."""
+
+    def add_pairs(self, pairs: Pairs) -> None:
+        """Adds rows that the growing arm scored as a shadow."""
+
+    def readings(self) -> list[Reading]:
+        """The figures at this look."""
+
+
+class Unpaired:
+    """The base of guards that look at rows alone."""
+
+    def add_pairs(self, pairs: Pairs) -> None:
+        """Adds nothing."""
+
+
+class Differences:
+    """Means of the growing arm and of the others, within strata of equal shares."""
+
+    def __init__(self) -> None:
+        self._strata: dict[int, Stratum] = defaultdict(lambda: Stratum(Moments(), Moments()))
+
+    def add(
+        self, values: npt.NDArray[np.float64], in_arm: npt.NDArray[np.bool_], strata: npt.NDArray[np.int64]
+    ) -> None:
+        """Adds values [N]."""
+        for stratum in np.unique(strata).tolist():
+            rows = strata == stratum
+            others, arm = Moments.of(values[rows & ~in_arm]), Moments.of(values[rows & in_arm])
+            before = self._strata[stratum]
+            self._strata[stratum] = Stratum(before.control + others, before.treated + arm)
+
+    def zeros(self) -> "Differences":
+        """As many zeros as there are values."""
+        zeros = Differences()
+        for stratum, counted in self._strata.items():
+            zeros._strata[stratum] = Stratum(Moments(counted.control.count), Moments(counted.treated.count))
+        return zeros
+
+    @property
+    def count(self) -> int:
+        """Values of the growing arm."""
+        return sum(stratum.treated.count for stratum in self._strata.values())
+
+    def shift(self, alpha: float) -> Figure:
+        """Growing arm minus others, with bounds of both sides."""
+        return stratified_difference(self._strata.values(), sequence(alpha))
+
+    def rise(self, limit: Limit) -> Reading:
+        """The reading of growing arm minus others where only a rise is limited."""
+        figures = [
+            stratified_difference(self._strata.values(), ConfidenceSequence(limit.alpha / 2, _TUNING_ROWS, side=side))
+            for side in _SIDES
+        ]
+        low, high = figures
+        if isinstance(low, TooFew) or isinstance(high, TooFew):
+            return limit.reading(math.nan, _OPEN, self.count, low.method)
+        return limit.reading(low.value, (low.low, high.high), self.count, low.method)
+
+
+_SIDES: tuple[Literal["lower"], Literal["upper"]] = ("lower", "upper")
+
+
+def sequence(alpha: float) -> ConfidenceSequence:
+    """The confidence sequence of guards."""
+    return ConfidenceSequence(alpha, _TUNING_ROWS)
+
+
+def mean_of(sample: Moments, alpha: float) -> Figure:
+    """The mean of paired differences, with bounds of both sides."""
+    return mean(sample, sequence(alpha))
