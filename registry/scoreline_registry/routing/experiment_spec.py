@@ -9,7 +9,15 @@ from scoreline_registry.routing.allocation import Allocation
 from scoreline_registry.routing.bucketing import millionths
 from scoreline_registry.routing.durations import Duration
 from scoreline_registry.routing.experiment import MAX_METRICS, Experiment, Metric, MetricName, Outcomes
-from scoreline_registry.routing.ramp import MAX_STEPS, Guards, Ramp, check_ascending
+from scoreline_registry.routing.ramp import (
+    MAX_STEPS,
+    AmountLimit,
+    GuardLimit,
+    Guards,
+    Ramp,
+    ShareLimit,
+    check_ascending,
+)
 from scoreline_registry.routing.rules import Ref
 from scoreline_registry.routing.strict_spec import Percent, Strict
 
@@ -38,8 +46,27 @@ class ExperimentSpec(Experiment, Strict):
         return Experiment.model_validate(self.model_dump())
 
 
+class LimitSpec(GuardLimit, Strict):
+    """The limit of one guard."""
+
+
+class ShareLimitSpec(ShareLimit, Strict):
+    """The limit of a share."""
+
+
+class AmountLimitSpec(AmountLimit, Strict):
+    """A limit above 0."""
+
+
 class GuardsSpec(Guards, Strict):
     """The limits at which a ramp goes back."""
+
+    error_rate: ShareLimitSpec | None = None
+    p99_ms: AmountLimitSpec | None = None
+    score_shift: AmountLimitSpec | None = None
+    flip_rate: ShareLimitSpec | None = None
+    missing_rate: ShareLimitSpec | None = None
+    outcome: dict[MetricName, LimitSpec] = Field(default_factory=dict)  # type: ignore[assignment]
 
 
 class RampSpec(Strict):
@@ -49,6 +76,7 @@ class RampSpec(Strict):
     steps: Annotated[tuple[Percent, ...], AfterValidator(check_ascending)] = Field(min_length=1, max_length=MAX_STEPS)
     hold: Duration
     alpha: float = Field(default=0.05, gt=0, le=0.5)
+    prove: bool = False
     guards: GuardsSpec = GuardsSpec()
 
     @property
@@ -59,6 +87,7 @@ class RampSpec(Strict):
             steps_millionths=tuple(map(millionths, self.steps)),
             hold_seconds=self.hold,
             alpha=self.alpha,
+            prove=self.prove,
             guards=Guards.model_validate(self.guards.model_dump()),
         )
 

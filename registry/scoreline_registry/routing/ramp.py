@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, JsonValue, model_validator
 from scoreline_registry.documents.base import FrozenModel, OmitDefaults
 from scoreline_registry.routing.bucketing import WHOLE
 from scoreline_registry.routing.durations import Seconds
-from scoreline_registry.routing.experiment import MetricName, UtcMoment
+from scoreline_registry.routing.experiment import Fact, MetricName, UtcMoment
 from scoreline_registry.routing.rules import Ref, Rule
 
 MAX_STEPS = 50
@@ -36,30 +36,84 @@ def check_ascending(steps: tuple[Any, ...]) -> tuple[Any, ...]:
     return steps
 
 
+class GuardLimit(OmitDefaults):
+    """The limit of one guard; a number alone is a limit with the defaults.
+
+    Attributes:
+        limit: the largest value that is kept.
+        against: "limit" for the arm's own value, "others" for its difference from the other arms at the same time.
+        by: a fact of a row, in each of whose segments the guard holds as well; None for all rows alone.
+        rows: observations of the arm that a step waits for before it may pass.
+    """
+
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"by"})
+
+    limit: float = Field(ge=0)
+    against: Literal["limit", "others"] = "limit"
+    by: Fact | None = None
+    rows: int = Field(default=200, ge=1, le=1_000_000_000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _number(cls, raw: object) -> object:
+        return {"limit": raw} if isinstance(raw, int | float) else raw
+
+    @property
+    def written(self) -> float | dict[str, Any]:
+        """The number alone where the rest is as by default."""
+        given = self.model_dump(mode="json", exclude_defaults=True, include=set(GuardLimit.model_fields))
+        return self.limit if given.keys() <= {"limit"} else {"limit": self.limit, **given}
+
+
+class ShareLimit(GuardLimit):
+    """The limit of a share, 0 to 1."""
+
+    limit: Share
+
+
+class AmountLimit(GuardLimit):
+    """A limit above 0."""
+
+    limit: Amount
+
+
 class Guards(FrozenModel):
     """The limits of the arm that grows; None is not looked at.
 
     Attributes:
-        error_rate: the highest share of its rows that fail, 0 to 1.
-        p99_ms: the highest 99th percentile of its milliseconds per row.
-        score_shift: the largest difference of mean scores, in either direction and in any segment.
-        flip_rate: the largest share of rows that fall into another band of scores, 0 to 1.
-        missing_rate: the highest share of its features' values that are missing, 0 to 1.
+        error_rate: the highest share of its rows that fail or that the fallback answers, 0 to 1.
+        p99_ms: the highest 99th percentile of a call's milliseconds, from its arrival until it is scored.
+        score_shift: the largest difference of mean scores from those of the other arms, in either direction.
+        flip_rate: the largest share of units that fall into another band of scores, 0 to 1.
+        missing_rate: the highest share of units of which an input is missing, 0 to 1.
         outcome: by metric of the route's experiment, the largest change for the worse, in the metric's unit.
     """
 
-    error_rate: Share | None = None
-    p99_ms: Amount | None = None
-    score_shift: Amount | None = None
-    flip_rate: Share | None = None
-    missing_rate: Share | None = None
-    outcome: dict[MetricName, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    error_rate: ShareLimit | None = None
+    p99_ms: AmountLimit | None = None
+    score_shift: AmountLimit | None = None
+    flip_rate: ShareLimit | None = None
+    missing_rate: ShareLimit | None = None
+    outcome: dict[MetricName, GuardLimit] = Field(default_factory=dict)
+
+    @property
+    def limits(self) -> dict[str, GuardLimit]:
+        """The guards of rows by name, in order; without those of outcomes."""
+        guards = {name: getattr(self, name) for name in Guards.model_fields if name != "outcome"}
+        return {name: guard for name, guard in guards.items() if guard is not None}
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """The guards as people write them."""
+        outcome = {metric: guard.written for metric, guard in self.outcome.items()}
+        return {name: guard.written for name, guard in self.limits.items()} | ({"outcome": outcome} if outcome else {})
 
 
 class Ramp(FrozenModel):
     """The plan of a ramp: ``arm`` grows by ``steps`` in every rule that lists it, each held for ``hold_seconds``.
 
-    ``alpha`` is the chance that the guards together stop an arm that keeps all limits, however often they look.
+    ``alpha`` is the chance that the guards together stop an arm that keeps all limits, however often they look. With
+    ``prove`` a step passes only once every guard's bound rules out that its limit is exceeded.
     """
 
     arm: Ref
@@ -68,6 +122,7 @@ class Ramp(FrozenModel):
     )
     hold_seconds: Seconds
     alpha: float = Field(default=0.05, gt=0, le=0.5)
+    prove: bool = False
     guards: Guards = Guards()
 
     @model_validator(mode="after")

@@ -36,7 +36,8 @@ def _ramp(ramp: Ramp) -> dict[str, Any]:
         "steps": [percent_of(step) for step in ramp.steps_millionths],
         "hold": duration_text(ramp.hold_seconds),
         "alpha": ramp.alpha,
-        "guards": {name: limit for name, limit in _known(ramp.guards).items() if limit not in (None, {})},
+        "prove": ramp.prove,
+        "guards": ramp.guards.written,
     }
 
 

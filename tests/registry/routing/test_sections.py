@@ -61,13 +61,18 @@ def test_every_section_is_stored() -> None:
     assert experiment.primary_metric.direction == "decrease"
     assert experiment.metrics["spend"].denominator == "orders"
     assert (ramp.arm, ramp.steps_millionths, ramp.hold_seconds) == ("credit@9", (10_000, 125_000, 1_000_000), 1800)
-    assert (ramp.guards.error_rate, ramp.guards.outcome) == (0, {"default": 0.01})
+    limits = {name: guard.limit for name, guard in ramp.guards.limits.items()}
+    assert limits == {"error_rate": 0, "p99_ms": 20, "score_shift": 0.05, "flip_rate": 0.02, "missing_rate": 0.05}
+    assert ramp.guards.outcome["default"].limit == 0.01
     allocate = document(ALLOCATED).allocate
     assert allocate is not None
     assert (allocate.every_seconds, allocate.floor_millionths) == (3600, 50_000)
 
 
-@pytest.mark.parametrize("text", [WHOLE, ALLOCATED])
+DETAILED = WHOLE.replace("0.05, flip", "{limit: 0.05, by: context.channel, against: others, rows: 50}, flip")
+
+
+@pytest.mark.parametrize("text", [WHOLE, ALLOCATED, DETAILED, WHOLE.replace("hold: 30m", "hold: 30m\n  prove: true")])
 def test_a_stored_section_is_written_read_and_applied_without_a_change(text: str) -> None:
     stored = document(text)
     assert RouteDocument.model_validate_json(encode(stored)) == stored
@@ -122,8 +127,10 @@ def test_a_zone_is_another_way_to_write_the_same_start() -> None:
         ("hold: 30m", "hold: 30 minutes", "such as 45s, 30m, 2h or 7d, not '30 minutes'"),
         ("hold: 30m", "hold: 0m", "a duration is between 1s and 366d, not 0m"),
         ("flip_rate", "flipp_rate", "ramp.guards: unknown key 'flipp_rate'; did you mean 'flip_rate'?"),
-        ("flip_rate: 0.02", "flip_rate: 2", "ramp.guards.flip_rate: Input should be less than or equal to 1"),
-        ("p99_ms: 20", "p99_ms: 0", "ramp.guards.p99_ms: Input should be greater than 0"),
+        ("flip_rate: 0.02", "flip_rate: 2", "ramp.guards.flip_rate.limit: Input should be less than or equal to 1"),
+        ("p99_ms: 20", "p99_ms: {limits: 20}", "ramp.guards.p99_ms: unknown key 'limits'; did you mean 'limit'?"),
+        ("p99_ms: 20", "p99_ms: {limit: 2, by: x}", "by: 'x' is neither a feature nor a context key"),
+        ("p99_ms: 20", "p99_ms: 0", "ramp.guards.p99_ms.limit: Input should be greater than 0"),
     ],
 )
 def test_a_mistake_in_a_section_is_named_where_it_stands(old: str, new: str, problem: str) -> None:
