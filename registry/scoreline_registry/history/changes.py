@@ -18,6 +18,7 @@ from scoreline_registry.names import ModelRef, check_name
 from scoreline_registry.routing.planning import next_document, schema_like, without_arm, written_schema
 from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_registry.routing.route_validation import routable, route_errors
+from scoreline_registry.routing.section_validation import section_errors
 
 _MAX_TEXT = 200
 
@@ -216,7 +217,7 @@ class ApplyRoute(Change):
         like = written.like
         schema = schema_like(routable(like, state.usable(like)).inputs) if like else written_schema(written)
         after = next_document(self.spec, schema=schema, before=before)
-        errors = route_errors(after, state.usable)
+        errors = [*route_errors(after, state.usable), *section_errors(after)]
         if errors:
             raise RefusedError(f"route {self.spec.route}", errors)
         return state.with_route(after)

@@ -18,6 +18,7 @@ from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.history.state import State
 from scoreline_registry.routing.route_plan import RoutePlan, route_plan
 from scoreline_registry.routing.route_validation import route_warnings
+from scoreline_registry.routing.section_validation import section_warnings
 from scoreline_registry.storage import Storage, put_same
 
 # A writer that loses a race applies its change again. Each loss is another writer's success, so this many in a row
@@ -45,27 +46,31 @@ class Commit:
         state: the state after it.
         revision: the newest revision then.
         written: whether that revision is its own; False where nothing changed and for a dry run.
+        at: when it was made, by its author's clock.
     """
 
     before: Snapshot
     state: State
     revision: int
     written: bool
+    at: datetime
 
     @cached_property
     def events(self) -> tuple[Event, ...]:
         """The differences between the two states."""
-        return events_between(self.before.state, self.state)
+        return events_between(self.before.state, self.state, at=self.at)
 
     def route_plan(self, route: str, *, revision: int | None = None) -> RoutePlan:
         """The plan that the change carried out for one route; ``revision`` is None for a dry run."""
+        after = self.state.routes[route]
         return route_plan(
             route,
             before=self.before.routes.get(route),
-            after=self.state.routes[route],
+            after=after,
             etag=self.before.route_digests.get(route, ""),
             revision=revision,
-            warnings=route_warnings(self.state.routes[route], self.state.usable),
+            at=self.at,
+            warnings=[*route_warnings(after, self.state.usable), *section_warnings(after)],
         )
 
 
@@ -107,7 +112,9 @@ class Commits:
         """What ``commit`` would do now; raises what it would raise."""
         before = self.latest()
         signature = Signature(author, message, self._clock(), before.revision)
-        return Commit(before, _applied(change, before, signature, if_match), before.revision, written=False)
+        return Commit(
+            before, _applied(change, before, signature, if_match), before.revision, written=False, at=signature.at
+        )
 
     def commit(self, change: Change, *, author: str, message: str, if_match: str | None = None) -> Commit:
         """Applies a change to the newest state and writes the next revision.
@@ -121,11 +128,11 @@ class Commits:
             signature = Signature(author, message, self._clock(), before.revision)
             state = _applied(change, before, signature, if_match)
             if state.same_as(before.state):
-                return Commit(before, before.state, before.revision, written=False)
+                return Commit(before, before.state, before.revision, written=False, at=signature.at)
             self._store({**state.models.unwritten, **state.routes.unwritten}, stored)
             if self._append(before.entry, state, signature, commit_id):
                 after = self.at(before.revision + 1)
-                return Commit(before, after.state, after.revision, written=True)
+                return Commit(before, after.state, after.revision, written=True, at=signature.at)
         raise ConflictError("registry", str(self._storage))
 
     def _store(self, documents: Mapping[str, bytes], stored: set[str]) -> None:
@@ -160,7 +167,9 @@ class Commits:
 
     def _history_entry(self, parent: LogEntry, entry: LogEntry) -> HistoryEntry:
         revision = entry.revision
-        events = events_between(self.documents.state(parent.revision), self.documents.state(revision))
+        events = events_between(
+            self.documents.state(parent.revision), self.documents.state(revision), at=revision.created_at
+        )
         return HistoryEntry(entry.number, revision.created_at, revision.author, revision.message, events)
 
 

@@ -37,11 +37,14 @@ class HistoryEntry:
     events: tuple[Event, ...]
 
 
-def events_between(older: State, newer: State) -> tuple[Event, ...]:
-    """The events that lead from one state to the next; loads only the documents that differ."""
+def events_between(older: State, newer: State, *, at: datetime | None = None) -> tuple[Event, ...]:
+    """The events that lead from one state to the next; loads only the documents that differ.
+
+    ``at`` is the time of the change, where it is known: an experiment that had begun by then was changed while running.
+    """
     return (
         *(event for pair in _changed(older.models, newer.models) for event in _model_events(*pair)),
-        *(event for pair in _changed(older.routes, newer.routes) for event in _route_events(*pair)),
+        *(event for pair in _changed(older.routes, newer.routes) for event in _route_events(*pair, at=at)),
     )
 
 
@@ -88,10 +91,12 @@ def _alias_events(name: str, before: Mapping[str, int], after: Mapping[str, int]
             yield Event("alias", f"{name}@{alias}", f"{old or 'nothing'} -> {new or 'nothing'}")
 
 
-def _route_events(name: str, older: RouteDocument | None, newer: RouteDocument | None) -> Iterator[Event]:
+def _route_events(
+    name: str, older: RouteDocument | None, newer: RouteDocument | None, *, at: datetime | None
+) -> Iterator[Event]:
     if newer is None:
         yield Event("route", name, "removed")
         return
-    plan = route_plan(name, before=older, after=newer, etag="")
+    plan = route_plan(name, before=older, after=newer, etag="", at=at)
     for difference in plan.differences or ("bucket ranges moved",):
         yield Event("route", name, difference)

@@ -7,6 +7,8 @@ from scoreline_registry.documents.contract import InputContract
 from scoreline_registry.documents.documents import canonical_json
 from scoreline_registry.errors import NotFoundError, RefusedError
 from scoreline_registry.routing.bucketing import BucketRange, least_movement, merged, millionths, percent_of
+from scoreline_registry.routing.continuation import continued
+from scoreline_registry.routing.ramping import grows_in, held_by_rollback
 from scoreline_registry.routing.route import (
     MAX_EARLIER_SCHEMAS,
     RouteDocument,
@@ -33,7 +35,10 @@ def written_schema(spec: SchemaSpec) -> RouteSchema:
 
 
 def next_document(spec: RouteSpec, *, schema: RouteSchema, before: RouteDocument | None) -> RouteDocument:
-    """The document that a spec asks for, moving as few units as it can from what is served ``before``."""
+    """The document that a spec asks for, moving as few units as it can from what is served ``before``.
+
+    Raises RefusedError where it would cut off a ramp that is running or paused.
+    """
     kept = (before.model_extra or {}) if before is not None else {}
     bases = base_rules(spec.rules, before.rules if before is not None else ())
     document = RouteDocument(
@@ -53,7 +58,7 @@ def next_document(spec: RouteSpec, *, schema: RouteSchema, before: RouteDocument
         ramp=spec.ramp.document if spec.ramp else None,
         allocate=spec.allocate.document if spec.allocate else None,
     )
-    return _numbered(document)
+    return _numbered(document if before is None else continued(document, before))
 
 
 def _numbered(document: RouteDocument) -> RouteDocument:
@@ -61,16 +66,21 @@ def _numbered(document: RouteDocument) -> RouteDocument:
 
 
 def restored(past: RouteDocument, *, before: RouteDocument | None) -> RouteDocument:
-    """An earlier definition as the next document; layouts that callers use since then stay known."""
+    """An earlier definition as the next document; layouts that callers use since then stay known.
+
+    A ramp that ran then has its weights of then and is paused: its guards would look at rows since that time.
+    """
+    held = held_by_rollback(past)
     if before is None:
-        return past
-    return past.model_copy(update={"earlier_schemas": _earlier_schemas(past.input_schema, before)})
+        return held
+    return held.model_copy(update={"earlier_schemas": _earlier_schemas(past.input_schema, before)})
 
 
 def without_arm(document: RouteDocument, ref: str) -> RouteDocument:
     """The route without one arm: its buckets go to the first other arm of the same rule, its overrides to the rules.
 
-    Where it is the fallback, the first arm of the last rule is from then on. A shadow can be taken out like an arm.
+    Where it is the fallback, the first arm of the last rule is from then on. A shadow can be taken out like an arm. A
+    ramp of the arm ends, and so does an allocation of which no two arms are left.
 
     Raises NotFoundError when the route has no such arm, and RefusedError where it is the only arm of a rule.
     """
@@ -89,7 +99,23 @@ def without_arm(document: RouteDocument, ref: str) -> RouteDocument:
     overrides = {unit: arm for unit, arm in document.overrides.items() if arm != ref}
     shadows = tuple(shadow for shadow in document.shadows if shadow.ref != ref)
     update = {"rules": rules, "fallback": fallback, "overrides": overrides, "shadows": shadows}
-    return _numbered(document.model_copy(update=update))
+    return _numbered(_sections_without(document.model_copy(update=update), ref))
+
+
+def _sections_without(document: RouteDocument, ref: str) -> RouteDocument:
+    """The route with an arm out of its ramp and its allocation as well."""
+    update: dict[str, Any] = {}
+    ramp, state = document.ramp, document.ramp_state
+    if ramp is not None and (ramp.arm == ref or not any(grows_in(rule, ramp.arm) for rule in document.rules)):
+        update |= {"ramp": None, "ramp_state": None}
+    elif state is not None:
+        baseline = tuple(_rule_without(rule, ref) for rule in state.baseline)
+        update["ramp_state"] = state.model_copy(update={"baseline": baseline})
+    if document.allocate is not None and len(document.rules[-1].arms) < 2:
+        update["allocate"] = None
+    if document.allocation_state is not None:
+        update["allocation_state"] = None
+    return document.model_copy(update=update)
 
 
 def _rule_without(rule: Rule, ref: str) -> Rule:

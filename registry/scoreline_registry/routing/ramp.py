@@ -15,8 +15,8 @@ from scoreline_registry.routing.experiment import Fact, MetricName, UtcMoment
 from scoreline_registry.routing.rules import Ref, Rule
 
 MAX_STEPS = 50
-MAX_MOVES = 200
-MAX_EVIDENCE = 100
+MAX_MOVES = 50
+MAX_EVIDENCE = 50
 
 RampStatus: TypeAlias = Literal["running", "paused", "aborted", "rolled_back", "done"]
 RampMoveName: TypeAlias = Literal["start", "advance", "finish", "roll_back", "pause", "resume", "abort"]

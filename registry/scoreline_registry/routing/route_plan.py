@@ -1,7 +1,8 @@
 """Compares two definitions of a route: differences, shares, and the units that change arm. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
@@ -10,6 +11,7 @@ from scoreline_registry.routing.bucketing import WHOLE, percent_of
 from scoreline_registry.routing.planning import base_rules, ranges_of
 from scoreline_registry.routing.route import RouteDocument
 from scoreline_registry.routing.rules import Rule
+from scoreline_registry.routing.section_texts import section_facts, section_moves, was_running
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,15 @@ def route_plan(
     etag: str,
     revision: int | None = None,
     warnings: Sequence[str] = (),
+    at: datetime | None = None,
 ) -> RoutePlan:
-    """Compares two definitions of one route."""
+    """Compares two definitions of one route; ``at`` is the time of the change, where it is known."""
     bases = base_rules(after.rules, before.rules if before is not None else ())
     rules = tuple(_rule_plan(rule, base, before, after) for rule, base in zip(after.rules, bases, strict=True))
     moved = max(rule.moved for rule in rules)
-    return RoutePlan(route, before, after, etag, _differences(before, after), rules, moved, revision, tuple(warnings))
+    return RoutePlan(
+        route, before, after, etag, _differences(before, after, at), rules, moved, revision, tuple(warnings)
+    )
 
 
 def _rule_plan(rule: Rule, base: Rule | None, before: RouteDocument | None, after: RouteDocument) -> RulePlan:
@@ -129,20 +134,24 @@ def _moved_ranges(old: Rule, new: Rule) -> Fraction:
     return Fraction(WHOLE - stayed, WHOLE)
 
 
-def _differences(before: RouteDocument | None, after: RouteDocument) -> tuple[str, ...]:
+def _differences(before: RouteDocument | None, after: RouteDocument, at: datetime | None) -> tuple[str, ...]:
     """One line for everything that differs, buckets aside."""
     if before is None:
         return ("new route",)
+    running = " (changed while running)" if was_running(before.experiment, at) else ""
+    lines = (f"{line}{running}" if line.startswith("experiment ") else line for line in _changes(before, after))
+    return (*section_moves(before, after), *lines)
+
+
+def _changes(before: RouteDocument, after: RouteDocument) -> Iterator[str]:
     old, new = _facts(before), _facts(after)
-    lines = []
     for name in {**old, **new}:
         if name not in old:
-            lines.append(f"{name}: added {new[name]}")
+            yield f"{name}: added {new[name]}"
         elif name not in new:
-            lines.append(f"{name}: removed (was {old[name]})")
+            yield f"{name}: removed (was {old[name]})"
         elif old[name] != new[name]:
-            lines.append(f"{name}: {old[name]} -> {new[name]}")
-    return tuple(lines)
+            yield f"{name}: {old[name]} -> {new[name]}"
 
 
 def _facts(document: RouteDocument) -> dict[str, str]:
@@ -156,7 +165,7 @@ def _facts(document: RouteDocument) -> dict[str, str]:
     facts["holdout"] = f"{percent_of(document.holdout_millionths)} %"
     facts["fallback"] = document.fallback or "none"
     facts |= {f"shadow {shadow.ref}": f"{percent_of(shadow.sample_millionths)} %" for shadow in document.shadows}
-    return facts
+    return facts | section_facts(document)
 
 
 def _rule_text(rule: Rule) -> str:
