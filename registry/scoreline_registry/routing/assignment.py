@@ -15,7 +15,17 @@ from scoreline_registry.routing.rules import HOLDOUT_LAYER, Rule
 
 Reason: TypeAlias = Literal["STATIC", "SPLIT", "RULE_MATCH", "HOLDOUT", "OVERRIDE"]
 
+NO_RULE = 255
+"""The rule of units that none decided: those of the holdout and those with an override."""
+
 _NO_CONTEXT: Context = {}
+
+
+Assignments: TypeAlias = tuple[list[int], list[Reason], bytearray | None]
+"""The arms of N units: indices into the assigner's arms, the reason of each, and the deciding rules.
+
+The rules are one byte each, a rule's index or NO_RULE; None where the last rule decided all.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,40 +93,44 @@ class Assigner:
         """The unit's bucket under the holdout's salt; it is held out below the holdout's share. None without one."""
         return self._holdout_hasher.bucket(unit) if self._holdout > 0 else None
 
-    def assign_many(
-        self, units: Sequence[str], contexts: Sequence[Context] | None = None
-    ) -> tuple[list[int], list[Reason]]:
-        """Arm indices and reasons of many units; ``contexts`` has one entry per unit, or is None for none at all.
+    def assign_many(self, units: Sequence[str], contexts: Sequence[Context] | None = None) -> Assignments:
+        """The arms of many units; ``contexts`` has one entry per unit, or is None for none at all.
 
-        Equal to ``assign`` row by row. Raises ValueError when the lengths differ.
+        Equal to ``assign`` row by row, but for ``rules``. Raises ValueError when the lengths differ.
         """
         if contexts is not None and len(contexts) != len(units):
             raise ValueError(f"{len(units)} units and {len(contexts)} contexts")
         if len(self._rules) == 1 or contexts is None:
-            arms, reasons = self._by_one_rule(self._rules[self._rule_index(_NO_CONTEXT)], units)
+            assignments = self._by_one_rule(self._rule_index(_NO_CONTEXT), units)
         else:
-            arms, reasons = self._by_rules(units, contexts)
+            assignments = self._by_rules(units, contexts)
         if self._holdout > 0:
-            self._hold_out(units, arms, reasons)
+            assignments = self._hold_out(units, assignments)
         if self._overrides:
-            self._override(units, arms, reasons)
-        return arms, reasons
+            assignments = self._override(units, assignments)
+        return assignments
 
-    def _by_one_rule(self, rule: "_CompiledRule", units: Sequence[str]) -> tuple[list[int], list[Reason]]:
+    def _by_one_rule(self, position: int, units: Sequence[str]) -> Assignments:
+        rule = self._rules[position]
         reasons: list[Reason] = [rule.reason] * len(units)
+        rules = None if position == len(self._rules) - 1 else bytearray([position]) * len(units)
         if not rule.splits:
-            return [rule.owners[0]] * len(units), reasons
+            return [rule.owners[0]] * len(units), reasons, rules
         starts, owners = rule.starts, rule.owners
-        return [owners[bisect_right(starts, bucket) - 1] for bucket in rule.hasher.buckets(units)], reasons
+        arms = [owners[bisect_right(starts, bucket) - 1] for bucket in rule.hasher.buckets(units)]
+        return arms, reasons, rules
 
-    def _by_rules(self, units: Sequence[str], contexts: Sequence[Context]) -> tuple[list[int], list[Reason]]:
-        rules = [self._rules[position] for position in self._rule_indices(contexts)]
+    def _by_rules(self, units: Sequence[str], contexts: Sequence[Context]) -> Assignments:
+        positions = self._rule_indices(contexts)
+        rules = [self._rules[position] for position in positions]
         buckets = [0.0] * len(units)
         for hasher in {rule.hasher for rule in rules if rule.splits}:
             rows = [row for row, rule in enumerate(rules) if rule.hasher is hasher and rule.splits]
             for row, bucket in zip(rows, hasher.buckets([units[row] for row in rows]), strict=True):
                 buckets[row] = bucket
-        return [rule.arm(bucket) for rule, bucket in zip(rules, buckets, strict=True)], [r.reason for r in rules]
+        arms = [rule.arm(bucket) for rule, bucket in zip(rules, buckets, strict=True)]
+        decided = None if min(positions, default=0) == len(self._rules) - 1 else bytearray(positions)
+        return arms, [rule.reason for rule in rules], decided
 
     def _rule_indices(self, contexts: Sequence[Context]) -> list[int]:
         """The deciding rule of each row; a context object shared by neighbouring rows is looked at once."""
@@ -137,16 +151,22 @@ class Assigner:
                 return position
         return last
 
-    def _hold_out(self, units: Sequence[str], arms: list[int], reasons: list[Reason]) -> None:
-        for row, held in enumerate(self._holdout_hasher.buckets(units)):
-            if held < self._holdout:
-                arms[row], reasons[row] = self._holdout_arm, "HOLDOUT"
+    def _hold_out(self, units: Sequence[str], assignments: Assignments) -> Assignments:
+        held = [row for row, bucket in enumerate(self._holdout_hasher.buckets(units)) if bucket < self._holdout]
+        return self._moved(assignments, dict.fromkeys(held, self._holdout_arm), "HOLDOUT") if held else assignments
 
-    def _override(self, units: Sequence[str], arms: list[int], reasons: list[Reason]) -> None:
-        for row, unit in enumerate(units):
-            arm = self._overrides.get(unit)
-            if arm is not None:
-                arms[row], reasons[row] = arm, "OVERRIDE"
+    def _override(self, units: Sequence[str], assignments: Assignments) -> Assignments:
+        overrides = self._overrides
+        moved = {row: overrides[unit] for row, unit in enumerate(units) if unit in overrides}
+        return self._moved(assignments, moved, "OVERRIDE") if moved else assignments
+
+    def _moved(self, assignments: Assignments, moved: Mapping[int, int], reason: Reason) -> Assignments:
+        """The assignments with other arms for some rows, which no rule decided."""
+        arms, reasons, rules = assignments
+        rules = bytearray([len(self._rules) - 1]) * len(arms) if rules is None else rules
+        for row, arm in moved.items():
+            arms[row], reasons[row], rules[row] = arm, reason, NO_RULE
+        return arms, reasons, rules
 
 
 def layer_salt(salt: str, layer: str | None) -> str:

@@ -126,6 +126,8 @@ class RouteEncoder:
             columns[Column.SERVED] = served
         if assigned != served:
             columns[Column.ASSIGNED] = assigned
+        if any(each.rules is not None for each in results):
+            columns[Column.RULES] = b"".join(map(self._rules, results))
         if any(each.quality is not None for each in results):
             columns[Column.QUALITY] = b"".join(map(_quality, results))
         if self._bands:
@@ -133,6 +135,10 @@ class RouteEncoder:
         if any(each.errors for each in results):
             columns[Column.ERRORS] = packed_json(_errors(scored))
         return columns | packed_extras(scored)
+
+    def _rules(self, results: RowResults) -> bytes:
+        """The deciding rule of each row of one batch."""
+        return bytes(results.rules or bytearray([len(self.facts.rules) - 1]) * len(results.scores))
 
     def _band_indices(self, scored: ScoredBatch) -> bytes:
         """The bands of one batch as indices into the route's bands."""

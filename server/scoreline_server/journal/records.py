@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline.v1 import scoring_pb2 as pb
+from scoreline_registry.routing.assignment import NO_RULE
 from scoreline_server.journal.columns import RAGGED_COLUMNS, Column, unpacked
 from scoreline_server.journal.extras import extra_columns, extra_types
 from scoreline_server.journal.facts import FileFacts, RouteFacts
@@ -30,6 +31,8 @@ FIXED: Mapping[str, str] = {
     "entity_id": "string",
     "request_id": "string",
     "reason": "string",
+    "rule": "int32",
+    "share": "float64",
     "assigned_arm": "string",
     "arm": "string",
     "model": "string",
@@ -170,6 +173,8 @@ class Records:
             "entity_id": block.entity_ids,
             "request_id": [id_ or None for id_ in block.request_ids],
             "reason": _reasons(block.reasons, errors),
+            "rule": [None if rule == NO_RULE else rule for rule in block.rules.tolist()],
+            "share": _or_none(block.shares),
             "assigned_arm": [None if arm == NO_ARM else route.arms[arm].ref for arm in block.assigned.tolist()],
             "arm": [arm and arm.ref for arm in arms],
             "model": [arm and arm.model for arm in arms],
@@ -237,7 +242,7 @@ def height(columns: Mapping[str, Values]) -> int:
     return len(next(iter(columns.values())))
 
 
-def _or_none(numbers: npt.NDArray[np.float32]) -> list[float | None]:
+def _or_none(numbers: npt.NDArray[np.floating[Any]]) -> list[float | None]:
     """Numbers with None for NaN."""
     return [None if number != number else number for number in numbers.tolist()]  # noqa: PLR0124  NaN differs from itself
 

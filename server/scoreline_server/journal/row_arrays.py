@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_registry.routing.assignment import unit_of
+from scoreline_registry.routing.assignment import NO_RULE, unit_of
+from scoreline_registry.routing.bucketing import WHOLE
 from scoreline_registry.routing.route import UNIT_ENTITY
 from scoreline_server.errors import ErrorReason
 from scoreline_server.journal.columns import RAGGED_COLUMNS, Column, unpacked_texts
@@ -19,13 +20,13 @@ from scoreline_server.scoring.compiled_route import NO_BAND
 from scoreline_server.scoring.wire import CALL_ID_BYTES
 
 NO_ARM = 65535
-NO_RULE = 255
 
 UInt8 = npt.NDArray[np.uint8]
 UInt16 = npt.NDArray[np.uint16]
 UInt32 = npt.NDArray[np.uint32]
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
+Float64 = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 Bool = npt.NDArray[np.bool_]
 
@@ -165,6 +166,19 @@ class RowArrays:
         if Column.RULES in self.raw:
             return self._selected(np.frombuffer(self.raw[Column.RULES], "u1"))
         return np.full(len(self), len(self.route.rules) - 1 if self.route.rules else NO_RULE, np.uint8)
+
+    @cached_property
+    def shares(self) -> Float64:
+        """The share of the deciding rule's units that the assigned arm had, 0 to 1: float64 [N].
+
+        NaN where no rule or no arm is known.
+        """
+        arms = {arm.ref: index for index, arm in enumerate(self.route.arms)}
+        shares = np.full(len(self), np.nan)
+        for position, rule in enumerate(self.route.rules):
+            for ref, millionths in rule.shares.items():
+                shares[(self.rules == position) & (self.assigned == arms[ref])] = millionths / WHOLE
+        return shares
 
     @cached_property
     def reasons(self) -> UInt8:

@@ -22,7 +22,7 @@ from scoreline_server.scoring.binding import Bound
 from scoreline_server.scoring.compiled_route import NO_BAND, Arm, CompiledRoute
 from scoreline_server.scoring.decoding import DecodedRequest
 from scoreline_server.scoring.responses import ResponseEncoder
-from scoreline_server.scoring.results import ASSIGNMENT_REASONS, Observe, RowResults, ScoredBatch
+from scoreline_server.scoring.results import Observe, RowResults, ScoredBatch
 from scoreline_server.scoring.rows import RowBlock, concatenate
 from scoreline_server.scoring.wire import CALL_ID_BYTES
 
@@ -89,8 +89,8 @@ def _assigned(block: RowBlock, route: CompiledRoute) -> tuple[Sequence[int], Row
         for row, unit in enumerate(units):
             if not unit:
                 errors.setdefault(row, route.missing_unit_error())
-    arms, reasons = route.assigner.assign_many(units, block.contexts or None)
-    return arms, RowResults.unscored(arms, [ASSIGNMENT_REASONS[reason] for reason in reasons], errors=errors)
+    assignments = route.assigner.assign_many(units, block.contexts or None)
+    return assignments[0], RowResults.unscored(assignments, errors=errors)
 
 
 def _by_model(arms: Sequence[int], route: CompiledRoute) -> list[tuple[int, Indices]]:

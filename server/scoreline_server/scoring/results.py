@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline.v1 import scoring_pb2 as pb
+from scoreline_registry.routing.assignment import Assignments
 from scoreline_server.errors import ScoringError
 from scoreline_server.scoring.arrays import Float32, Indices
 from scoreline_server.scoring.compiled_route import NO_BAND, CompiledRoute
@@ -44,6 +45,7 @@ class RowResults:
         served: uint16 [N], index of the arm that scored.
         reasons: uint8 [N], values of pb.Reason.
         errors: why rows have no score, by row.
+        rules: the deciding rule of each row as a byte, see ``Assignments``; None where it is the route's last.
         bands: uint16 [N], indices into ``band_names``, or NO_BAND; None where no arm has bands.
         points: float64 [N] with NaN for none, or None where no arm has points.
         quality: uint16 [N, 4], how many inputs of the row were missing, defaulted, unseen and clipped (the columns
@@ -58,6 +60,7 @@ class RowResults:
     served: npt.NDArray[np.uint16]
     reasons: npt.NDArray[np.uint8]
     errors: dict[int, ScoringError]
+    rules: bytearray | None = None
     bands: npt.NDArray[np.uint16] | None = None
     points: npt.NDArray[np.float64] | None = None
     quality: npt.NDArray[np.uint16] | None = None
@@ -66,12 +69,14 @@ class RowResults:
     runs: list[ArmRun] = field(default_factory=list)
 
     @classmethod
-    def unscored(cls, arms: Sequence[int], reasons: Sequence[int], *, errors: dict[int, ScoringError]) -> Self:
+    def unscored(cls, assignments: Assignments, *, errors: dict[int, ScoringError]) -> Self:
         """Results of N assigned rows before any model has run."""
+        arms, why, rules = assignments
         assigned = np.array(arms, np.uint16)
         scores = np.empty(len(assigned), np.float32)
         scores.fill(np.nan)
-        return cls(scores, assigned, assigned, np.array(reasons, np.uint8), errors)
+        reasons = np.array([ASSIGNMENT_REASONS[reason] for reason in why], np.uint8)
+        return cls(scores, assigned, assigned, reasons, errors, rules)
 
     @property
     def has_failed_run(self) -> bool:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoreline_registry.routing.assignment import Assigner, unit_of
+from scoreline_registry.routing.assignment import NO_RULE, Assigner, unit_of
 from scoreline_registry.routing.bucketing import bucket
 from scoreline_registry.routing.conditions import ContextValue
 from scoreline_registry.routing.planning import next_document, written_schema
@@ -59,7 +59,7 @@ def test_the_first_rule_that_matches_decides() -> None:
 
 
 def test_shares_are_the_weights() -> None:
-    arms, reasons = Assigner(document({"split": {"a@1": 60, "b@1": 30, "c@1": 10}})).assign_many(UNITS)
+    arms, reasons, _ = Assigner(document({"split": {"a@1": 60, "b@1": 30, "c@1": 10}})).assign_many(UNITS)
     counts = Counter(arms)
     expected = [12_000, 6_000, 2_000]
     chi_square = sum((counts[arm] - share) ** 2 / share for arm, share in enumerate(expected))
@@ -72,7 +72,7 @@ def test_the_holdout_is_its_share_and_always_gets_the_first_arm_of_the_last_rule
     contexts: list[dict[str, ContextValue]] = [{"segment": "premium"}, {"channel": "web"}, {}]
     held_by_context = []
     for context in contexts:
-        arms, reasons = assigner.assign_many(UNITS, [context] * len(UNITS))
+        arms, reasons, _ = assigner.assign_many(UNITS, [context] * len(UNITS))
         held = {row for row, reason in enumerate(reasons) if reason == "HOLDOUT"}
         assert {assigner.arms[arms[row]] for row in held} == {"lgbm@champion"}
         held_by_context.append(held)
@@ -81,14 +81,14 @@ def test_the_holdout_is_its_share_and_always_gets_the_first_arm_of_the_last_rule
 
 
 def test_the_holdout_does_not_bend_the_shares_of_the_rest() -> None:
-    arms, reasons = Assigner(THREE_RULES).assign_many(UNITS)
+    arms, reasons, _ = Assigner(THREE_RULES).assign_many(UNITS)
     rest = [arm for arm, reason in zip(arms, reasons, strict=True) if reason == "SPLIT"]
     first = rest.count(0) / len(rest)
     assert abs(first - 0.75) < 4 * (0.75 * 0.25 / len(rest)) ** 0.5
 
 
 def test_holding_everybody_out_leaves_one_arm() -> None:
-    arms, reasons = Assigner(document({"split": {"a@1": 50, "b@1": 50}}, holdout=100)).assign_many(UNITS[:500])
+    arms, reasons, _ = Assigner(document({"split": {"a@1": 50, "b@1": 50}}, holdout=100)).assign_many(UNITS[:500])
     assert set(arms) == {0}
     assert set(reasons) == {"HOLDOUT"}
 
@@ -111,23 +111,27 @@ contexts = st.fixed_dictionaries(
 
 
 TWO_RULES = document(rule_of(PREMIUM, "a@1"), {"split": {"a@1": 50, "b@1": 50}}, holdout=1)
+OVERRIDDEN = TWO_RULES.model_copy(update={"overrides": {"": "b@1", "0": "a@1"}})
 
 
 @settings(max_examples=60)
 @given(
-    st.sampled_from([TWO_RULES, THREE_RULES]),
+    st.sampled_from([TWO_RULES, THREE_RULES, OVERRIDDEN]),
     st.lists(st.tuples(st.text(alphabet=st.characters(codec="utf-8"), max_size=8), contexts), max_size=12),
 )
 def test_many_units_get_what_they_get_alone(
-    rules: RouteDocument, rows: list[tuple[str, dict[str, ContextValue]]]
+    route: RouteDocument, rows: list[tuple[str, dict[str, ContextValue]]]
 ) -> None:
-    assigner = Assigner(rules)
+    assigner = Assigner(route)
     units = [unit for unit, _ in rows]
-    arms, reasons = assigner.assign_many(units, [context for _, context in rows])
+    arms, reasons, decided = assigner.assign_many(units, [context for _, context in rows])
     alone = [assigner.assign(unit, context) for unit, context in rows]
     assert [assigner.arms[arm] for arm in arms] == [one.arm for one in alone]
     assert reasons == [one.reason for one in alone]
-    without, _ = assigner.assign_many(units)
+    ruled = [NO_RULE if one.reason in {"HOLDOUT", "OVERRIDE"} else one.rule for one in alone]
+    last = len(route.rules) - 1
+    assert (ruled == [last] * len(rows)) if decided is None else (list(decided) == ruled)
+    without, _, _ = assigner.assign_many(units)
     assert [assigner.arms[arm] for arm in without] == [assigner.assign(unit).arm for unit in units]
 
 

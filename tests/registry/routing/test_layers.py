@@ -13,7 +13,7 @@ from scoreline_registry.errors import InvalidError, NotFoundError, RefusedError
 from scoreline_registry.history.changes import StopArm
 from scoreline_registry.history.retirement import Retire
 from scoreline_registry.registry import Registry
-from scoreline_registry.routing.assignment import Assigner, layer_salt
+from scoreline_registry.routing.assignment import NO_RULE, Assigner, layer_salt
 from scoreline_registry.routing.bucketing import bucket
 from scoreline_registry.routing.planning import next_document, spec_of, without_arm, written_schema
 from scoreline_registry.routing.route import RouteDocument
@@ -70,7 +70,7 @@ def test_rules_of_different_layers_answer_in_batches_as_they_do_alone() -> None:
     )
     assigner = Assigner(route)
     contexts = [{"x": number % 5} for number in range(2000)]
-    found, reasons = assigner.assign_many(UNITS[:2000], contexts)
+    found, reasons, _ = assigner.assign_many(UNITS[:2000], contexts)
     alone = [assigner.assign(unit, context) for unit, context in zip(UNITS, contexts, strict=False)]
     assert [assigner.arms[index] for index in found] == [one.arm for one in alone]
     assert reasons == [one.reason for one in alone]
@@ -85,7 +85,11 @@ def test_a_tester_gets_the_arm_before_holdout_and_rules() -> None:
     assert assigner.arms == ("a@1", "b@2")
     assert route.refs == ("a@1", "b@2")
     assert assigner.assign("you").reason == "HOLDOUT"
-    assert assigner.assign_many(["me", "you", "me"]) == ([1, 0, 1], ["OVERRIDE", "HOLDOUT", "OVERRIDE"])
+    assert assigner.assign_many(["me", "you", "me"]) == (
+        [1, 0, 1],
+        ["OVERRIDE", "HOLDOUT", "OVERRIDE"],
+        bytearray([NO_RULE] * 3),
+    )
 
 
 def test_testers_alone_ask_nobody_for_a_unit() -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.documents.contract import Band
 from scoreline_registry.registry import Registry
-from scoreline_server.journal.columns import packed_texts
+from scoreline_registry.routing.assignment import NO_RULE
+from scoreline_server.journal.columns import Column, packed_texts
 from scoreline_server.journal.facts import DEFAULT_OUTCOME_DAYS, ArmFacts, RouteFacts, RuleFacts, ShadowFacts
 from scoreline_server.journal.fingerprints import packed_keys, text_keys
 from scoreline_server.journal.reader import read_records
@@ -89,6 +90,8 @@ def test_arrays_say_what_the_columns_say(by_customer: Registry, tmp_path: Path, 
     assert [arrays.errors.get(row) for row in range(len(arrays))] == columns["error"]
     assert any(columns["error"])
     assert not all(columns["error"])
+    assert [None if rule == NO_RULE else rule for rule in arrays.rules] == columns["rule"]
+    assert [None if np.isnan(share) else share for share in arrays.shares.tolist()] == columns["share"]
     reasons = [None if failed else pb.Reason.Name(reason).removeprefix("REASON_")
                for reason, failed in zip(arrays.reasons.tolist(), arrays.failed, strict=True)]  # fmt: skip
     assert reasons == columns["reason"]
@@ -122,6 +125,63 @@ def test_a_route_is_described_with_its_shares_shadows_and_band_edges(by_customer
     (shadow,) = route.shadows
     assert (shadow.ref, shadow.version, shadow.sample_millionths) == ("third@1", 1, 250_000)
     assert (shadow.cuts, shadow.bands) == ((0.0, 0.6), ("low", "high"))
+
+
+THREE_RULES = """
+route: credit
+schema:
+  features: {income: number, age: number, debt: number, city: category}
+rules:
+  - {when: {channel: {eq: web}}, split: {linear@champion: 80, other@1: 20}}
+  - {when: {channel: {eq: shop}}, split: {other@1: 100}}
+  - split: {linear@champion: 99.5, third@1: 0.5}
+testers: {e0: third@1}
+holdout: 30
+fallback: linear@1
+"""
+
+
+def test_rows_name_the_rule_that_decided_and_the_share_of_their_arm(by_customer: Registry, tmp_path: Path) -> None:
+    apply(by_customer, THREE_RULES)
+    rows = [
+        entity(f"e{row}", income=float(row), age=1.0, debt=1.0, city="oslo", context={"channel": channel})
+        for row, channel in enumerate(("web", "shop", "phone") * 20)
+    ]
+    catalog = catalog_of(by_customer)
+    object.__setattr__(
+        next(arm for arm in catalog.routes["credit"].arms if arm.ref == "other@1").model, "session", None
+    )
+    _, seen = scored(catalog, named(*rows))
+    journal = journal_in(tmp_path)
+    journal(seen[0])
+    journal.close()
+    (records,) = read_records([tmp_path])
+    assigner = catalog.routes["credit"].assigner
+    shares = {(0, "linear@champion"): 0.8, (0, "other@1"): 0.2, (1, "other@1"): 1.0,
+              (2, "linear@champion"): 0.995, (2, "third@1"): 0.005}  # fmt: skip
+    kinds = set()
+    for row in records.rows():
+        one = assigner.assign(row["entity_id"], json.loads(row["context"]))
+        ruled = one.reason not in {"HOLDOUT", "OVERRIDE"}
+        assert row["rule"] == (one.rule if ruled else None)
+        assert row["share"] == (shares[one.rule or 0, one.arm] if ruled else None)
+        assert row["assigned_arm"] == one.arm
+        kinds.add((one.reason, row["reason"] == "FALLBACK"))
+    assert kinds == {
+        ("OVERRIDE", False),
+        ("HOLDOUT", False),
+        ("RULE_MATCH", False),
+        ("RULE_MATCH", True),
+        ("SPLIT", False),
+    }
+
+
+def test_rows_of_a_route_with_one_rule_need_no_column_for_it(by_customer: Registry, tmp_path: Path) -> None:
+    apply(by_customer, BY_CUSTOMER.replace("holdout: 10\n", ""))
+    records = journaled(by_customer, tmp_path, *calls())
+    assert Column.RULES not in records.raw
+    assert set(records.columns["rule"]) == {0}
+    assert set(records.columns["share"]) == {0.7, 0.3, None}
 
 
 FACTS = RouteFacts(
