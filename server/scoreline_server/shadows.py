@@ -139,14 +139,15 @@ class Shadows:
             if len(rows):
                 start = time.perf_counter()
                 scores, errors = score_shadow(batch, shadow, rows)
+                seconds = time.perf_counter() - start
                 self._counting.shadowed(
                     batch.route.name,
                     shadow,
                     rows=len(rows) - len(errors),
-                    seconds=time.perf_counter() - start,
+                    seconds=seconds,
                     errors=Counter(errors.values()),
                 )
-                self._keep(_shadow_scores(batch, shadow, rows, scores, errors))
+                self._keep(_shadow_scores(batch, shadow, rows, scores, errors, seconds))
 
 
 def _fits(taken: Sequence[ScoredBatch], scored: ScoredBatch) -> bool:
@@ -182,6 +183,7 @@ def _shadow_scores(
     rows: Indices,
     scores: npt.NDArray[np.float32],
     errors: Mapping[int, str],
+    seconds: float,
 ) -> ShadowScores:
     return ShadowScores(
         route=batch.route.name,
@@ -194,6 +196,7 @@ def _shadow_scores(
         places=batch.places[rows],
         scores=scores,
         errors=errors,
+        microseconds=round(seconds * 1e6),
     )
 
 

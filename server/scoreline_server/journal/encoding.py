@@ -189,6 +189,8 @@ def _facts(route: CompiledRoute, key: int, shown: Shown, *, hashed: bool) -> Rou
             ShadowFacts(shadow.ref, *_version(shadow.model), round(shadow.share * WHOLE), *_bands(shadow.model))
             for shadow in route.shadows
         ),
+        outcome_days=route.document.outcome_days,
+        experiment=route.document.experiment_digest,
     )
 
 

@@ -6,10 +6,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from scoreline_registry.documents.ragged import NEIGHBORS, SEQUENCE, RaggedKind
+from scoreline_registry.routing.experiment import DEFAULT_KEEP_DAYS
 from scoreline_server.journal.columns import packed_json
-
-DEFAULT_OUTCOME_DAYS = 180.0
-"""How long rows may wait for outcomes where the route's settings do not say."""
 
 
 class _Facts:
@@ -140,7 +138,7 @@ class RouteFacts(_Facts):
     rules: tuple[RuleFacts, ...] = ()
     holdout_millionths: int = 0
     shadows: tuple[ShadowFacts, ...] = ()
-    outcome_days: float = DEFAULT_OUTCOME_DAYS
+    outcome_days: int = DEFAULT_KEEP_DAYS
     experiment: str = ""
 
     @property

@@ -65,8 +65,12 @@ SHADOW_FIXED: Mapping[str, str] = {
     "model_digest": "string",
     "score": "float32",
     "error": "string",
+    "latency_ms": "float64",
 }
-"""The columns of a shadow's score; ``prediction_id`` is that of the row that was answered."""
+"""The columns of a shadow's score; ``prediction_id`` is that of the row that was answered.
+
+``latency_ms`` is the run time of the batch that the row was scored in, None in files of older writers.
+"""
 
 
 _QUALITY = ("missing", "defaulted", "unseen", "clipped")
@@ -234,6 +238,7 @@ def shadow_columns(scores: ShadowScores) -> Mapping[str, Values]:
         "model_digest": [scores.digest] * count,
         "score": _or_none(scores.scores),
         "error": [scores.errors.get(row) for row in range(count)],
+        "latency_ms": [scores.microseconds / 1000 or None] * count,
     }
 
 

@@ -26,6 +26,7 @@ class ShadowScores:
         scores: float32 [N], NaN where there is an error.
         errors: why rows have no score, by row.
         nanoseconds: when they were scored, since 1970.
+        microseconds: how long that took, all of them together; 0 in files of older writers.
     """
 
     route: str
@@ -39,6 +40,7 @@ class ShadowScores:
     scores: npt.NDArray[np.float32]
     errors: Mapping[int, str] = field(default_factory=dict)
     nanoseconds: int = field(default_factory=time.time_ns)
+    microseconds: int = 0
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -51,7 +53,8 @@ class ShadowScores:
 
     def block(self) -> bytes:
         """The encoded block."""
-        facts = {"rows": len(self), "time": self.nanoseconds} | {name: getattr(self, name) for name in _FACTS}
+        facts = {"rows": len(self), "time": self.nanoseconds, "microseconds": self.microseconds}
+        facts |= {name: getattr(self, name) for name in _FACTS}
         columns: dict[Column, bytes] = {
             Column.FACTS: packed_json(facts),
             Column.CALL_IDS: self.call_ids,
@@ -75,6 +78,7 @@ class ShadowScores:
             scores=np.frombuffer(columns[Column.SCORES], "<f4"),
             errors={int(row): reason for row, reason in errors.items()},
             nanoseconds=facts["time"],
+            microseconds=facts.get("microseconds", 0),
         )
 
 

@@ -13,7 +13,7 @@ from scoreline_server.errors import StartError
 from scoreline_server.journal.extras import extra_columns, extra_types, packed_extras
 from scoreline_server.journal.privacy import Hasher, read_hasher
 from scoreline_server.journal.reader import Selection, journal_files, read_records, read_shadows
-from scoreline_server.journal.records import Records
+from scoreline_server.journal.records import Records, shadow_columns
 from scoreline_server.journal.shadowed import ShadowScores
 from tests.server.journals import FACTS, catalog_of, journal_in, scored
 from tests.server.routes import apply
@@ -294,7 +294,7 @@ def test_shadow_scores_come_back_with_the_predictions_that_they_belong_to(tmp_pa
     scores = ShadowScores(
         route="credit", revision=4, ref="b@champion", model="b", version=2, digest="d",
         call_ids=bytes(range(12)) * 2, places=np.array([0, 5], np.uint16),
-        scores=np.array([0.5, np.nan], np.float32), errors={1: "MODEL_FAILED"},
+        scores=np.array([0.5, np.nan], np.float32), errors={1: "MODEL_FAILED"}, microseconds=1500,
     )  # fmt: skip
     journal = journal_in(folder)
     journal.shadows(scores)
@@ -303,6 +303,7 @@ def test_shadow_scores_come_back_with_the_predictions_that_they_belong_to(tmp_pa
     assert found.prediction_ids == [f"{bytes(range(12)).hex()}-0", f"{bytes(range(12)).hex()}-5"]
     assert (found.route, found.ref, found.version, found.errors) == ("credit", "b@champion", 2, {1: "MODEL_FAILED"})
     assert np.array_equal(found.scores, scores.scores, equal_nan=True)
+    assert shadow_columns(found)["latency_ms"] == [1.5, 1.5]
     assert not list(read_shadows([folder], Selection(until=scores.nanoseconds)))
     assert not list(read_shadows([folder], Selection(route="other")))
 

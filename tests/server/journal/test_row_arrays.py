@@ -14,8 +14,9 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.documents.contract import Band
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.assignment import NO_RULE
+from scoreline_registry.routing.experiment import DEFAULT_KEEP_DAYS
 from scoreline_server.journal.columns import Column, packed_texts
-from scoreline_server.journal.facts import DEFAULT_OUTCOME_DAYS, ArmFacts, RouteFacts, RuleFacts, ShadowFacts
+from scoreline_server.journal.facts import ArmFacts, RouteFacts, RuleFacts, ShadowFacts
 from scoreline_server.journal.fingerprints import packed_keys, text_keys
 from scoreline_server.journal.reader import read_records
 from scoreline_server.journal.records import Records
@@ -35,6 +36,10 @@ rules:
   - split: {linear@champion: 70, other@1: 30}
 holdout: 10
 shadows: [{model: third@1, sample: 25}]
+"""
+SECTIONS = """
+outcomes: {keep_days: 365}
+experiment: {primary: loss, metrics: {loss: {outcome: default, kind: rate, direction: decrease}}}
 """
 
 
@@ -118,6 +123,7 @@ def test_a_route_is_described_with_its_shares_shadows_and_band_edges(by_customer
     route = journaled(by_customer, tmp_path, *calls()).route
     assert route.rules == (RuleFacts({"linear@champion": 700_000, "other@1": 300_000}),)
     assert route.holdout_millionths == 100_000
+    assert (route.outcome_days, route.experiment) == (DEFAULT_KEEP_DAYS, "")
     assert [(arm.ref, arm.cuts, arm.bands) for arm in route.arms] == [
         ("linear@champion", (0.0, 0.6), ("low", "high")),
         ("other@1", (0.6,), ("high",)),
@@ -184,11 +190,22 @@ def test_rows_of_a_route_with_one_rule_need_no_column_for_it(by_customer: Regist
     assert set(records.columns["share"]) == {0.7, 0.3, None}
 
 
+def test_a_route_is_described_with_the_time_of_its_outcomes_and_the_plan_of_its_experiment(
+    by_customer: Registry, tmp_path: Path
+) -> None:
+    apply(by_customer, BY_CUSTOMER + SECTIONS)
+    route = journaled(by_customer, tmp_path, *calls()).route
+    document = catalog_of(by_customer).routes["credit"].document
+    assert route.outcome_days == 365
+    assert document.experiment is not None
+    assert route.experiment == document.experiment.digest
+
+
 FACTS = RouteFacts(
     key=1, route="credit", revision=2, unit="entity_id", schema_digest="d", numbers=("income",), categories=(),
     hashed=(), left_out=(), step_features=(), bands=("low",), arms=(ArmFacts("a@1", "a", 1, "x", (0.5,), ("low",)),),
     rules=(RuleFacts({"a@1": 1_000_000}),), shadows=(ShadowFacts("b@1", "b", 1, "y", 10, (0.1,), ("low",)),),
-    holdout_millionths=7, outcome_days=365.5, experiment="e",
+    holdout_millionths=7, outcome_days=365, experiment="e",
 )  # fmt: skip
 
 
@@ -206,7 +223,7 @@ def test_a_description_by_an_older_writer_has_no_shares_and_waits_for_outcomes_a
     newer = {"rules", "shadows", "holdout_millionths", "outcome_days", "experiment", "arm_bands"}
     facts = RouteFacts.read(json.dumps({name: written[name] for name in written.keys() - newer}).encode())
     assert (facts.rules, facts.shadows, facts.holdout_millionths, facts.experiment) == ((), (), 0, "")
-    assert facts.outcome_days == DEFAULT_OUTCOME_DAYS
+    assert facts.outcome_days == DEFAULT_KEEP_DAYS
     assert facts.arms == (ArmFacts("a@1", "a", 1, "x"),)
 
 

@@ -245,6 +245,7 @@ def test_what_a_server_answers_and_its_shadows_say_is_in_its_journal(
         for id_, score in zip(scores.prediction_ids, scores.scores.tolist(), strict=True)
     }
     assert shadowed == pytest.approx(answered, abs=1e-6)
+    assert all(0 < scores.microseconds < 10e6 for scores in read_shadows([folder]))
 
 
 def test_a_journal_can_be_switched_off(two: Registry, settings: Settings, tmp_path: Path) -> None:
