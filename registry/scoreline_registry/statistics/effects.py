@@ -24,6 +24,7 @@ class Effect:
         rows: the clock of a confidence sequence, proportional to the information collected: all rows of both groups;
             for strata the rows that an equal split would need for the same information.
         name: what is estimated, for the ``method`` of a figure.
+        events: the smallest number of events of a group (see ``events``); infinite where values have no events.
     """
 
     value: float
@@ -32,6 +33,7 @@ class Effect:
     smallest: int
     rows: float
     name: str
+    events: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +50,42 @@ class Stratum:
         return self.control.count * self.treated.count / rows if rows else 0.0
 
 
-def difference(control: Moments, treated: Moments, *, relative: bool = False) -> Effect:
-    """Treated minus control, or with ``relative`` that difference divided by the control's mean (delta method)."""
+def events(sample: Moments, *, amounts: bool = False) -> float:
+    """The number of rows that decide a sample's mean: a normal mean needs some tens of them, not of rows.
+
+    Of zeros and ones, which are recognised by their variance, the fewer of both. Of ``amounts``, values that are not
+    negative and 0 in most rows, such as spend: (sum x)^2 / sum x^2, which counts equal amounts fully and the small ones
+    beside a large one hardly (Kish's effective sample size). Infinite for other values.
+    """
+    mean, count = sample.mean, sample.count
+    if 0 <= mean <= 1 and math.isclose(sample.squares, count * mean * (1 - mean), rel_tol=1e-6, abs_tol=1e-9):
+        return round(count * min(mean, 1 - mean), 6)
+    if not amounts:
+        return math.inf
+    return count * mean**2 / (mean**2 + sample.squares / count)
+
+
+def difference(control: Moments, treated: Moments, *, relative: bool = False, amounts: bool = False) -> Effect:
+    """Treated minus control, or with ``relative`` that difference divided by the control's mean (delta method).
+
+    ``amounts`` says that values are not negative and may be 0 in most rows, such as spend.
+    """
     value, variance = _contrast(
         (control.mean, control.variance_of_mean), (treated.mean, treated.variance_of_mean), relative=relative
     )
     count = control.count + treated.count
-    return Effect(value, math.sqrt(variance), count, min(control.count, treated.count), count, _name(relative=relative))
+    return Effect(
+        value=value,
+        standard_error=math.sqrt(variance),
+        count=count,
+        smallest=min(control.count, treated.count),
+        rows=count,
+        name=_name(relative=relative),
+        events=min(events(sample, amounts=amounts) for sample in (control, treated)),
+    )
 
 
-def stratified_difference(strata: Iterable[Stratum], *, relative: bool = False) -> Effect:
+def stratified_difference(strata: Iterable[Stratum], *, relative: bool = False, amounts: bool = False) -> Effect:
     """The difference within strata, averaged with the weights n_a n_b / (n_a + n_b) (Cochran 1954).
 
     While shares change, as in a ramp, the arms hold rows of different times, and pooled means compare times as well as
@@ -75,9 +103,17 @@ def stratified_difference(strata: Iterable[Stratum], *, relative: bool = False) 
     weights = [stratum.information / information for stratum in used]
     control, treated = ([getattr(stratum, arm) for stratum in used] for arm in ("control", "treated"))
     value, variance = _contrast(_weighted(control, weights), _weighted(treated, weights), relative=relative)
-    counts = [sum(sample.count for sample in arm) for arm in (control, treated)]
-    name = f"{_name(relative=relative)} within {len(used)} strata" if len(used) > 1 else _name(relative=relative)
-    return Effect(value, math.sqrt(variance), sum(counts), min(counts), 4 * information, name)
+    whole = [sum(arm, Moments()) for arm in (control, treated)]
+    counts = [sample.count for sample in whole]
+    return Effect(
+        value=value,
+        standard_error=math.sqrt(variance),
+        count=sum(counts),
+        smallest=min(counts),
+        rows=4 * information,
+        name=f"{_name(relative=relative)} within {len(used)} strata" if len(used) > 1 else _name(relative=relative),
+        events=min(events(sample, amounts=amounts) for sample in whole),
+    )
 
 
 def mean(sample: Moments) -> Effect:

@@ -46,12 +46,16 @@ class ConfidenceSequence:
         alpha: the probability that the interval misses the truth at any look, at most.
         tuning_rows: the number of rows, of both arms together, at which the interval is to be narrowest.
         burn_in: the rows that each arm needs before there is an interval.
+        least_events: the events that each arm needs, for rates and amounts. At 1 % of conversions and a tenth of the
+            rows in one arm, 24 % of 1,500 simulated experiments without an effect raised an alarm with a burn-in of
+            rows alone, and 1 % with 20 conversions.
         side: "both", or a "lower" or an "upper" bound alone, which is tighter: for a guard that asks one question.
     """
 
     alpha: float = 0.05
     tuning_rows: float = 5000
     burn_in: int = 100
+    least_events: int = 20
     side: Side = "both"
 
     def __post_init__(self) -> None:
@@ -101,6 +105,8 @@ class ConfidenceSequence:
         method = f"{effect.name}, asymptotic confidence sequence"
         if effect.smallest < self.burn_in:
             return TooFew(effect.smallest, self.burn_in, method)
+        if effect.events < self.least_events:
+            return TooFew(int(effect.events), self.least_events, f"{method}: events of an arm")
         if not effect.standard_error > 0:
             return TooFew(1, 2, f"{method}: distinct values")
         half = float(self.half_width(effect.standard_error, effect.rows))
@@ -118,17 +124,28 @@ class ConfidenceSequence:
 
 
 def difference(
-    control: Moments, treated: Moments, sequence: ConfidenceSequence, *, relative: bool = False, null: float = 0.0
+    control: Moments,
+    treated: Moments,
+    sequence: ConfidenceSequence,
+    *,
+    relative: bool = False,
+    amounts: bool = False,
+    null: float = 0.0,
 ) -> Figure:
     """The always-valid difference of means, treated minus control, where the shares never changed."""
-    return sequence.of(effects.difference(control, treated, relative=relative), null=null)
+    return sequence.of(effects.difference(control, treated, relative=relative, amounts=amounts), null=null)
 
 
 def stratified_difference(
-    strata: Iterable[Stratum], sequence: ConfidenceSequence, *, relative: bool = False, null: float = 0.0
+    strata: Iterable[Stratum],
+    sequence: ConfidenceSequence,
+    *,
+    relative: bool = False,
+    amounts: bool = False,
+    null: float = 0.0,
 ) -> Figure:
     """The always-valid difference of means within strata, such as the periods of a ramp between changes of shares."""
-    return sequence.of(effects.stratified_difference(strata, relative=relative), null=null)
+    return sequence.of(effects.stratified_difference(strata, relative=relative, amounts=amounts), null=null)
 
 
 def mean(sample: Moments, sequence: ConfidenceSequence, *, null: float = 0.0) -> Figure:

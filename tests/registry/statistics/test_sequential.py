@@ -140,6 +140,32 @@ def test_too_few_rows_give_no_interval() -> None:
     assert isinstance(sequential.difference(Moments(), Moments(), ConfidenceSequence()), TooFew)
 
 
+def test_rare_events_of_a_small_arm_give_no_interval() -> None:
+    """With no conversion among 150 rows the estimated variance of that arm is 0, and any difference would be one."""
+    control, treated = Moments.of_rate(160, 15_000), Moments.of_rate(0, 150)
+    method = "difference of means, asymptotic confidence sequence: events of an arm"
+    assert sequential.difference(control, treated, ConfidenceSequence()) == TooFew(0, 20, method)
+    assert isinstance(sequential.stratified_difference([Stratum(control, treated)], ConfidenceSequence()), TooFew)
+    alarm = estimate(sequential.difference(control, treated, ConfidenceSequence(least_events=0)))
+    assert alarm.excludes_zero
+
+
+@given(st.integers(0, 300), st.integers(0, 300))
+def test_events_of_a_rate_are_the_fewer_of_both(successes: int, failures: int) -> None:
+    assert effects.events(Moments.of_rate(successes, successes + failures)) == min(successes, failures)
+
+
+def test_events_of_amounts_are_those_that_decide_the_mean() -> None:
+    spent = np.zeros(1000)
+    assert effects.events(Moments.of(spent), amounts=True) == 0
+    spent[:30] = 12.5
+    assert effects.events(Moments.of(spent), amounts=True) == pytest.approx(30)
+    spent[0] = 10_000
+    assert effects.events(Moments.of(spent), amounts=True) < 1.1
+    assert effects.events(Moments.of(spent)) == math.inf
+    assert effects.events(Moments()) == 0
+
+
 def test_values_that_are_all_equal_give_no_interval() -> None:
     same = Moments.of(np.ones(500))
     assert isinstance(sequential.difference(same, same, ConfidenceSequence()), TooFew)
