@@ -7,7 +7,7 @@ from scoreline_registry.routing.allocation import Allocation, ArmEvidence
 from scoreline_registry.routing.bucketing import percent_of
 from scoreline_registry.routing.durations import duration_text
 from scoreline_registry.routing.experiment import Experiment
-from scoreline_registry.routing.ramp import GuardEvidence, Ramp, RampMove, RampState
+from scoreline_registry.routing.ramp import GuardEvidence, GuardLimit, Ramp, RampMove, RampState
 from scoreline_registry.routing.ramping import grows_in, status_text
 from scoreline_registry.routing.route import RouteDocument
 from scoreline_registry.routing.rules import Rule
@@ -89,10 +89,17 @@ def _experiment_facts(experiment: Experiment) -> dict[str, str]:
 
 def _ramp_facts(ramp: Ramp) -> dict[str, str]:
     steps = ", ".join(str(percent_of(step)) for step in ramp.steps_millionths)
-    facts = {"ramp": f"{ramp.arm} by {steps} %, each for {duration_text(ramp.hold_seconds)}, alpha {ramp.alpha:g}"}
-    guards = ramp.guards.model_dump(include=set(type(ramp.guards).model_fields), exclude={"outcome"})
-    facts |= {f"ramp guard {name}": f"{limit:g}" for name, limit in guards.items() if limit is not None}
-    return facts | {f"ramp guard outcome {name}": f"{limit:g}" for name, limit in ramp.guards.outcome.items()}
+    proof = ", each on proof" if ramp.prove else ""
+    hold = duration_text(ramp.hold_seconds)
+    facts = {"ramp": f"{ramp.arm} by {steps} %, each for {hold}, alpha {ramp.alpha:g}{proof}"}
+    facts |= {f"ramp guard {name}": _limit_text(guard) for name, guard in ramp.guards.limits.items()}
+    return facts | {f"ramp guard outcome {name}": _limit_text(guard) for name, guard in ramp.guards.outcome.items()}
+
+
+def _limit_text(guard: GuardLimit) -> str:
+    against = " from the other arms" if guard.against == "others" else ""
+    by = f" by {guard.by}" if guard.by else ""
+    return f"{guard.limit:g}{against}{by}, after {guard.rows:,} rows"
 
 
 def _allocation_text(allocation: Allocation) -> str:

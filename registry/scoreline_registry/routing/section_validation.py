@@ -28,13 +28,10 @@ def _experiment_errors(document: RouteDocument) -> Iterator[str]:
     experiment = document.experiment
     if experiment is None:
         return
-    kinds = document.input_schema.kinds
-    for fact in (*experiment.segments, *([experiment.covariate] if experiment.covariate else [])):
-        name = fact.removeprefix(FACT_FEATURE)
-        if fact.startswith(FACT_FEATURE) and name not in kinds:
-            yield f"experiment: {fact}: the route's schema has no feature {name!r}{_hint(name, kinds)}"
-        elif fact == experiment.covariate and kinds.get(name) == "category":
-            yield f"experiment: covariate: {fact} is a category; a covariate is a number"
+    covariate = experiment.covariate
+    yield from _fact_errors("experiment", document, [*experiment.segments, *([covariate] if covariate else [])])
+    if covariate and document.input_schema.kinds.get(covariate.removeprefix(FACT_FEATURE)) == "category":
+        yield f"experiment: covariate: {covariate} is a category; a covariate is a number"
 
 
 def _ramp_errors(document: RouteDocument) -> Iterator[str]:
@@ -45,6 +42,8 @@ def _ramp_errors(document: RouteDocument) -> Iterator[str]:
         yield "ramp: both `ramp` and `allocate` would set the weights: leave one of them out"
     yield from _arm_errors(document, ramp)
     yield from _metric_errors("ramp.guards.outcome", ramp.guards.outcome, document.experiment)
+    guards = [*ramp.guards.limits.values(), *ramp.guards.outcome.values()]
+    yield from _fact_errors("ramp.guards", document, dict.fromkeys(guard.by for guard in guards if guard.by))
     if document.ramp_state is None:
         yield from (f"ramp: {error}" for error in growth_errors(document))
 
@@ -79,6 +78,15 @@ def _metric_errors(place: str, metrics: Iterable[str], experiment: Experiment | 
         elif metric not in experiment.metrics:
             known = ", ".join(experiment.metrics)
             yield f"{place}: unknown metric {metric!r}; the metrics of the experiment are {known}"
+
+
+def _fact_errors(place: str, document: RouteDocument, facts: Iterable[str]) -> Iterator[str]:
+    """The features that the route's schema lacks."""
+    kinds = document.input_schema.kinds
+    for fact in facts:
+        name = fact.removeprefix(FACT_FEATURE)
+        if fact.startswith(FACT_FEATURE) and name not in kinds:
+            yield f"{place}: {fact}: the route's schema has no feature {name!r}{_hint(name, kinds)}"
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
