@@ -53,11 +53,10 @@ class Contrast:
 
         Without any variance the interval is the value alone, and p is 0 or 1.
         """
-        from scipy.stats import norm, t  # noqa: PLC0415 - serving needs no SciPy
+        from scipy.stats import t  # noqa: PLC0415 - serving needs no SciPy
 
-        law = norm if math.isinf(self.degrees) else t(self.degrees)
-        reach = float(law.ppf(1 - alpha / 2)) * self.error
-        p = 2 * float(law.sf(abs(self.value) / self.error)) if self.error else float(self.value == 0)
+        reach = float(t.ppf(1 - alpha / 2, self.degrees)) * self.error
+        p = 2 * float(t.sf(abs(self.value) / self.error, self.degrees)) if self.error else float(self.value == 0)
         return Estimate(
             value=self.value,
             low=self.value - reach,

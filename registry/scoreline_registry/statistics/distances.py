@@ -99,11 +99,10 @@ def psi(expected: Counts, observed: Counts, *, alpha: float = 0.05) -> Stability
     if min(counts) < PER_BIN * max(bins, 1):
         return TooFew(min(counts), PER_BIN * max(bins, 1), PSI)
     scale, value = sum(1 / count for count in counts), index_of(expected, observed)
-    law = chi2(max(bins - 1, 1))
     return Stability(
         value=value,
-        p=float(law.sf(value / scale)) if bins > 1 else 1.0,
-        threshold=scale * float(law.isf(alpha)) if bins > 1 else 0.0,
+        p=float(chi2.sf(value / scale, bins - 1)) if bins > 1 else 1.0,
+        threshold=scale * float(chi2.isf(alpha, bins - 1)) if bins > 1 else 0.0,
         expected=scale * (bins - 1),
         bins=bins,
         count=sum(counts),
@@ -129,12 +128,11 @@ def paired_psi(table: Counts, *, alpha: float = 0.05) -> Stability | TooFew:
     if count < PER_BIN * max(bins, 1):
         return TooFew(count, PER_BIN * max(bins, 1), PSI)
     value, (mean, squares) = index_of(table.sum(axis=1), table.sum(axis=0)), _null_moments(table / count)
-    scale = squares / mean / count if mean > 0 else 0.0
-    law = chi2(mean**2 / squares) if mean > 0 else None
+    scale, degrees = (squares / mean / count, mean**2 / squares) if mean > 0 else (0.0, 0.0)
     return Stability(
         value=value,
-        p=float(law.sf(value / scale)) if law is not None else 1.0,
-        threshold=scale * float(law.isf(alpha)) if law is not None else 0.0,
+        p=float(chi2.sf(value / scale, degrees)) if scale else 1.0,
+        threshold=scale * float(chi2.isf(alpha, degrees)) if scale else 0.0,
         expected=mean / count,
         bins=bins,
         count=count,

@@ -53,7 +53,7 @@ def e_benjamini_hochberg(e: Sequence[float], *, alpha: float = 0.05) -> Correcti
     """
     values, count = np.asarray(e, np.float64), len(e)
     order = np.argsort(-values, kind="stable")
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         levels = count / (np.arange(1, count + 1) * values[order])
     stepped = np.minimum.accumulate(levels[::-1])[::-1]
     return _correction(stepped, order, alpha, "e-BH", "the expected share of false discoveries")
