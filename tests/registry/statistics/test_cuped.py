@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from scoreline_registry.statistics import cuped
 from scoreline_registry.statistics.differences import Contrast, difference, ratio
+from scoreline_registry.statistics.effects import Effect
 from scoreline_registry.statistics.figures import Estimate, TooFew
 from scoreline_registry.statistics.joint_moments import JointMoments
+from scoreline_registry.statistics.sequential import ConfidenceSequence
 
 
 def figure(adjusted: cuped.Adjusted | TooFew, *, relative: bool) -> Estimate:
@@ -45,7 +47,8 @@ def test_an_adjusted_rate_is_that_of_growthbook() -> None:
     assert found.p == pytest.approx(0.000000353, abs=5e-10)
 
 
-def test_an_adjusted_ratio_is_that_of_growthbook() -> None:
+def growthbook_ratio() -> tuple[JointMoments, JointMoments]:
+    """The arms of its test of a ratio metric."""
     control = ratio_arm(
         {
             "m": (485.112236689623, 2715.484666118136),
@@ -78,6 +81,11 @@ def test_an_adjusted_ratio_is_that_of_growthbook() -> None:
             "Md": 1604.0759503266522,
         },
     )
+    return control, treated
+
+
+def test_an_adjusted_ratio_is_that_of_growthbook() -> None:
+    control, treated = growthbook_ratio()
     found = figure(cuped.adjust_ratio(control, treated), relative=True)
     assert found.p is not None
     assert [round(value, 5) for value in (found.value, found.low, found.high, found.p)] == [
@@ -86,6 +94,16 @@ def test_an_adjusted_ratio_is_that_of_growthbook() -> None:
         0.007,
         0.85771,
     ]
+
+
+def test_the_always_valid_interval_of_an_adjusted_ratio_is_that_of_growthbook() -> None:
+    adjusted = cuped.adjust_ratio(*growthbook_ratio())
+    assert isinstance(adjusted, cuped.Adjusted)
+    assert isinstance(adjusted.relative, Contrast)
+    effect = Effect(adjusted.relative.value, adjusted.relative.error, 200, 100, 200, "ratio")
+    found = ConfidenceSequence().of(effect)
+    assert isinstance(found, Estimate)
+    assert (round(found.low, 5), round(found.high, 5)) == (-0.02063, 0.01923)
 
 
 def drawn(seed: int, slope: float, effect: float = 0.3) -> tuple[JointMoments, JointMoments]:
