@@ -1,0 +1,74 @@
+"""The mean of rows of which those of one unit may depend on each other."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from scoreline_registry.statistics.differences import FEW, Contrast
+from scoreline_registry.statistics.effects import Effect
+from scoreline_registry.statistics.figures import TooFew
+from scoreline_registry.statistics.sequential import ConfidenceSequence
+from scoreline_server.analysis.contrasts import Intervals
+from scoreline_server.analysis.report_parts import Plan
+
+METHOD = "mean of paired differences, one sample"
+ASSUMPTIONS = "both scores are of the same rows; units are independent, rows of one unit need not be"
+
+Values = npt.NDArray[np.float64]
+
+
+class ClusteredMean:
+    """The mean of values of units, part by part.
+
+    Its variance is that of the sums of each unit's deviations over N^2 (Cameron and Miller, Journal of Human Resources
+    50, 2015, section II); where every unit has one row it is the sample variance over N.
+    """
+
+    def __init__(self, units: int) -> None:
+        """``units`` is how many units there can be."""
+        self._sums, self._counts = np.zeros(units), np.zeros(units)
+        self._rows, self._total = 0, 0.0
+        self._squares = self._products = self._square_counts = 0.0
+        self._units = 0
+
+    def add(self, values: Values, units: npt.NDArray[np.int32]) -> None:
+        """Adds values [N] of units [N]."""
+        touched, place = np.unique(units, return_inverse=True)
+        sums, counts = self._sums[touched], self._counts[touched]
+        self._units += int(np.count_nonzero(counts == 0))
+        more, many = (
+            sums + np.bincount(place, values, len(touched)),
+            counts + np.bincount(place, minlength=len(touched)),
+        )
+        self._squares += float((more * more - sums * sums).sum())
+        self._products += float((more * many - sums * counts).sum())
+        self._square_counts += float((many * many - counts * counts).sum())
+        self._sums[touched], self._counts[touched] = more, many
+        self._rows += len(values)
+        self._total += float(values.sum())
+
+    def intervals(self, plan: Plan) -> Intervals:
+        """The mean with its interval for one look, and the one for every look."""
+        few = TooFew(self._units, FEW, METHOD)
+        if self._units < FEW:
+            return Intervals(few, few)
+        mean = self._total / self._rows
+        deviations = self._squares - 2 * mean * self._products + mean * mean * self._square_counts
+        # What rounding leaves of equal values is no variance.
+        if deviations <= 1e-12 * self._squares:
+            few = TooFew(1, 2, f"{METHOD}: distinct values")
+            return Intervals(few, few)
+        variance = deviations / self._rows**2 * self._units / (self._units - 1)
+        name = METHOD if self._units == self._rows else f"{METHOD}, clustered by unit ({self._units:,} units)"
+        contrast = Contrast(mean, variance, self._rows, self._units - 1, f"{name}, t", ASSUMPTIONS)
+        estimated = Effect(mean, math.sqrt(variance), self._rows, self._units, self._units, name)
+        sequence = ConfidenceSequence(plan.alpha, plan.tuning_rows)
+        return Intervals(contrast.fixed(plan.alpha), sequence.of(estimated))
+
+
+def clustered_mean(values: Values, units: npt.NDArray[np.int32], plan: Plan) -> Intervals:
+    """The mean of values [N] of units [N]."""
+    mean = ClusteredMean(int(units.max()) + 1 if len(units) else 0)
+    mean.add(values, units)
+    return mean.intervals(plan)

@@ -1,0 +1,105 @@
+"""The effect of one metric of one arm against another, with intervals for one look and for every look."""
+
+from dataclasses import dataclass, replace
+
+from scoreline_registry.statistics import cuped, differences
+from scoreline_registry.statistics.differences import FEW_EVENTS, Contrast
+from scoreline_registry.statistics.effects import Effect as Estimated
+from scoreline_registry.statistics.figures import Figure, TooFew
+from scoreline_registry.statistics.joint_moments import JointMoments
+from scoreline_registry.statistics.moments import Moments
+from scoreline_registry.statistics.sequential import ConfidenceSequence
+from scoreline_server.analysis.report_parts import MetricPlan
+from scoreline_server.analysis.strata import TwoArms
+
+RATE, RATIO = "rate", "ratio"
+EVENTS = "a rate's normal interval: units with and units without the outcome, in each arm"
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """One contrast with its fixed-horizon and its always-valid interval."""
+
+    fixed: Figure
+    sequential: Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """A contrast adjusted by a covariate, the coefficient and the share of the variance that it took."""
+
+    theta: float
+    variance_reduction: float
+    intervals: Intervals
+
+
+@dataclass(frozen=True, slots=True)
+class Tester:
+    """Makes the intervals of one metric. ``sequence`` was fixed before the data."""
+
+    metric: MetricPlan
+    sequence: ConfidenceSequence
+
+    def intervals(self, arms: TwoArms, *, relative: bool = False) -> Intervals:
+        """The difference of two arms, treated minus control, absolute or over control's value."""
+        if (few := self._too_few(arms)) is not None:
+            return Intervals(few, few)
+        control, treated = self.moments(arms.control), self.moments(arms.treated)
+        return self._intervals(differences.contrast(control, treated, relative=relative), arms)
+
+    def sequential(self, arms: TwoArms) -> Figure:
+        """The always-valid interval of the absolute difference alone, which needs no SciPy."""
+        if (few := self._too_few(arms)) is not None:
+            return few
+        found = differences.contrast(self.moments(arms.control), self.moments(arms.treated))
+        return found if isinstance(found, TooFew) else self.sequence.of(_estimated(found, arms, self.metric.kind))
+
+    def adjusted(self, arms: TwoArms) -> Adjustment:
+        """The same after CUPED; the covariate is the last column."""
+        if self.metric.kind == RATIO:
+            found = cuped.adjust_ratio(arms.control, arms.treated)
+        else:
+            found = cuped.adjust(arms.control, arms.treated)
+        few = self._too_few(arms) or (found if isinstance(found, TooFew) else None)
+        if few is not None or isinstance(found, TooFew):
+            figure: Figure = few or TooFew(0, FEW_EVENTS, EVENTS)
+            return Adjustment(0.0, 0.0, Intervals(figure, figure))
+        return Adjustment(found.theta, found.variance_reduction, self._intervals(found.absolute, arms))
+
+    def moments(self, joint: JointMoments) -> Moments:
+        """The moments of the metric in one arm."""
+        return differences.ratio(joint) if self.metric.kind == RATIO else joint.column(0)
+
+    def value(self, joint: JointMoments) -> Figure:
+        """The metric of one arm alone with its fixed-horizon interval."""
+        moments, alpha = self.moments(joint), self.sequence.alpha
+        if self.metric.kind == RATE:
+            return differences.wilson(round(moments.mean * moments.count), moments.count, alpha=alpha)
+        return differences.mean(moments, alpha=alpha, of=self.metric.kind)
+
+    def _too_few(self, arms: TwoArms) -> TooFew | None:
+        """For a rate: too few units with, or without, the outcome for a normal interval of either kind."""
+        if self.metric.kind != RATE:
+            return None
+        joints = (arms.control, arms.treated)
+        events = min(min(joint.means[0], 1 - joint.means[0]) * joint.count for joint in joints)
+        return TooFew(max(0, round(events)), FEW_EVENTS, EVENTS) if events < FEW_EVENTS else None
+
+    def _intervals(self, found: Contrast | TooFew, arms: TwoArms) -> Intervals:
+        if isinstance(found, TooFew):
+            return Intervals(found, found)
+        estimated = _estimated(found, arms, self.metric.kind)
+        if not found.variance > 0:
+            few = TooFew(1, 2, f"{estimated.name}: distinct values")
+            return Intervals(few, few)
+        fixed = replace(found.fixed(self.sequence.alpha), method=estimated.name)
+        return Intervals(fixed, self.sequence.of(estimated))
+
+
+def _estimated(found: Contrast, arms: TwoArms, kind: str) -> Estimated:
+    """The contrast for a confidence sequence, with the clock of its share periods."""
+    name = f"{kind}: {found.method}"
+    if arms.strata > 1:
+        name = f"{name}, within {arms.strata} share periods (Cochran weights)"
+    smallest = min(arms.control.count, arms.treated.count)
+    return Estimated(found.value, found.error, found.count, smallest, arms.rows, name)

@@ -1,0 +1,193 @@
+"""The report of a shadow: how its scores differ, how they agree, what would be decided otherwise, and where."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from scoreline_registry.statistics import agreement, distances, ranking
+from scoreline_registry.statistics.figures import Estimate, Figure, TooFew
+from scoreline_server.analysis.arms import CALL_LATENCY, distribution, latency, quality, score_edges, versions_of
+from scoreline_server.analysis.clustered import ClusteredMean, clustered_mean
+from scoreline_server.analysis.contrasts import RATE
+from scoreline_server.analysis.effects import MAX_LOOKS, MetricData, adjusted
+from scoreline_server.analysis.exposures import Exposures
+from scoreline_server.analysis.labels import Bool
+from scoreline_server.analysis.predictions import Predictions
+from scoreline_server.analysis.report_parts import Distribution, Look, Plan, Quality
+from scoreline_server.analysis.shadow_pairs import Pairs
+from scoreline_server.analysis.shadow_report import ShadowReport, ShadowSegment, Shift, SwapTable
+from scoreline_server.analysis.swaps import band_matrix, cut_offs, is_crossed, most_used, swap_table
+
+AT = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+MAX_LEVELS = 20
+MODEL_LATENCY = "the run time of the shadow's batch over its rows, off the serving path: not comparable to a call's"
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShadowContext:
+    """What the report of a shadow needs beside its pairs. ``cut_offs`` serve versions without bands."""
+
+    predictions: Predictions
+    exposures: Exposures
+    metrics: Sequence[MetricData]
+    plan: Plan
+    cut_offs: tuple[float, ...] = ()
+
+
+def shadow_report(pairs: Pairs, unmatched: int, context: ShadowContext) -> ShadowReport:
+    """The report of a shadow against one arm that answered."""
+    predictions, alpha = context.predictions, context.plan.alpha
+    differences = pairs.shadow.astype(np.float64) - pairs.primary
+    found = clustered_mean(differences, pairs.units, context.plan)
+    primary = most_used(predictions.versions, predictions.served[pairs.rows])
+    shadow = most_used(pairs.shadowed.version_list, pairs.shadow_versions)
+    labels = _labels(pairs, context)
+    edges = score_edges(pairs.primary, pairs.shadow)
+    return ShadowReport(
+        shadow=pairs.shadowed.ref,
+        primary=pairs.arm,
+        shadow_versions=versions_of(_counted([one.name for one in pairs.shadowed.version_list], pairs.shadow_versions)),
+        primary_versions=versions_of(
+            _counted([one.name for one in predictions.versions], predictions.served[pairs.rows])
+        ),
+        pairs=len(pairs),
+        units=len(np.unique(pairs.units)),
+        shadow_failed=pairs.shadow_failed,
+        primary_failed=pairs.primary_failed,
+        unmatched=unmatched,
+        sample_millionths=predictions.sampled.get(pairs.shadowed.ref),
+        difference=found.fixed,
+        sequential=found.sequential,
+        absolute_difference=float(np.abs(differences).mean()) if len(pairs) else float("nan"),
+        difference_quantiles=_difference_quantiles(differences, alpha),
+        spearman=agreement.spearman(pairs.primary, pairs.shadow, alpha=alpha),
+        kendall=agreement.kendall(pairs.primary, pairs.shadow, alpha=alpha),
+        shift=_shift(pairs.primary, pairs.shadow, alpha),
+        primary_scores=distribution(pairs.primary, edges) or _NONE,
+        shadow_scores=distribution(pairs.shadow, edges) or _NONE,
+        differences=distribution(differences, _difference_edges(differences)) or _NONE,
+        swaps=_swaps(pairs, context, labels),
+        bands=band_matrix(primary, shadow, pairs.primary, pairs.shadow),
+        primary_latency=latency(predictions.latencies[pairs.rows], CALL_LATENCY),
+        shadow_latency=latency(pairs.milliseconds, MODEL_LATENCY),
+        primary_quality=tuple(_quality(name, label, pairs.primary, alpha) for name, label in labels.items()),
+        shadow_quality=tuple(_quality(name, label, pairs.shadow, alpha) for name, label in labels.items()),
+        auc_difference=tuple(
+            (name, _auc_difference(label, pairs.primary, pairs.shadow, alpha)) for name, label in labels.items()
+        ),
+        segments=_segments(pairs, differences, context),
+        looks=_looks(pairs, differences, context),
+    )
+
+
+def _difference_quantiles(differences: Values, alpha: float) -> tuple[tuple[float, float, float, float], ...]:
+    figures = zip(AT, agreement.quantiles(differences, AT, alpha=alpha), strict=True)
+    return tuple((at, one.value, one.low, one.high) for at, one in figures if isinstance(one, Estimate))
+
+
+def _shift(primary: npt.NDArray[np.float32], shadow: npt.NDArray[np.float32], alpha: float) -> Shift:
+    table = distances.bin_table(primary, shadow, distances.quantile_edges(primary))
+    found = distances.paired_psi(table, alpha=alpha)
+    ks = distances.ks_distance(primary, shadow, paired=True)
+    if isinstance(found, TooFew):
+        return Shift(found, float("nan"), psi_shifted=False, ks=ks)
+    psi = Estimate(found.value, found.value, found.value, found.p, 0.0, found.method, found.assumptions, found.count)
+    return Shift(psi, found.threshold, psi_shifted=found.unlike, ks=ks)
+
+
+def _labels(pairs: Pairs, context: ShadowContext) -> Mapping[str, Values]:
+    """The outcomes of the pairs' units by rate metric: float64 [P], NaN without one."""
+    found = {}
+    for data in context.metrics:
+        if data.plan.kind == RATE:
+            of_units = np.full(len(context.exposures), np.nan)
+            of_units[data.units] = data.columns[0]
+            labels = of_units[pairs.units]
+            # An outcome is of the unit: it counts once, at the row that exposed it.
+            labels[pairs.rows != context.exposures.rows[pairs.units]] = np.nan
+            if np.isfinite(labels).any():
+                found[data.plan.name] = labels
+    return found
+
+
+def _quality(metric: str, label: Values, scores: npt.NDArray[np.float32], alpha: float) -> Quality:
+    known = np.isfinite(label)
+    return quality(metric, label[known] > 0, scores[known], alpha)
+
+
+def _auc_difference(
+    label: Values, primary: npt.NDArray[np.float32], shadow: npt.NDArray[np.float32], alpha: float
+) -> Figure:
+    known = np.isfinite(label)
+    return ranking.paired_auc_difference(label[known] > 0, primary[known], shadow[known], alpha=alpha)
+
+
+def _swaps(pairs: Pairs, context: ShadowContext, labels: Mapping[str, Values]) -> tuple[SwapTable, ...]:
+    primary = most_used(context.predictions.versions, context.predictions.served[pairs.rows])
+    shadow = most_used(pairs.shadowed.version_list, pairs.shadow_versions)
+    return tuple(
+        swap_table(cut, pairs.primary, pairs.shadow, labels, context.plan.alpha)
+        for cut in cut_offs(primary, shadow, context.cut_offs)
+        if is_crossed(cut, pairs.primary, pairs.shadow)
+    )
+
+
+def _segments(pairs: Pairs, differences: Values, context: ShadowContext) -> tuple[ShadowSegment, ...]:
+    """By the size of the difference; p corrected over all levels of all segments (Holm)."""
+    found = [
+        _segment(by, name, rows, pairs, differences, context)
+        for by, levels in context.predictions.segments.items()
+        for name, rows in levels.of_rows(pairs.rows).most_common(MAX_LEVELS)
+    ]
+    p_values = adjusted([segment.sequential for segment in found])
+    done = [replace(segment, adjusted_p=p) for segment, p in zip(found, p_values, strict=True)]
+    return tuple(sorted(done, key=lambda segment: -_size(segment.difference)))
+
+
+def _segment(
+    by: str, level: str, rows: Bool, pairs: Pairs, differences: Values, context: ShadowContext
+) -> ShadowSegment:
+    means = clustered_mean(differences[rows], pairs.units[rows], context.plan)
+    primary = most_used(context.predictions.versions, context.predictions.served[pairs.rows])
+    shadow = most_used(pairs.shadowed.version_list, pairs.shadow_versions)
+    cuts = cut_offs(primary, shadow, context.cut_offs)
+    flips = None
+    if cuts:
+        flips = swap_table(cuts[-1], pairs.primary[rows], pairs.shadow[rows], {}, context.plan.alpha).flips
+    return ShadowSegment(by, level, int(np.count_nonzero(rows)), means.fixed, means.sequential, None, flips)
+
+
+def _looks(pairs: Pairs, differences: Values, context: ShadowContext) -> tuple[Look, ...]:
+    """The always-valid mean difference after each of at most MAX_LOOKS equal parts of the rows in the order of time."""
+    order = np.argsort(pairs.rows, kind="stable")
+    ends = np.unique(np.linspace(0, len(order), min(MAX_LOOKS, max(2, len(order) // 100)) + 1).astype(int)).tolist()
+    running, found = ClusteredMean(len(context.exposures)), []
+    for begin, end in pairwise(ends):
+        part = order[begin:end]
+        running.add(differences[part], pairs.units[part])
+        figure = running.intervals(context.plan).sequential
+        if isinstance(figure, Estimate) and figure.p is not None:
+            time = int(context.predictions.times[pairs.rows[part[-1]]])
+            found.append(Look(time, end, figure.value, figure.low, figure.high, figure.p))
+    return tuple(found)
+
+
+def _difference_edges(differences: Values) -> npt.NDArray[np.floating]:
+    reach = float(np.abs(differences).max()) if len(differences) else 0.0
+    return np.linspace(-(reach or 1.0), reach or 1.0, 41)
+
+
+def _counted(names: Sequence[str], indices: npt.NDArray[np.uint16]) -> list[tuple[str, int]]:
+    return list(zip(names, np.bincount(indices, minlength=len(names)).tolist(), strict=True))
+
+
+def _size(figure: Figure) -> float:
+    return abs(figure.value) if isinstance(figure, Estimate) else -1.0
+
+
+_NONE = Distribution(0, float("nan"), (), (), ())

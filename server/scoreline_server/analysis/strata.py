@@ -1,0 +1,114 @@
+"""Moments of several columns per share period and arm, and two arms weighed over share periods.
+
+While shares change, as in a ramp or under a bandit, the arms hold units of different times, and pooled means compare
+times as well as arms (Simpson's paradox). Within a period of equal shares they do not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scoreline_registry.statistics.joint_moments import JointMoments
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TwoArms:
+    """Two arms as if both had met the share periods in the same proportions.
+
+    Attributes:
+        control, treated: their moments; the covariance is that of the weighted means.
+        rows: the clock of a confidence sequence: all units where the shares never changed, else 4 times the sum of
+            n_a n_b / (n_a + n_b), the units that an equal split would need for the same information.
+        strata: the share periods that count.
+        left_out: units of periods in which an arm has fewer than two.
+    """
+
+    control: JointMoments
+    treated: JointMoments
+    rows: float
+    strata: int
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MomentTable:
+    """Sums over units of K columns, in S share periods and A arms; the columns are taken from ``centre`` [K].
+
+    Attributes:
+        counts: float64 [..., S, A].
+        totals: float64 [..., S, A, K].
+        products: float64 [..., S, A, K, K].
+        centre: float64 [K].
+    """
+
+    counts: Floats
+    totals: Floats
+    products: Floats
+    centre: Floats
+
+    @classmethod
+    def of(cls, columns: Sequence[Floats], groups: Sequence[tuple[Ints, int]]) -> "MomentTable":
+        """The sums of K columns [N] by some groupings, each as (indices [N], how many); the last two are S and A."""
+        shape = tuple(size for _, size in groups)
+        cells = int(np.prod(shape))
+        cell: Ints = np.ravel_multi_index(tuple(indices for indices, _ in groups), shape)
+        centre = np.array([column.mean() if len(column) else 0.0 for column in columns])
+        moved = [column - middle for column, middle in zip(columns, centre, strict=True)]
+        width = len(columns)
+        products = np.empty((cells, width, width))
+        for left in range(width):
+            for right in range(left, width):
+                sums = np.bincount(cell, moved[left] * moved[right], cells)
+                products[:, left, right] = products[:, right, left] = sums
+        totals = np.stack([np.bincount(cell, column, cells) for column in moved], axis=1)
+        counts = np.bincount(cell, minlength=cells).astype(np.float64)
+        return cls(counts.reshape(shape), totals.reshape(*shape, width), products.reshape(*shape, width, width), centre)
+
+    def cumulated(self) -> "MomentTable":
+        """The sums up to and with each entry of the first axis, such as the looks at an experiment."""
+        counts, totals, products = (part.cumsum(axis=0) for part in (self.counts, self.totals, self.products))
+        return MomentTable(counts, totals, products, self.centre)
+
+    def at(self, *index: int) -> "MomentTable":
+        """The table of some entries of the first axes."""
+        return MomentTable(self.counts[index], self.totals[index], self.products[index], self.centre)
+
+    def two_arms(self, control: int, treated: int, comparable: npt.NDArray[np.bool_]) -> TwoArms:
+        """Two arms weighed over the periods that are ``comparable`` [S], in which both have a share.
+
+        The weights are n_a n_b / (n_a + n_b) (Cochran 1954): the most precise ones where the effect is the same in all
+        periods; those of a regression with one intercept per period.
+        """
+        pair = self.counts[:, [control, treated]]
+        used = comparable & (pair.min(axis=1) > 1)
+        sizes = pair[used]
+        information = sizes.prod(axis=1) / sizes.sum(axis=1)
+        weights = information / information.sum() if len(information) else information
+        strata = int(np.count_nonzero(used))
+        rows = sizes.sum() if strata == 1 else 4 * information.sum()
+        arms = [self._weighted(arm, used, weights) for arm in (control, treated)]
+        return TwoArms(arms[0], arms[1], float(rows), strata, int(pair.sum() - sizes.sum()))
+
+    def one_arm(self, arm: int) -> JointMoments:
+        """All units of one arm, whatever the shares were."""
+        counts, totals = self.counts[:, arm].sum(), self.totals[:, arm].sum(axis=0)
+        joint = JointMoments.of_sums(int(counts), totals, self.products[:, arm].sum(axis=0))
+        return JointMoments(joint.count, joint.means + self.centre * bool(counts), joint.products)
+
+    def _weighted(self, arm: int, used: npt.NDArray[np.bool_], weights: Floats) -> JointMoments:
+        """Moments whose mean is the weighted mean, and whose covariance of means is that of the weighted mean."""
+        counts = self.counts[used, arm][:, None]
+        if not len(counts):
+            return JointMoments.empty(len(self.centre))
+        means = self.totals[used, arm] / counts
+        covariances = self.products[used, arm] / counts[:, :, None] - means[:, :, None] * means[:, None, :]
+        of_means = covariances / (counts[:, :, None] - 1)
+        count = int(counts.sum())
+        products = np.einsum("s,sij->ij", weights**2, of_means) * (count * (count - 1))
+        return JointMoments(count, weights @ means + self.centre, products)

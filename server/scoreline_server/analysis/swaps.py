@@ -1,0 +1,72 @@
+"""Decisions that a shadow would change: the swap table at each cut-off and the matrix of bands."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from scoreline_registry.statistics.swap_sets import SwapSet, band_table
+from scoreline_server.analysis.predictions import Version
+from scoreline_server.analysis.shadow_pairs import Floats
+from scoreline_server.analysis.shadow_report import BandMatrix, SwapTable
+
+Values = npt.NDArray[np.float64]
+
+NO_BAND = "none"
+"""Of scores below the lowest band."""
+
+
+def cut_offs(primary: Version, shadow: Version, given: Iterable[float] = ()) -> list[tuple[str, float, float]]:
+    """(name, primary's cut-off, shadow's): where bands that both have begin; without such bands, those given."""
+    cuts = dict(zip(shadow.bands, shadow.cuts, strict=True))
+    named = zip(primary.bands, primary.cuts, strict=True)
+    shared = [(band, cut, cuts[band]) for band, cut in named if band in cuts]
+    return shared or [(f"{cut:g}", cut, cut) for cut in sorted(given)]
+
+
+def is_crossed(cut: tuple[str, float, float], primary: Floats, shadow: Floats) -> bool:
+    """Whether any score is below the cut-off; none is where the lowest band begins."""
+    return bool((primary < cut[1]).any() or (shadow < cut[2]).any())
+
+
+def swap_table(
+    cut: tuple[str, float, float], primary: Floats, shadow: Floats, labels: Mapping[str, Values], alpha: float
+) -> SwapTable:
+    """The swap table at one cut-off; ``labels`` are outcomes by metric [P], NaN where there is none yet."""
+    name, primary_cut, shadow_cut = cut
+    counts = SwapSet.of(band_table(primary, shadow, cuts=[primary_cut], shadow_cuts=[shadow_cut]), 0)
+    above, shadow_above = primary >= primary_cut, shadow >= shadow_cut
+    cells = (above & shadow_above, ~above & shadow_above, above & ~shadow_above, ~above & ~shadow_above)
+    return SwapTable(
+        name=name,
+        primary_cut=primary_cut,
+        shadow_cut=shadow_cut,
+        both_above=counts.both_above,
+        swapped_in=counts.moved_up,
+        swapped_out=counts.moved_down,
+        both_below=counts.both_below,
+        flips=counts.flip_rate(alpha=alpha),
+        outcome_rates=tuple(
+            (metric, tuple(_rate(values[cell]) for cell in cells)) for metric, values in labels.items()
+        ),
+    )
+
+
+def band_matrix(primary: Version, shadow: Version, primary_scores: Floats, shadow_scores: Floats) -> BandMatrix | None:
+    """The rows by both bands; None where either version has no bands."""
+    if not primary.bands or not shadow.bands:
+        return None
+    table = band_table(primary_scores, shadow_scores, cuts=primary.cuts, shadow_cuts=shadow.cuts)
+    top, left = int(not table[0].any()), int(not table[:, 0].any())
+    counts = tuple(tuple(row) for row in table[top:, left:].tolist())
+    return BandMatrix((NO_BAND, *primary.bands)[top:], (NO_BAND, *shadow.bands)[left:], counts)
+
+
+def most_used(versions: Sequence[Version], indices: npt.NDArray[np.uint16]) -> Version:
+    """The version that most rows have."""
+    return versions[int(np.bincount(indices, minlength=len(versions)).argmax())]
+
+
+def _rate(values: Values) -> tuple[int, float]:
+    known = values[np.isfinite(values)]
+    return len(known), float(known.mean()) if len(known) else float("nan")
