@@ -5,7 +5,8 @@
     │   └── ScoringError   a call, or one entity of a call, that cannot be scored
     ├── LoadError      a version that cannot be served                          (err.model, err.version, err.detail)
     ├── StopError      a server that did not stop as it should                  (err.detail)
-    └── StartError     a server that cannot start                               (err.detail)
+    ├── StartError     a server that cannot start                               (err.detail)
+    └── ReplayError    journaled rows that cannot be scored again               (err.detail)
 
 No transport is known here: ``status_codes`` gives each reason its gRPC code.
 """
@@ -94,6 +95,14 @@ class StopError(ServingError):
 
 class StartError(ServingError):
     """A server that cannot start."""
+
+    def __init__(self, detail: str) -> None:
+        self.detail = detail
+        super().__init__(detail)
+
+
+class ReplayError(ServingError):
+    """Journaled rows that cannot be scored again as they were decided."""
 
     def __init__(self, detail: str) -> None:
         self.detail = detail

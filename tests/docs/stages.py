@@ -9,7 +9,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 import scoreline
 from scoreline.testing import FakeServer
-from scoreline_registry.history.changes import SetLabels
+from scoreline_registry.documents.contract import Band
+from scoreline_registry.history.changes import SetAlias, SetLabels
 from scoreline_registry.registry import Registry
 from tests.server.routes import apply
 from tests.server.toys import publish_linear
@@ -95,6 +96,23 @@ def journal_with_rows(folder: Path) -> None:
         client.score_many("credit", {"income": [1.0, 2.0, 3.0]}, entity_ids=["a", "b", "c"])
     for host in ("host-a", "host-b"):
         shutil.copytree(journal, folder / host / "journal")
+
+
+def journal_of_two_revisions(folder: Path) -> None:
+    """The journal of a route whose champion was version 1 of credit, then version 2; nobody has served version 3."""
+    registry = Registry.create(folder / "registry")
+    bands = (Band(name="low", from_score=0.0), Band(name="high", from_score=0.6))
+    for slope in (1.0, 0.9, 1.1):
+        publish_linear(registry, "credit", (slope, 0.0, 0.1), bands=bands)
+    customers = {"income": [at / 25 - 2 for at in range(100)], "debt": [at % 7 / 7 for at in range(100)]}
+    for version in (1, 2):
+        registry.commit(SetAlias("credit", "champion", version), author="ana", message="a new champion")
+        apply(registry, _ROUTE)
+        with (
+            FakeServer(registry=folder / "registry", journal_dir=str(folder / "registry-journal")) as server,
+            scoreline.Client(server.target) as client,
+        ):
+            client.score_many("credit", customers, entity_ids=[f"c{at}" for at in range(100)])
 
 
 def _classifier() -> bytes:

@@ -29,6 +29,7 @@ QUICK = (
     ),
     Walk("docs/guides/publishing.md", prepare=stages.models_from_elsewhere, moved=["/models"]),
     Walk("docs/guides/registry.md", prepare=stages.registry_with_a_past, moved=["/srv"]),
+    Walk("docs/guides/replay.md", prepare=stages.journal_of_two_revisions),
     Walk("docs/guides/routes.md", prepare=stages.route_with_an_experiment),
     Walk("docs/reference/settings.md", prepare=stages.registry_with_a_past),
     Walk("docs/guides/tls.md", prepare=stages.registry_with_a_past),

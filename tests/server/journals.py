@@ -43,6 +43,7 @@ def scored(catalog: Catalog, *requests: pb.ScoreRequest) -> tuple[list[pb.ScoreR
 def journal_in(
     folder: Path,
     *,
+    facts: FileFacts = FACTS,
     metrics: Metrics | None = None,
     disk: Disk | None = None,
     hasher: Hasher | None = None,
@@ -61,7 +62,7 @@ def journal_in(
         queue_bytes=queue_bytes,
         hasher=hasher,
     )
-    journal = Journal(options, FACTS, counting=metrics or Metrics(), disk=disk or Disk())
+    journal = Journal(options, facts, counting=metrics or Metrics(), disk=disk or Disk())
     journal.start()
     return journal
 

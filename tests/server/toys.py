@@ -56,6 +56,22 @@ def linear_graph(weights: Sequence[float], bias: float = 0.0, *, extra: bool = F
     return _model(nodes, inputs, outputs, consts)
 
 
+def fragile_model() -> bytes:
+    """score = sigmoid(income), but ONNX Runtime raises for an income of 10 and more: it indexes a table of 10."""
+    model = linear_graph((1.0, 0.0, 0.0))
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros(10, np.float32), "table"))
+    model.graph.node[-1].output[0] = "sigmoid"
+    model.graph.node.extend(
+        [
+            helper.make_node("Abs", ["logit"], ["size"]),
+            helper.make_node("Cast", ["size"], ["index"], to=TensorProto.INT64),
+            helper.make_node("Gather", ["table", "index"], ["nothing"]),
+            helper.make_node("Add", ["sigmoid", "nothing"], ["score"]),
+        ]
+    )
+    return model.SerializeToString()
+
+
 def sequence_graph(weights: Sequence[float]) -> onnx.ModelProto:
     """score = sigmoid(sum over real steps of step . weights / 10); padding does not count."""
     consts = [

@@ -77,6 +77,9 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
             "Read the journal of scored rows.",
             "server",
         ),
+        "replay": CommandSpec(
+            "scoreline_server.analysis.replay_commands:replay_command", "Score journaled rows again.", "server"
+        ),
         "bento": CommandSpec("scoreline_server.bento.commands:bento", "Build a Bento of a route.", "bento"),
         "stubs": CommandSpec("scoreline.cli.stubs:stubs", "Write the protos, and Python generated from them.", "cli"),
     },

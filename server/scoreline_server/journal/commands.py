@@ -36,7 +36,7 @@ registry_option = click.option(
 route_option = click.option("--route", help="Rows of this route only.")
 
 
-def _folders(given: tuple[Path, ...], registry: str) -> tuple[Path, ...]:
+def journal_folders(given: tuple[Path, ...], registry: str) -> tuple[Path, ...]:
     """The folders to read: those given, or the default one of a registry."""
     if given:
         return given
@@ -55,7 +55,7 @@ def _folders(given: tuple[Path, ...], registry: str) -> tuple[Path, ...]:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per row, inputs and all.")
 def tail(folders: tuple[Path, ...], registry: str, route: str | None, count: int, follow: bool, as_json: bool) -> None:
     """Print the newest rows of all FOLDERs together."""
-    follower = Follower(_folders(folders, registry), route)
+    follower = Follower(journal_folders(folders, registry), route)
     show = _as_json if as_json else _as_line
     if not as_json:
         click.echo("  ".join(_SHOWN))
@@ -83,13 +83,13 @@ def export(
     until: datetime | None, drop_retries: bool, shadows: bool,
 ) -> None:  # fmt: skip
     """Write the rows of all FOLDERs as one table."""
-    write = _writer(out)
-    places = _folders(folders, registry)
-    selection = Selection(route, _nanoseconds(since), _nanoseconds(until), drop_retries)
+    write = table_writer(out)
+    places = journal_folders(folders, registry)
+    selection = Selection(route, nanoseconds_of(since), nanoseconds_of(until), drop_retries)
     faults: list[str] = []
 
     def note(path: Path, fault: Fault) -> None:
-        faults.append(_fault_text(path, fault))
+        faults.append(fault_text(path, fault))
 
     if shadows:
         scores = read_shadows(places, selection, on_fault=note)
@@ -113,7 +113,7 @@ def verify(folders: tuple[Path, ...], registry: str, as_json: bool) -> None:
     A torn tail is no damage: a writer was killed, or is still at it.
     """
     files, rows, faults = 0, 0, list[tuple[Path, Fault]]()
-    for path in journal_files(_folders(folders, registry)):
+    for path in journal_files(journal_folders(folders, registry)):
         files += 1
         for found in FileReader(path).read():
             if isinstance(found, Fault):
@@ -127,14 +127,14 @@ def verify(folders: tuple[Path, ...], registry: str, as_json: bool) -> None:
         click.echo(json.dumps({"sound": not damaged, "files": files, "rows": rows, "faults": reports}, indent=2))
     else:
         for path, fault in faults:
-            click.echo(_fault_text(path, fault))
+            click.echo(fault_text(path, fault))
         click.echo(f"{files} files, {rows} rows, {len(faults) - len(damaged)} torn tails, {len(damaged)} damages")
     if damaged:
         raise SystemExit(1)
 
 
-def _writer(out: Path) -> Callable[[Path, Mapping[str, str], Iterable[Mapping[str, Values]]], int]:
-    """What writes a file of that name; pyarrow is loaded only where it is needed."""
+def table_writer(out: Path) -> Callable[[Path, Mapping[str, str], Iterable[Mapping[str, Values]]], int]:
+    """The function that writes a table of that name. Raises UsageError for a suffix that is none of a table's."""
     if out.suffix == ".parquet":
         from scoreline_server.journal.arrow import write_parquet
 
@@ -146,11 +146,13 @@ def _writer(out: Path) -> Callable[[Path, Mapping[str, str], Iterable[Mapping[st
     raise click.UsageError(f"--out {out} ends in none of .parquet, .csv and .jsonl")
 
 
-def _nanoseconds(moment: datetime | None) -> int | None:
+def nanoseconds_of(moment: datetime | None) -> int | None:
+    """A time of a command line, UTC, in ns since 1970."""
     return None if moment is None else int(moment.replace(tzinfo=UTC).timestamp() * 1e6) * 1000
 
 
-def _fault_text(path: Path, fault: Fault) -> str:
+def fault_text(path: Path, fault: Fault) -> str:
+    """One line about a part of a file that cannot be read."""
     kind = "torn tail" if fault.is_torn else "damaged"
     return f"{path}: {kind}, bytes {fault.start} to {fault.end}: {fault.problem}"
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scoreline_registry.documents.ragged import RaggedKind
 from scoreline_registry.routing.assignment import NO_RULE, unit_of
 from scoreline_registry.routing.bucketing import WHOLE
 from scoreline_registry.routing.route import UNIT_ENTITY
@@ -251,6 +252,18 @@ class RowArrays:
         """The names of the block's categories."""
         names: Sequence[str] = self._json(Column.DICTIONARY, [])
         return names
+
+    def items(self, kind: RaggedKind) -> tuple[Int32, Float32]:
+        """A ragged input: how many items each row has, int32 [N], and the items, float32 [sum of them, columns].
+
+        No row has items without inputs.
+        """
+        counts_column, values_column = RAGGED_COLUMNS[kind.name]
+        counts = self._column(counts_column, "<i4", self.height)
+        values = self._column(values_column, "<f4", 0).reshape(-1, len(self.route.ragged[kind]))
+        if self.kept is None:
+            return counts, values
+        return counts[self.kept], values[np.repeat(self.kept, counts)]
 
     @cached_property
     def _all_errors(self) -> Mapping[int, str]:

@@ -75,11 +75,22 @@ def _by_route(requests: Sequence[DecodedRequest]) -> Mapping[int, list[int]]:
 def score_block(block: RowBlock, route: CompiledRoute, extras: Sequence[str] = ()) -> RowResults:
     """Scores every row of one route's block; the results hold the errors of rows that cannot be scored."""
     arms, results = _assigned(block, route)
-    for index, rows in _by_model(arms, route):
+    score_groups(block, route, _by_model(arms, route), results, extras)
+    return results
+
+
+def score_groups(
+    block: RowBlock,
+    route: CompiledRoute,
+    groups: Sequence[tuple[int, Indices]],
+    results: RowResults,
+    extras: Sequence[str] = (),
+) -> None:
+    """Scores groups of rows, each in one run of one arm; rows that have an error already are passed over."""
+    for index, rows in groups:
         sound = rows[[row not in results.errors for row in rows.tolist()]] if results.errors else rows
         if len(sound):
             _score_arm(block, route, index, sound, extras, results)
-    return results
 
 
 def _assigned(block: RowBlock, route: CompiledRoute) -> tuple[Sequence[int], RowResults]:

@@ -3,7 +3,6 @@
 import grpc
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.documents.contract import Feature
@@ -11,7 +10,7 @@ from scoreline_registry.registry import Registry
 from scoreline_registry.routing.assignment import Assigner
 from tests.server.conftest import StubOf
 from tests.server.routes import ROUTE, apply
-from tests.server.toys import linear_graph, publish_linear, sigmoid
+from tests.server.toys import fragile_model, publish_linear, sigmoid
 from tests.server.wire import entity, named, packed, reason_of
 
 SPLIT = """
@@ -79,22 +78,6 @@ def test_the_unit_may_be_a_context_value(registry: Registry, stub_of: StubOf) ->
     scores = stub_of().Score(named(*entities, entity("x", income=1.0))).scores
     assert len({score.arm for score in scores[:40]}) == 1
     assert scores[40].error.reason == "MISSING_UNIT"
-
-
-def fragile_model() -> bytes:
-    """score = sigmoid(income), but ONNX Runtime raises for an income of 10 and more: it indexes a table of 10."""
-    model = linear_graph((1.0, 0.0, 0.0))
-    model.graph.initializer.append(numpy_helper.from_array(np.zeros(10, np.float32), "table"))
-    model.graph.node[-1].output[0] = "sigmoid"
-    model.graph.node.extend(
-        [
-            helper.make_node("Abs", ["logit"], ["size"]),
-            helper.make_node("Cast", ["size"], ["index"], to=TensorProto.INT64),
-            helper.make_node("Gather", ["table", "index"], ["nothing"]),
-            helper.make_node("Add", ["sigmoid", "nothing"], ["score"]),
-        ]
-    )
-    return model.SerializeToString()
 
 
 def test_a_failing_model_is_replaced_by_the_fallback(registry: Registry, stub_of: StubOf) -> None:
