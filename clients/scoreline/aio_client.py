@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -13,6 +13,7 @@ from scoreline.batching.policy import OPEN_PER_CONNECTION
 from scoreline.calls.call_options import CallOptions
 from scoreline.calls.chunks import ChunkFlow, ScoredRows, chunk_flows
 from scoreline.calls.flows import Flows
+from scoreline.calls.outcome_calls import report_flow
 from scoreline.calls.retry import RetryPolicy
 from scoreline.calls.retrying import RetryingCalls
 from scoreline.calls.scores_builder import ScoresBuilder
@@ -25,6 +26,7 @@ from scoreline.decoding.results import Score, Scores
 from scoreline.encoding.entities import Entity, EntityId, Steps, Value
 from scoreline.encoding.row_chunks import RowsLike, row_chunks
 from scoreline.encoding.tables import Column
+from scoreline.outcomes import Outcome, OutcomesReport
 from scoreline.schema import RouteSchema
 from scoreline.status import Health, ServerStatus
 
@@ -104,6 +106,12 @@ class AsyncClient:
         builder = ScoresBuilder(given.count)
         await self._gather(chunk_flows(self._flows, options, given.chunks), builder)
         return builder.scores()
+
+    async def report_outcomes(
+        self, route: str, outcomes: Iterable[Outcome], *, timeout_seconds: float | None = None
+    ) -> OutcomesReport:
+        """Reports what became of scored entities, as Client.report_outcomes does."""
+        return await self._run(report_flow(self._flows.retrying, route, outcomes, timeout_seconds=timeout_seconds))
 
     async def schema(self, route: str, *, refresh: bool = False, timeout_seconds: float | None = None) -> RouteSchema:
         """The route's schema; fetched once, unless ``refresh``."""

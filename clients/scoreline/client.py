@@ -1,7 +1,7 @@
 """The client for threads."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from types import MappingProxyType, TracebackType
@@ -14,6 +14,7 @@ from scoreline.batching.threading_driver import Coalescer
 from scoreline.calls.call_options import CallOptions
 from scoreline.calls.chunks import ChunkFlow, ScoredRows, chunk_flows
 from scoreline.calls.flows import Flows
+from scoreline.calls.outcome_calls import report_flow
 from scoreline.calls.retry import RetryPolicy
 from scoreline.calls.retrying import RetryingCalls
 from scoreline.calls.scores_builder import ScoresBuilder
@@ -25,6 +26,7 @@ from scoreline.decoding.results import Score, Scores
 from scoreline.encoding.entities import Entity, EntityId, Steps, Value
 from scoreline.encoding.row_chunks import RowsLike, row_chunks
 from scoreline.encoding.tables import Column
+from scoreline.outcomes import Outcome, OutcomesReport
 from scoreline.schema import RouteSchema
 from scoreline.status import Health, ServerStatus
 
@@ -130,6 +132,20 @@ class Client:
         builder = ScoresBuilder(given.count)
         self._gather(chunk_flows(self._flows, options, given.chunks), builder)
         return builder.scores()
+
+    def report_outcomes(
+        self, route: str, outcomes: Iterable[Outcome], *, timeout_seconds: float | None = None
+    ) -> OutcomesReport:
+        """Reports what became of scored entities: any number of outcomes, kept on the server's disk when this returns.
+
+            client.report_outcomes("credit", [Outcome("default", 1, prediction_id=score.prediction_id)])
+
+        They are sent in their order, in calls of at most 10,000; ``timeout_seconds`` is each call's. Calls are retried,
+        and all of it may be reported again after an error: of outcomes with one name and one prediction id, or one
+        unit and window, the last counts. An outcome that the server refuses is in ``refused`` of the result. A call
+        that fails raises its error, whose metadata has as ``accepted`` how many outcomes were kept before.
+        """
+        return self._run(report_flow(self._flows.retrying, route, outcomes, timeout_seconds=timeout_seconds))
 
     def schema(self, route: str, *, refresh: bool = False, timeout_seconds: float | None = None) -> RouteSchema:
         """The route's schema; fetched once, unless ``refresh``."""

@@ -114,11 +114,13 @@ class OutcomesReport:
         unknown: prediction ids of kept outcomes that the journal of the server's host does not have: of another host,
             or wrong. Kept all the same.
         refused: the outcomes that were not kept, by ascending index.
+        unchecked: whether the server could not search its journal, so that ``unknown`` may lack some.
     """
 
     accepted: int = 0
     unknown: tuple[str, ...] = ()
     refused: tuple[RefusedOutcome, ...] = ()
+    unchecked: bool = False
 
 
 def nanoseconds(field: str, moment: Any) -> int:

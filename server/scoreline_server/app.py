@@ -20,10 +20,12 @@ from scoreline_server.loading import loader
 from scoreline_server.loading.pins import Pins
 from scoreline_server.loading.watcher import Watcher
 from scoreline_server.metrics.recorder import CountedThreads, Metrics
+from scoreline_server.outcomes.opening import open_outcomes
 from scoreline_server.rpc.admission import Admission
 from scoreline_server.rpc.authority import policy_of
 from scoreline_server.rpc.control import Control
 from scoreline_server.rpc.methods import status_method
+from scoreline_server.rpc.outcome_reports import OutcomeReports
 from scoreline_server.rpc.pipeline import Pipeline
 from scoreline_server.rpc.registry_reads import RegistryReads
 from scoreline_server.rpc.registry_writes import RegistryWrites
@@ -78,6 +80,7 @@ class Server:
             load=load,
         )
         self.journal = open_journal(settings, worker=worker, counting=self.metrics)
+        self.outcomes = open_outcomes(settings, worker=worker)
         admission = _admission(settings)
         self.shadows = Shadows(
             queue_rows=settings.shadow_queue_rows,
@@ -85,7 +88,10 @@ class Server:
             counting=self.metrics,
             keep=self.journal.shadows if self.journal else discard,
         )
-        control = (RegistryReads(registry), RegistryWrites(registry), Control(registry, self.watcher))
+        reports = OutcomeReports(
+            self.outcomes, unknown=lambda _ids: (), counting=self.metrics, threads=settings.threads
+        )
+        control = (RegistryReads(registry), RegistryWrites(registry), Control(registry, self.watcher), reports)
         self.pipeline = Pipeline(
             lambda: self.watcher.catalog,
             metrics=self.metrics,
@@ -115,7 +121,7 @@ class Server:
     @property
     def problem(self) -> str:
         """What is wrong beside the registry while calls are answered; empty if nothing is."""
-        return self.journal.problem if self.journal else ""
+        return "; ".join(part.problem for part in (self.journal, self.outcomes) if part and part.problem)
 
     @property
     def admin_address(self) -> str:
@@ -164,6 +170,8 @@ class Server:
             parts.callback(_within, "watcher", self.watcher.stop, limits.watcher_seconds)
             if self.journal:
                 parts.callback(_within, "journal", self.journal.close, limits.journal_seconds)
+            if self.outcomes:
+                parts.callback(_within, "outcomes", self.outcomes.close, limits.journal_seconds)
             parts.callback(_within, "shadows", self.shadows.close, limits.shadows_seconds)
             parts.callback(_within, "answers", self.pipeline.close, limits.answers_seconds)
             parts.callback(self.streams.close)

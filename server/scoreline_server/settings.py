@@ -108,6 +108,9 @@ class Settings(BaseSettings):
     journal_hmac_key_file: Path | None = Field(
         default=None, description="Key that hashes sensitive features in the journal; without one they are left out."
     )
+    outcome_keep_days: float = Field(
+        default=730.0, ge=0, description="How long reported outcomes are kept beside the journal; 0 for ever."
+    )
     shadow_queue_rows: int = Field(
         default=4096, ge=1, description="Largest queue of the shadows, in rows; rows beyond it are dropped and counted."
     )

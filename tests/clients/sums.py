@@ -84,11 +84,12 @@ def hold(context: grpc.ServicerContext) -> None:
 
 @dataclass(repr=False)
 class Sums(scoring_pb2_grpc.ScoringServiceServicer, scoring_pb2_grpc.StatusServiceServicer):
-    """Scores are sums; ``plan`` holds what the next Score calls do instead of answering (None: answer)."""
+    """Scores are sums; ``plan`` holds what the next calls of Score and ReportOutcomes do first (None: nothing)."""
 
     schema: pb.GetSchemaResponse = field(default_factory=make_schema)
     plan: deque[Failure | None] = field(default_factory=deque)
     requests: list[pb.ScoreRequest] = field(default_factory=list)
+    reports: list[pb.ReportOutcomesRequest] = field(default_factory=list)
     metadata: list[dict[str, str | bytes]] = field(default_factory=list)
     schema_calls: int = 0
     most_at_once: int = 0
@@ -111,6 +112,20 @@ class Sums(scoring_pb2_grpc.ScoringServiceServicer, scoring_pb2_grpc.StatusServi
             ],
             server_version="0.1.0",
             problem="revision 8 is damaged",
+        )
+
+    def ReportOutcomes(  # noqa: N802
+        self, request: pb.ReportOutcomesRequest, context: grpc.ServicerContext
+    ) -> pb.ReportOutcomesResponse:
+        self.reports.append(request)
+        failure = self.plan.popleft() if self.plan else None
+        if failure is not None:
+            failure(context)
+        wrong = [pb.OutcomeError(index=n, reason="INVALID", message="no") for n, one in enumerate(request.outcomes)
+                 if one.value < 0]  # fmt: skip
+        unknown = {one.prediction_id for one in request.outcomes if one.value > 1e6}
+        return pb.ReportOutcomesResponse(
+            accepted=len(request.outcomes) - len(wrong), errors=wrong, unknown=sorted(unknown), unchecked=not unknown
         )
 
     def Score(self, request: pb.ScoreRequest, context: grpc.ServicerContext) -> pb.ScoreResponse:  # noqa: N802

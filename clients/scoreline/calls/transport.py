@@ -25,6 +25,8 @@ class Method(StrEnum):
     """ScoreRequest to ScoreResponse."""
     SCHEMA = "GetSchema"
     """GetSchemaRequest to GetSchemaResponse."""
+    OUTCOMES = "ReportOutcomes"
+    """ReportOutcomesRequest to ReportOutcomesResponse."""
     STATUS = "GetStatus"
     """GetStatusRequest to GetStatusResponse."""
     HEALTH = "Check"

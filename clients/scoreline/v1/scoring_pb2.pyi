@@ -6,6 +6,7 @@ The contract between callers and the scoring server."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -1314,6 +1315,199 @@ class NeighborSchema(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___NeighborSchema: _TypeAlias = NeighborSchema  # noqa: Y015
+
+@_typing.final
+class ReportOutcomesRequest(_message.Message):
+    """Outcomes of the scores of one route."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTE_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    route: _builtins.str
+    """The route's name. Required."""
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Outcome]:
+        """0 to 10,000 outcomes. Of those with one name and one subject the last counts; all are kept."""
+
+    def __init__(
+        self,
+        *,
+        route: _builtins.str = ...,
+        outcomes: _abc.Iterable[Global___Outcome] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes", "route", b"route"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportOutcomesRequest: _TypeAlias = ReportOutcomesRequest  # noqa: Y015
+
+@_typing.final
+class Outcome(_message.Message):
+    """What became of a scored entity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    PREDICTION_ID_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    OBSERVED_AT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """What was observed, such as "default" or "purchase": 1 to 128 printable characters. Required."""
+    value: _builtins.float
+    """The number that was observed, finite; 1 or 0 for something that happened or did not. Required."""
+    prediction_id: _builtins.str
+    """One row: its `EntityScore.prediction_id`, or the hex form of `ScoreResponse.call_id`, a dash and the row's index."""
+    weight: _builtins.float
+    """How much it counts, finite, from 0; 0 withdraws an earlier outcome. 1 where it is unset."""
+    @_builtins.property
+    def window(self) -> Global___UnitWindow:
+        """The rows of a unit that were scored in a window."""
+
+    @_builtins.property
+    def observed_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was observed, from 1970 to one day from now. The time of the call where it is unset."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.float | None = ...,
+        prediction_id: _builtins.str = ...,
+        window: Global___UnitWindow | None = ...,
+        weight: _builtins.float | None = ...,
+        observed_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "_weight", b"_weight", "observed_at", b"observed_at", "prediction_id", b"prediction_id", "subject", b"subject", "value", b"value", "weight", b"weight", "window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "_weight", b"_weight", "name", b"name", "observed_at", b"observed_at", "prediction_id", b"prediction_id", "subject", b"subject", "value", b"value", "weight", b"weight", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    _WhichOneofReturnType__weight: _TypeAlias = _typing.Literal["weight"]  # noqa: Y015
+    _WhichOneofArgType__weight: _TypeAlias = _typing.Literal["_weight", b"_weight"]  # noqa: Y015
+    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["prediction_id", "window"]  # noqa: Y015
+    _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__weight) -> _WhichOneofReturnType__weight | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
+
+Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
+
+@_typing.final
+class UnitWindow(_message.Message):
+    """The rows of one unit that were scored at or after `since` and before `until`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    unit: _builtins.str
+    """The unit as the route's split hashes it, mostly the entity's id: 1 to 1,024 characters. Required."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """The first moment of the window, from 1970 to 2262. Required."""
+
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """The first moment after the window, after `since`. Required."""
+
+    def __init__(
+        self,
+        *,
+        unit: _builtins.str = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "unit", b"unit", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnitWindow: _TypeAlias = UnitWindow  # noqa: Y015
+
+@_typing.final
+class ReportOutcomesResponse(_message.Message):
+    """The result of ReportOutcomes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    UNKNOWN_FIELD_NUMBER: _builtins.int
+    ERRORS_FIELD_NUMBER: _builtins.int
+    UNCHECKED_FIELD_NUMBER: _builtins.int
+    accepted: _builtins.int
+    """How many outcomes were kept."""
+    unchecked: _builtins.bool
+    """True where the journal could not be searched, so that `unknown` is empty whatever it has."""
+    @_builtins.property
+    def unknown(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Prediction ids of kept outcomes that the journal of this host does not have: of another host, no longer there,
+        not yet written, or wrong. Each is here once.
+        """
+
+    @_builtins.property
+    def errors(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutcomeError]:
+        """The outcomes that were not kept, by ascending index."""
+
+    def __init__(
+        self,
+        *,
+        accepted: _builtins.int = ...,
+        unknown: _abc.Iterable[_builtins.str] | None = ...,
+        errors: _abc.Iterable[Global___OutcomeError] | None = ...,
+        unchecked: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "errors", b"errors", "unchecked", b"unchecked", "unknown", b"unknown"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportOutcomesResponse: _TypeAlias = ReportOutcomesResponse  # noqa: Y015
+
+@_typing.final
+class OutcomeError(_message.Message):
+    """Why one outcome was not kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """The outcome's index in the request, from 0."""
+    reason: _builtins.str
+    """The reason in UPPER_SNAKE, as in docs/reference/errors.md."""
+    message: _builtins.str
+    """What is wrong and what to do."""
+    field: _builtins.str
+    """The name of the wrong field."""
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        field: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "index", b"index", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OutcomeError: _TypeAlias = OutcomeError  # noqa: Y015
 
 @_typing.final
 class GetStatusRequest(_message.Message):

@@ -58,6 +58,11 @@ class ScoringServiceStub(object):
                 request_serializer=scoreline_dot_v1_dot_scoring__pb2.GetAssignmentRequest.SerializeToString,
                 response_deserializer=scoreline_dot_v1_dot_scoring__pb2.GetAssignmentResponse.FromString,
                 _registered_method=True)
+        self.ReportOutcomes = channel.unary_unary(
+                '/scoreline.v1.ScoringService/ReportOutcomes',
+                request_serializer=scoreline_dot_v1_dot_scoring__pb2.ReportOutcomesRequest.SerializeToString,
+                response_deserializer=scoreline_dot_v1_dot_scoring__pb2.ReportOutcomesResponse.FromString,
+                _registered_method=True)
 
 
 class ScoringServiceServicer(object):
@@ -98,6 +103,17 @@ class ScoringServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReportOutcomes(self, request, context):
+        """Keeps what became of entities that were scored: up to 10,000 outcomes of one route. They are on disk before the
+        answer. Outcomes fail alone: one that is wrong gets an error in the answer and the others are kept. Reporting
+        outcomes again is harmless, so a call may be repeated. Fails with NOT_FOUND for an unknown route, with
+        INVALID_ARGUMENT for too many outcomes, with FAILED_PRECONDITION where the server has no journal, and with
+        UNAVAILABLE where they could not be written; then none of the call is kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ScoringServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -120,6 +136,11 @@ def add_ScoringServiceServicer_to_server(servicer, server):
                     servicer.GetAssignment,
                     request_deserializer=scoreline_dot_v1_dot_scoring__pb2.GetAssignmentRequest.FromString,
                     response_serializer=scoreline_dot_v1_dot_scoring__pb2.GetAssignmentResponse.SerializeToString,
+            ),
+            'ReportOutcomes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportOutcomes,
+                    request_deserializer=scoreline_dot_v1_dot_scoring__pb2.ReportOutcomesRequest.FromString,
+                    response_serializer=scoreline_dot_v1_dot_scoring__pb2.ReportOutcomesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -234,6 +255,33 @@ class ScoringService(object):
             '/scoreline.v1.ScoringService/GetAssignment',
             scoreline_dot_v1_dot_scoring__pb2.GetAssignmentRequest.SerializeToString,
             scoreline_dot_v1_dot_scoring__pb2.GetAssignmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportOutcomes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoreline.v1.ScoringService/ReportOutcomes',
+            scoreline_dot_v1_dot_scoring__pb2.ReportOutcomesRequest.SerializeToString,
+            scoreline_dot_v1_dot_scoring__pb2.ReportOutcomesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,13 @@ class ScoringServiceStub:
     """Describes what a route expects from its callers. Fails with NOT_FOUND for an unknown route."""
     GetAssignment: _grpc.UnaryUnaryMultiCallable[_scoring_pb2.GetAssignmentRequest, _scoring_pb2.GetAssignmentResponse]
     """Returns the arm that a unit is assigned to, and why, without scoring. Fails with NOT_FOUND for an unknown route."""
+    ReportOutcomes: _grpc.UnaryUnaryMultiCallable[_scoring_pb2.ReportOutcomesRequest, _scoring_pb2.ReportOutcomesResponse]
+    """Keeps what became of entities that were scored: up to 10,000 outcomes of one route. They are on disk before the
+    answer. Outcomes fail alone: one that is wrong gets an error in the answer and the others are kept. Reporting
+    outcomes again is harmless, so a call may be repeated. Fails with NOT_FOUND for an unknown route, with
+    INVALID_ARGUMENT for too many outcomes, with FAILED_PRECONDITION where the server has no journal, and with
+    UNAVAILABLE where they could not be written; then none of the call is kept.
+    """
 
 @_typing.type_check_only
 class ScoringServiceAsyncStub(ScoringServiceStub):
@@ -73,6 +80,13 @@ class ScoringServiceAsyncStub(ScoringServiceStub):
     """Describes what a route expects from its callers. Fails with NOT_FOUND for an unknown route."""
     GetAssignment: _aio.UnaryUnaryMultiCallable[_scoring_pb2.GetAssignmentRequest, _scoring_pb2.GetAssignmentResponse]  # type: ignore[assignment]
     """Returns the arm that a unit is assigned to, and why, without scoring. Fails with NOT_FOUND for an unknown route."""
+    ReportOutcomes: _aio.UnaryUnaryMultiCallable[_scoring_pb2.ReportOutcomesRequest, _scoring_pb2.ReportOutcomesResponse]  # type: ignore[assignment]
+    """Keeps what became of entities that were scored: up to 10,000 outcomes of one route. They are on disk before the
+    answer. Outcomes fail alone: one that is wrong gets an error in the answer and the others are kept. Reporting
+    outcomes again is harmless, so a call may be repeated. Fails with NOT_FOUND for an unknown route, with
+    INVALID_ARGUMENT for too many outcomes, with FAILED_PRECONDITION where the server has no journal, and with
+    UNAVAILABLE where they could not be written; then none of the call is kept.
+    """
 
 class ScoringServiceServicer(metaclass=_abc_1.ABCMeta):
     """Scores entities (people, accounts, transactions) through routes.
@@ -117,6 +131,19 @@ class ScoringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scoring_pb2.GetAssignmentResponse, _abc.Awaitable[_scoring_pb2.GetAssignmentResponse]]:
         """Returns the arm that a unit is assigned to, and why, without scoring. Fails with NOT_FOUND for an unknown route."""
+
+    @_abc_1.abstractmethod
+    def ReportOutcomes(
+        self,
+        request: _scoring_pb2.ReportOutcomesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scoring_pb2.ReportOutcomesResponse, _abc.Awaitable[_scoring_pb2.ReportOutcomesResponse]]:
+        """Keeps what became of entities that were scored: up to 10,000 outcomes of one route. They are on disk before the
+        answer. Outcomes fail alone: one that is wrong gets an error in the answer and the others are kept. Reporting
+        outcomes again is harmless, so a call may be repeated. Fails with NOT_FOUND for an unknown route, with
+        INVALID_ARGUMENT for too many outcomes, with FAILED_PRECONDITION where the server has no journal, and with
+        UNAVAILABLE where they could not be written; then none of the call is kept.
+        """
 
 def add_ScoringServiceServicer_to_server(servicer: ScoringServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

@@ -73,8 +73,9 @@ class JournalFile:
 
     def close(self) -> None:
         """Syncs and closes the file. What was appended stays, also where the sync fails."""
-        with contextlib.suppress(OSError):
-            self.sync()
+        if not self.is_synced:
+            with contextlib.suppress(OSError):
+                self.sync()
         os.close(self._descriptor)
 
 

@@ -49,13 +49,18 @@ def open_journal(settings: Settings, *, worker: int, counting: Counting) -> Jour
         queue_bytes=settings.journal_queue_bytes,
         hasher=hasher,
     )
-    facts = FileFacts(
+    facts = writer_facts(worker, hmac_key=hasher.fingerprint if hasher else "")
+    return Journal(options, facts, counting=counting)
+
+
+def writer_facts(worker: int, *, hmac_key: str = "") -> FileFacts:
+    """The facts of a file that this process writes as a worker of that number."""
+    return FileFacts(
         worker=worker,
         host=socket.gethostname(),
         pid=os.getpid(),
         started=0,
         scoreline=__version__,
         onnxruntime=version("onnxruntime"),
-        hmac_key=hasher.fingerprint if hasher else "",
+        hmac_key=hmac_key,
     )
-    return Journal(options, facts, counting=counting)

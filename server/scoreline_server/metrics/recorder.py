@@ -126,6 +126,18 @@ class Metrics:
         with self._lock:
             self._add(definitions.JOURNAL_DEGRADED, (), change)
 
+    def outcomes_reported(self, route: str, *, kept: int, refused: int, unknown: int) -> None:
+        """Counts the outcomes of one call; ``unknown`` are those of the kept whose prediction id is unknown."""
+        with self._lock:
+            self._add(definitions.OUTCOMES, (route,), kept)
+            self._add(definitions.OUTCOMES_REFUSED, (route,), refused)
+            self._add(definitions.OUTCOMES_UNKNOWN, (route,), unknown)
+
+    def outcomes_failed(self) -> None:
+        """Counts a call whose outcomes could not be written."""
+        with self._lock:
+            self._add(definitions.OUTCOME_FAILURES, (), 1)
+
     def shadowed(
         self, route: str, shadow: CompiledShadow, *, rows: int, seconds: float, errors: Mapping[str, int]
     ) -> None:

@@ -58,6 +58,8 @@ class OutcomeLog:
         self._file: JournalFile | None = None
         self._head = 0
         self._reported = 0
+        self.problem = ""
+        """Why the last report could not be written; empty if it was."""
 
     def append(self, route: str, outcomes: Sequence[Outcome]) -> OutcomeBlock:
         """Keeps outcomes of one route; once this returns, they are on disk.
@@ -79,10 +81,18 @@ class OutcomeLog:
         if not report.is_kept:
             raise OSError(*(report.error.args if report.error else ())) from report.error
 
-    def close(self) -> None:
-        """Ends the file; a later report begins another."""
-        with self._writing:
+    def close(self, timeout_seconds: float = -1) -> bool:
+        """Ends the file, after the report that is being written; False when that takes longer.
+
+        A later report begins another file.
+        """
+        if not self._writing.acquire(timeout=timeout_seconds):
+            return False
+        try:
             self._end()
+        finally:
+            self._writing.release()
+        return True
 
     def __enter__(self) -> Self:
         return self
@@ -104,14 +114,21 @@ class OutcomeLog:
         try:
             self._store(b"".join(report.data for report in reports))
         except OSError as error:
+            self._failed(error)
             for report in reports:
                 report.error = error
         else:
+            self.problem = ""
             for report in reports:
                 report.is_kept = True
         finally:
             for report in reports:
                 report.is_over = True
+
+    def _failed(self, error: OSError) -> None:
+        if not self.problem:
+            _log.error("outcomes cannot be written; callers are told", folder=str(self._folder), error=str(error))
+        self.problem = f"outcomes cannot be written to {self._folder}: {error.strerror or error}"
 
     def _store(self, data: bytes) -> None:
         """Writes and syncs blocks. Raises OSError; then the file ends before them."""

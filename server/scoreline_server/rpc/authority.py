@@ -1,6 +1,7 @@
 """Authorization: one decision, ``authorize(caller, action)``, by a static policy.
 
-By default changes are accepted from this machine and on the admin address only. A policy file allows other callers:
+By default changes and outcomes are accepted from this machine and on the admin address only. A policy file allows other
+callers:
 
     [[allow]]
     actions = ["registry.write"]
@@ -30,6 +31,7 @@ class Action(StrEnum):
     REGISTRY_READ = "registry.read"
     REGISTRY_WRITE = "registry.write"
     CONTROL = "control"
+    OUTCOMES_REPORT = "outcomes.report"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ _DEFAULTS: Mapping[Action, tuple[str, ...]] = {
     Action.REGISTRY_READ: ("*",),
     Action.REGISTRY_WRITE: ("loopback", "admin"),
     Action.CONTROL: ("loopback", "admin"),
+    Action.OUTCOMES_REPORT: ("loopback", "admin"),
 }
 
 

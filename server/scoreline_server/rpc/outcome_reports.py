@@ -1,0 +1,167 @@
+"""Handler of ReportOutcomes: keeps what became of scored entities.
+
+It runs on the ordinary server's threads, never on the hot lane, and leaves one of them free: a disk that hangs holds up
+reports, not the other calls.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import structlog
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from scoreline.errors import InvalidRequestError
+from scoreline.outcomes import Outcome
+from scoreline.v1 import scoring_pb2 as pb
+from scoreline_server.errors import CallError, ErrorReason
+from scoreline_server.gil_switching import background_work
+from scoreline_server.outcomes.log import OutcomeLog
+from scoreline_server.outcomes.rules import MAX_OUTCOMES, check_observed
+from scoreline_server.rpc.authority import Action, Caller
+from scoreline_server.rpc.methods import Method
+from scoreline_server.scoring.catalog import Catalog
+
+_log = structlog.get_logger()
+
+_RETRY_SECONDS = 0.05
+_SECOND = 10**9
+
+Unknown = Callable[[Sequence[str]], Sequence[str]]
+"""Which of some prediction ids the journal does not have. Raises OSError where it cannot be searched."""
+
+
+class Counting(Protocol):
+    """The metrics of reported outcomes."""
+
+    def outcomes_reported(self, route: str, *, kept: int, refused: int, unknown: int) -> None:
+        """Outcomes of one call: kept, refused, and kept with a prediction id that is unknown."""
+
+    def outcomes_failed(self) -> None:
+        """A call whose outcomes could not be written."""
+
+
+class OutcomeReports:
+    """Answers ReportOutcomes. ``log`` is None where the journal is off."""
+
+    def __init__(self, log: OutcomeLog | None, *, unknown: Unknown, counting: Counting, threads: int) -> None:
+        """``threads`` are those of the server; all but one of them may wait for the disk."""
+        self._log, self._unknown, self._counting = log, unknown, counting
+        self._waiting = threading.BoundedSemaphore(max(1, threads - 1))
+
+    def methods(self) -> list[Method]:
+        """The rows of the method table."""
+        path = "/scoreline.v1.ScoringService/ReportOutcomes"
+        return [Method(path, pb.ReportOutcomesRequest, Action.OUTCOMES_REPORT, self.report)]
+
+    def report(self, request: pb.ReportOutcomesRequest, catalog: Catalog, _caller: Caller) -> pb.ReportOutcomesResponse:
+        """Keeps the outcomes of a call that are right, and says what is wrong with the others."""
+        log = self._open(request, catalog)
+        with self._slot():
+            with background_work():
+                outcomes, errors = decoded_outcomes(request.outcomes, time.time_ns())
+            if outcomes:
+                self._keep(log, request.route, outcomes)
+            response = pb.ReportOutcomesResponse(accepted=len(outcomes), errors=errors)
+            self._tell_unknown(response, outcomes)
+        unknown = set(response.unknown)
+        self._counting.outcomes_reported(
+            request.route,
+            kept=len(outcomes),
+            refused=len(errors),
+            unknown=sum(outcome.prediction_id in unknown for outcome in outcomes) if unknown else 0,
+        )
+        return response
+
+    def _open(self, request: pb.ReportOutcomesRequest, catalog: Catalog) -> OutcomeLog:
+        """The log for a call. Raises CallError where the call as a whole is refused."""
+        if self._log is None:
+            raise CallError(
+                ErrorReason.JOURNAL_OFF, "this server keeps no outcomes, because it has no journal: set journal_dir"
+            )
+        if request.route not in catalog.problems:
+            catalog.route(request.route)
+        if len(request.outcomes) > MAX_OUTCOMES:
+            raise CallError(
+                ErrorReason.TOO_MANY_OUTCOMES,
+                f"{len(request.outcomes):,} outcomes in one call; send at most {MAX_OUTCOMES:,}, in several calls",
+            )
+        return self._log
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        """Counts a report among those that wait for the disk. Raises CallError with OVERLOADED where they are many."""
+        if not self._waiting.acquire(blocking=False):
+            error = CallError(ErrorReason.OVERLOADED, "other reports of outcomes are being written: try again")
+            error.retry_after_seconds = _RETRY_SECONDS
+            raise error
+        try:
+            yield
+        finally:
+            self._waiting.release()
+
+    def _keep(self, log: OutcomeLog, route: str, outcomes: Sequence[Outcome]) -> None:
+        try:
+            log.append(route, outcomes)
+        except OSError as error:
+            self._counting.outcomes_failed()
+            raise CallError(
+                ErrorReason.STORAGE_FAILED,
+                f"the outcomes could not be kept, none of them is: {error.strerror or error}",
+            ) from error
+
+    def _tell_unknown(self, response: pb.ReportOutcomesResponse, outcomes: Sequence[Outcome]) -> None:
+        """Adds the unknown prediction ids. The outcomes are kept already, so a failure of the search fails no call."""
+        ids = list(dict.fromkeys(outcome.prediction_id for outcome in outcomes if outcome.prediction_id))
+        try:
+            response.unknown.extend(self._unknown(ids) if ids else ())
+        except OSError as error:
+            _log.warning("prediction ids of outcomes could not be looked up", error=str(error))
+            response.unchecked = True
+
+
+def decoded_outcomes(messages: Sequence[pb.Outcome], now: int) -> tuple[list[Outcome], list[pb.OutcomeError]]:
+    """The outcomes of a call, and what is wrong with those that are refused. ``now`` is in ns since 1970."""
+    outcomes, errors = [], []
+    for index, message in enumerate(messages):
+        try:
+            outcome = _outcome(message, now)
+            check_observed(outcome.observed_at, now)
+        except InvalidRequestError as error:
+            errors.append(
+                pb.OutcomeError(
+                    index=index, reason=error.reason, message=error.message, field=error.metadata.get("field", "")
+                )
+            )
+        else:
+            outcomes.append(outcome)
+    return outcomes, errors
+
+
+def _outcome(message: pb.Outcome, now: int) -> Outcome:
+    if not message.HasField("value"):
+        raise _wrong("value", "is required; 0 has to be said")
+    window = message.window
+    return Outcome(
+        message.name,
+        message.value,
+        prediction_id=message.prediction_id,
+        unit=window.unit,
+        since=_moment("since", window.since) if window.HasField("since") else None,
+        until=_moment("until", window.until) if window.HasField("until") else None,
+        weight=message.weight if message.HasField("weight") else 1.0,
+        observed_at=_moment("observed_at", message.observed_at) if message.HasField("observed_at") else now,
+    )
+
+
+def _moment(field: str, moment: Timestamp) -> int:
+    """A time in ns since 1970. Raises InvalidRequestError where its nanos are not those of one second."""
+    if not 0 <= moment.nanos < _SECOND:
+        raise _wrong(field, "has nanos outside 0 to 999,999,999")
+    return moment.seconds * _SECOND + moment.nanos
+
+
+def _wrong(field: str, problem: str) -> InvalidRequestError:
+    return InvalidRequestError(f"{field}: {problem}", reason=ErrorReason.INVALID, metadata={"field": field})
