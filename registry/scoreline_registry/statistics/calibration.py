@@ -58,7 +58,7 @@ def calibration_table(
     label: Label, score: Values, *, bins: int = BINS, alpha: float = 0.05
 ) -> tuple[CalibrationBin, ...]:
     """Bins of equally many rows by ascending score, fewer where there are fewer rows than bins."""
-    order = np.argsort(score)
+    order = np.argsort(score, kind="stable")
     parts = [part for part in np.array_split(order, bins) if len(part)]
     return tuple(
         CalibrationBin(

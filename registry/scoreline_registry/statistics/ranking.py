@@ -156,13 +156,24 @@ def average_precision(label: Label, score: Values, *, weights: Values | None = N
     method = "average precision, logit interval"
     if events < FEW or events == len(event):
         return TooFew(min(events, len(event) - events), FEW, method)
-    value = _average_precision(event, score, weights)
+    value = mean_precision(event, score, weights=weights)
     low = high = value
     if 0 < value < 1:
         size = events if weights is None else weights[event].sum() ** 2 / np.square(weights[event]).sum()
         reach = float(norm.ppf(1 - alpha / 2)) / math.sqrt(size * value * (1 - value))
         low, high = float(expit(logit(value) - reach)), float(expit(logit(value) + reach))
     return Estimate(value, low, high, None, 1 - alpha, method, INDEPENDENT, len(event))
+
+
+def mean_precision(label: Label, score: Values, *, weights: Values | None = None) -> float:
+    """The average precision alone; there is at least one event."""
+    event, order = np.asarray(label, bool), np.argsort(score)[::-1]
+    ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
+    hits = event[order].astype(np.float64) if weights is None else event[order] * weights[order].astype(np.float64)
+    caught = np.cumsum(hits)[ends]
+    seen = ends + 1.0 if weights is None else np.cumsum(weights[order], dtype=np.float64)[ends]
+    steps = np.diff(caught, prepend=0.0) / caught[-1]
+    return float(np.sum(steps * caught / np.where(seen > 0, seen, 1)))
 
 
 def ks(label: Label, score: Values) -> Figure:
@@ -209,13 +220,3 @@ def _area_interval(placed: Placements, alpha: float) -> tuple[float, float]:
         return (1 - reach, 1.0) if area else (0.0, reach)
     reach = z * math.sqrt(placed.variance)
     return max(0.0, area - reach), min(1.0, area + reach)
-
-
-def _average_precision(event: npt.NDArray[np.bool_], score: Values, weights: Values | None) -> float:
-    order = np.argsort(score)[::-1]
-    ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
-    hits = event[order].astype(np.float64) if weights is None else event[order] * weights[order].astype(np.float64)
-    caught = np.cumsum(hits)[ends]
-    seen = ends + 1.0 if weights is None else np.cumsum(weights[order], dtype=np.float64)[ends]
-    steps = np.diff(caught, prepend=0.0) / caught[-1]
-    return float(np.sum(steps * caught / np.where(seen > 0, seen, 1)))

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from scoreline_registry.statistics import effects, sequential
+from scoreline_registry.statistics import cuped, differences, effects, sequential
 from scoreline_registry.statistics.figures import Estimate
+from scoreline_registry.statistics.joint_moments import JointMoments
 from scoreline_registry.statistics.moments import Moments
 from scoreline_registry.statistics.sample_ratio import chi_square, of_batches
 from scoreline_registry.statistics.sequential import ConfidenceSequence
@@ -25,7 +26,7 @@ Outcomes = dict[str, dict[str, npt.NDArray[np.float64]]]
 
 @pytest.fixture(scope="module")
 def outcomes() -> Outcomes:
-    """The outcomes of each segment's customers, by name."""
+    """The outcomes of each segment's customers, and what they had spent before, by name."""
     with gzip.open(
         Path(os.environ["SCORELINE_DATA"]) / "hillstrom" / "hillstrom.csv.gz", "rt", encoding="utf-8"
     ) as file:
@@ -33,7 +34,7 @@ def outcomes() -> Outcomes:
     return {
         segment: {
             name: np.array([float(row[name]) for row in rows if row["segment"] == segment])
-            for name in ("visit", "conversion", "spend")
+            for name in ("visit", "conversion", "spend", "history")
         }
         for segment in SEGMENTS
     }
@@ -74,6 +75,25 @@ def test_the_interval_of_one_look_is_half_as_wide(outcomes: Outcomes) -> None:
     fixed = effects.normal_interval(effects.difference(control, treated))
     assert isinstance(fixed, Estimate)
     assert (round(fixed.low, 6), round(fixed.high, 6)) == (0.069953, 0.083226)
+
+
+@pytest.mark.parametrize("outcome", ["visit", "conversion", "spend"])
+def test_welchs_interval_is_the_normal_one_at_these_counts(outcomes: Outcomes, outcome: str) -> None:
+    pair = [Moments.of(outcomes[segment][outcome]) for segment in SEGMENTS[:2]]
+    welch, normal = differences.difference(*pair), effects.normal_interval(effects.difference(*pair))
+    assert isinstance(welch, Estimate)
+    assert isinstance(normal, Estimate)
+    assert (welch.value, welch.low, welch.high) == pytest.approx((normal.value, normal.low, normal.high), rel=2e-5)
+    assert welch.p == pytest.approx(normal.p, rel=0.02)
+
+
+@pytest.mark.parametrize(("segment", "theta", "reduction"), [(1, 0.0012229, 0.00043), (2, 0.00103465, 0.00038)])
+def test_earlier_purchases_bring_no_gain(outcomes: Outcomes, segment: int, theta: float, reduction: float) -> None:
+    arms = (outcomes[SEGMENTS[0]], outcomes[SEGMENTS[segment]])
+    found = cuped.adjust(*(JointMoments.of(arm["spend"], arm["history"]) for arm in arms))
+    assert found.theta == pytest.approx(theta, rel=1e-4)
+    assert found.variance_reduction == pytest.approx(reduction, abs=5e-6)
+    assert not found.gain
 
 
 def test_arms_that_are_one_segment_split_in_two_do_not_differ(outcomes: Outcomes) -> None:

@@ -10,6 +10,7 @@ import pytest
 from sklearn.isotonic import IsotonicRegression
 
 from scoreline_registry.documents.contract import Feature, InputContract, ScoreContract
+from scoreline_registry.statistics.calibration import expected_calibration_error
 from scoreline_trainers.calibration import CALIBRATORS, Method, calibrated
 from scoreline_trainers.calibration.calibrated import Calibrated
 from scoreline_trainers.calibration.isotonic import STEEPEST, Isotonic
@@ -17,7 +18,7 @@ from scoreline_trainers.calibration.odds import log_odds
 from scoreline_trainers.calibration.sigmoid import EXTREME, Sigmoid
 from scoreline_trainers.data.batch import Batch, Float64
 from scoreline_trainers.errors import DataError
-from scoreline_trainers.evaluation.metrics import auc, expected_calibration_error
+from scoreline_trainers.evaluation.metrics import auc
 from scoreline_trainers.evaluation.pooling import pooled
 from scoreline_trainers.family import Fitted
 from scoreline_trainers.gate.checks import prove

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scoreline_registry.statistics.calibration import expected_calibration_error
 from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.evaluation.metrics import (
     METRICS,
@@ -12,7 +13,6 @@ from scoreline_trainers.evaluation.metrics import (
     average_precision,
     brier,
     evaluate,
-    expected_calibration_error,
     ks,
 )
 
@@ -24,7 +24,6 @@ def sample(seed: int, *, ties: bool) -> tuple[Label, Float64]:
     return label, np.round(score, 1) if ties else score
 
 
-# scikit-learn is imported on first use, which takes longer than hypothesis gives an example.
 @given(st.integers(0, 10_000), st.booleans())
 def test_auc_is_the_share_of_pairs_that_stand_in_order(seed: int, ties: bool) -> None:
     label, score = sample(seed, ties=ties)
@@ -42,7 +41,7 @@ def test_brier_is_the_mean_squared_difference() -> None:
     assert brier(np.array([1, 0], np.int8), np.array([0.8, 0.4])) == pytest.approx((0.04 + 0.16) / 2)
 
 
-# scikit-learn is imported on first use, which takes longer than hypothesis gives an example.
+# SciPy is imported on first use, which may take longer than hypothesis gives an example.
 @given(st.integers(0, 10_000), st.booleans())
 def test_ks_is_the_largest_gap_between_the_distributions_of_both_labels(seed: int, ties: bool) -> None:
     label, score = sample(seed, ties=ties)

@@ -7,10 +7,11 @@ import polars as pl
 import pytest
 
 from scoreline_registry.documents.contract import ScoreContract
+from scoreline_registry.statistics.calibration import expected_calibration_error
 from scoreline_trainers.data.batch import Batch, Float64
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FamilyError, FitError, RecipeError
-from scoreline_trainers.evaluation.metrics import Label, auc, expected_calibration_error
+from scoreline_trainers.evaluation.metrics import Label, auc
 from scoreline_trainers.families.ensembles.ensemble import Ensemble, WeightedMean
 from scoreline_trainers.families.ensembles.members import Member, MemberSpec
 from scoreline_trainers.families.ensembles.out_of_fold import OutOfFold, folds_of, held_out, out_of_fold
