@@ -20,7 +20,7 @@ from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.scoring.decoding import decode_request
 from scoreline_server.scoring.results import ScoredBatch
 
-FACTS = FileFacts(worker=3, host="here", pid=7, started=0, scoreline="1", onnxruntime="2")
+FACTS = FileFacts(worker=3, host="here", pid=7, started=0, scoreline="1", onnxruntime="2", timed_ids=True)
 
 
 def catalog_of(registry: Registry) -> Catalog:

@@ -159,7 +159,7 @@ class ManyBlock:
         """The score of each row."""
         raised = self.plan.shift * (self.challenged & ~self.failed)
         logits = self.numbers[:, 0] + 0.5 * self._drawn(2).standard_normal(len(self), np.float32) - 1
-        return (1 / (1 + np.exp(-logits)) + raised).astype(np.float32)
+        return np.asarray(1 / (1 + np.exp(-logits)) + raised, np.float32)
 
     @cached_property
     def shadow_scores(self) -> npt.NDArray[np.float32]:

@@ -770,7 +770,9 @@ class ScoreResponse(_message.Message):
     revision: _builtins.int
     """The revision of the registry that this route was adopted from."""
     call_id: _builtins.bytes
-    """12 random bytes. An entity's prediction id is their hex form, a dash and the row's index from 0."""
+    """12 bytes: the second of the call since 1970, big-endian, in 4, then 8 random ones. An entity's prediction id is
+    their hex form, a dash and the row's index from 0.
+    """
     @_builtins.property
     def scores(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntityScore]:
         """One score per entity, in the order of the request. Set for the named form."""

@@ -48,6 +48,20 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """A block whose body was not read."""
+
+    kind: int
+    start: int
+    end: int
+
+    @property
+    def body(self) -> int:
+        """The place where its body begins."""
+        return self.start + HEADER_BYTES
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """Bytes of a file that cannot be read, and why.
 
@@ -76,6 +90,26 @@ def scan(file: BinaryIO, start: int = 0) -> Iterator[Block | Fault]:
             found = _bounded(file, found, end)
         yield found
         at = found.end
+
+
+def heads(file: BinaryIO, start: int = 0) -> Iterator[Head]:
+    """The blocks from ``start`` on without their bodies, which are not checked; what cannot be read is passed over.
+
+    Ends before a block that stops short: a writer may still be at it.
+    """
+    end = file.seek(0, 2)
+    at = start
+    while at + HEADER_BYTES <= end:
+        file.seek(at)
+        magic, version, kind, _, length = _HEAD.unpack(file.read(_HEAD.size))
+        if magic == MAGIC and version == FORMAT:
+            head = Head(kind, at, at + HEADER_BYTES + length)
+            if head.end > end:
+                return
+            yield head
+            at = head.end
+        else:
+            at = _bounded(file, Fault(at, end, "no block begins here"), end).end
 
 
 def _read(file: BinaryIO, at: int, end: int) -> Block | Fault:

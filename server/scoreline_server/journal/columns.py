@@ -31,7 +31,8 @@ class Column(IntEnum):
     FACTS = 1
     """JSON object. ROWS: route (its key in this file), rows, calls, time (of the first call, ns since 1970)."""
     CALL_IDS = 2
-    """12 bytes [C]. The prediction id is their hex form, a dash and the row's index in its call."""
+    """12 bytes [C]: the second of the call, uint32 big-endian, 8 random bytes; without timed_ids in FILE all random.
+    The prediction id is their hex form, a dash and the row's index in its call."""
     CALL_ROWS = 3
     """uint16 [C]: how many rows each call has; left out where each has one."""
     CALL_TIMES = 4
@@ -103,19 +104,28 @@ def packed(columns: Mapping[_Id, bytes]) -> bytes:
     return b"".join((struct.pack(f"<H{'BI' * len(sizes)}", len(sizes), *table), *columns.values()))
 
 
-def unpacked(body: bytes) -> dict[int, memoryview]:
-    """The columns of a body by id. Raises ValueError where it is none."""
+def column_places(body: bytes) -> dict[int, tuple[int, int]]:
+    """Where each column of a body begins and ends, by id; the table of columns is enough of the body.
+
+    Raises ValueError where it stops short.
+    """
     try:
         (count,) = struct.unpack_from("<H", body)
         table = struct.unpack_from(f"<{'BI' * count}", body, 2)
     except struct.error as error:
         raise ValueError("the table of columns stops short") from error
-    ids, sizes = table[::2], table[1::2]
-    ends = list(accumulate(sizes, initial=2 + 5 * count))
-    if ends[-1] != len(body):
-        raise ValueError(f"the columns are {ends[-1]} bytes, the body {len(body)}")
+    ends = accumulate(table[1::2], initial=2 + 5 * count)
+    return dict(zip(table[::2], pairwise(ends), strict=True))
+
+
+def unpacked(body: bytes) -> dict[int, memoryview]:
+    """The columns of a body by id. Raises ValueError where it is none."""
+    places = column_places(body)
+    end = max((end for _, end in places.values()), default=2)
+    if end != len(body):
+        raise ValueError(f"the columns are {end} bytes, the body {len(body)}")
     view = memoryview(body)
-    return {id_: view[start:end] for id_, (start, end) in zip(ids, pairwise(ends), strict=True)}
+    return {id_: view[start:end] for id_, (start, end) in places.items()}
 
 
 def packed_arrays(arrays: Iterable[npt.NDArray[Any]]) -> bytes:

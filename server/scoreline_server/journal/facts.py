@@ -40,6 +40,7 @@ class FileFacts(_Facts):
         scoreline: the version of Scoreline.
         onnxruntime: the version of ONNX Runtime.
         hmac_key: identifies the key of hashed features; empty without one.
+        timed_ids: whether call ids begin with the second of the call; older writers drew them at random.
     """
 
     worker: int
@@ -49,6 +50,7 @@ class FileFacts(_Facts):
     scoreline: str
     onnxruntime: str
     hmac_key: str = ""
+    timed_ids: bool = False
 
     def begun(self, nanoseconds: int) -> Self:
         """The same of a file that is begun at another time."""

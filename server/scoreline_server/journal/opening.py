@@ -63,4 +63,5 @@ def writer_facts(worker: int, *, hmac_key: str = "") -> FileFacts:
         scoreline=__version__,
         onnxruntime=version("onnxruntime"),
         hmac_key=hmac_key,
+        timed_ids=True,
     )

@@ -4,7 +4,6 @@ The engine is synchronous and knows no transport. It takes many calls at once, s
 call is a batch of one.
 """
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -19,12 +18,12 @@ from scoreline_registry.routing.route import UNIT_ENTITY
 from scoreline_server.errors import ErrorReason, ScoringError
 from scoreline_server.scoring.arrays import Indices
 from scoreline_server.scoring.binding import Bound
+from scoreline_server.scoring.call_ids import new_call_ids
 from scoreline_server.scoring.compiled_route import NO_BAND, Arm, CompiledRoute
 from scoreline_server.scoring.decoding import DecodedRequest
 from scoreline_server.scoring.responses import ResponseEncoder
 from scoreline_server.scoring.results import Observe, RowResults, ScoredBatch
 from scoreline_server.scoring.rows import RowBlock, concatenate
-from scoreline_server.scoring.wire import CALL_ID_BYTES
 
 _log = structlog.get_logger()
 
@@ -57,7 +56,7 @@ def _score_route(requests: Sequence[DecodedRequest], observe: Observe | None) ->
     rows = concatenate([request.rows for request in requests], route.layout)
     extras = sorted({name for request in requests for name in request.extras})
     results = score_block(rows, route, extras)
-    batch = ScoredBatch(route, requests, rows, results, os.urandom(CALL_ID_BYTES * len(requests)))
+    batch = ScoredBatch(route, requests, rows, results, new_call_ids(len(requests)))
     responses = ResponseEncoder(route, results, batch.call_ids).encode(requests)
     if observe is not None:
         observe(batch)

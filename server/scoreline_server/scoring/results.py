@@ -132,7 +132,7 @@ class ScoredBatch:
         requests: the calls, in the order of their rows.
         rows: their entities in the route's layout.
         results: the result of each row.
-        call_ids: CALL_ID_BYTES random bytes per call; with a row's index in its call they are its prediction id.
+        call_ids: see ``new_call_ids``; with a row's index in its call they are its prediction id.
     """
 
     route: CompiledRoute

@@ -1,0 +1,18 @@
+"""Call ids: the second of the call, then random bytes, so that the journal finds a call without an index."""
+
+import os
+import time
+
+from scoreline_server.scoring.wire import CALL_ID_BYTES
+
+SECOND_BYTES = 4
+_RANDOM_BYTES = CALL_ID_BYTES - SECOND_BYTES
+
+
+def new_call_ids(count: int) -> bytes:
+    """The ids of some calls, CALL_ID_BYTES each: the second since 1970 as uint32, big-endian, then 8 random bytes."""
+    second = (int(time.time()) & 0xFFFFFFFF).to_bytes(SECOND_BYTES, "big")
+    random = os.urandom(_RANDOM_BYTES * count)
+    if count == 1:
+        return second + random
+    return b"".join([second + random[at : at + _RANDOM_BYTES] for at in range(0, len(random), _RANDOM_BYTES)])
