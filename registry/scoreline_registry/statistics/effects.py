@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from scoreline_registry.statistics.differences import Contrast
 from scoreline_registry.statistics.figures import Estimate, Figure, TooFew
 from scoreline_registry.statistics.moments import Moments
 
@@ -34,6 +35,15 @@ class Effect:
     rows: float
     name: str
     events: float = math.inf
+
+    @classmethod
+    def of(cls, contrast: Contrast, *, smallest: int, rows: float | None = None, events: float = math.inf) -> "Effect":
+        """A contrast of ``differences``, ``cuped`` or ``ranking`` as an effect; its clock is its count by default.
+
+        For a difference in AUC, ``smallest`` and ``events`` are the rows of the rarer label in the smaller arm.
+        """
+        clock = contrast.count if rows is None else rows
+        return cls(contrast.value, contrast.error, contrast.count, smallest, clock, contrast.method, events)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class ConfidenceSequence:
         tuning_rows: the number of rows, of both arms together, at which the interval is to be narrowest.
         burn_in: the rows that each arm needs before there is an interval.
         least_events: the events that each arm needs, for rates and amounts. At 1 % of conversions and a tenth of the
-            rows in one arm, 24 % of 1,500 simulated experiments without an effect raised an alarm with a burn-in of
+            rows in one arm, 24 % of 1,000 simulated experiments without an effect raised an alarm with a burn-in of
             rows alone, and 1 % with 20 conversions.
         side: "both", or a "lower" or an "upper" bound alone, which is tighter: for a guard that asks one question.
     """

@@ -12,17 +12,19 @@ import pytest
 from scipy import stats
 
 from scoreline_registry.statistics import effects, quantiles, sequential
-from scoreline_registry.statistics.effects import Stratum
-from scoreline_registry.statistics.figures import Estimate
+from scoreline_registry.statistics.differences import Contrast
+from scoreline_registry.statistics.effects import Effect, Stratum
+from scoreline_registry.statistics.figures import Estimate, TooFew
 from scoreline_registry.statistics.moments import Moments
 from scoreline_registry.statistics.power import Plan
 from scoreline_registry.statistics.quantiles import QuantileSequence
+from scoreline_registry.statistics.ranking import auc_contrast, paired_auc_contrast, placements
 from scoreline_registry.statistics.rates import RateSequence
 from scoreline_registry.statistics.sample_ratio import SampleRatio
 from scoreline_registry.statistics.sequential import ConfidenceSequence, LinearModelSequence
 
 Array = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_] | np.bool_
+Flags = npt.NDArray[np.bool_]
 LOOKS = 30
 PER_LOOK = 209  # rows of each arm; 12,540 of both at the end: where an effect of 0.05 sd has 80 % power in a fixed test
 SEEDS = [40, pytest.param(1000, marks=pytest.mark.acceptance)]
@@ -34,7 +36,7 @@ def upper_bound(alarms: int, seeds: int) -> float:
     return float(stats.beta.ppf(0.95, alarms + 1, seeds - alarms)) if alarms < seeds else 1.0
 
 
-def stated(what: str, alarms: Flags) -> int:
+def stated(what: str, alarms: Flags | np.bool_) -> int:
     """Prints how many experiments raised an alarm, and returns it."""
     count, seeds = int(np.sum(alarms)), np.size(alarms)
     print(f"{what}: {count} of {seeds} ({count / seeds:.1%}), at most {upper_bound(count, seeds):.1%}")
@@ -128,6 +130,61 @@ def test_anytime_valid_t_tests(seeds: int) -> None:
     sequence = LinearModelSequence.narrowest_at(5000, 2)
     radii = np.array([sequence.radius(int(count), 2) for count in rows[0]])
     assert at_most(0.05, stated("anytime-valid t-test", (np.abs(differences / errors) > radii).any(axis=1)), seeds)
+
+
+@every_count
+@pytest.mark.parametrize("share", [0.2, 0.1, 0.02])
+def test_false_alarms_of_rare_events_in_a_small_arm(seeds: int, share: float) -> None:
+    """1 % conversions, a look at every 100 rows: a burn-in of rows alone is not enough."""
+    sequence = ConfidenceSequence()
+    treated = round(100 * share)
+    rows = np.array([[100 - treated], [treated]]) * np.arange(1, 401)
+    alarms = {0: np.zeros(seeds, bool), 5: np.zeros(seeds, bool), sequence.least_events: np.zeros(seeds, bool)}
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+        events = np.array([rng.binomial(count, 0.01, 400).cumsum() for count in (100 - treated, treated)])
+        rates = events / rows
+        errors = np.sqrt((rates * (1 - rates) / np.maximum(rows - 1, 1)).sum(axis=0))
+        used = (rows.min(axis=0) >= sequence.burn_in) & (errors > 0)
+        clock = 4 * share * (1 - share) * rows.sum(axis=0)
+        found = np.abs(rates[1] - rates[0])[used] > sequence.half_width(errors[used], clock[used])
+        for least, raised in alarms.items():
+            raised[seed] = (found & (events.min(axis=0)[used] >= least)).any()
+    rows_alone, _, enough = (
+        stated(f"{share:.0%} in the arm, {least} events", raised) for least, raised in alarms.items()
+    )
+    assert rows_alone > 0.05 * seeds
+    assert at_most(0.05, enough, seeds)
+
+
+def auc_contrasts(label: Flags, first: Array, second: Array) -> tuple[tuple[Contrast | TooFew, int], ...]:
+    """Of two scores of the same rows, and of two arms with every other row each, with the rows of the rarer label."""
+    arms = [placements(label[start::2], score[start::2]) for start, score in ((0, first), (1, second))]
+    events = int(label.sum())
+    paired = paired_auc_contrast(label, first, second), min(events, len(label) - events)
+    return paired, (auc_contrast(*arms), min(arm.fewest for arm in arms))
+
+
+@pytest.mark.parametrize("seeds", [40, pytest.param(300, marks=pytest.mark.acceptance)])
+@pytest.mark.parametrize("rate", [0.5, 0.02])
+def test_false_alarms_of_differences_in_auc(seeds: int, rate: float) -> None:
+    """DeLong's variance in a confidence sequence: two scores that rank equally well, looked at 12 times."""
+    sequence = ConfidenceSequence(burn_in=20)
+    alarms, naive = np.zeros((2, seeds), bool), np.zeros((2, seeds), bool)
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+        label = rng.random(6000) < rate
+        both = rng.normal(label.astype(np.float64), 1)
+        first, second = (both + rng.normal(0, 0.5, 6000) for _ in range(2))
+        for rows in range(500, 6001, 500):
+            for kind, (found, fewest) in enumerate(auc_contrasts(label[:rows], first[:rows], second[:rows])):
+                if isinstance(found, Contrast):
+                    figure = sequence.of(Effect.of(found, smallest=fewest, events=fewest))
+                    alarms[kind, seed] |= isinstance(figure, Estimate) and figure.excludes_zero
+                    naive[kind, seed] |= abs(found.value) > 1.96 * found.error
+    for name, kind in (("paired", 0), ("of two arms", 1)):
+        assert at_most(0.05, stated(f"AUC {name}, {rate:.0%} events", alarms[kind]), seeds)
+        assert stated(f"AUC {name}, {rate:.0%} events, DeLong at every look", naive[kind]) > 0.1 * seeds
 
 
 def ramp(seed: int, base: float, effect: float) -> list[tuple[list[Stratum], Stratum]]:
