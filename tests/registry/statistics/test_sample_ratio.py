@@ -39,6 +39,15 @@ def test_chi_square_of_the_hillstrom_campaign() -> None:
     assert (round(pearson.statistic, 5), round(pearson.p_value, 5), pearson.degrees) == (0.20253, 0.90369, 2)
 
 
+@given(st.lists(st.integers(5, 10_000), min_size=2, max_size=6))
+def test_chi_square_equals_scipy(counts: list[int]) -> None:
+    pearson = chi_square(counts, [1] * len(counts))
+    assert pearson is not None
+    expected = stats.chisquare(counts)
+    assert pearson.statistic == pytest.approx(expected.statistic, abs=1e-9)
+    assert pearson.p_value == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-280)
+
+
 def test_chi_square_needs_five_expected_units_in_each_arm() -> None:
     assert chi_square((9, 400), (1, 99)) is None
     assert chi_square((9, 491), (1, 99)) is not None

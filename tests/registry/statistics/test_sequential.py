@@ -211,6 +211,54 @@ def test_periods_of_a_ramp_are_not_pooled() -> None:
     assert within.method == "difference of means within 4 strata, asymptotic confidence sequence"
 
 
+ARMS = st.lists(
+    st.tuples(st.integers(2, 400), st.integers(2, 400), st.floats(-3, 3), st.floats(-3, 3), st.floats(0.1, 2)),
+    min_size=1,
+    max_size=4,
+)
+
+
+def strata_of(
+    arms: list[tuple[int, int, float, float, float]], shift: float = 0.0, scale: float = 1.0
+) -> list[Stratum]:
+    return [
+        Stratum(
+            Moments(n_a, shift + scale * a, scale**2 * deviation * (n_a - 1)),
+            Moments(n_b, shift + scale * b, scale**2 * (n_b - 1)),
+        )
+        for n_a, n_b, a, b, deviation in arms
+    ]
+
+
+@given(ARMS, st.floats(-100, 100), st.floats(0.1, 10))
+def test_a_difference_does_not_depend_on_the_origin_and_scales_with_the_unit(
+    arms: list[tuple[int, int, float, float, float]], shift: float, scale: float
+) -> None:
+    plain, moved = (
+        effects.stratified_difference(strata) for strata in (strata_of(arms), strata_of(arms, shift, scale))
+    )
+    assert (moved.value, moved.standard_error) == pytest.approx(
+        (scale * plain.value, scale * plain.standard_error), abs=1e-9
+    )
+    assert (moved.rows, moved.count) == (plain.rows, plain.count)
+
+
+@given(ARMS)
+def test_arms_that_change_places_change_the_sign(arms: list[tuple[int, int, float, float, float]]) -> None:
+    strata = strata_of(arms)
+    plain = effects.stratified_difference(strata)
+    turned = effects.stratified_difference(Stratum(stratum.treated, stratum.control) for stratum in strata)
+    assert (turned.value, turned.standard_error, turned.rows) == pytest.approx(
+        (-plain.value, plain.standard_error, plain.rows)
+    )
+
+
+@given(ARMS)
+def test_the_clock_is_at_most_the_number_of_rows(arms: list[tuple[int, int, float, float, float]]) -> None:
+    effect = effects.stratified_difference(strata_of(arms))
+    assert 0 < effect.rows <= effect.count * (1 + 1e-12)
+
+
 def test_one_stratum_of_an_equal_split_is_the_plain_difference() -> None:
     control, treated = Moments.of_rate(300, 2000), Moments.of_rate(400, 2000)
     for relative in (False, True):
