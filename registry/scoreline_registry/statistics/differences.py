@@ -1,8 +1,8 @@
 """Differences of two arms in means, rates and ratios, from moments that merge block by block.
 
 Every metric becomes ``Moments``: a mean and a rate directly, a ratio by the delta method (``ratio``), one adjusted by
-a covariate in ``cuped``, one of several periods in ``stratification``. A ``Contrast`` is the comparison of two of them
-before a level is chosen; it gives the fixed-horizon interval here, and the always-valid one in ``sequential``.
+a covariate in ``cuped``. A ``Contrast`` is the comparison of two of them before a level is chosen; it gives the
+fixed-horizon interval here, and as an ``effects.Effect`` the always-valid one in ``sequential``.
 """
 
 import math
