@@ -12,8 +12,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 import click
 from pydantic.fields import FieldInfo
 
-from scoreline.cli.app import LazyCommand, scoreline
+from scoreline.cli.app import scoreline
 from scoreline.cli.commands import COMMANDS, GROUPS
+from scoreline.cli.lazy import LazyCommand
 from scoreline_trainers.families import BUILT_IN, FAMILIES
 from scoreline_trainers.family import FamilyConfig, LibraryConfig
 from tests.docs.pages import ROOT
@@ -161,7 +162,7 @@ def _command(command: click.Command, parent: click.Context, name: str) -> list[s
         for child in command.list_commands(context):
             found = command.get_command(context, child)
             if found:
-                parts += _command(found, context, child)
+                parts += _command(found.load() if isinstance(found, LazyCommand) else found, context, child)
         return parts
     rows = [record for parameter in command.params if (record := parameter.get_help_record(context))]
     if rows:

@@ -5,41 +5,16 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 import click
 
-from scoreline.cli.commands import COMMANDS, GROUPS, CommandSpec, plugins
+from scoreline.cli.commands import COMMANDS, GROUPS, plugins
 from scoreline.cli.failures import failure
+from scoreline.cli.lazy import LazyCommand
 from scoreline.version import __version__
 
 INTERRUPTED = 130
-
-
-class LazyCommand(click.Command):
-    """A command that is imported when it is used; its line of help needs no import."""
-
-    def __init__(self, name: str, spec: CommandSpec) -> None:
-        super().__init__(name, short_help=spec.help)
-        self.spec = spec
-
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
-        """Imports the command and makes its context."""
-        return self.load().make_context(info_name, args, parent, **extra)
-
-    def load(self) -> click.Command:
-        """The command, imported."""
-        module, _, attribute = self.spec.target.partition(":")
-        if module.startswith("scoreline.cli"):
-            # gRPC's core writes lines of its own about a failed handshake to standard error.
-            os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-        command = getattr(import_module(module), attribute)
-        if not isinstance(command, click.Command):
-            raise TypeError(f"{self.spec.target} is not a click command")
-        return command
 
 
 class Commands(click.Group):

@@ -55,6 +55,12 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
         "retire": CommandSpec("scoreline_registry.commands:retire", "Take a version out of use.", "registry"),
         "unretire": CommandSpec("scoreline_registry.commands:unretire", "Bring a retired version back.", "registry"),
     },
+    "Compare and ramp": {
+        "experiment": CommandSpec(
+            "scoreline_registry.commands:experiment", "Plan an experiment, and show a route's.", "registry"
+        ),
+        "ramp": CommandSpec("scoreline_registry.commands:ramp", "Start, watch and stop a guarded ramp.", "registry"),
+    },
     "Maintain a registry": {
         "promote": CommandSpec(
             "scoreline_registry.commands:promote", "Copy a version to another registry.", "registry"
@@ -87,6 +93,9 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
 """The commands by what they are for, in the order of ``scoreline --help``."""
 
 COMMANDS: Mapping[str, CommandSpec] = {name: spec for group in GROUPS.values() for name, spec in group.items()}
+
+SHARED: Mapping[str, Mapping[str, CommandSpec]] = {"ramp": {}}
+"""Commands that another package than the group's own adds to a group, by the group's name."""
 
 EXTRA_OF_MODULE: Mapping[str, str] = {"pyarrow": "trainers", "torch": "deep"}
 """Modules that need more than their command's own extra."""

@@ -3,8 +3,10 @@
 from scoreline_registry.commands.aliases import alias
 from scoreline_registry.commands.compare import compare
 from scoreline_registry.commands.copies import export, promote
+from scoreline_registry.commands.experiments import experiment
 from scoreline_registry.commands.history import history
 from scoreline_registry.commands.labels import label, own
+from scoreline_registry.commands.ramps import ramp
 from scoreline_registry.commands.routes import route
 from scoreline_registry.commands.setup import init
 from scoreline_registry.commands.upkeep import gc, retire, rollback, unretire, verify
@@ -15,12 +17,14 @@ for _command in (compare, label, own):
 
 __all__ = [
     "alias",
+    "experiment",
     "export",
     "gc",
     "history",
     "init",
     "models",
     "promote",
+    "ramp",
     "retire",
     "rollback",
     "route",

@@ -94,7 +94,7 @@ class Experiment(OmitDefaults):
 
     start: UtcMoment | None = None
     primary: MetricName
-    alpha: float = Field(default=0.05, gt=0, le=0.5)
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
     minimum_effect: float | None = Field(default=None, gt=0)
     tuning_rows: int = Field(default=5000, ge=100, le=1_000_000_000)
     covariate: Fact | None = None

@@ -75,7 +75,7 @@ class RampSpec(Strict):
     arm: Ref
     steps: Annotated[tuple[Percent, ...], AfterValidator(check_ascending)] = Field(min_length=1, max_length=MAX_STEPS)
     hold: Duration
-    alpha: float = Field(default=0.05, gt=0, le=0.5)
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
     prove: bool = False
     guards: GuardsSpec = GuardsSpec()
 

@@ -121,7 +121,7 @@ class Ramp(FrozenModel):
         min_length=1, max_length=MAX_STEPS
     )
     hold_seconds: Seconds
-    alpha: float = Field(default=0.05, gt=0, le=0.5)
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
     prove: bool = False
     guards: Guards = Guards()
 

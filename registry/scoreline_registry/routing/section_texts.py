@@ -70,6 +70,19 @@ def guard_text(figure: GuardEvidence) -> str:
     return f"{figure.guard}{value}{interval}{segment}, limit {figure.limit:g}, {figure.rows:,} rows"
 
 
+def limit_text(guard: GuardLimit) -> str:
+    """A limit with what it compares: 0.05 from the other arms by context.channel, after 200 rows."""
+    against = " from the other arms" if guard.against == "others" else ""
+    by = f" by {guard.by}" if guard.by else ""
+    return f"{guard.limit:g}{against}{by}, after {guard.rows:,} rows"
+
+
+def arm_shares(document: RouteDocument, ref: str) -> str:
+    """The shares of an arm in the rules where it can grow: 5 %, or 5 to 10 %."""
+    shares = sorted({_share(rule, ref) for rule in document.rules if grows_in(rule, ref)})
+    return " to ".join(str(percent_of(share)) for share in dict.fromkeys(shares[:1] + shares[-1:])) + " %"
+
+
 def _experiment_facts(experiment: Experiment) -> dict[str, str]:
     facts = {
         "experiment start": experiment.start.isoformat() if experiment.start else "none",
@@ -92,14 +105,8 @@ def _ramp_facts(ramp: Ramp) -> dict[str, str]:
     proof = ", each on proof" if ramp.prove else ""
     hold = duration_text(ramp.hold_seconds)
     facts = {"ramp": f"{ramp.arm} by {steps} %, each for {hold}, alpha {ramp.alpha:g}{proof}"}
-    facts |= {f"ramp guard {name}": _limit_text(guard) for name, guard in ramp.guards.limits.items()}
-    return facts | {f"ramp guard outcome {name}": _limit_text(guard) for name, guard in ramp.guards.outcome.items()}
-
-
-def _limit_text(guard: GuardLimit) -> str:
-    against = " from the other arms" if guard.against == "others" else ""
-    by = f" by {guard.by}" if guard.by else ""
-    return f"{guard.limit:g}{against}{by}, after {guard.rows:,} rows"
+    facts |= {f"ramp guard {name}": limit_text(guard) for name, guard in ramp.guards.limits.items()}
+    return facts | {f"ramp guard outcome {name}": limit_text(guard) for name, guard in ramp.guards.outcome.items()}
 
 
 def _allocation_text(allocation: Allocation) -> str:
@@ -115,7 +122,7 @@ def _ramp_lines(before: RouteDocument, after: RouteDocument, ramp: Ramp) -> Iter
         return
     made = _moves_since(old, new)
     for move in made:
-        yield _move_text(move, ramp, old, _shares(before, ramp.arm), _shares(after, ramp.arm))
+        yield _move_text(move, ramp, old, arm_shares(before, ramp.arm), arm_shares(after, ramp.arm))
     if not made and (old is None or (old.status, old.step) != (new.status, new.step)):
         yield f"restored as of an earlier revision: {status_text(new.status)} at {step_text(ramp, new)}"
 
@@ -145,12 +152,6 @@ def _move_text(move: RampMove, ramp: Ramp, old: RampState | None, was: str, now:
     breaches_first = sorted(move.evidence, key=lambda figure: figure.verdict != "breach")
     label = "breached" if any(figure.verdict == "breach" for figure in move.evidence) else "guards"
     return f"{text}{after}{_listed(map(guard_text, breaches_first), label)}"
-
-
-def _shares(document: RouteDocument, ref: str) -> str:
-    """The shares of an arm in the rules where it can grow: 5 %, or 5 to 10 %."""
-    shares = sorted({_share(rule, ref) for rule in document.rules if grows_in(rule, ref)})
-    return " to ".join(str(percent_of(share)) for share in dict.fromkeys(shares[:1] + shares[-1:])) + " %"
 
 
 def _share(rule: Rule, ref: str) -> int:

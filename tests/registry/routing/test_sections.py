@@ -107,7 +107,7 @@ def test_a_zone_is_another_way_to_write_the_same_start() -> None:
     [
         ("primary: default", "primary: defualt", "experiment: primary: unknown metric 'defualt'; the metrics are"),
         ("alpha: 0.01", "alpha: 0", "experiment.alpha: Input should be greater than 0"),
-        ("alpha: 0.01", "alpha: 0.6", "experiment.alpha: Input should be less than or equal to 0.5"),
+        ("alpha: 0.01", "alpha: 0.5", "experiment.alpha: Input should be less than 0.5"),
         ("alpha: 0.01", "aplha: 0.01", "experiment: unknown key 'aplha'; did you mean 'alpha'?"),
         ("T00:00:00Z", "", "experiment.start: a time has its zone: write it as 2026-11-01T00:00:00Z"),
         ("covariate: feature.balance", "covariate: balance", "write feature.<name> or context.<key>"),
