@@ -26,6 +26,7 @@ class MoveRamp(RouteChange):
     evidence: tuple[GuardEvidence, ...] = ()
     step: int | None = None
     at: datetime | None = None
+    revision: int = 0
 
     def __post_init__(self) -> None:
         RouteChange.__post_init__(self)
@@ -33,8 +34,8 @@ class MoveRamp(RouteChange):
             raise InvalidError("ramp", [f"{len(self.evidence)} figures of guards; at most {MAX_EVIDENCE} are kept"])
 
     def signed(self, signature: Signature) -> "MoveRamp":
-        """The move at the time of its commit."""
-        return replace(self, at=signature.at)
+        """The move at the time and with the number of its commit."""
+        return replace(self, at=signature.at, revision=signature.seen + 1)
 
     def apply(self, state: State) -> State:
         """The state with the ramp moved."""
@@ -42,7 +43,9 @@ class MoveRamp(RouteChange):
         at_step = document.ramp_state.step if document.ramp_state else None
         if self.step is not None and self.step != at_step:
             raise ConflictError("route", self.route)
-        return state.with_route(moved(document, self.move, now=_time(self.at), evidence=self.evidence))
+        return state.with_route(
+            moved(document, self.move, now=_time(self.at), revision=self.revision, evidence=self.evidence)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,7 +177,8 @@ class RampState(FrozenModel):
         status: "running" and "paused" have the weights of the step, "done" those of the last one, "aborted" (by a
             person) and "rolled_back" (by a guard) those from before the ramp.
         step: the index of the step in force, or of the one at which the ramp ended.
-        since: when the step, or after a pause its rest, began; guards look at rows from then on.
+        since: when the step, or after a pause its rest, began.
+        revision: the first revision of that step; guards look at rows that were scored by it or a later one.
         baseline: the route's rules before the ramp, to which an abort returns bit for bit.
         moves: the last moves with their evidence, oldest first.
     """
@@ -185,6 +186,7 @@ class RampState(FrozenModel):
     status: RampStatus
     step: int = Field(ge=0)
     since: UtcMoment
+    revision: int = Field(default=0, ge=0)
     baseline: tuple[Rule, ...]
     moves: Annotated[tuple[RampMove, ...], Field(max_length=MAX_MOVES)] = ()
 

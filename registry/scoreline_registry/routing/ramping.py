@@ -48,8 +48,16 @@ _REPEATED: Mapping[RampMoveName, frozenset[RampStatus | None]] = {
 """In which status a move has been made already and changes nothing."""
 
 
-def moved(document: RouteDocument, move: RampMoveName, *, now: datetime, evidence: Evidenced = ()) -> RouteDocument:
+_BEGINNINGS: frozenset[RampMoveName] = frozenset({"start", "advance", "resume"})
+"""The moves with which a step, or after a pause its rest, begins."""
+
+
+def moved(
+    document: RouteDocument, move: RampMoveName, *, now: datetime, revision: int = 0, evidence: Evidenced = ()
+) -> RouteDocument:
     """The route after a move of its ramp; the document itself where the move was made already.
+
+    ``revision`` is the number under which the move is committed, 0 where it is not known.
 
     Raises RefusedError for a route without a ramp and for a move that its status does not allow.
     """
@@ -59,7 +67,10 @@ def moved(document: RouteDocument, move: RampMoveName, *, now: datetime, evidenc
         return document
     if status not in _ALLOWED[move]:
         raise _refusal(document, f"it is {status_text(status)}; {_WAY_ON[status]}")
-    return _MOVES[move](document, now, evidence)
+    after = _MOVES[move](document, now, evidence)
+    if move not in _BEGINNINGS:
+        return after
+    return _with_state(after, _state_of(after).model_copy(update={"revision": revision}))
 
 
 def grown(rule: Rule, ref: str, millionths: int) -> Rule:

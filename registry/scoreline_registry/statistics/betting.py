@@ -9,6 +9,7 @@ the values does not matter and counts are sufficient. For zeros and ones it is t
 
 from dataclasses import dataclass, field
 from math import log
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -115,7 +116,7 @@ def _stakes(mean: float) -> tuple[float, npt.NDArray[np.float64]]:
     return m, (odds / (1 + odds) - m) / (m * (1 - m))
 
 
-def _log_mean_exp(gains: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _log_mean_exp(gains: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """log(mean(exp)) over the last axis."""
     most = gains.max(axis=-1, keepdims=True)
     return np.asarray(np.log(np.exp(gains - most).mean(axis=-1)) + most[..., 0])

@@ -12,20 +12,23 @@ from scoreline_server.journal.shadowed import ShadowScores
 
 _log = structlog.get_logger()
 
+# Hosts whose clocks differ by more than this are not reckoned with.
+_SKEW_NANOSECONDS = 86_400 * 10**9
+
 
 class JournalFeed:
     """The blocks of some folders, each once. For one thread."""
 
     def __init__(self, folders: Iterable[Path], since: int) -> None:
-        """``since`` in ns since 1970: files that were last written before it are not read."""
-        self._folders, self._since = tuple(folders), since
+        """``since`` in ns since 1970: files that were last written more than a day before it are not read."""
+        self._folders, self._least_time = tuple(folders), since - _SKEW_NANOSECONDS
         self._readers: dict[Path, FileReader] = {}
 
     def news(self) -> Iterator[Records | ShadowScores]:
         """The blocks that were written since the last call. Damage is logged, and passed over as readers do."""
         for path in journal_files(self._folders):
             try:
-                if path in self._readers or path.stat().st_mtime_ns >= self._since:
+                if path in self._readers or path.stat().st_mtime_ns >= self._least_time:
                     yield from self._read(self._readers.setdefault(path, FileReader(path)))
             except FileNotFoundError:  # retention removed it meanwhile
                 continue

@@ -1,8 +1,8 @@
 """Selects from a journal's blocks the rows that count for a ramp's step.
 
-Rows count that were scored since the step began, by a rule that splits its units between the growing arm and others, or
-that gives it all of them. Rows of testers and of the holdout were not assigned by chance, and a retried call counts
-once.
+Rows count that were scored under the step's revision or a later one, by a rule that gives units to the growing arm:
+which revision scored a row does not depend on the clocks of several hosts. Rows of testers and of the holdout were not
+assigned by chance, and a retried call counts once.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline.v1 import scoring_pb2 as pb
+from scoreline_registry.routing.assignment import NO_RULE
 from scoreline_server.controllers.step_rows import Bools, Pairs, StepRows, texts
 from scoreline_server.journal.records import Records
-from scoreline_server.journal.row_arrays import NO_ARM, NO_RULE, RowArrays
+from scoreline_server.journal.row_arrays import NO_ARM, RowArrays
 from scoreline_server.journal.shadowed import ShadowScores
 from scoreline_server.scoring.compiled_route import NO_BAND
 
@@ -36,6 +37,7 @@ class Step:
         route: the route's name.
         arm: the growing arm, as the route names it.
         since: when the step began, in ns since 1970.
+        revision: the first revision of the step, 0 where it is not known; rows are then chosen by their time.
         segments: facts of a row by which guards look at parts, "context.<key>" or "feature.<name>".
         paired: whether the growing arm also is a shadow of the route.
     """
@@ -43,6 +45,7 @@ class Step:
     route: str
     arm: str
     since: int
+    revision: int = 0
     segments: tuple[str, ...] = ()
     paired: bool = False
 
@@ -61,7 +64,6 @@ class Selection:
 
     def __init__(self, step: Step) -> None:
         self.step = step
-        self.last_time = 0
         self._batches = 0
         self._strata: dict[Any, int] = {}
         self._units: set[int] = set()
@@ -73,7 +75,7 @@ class Selection:
         """The rows of a block that count; None where there are none."""
         route, arrays = records.route, records.arrays
         arms = [arm.ref for arm in route.arms]
-        if route.route != self.step.route or self.step.arm not in arms:
+        if route.route != self.step.route or self.step.arm not in arms or route.revision < self.step.revision:
             return None
         chosen = np.flatnonzero(self._counted(arrays))
         if not len(chosen):
@@ -108,15 +110,18 @@ class Selection:
 
     def _counted(self, arrays: RowArrays) -> Bools:
         """Which rows of a block count."""
-        counted = (arrays.times >= self.step.since) & (arrays.assigned != NO_ARM)
-        counted &= ~np.isin(arrays.reasons, _NOT_BY_CHANCE)
+        counted = (arrays.assigned != NO_ARM) & ~np.isin(arrays.reasons, _NOT_BY_CHANCE)
+        if not self.step.revision:
+            counted &= arrays.times >= self.step.since
         if arrays.route.rules:
             takes = [self.step.arm in rule.shares and rule.shares[self.step.arm] > 0 for rule in arrays.route.rules]
             by_rule = np.zeros(NO_RULE + 1, np.bool_)
             by_rule[: len(takes)] = takes
             counted &= by_rule[arrays.rules]
         keys = arrays.request_keys
-        return counted & ~self._retried(keys, _call_numbers(arrays)) if keys.any() else counted
+        if keys.any():
+            counted &= ~self._retried(keys, _call_numbers(arrays))
+        return np.asarray(counted, np.bool_)
 
     def _retried(self, keys: npt.NDArray[np.uint64], calls: npt.NDArray[np.int64]) -> Bools:
         """Which rows belong to a call that repeats an earlier one."""
@@ -128,9 +133,7 @@ class Selection:
         return retried
 
     def _step_rows(self, arrays: RowArrays, chosen: npt.NDArray[np.intp], place: int) -> StepRows:
-        times = arrays.times[chosen]
-        self.last_time = max(self.last_time, int(times.max()))
-        moments, batches = np.unique(times, return_inverse=True)
+        moments, batches = np.unique(arrays.times[chosen], return_inverse=True)
         first_batch, self._batches = self._batches, self._batches + len(moments)
         assigned, served = arrays.assigned[chosen], arrays.served[chosen]
         return StepRows(
@@ -163,7 +166,7 @@ class Selection:
             if key and key not in seen and len(seen) < MOST_UNITS:
                 seen.add(key)
                 first[row] = True
-        return first
+        return np.asarray(first, np.bool_)
 
     def _expect(self, arrays: RowArrays, chosen: npt.NDArray[np.intp], rows: StepRows) -> None:
         """Remembers the rows that the growing arm is to score as a shadow."""

@@ -77,8 +77,13 @@ class Pairs:
     def taken(self, rows: npt.NDArray[Any]) -> "Pairs":
         """The rows of a mask or of indices."""
         segments = {name: column[rows] for name, column in self.segments.items()}
-        columns = (self.answered, self.shadowed, self.answered_bands, self.shadowed_bands)
-        return Pairs(*(column[rows] for column in columns), segments=segments)
+        return Pairs(
+            self.answered[rows],
+            self.shadowed[rows],
+            self.answered_bands[rows],
+            self.shadowed_bands[rows],
+            segments,
+        )
 
 
 def texts(values: Sequence[str]) -> npt.NDArray[np.object_]:

@@ -55,6 +55,6 @@ def pairs(random: np.random.Generator, count: int, *, shift: float = 0.0, noise:
     """Rows that two models scored: the second adds a shift and some noise."""
     answered = random.beta(2, 5, count)
     shadowed = answered + shift + random.normal(0, noise, count)
-    bands = [np.where(scores < CUT, "low", "high").astype(object) for scores in (answered, shadowed)]
+    before, after = (np.where(scores < CUT, "low", "high").astype(object) for scores in (answered, shadowed))
     segments = {BY: texts([SEGMENTS[at] for at in random.integers(len(SEGMENTS), size=count)])}
-    return Pairs(answered, shadowed, *bands, segments)
+    return Pairs(answered, shadowed, before, after, segments)

@@ -1,7 +1,7 @@
 """Guards stop an arm for what it does, by bounds that hold at every look, and let a good one pass."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -35,7 +35,7 @@ def all_guards() -> dict[str, Guard]:
     }
 
 
-def readings(guards: dict[str, Guard], traffic: Traffic, *, rows: int = 20_000, seed: int = 7) -> list[Reading]:
+def readings(guards: Mapping[str, Guard], traffic: Traffic, *, rows: int = 20_000, seed: int = 7) -> list[Reading]:
     """What guards read of some traffic, in ten looks."""
     random = np.random.default_rng(seed)
     for look in range(10):
