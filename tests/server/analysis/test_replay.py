@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from scoreline_registry.documents.contract import Feature
 from scoreline_registry.history.changes import SetAlias
@@ -18,13 +19,15 @@ from scoreline_server.analysis.replay import replay, row_table
 from scoreline_server.analysis.replay_differences import Differences, Sample
 from scoreline_server.analysis.replay_report import Change, ReplayReport, Runtime
 from scoreline_server.analysis.replay_routes import AsDecided, AsOf, Plan, Versions, WithVersion
-from scoreline_server.analysis.replay_scoring import INVALID
+from scoreline_server.analysis.replay_rows import JournaledRows
+from scoreline_server.analysis.replay_scoring import INVALID, SLIM, score_again
 from scoreline_server.errors import ReplayError
-from scoreline_server.journal.reader import Selection
+from scoreline_server.journal.columns import Column
+from scoreline_server.journal.reader import Selection, read_records
 from tests.server.analysis.replays import HERE, SPLIT, THIS, journal_calls, publish_split, requests_of
 from tests.server.journals import catalog_of, journal_in, scored
 from tests.server.routes import ROUTE, apply
-from tests.server.toys import FEATURES, fragile_model, publish_linear, publish_neighbors, publish_sequence
+from tests.server.toys import FEATURES, fragile_model, linear_graph, publish_linear, publish_neighbors, publish_sequence
 from tests.server.wire import entity, named
 
 ALL = Selection()
@@ -205,6 +208,20 @@ def test_rows_are_left_out_where_a_model_takes_what_is_not_journaled(registry: R
     assert later.replayed == 0
 
 
+def test_rows_without_inputs_are_counted(split: Registry, folder: Path) -> None:
+    journal_calls(folder, split, requests_of(20, seed=9))
+    plan = AsDecided(Versions(split))
+    differences = Differences("test", plan.versions)
+    inputs = {Column.NUMBERS, Column.CATEGORIES, Column.DICTIONARY}
+    for records in read_records([folder]):
+        slim = replace(records, raw={column: data for column, data in records.raw.items() if column not in inputs})
+        differences.add(score_again(JournaledRows.of(slim), plan.route(records.route)))
+    report = differences.report()
+    assert report.not_replayed == {SLIM: report.rows}
+    assert report.rows > 40
+    assert report.replayed == 0
+
+
 def test_a_version_whose_files_are_gone_is_named(split: Registry, folder: Path) -> None:
     journal_calls(folder, split, requests_of(30, seed=6))
     split.commit(SetAlias("linear", "champion", 2), author="tester", message="move")
@@ -263,3 +280,49 @@ def test_quantiles_of_many_differences_are_of_a_uniform_sample() -> None:
     assert len(sample) == 2000
     # The standard error of a sample's quantile is at most sqrt(0.25 / 2000) = 0.011.
     assert all(abs(level - value) < 0.05 for level, value in sample.quantiles().items())
+
+
+def model_that_sees_its_batch() -> bytes:
+    """score = sigmoid(income + rows / 1,000,000): like graphs whose sums depend on how many rows they get at once."""
+    model = linear_graph((1.0, 0.0, 0.0))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(1e-6, np.float32), "millionth"))
+    del model.graph.node[-1]
+    model.graph.node.extend(
+        [
+            helper.make_node("Shape", ["logit"], ["shape"]),
+            helper.make_node("Cast", ["shape"], ["rows"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", ["rows", "millionth"], ["more"]),
+            helper.make_node("Add", ["logit", "more"], ["sum"]),
+            helper.make_node("Sigmoid", ["sum"], ["score"]),
+        ]
+    )
+    return model.SerializeToString()
+
+
+@pytest.fixture
+def batches(registry: Registry, folder: Path) -> list[JournaledRows]:
+    """The blocks of 60 calls of a model whose last bits depend on the batch."""
+    publish_linear(registry, "linear", aliases=("champion",), model_bytes=model_that_sees_its_batch())
+    apply(registry)
+    journal_calls(folder, registry, [named(entity(f"c{at}", income=at / 50), entity(f"d{at}")) for at in range(60)])
+    return [JournaledRows.of(records) for records in read_records([folder])]
+
+
+def test_rows_are_scored_in_the_batches_of_the_server(registry: Registry, batches: list[JournaledRows]) -> None:
+    plan = AsDecided(Versions(registry))
+    assert sum(len(rows.batches) for rows in batches) < sum(len(rows.calls) for rows in batches) == 60
+    assert all(score_again(rows, plan.route(rows.route)).equal.all() for rows in batches)
+    whole = [replace(rows, batches=np.array([0]), calls=np.array([0])) for rows in batches]
+    assert not all(score_again(rows, plan.route(rows.route)).equal.all() for rows in whole)
+
+
+def test_calls_of_batches_that_cannot_be_told_apart_are_scored_one_by_one(
+    registry: Registry, batches: list[JournaledRows]
+) -> None:
+    plan = AsDecided(Versions(registry))
+    for rows in batches:
+        sizes = np.diff([*rows.calls, len(rows)])
+        alone = np.isin(rows.batches, rows.calls) & (np.diff([*rows.batches, len(rows)]) == sizes[0])
+        found = score_again(replace(rows, batches=np.array([0])), plan.route(rows.route))
+        assert found.equal[rows.batches[alone]].all()
+        assert alone.any()
