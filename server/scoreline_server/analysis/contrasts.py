@@ -1,10 +1,12 @@
 """The effect of one metric of one arm against another, with intervals for one look and for every look."""
 
+import math
 from dataclasses import dataclass, replace
 
 from scoreline_registry.statistics import cuped, differences
 from scoreline_registry.statistics.differences import FEW_EVENTS, Contrast
 from scoreline_registry.statistics.effects import Effect as Estimated
+from scoreline_registry.statistics.effects import events
 from scoreline_registry.statistics.figures import Figure, TooFew
 from scoreline_registry.statistics.joint_moments import JointMoments
 from scoreline_registry.statistics.moments import Moments
@@ -35,10 +37,17 @@ class Adjustment:
 
 @dataclass(frozen=True, slots=True)
 class Tester:
-    """Makes the intervals of one metric. ``sequence`` was fixed before the data."""
+    """Makes the intervals of one metric.
+
+    Attributes:
+        metric: what is compared.
+        sequence: was fixed before the data.
+        amounts: whether the metric's values are never negative, such as spend, so that most may be 0.
+    """
 
     metric: MetricPlan
     sequence: ConfidenceSequence
+    amounts: bool = False
 
     def intervals(self, arms: TwoArms, *, relative: bool = False) -> Intervals:
         """The difference of two arms, treated minus control, absolute or over control's value."""
@@ -52,7 +61,7 @@ class Tester:
         if (few := self._too_few(arms)) is not None:
             return few
         found = differences.contrast(self.moments(arms.control), self.moments(arms.treated))
-        return found if isinstance(found, TooFew) else self.sequence.of(_estimated(found, arms, self.metric.kind))
+        return found if isinstance(found, TooFew) else self.sequence.of(self._estimated(found, arms))
 
     def adjusted(self, arms: TwoArms) -> Adjustment:
         """The same after CUPED; the covariate is the last column."""
@@ -81,25 +90,32 @@ class Tester:
         """For a rate: too few units with, or without, the outcome for a normal interval of either kind."""
         if self.metric.kind != RATE:
             return None
+        few = self._events(arms)
+        return TooFew(max(0, round(few)), FEW_EVENTS, EVENTS) if few < FEW_EVENTS else None
+
+    def _events(self, arms: TwoArms) -> float:
+        """The rows that decide the metric in the arm with fewer; infinite for ratios and values of either sign."""
         joints = (arms.control, arms.treated)
-        events = min(min(joint.means[0], 1 - joint.means[0]) * joint.count for joint in joints)
-        return TooFew(max(0, round(events)), FEW_EVENTS, EVENTS) if events < FEW_EVENTS else None
+        if self.metric.kind == RATE:
+            return min(float(min(joint.means[0], 1 - joint.means[0])) * joint.count for joint in joints)
+        if self.metric.kind == RATIO or not self.amounts:
+            return math.inf
+        return min(events(joint.column(0), amounts=True) for joint in joints)
 
     def _intervals(self, found: Contrast | TooFew, arms: TwoArms) -> Intervals:
         if isinstance(found, TooFew):
             return Intervals(found, found)
-        estimated = _estimated(found, arms, self.metric.kind)
+        estimated = self._estimated(found, arms)
         if not found.variance > 0:
             few = TooFew(1, 2, f"{estimated.name}: distinct values")
             return Intervals(few, few)
         fixed = replace(found.fixed(self.sequence.alpha), method=estimated.name)
         return Intervals(fixed, self.sequence.of(estimated))
 
-
-def _estimated(found: Contrast, arms: TwoArms, kind: str) -> Estimated:
-    """The contrast for a confidence sequence, with the clock of its share periods."""
-    name = f"{kind}: {found.method}"
-    if arms.strata > 1:
-        name = f"{name}, within {arms.strata} share periods (Cochran weights)"
-    smallest = min(arms.control.count, arms.treated.count)
-    return Estimated(found.value, found.error, found.count, smallest, arms.rows, name)
+    def _estimated(self, found: Contrast, arms: TwoArms) -> Estimated:
+        """The contrast for a confidence sequence, with the clock of its share periods."""
+        name = f"{self.metric.kind}: {found.method}"
+        if arms.strata > 1:
+            name = f"{name}, within {arms.strata} share periods (Cochran weights)"
+        smallest = min(arms.control.count, arms.treated.count)
+        return Estimated(found.value, found.error, found.count, smallest, arms.rows, name, self._events(arms))

@@ -88,6 +88,10 @@ class MetricData:
         below = () if denominators is None else (denominators.totals[units],)
         return cls(plan, units, (labels.totals[units], *below))
 
+    def is_never_negative(self) -> bool:
+        """Whether no value is below 0, such as of amounts spent."""
+        return bool((self.columns[0] >= 0).all())
+
     def among(self, chosen: Bool) -> "MetricData":
         """The same of some exposures: bool [U]."""
         kept = chosen[self.units]
@@ -106,7 +110,7 @@ def metric_effects(data: MetricData, exposed: Exposed, plan: Plan, baseline: str
     arms = compared_arms(exposed, baseline)
     if not arms or baseline not in exposed.arm_names:
         return []
-    tester = Tester(data.plan, ConfidenceSequence(plan.alpha, plan.tuning_rows))
+    tester = Tester(data.plan, ConfidenceSequence(plan.alpha, plan.tuning_rows), amounts=data.is_never_negative())
     table = _table(data.columns, data, exposed)
     over_time = _Looks.of(data, exposed, tester) if looks else None
     return [_effect(table, over_time, data, exposed, plan, tester, baseline, arm) for arm in arms]

@@ -23,8 +23,8 @@ class TwoArms:
 
     Attributes:
         control, treated: their moments; the covariance is that of the weighted means.
-        rows: the clock of a confidence sequence: all units where the shares never changed, else 4 times the sum of
-            n_a n_b / (n_a + n_b), the units that an equal split would need for the same information.
+        rows: the clock of a confidence sequence: 4 times the sum of n_a n_b / (n_a + n_b), the units that an equal
+            split would need for the same information; all units where the split is equal.
         strata: the share periods that count.
         left_out: units of periods in which an arm has fewer than two.
     """
@@ -91,9 +91,8 @@ class MomentTable:
         information = sizes.prod(axis=1) / sizes.sum(axis=1)
         weights = information / information.sum() if len(information) else information
         strata = int(np.count_nonzero(used))
-        rows = sizes.sum() if strata == 1 else 4 * information.sum()
         arms = [self._weighted(arm, used, weights) for arm in (control, treated)]
-        return TwoArms(arms[0], arms[1], float(rows), strata, int(pair.sum() - sizes.sum()))
+        return TwoArms(arms[0], arms[1], 4 * float(information.sum()), strata, int(pair.sum() - sizes.sum()))
 
     def one_arm(self, arm: int) -> JointMoments:
         """All units of one arm, whatever the shares were."""
