@@ -31,6 +31,8 @@ class Plan:
         control_variance, treated_variance: the variance of one row of each arm.
         share: the share of the rows that the treated arm gets.
         alpha: the two-sided level of the test.
+        event_rate: the share of rows with the rarer of a rate's two outcomes, in the arm that has fewer; 1 for values
+            that have no events.
     """
 
     effect: float
@@ -38,6 +40,7 @@ class Plan:
     treated_variance: float
     share: float = 0.5
     alpha: float = 0.05
+    event_rate: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.effect or not math.isfinite(self.effect):
@@ -52,7 +55,19 @@ class Plan:
         """The plan for a rate that is ``base`` in the control arm and ``base + effect`` in the treated one."""
         if not (0 < base < 1 and 0 < base + effect < 1):
             raise ValueError(f"rates must be between 0 and 1, not {base} and {base + effect}")
-        return cls(effect, base * (1 - base), (base + effect) * (1 - base - effect), share, alpha)
+        treated = base + effect
+        return cls(
+            effect,
+            base * (1 - base),
+            treated * (1 - treated),
+            share,
+            alpha,
+            event_rate=min(
+                rate * part / min(share, 1 - share)
+                for arm, part in ((base, 1 - share), (treated, share))
+                for rate in (arm, 1 - arm)
+            ),
+        )
 
     @classmethod
     def of_means(cls, standard_deviation: float, effect: float, *, share: float = 0.5, alpha: float = 0.05) -> "Plan":
@@ -90,11 +105,13 @@ class Plan:
         """The chance to have stopped for the effect at each of ``looks`` even looks up to ``rows`` of both arms.
 
         The last is the power by then. ``sequence`` is two-sided; its clock is that of strata, the rows that an equal
-        split would need. Looks before its burn-in do not decide.
+        split would need. Looks before its burn-in and its least events do not decide.
         """
         counts = rows * np.arange(1, looks + 1) / looks
         bounds = sequence.half_width(np.ones(looks), 4 * self.share * (1 - self.share) * counts)
-        bounds[counts * min(self.share, 1 - self.share) < sequence.burn_in] = math.inf
+        smallest = counts * min(self.share, 1 - self.share)
+        few = (smallest < sequence.burn_in) | (smallest * self.event_rate < sequence.least_events)
+        bounds[few] = math.inf
         return crossed(bounds, counts / rows, drift=self.drift(rows))
 
     def watched_rows(self, sequence: ConfidenceSequence, *, power: float = 0.8, looks: int = 30) -> int:

@@ -82,6 +82,16 @@ def test_the_burn_in_does_not_decide() -> None:
     assert stopped[9] > 0.99
 
 
+def test_looks_with_few_events_do_not_decide() -> None:
+    """At 0.2 % and a tenth of the rows treated at 2 %, 20 events are 10,000 rows of the treated or 11,112 of all."""
+    plan = Plan.of_rates(0.002, 0.018, share=0.1)
+    assert plan.event_rate == pytest.approx(min(0.002 * 0.9 / 0.1, 0.02))
+    stopped = plan.watched(30_000, ConfidenceSequence(), looks=30)
+    assert stopped[:11].tolist() == [0] * 11
+    assert stopped[11] > 0.9
+    assert Plan.of_means(1, 1).event_rate == 1
+
+
 def test_ratio_variance_is_that_of_the_delta_method() -> None:
     rng = np.random.default_rng(3)
     below = rng.gamma(4, 1, 400_000)
