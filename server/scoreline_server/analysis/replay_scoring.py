@@ -1,8 +1,9 @@
 """Scores journaled rows again with the server's engine.
 
-A graph may sum in another order when it gets more rows at once, which changes the last bits of some families' scores.
-Rows that are expected to be equal are therefore scored in large pieces first, which is fast, then those batches again
-that differ, as the server batched them, and what still differs call by call.
+A graph may sum in another order when it gets more rows at once, which changes the last bits of some families' scores,
+and a model that fails on one row fails all that are scored with it. Rows are therefore scored in large pieces first,
+which is fast, and those that differ or failed are scored again in the server's batches; what then still differs is
+scored call by call.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,7 +34,9 @@ class ReplayedRows:
     Attributes:
         journaled: the rows as they were answered.
         route: the route that scored them again.
-        assigned, served: intp [N], indices into ``route.arms``, -1 where there is none.
+        assigned: intp [N], the arm that each row is assigned now, an index into ``route.arms``.
+        chosen: intp [N], the arm that is to score each row, -1 for skipped rows.
+        served: intp [N], the same after fallbacks.
         skipped: by the reason, bool [N]: rows that were not scored again.
         scores: float32 [N], NaN where there is an error or the row is skipped.
         errors: the reason of each row without a score.
@@ -42,6 +45,7 @@ class ReplayedRows:
     journaled: JournaledRows
     route: ReplayRoute
     assigned: Indices
+    chosen: Indices
     served: Indices
     skipped: Mapping[str, Mask]
     scores: npt.NDArray[np.float32]
@@ -65,24 +69,37 @@ class ReplayedRows:
 def score_again(rows: JournaledRows, route: ReplayRoute) -> ReplayedRows:
     """Scores all rows of a block, also those that are not selected, because they were scored together."""
     drawn, unassigned = _drawn(rows, route)
-    served = rows.served if route.as_decided else drawn
-    skipped = _skipped(rows, route, served)
+    skipped = _skipped(rows, route, rows.served if route.as_decided else drawn)
+    chosen = np.where(_any(skipped, len(rows)), -1, rows.served if route.as_decided else drawn)
     replayed = ReplayedRows(
         journaled=rows,
         route=route,
         assigned=drawn,
-        served=np.where(_any(skipped, len(rows)), -1, served),
+        chosen=chosen,
+        served=chosen.copy(),
         skipped=skipped,
         scores=np.full(len(rows), np.nan, np.float32),
         errors=dict.fromkeys(np.flatnonzero(unassigned).tolist(), str(ErrorReason.MISSING_UNIT)),
     )
-    pieces = np.arange(0, len(rows), _PIECE_ROWS)
-    for start, stop in _spans(pieces, len(rows)):
-        _score(replayed, start, stop)
+    _score_where(replayed, _pieces(rows.batches), np.ones(len(rows), bool))
     if route.as_decided:
-        _score_differing(replayed, rows.batches)
-        _score_differing(replayed, rows.calls)
+        _score_where(replayed, rows.batches, ~replayed.equal)
+        _score_where(replayed, rows.calls, ~replayed.equal)
+    else:
+        _score_where(replayed, rows.batches, _failed(replayed))
     return replayed
+
+
+def _pieces(batches: Indices) -> Indices:
+    """The first rows of pieces of whole batches, of about _PIECE_ROWS rows each."""
+    return batches[np.unique(batches // _PIECE_ROWS, return_index=True)[1]]
+
+
+def _failed(replayed: ReplayedRows) -> Mask:
+    """bool [N]: rows that the chosen arm failed to score."""
+    failed = replayed.served != replayed.chosen
+    failed[[row for row, reason in replayed.errors.items() if reason == ErrorReason.MODEL_FAILED]] = True
+    return failed
 
 
 def _drawn(rows: JournaledRows, route: ReplayRoute) -> tuple[Indices, Mask]:
@@ -104,50 +121,47 @@ def _skipped(rows: JournaledRows, route: ReplayRoute, served: Indices) -> Mappin
     return {reason: mask for reason, mask in found.items() if mask.any()}
 
 
-def _score_differing(replayed: ReplayedRows, starts: Indices) -> None:
-    """Scores the rows between two starts again, by themselves, where one of them differs."""
-    differs = np.concatenate([[0], np.cumsum(~replayed.equal)])
-    for start, stop in _spans(starts, len(replayed.journaled)):
-        if differs[stop] > differs[start]:
+def _score_where(replayed: ReplayedRows, starts: Indices, wanted: Mask) -> None:
+    """Scores the rows from one start to the next, by themselves, where one of them is wanted."""
+    counts = np.concatenate([[0], np.cumsum(wanted)])
+    for start, stop in pairwise([*starts.tolist(), len(wanted)]):
+        if counts[stop] > counts[start]:
             _score(replayed, start, stop)
 
 
 def _score(replayed: ReplayedRows, start: int, stop: int) -> None:
     """Scores the rows ``start`` to ``stop`` together."""
-    route, rows = replayed.route, replayed.journaled
-    places = route.places[replayed.served[start:stop]]
-    errors = {row: reason for row, reason in replayed.errors.items() if start <= row < stop}
-    unassigned = {row for row, reason in errors.items() if reason == ErrorReason.MISSING_UNIT}
-    usable = (replayed.served[start:stop] >= 0) & ~np.isin(np.arange(start, stop), list(unassigned))
+    route, chosen = replayed.route, replayed.chosen[start:stop]
+    known = {row - start: reason for row, reason in replayed.errors.items() if start <= row < stop}
+    unassigned = [row for row, reason in known.items() if reason == ErrorReason.MISSING_UNIT]
+    usable = chosen >= 0
+    usable[unassigned] = False
+    places = np.where(usable, route.places[chosen], 0)
     reasons: list[Reason] = ["STATIC"] * (stop - start)
-    results = RowResults.unscored((np.where(usable, places, 0).tolist(), reasons, None), errors={})
-    score_groups(part(rows.inputs, start, stop), route.compiled, list(_groups(replayed, start, stop, usable)), results)
-    for row in errors.keys() - unassigned:
-        del replayed.errors[row]
+    results = RowResults.unscored((places.tolist(), reasons, None), errors={})
+    groups = list(_groups(replayed, start, stop, usable))
+    score_groups(part(replayed.journaled.inputs, start, stop), route.compiled, groups, results)
+    for row in known.keys() - set(unassigned):
+        del replayed.errors[start + row]
     replayed.errors.update({start + row: str(error.reason) for row, error in results.errors.items()})
     replayed.scores[start:stop] = results.scores
+    replayed.served[start:stop] = chosen
     if results.has_failed_run and route.fallback is not None:
-        moved = results.served != np.where(usable, places, 0)
-        replayed.served[start:stop][moved] = route.fallback
+        replayed.served[start:stop][results.served != places] = route.fallback
 
 
 def _groups(replayed: ReplayedRows, start: int, stop: int, usable: Mask) -> Iterator[tuple[int, Indices]]:
     """The rows that were run together: of one version, and apart those that fell back to it from another."""
     route, rows = replayed.route, replayed.journaled
-    served = replayed.served[start:stop]
-    first = route.first_arms
+    first, chosen = route.first_arms, replayed.chosen[start:stop]
     origin = np.zeros(stop - start, np.intp)
     if route.as_decided:
         assigned = rows.assigned[start:stop]
-        origin = np.where(rows.served[start:stop] != assigned, 1 + first[assigned], 0)
-    keys = np.where(usable, origin * len(first) + first[served], -1)
+        origin = np.where(chosen != assigned, 1 + first[assigned], 0)
+    keys = np.where(usable, origin * len(first) + first[chosen], -1)
     for key in np.unique(keys[usable]).tolist():
         group = np.flatnonzero(keys == key)
-        yield int(route.places[first[served[group[0]]]]), group
-
-
-def _spans(starts: Indices, stop: int) -> Iterator[tuple[int, int]]:
-    return pairwise([*starts.tolist(), stop])
+        yield int(route.places[first[chosen[group[0]]]]), group
 
 
 def _any(masks: Mapping[str, Mask], count: int) -> Mask:

@@ -153,6 +153,21 @@ def test_rows_that_fell_back_are_scored_by_the_arm_that_served(registry: Registr
     assert all((row["arm"], row["score"]) == (row["replayed_arm"], row["replayed_score"]) for row in rows)
     assert {row["replayed_assigned_arm"] for row in rows} == {"linear@champion"}
     assert report_of(folder, AsDecided(Versions(registry))).beyond == 0
+    again = replayed(folder, AsOf(Versions(registry), registry.latest().revision))
+    assert [row["replayed_arm"] for row in again] == [row["arm"] for row in rows]
+    assert [row["replayed_score"] for row in again] == [row["score"] for row in rows]
+
+
+def test_a_row_that_a_version_fails_on_fails_no_other_batch(registry: Registry, folder: Path) -> None:
+    publish_linear(registry, "linear", aliases=("champion",))
+    publish_linear(registry, "fragile", model_bytes=fragile_model())
+    apply(registry)
+    journal_calls(folder, registry, [named(entity(f"c{at}", income=20.0 if at == 30 else 0.5)) for at in range(100)])
+    rows = replayed(folder, WithVersion(Versions(registry), ModelRef.parse("fragile@1")))
+    failed = [row["entity_id"] for row in rows if row["replayed_error"]]
+    assert "c30" in failed
+    assert len(failed) <= 4
+    assert {row["replayed_error"] for row in rows} == {None, "MODEL_FAILED"}
 
 
 def test_rows_of_a_model_that_failed_are_expected_to_fail_again(registry: Registry, folder: Path) -> None:
