@@ -83,6 +83,9 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
             "Read the journal of scored rows.",
             "server",
         ),
+        "compare": CommandSpec(
+            "scoreline_server.analysis.commands:compare", "Compare the arms and shadows of a route.", "analysis"
+        ),
         "replay": CommandSpec(
             "scoreline_server.analysis.replay_commands:replay_command", "Score journaled rows again.", "server"
         ),

@@ -29,6 +29,14 @@ MAX_LEVELS = 20
 MAX_GUESSED = 10
 
 
+class BaselineError(Exception):
+    """An arm that is not in the journal. ``arm`` is the given one, ``arms`` are those that there are."""
+
+    def __init__(self, arm: str, arms: Sequence[str]) -> None:
+        self.arm, self.arms = arm, tuple(arms)
+        super().__init__(f"there is no arm {arm!r}; the arms are {', '.join(sorted(arms)) or 'none'}")
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to compare.
@@ -51,7 +59,10 @@ class Request:
 
 
 def compare(request: Request, experiment: Experiment | None = None, moves: Sequence[RampMove] = ()) -> Comparison:
-    """The report of one route. ``experiment`` is the route's section, ``moves`` are its changes in the registry."""
+    """The report of one route. ``experiment`` is the route's section, ``moves`` are its changes in the registry.
+
+    Raises BaselineError where the given baseline is no arm.
+    """
     now = time.time_ns() if request.now is None else request.now
     reports = outcome_names(request.folders, request.route)
     plan = plan_of(experiment, request.options)
@@ -67,7 +78,7 @@ def compare(request: Request, experiment: Experiment | None = None, moves: Seque
     is_mature = mature(predictions, exposures, maturity, now)
     exposed = Exposed.of(predictions, exposures, is_mature=is_mature, maturity=maturity)
     metrics = [_metric(metric, labels, is_mature) for metric in plan.metrics]
-    baseline = request.options.baseline or _baseline(predictions)
+    baseline = _baseline(predictions, request.options.baseline)
     context = ShadowContext(predictions, exposures, metrics, plan, request.options.cut_offs)
     effects = corrected(_effects(metrics, exposed, plan, baseline, looks=True), plan)
     comparison = Comparison(
@@ -118,8 +129,12 @@ def _has_changed(predictions: Predictions, experiment: Experiment | None) -> boo
     return bool(predictions.experiments - {present}) and bool(predictions.experiments - {""})
 
 
-def _baseline(predictions: Predictions) -> str:
-    """The first arm of the last rule that splits, as of the newest shares; else the first arm."""
+def _baseline(predictions: Predictions, given: str) -> str:
+    """The given arm; else the first arm of the last rule. Raises BaselineError for an arm that no row has."""
+    if given:
+        if given not in predictions.arm_names:
+            raise BaselineError(given, predictions.arm_names)
+        return given
     last = max(predictions.share_list, key=lambda shares: shares.rule, default=None)
     if last is not None and last.millionths:
         return last.millionths[0][0]

@@ -144,7 +144,7 @@ class LabelSource:
         positive, labelled = np.zeros(units, np.bool_), np.zeros(units, np.bool_)
         labelled[exposed] = True
         positive[exposed[values != 0]] = True
-        totals: npt.NDArray[np.float64] = np.bincount(exposed, values * weights, units)
+        totals = np.bincount(exposed, values * weights, units).astype(np.float64)
         return Labels(totals, positive, labelled, counts)
 
     def _blocks(self, name: str) -> Iterator[OutcomeBlock]:

@@ -50,6 +50,8 @@ def plan_of(experiment: Experiment | None, options: Options, *, guessed: Sequenc
         "metrics": options.metrics or None,
     }
     changed = {name: value for name, value in given.items() if value is not None}
+    if changed and experiment:
+        changed["source"] = "route, changed by options"
     plan = Plan(**{**_values(section), **changed})  # type: ignore[arg-type]
     return plan if plan.metrics else Plan(**{**_values(plan), "metrics": tuple(guessed)})  # type: ignore[arg-type]
 

@@ -257,11 +257,14 @@ class _Collected:
         if not route.rules:
             table = [self._index(Shares(0, (), route.revision), route.revision)]
             table.append(self._index(Shares(1, (), route.revision), route.revision))
-            return np.array(table, np.uint16)[(arrays.reasons == pb.REASON_RULE_MATCH).astype(np.intp)]
+            is_match = (arrays.reasons == pb.REASON_RULE_MATCH).astype(np.intp)
+            unknown: npt.NDArray[np.uint16] = np.array(table, np.uint16)[is_match]
+            return unknown
         shares = [Shares(rule, tuple(facts.shares.items())) for rule, facts in enumerate(route.rules)]
         table = [self._index(one, route.revision) for one in shares]
         rules = np.where(arrays.rules == NO_RULE, len(table) - 1, arrays.rules)
-        return np.array(table, np.uint16)[rules]
+        known: npt.NDArray[np.uint16] = np.array(table, np.uint16)[rules]
+        return known
 
     def _index(self, shares: Shares, revision: int) -> int:
         index = self.share_list.setdefault(shares, len(self.share_list))

@@ -147,7 +147,7 @@ class Plan:
     """The settings that the figures depend on.
 
     Attributes:
-        source: "route" where the registry's route has an experiment section, else "options".
+        source: "route" for the route's experiment section, "route, changed by options", or "options".
         alpha: the significance level; intervals cover 1 - alpha.
         tuning_rows: N* of the asymptotic confidence sequence, fixed before the data.
         maturity_days: within which an outcome is observed, counted from the exposure; 0 for no limit.

@@ -66,7 +66,7 @@ class MomentTable:
             for right in range(left, width):
                 sums = np.bincount(cell, moved[left] * moved[right], cells)
                 products[:, left, right] = products[:, right, left] = sums
-        totals = np.stack([np.bincount(cell, column, cells) for column in moved], axis=1)
+        totals = np.stack([np.bincount(cell, column, cells) for column in moved], axis=1).astype(np.float64)
         counts = np.bincount(cell, minlength=cells).astype(np.float64)
         return cls(counts.reshape(shape), totals.reshape(*shape, width), products.reshape(*shape, width, width), centre)
 

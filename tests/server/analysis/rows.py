@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,12 @@ class Rows:
         """The prediction id of each row."""
         return [f"{call.hex()}-0" for call in self.call_ids.tolist()]
 
+    def slices(self, most: int) -> list[slice]:
+        """The rows of each block: at most so many, and of less than half an hour, which its times can hold."""
+        half_hours = np.asarray(self.times) // (1500 * 10**9)
+        edges = {0, len(self), *(np.flatnonzero(np.diff(half_hours)) + 1).tolist(), *range(0, len(self), most)}
+        return [slice(start, end) for start, end in pairwise(sorted(edges))]
+
     def block(self, rows: slice) -> bytes:
         """Some of the rows, each a call of its own."""
         count = len(range(*rows.indices(len(self))))
@@ -129,7 +136,7 @@ def write_rows(folder: Path, *parts: Rows, name: str = "0-1", block_rows: int = 
     blocks = [framed(Kind.FILE, FILE.body())]
     for part in parts:
         blocks.append(framed(Kind.ROUTE, part.route.body()))
-        blocks += [part.block(slice(at, at + block_rows)) for at in range(0, len(part), block_rows)]
+        blocks += [part.block(rows) for rows in part.slices(block_rows)]
     data = b"".join(blocks)
     path.write_bytes(data[:-7] if torn else data)
     return path
