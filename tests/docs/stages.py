@@ -48,6 +48,13 @@ def route_with_an_experiment(folder: Path) -> None:
     apply(registry, _EXPERIMENT)
 
 
+def registry_with_two_versions(folder: Path) -> None:
+    """Two versions of credit."""
+    registry = Registry.create(folder / "registry")
+    for slope in (1.0, 0.9):
+        publish_linear(registry, "credit", (slope, 0.0, 0.1))
+
+
 def registry_with_a_past(folder: Path) -> None:
     """Seven versions of credit, a route of that name, more than 41 revisions, and a second registry."""
     Registry.create(folder / "srv" / "prod-registry")

@@ -18,6 +18,7 @@ QUICK = (
     Walk("README.md", ["Try it", "Install"]),
     Walk("docs/guides/clients.md", ["Without this client"], python=False),
     Walk("docs/guides/deploy.md", ["The test of the image"]),
+    Walk("docs/guides/experiments.md", prepare=stages.registry_with_two_versions),
     Walk("docs/guides/install.md"),
     Walk("docs/guides/journal.md", prepare=stages.journal_with_rows),
     Walk("docs/explanation/performance.md"),
