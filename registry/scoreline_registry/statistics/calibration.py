@@ -6,6 +6,7 @@ import numpy as np
 
 from scoreline_registry.statistics.differences import mean, wilson
 from scoreline_registry.statistics.figures import Estimate, Figure, TooFew
+from scoreline_registry.statistics.joint_moments import BLOCK
 from scoreline_registry.statistics.moments import Moments, Values
 from scoreline_registry.statistics.ranking import Float64, Label
 
@@ -13,6 +14,8 @@ BINS = 10
 
 CLIPPED = 1e-9
 """Probabilities of 0 and 1 are taken this far from them, for their log odds."""
+
+METHOD = "logistic recalibration"
 
 FEW_EVENTS = 10
 """Events, and others, that a slope and an intercept need (5 per coefficient)."""
@@ -90,12 +93,15 @@ def recalibration(label: Label, score: Values, *, alpha: float = 0.05) -> Recali
     Maximum likelihood by Newton's method. p of the intercept tests a = 0, that of the slope b = 1.
     """
     events = int(np.sum(label, dtype=np.int64))
-    few, clipped = min(events, len(score) - events), np.clip(np.asarray(score, np.float64), CLIPPED, 1 - CLIPPED)
-    odds = np.log(clipped / (1 - clipped))
-    if few < FEW_EVENTS or np.ptp(odds) == 0:
-        none = TooFew(few, FEW_EVENTS, "logistic recalibration")
+    few = min(events, len(score) - events)
+    if few < FEW_EVENTS:
+        none = TooFew(few, FEW_EVENTS, METHOD)
         return Recalibration(none, none)
-    coefficients, covariance = _fitted(np.asarray(label, np.float64), odds)
+    event = np.asarray(label, bool)
+    if score[event].min() >= score[~event].max() or score[~event].min() >= score[event].max():
+        none = TooFew(0, 1, f"{METHOD}: rows of both labels with scores that overlap")
+        return Recalibration(none, none)
+    coefficients, covariance = _fitted(label, score)
     figures = [
         _wald(float(coefficients[at]), float(covariance[at, at]), null, len(score), alpha)
         for at, null in ((0, 0.0), (1, 1.0))
@@ -103,32 +109,35 @@ def recalibration(label: Label, score: Values, *, alpha: float = 0.05) -> Recali
     return Recalibration(*figures)
 
 
-def _fitted(label: Float64, odds: Float64) -> tuple[Float64, Float64]:
+def _fitted(label: Label, score: Values) -> tuple[Float64, Float64]:
     """Coefficients [2] and their covariance [2, 2]; steps are halved while they lower the likelihood."""
     coefficients = np.array([0.0, 1.0])
-    likelihood = _likelihood(label, odds, coefficients)
+    likelihood, gradient, information = _derivatives(label, score, coefficients)
     for _ in range(50):
-        gradient, information = _derivatives(label, odds, coefficients)
         step = np.linalg.solve(information, gradient)
-        while (moved := _likelihood(label, odds, coefficients + step)) < likelihood and np.abs(step).max() > 1e-12:
+        found = _derivatives(label, score, coefficients + step)
+        while found[0] < likelihood - 1e-12 * abs(likelihood) and np.abs(step).max() > 1e-12:
             step /= 2
-        coefficients, likelihood = coefficients + step, moved
+            found = _derivatives(label, score, coefficients + step)
+        coefficients, (likelihood, gradient, information) = coefficients + step, found
         if np.abs(step).max() < 1e-10:
             break
-    return coefficients, np.linalg.inv(_derivatives(label, odds, coefficients)[1]).astype(np.float64)
+    return coefficients, np.linalg.inv(information).astype(np.float64)
 
 
-def _likelihood(label: Float64, odds: Float64, coefficients: Float64) -> float:
-    linear = coefficients[0] + coefficients[1] * odds
-    return float(np.sum(label * linear - np.logaddexp(0, linear)))
-
-
-def _derivatives(label: Float64, odds: Float64, coefficients: Float64) -> tuple[Float64, Float64]:
-    share = 1 / (1 + np.exp(-(coefficients[0] + coefficients[1] * odds)))
-    error, weight = label - share, share * (1 - share)
-    weighted = weight * odds
-    cross = weighted.sum()
-    return np.array([error.sum(), error @ odds]), np.array([[weight.sum(), cross], [cross, weighted @ odds]])
+def _derivatives(label: Label, score: Values, coefficients: Float64) -> tuple[float, Float64, Float64]:
+    """The log likelihood, its gradient [2] and the information [2, 2], summed block by block."""
+    likelihood, gradient, information = 0.0, np.zeros(2), np.zeros((2, 2))
+    for start in range(0, len(score), BLOCK):
+        event = np.asarray(label[start : start + BLOCK], np.float64)
+        clipped = np.clip(np.asarray(score[start : start + BLOCK], np.float64), CLIPPED, 1 - CLIPPED)
+        columns = np.stack([np.ones(len(event)), np.log(clipped / (1 - clipped))])
+        linear = coefficients @ columns
+        share = 1 / (1 + np.exp(-linear))
+        likelihood += float(event @ linear - np.logaddexp(0, linear).sum())
+        gradient += columns @ (event - share)
+        information += (columns * (share * (1 - share))) @ columns.T
+    return likelihood, gradient, information
 
 
 def _wald(value: float, variance: float, null: float, count: int, alpha: float) -> Estimate:
@@ -138,4 +147,4 @@ def _wald(value: float, variance: float, null: float, count: int, alpha: float) 
     reach = float(norm.ppf(1 - alpha / 2)) * error
     p = 2 * float(norm.sf(abs(value - null) / error))
     assumptions = "Rows are independent; scores are probabilities strictly between 0 and 1."
-    return Estimate(value, value - reach, value + reach, p, 1 - alpha, "logistic recalibration", assumptions, count)
+    return Estimate(value, value - reach, value + reach, p, 1 - alpha, METHOD, assumptions, count)

@@ -11,6 +11,9 @@ from scoreline_registry.statistics.moments import Moments, Values
 Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]
 
+BLOCK = 1 << 20
+"""Rows that are widened to float64 at a time."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JointMoments:
@@ -28,13 +31,14 @@ class JointMoments:
 
     @classmethod
     def of(cls, *columns: Values) -> "JointMoments":
-        """The moments of K arrays [N] of the same rows, computed in float64."""
-        if not len(columns[0]):
-            return cls.empty(len(columns))
-        table = np.stack([np.asarray(column, np.float64) for column in columns])
-        means = table.mean(axis=1)
-        table -= means[:, None]
-        return cls(table.shape[1], means, table @ table.T)
+        """The moments of K arrays [N] of the same rows, computed in float64 and block by block."""
+        found = cls.empty(len(columns))
+        for start in range(0, len(columns[0]), BLOCK):
+            table = np.stack([np.asarray(column[start : start + BLOCK], np.float64) for column in columns])
+            means = table.mean(axis=1)
+            table -= means[:, None]
+            found += cls(table.shape[1], means, table @ table.T)
+        return found
 
     @classmethod
     def of_sums(

@@ -78,13 +78,13 @@ def placements(label: Label, score: Values, *, weights: Values | None = None, in
     sides = score[event], score[~event]
     if weights is None and not in_order:
         events, others = (np.sort(side) for side in sides)
-        return Placements(_shares(others, events), 1 - _shares(events, others))
+        return Placements(_shares(others, events), _complement(_shares(events, others)))
     places = [np.argsort(side) for side in sides]
     events, others = (side[order] for side, order in zip(sides, places, strict=True))
     loads = (None, None) if weights is None else (weights[event], weights[~event])
     totals = [None if load is None else load[order] for load, order in zip(loads, places, strict=True)]
-    found = _shares(others, events, totals[1]), 1 - _shares(events, others, totals[0])
-    return Placements(_in_rows(found[0], places[0]), _in_rows(found[1], places[1]), *loads)
+    below = _in_rows(_shares(others, events, totals[1]), places[0])
+    return Placements(below, _in_rows(_complement(_shares(events, others, totals[0])), places[1]), *loads)
 
 
 def auc(label: Label, score: Values, *, weights: Values | None = None, alpha: float = 0.05) -> Figure:
@@ -169,11 +169,12 @@ def mean_precision(label: Label, score: Values, *, weights: Values | None = None
     """The average precision alone; there is at least one event."""
     event, order = np.asarray(label, bool), np.argsort(score)[::-1]
     ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
-    hits = event[order].astype(np.float64) if weights is None else event[order] * weights[order].astype(np.float64)
-    caught = np.cumsum(hits)[ends]
-    seen = ends + 1.0 if weights is None else np.cumsum(weights[order], dtype=np.float64)[ends]
-    steps = np.diff(caught, prepend=0.0) / caught[-1]
-    return float(np.sum(steps * caught / np.where(seen > 0, seen, 1)))
+    loads = None if weights is None else weights[order].astype(np.float64)
+    caught = np.cumsum(event[order] if loads is None else event[order] * loads)[ends]
+    seen = ends + 1 if loads is None else np.cumsum(loads)[ends]
+    kept = np.flatnonzero(np.diff(caught, prepend=0))
+    steps, precision = np.diff(caught[kept], prepend=0), caught[kept] / seen[kept]
+    return float(steps @ precision / caught[-1])
 
 
 def ks(label: Label, score: Values) -> Figure:
@@ -187,11 +188,18 @@ def _shares(pool: Values, points: Values, weights: Values | None = None) -> Floa
     if not len(pool):
         return np.full(len(points), np.nan)
     left, right = (np.searchsorted(pool, points, side=side) for side in ("left", "right"))
-    total = None if weights is None else np.concatenate([[0.0], np.cumsum(weights, dtype=np.float64)])
-    found: Float64 = (
-        (left + right) / (2 * len(pool)) if total is None else (total[left] + total[right]) / (2 * total[-1])
-    )
-    return found
+    if weights is None:
+        left += right
+        del right
+        return np.divide(left, 2 * len(pool))
+    total = np.concatenate([[0.0], np.cumsum(weights, dtype=np.float64)])
+    shares: Float64 = (total[left] + total[right]) / (2 * total[-1])
+    return shares
+
+
+def _complement(shares: Float64) -> Float64:
+    """1 - shares, in place."""
+    return np.subtract(1, shares, out=shares)
 
 
 def _in_rows(ascending: Float64, places: npt.NDArray[np.intp]) -> Float64:

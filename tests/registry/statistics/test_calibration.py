@@ -104,5 +104,6 @@ def test_fewer_rows_than_bins_make_fewer_bins() -> None:
 def test_too_few_events_are_told() -> None:
     label, score = np.arange(30) < 4, np.linspace(0.1, 0.9, 30)
     assert recalibration(label, score).slope == TooFew(4, 10, "logistic recalibration")
-    assert isinstance(recalibration(np.arange(30) < 15, np.full(30, 0.5)).slope, TooFew)
+    for separated in (np.full(30, 0.5), np.linspace(0.1, 0.9, 30), np.linspace(0.9, 0.1, 30)):
+        assert isinstance(recalibration(np.arange(30) < 15, separated).slope, TooFew)
     assert isinstance(brier(label[:1], score[:1]), TooFew)

@@ -128,7 +128,7 @@ def test_a_ratio_over_periods_is_computed_from_the_weighted_means() -> None:
     draws = np.random.default_rng(7)
     period = np.repeat([0, 1], [100, 400])
     arm = np.arange(500) % 2
-    below = draws.poisson(4, 500) + 1.0
+    below: Floats = draws.poisson(4, 500).astype(np.float64) + 1
     two = MomentTable.of([below * (2 + arm), below], [(period, 2), (arm, 2)]).two_arms(*ARMS, np.ones(2, bool))
     assert (ratio(two.control).mean, ratio(two.treated).mean) == pytest.approx((2, 3))
     assert ratio(two.control).variance == pytest.approx(0, abs=1e-12)
