@@ -56,10 +56,16 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
         "unretire": CommandSpec("scoreline_registry.commands:unretire", "Bring a retired version back.", "registry"),
     },
     "Compare and ramp": {
+        "compare": CommandSpec(
+            "scoreline_server.analysis.commands:compare", "Compare the arms and shadows of a route.", "analysis"
+        ),
         "experiment": CommandSpec(
             "scoreline_registry.commands:experiment", "Plan an experiment, and show a route's.", "registry"
         ),
         "ramp": CommandSpec("scoreline_registry.commands:ramp", "Start, watch and stop a guarded ramp.", "registry"),
+        "replay": CommandSpec(
+            "scoreline_server.analysis.replay_commands:replay_command", "Score journaled rows again.", "server"
+        ),
     },
     "Maintain a registry": {
         "promote": CommandSpec(
@@ -82,12 +88,6 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
             "scoreline_server.journal.commands:journal",
             "Read the journal of scored rows.",
             "server",
-        ),
-        "compare": CommandSpec(
-            "scoreline_server.analysis.commands:compare", "Compare the arms and shadows of a route.", "analysis"
-        ),
-        "replay": CommandSpec(
-            "scoreline_server.analysis.replay_commands:replay_command", "Score journaled rows again.", "server"
         ),
         "bento": CommandSpec("scoreline_server.bento.commands:bento", "Build a Bento of a route.", "bento"),
         "stubs": CommandSpec("scoreline.cli.stubs:stubs", "Write the protos, and Python generated from them.", "cli"),

@@ -97,7 +97,7 @@ def _pieces(batches: Indices) -> Indices:
 
 def _failed(replayed: ReplayedRows) -> Mask:
     """bool [N]: rows that the chosen arm failed to score."""
-    failed = replayed.served != replayed.chosen
+    failed: Mask = replayed.served != replayed.chosen
     failed[[row for row, reason in replayed.errors.items() if reason == ErrorReason.MODEL_FAILED]] = True
     return failed
 
