@@ -16,14 +16,19 @@ from scoreline_server.analysis.replay_routes import AsDecided, AsOf, Plan, Versi
 from scoreline_server.analysis.replay_scoring import ReplayedRows
 from scoreline_server.errors import ReplayError
 from scoreline_server.journal.blocks import Fault
-from scoreline_server.journal.commands import fault_text, journal_folders, nanoseconds_of, table_writer
+from scoreline_server.journal.commands import (
+    fault_text,
+    folders_argument,
+    journal_folders,
+    nanoseconds_of,
+    table_writer,
+)
 from scoreline_server.journal.reader import Selection
 
 
 @click.command("replay", cls=RegistryCommand)
+@folders_argument
 @registry_option
-@click.option("--journal", "folders", multiple=True, metavar="FOLDER", type=click.Path(exists=True, path_type=Path),
-              help="Folder or file of a journal, one per host.  [default: the registry's]")  # fmt: skip
 @click.option("--since", type=click.DateTime(), help="Rows scored at or after this time, UTC.")
 @click.option("--until", type=click.DateTime(), help="Rows scored before this time, UTC.")
 @click.option("--route", help="Rows of this route only.")
@@ -37,13 +42,14 @@ from scoreline_server.journal.reader import Selection
               help="Write each row with both scores: a name that ends in .parquet, .csv or .jsonl.")  # fmt: skip
 @json_option
 def replay_command(
-    address: str, folders: tuple[Path, ...], since: datetime | None, until: datetime | None, route: str | None,
+    folders: tuple[Path, ...], address: str, since: datetime | None, until: datetime | None, route: str | None,
     as_of: int | None, ref: ModelRef | None, allow: float | None, out: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Score journaled rows again and print what differs.
+    """Score the journaled rows of all FOLDERs again and print what differs.
 
     Without --as-of and --with, each row is scored as it was decided: by the version that served it, on the inputs
     that the journal holds. The exit code is 1 when a score, an error or an arm then differs by more than is allowed.
+    Without a FOLDER, the journal beside the registry is read.
     """
     import structlog
 

@@ -54,16 +54,18 @@ class Sample:
         self._random = np.random.default_rng(0)
         self._values = np.empty(0, np.float64)
         self._keys = np.empty(0, np.float64)
+        self._waiting: list[Floats] = []
+        self._rows = 0
 
     def add(self, values: Floats) -> None:
-        """Adds differences: those with the smallest random keys are kept."""
-        self._values = np.concatenate([self._values, values])
-        self._keys = np.concatenate([self._keys, self._random.random(len(values))])
-        if len(self._values) > self._size:
-            kept = np.argpartition(self._keys, self._size)[: self._size]
-            self._values, self._keys = self._values[kept], self._keys[kept]
+        """Adds differences."""
+        self._waiting.append(values)
+        self._rows += len(values)
+        if self._rows >= self._size:
+            self._merge()
 
     def __len__(self) -> int:
+        self._merge()
         return len(self._values)
 
     def quantiles(self) -> Mapping[float, float]:
@@ -71,6 +73,15 @@ class Sample:
         if not len(self):
             return {}
         return dict(zip(_LEVELS, np.quantile(self._values, _LEVELS).tolist(), strict=True))
+
+    def _merge(self) -> None:
+        """Draws a random key for each of the waiting differences; those with the smallest keys are kept."""
+        self._values = np.concatenate([self._values, *self._waiting])
+        self._keys = np.concatenate([self._keys, self._random.random(len(self._values) - len(self._keys))])
+        self._waiting, self._rows = [], 0
+        if len(self._values) > self._size:
+            kept = np.argpartition(self._keys, self._size)[: self._size]
+            self._values, self._keys = self._values[kept], self._keys[kept]
 
 
 @dataclass

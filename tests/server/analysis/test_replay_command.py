@@ -115,7 +115,7 @@ def test_rows_are_selected_by_time_and_route(split: Registry, folder: Path, tmp_
         (("--as-of", 99), 1, "revision '99' is not in the registry"),
         (("--with", "linear@9"), 1, "linear@9"),
         (("--with", "linear"), 2, "linear"),
-        (("--journal", "/nowhere"), 2, "/nowhere"),
+        (("/nowhere",), 2, "/nowhere"),
         (("--out", "rows.xls"), 2, "ends in none of .parquet, .csv and .jsonl"),
         (("--as-of", 1), 1, "route 'credit' is not in the registry"),
     ],
