@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy import stats
 
 from scoreline_registry.statistics import effects, sequential
 from scoreline_registry.statistics.effects import Stratum
@@ -167,8 +168,9 @@ def test_events_of_amounts_are_those_that_decide_the_mean() -> None:
 
 
 def test_values_that_are_all_equal_give_no_interval() -> None:
-    same = Moments.of(np.ones(500))
-    assert isinstance(sequential.difference(same, same, ConfidenceSequence()), TooFew)
+    same = Moments.of(np.full(500, 2.0))
+    method = "difference of means, asymptotic confidence sequence: distinct values"
+    assert sequential.difference(same, same, ConfidenceSequence()) == TooFew(1, 2, method)
     assert isinstance(
         sequential.difference(Moments.of(np.zeros(500)), same, ConfidenceSequence(), relative=True), TooFew
     )
@@ -285,11 +287,21 @@ def test_strata_are_weighted_by_their_information() -> None:
     root = np.sqrt([sample.count for *_, sample in groups])
     means = np.array([sample.mean for *_, sample in groups])
     expected = np.linalg.lstsq(design * root[:, None], means * root, rcond=None)[0][0]
-    assert effects.stratified_difference(strata).value == pytest.approx(expected)
+    found = effects.stratified_difference(strata)
+    assert found.value == pytest.approx(expected)
+    sizes = np.array([(stratum.control.count, stratum.treated.count) for stratum in strata])
+    weights = sizes.prod(axis=1) / sizes.sum(axis=1)
+    variances = [stratum.control.variance_of_mean + stratum.treated.variance_of_mean for stratum in strata]
+    assert found.standard_error == pytest.approx(math.sqrt(np.square(weights / weights.sum()) @ variances))
+    assert found.rows == pytest.approx(4 * weights.sum())
+    assert (found.count, found.smallest) == (sizes.sum(), sizes.sum(axis=0).min())
 
 
 def test_strata_without_both_arms_give_no_interval() -> None:
-    assert isinstance(sequential.stratified_difference([], ConfidenceSequence()), TooFew)
+    method = "difference of means, asymptotic confidence sequence"
+    assert sequential.stratified_difference([], ConfidenceSequence()) == TooFew(0, 100, method)
+    assert effects.stratified_difference([]).count == effects.stratified_difference([]).rows == 0
+    assert Stratum(Moments(), Moments()).information == 0
     lonely = Stratum(Moments.of_rate(10, 1000), Moments())
     assert isinstance(sequential.stratified_difference([lonely], ConfidenceSequence()), TooFew)
 
@@ -328,5 +340,14 @@ def test_normal_interval_is_for_one_look() -> None:
     found = estimate(effects.normal_interval(effect))
     assert (round(found.low, 6), round(found.high, 6)) == (0.069953, 0.083226)
     assert not found.always_valid
-    assert isinstance(effects.normal_interval(effects.mean(Moments.of(np.arange(5.0)))), TooFew)
-    assert isinstance(effects.normal_interval(effects.mean(Moments.of(np.ones(50)))), TooFew)
+    wider = estimate(effects.normal_interval(effect, alpha=0.01, null=0.07))
+    assert wider.p == pytest.approx(2 * stats.norm.sf((effect.value - 0.07) / effect.standard_error))
+    assert (wider.level, wider.count) == (0.99, 42_613)
+    assert wider.high - wider.value == pytest.approx(stats.norm.ppf(0.995) * effect.standard_error)
+
+
+def test_normal_interval_needs_thirty_rows_and_different_values() -> None:
+    assert effects.normal_interval(effects.mean(Moments.of(np.arange(29.0)))) == TooFew(29, 30, "mean, normal interval")
+    assert isinstance(effects.normal_interval(effects.mean(Moments.of(np.arange(30.0)))), Estimate)
+    same = effects.normal_interval(effects.mean(Moments.of(np.ones(50))))
+    assert same == TooFew(1, 2, "mean, normal interval: distinct values")
