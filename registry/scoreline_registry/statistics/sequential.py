@@ -73,7 +73,7 @@ class ConfidenceSequence:
         """The distance from the estimate to its bounds; numbers or arrays.
 
         Two-sided, equation 9 of the paper: se sqrt(N) sqrt(2 r ln(sqrt(r) / alpha)) / (N rho) with r = N rho^2 + 1;
-        one-sided, its proposition B.1, with ln(1 + sqrt(r) / (2 alpha)) instead.
+        one-sided, in its appendix, with ln(1 + sqrt(r) / (2 alpha)) instead of ln(sqrt(r) / alpha).
         """
         ratio = rows * self.rho**2 + 1
         if self.side == "both":

@@ -15,6 +15,8 @@ from scoreline_registry.statistics.figures import Estimate, Figure, TooFew
 from scoreline_registry.statistics.moments import Moments
 from scoreline_registry.statistics.sequential import ConfidenceSequence, LinearModelSequence, Side
 
+ONE_SIDED: tuple[Side, ...] = ("lower", "upper")
+
 
 def estimate(figure: Figure | None) -> Estimate:
     assert isinstance(figure, Estimate)
@@ -32,6 +34,23 @@ def test_relative_difference_equals_growthbook() -> None:
     assert rounded(found) == (0.50336, -0.55844, 1.56516)
     assert found.p == 1
     assert found.always_valid
+
+
+def test_bounds_of_one_side_equal_growthbook() -> None:
+    """It searches the p-value to three digits."""
+    control, treated = Moments.of_sums(3000, 1396.87, 52377.9767), Moments.of_sums(3461, 2422.7, 134698.29)
+    found = {
+        (side, relative): estimate(
+            sequential.difference(control, treated, ConfidenceSequence(side=side), relative=relative)
+        )
+        for side in ONE_SIDED
+        for relative in (True, False)
+    }
+    assert found["lower", True].low == pytest.approx(-0.42356454602790883)
+    assert found["lower", False].low == pytest.approx(-0.12656844172804982)
+    assert found["lower", False].p == pytest.approx(0.46316491943359384, rel=1e-3)
+    assert found["upper", True].high == pytest.approx(1.4302867177403806)
+    assert found["upper", False].high == pytest.approx(0.5953217750613832)
 
 
 def test_relative_difference_of_rates_equals_growthbook() -> None:
