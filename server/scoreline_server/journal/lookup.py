@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from scoreline_server.journal.blocks import Head, Kind, heads
 from scoreline_server.journal.columns import Column, column_places
@@ -183,14 +184,14 @@ class _Search:
 
     def through(self, file: BinaryIO, index: _FileIndex, blocks: Iterable[Head]) -> int:
         """Searches some blocks of a file; how many bytes of ids that were."""
-        wanted = np.frombuffer(b"".join(self.missing), _ID)["random"]
+        wanted = _random(b"".join(self.missing))
         searched = 0
         for head in blocks:
             with contextlib.suppress(KeyError, TypeError, ValueError):  # damaged; the readers of rows report it
                 columns = _columns(file, head)
                 ids = _read(file, *columns[Column.CALL_IDS])
                 searched += len(ids)
-                for at in np.flatnonzero(np.isin(np.frombuffer(ids, _ID)["random"], wanted)).tolist():
+                for at in np.flatnonzero(np.isin(_random(ids), wanted)).tolist():
                     call = ids[at * CALL_ID_BYTES : (at + 1) * CALL_ID_BYTES]
                     if call in self.missing:
                         self.found[call] = index.call(file, columns, at)
@@ -210,6 +211,11 @@ def _columns(file: BinaryIO, head: Head) -> Mapping[int, tuple[int, int]]:
     """Where each column of a block begins and ends in its file. Raises ValueError where it has no table of columns."""
     places = column_places(_read(file, head.body, min(head.end, head.body + _TABLE_BYTES)))
     return {column: (head.body + start, head.body + end) for column, (start, end) in places.items()}
+
+
+def _random(ids: bytes) -> npt.NDArray[np.uint64]:
+    """The random part of some ids, in the machine's byte order: np.isin fails on large numbers of another."""
+    return np.frombuffer(ids, _ID)["random"].astype(np.uint64)
 
 
 def _read(file: BinaryIO, start: int, end: int) -> bytes:

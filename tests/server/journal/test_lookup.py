@@ -146,3 +146,17 @@ def test_heads_are_those_of_the_sound_blocks(tmp_path: Path) -> None:
     torn = BytesIO(whole[:-1])
     assert [head.end for head in heads(torn)] == [block.end for block in blocks[:-1]]
     assert any(isinstance(found, Fault) for found in scan(torn))
+
+
+def test_an_id_is_found_alone_whatever_its_bytes(registry: Registry, tmp_path: Path) -> None:
+    publish_linear(registry, "linear", aliases=("champion",))
+    apply(registry)
+    calls = [named(entity(f"c{at}", income=1.0, age=1.0, debt=1.0)) for at in range(40)]
+    journal = journal_in(tmp_path)
+    for one in scored(catalog_of(registry), *calls)[1]:
+        journal(one)
+    journal.close()
+    finder = CallFinder([tmp_path])
+    ids = ids_in(tmp_path)
+    assert len(ids) == 40
+    assert {each for each in ids if each not in finder.find([each]).calls} == set()
