@@ -88,9 +88,7 @@ class Server:
             counting=self.metrics,
             keep=self.journal.shadows if self.journal else discard,
         )
-        reports = OutcomeReports(
-            self.outcomes, unknown=lambda _ids: (), counting=self.metrics, threads=settings.threads
-        )
+        reports = OutcomeReports(self.outcomes, counting=self.metrics, threads=settings.threads)
         control = (RegistryReads(registry), RegistryWrites(registry), Control(registry, self.watcher), reports)
         self.pipeline = Pipeline(
             lambda: self.watcher.catalog,
@@ -121,7 +119,8 @@ class Server:
     @property
     def problem(self) -> str:
         """What is wrong beside the registry while calls are answered; empty if nothing is."""
-        return "; ".join(part.problem for part in (self.journal, self.outcomes) if part and part.problem)
+        outcomes = self.outcomes.log if self.outcomes else None
+        return "; ".join(part.problem for part in (self.journal, outcomes) if part and part.problem)
 
     @property
     def admin_address(self) -> str:
@@ -171,7 +170,7 @@ class Server:
             if self.journal:
                 parts.callback(_within, "journal", self.journal.close, limits.journal_seconds)
             if self.outcomes:
-                parts.callback(_within, "outcomes", self.outcomes.close, limits.journal_seconds)
+                parts.callback(_within, "outcomes", self.outcomes.log.close, limits.journal_seconds)
             parts.callback(_within, "shadows", self.shadows.close, limits.shadows_seconds)
             parts.callback(_within, "answers", self.pipeline.close, limits.answers_seconds)
             parts.callback(self.streams.close)

@@ -56,6 +56,9 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
         "unretire": CommandSpec("scoreline_registry.commands:unretire", "Bring a retired version back.", "registry"),
     },
     "Compare and ramp": {
+        "outcomes": CommandSpec(
+            "scoreline_server.outcomes.commands:outcomes", "Report and read outcomes of scores.", "server"
+        ),
         "compare": CommandSpec(
             "scoreline_server.analysis.commands:compare", "Compare the arms and shadows of a route.", "analysis"
         ),

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from scoreline.errors import InvalidRequestError
 from scoreline.outcomes import Outcome, OutcomesReport, nanoseconds
-from scoreline_server.outcomes.table_files import column_names, parts
+from scoreline_server.outcomes.table_files import parts
 
 FIELDS = ("prediction_id", "unit", "name", "value", "weight", "observed_at", "since", "until")
 """The fields of an outcome; a column of the same name is taken where no other is named."""
@@ -118,11 +118,6 @@ def import_table(path: Path, plan: ImportPlan, send: Send, *, on_rows: Callable[
         on_rows(count)
     report.refused.sort(key=lambda refused: refused.row)
     return report
-
-
-def check_columns(path: Path, columns: Mapping[str, str], *, name: str, by: str, within: int) -> ImportPlan:
-    """The plan for a file. Raises InvalidRequestError for missing columns and for what is no table."""
-    return plan_of(column_names(path), columns=columns, name=name, by=by, within=within)
 
 
 def _add(report: ImportReport, kept: OutcomesReport, rows: Sequence[int]) -> None:

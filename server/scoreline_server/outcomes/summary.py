@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +49,9 @@ class RouteSummary:
     names: Sequence[NameCounts]
 
 
-def summaries(folders: Sequence[Path], route: str | None = None, *, on_fault: OnFault = ignore) -> Iterator[RouteSummary]:
+def summaries(
+    folders: Sequence[Path], route: str | None = None, *, on_fault: OnFault = ignore
+) -> Iterator[RouteSummary]:
     """The summary of each route, or of one, by name. Raises OSError."""
     blocks: dict[str, list[OutcomeBlock]] = defaultdict(list)
     for block in read_outcomes(folders, route, on_fault=on_fault):
@@ -89,7 +91,9 @@ def _times_of(folders: Sequence[Path], route: str, units: set[str]) -> Mapping[s
     return {unit: sorted(moments) for unit, moments in times.items()}
 
 
-def _counts(route: str, table: OutcomeTable, matched: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Iterator[NameCounts]:
+def _counts(
+    route: str, table: OutcomeTable, matched: np.ndarray[tuple[int], np.dtype[np.bool_]]
+) -> Iterator[NameCounts]:
     predictions = len(table.call_ids)
     for index in sorted(range(len(table.names)), key=lambda index: table.names[index]):
         rows = np.flatnonzero(table.name_index == index)

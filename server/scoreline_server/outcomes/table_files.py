@@ -6,6 +6,7 @@ Times are ns since 1970 where the file says that they are times, else texts.
 import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -38,12 +39,10 @@ def _is_parquet(path: Path) -> bool:
 
 
 def _parquet(path: Path) -> Any:
-    import pyarrow
-    import pyarrow.parquet
-
+    arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     try:
-        return pyarrow.parquet.ParquetFile(path)
-    except pyarrow.ArrowInvalid as error:
+        return parquet.ParquetFile(path)
+    except arrow.ArrowInvalid as error:
         raise InvalidRequestError(f"{path} is not Parquet: {error}", reason="WRONG_TYPE") from error
 
 
@@ -55,8 +54,7 @@ def _parquet_parts(path: Path, columns: Sequence[str]) -> Iterator[Part]:
 
 def _values(column: Any) -> list[Any]:
     """The values of an Arrow column; times as ns since 1970, exact."""
-    import pyarrow as pa
-
+    pa = import_module("pyarrow")
     kind = column.type
     if pa.types.is_dictionary(kind):
         return _values(column.cast(kind.value_type))

@@ -6,11 +6,10 @@ reports, not the other calls.
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from scoreline.errors import InvalidRequestError
@@ -18,19 +17,15 @@ from scoreline.outcomes import Outcome
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_server.errors import CallError, ErrorReason
 from scoreline_server.gil_switching import background_work
-from scoreline_server.outcomes.log import OutcomeLog
+from scoreline_server.outcomes.keeper import OutcomeKeeper
+from scoreline_server.outcomes.known import UnknownIds
 from scoreline_server.outcomes.rules import MAX_OUTCOMES, check_observed
 from scoreline_server.rpc.authority import Action, Caller
 from scoreline_server.rpc.methods import Method
 from scoreline_server.scoring.catalog import Catalog
 
-_log = structlog.get_logger()
-
 _RETRY_SECONDS = 0.05
 _SECOND = 10**9
-
-Unknown = Callable[[Sequence[str]], Sequence[str]]
-"""Which of some prediction ids the journal does not have. Raises OSError where it cannot be searched."""
 
 
 class Counting(Protocol):
@@ -44,11 +39,11 @@ class Counting(Protocol):
 
 
 class OutcomeReports:
-    """Answers ReportOutcomes. ``log`` is None where the journal is off."""
+    """Answers ReportOutcomes. ``keeper`` is None where the journal is off."""
 
-    def __init__(self, log: OutcomeLog | None, *, unknown: Unknown, counting: Counting, threads: int) -> None:
+    def __init__(self, keeper: OutcomeKeeper | None, *, counting: Counting, threads: int) -> None:
         """``threads`` are those of the server; all but one of them may wait for the disk."""
-        self._log, self._unknown, self._counting = log, unknown, counting
+        self._keeper, self._counting = keeper, counting
         self._waiting = threading.BoundedSemaphore(max(1, threads - 1))
 
     def methods(self) -> list[Method]:
@@ -58,26 +53,25 @@ class OutcomeReports:
 
     def report(self, request: pb.ReportOutcomesRequest, catalog: Catalog, _caller: Caller) -> pb.ReportOutcomesResponse:
         """Keeps the outcomes of a call that are right, and says what is wrong with the others."""
-        log = self._open(request, catalog)
+        keeper = self._checked(request, catalog)
         with self._slot():
             with background_work():
                 outcomes, errors = decoded_outcomes(request.outcomes, time.time_ns())
-            if outcomes:
-                self._keep(log, request.route, outcomes)
-            response = pb.ReportOutcomesResponse(accepted=len(outcomes), errors=errors)
-            self._tell_unknown(response, outcomes)
-        unknown = set(response.unknown)
+            found = self._keep(keeper, request.route, outcomes) if outcomes else UnknownIds()
+        unknown = set(found.ids)
         self._counting.outcomes_reported(
             request.route,
             kept=len(outcomes),
             refused=len(errors),
             unknown=sum(outcome.prediction_id in unknown for outcome in outcomes) if unknown else 0,
         )
-        return response
+        return pb.ReportOutcomesResponse(
+            accepted=len(outcomes), errors=errors, unknown=found.ids, unchecked=not found.is_complete
+        )
 
-    def _open(self, request: pb.ReportOutcomesRequest, catalog: Catalog) -> OutcomeLog:
-        """The log for a call. Raises CallError where the call as a whole is refused."""
-        if self._log is None:
+    def _checked(self, request: pb.ReportOutcomesRequest, catalog: Catalog) -> OutcomeKeeper:
+        """What keeps the outcomes of a call. Raises CallError where the call as a whole is refused."""
+        if self._keeper is None:
             raise CallError(
                 ErrorReason.JOURNAL_OFF, "this server keeps no outcomes, because it has no journal: set journal_dir"
             )
@@ -88,7 +82,7 @@ class OutcomeReports:
                 ErrorReason.TOO_MANY_OUTCOMES,
                 f"{len(request.outcomes):,} outcomes in one call; send at most {MAX_OUTCOMES:,}, in several calls",
             )
-        return self._log
+        return self._keeper
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
@@ -102,24 +96,13 @@ class OutcomeReports:
         finally:
             self._waiting.release()
 
-    def _keep(self, log: OutcomeLog, route: str, outcomes: Sequence[Outcome]) -> None:
+    def _keep(self, keeper: OutcomeKeeper, route: str, outcomes: Sequence[Outcome]) -> UnknownIds:
         try:
-            log.append(route, outcomes)
+            return keeper.keep(route, outcomes)
         except OSError as error:
             self._counting.outcomes_failed()
-            raise CallError(
-                ErrorReason.STORAGE_FAILED,
-                f"the outcomes could not be kept, none of them is: {error.strerror or error}",
-            ) from error
-
-    def _tell_unknown(self, response: pb.ReportOutcomesResponse, outcomes: Sequence[Outcome]) -> None:
-        """Adds the unknown prediction ids. The outcomes are kept already, so a failure of the search fails no call."""
-        ids = list(dict.fromkeys(outcome.prediction_id for outcome in outcomes if outcome.prediction_id))
-        try:
-            response.unknown.extend(self._unknown(ids) if ids else ())
-        except OSError as error:
-            _log.warning("prediction ids of outcomes could not be looked up", error=str(error))
-            response.unchecked = True
+            problem = f"the outcomes could not be kept, none of them is: {error.strerror or error}"
+            raise CallError(ErrorReason.STORAGE_FAILED, problem) from error
 
 
 def decoded_outcomes(messages: Sequence[pb.Outcome], now: int) -> tuple[list[Outcome], list[pb.OutcomeError]]:

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 import pytest
@@ -26,6 +26,7 @@ from scoreline_server.rpc.outcome_reports import decoded_outcomes
 from scoreline_server.settings import Settings
 from tests.clients.conftest import Awaited
 from tests.server.conftest import StubOf
+from tests.server.routes import ROUTE, apply
 from tests.server.wire import reason_of
 from tests.waiting import wait_until
 
@@ -69,6 +70,37 @@ def test_what_was_reported_is_in_the_file_when_the_call_returns(client: scorelin
     assert (block.names, block.values.tolist(), block.weights.tolist()) == (("default", "spend"), [1, 12.5], [1, 0.5])
     assert (block.units, block.since.tolist(), block.until.tolist()) == (["c-17"], [NOW], [NOW + 1])
     assert abs(block.reported_at - time.time_ns()) < 600 * 10**9
+
+
+def test_predictions_that_the_journal_does_not_have_are_told_and_kept(client: scoreline.Client, journal: Path) -> None:
+    scores = client.score_many("credit", {"income": [1.0, 2.0]}, entity_ids=["a", "b"])
+    call = scores.prediction_id[0][:24]
+    ids = [*scores.prediction_id, f"{call}-2", f"{ZEROS}-0", f"{call}-2"]
+    report = client.report_outcomes("credit", [Outcome("default", 1, prediction_id=each) for each in ids])
+    assert (report.accepted, report.unknown, report.unchecked) == (5, (f"{call}-2", f"{ZEROS}-0"), False)
+    assert sum(map(len, read_outcomes([journal]))) == 5
+
+
+def test_a_prediction_of_another_route_is_unknown(credit: Registry, client: scoreline.Client, server: Server) -> None:
+    apply(credit, ROUTE.replace("route: credit", "route: other"))
+    wait_until(lambda: "other" in server.watcher.catalog.routes)
+    score = client.score("credit", {"income": 1.0}, entity_id="a")
+    outcome = Outcome("default", 1, prediction_id=score.prediction_id)
+    assert client.report_outcomes("other", [outcome]).unknown == (score.prediction_id,)
+    assert client.report_outcomes("credit", [outcome]).unknown == ()
+
+
+def test_a_journal_that_cannot_be_searched_fails_no_report(
+    client: scoreline.Client, server: Server, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise OSError(errno.EIO, "Input/output error")
+
+    assert server.outcomes is not None
+    monkeypatch.setattr(server.outcomes._finder._finder, "find", fail)
+    report = client.report_outcomes("credit", [Outcome("default", 1, prediction_id=f"{ZEROS}-0")])
+    assert report == scoreline.OutcomesReport(accepted=1, unchecked=True)
+    assert sum(map(len, read_outcomes([journal]))) == 1
 
 
 def test_a_correction_counts_and_the_first_word_is_kept(client: scoreline.Client, journal: Path) -> None:
@@ -222,7 +254,7 @@ def disk(credit: Registry, server: Server) -> HeldDisk:
     """The disk of the server's outcomes."""
     held = HeldDisk()
     assert server.outcomes is not None
-    server.outcomes._disk = held
+    server.outcomes.log._disk = held
     return held
 
 
@@ -273,6 +305,7 @@ def test_outcomes_are_counted_by_route(credit: Registry, server: Server) -> None
     counts = {key: numbers[0] for key, numbers in server.metrics.counts().items()}
     assert counts["scoreline_outcomes", ("credit",)] == 2
     assert counts["scoreline_outcomes_refused", ("credit",)] == 1
+    assert counts["scoreline_outcomes_unknown", ("credit",)] == 1
 
 
 def test_a_call_is_sent_again_when_the_server_was_away(credit: Registry, settings: Settings, journal: Path) -> None:
