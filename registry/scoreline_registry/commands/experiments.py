@@ -131,8 +131,8 @@ def _yaml(document: RouteDocument) -> str:
 
 def _lines(entry: HistoryEntry, route: str) -> list[str]:
     """What a revision changed about the experiment of a route."""
-    mine = (event.detail for event in entry.events if (event.kind, event.name) == ("route", route))
-    return [detail for detail in mine if detail.startswith("experiment ")]
+    details = (event.detail for event in entry.about("route", route).events)
+    return [detail for detail in details if detail.startswith("experiment ")]
 
 
 def _change_json(entry: HistoryEntry, route: str) -> dict[str, object]:

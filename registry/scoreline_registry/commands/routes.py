@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, BinaryIO
 
 import click
@@ -15,7 +16,7 @@ from scoreline_registry.commands.options import (
     registry_option,
     writing_options,
 )
-from scoreline_registry.commands.output import print_commit, print_json, print_table
+from scoreline_registry.commands.output import print_commit, print_history, print_json, print_table
 from scoreline_registry.history.changes import StopArm
 from scoreline_registry.names import ModelRef
 from scoreline_registry.registry import Registry
@@ -85,6 +86,19 @@ def apply(
     else:
         done = registry.apply_route(spec, author=author, message=message, if_match=if_match)
     _print_plan(done, as_json=as_json)
+
+
+@route.command(cls=RegistryCommand, short_help="Show who changed a route, and why.")
+@click.argument("name", metavar="ROUTE", type=NameType("route"))
+@registry_option
+@json_option
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="The most revisions to show.")
+def history(name: str, address: str, as_json: bool, limit: int) -> None:
+    """Show the newest revisions that changed ROUTE: its definition, its experiment, its ramp and its weights."""
+    registry = Registry.open(address)
+    registry.latest().state.routes.require(name)
+    mine = (entry.about("route", name) for entry in registry.history())
+    print_history(list(islice((entry for entry in mine if entry.events), limit)), as_json=as_json)
 
 
 @route.command(cls=RegistryCommand, short_help="Take ARM out of a route now.")

@@ -1,7 +1,7 @@
 """The differences between two states as events with a line of text each. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, TypeAlias
 
@@ -35,6 +35,10 @@ class HistoryEntry:
     author: str
     message: str
     events: tuple[Event, ...]
+
+    def about(self, kind: EventKind, name: str) -> "HistoryEntry":
+        """The revision with the events of one name alone."""
+        return replace(self, events=tuple(event for event in self.events if (event.kind, event.name) == (kind, name)))
 
 
 def events_between(older: State, newer: State, *, at: datetime | None = None) -> tuple[Event, ...]:

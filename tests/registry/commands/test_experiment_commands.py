@@ -104,6 +104,19 @@ def test_a_dry_run_of_a_move_writes_nothing(folder: Path) -> None:
     assert as_json("ramp", folder, "status", "credit")["status"] == "not_started"
 
 
+def test_the_history_of_a_route_has_no_other_revisions(folder: Path) -> None:
+    ok("ramp", folder, "start", "credit", "--author", "ann", "-m", "go")
+    publish(Registry.open(folder))
+    apply(Registry.open(folder), spec(route="other", split={"credit@1": 100}))
+    ok("ramp", folder, "pause", "credit")
+    shown = ok("route", folder, "history", "credit")
+    assert [line.split()[0] for line in shown.splitlines() if line[0].isdigit()] == ["7", "4", "3"]
+    assert "ann     route credit: ramp of credit@2: started at step 1 of 3, 0 % -> 1 %" in shown
+    (newest,) = as_json("route", folder, "history", "credit", "--limit", "1")
+    assert newest["revision"] == 7
+    assert invoke("route", folder, "history", "debit").exit_code == 1
+
+
 def test_a_package_adds_commands_to_a_shared_group(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = CommandSpec("scoreline_registry.commands:history", "Show it.", "server")
     lost = CommandSpec("no_such_package.commands:run", "Run it.", "server")

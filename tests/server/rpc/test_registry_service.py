@@ -10,6 +10,7 @@ import pytest
 from scoreline.v1 import registry_pb2 as pb
 from scoreline.v1 import registry_pb2_grpc as rpc
 from scoreline_registry.history.rollback import RollbackAll
+from scoreline_registry.history.weight_moves import MoveRamp
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_file import read_route
 from scoreline_registry.routing.route_plan import RoutePlan
@@ -112,6 +113,35 @@ def test_a_route_is_planned_applied_and_protected_by_its_etag(
     code, _ = failure(admin.ApplyRoute, unknown)
     assert code is grpc.StatusCode.FAILED_PRECONDITION
     assert [route.name for route in admin.ListRoutes(pb.ListRoutesRequest()).routes] == ["routes/credit"]
+
+
+SECTIONS = """\
+outcomes: {keep_days: 400}
+experiment: {primary: sale, metrics: {sale: {outcome: sale, kind: rate, direction: increase}}}
+ramp: {arm: other@1, steps: [5, 100], hold: 1h, guards: {error_rate: 0.01, outcome: {sale: 0.02}}}
+"""
+
+
+def test_a_route_keeps_its_experiment_and_its_ramp_over_the_wire(
+    registry: Registry, admin: rpc.RegistryServiceStub
+) -> None:
+    publish_linear(registry, "linear", aliases=("champion",))
+    publish_linear(registry, "other")
+    definition = ROUTE.replace("{linear@champion: 100}", "{linear@champion: 100, other@1: 0}") + SECTIONS
+    admin.ApplyRoute(pb.ApplyRouteRequest(definition=definition, author="ann"))
+    read = admin.GetRoute(pb.GetRouteRequest(name="routes/credit")).route
+    again = admin.ApplyRoute(pb.ApplyRouteRequest(definition=read.definition, dry_run=True))
+    assert list(again.differences) == []
+    registry.commit(MoveRamp("credit", "start"), author="ann", message="")
+    running = admin.GetRoute(pb.GetRouteRequest(name="routes/credit")).route
+    assert "other@1: 5" in running.definition
+    for kept in (definition, running.definition):
+        assert list(admin.ApplyRoute(pb.ApplyRouteRequest(definition=kept, dry_run=True)).differences) == []
+    cut_off = pb.ApplyRouteRequest(definition=definition.replace("hold: 1h", "hold: 1m"), author="ann")
+    code, _ = failure(admin.ApplyRoute, cut_off)
+    assert code is grpc.StatusCode.FAILED_PRECONDITION
+    unknown = pb.ApplyRouteRequest(definition=definition.replace("primary: sale", "primary: sales"), author="ann")
+    assert failure(admin.ApplyRoute, unknown) == INVALID
 
 
 def test_an_alias_moves_with_its_models_etag(registry: Registry, admin: rpc.RegistryServiceStub) -> None:
