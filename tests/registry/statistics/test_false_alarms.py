@@ -12,6 +12,7 @@ import pytest
 from scipy import stats
 
 from scoreline_registry.statistics import effects, quantiles, sequential
+from scoreline_registry.statistics.allocation import best_of_rates, with_floor
 from scoreline_registry.statistics.differences import Contrast
 from scoreline_registry.statistics.effects import Effect, Stratum
 from scoreline_registry.statistics.figures import Estimate, TooFew
@@ -226,6 +227,33 @@ def test_false_alarms_of_ramps(seeds: int, base: float) -> None:
     assert stated(f"ramp from {base:.1%}, pooled", pooled) > 20
     finds = np.array([ramp_finds(seed, base, base * 4) for seed in range(min(seeds, 40))])
     assert stated(f"ramp from {base:.1%} with an effect", finds) > 30
+
+
+def bandit(seed: int) -> list[Stratum]:
+    """The periods of two equal arms whose shares follow their conversions, with a floor of 5 %."""
+    rng = np.random.default_rng(seed)
+    share, totals, periods = 0.5, np.zeros((2, 2), np.int64), []
+    for _ in range(LOOKS):
+        sizes = np.array([600 - (treated := int(rng.binomial(600, share))), treated])
+        hits = rng.binomial(sizes, 0.1)
+        totals += np.stack([hits, sizes])
+        periods.append(Stratum(*(Moments.of_rate(int(hit), int(size)) for hit, size in zip(hits, sizes, strict=True))))
+        best = best_of_rates([(int(hit), int(size)) for hit, size in totals.T])
+        share = with_floor(best, 0.05)[1]
+    return periods
+
+
+@every_count
+def test_false_alarms_under_a_bandit(seeds: int) -> None:
+    """Shares that follow the outcomes leave differences within periods unbiased."""
+    sequence = ConfidenceSequence()
+    alarms = np.zeros(seeds, bool)
+    for seed in range(seeds):
+        periods = bandit(seed)
+        for look in range(1, LOOKS + 1):
+            found = sequential.stratified_difference(periods[:look], sequence)
+            alarms[seed] |= isinstance(found, Estimate) and found.excludes_zero
+    assert at_most(0.05, stated("bandit", alarms), seeds)
 
 
 @every_count
