@@ -114,6 +114,13 @@ class Settings(BaseSettings):
     shadow_queue_rows: int = Field(
         default=4096, ge=1, description="Largest queue of the shadows, in rows; rows beyond it are dropped and counted."
     )
+    controllers: bool = Field(
+        default=False,
+        description="Run the ramps and allocations of routes in a process beside the workers, at a low priority.",
+    )
+    controller_seconds: float = Field(
+        default=5.0, gt=0, description="How often that process looks at running ramps and at allocations."
+    )
     memory_budget_bytes: int = Field(
         default=0,
         ge=0,

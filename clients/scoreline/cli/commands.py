@@ -100,7 +100,13 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
 
 COMMANDS: Mapping[str, CommandSpec] = {name: spec for group in GROUPS.values() for name, spec in group.items()}
 
-SHARED: Mapping[str, Mapping[str, CommandSpec]] = {"ramp": {}}
+SHARED: Mapping[str, Mapping[str, CommandSpec]] = {
+    "ramp": {
+        "run": CommandSpec(
+            "scoreline_server.controllers.commands:run", "Evaluate guards, and move running ramps.", "server"
+        )
+    }
+}
 """Commands that another package than the group's own adds to a group, by the group's name."""
 
 EXTRA_OF_MODULE: Mapping[str, str] = {"pyarrow": "trainers", "torch": "deep"}

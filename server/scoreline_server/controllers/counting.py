@@ -1,16 +1,17 @@
 """The metrics that controllers record."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Protocol
-
-from scoreline_server.controllers.readings import Reading
 
 
 class Counting(Protocol):
     """Counts what controllers do; ``Uncounted`` is its twin where there is nobody to count for."""
 
-    def ramp_looked(self, route: str, arm: str, share: float, readings: Sequence[Reading]) -> None:
-        """The guards of a running ramp were evaluated; ``share`` of the units, 0 to 1, are in the growing arm."""
+    def ramp_looked(self, route: str, arm: str, share: float, figures: Mapping[str, tuple[float, float]]) -> None:
+        """A running ramp was looked at: its arm's share, 0 to 1, and by guard the value and the limit."""
+
+    def ramp_ended(self, route: str, arm: str) -> None:
+        """A ramp that was looked at runs no longer."""
 
     def ramp_moved(self, route: str, arm: str, move: str) -> None:
         """A move of a ramp was committed."""
@@ -25,7 +26,10 @@ class Counting(Protocol):
 class Uncounted:
     """Counts nothing."""
 
-    def ramp_looked(self, route: str, arm: str, share: float, readings: Sequence[Reading]) -> None:
+    def ramp_looked(self, route: str, arm: str, share: float, figures: Mapping[str, tuple[float, float]]) -> None:
+        """Counts nothing."""
+
+    def ramp_ended(self, route: str, arm: str) -> None:
         """Counts nothing."""
 
     def ramp_moved(self, route: str, arm: str, move: str) -> None:

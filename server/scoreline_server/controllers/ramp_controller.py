@@ -22,7 +22,7 @@ from scoreline_registry.routing.route import RouteDocument
 from scoreline_server.controllers.counting import Counting, Uncounted
 from scoreline_server.controllers.evidence import evidence_of, message_of
 from scoreline_server.controllers.guard_plan import guards_of, step_of
-from scoreline_server.controllers.readings import Reading, Verdict, verdict_of
+from scoreline_server.controllers.readings import Reading, Verdict, figures_of, verdict_of
 from scoreline_server.controllers.step_watch import StepClock, StepWatch
 
 _log = structlog.get_logger()
@@ -83,13 +83,14 @@ class RampController:
         """
         snapshot = self._registry.latest()
         running = {name: document for name, document in snapshot.routes.items() if _runs(document)}
-        self._watched = {route: watched for route, watched in self._watched.items() if route in running}
+        for route in self._watched.keys() - running.keys():
+            self._counting.ramp_ended(route, self._watched.pop(route).key.ramp.arm)
         return [self._look(document, snapshot) for document in running.values()]
 
     def _look(self, document: RouteDocument, snapshot: Snapshot) -> RampLook:
         ramp, state = _ramp(document)
         watched = self._watch(document, ramp, state)
-        readings = watched.watch.readings()
+        readings = self._readings(document.route, watched)
         elapsed, jump = watched.clock.elapsed(self._registry.now(), self._monotonic())
         if jump:
             _log.warning(
@@ -97,12 +98,20 @@ class RampController:
             )
         verdict = verdict_of(readings, held=elapsed >= ramp.hold_seconds, prove=ramp.prove)
         share = ramp.steps_millionths[state.step]
-        self._counting.ramp_looked(document.route, ramp.arm, share / WHOLE, readings)
+        self._counting.ramp_looked(document.route, ramp.arm, share / WHOLE, figures_of(readings))
         look = RampLook(document.route, ramp.arm, state.step, share / WHOLE * 100, verdict, tuple(readings))
         move = _move(verdict, ramp, state)
         if move is None or not self._commit(look, move, ramp, snapshot):
             return look
         return RampLook(look.route, look.arm, look.step, look.percent, verdict, look.readings, move)
+
+    def _readings(self, route: str, watched: _Watched) -> list[Reading]:
+        """The readings of a watch; one that failed halfway through a journal is begun anew at the next look."""
+        try:
+            return watched.watch.readings()
+        except Exception:
+            del self._watched[route]
+            raise
 
     def _watch(self, document: RouteDocument, ramp: Ramp, state: RampState) -> _Watched:
         """The watch of a ramp's present step; a new one where the step is new."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 
 
 class Finding(StrEnum):
@@ -71,6 +72,11 @@ def verdict_of(readings: Iterable[Reading], *, held: bool, prove: bool = False) 
         return Verdict.BREACH
     open_findings = {Finding.TOO_FEW, Finding.WITHIN} if prove else {Finding.TOO_FEW}
     return Verdict.PASS if held and not findings & open_findings else Verdict.CONTINUE
+
+
+def figures_of(readings: Iterable[Reading]) -> dict[str, tuple[float, float]]:
+    """By guard the value over all rows and the limit; without guards that have no value yet."""
+    return {each.guard: (each.value, each.limit) for each in readings if not each.segment and isfinite(each.value)}
 
 
 def breaches(readings: Iterable[Reading]) -> list[Reading]:

@@ -37,8 +37,8 @@ def _counter(name: str, text: str, *labels: str) -> MetricFamily:
     return MetricFamily(f"scoreline_{name}", Kind.COUNTER, text, labels)
 
 
-def _gauge(name: str, text: str) -> MetricFamily:
-    return MetricFamily(f"scoreline_{name}", Kind.GAUGE, text)
+def _gauge(name: str, text: str, *labels: str) -> MetricFamily:
+    return MetricFamily(f"scoreline_{name}", Kind.GAUGE, text, labels)
 
 
 def _histogram(name: str, text: str, bounds: tuple[float, ...], *labels: str) -> MetricFamily:
@@ -75,6 +75,13 @@ SHADOW_ROWS = _counter("shadow_rows", "Rows that a shadow scored.", "route", "sh
 SHADOW_DROPPED = _counter("shadow_dropped", "Sampled rows that a shadow had no time for.", "route", "shadow")
 SHADOW_ERRORS = _counter("shadow_errors", "Sampled rows that a shadow could not score.", "route", "shadow", "reason")
 SHADOW_SECONDS = _histogram("shadow_seconds", "Scoring one batch by one shadow.", _CALL_SECONDS, "route", "shadow")
+RAMP_LOOKS = _counter("ramp_looks", "Looks at running ramps.", "route")
+RAMP_MOVES = _counter("ramp_moves", "Moves of ramps that a controller committed.", "route", "arm", "move")
+RAMP_SHARE = _gauge("ramp_share", "Share of the units that a running ramp's step gives its arm.", "route", "arm")
+GUARD_VALUE = _gauge("guard_value", "The figure of a ramp's guard at the last look.", "route", "guard")
+GUARD_LIMIT = _gauge("guard_limit", "The limit of a ramp's guard.", "route", "guard")
+REALLOCATIONS = _counter("reallocations", "New weights that a controller committed.", "route")
+CONTROLLER_FAILURES = _counter("controller_failures", "Looks of controllers that failed.")
 CALLS_IN_FLIGHT = _gauge("calls_in_flight", "Calls that are being answered.")
 CALLS_QUEUED = _gauge("calls_queued", "Calls that wait for a thread, or on the fast path for longer than one batch.")
 

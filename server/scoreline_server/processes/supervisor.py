@@ -16,6 +16,7 @@ import structlog
 
 from scoreline_server.errors import StartError, StopError
 from scoreline_server.processes.backoff import Backoff
+from scoreline_server.processes.controller_process import ControllerProcess
 from scoreline_server.processes.exposition import Exposition
 from scoreline_server.processes.reports import Report, WorkerConfig, WorkerState
 from scoreline_server.processes.worker_pool import WorkerPool, WorkerSlot
@@ -63,6 +64,8 @@ class Supervisor:
         self._exposition = exposition
         self._backoff = backoff
         self._slots = [_RunningSlot(number) for number in range(workers)]
+        config = WorkerConfig(0, settings, runtime, reuse_port=False)
+        self._controllers = ControllerProcess(config, exposition=exposition, backoff=backoff)
         self._serving = asyncio.Event()
         self._draining = asyncio.Event()
         self._drains = 0
@@ -83,6 +86,8 @@ class Supervisor:
         async with asyncio.TaskGroup() as group:
             for slot in self._slots:
                 group.create_task(self._keep(slot))
+            if self._settings.controllers:
+                group.create_task(self._controllers.keep(self._serving, self._draining))
             announcing = group.create_task(self._announce(announce))
             await self._draining.wait()
             announcing.cancel()
@@ -102,6 +107,7 @@ class Supervisor:
             if slot.worker is not None:
                 self._drains += slot.worker.report.state is WorkerState.SERVING
                 slot.worker.drain()
+        self._controllers.drain()
 
     def interrupt(self) -> None:
         """Ctrl-C: drains, and kills at the second time."""
@@ -115,6 +121,7 @@ class Supervisor:
             if slot.worker is not None:
                 self._killed += 1
                 slot.worker.kill()
+        self._controllers.kill()
 
     @property
     def _drain_limit_seconds(self) -> float:

@@ -10,6 +10,9 @@ from typing import Self
 
 from scoreline_server.processes.reports import Report, WorkerConfig, WorkerState
 
+WORKER = "scoreline_server.processes.worker"
+CONTROLLER = "scoreline_server.processes.controller"
+
 _LONGEST_REPORT_BYTES = 64 * 1024 * 1024
 # glibc raises this threshold by itself once a large block was freed; from then on models lie in the heap, whose holes
 # stay resident when they go: after 50 swaps of a 6 MB model 200 MB instead of 125.
@@ -27,11 +30,11 @@ class WorkerProcess:
         self.started = time.monotonic()
 
     @classmethod
-    async def spawn(cls, config: WorkerConfig) -> Self:
-        """Starts a worker."""
+    async def spawn(cls, config: WorkerConfig, *, module: str = WORKER) -> Self:
+        """Starts a worker, or another module that takes the same configuration."""
         process = await asyncio.create_subprocess_exec(
             # -P: a file in the working folder must not shadow a module.
-            *(sys.executable, "-P", "-m", "scoreline_server.processes.worker"),
+            *(sys.executable, "-P", "-m", module),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={**_ALLOCATION, **os.environ},

@@ -48,7 +48,7 @@ shadows: {shadows}
 ramp:
   arm: credit@2
   steps: {steps}
-  hold: 1h
+  hold: {hold}
   guards: {guards}
 """
 _RARE = 2.5
@@ -112,11 +112,13 @@ def load_slowly(registry: Registry, name: str, version: int) -> LoadedModel:
     return replace(model, session=_Slow(model.session, 0.05)) if version == 2 else model
 
 
-def ramp_route(registry: Registry, *, steps: str = "[20, 100]", guards: str = GUARDS, shadowed: bool = False) -> None:
+def ramp_route(
+    registry: Registry, *, steps: str = "[20, 100]", guards: str = GUARDS, hold: str = "1h", shadowed: bool = False
+) -> None:
     """Applies the route and starts its ramp."""
     guards = "".join(f"\n    {line.strip()}" for line in guards.strip().splitlines())
     shadows = "[{model: credit@2}]" if shadowed else "[]"
-    apply(registry, ROUTE.format(steps=steps, guards=guards, shadows=shadows))
+    apply(registry, ROUTE.format(steps=steps, guards=guards, hold=hold, shadows=shadows))
     move(registry, "start")
 
 

@@ -1,0 +1,70 @@
+"""The command ``scoreline ramp run``."""
+
+import json
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scoreline.cli.output import print_table
+from scoreline_registry.commands.options import RegistryCommand, registry_option
+from scoreline_registry.registry import Registry
+from scoreline_server.controllers.assembly import runner_of
+from scoreline_server.controllers.counting import Uncounted
+from scoreline_server.controllers.evidence import evidence_of
+from scoreline_server.controllers.ramp_controller import RampController, RampLook
+from scoreline_server.journal.commands import folders_argument, journal_folders
+
+
+@click.command(cls=RegistryCommand, short_help="Evaluate guards, and move running ramps.")
+@folders_argument
+@registry_option
+@click.option("--every", "seconds", type=click.FloatRange(min=0.1), default=5.0, show_default=True, metavar="SECONDS",
+              help="How often to look.")  # fmt: skip
+@click.option("--once", is_flag=True, help="Look once, print what the guards read, and end.")
+@click.option("--json", "as_json", is_flag=True, help="With --once, print one JSON object per ramp.")
+def run(folders: tuple[Path, ...], address: str, seconds: float, once: bool, as_json: bool) -> None:
+    """Evaluate the guards of running ramps by the journals in FOLDERs, and commit the next step or the way back.
+
+    Without FOLDER the registry's default journal is read. Runs until it is interrupted; several may run at once.
+    """
+    registry, places = Registry.open(address), journal_folders(folders, address)
+    if once:
+        _print(RampController(registry, places).look(), as_json=as_json)
+        return
+    click.echo(f"watching the ramps of {address} by the journals of {', '.join(map(str, places))}")
+    try:
+        runner_of(registry, places, counting=Uncounted()).run(threading.Event(), seconds)
+    except KeyboardInterrupt:
+        return
+
+
+def _print(looks: Iterable[RampLook], *, as_json: bool) -> None:
+    rows: list[tuple[Any, ...]] = []
+    for look in looks:
+        if as_json:
+            click.echo(json.dumps(_facts(look)))
+        place = f"{look.route}: {look.arm} at {look.percent:g} %"
+        rows += [
+            (place, each.guard, each.segment or "-", f"{each.value:.4g}", f"{each.low:.4g} to {each.high:.4g}",
+             f"{each.limit:g}", each.count, each.finding.value.replace("_", " "))
+            for each in look.readings
+        ]  # fmt: skip
+        rows.append((place, "all", "-", "", "", "", "", look.move or look.verdict.value))
+    if not as_json:
+        print_table(("ramp", "guard", "segment", "value", "bounds", "limit", "count", "finding"), rows)
+
+
+def _facts(look: RampLook) -> dict[str, Any]:
+    """A look as JSON; a bound that is open is null."""
+    return {
+        "route": look.route,
+        "arm": look.arm,
+        "step": look.step + 1,
+        "percent": look.percent,
+        "verdict": look.verdict,
+        "move": look.move,
+        "readings": [evidence.model_dump(mode="json") for evidence in evidence_of(look.readings)],
+    }
