@@ -1,12 +1,14 @@
 """Call ids: the second of the call, then random bytes, so that the journal finds a call without an index."""
 
 import os
+import struct
 import time
 
 from scoreline_server.scoring.wire import CALL_ID_BYTES
 
 SECOND_BYTES = 4
 _RANDOM_BYTES = CALL_ID_BYTES - SECOND_BYTES
+_RANDOM_PART = f"{_RANDOM_BYTES}s"
 
 
 def new_call_ids(count: int) -> bytes:
@@ -15,4 +17,4 @@ def new_call_ids(count: int) -> bytes:
     random = os.urandom(_RANDOM_BYTES * count)
     if count == 1:
         return second + random
-    return b"".join([second + random[at : at + _RANDOM_BYTES] for at in range(0, len(random), _RANDOM_BYTES)])
+    return second + second.join(struct.unpack(_RANDOM_PART * count, random))
