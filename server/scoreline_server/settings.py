@@ -93,12 +93,12 @@ class Settings(BaseSettings):
     journal_keep_days: float = Field(
         default=180.0,
         ge=0,
-        description="How long journal files are kept, at least until the outcomes of their rows are known; 0 for ever.",
+        description="How long the journal keeps inputs; rows without them stay until outcomes came. 0 for ever.",
     )
     journal_keep_bytes: int = Field(
         default=10 * 1024 * 1024 * 1024,
         ge=0,
-        description="Largest size of the journal's folder: above it the oldest files go early; 0 for no limit.",
+        description="Largest size of the journal folder: above it the oldest files lose their inputs; 0 for no limit.",
     )
     journal_queue_bytes: int = Field(
         default=64 * 1024 * 1024,

@@ -97,7 +97,15 @@ RAGGED_COLUMNS: Mapping[str, tuple[Column, Column]] = {
 """The counts and the values of each ragged input, by the name of its kind."""
 
 
-def packed(columns: Mapping[_Id, bytes]) -> bytes:
+RESULT_COLUMNS = (
+    Column.FACTS, Column.CALL_IDS, Column.CALL_ROWS, Column.CALL_TIMES, Column.CALL_LATENCIES, Column.REQUEST_IDS,
+    Column.ENTITY_IDS, Column.CONTEXTS, Column.CONTEXT_INDEX, Column.ASSIGNED, Column.SERVED, Column.REASONS,
+    Column.SCORES, Column.BANDS, Column.QUALITY, Column.ERRORS, Column.PLACES, Column.RULES,
+)  # fmt: skip
+"""The columns of ids, contexts and results, which retention keeps longer than inputs and extra outputs."""
+
+
+def packed(columns: Mapping[_Id, bytes | memoryview]) -> bytes:
     """Columns as a body."""
     sizes = list(map(len, columns.values()))
     table = [number for pair in zip(columns, sizes, strict=True) for number in pair]

@@ -41,6 +41,8 @@ class FileFacts(_Facts):
         onnxruntime: the version of ONNX Runtime.
         hmac_key: identifies the key of hashed features; empty without one.
         timed_ids: whether call ids begin with the second of the call; older writers drew them at random.
+        slim_until: of a file whose inputs retention has left out, until when outcomes may reach its rows, in ns since
+            1970; 0 for a file with inputs.
     """
 
     worker: int
@@ -51,6 +53,7 @@ class FileFacts(_Facts):
     onnxruntime: str
     hmac_key: str = ""
     timed_ids: bool = False
+    slim_until: int = 0
 
     def begun(self, nanoseconds: int) -> Self:
         """The same of a file that is begun at another time."""

@@ -1,5 +1,6 @@
 """Reads journals: whole folders once, or a file again and again while it grows."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,12 +32,20 @@ class FileReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._at = 0
+        self._inode: int | None = None
         self._file: FileFacts | None = None
         self._routes: dict[int, RouteFacts] = {}
 
     def read(self) -> Iterator[Records | ShadowScores | Fault]:
-        """The new blocks and faults. A torn end is yielded each time, until it is whole. Raises OSError."""
+        """The new blocks and faults. A torn end is yielded each time, until it is whole. Raises OSError.
+
+        There is nothing new once retention has written the file anew, without inputs.
+        """
         with self.path.open("rb") as file:
+            inode = os.fstat(file.fileno()).st_ino
+            if self._inode not in (None, inode):
+                return
+            self._inode = inode
             for found in scan(file, self._at):
                 if isinstance(found, Fault):
                     yield found

@@ -20,6 +20,7 @@ from scoreline_server.scoring.compiled_route import CompiledRoute
 _log = structlog.get_logger()
 
 _TIDY_SECONDS = 60.0
+_TIDY_MORE_SECONDS = 1.0
 _BLOCK_ROWS = 16384
 # A block has the microseconds since its first call as int32. What waited for a full disk may be of hours.
 _BLOCK_NANOSECONDS = 1800 * 10**9
@@ -67,7 +68,7 @@ class Series:
         return len(data)
 
     def keep_up(self) -> None:
-        """Syncs the file and removes old ones when that is due."""
+        """Syncs the file and applies retention to old ones when that is due."""
         now = time.monotonic()
         if self._file is not None and not self._file.is_synced and now - self._synced >= self._options.fsync_seconds:
             self._synced = now
@@ -77,14 +78,17 @@ class Series:
         self.tidy()
 
     def tidy(self) -> None:
-        """Removes old files when that is due, which can make room on a full disk."""
+        """Slims and removes old files when that is due, which can make room on a full disk."""
         now = time.monotonic()
         if now - self._tidied >= _TIDY_SECONDS:
             self._tidied = now
             try:
-                enforce(self._options.retention, self._options.folder, time.time())
+                with background_work():
+                    done = enforce(self._options.retention, self._options.folder, time.time(), most_slimmed=1)
             except OSError as error:
-                _log.warning("old journal files could not be removed", error=str(error))
+                _log.warning("old journal files could not be slimmed or removed", error=str(error))
+            else:
+                self._tidied -= _TIDY_SECONDS - _TIDY_MORE_SECONDS if done else 0
 
     @property
     def is_synced(self) -> bool:
