@@ -18,10 +18,12 @@ def section_errors(document: RouteDocument) -> list[str]:
 
 def section_warnings(document: RouteDocument) -> list[str]:
     """What is allowed and likely to be a mistake."""
-    ramp = document.ramp
-    if ramp is None or ModelRef.parse(ramp.arm).version is not None:
-        return []
-    return [f"ramp: {ramp.arm} is an alias, which may move while the ramp runs: name a version"]
+    ramp, warnings = document.ramp, list[str]()
+    if ramp is not None and ModelRef.parse(ramp.arm).version is None:
+        warnings.append(f"ramp: {ramp.arm} is an alias, which may move while the ramp runs: name a version")
+    if ramp is not None and not ramp.guards.limits and not ramp.guards.outcome:
+        warnings.append("ramp: it has no guards, so nothing but time decides")
+    return warnings
 
 
 def _experiment_errors(document: RouteDocument) -> Iterator[str]:
@@ -32,6 +34,10 @@ def _experiment_errors(document: RouteDocument) -> Iterator[str]:
     yield from _fact_errors("experiment", document, [*experiment.segments, *([covariate] if covariate else [])])
     if covariate and document.input_schema.kinds.get(covariate.removeprefix(FACT_FEATURE)) == "category":
         yield f"experiment: covariate: {covariate} is a category; a covariate is a number"
+    kept = document.outcome_days
+    if experiment.maturity_days > kept:
+        days = f"maturity_days {experiment.maturity_days} is above the {kept} days for which rows are kept"
+        yield f"experiment: {days}: raise `outcomes: {{keep_days: ...}}`"
 
 
 def _ramp_errors(document: RouteDocument) -> Iterator[str]:

@@ -57,6 +57,10 @@ def test_sections_that_fit_are_applied(published: Registry) -> None:
             "experiment: feature.incom: the route's schema has no feature 'incom'; did you mean 'income'?",
         ),
         (
+            {"experiment": {**EXPERIMENT, "maturity_days": 181}},
+            "experiment: maturity_days 181 is above the 180 days for which rows are kept: raise `outcomes: {keep_d",
+        ),
+        (
             {"experiment": {**EXPERIMENT, "segments": ["feature.city"]}},
             "experiment: feature.city: the route's schema has no feature 'city'",
         ),
@@ -76,8 +80,13 @@ def test_sections_that_do_not_fit_are_refused(published: Registry, changes: dict
     assert problem in str(caught.value)
 
 
-def test_a_ramp_of_an_alias_is_warned_of(published: Registry) -> None:
+def test_a_ramp_of_an_alias_and_one_without_guards_are_warned_of(published: Registry) -> None:
     split = {"credit@champion": 100, "credit@challenger": 0}
-    plan = published.plan_route(spec(split, ramp={**RAMP, "arm": "credit@challenger"}))
-    assert plan.warnings == ("ramp: credit@challenger is an alias, which may move while the ramp runs: name a version",)
-    assert published.plan_route(spec(SPLIT, ramp=RAMP)).warnings == ()
+    guarded = {**RAMP, "guards": {"error_rate": 0.01}}
+    plan = published.plan_route(spec(split, ramp={**guarded, "arm": "credit@challenger"}))
+    alias = "ramp: credit@challenger is an alias, which may move while the ramp runs: name a version"
+    assert plan.warnings == (alias,)
+    assert published.plan_route(spec(SPLIT, ramp=guarded)).warnings == ()
+    assert published.plan_route(spec(SPLIT, ramp=RAMP)).warnings == (
+        "ramp: it has no guards, so nothing but time decides",
+    )
