@@ -138,9 +138,18 @@ def crossing(mixture: Mixture, v: float, alpha: float, *, greatest: float = math
 
 def root(function: Callable[[float], float], low: float, high: float) -> float:
     """The place between ``low`` and ``high`` where a function turns from below 0 to above it, by bisection."""
-    for _ in range(60):
+    for _ in range(50):
         middle = (low + high) / 2
         low, high = (low, middle) if function(middle) > 0 else (middle, high)
+    return (low + high) / 2
+
+
+def lowest(function: Callable[[float], float], low: float, high: float, *, steps: int = 60) -> float:
+    """The place between ``low`` and ``high`` where a function that falls and then rises is lowest (golden section)."""
+    shrink = (math.sqrt(5) - 1) / 2
+    for _ in range(steps):
+        left, right = high - shrink * (high - low), low + shrink * (high - low)
+        low, high = (low, right) if function(left) < function(right) else (left, high)
     return (low + high) / 2
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline_registry.statistics.figures import Estimate, Figure, TooFew
-from scoreline_registry.statistics.mixtures import BetaBinomialMixture, distribution_bound, root
+from scoreline_registry.statistics.mixtures import BetaBinomialMixture, distribution_bound, lowest, root
 
 Sorted = npt.NDArray[np.floating[Any]]
 CANDIDATES = 2000
@@ -98,12 +98,7 @@ class _Sample:
 
     @classmethod
     def of(cls, sequence: QuantileSequence, values: Sorted) -> "_Sample":
-        low, high, shrink = 0.0, 1.0, (math.sqrt(5) - 1) / 2
-        for _ in range(60):
-            left, right = high - shrink * (high - low), low + shrink * (high - low)
-            closer = sequence.log_evidence(left, len(values)) < sequence.log_evidence(right, len(values))
-            low, high = (low, right) if closer else (left, high)
-        return cls(sequence, values, (low + high) / 2)
+        return cls(sequence, values, lowest(lambda share: sequence.log_evidence(share, len(values)), 0.0, 1.0))
 
     @property
     def low(self) -> float:

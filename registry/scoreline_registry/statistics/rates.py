@@ -7,11 +7,14 @@ import math
 from dataclasses import dataclass
 
 from scoreline_registry.statistics.figures import Estimate, Figure, TooFew
-from scoreline_registry.statistics.mixtures import BetaBinomialMixture, root
+from scoreline_registry.statistics.mixtures import BetaBinomialMixture, lowest, root
 from scoreline_registry.statistics.sequential import Side
 
 METHOD = "rate, beta-binomial confidence sequence"
-ASSUMPTIONS = "independent rows with one rate; no least count; any number of looks"
+DIFFERENCE = "difference of rates, beta-binomial confidence sequence"
+ASSUMPTIONS = "independent rows with one rate in each arm; no least count; any number of looks"
+EDGE = 1e-9
+"""The least distance of a tested rate from 0 and 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class RateSequence:
         def excluded(rate: float) -> float:
             return self.log_evidence(events, count, rate) - threshold
 
-        low, high, least = 0.0, 1.0, 1e-12
+        low, high, least = 0.0, 1.0, EDGE
         if self.side != "upper" and events and excluded(least) > 0:
             low = root(lambda rate: -excluded(rate), least, min(events / count, 1 - least))
         if self.side != "lower" and events < count and excluded(1 - least) > 0:
@@ -64,27 +67,53 @@ class RateSequence:
         return Estimate(events / count, low, high, p, 1 - self.alpha, METHOD, ASSUMPTIONS, count, always_valid=True)
 
 
-def difference(
-    control: tuple[int, int], treated: tuple[int, int], *, alpha: float = 0.05, tuning_rows: float = 5000
-) -> Figure:
-    """The difference of two rates, of (events, count) each, where events are too rare for the asymptotic sequence.
+@dataclass(frozen=True, slots=True)
+class RateDifference:
+    """A confidence sequence of the difference of two rates, treated minus control: for events that are still rare.
 
-    The two confidence sequences at alpha / 2 each hold together, so their difference does; wider than need be.
+    The product of both arms' evidence against a pair of rates is a martingale at the true pair. A difference is
+    excluded once all pairs of that difference are; the p-value is that of the difference 0. Nothing is assumed normal.
     """
-    count = min(control[1], treated[1])
-    method = f"difference of rates, {METHOD.partition(', ')[2]} of each"
-    if not count:
-        return TooFew(0, 1, method)
-    sequence = RateSequence(alpha / 2, tuning_rows / 2)
-    (low_a, high_a), (low_b, high_b) = sequence.bounds(*control), sequence.bounds(*treated)
-    return Estimate(
-        value=treated[0] / treated[1] - control[0] / control[1],
-        low=low_b - high_a,
-        high=high_b - low_a,
-        p=None,
-        level=1 - alpha,
-        method=method,
-        assumptions=ASSUMPTIONS,
-        count=control[1] + treated[1],
-        always_valid=True,
-    )
+
+    alpha: float = 0.05
+    tuning_rows: float = 5000
+
+    def log_evidence(self, control: tuple[int, int], treated: tuple[int, int], difference: float) -> float:
+        """The logarithm of the evidence against a difference: the least over all pairs of rates that have it.
+
+        Each arm is (events, count). The evidence is least between the two pairs that suit one arm alone.
+        """
+        sequence = RateSequence(self.alpha, self.tuning_rows / 2)
+
+        def evidence(rate: float) -> float:
+            return sequence.log_evidence(*control, rate) + sequence.log_evidence(*treated, rate + difference)
+
+        least, most = max(0.0, -difference) + EDGE, 1 - max(0.0, difference) - EDGE
+        if least >= most:
+            return math.inf
+        own, other = control[0] / control[1], treated[0] / treated[1] - difference
+        low, high = (min(max(rate, least), most) for rate in sorted((own, other)))
+        return evidence(lowest(evidence, low, high, steps=30))
+
+    def of(self, control: tuple[int, int], treated: tuple[int, int]) -> Figure:
+        """The difference with its interval and the p-value of no difference."""
+        smallest = min(control[1], treated[1])
+        if not smallest:
+            return TooFew(0, 1, DIFFERENCE)
+        value = treated[0] / treated[1] - control[0] / control[1]
+        threshold = math.log(1 / self.alpha)
+
+        def excluded(difference: float) -> float:
+            return self.log_evidence(control, treated, difference) - threshold
+
+        return Estimate(
+            value=value,
+            low=root(lambda difference: -excluded(difference), -1.0, value),
+            high=root(excluded, value, 1.0),
+            p=math.exp(-max(0.0, self.log_evidence(control, treated, 0.0))),
+            level=1 - self.alpha,
+            method=DIFFERENCE,
+            assumptions=ASSUMPTIONS,
+            count=control[1] + treated[1],
+            always_valid=True,
+        )

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from scoreline_registry.statistics import effects
 from scoreline_registry.statistics.effects import Effect, Stratum
 from scoreline_registry.statistics.figures import Estimate, Figure, TooFew
+from scoreline_registry.statistics.mixtures import lowest
 from scoreline_registry.statistics.moments import Moments
 
 Number = TypeVar("Number", float, npt.NDArray[np.float64])
@@ -188,14 +189,12 @@ class LinearModelSequence:
 
     @classmethod
     def narrowest_at(cls, rows: int, coefficients: int, *, alpha: float = 0.05) -> "LinearModelSequence":
-        """The sequence with the g that makes the interval narrowest at ``rows`` rows (golden section over ln g)."""
-        low, high = math.log(1e-6 * rows), math.log(1e3 * rows)
-        shrink = (math.sqrt(5) - 1) / 2
-        while high - low > 1e-12 * max(1.0, abs(high)):
-            left, right = high - shrink * (high - low), low + shrink * (high - low)
-            radii = [cls(math.exp(log), alpha).radius(rows, coefficients) for log in (left, right)]
-            low, high = (low, right) if radii[0] < radii[1] else (left, high)
-        return cls(math.exp((low + high) / 2), alpha)
+        """The sequence with the g that makes the interval narrowest at ``rows`` rows."""
+
+        def radius(log_precision: float) -> float:
+            return cls(math.exp(log_precision), alpha).radius(rows, coefficients)
+
+        return cls(math.exp(lowest(radius, math.log(1e-6 * rows), math.log(1e3 * rows))), alpha)
 
     def radius(self, rows: int, coefficients: int) -> float:
         """The half width in standard errors: sqrt(nu (1 - c) / (c - r)) with r = g / (g + n), nu = n - k and

@@ -20,7 +20,7 @@ from scoreline_registry.statistics.moments import Moments
 from scoreline_registry.statistics.power import Plan
 from scoreline_registry.statistics.quantiles import QuantileSequence
 from scoreline_registry.statistics.ranking import auc_contrast, paired_auc_contrast, placements
-from scoreline_registry.statistics.rates import RateSequence
+from scoreline_registry.statistics.rates import RateDifference, RateSequence
 from scoreline_registry.statistics.sample_ratio import SampleRatio
 from scoreline_registry.statistics.sequential import ConfidenceSequence, LinearModelSequence
 
@@ -137,10 +137,11 @@ def test_anytime_valid_t_tests(seeds: int) -> None:
 @pytest.mark.parametrize("share", [0.2, 0.1, 0.02])
 def test_false_alarms_of_rare_events_in_a_small_arm(seeds: int, share: float) -> None:
     """1 % conversions, a look at every 100 rows: a burn-in of rows alone is not enough."""
-    sequence = ConfidenceSequence()
+    sequence, exact = ConfidenceSequence(), RateDifference()
     treated = round(100 * share)
     rows = np.array([[100 - treated], [treated]]) * np.arange(1, 401)
     alarms = {0: np.zeros(seeds, bool), 5: np.zeros(seeds, bool), sequence.least_events: np.zeros(seeds, bool)}
+    before, known = np.zeros(seeds, bool), dict[tuple[int, ...], bool]()
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
         events = np.array([rng.binomial(count, 0.01, 400).cumsum() for count in (100 - treated, treated)])
@@ -151,11 +152,20 @@ def test_false_alarms_of_rare_events_in_a_small_arm(seeds: int, share: float) ->
         found = np.abs(rates[1] - rates[0])[used] > sequence.half_width(errors[used], clock[used])
         for least, raised in alarms.items():
             raised[seed] = (found & (events.min(axis=0)[used] >= least)).any()
+        for look in np.flatnonzero(events.min(axis=0) < sequence.least_events)[::10]:
+            counts = tuple(events[:, look].tolist() + rows[:, look].tolist())
+            if counts not in known:
+                pair = (counts[0], counts[2]), (counts[1], counts[3])
+                known[counts] = exact.log_evidence(*pair, 0.0) > math.log(20)
+            before[seed] |= known[counts]
     rows_alone, _, enough = (
         stated(f"{share:.0%} in the arm, {least} events", raised) for least, raised in alarms.items()
     )
     assert rows_alone > 0.05 * seeds
     assert at_most(0.05, enough, seeds)
+    stated(f"{share:.0%} in the arm, beta-binomial before 20 events", before)
+    last = alarms[sequence.least_events]
+    assert at_most(0.05, stated(f"{share:.0%} in the arm, one after the other", before | last), seeds)
 
 
 def auc_contrasts(label: Flags, first: Array, second: Array) -> tuple[tuple[Contrast | TooFew, int], ...]:

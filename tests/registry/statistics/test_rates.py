@@ -4,14 +4,16 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from scoreline_registry.statistics import quantiles, rates
 from scoreline_registry.statistics.figures import Estimate, Figure, TooFew
+from scoreline_registry.statistics.moments import Moments
 from scoreline_registry.statistics.quantiles import QuantileSequence
-from scoreline_registry.statistics.rates import RateSequence
+from scoreline_registry.statistics.rates import RateDifference, RateSequence
+from scoreline_registry.statistics.sequential import ConfidenceSequence, difference
 
 
 def estimate(figure: Figure) -> Estimate:
@@ -68,11 +70,47 @@ def test_no_event_bounds_the_rate_from_above() -> None:
 
 
 def test_the_difference_of_rare_rates_needs_no_burn_in() -> None:
-    same = estimate(rates.difference((0, 50), (1, 50)))
+    sequence = RateDifference()
+    same = estimate(sequence.of((0, 50), (1, 50)))
     assert same.low < 0 < same.high
-    worse = estimate(rates.difference((2, 2000), (100, 2000)))
-    assert worse.low > 0.02
-    assert isinstance(rates.difference((0, 0), (1, 50)), TooFew)
+    assert same.p == 1
+    worse = estimate(sequence.of((2, 2000), (100, 2000)))
+    assert worse.value == 0.049
+    assert 0.03 < worse.low < 0.049 < worse.high < 0.07
+    assert worse.p is not None
+    assert worse.p < 1e-15
+    assert isinstance(sequence.of((0, 0), (1, 50)), TooFew)
+
+
+def test_no_event_in_either_arm_bounds_the_difference() -> None:
+    found = estimate(RateDifference().of((0, 1000), (0, 1000)))
+    assert found.value == 0
+    assert 0.004 < found.high < 0.01
+    assert found.low == pytest.approx(-found.high)
+    assert found.p == pytest.approx(1)
+
+
+ARM = st.tuples(st.integers(0, 60), st.integers(1, 300)).map(lambda arm: (min(arm), max(arm)))
+
+
+@settings(max_examples=25)
+@given(ARM, ARM)
+def test_the_interval_of_a_difference_excludes_what_its_p_value_rejects(
+    control: tuple[int, int], treated: tuple[int, int]
+) -> None:
+    found, turned = (estimate(RateDifference().of(*pair)) for pair in ((control, treated), (treated, control)))
+    assert found.p is not None
+    assert (found.p < 0.05) == found.excludes_zero
+    assert (turned.low, turned.high, turned.p) == pytest.approx((-found.high, -found.low, found.p), abs=1e-5)
+    assert found.low <= found.value <= found.high
+
+
+def test_the_difference_is_nearly_as_narrow_as_the_asymptotic_one() -> None:
+    exact = estimate(RateDifference().of((300, 3000), (400, 3000)))
+    normal = estimate(difference(Moments.of_rate(300, 3000), Moments.of_rate(400, 3000), ConfidenceSequence()))
+    assert exact.high - exact.low == pytest.approx(normal.high - normal.low, rel=0.5)
+    assert exact.excludes_zero
+    assert normal.excludes_zero
 
 
 def test_a_rate_of_millions_of_rows_is_quick_and_exact_enough() -> None:

@@ -5,13 +5,13 @@ import sys
 import numpy as np
 import pytest
 
-from scoreline_registry.statistics import quantiles, rates, sequential
+from scoreline_registry.statistics import quantiles, sequential
 from scoreline_registry.statistics.effects import Stratum
 from scoreline_registry.statistics.figures import Estimate
 from scoreline_registry.statistics.moments import Moments
 from scoreline_registry.statistics.power import Plan
 from scoreline_registry.statistics.quantiles import QuantileSequence
-from scoreline_registry.statistics.rates import RateSequence
+from scoreline_registry.statistics.rates import RateDifference, RateSequence
 from scoreline_registry.statistics.sample_ratio import SampleRatio, chi_square
 from scoreline_registry.statistics.sequential import ConfidenceSequence
 
@@ -25,7 +25,7 @@ def test_always_valid_figures_and_plans_need_no_scipy(monkeypatch: pytest.Monkey
         sequential.stratified_difference([Stratum(control, treated)], ConfidenceSequence(side="lower")),
         sequential.mean(Moments.of(values[0]), ConfidenceSequence(side="upper")),
         RateSequence(side="lower").of(30, 1000, null=0.01),
-        rates.difference((3, 1000), (9, 1000)),
+        RateDifference().of((3, 1000), (9, 1000)),
         QuantileSequence(0.99).of(values[0]),
         quantiles.distribution_difference(values[0], values[1]),
     ]
