@@ -12,6 +12,7 @@ from scoreline.batching.asyncio_driver import AioCoalescer
 from scoreline.batching.policy import OPEN_PER_CONNECTION
 from scoreline.calls.call_options import CallOptions
 from scoreline.calls.chunks import ChunkFlow, ScoredRows, chunk_flows
+from scoreline.calls.comparison_calls import ComparisonOptions, comparison_flow
 from scoreline.calls.flows import Flows
 from scoreline.calls.outcome_calls import report_flow
 from scoreline.calls.retry import RetryPolicy
@@ -26,7 +27,7 @@ from scoreline.decoding.results import Score, Scores
 from scoreline.encoding.entities import Entity, EntityId, Steps, Value
 from scoreline.encoding.row_chunks import RowsLike, row_chunks
 from scoreline.encoding.tables import Column
-from scoreline.outcomes import Outcome, OutcomesReport
+from scoreline.outcomes import Outcome, OutcomesReport, Time
 from scoreline.schema import RouteSchema
 from scoreline.status import Health, ServerStatus
 
@@ -112,6 +113,27 @@ class AsyncClient:
     ) -> OutcomesReport:
         """Reports what became of scored entities, as Client.report_outcomes does."""
         return await self._run(report_flow(self._flows.retrying, route, outcomes, timeout_seconds=timeout_seconds))
+
+    async def get_comparison(
+        self,
+        route: str,
+        *,
+        since: Time | None = None,
+        until: Time | None = None,
+        baseline: str = "",
+        metrics: Sequence[str] = (),
+        alpha: float | None = None,
+        maturity_days: float | None = None,
+        covariate: str = "",
+        segments: Sequence[str] = (),
+        cut_offs: Sequence[float] = (),
+        timeout_seconds: float | None = None,
+    ) -> dict[str, Any]:
+        """Compares the arms and shadows of a route, as Client.get_comparison does."""
+        options = ComparisonOptions(
+            since, until, baseline, metrics, alpha, maturity_days, covariate, segments, cut_offs
+        )
+        return await self._run(comparison_flow(self._flows.retrying, route, options, timeout_seconds=timeout_seconds))
 
     async def schema(self, route: str, *, refresh: bool = False, timeout_seconds: float | None = None) -> RouteSchema:
         """The route's schema; fetched once, unless ``refresh``."""

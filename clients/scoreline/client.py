@@ -13,6 +13,7 @@ from scoreline.batching.policy import OPEN_PER_CONNECTION
 from scoreline.batching.threading_driver import Coalescer
 from scoreline.calls.call_options import CallOptions
 from scoreline.calls.chunks import ChunkFlow, ScoredRows, chunk_flows
+from scoreline.calls.comparison_calls import ComparisonOptions, comparison_flow
 from scoreline.calls.flows import Flows
 from scoreline.calls.outcome_calls import report_flow
 from scoreline.calls.retry import RetryPolicy
@@ -26,7 +27,7 @@ from scoreline.decoding.results import Score, Scores
 from scoreline.encoding.entities import Entity, EntityId, Steps, Value
 from scoreline.encoding.row_chunks import RowsLike, row_chunks
 from scoreline.encoding.tables import Column
-from scoreline.outcomes import Outcome, OutcomesReport
+from scoreline.outcomes import Outcome, OutcomesReport, Time
 from scoreline.schema import RouteSchema
 from scoreline.status import Health, ServerStatus
 
@@ -146,6 +147,34 @@ class Client:
         that fails raises its error, whose metadata has as ``accepted`` how many outcomes were kept before.
         """
         return self._run(report_flow(self._flows.retrying, route, outcomes, timeout_seconds=timeout_seconds))
+
+    def get_comparison(
+        self,
+        route: str,
+        *,
+        since: Time | None = None,
+        until: Time | None = None,
+        baseline: str = "",
+        metrics: Sequence[str] = (),
+        alpha: float | None = None,
+        maturity_days: float | None = None,
+        covariate: str = "",
+        segments: Sequence[str] = (),
+        cut_offs: Sequence[float] = (),
+        timeout_seconds: float | None = None,
+    ) -> dict[str, Any]:
+        """Compares the arms and shadows of a route by the journal and the outcomes of the server's host.
+
+            report = client.get_comparison("credit", metrics=["default:rate:decrease"])
+
+        The result is the JSON document of docs/reference/comparison.md. What is not given is taken from the route's
+        ``experiment`` section. ``metrics`` are OUTCOME[/DENOMINATOR][:KIND[:DIRECTION]], the first one primary;
+        ``segments`` and ``covariate`` are "feature.NAME" or "context.KEY". ``timeout_seconds`` is 60 by default.
+        """
+        options = ComparisonOptions(
+            since, until, baseline, metrics, alpha, maturity_days, covariate, segments, cut_offs
+        )
+        return self._run(comparison_flow(self._flows.retrying, route, options, timeout_seconds=timeout_seconds))
 
     def schema(self, route: str, *, refresh: bool = False, timeout_seconds: float | None = None) -> RouteSchema:
         """The route's schema; fetched once, unless ``refresh``."""

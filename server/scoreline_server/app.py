@@ -15,7 +15,7 @@ from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
 from scoreline_server.errors import StartError
 from scoreline_server.file_lock import FileLock
-from scoreline_server.journal.opening import open_journal
+from scoreline_server.journal.opening import journal_folder, open_journal
 from scoreline_server.loading import loader
 from scoreline_server.loading.pins import Pins
 from scoreline_server.loading.watcher import Watcher
@@ -23,6 +23,7 @@ from scoreline_server.metrics.recorder import CountedThreads, Metrics
 from scoreline_server.outcomes.opening import open_outcomes
 from scoreline_server.rpc.admission import Admission
 from scoreline_server.rpc.authority import policy_of
+from scoreline_server.rpc.comparisons import Comparisons
 from scoreline_server.rpc.control import Control
 from scoreline_server.rpc.methods import status_method
 from scoreline_server.rpc.outcome_reports import OutcomeReports
@@ -89,7 +90,9 @@ class Server:
             keep=self.journal.shadows if self.journal else discard,
         )
         reports = OutcomeReports(self.outcomes, counting=self.metrics, threads=settings.threads)
-        control = (RegistryReads(registry), RegistryWrites(registry), Control(registry, self.watcher), reports)
+        self._comparisons = Comparisons(settings.registry, journal_folder(settings.journal_dir, settings.registry))
+        reading = (RegistryReads(registry), self._comparisons)
+        control = (*reading, RegistryWrites(registry), Control(registry, self.watcher), reports)
         self.pipeline = Pipeline(
             lambda: self.watcher.catalog,
             metrics=self.metrics,
@@ -169,6 +172,7 @@ class Server:
             parts.callback(_within, "watcher", self.watcher.stop, limits.watcher_seconds)
             if self.journal:
                 parts.callback(_within, "journal", self.journal.close, limits.journal_seconds)
+            parts.callback(self._comparisons.close)
             if self.outcomes:
                 parts.callback(_within, "outcomes", self.outcomes.log.close, limits.journal_seconds)
             parts.callback(_within, "shadows", self.shadows.close, limits.shadows_seconds)

@@ -30,6 +30,7 @@ _EXCEPTIONS = {
     ErrorReason.NO_MEMORY_LEFT: grpc.StatusCode.RESOURCE_EXHAUSTED,
     ErrorReason.TOO_MANY_STREAMS: grpc.StatusCode.RESOURCE_EXHAUSTED,
     ErrorReason.JOURNAL_OFF: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorReason.EXTRA_MISSING: grpc.StatusCode.FAILED_PRECONDITION,
     ErrorReason.OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     ErrorReason.NOT_ALLOWED: grpc.StatusCode.PERMISSION_DENIED,
     ErrorReason.STOPPING: grpc.StatusCode.UNAVAILABLE,

@@ -27,6 +27,8 @@ class Method(StrEnum):
     """GetSchemaRequest to GetSchemaResponse."""
     OUTCOMES = "ReportOutcomes"
     """ReportOutcomesRequest to ReportOutcomesResponse."""
+    COMPARISON = "GetComparison"
+    """GetComparisonRequest to GetComparisonResponse."""
     STATUS = "GetStatus"
     """GetStatusRequest to GetStatusResponse."""
     HEALTH = "Check"

@@ -14,13 +14,13 @@ from scoreline.calls.transport import Method, Send
 from scoreline.channel.channels import Endpoint
 from scoreline.channel.rpc_errors import read_error
 from scoreline.errors import ClosedError
-from scoreline.v1 import scoring_pb2, scoring_pb2_grpc
+from scoreline.v1 import analysis_pb2, analysis_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 
 _Calls: TypeAlias = Mapping[Method, Callable[..., Any]]
 
 
 def _calls(channel: grpc.Channel | grpc.aio.Channel) -> _Calls:
-    """The callables of a channel for every Method: those of scoring.proto by their names, and the health service's."""
+    """The callables of a channel for every Method: those of the protos by their names, and the health service's."""
     # One string and one enum: the wrappers have the same bytes, and the client needs no package for them.
     health = channel.unary_unary(
         "/grpc.health.v1.Health/Check",
@@ -28,9 +28,10 @@ def _calls(channel: grpc.Channel | grpc.aio.Channel) -> _Calls:
         response_deserializer=Int32Value.FromString,
     )
     calls: dict[Method, Callable[..., Any]] = {Method.HEALTH: health}
-    for service in scoring_pb2.DESCRIPTOR.services_by_name.values():
-        stub = getattr(scoring_pb2_grpc, f"{service.name}Stub")(channel)
-        calls |= {method: getattr(stub, method) for method in Method if method in service.methods_by_name}
+    for messages, stubs in ((scoring_pb2, scoring_pb2_grpc), (analysis_pb2, analysis_pb2_grpc)):
+        for service in messages.DESCRIPTOR.services_by_name.values():
+            stub = getattr(stubs, f"{service.name}Stub")(channel)
+            calls |= {method: getattr(stub, method) for method in Method if method in service.methods_by_name}
     return calls
 
 

@@ -11,7 +11,7 @@ from scoreline.cli.output import print_json, print_table
 from scoreline_registry.errors import NotFoundError, RegistryError
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.experiment import Experiment
-from scoreline_server.analysis.plans import Options, metric_of
+from scoreline_server.analysis.plans import Options, check_facts, metric_of
 from scoreline_server.analysis.report import Comparison
 from scoreline_server.analysis.report_parts import RampMove
 from scoreline_server.journal.commands import folders_argument, journal_folders, nanoseconds_of, registry_option
@@ -106,9 +106,7 @@ def _from_registry(registry: str, route: str, *, given: bool) -> tuple[Experimen
 def _options(values: dict[str, Any]) -> Options:
     try:
         metrics = tuple(metric_of(text) for text in values.pop("metrics"))
+        check_facts([*values["segments"], *filter(None, [values["covariate"]])])
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    for fact in (*values["segments"], *([values["covariate"]] if values["covariate"] else [])):
-        if not fact.startswith(("feature.", "context.")):
-            raise click.UsageError(f"{fact!r} is neither feature.NAME nor context.KEY")
     return Options(metrics=metrics, **values)

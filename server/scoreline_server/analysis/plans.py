@@ -1,9 +1,10 @@
 """The plan that a comparison follows: the route's experiment section, or options and guesses where it has none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from scoreline_registry.routing.experiment import Experiment
+from scoreline_server.analysis.facts import CONTEXT, FEATURE
 from scoreline_server.analysis.report_parts import MetricPlan, Plan
 
 KINDS = ("mean", "rate", "ratio")
@@ -70,6 +71,13 @@ def metric_of(text: str) -> MetricPlan:
     if (kind == "ratio") != bool(denominator):
         raise ValueError(f"{text!r}: a ratio, and only that, has a denominator: OUTCOME/DENOMINATOR:ratio")
     return MetricPlan(name, outcome, kind, direction, denominator or None)
+
+
+def check_facts(facts: Iterable[str]) -> None:
+    """Raises ValueError for a fact that is neither "feature.NAME" nor "context.KEY"."""
+    for fact in facts:
+        if not fact.startswith((FEATURE, CONTEXT)):
+            raise ValueError(f"{fact!r} is neither feature.NAME nor context.KEY")
 
 
 def _section(experiment: Experiment) -> Plan:

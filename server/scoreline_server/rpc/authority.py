@@ -1,7 +1,7 @@
 """Authorization: one decision, ``authorize(caller, action)``, by a static policy.
 
-By default changes and outcomes are accepted from this machine and on the admin address only. A policy file allows other
-callers:
+By default changes, outcomes and comparisons are accepted from this machine and on the admin address only. A policy file
+allows other callers:
 
     [[allow]]
     actions = ["registry.write"]
@@ -32,6 +32,7 @@ class Action(StrEnum):
     REGISTRY_WRITE = "registry.write"
     CONTROL = "control"
     OUTCOMES_REPORT = "outcomes.report"
+    ANALYSIS_READ = "analysis.read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ _DEFAULTS: Mapping[Action, tuple[str, ...]] = {
     Action.REGISTRY_WRITE: ("loopback", "admin"),
     Action.CONTROL: ("loopback", "admin"),
     Action.OUTCOMES_REPORT: ("loopback", "admin"),
+    Action.ANALYSIS_READ: ("loopback", "admin"),
 }
 
 
