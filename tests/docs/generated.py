@@ -1,13 +1,15 @@
 """The pages of the reference that are written by code: ``make reference`` writes them, a test compares them.
 
-The command line comes from click's own objects, the options of model families from their pydantic classes.
+The command line comes from click's own objects, the options of model families from their pydantic classes, the JSON of
+comparisons from its dataclasses.
 """
 
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import click
 from pydantic.fields import FieldInfo
@@ -15,6 +17,9 @@ from pydantic.fields import FieldInfo
 from scoreline.cli.app import scoreline
 from scoreline.cli.commands import COMMANDS, GROUPS
 from scoreline.cli.lazy import LazyCommand
+from scoreline_registry.statistics.figures import Estimate, TooFew
+from scoreline_server.analysis.document import MAPPINGS, TIMES
+from scoreline_server.analysis.report import Comparison
 from scoreline_trainers.families import BUILT_IN, FAMILIES
 from scoreline_trainers.family import FamilyConfig, LibraryConfig
 from tests.docs.pages import ROOT
@@ -34,6 +39,21 @@ _FAMILIES_HEAD = """# Options of model families
 
 What may stand under `config` in a [recipe](recipes.md). An option that is left out has its default; one that is not
 listed is refused. What each family is good for is in [model families](families.md).
+
+This page is generated from the code by `make reference`.
+"""
+_COMPARISON_HEAD = """# A comparison as JSON
+
+What `scoreline compare ROUTE --json`, `GetComparison` and `client.get_comparison` return: one object, the `Comparison`,
+with `schema_version` 1. Fields may be added to a version; one that changes its meaning or goes needs the next.
+
+- Times are ISO 8601 in UTC. A number that is not finite, such as an open end of an interval, is null.
+- A figure is an object with `kind`: `estimate` (an `Estimate`) or `too_few` (a `TooFew`): too few rows are an answer.
+- Lists of pairs by arm, version, metric or outcome are objects: `shares`, `exposures`, `expected`, `observed`,
+  `versions`, `weights`, `auc_difference`, `outcome_rates`. A `MetricValue` also has `coverage`: labelled over mature
+  units.
+
+How to read a report is in [Compare arms and shadows](../guides/comparison.md).
 
 This page is generated from the code by `make reference`.
 """
@@ -64,10 +84,62 @@ def commands_page() -> str:
     return "\n".join(parts)
 
 
+def comparison_page() -> str:
+    """Every object of a comparison's JSON document with its fields."""
+    return "\n".join([_COMPARISON_HEAD, *(_object(kind) for kind in _objects(Comparison))])
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/family-options.md": families_page,
     "docs/reference/cli.md": commands_page,
+    "docs/reference/comparison.md": comparison_page,
 }
+
+
+def _objects(kind: type) -> list[type]:
+    """A dataclass and those of its fields, each once, the outer ones first."""
+    found: dict[type, None] = {kind: None}
+    for one in (queue := [kind]):
+        for hint in get_type_hints(one).values():
+            inner = [each for each in _leaves(hint) if is_dataclass(each) and each not in found]
+            found |= dict.fromkeys(inner)
+            queue += inner
+    return list(found)
+
+
+def _leaves(hint: Any) -> list[Any]:
+    """The types that a type is made of."""
+    inner = [each for each in get_args(hint) if each is not Ellipsis]
+    return [leaf for each in inner for leaf in _leaves(each)] if inner else [hint]
+
+
+def _json_type(hint: Any, name: str = "") -> str:
+    """A field's type as JSON has it."""
+    if name in TIMES:
+        return "time or null" if get_args(hint) else "time"
+    if name in MAPPINGS and get_origin(hint) is tuple:
+        return f"object of {_json_type(get_args(get_args(hint)[0])[1])}"
+    if get_origin(hint) is tuple:
+        return f"list of {_json_type(get_args(hint)[0])}"
+    inner = [each for each in get_args(hint) if each is not NoneType]
+    if {Estimate, TooFew} <= set(inner):
+        return "figure"
+    if inner:
+        return " or null".join([*map(_json_type, inner), ""])
+    return {int: "number", float: "number", str: "text", bool: "true or false"}.get(hint, hint.__name__)
+
+
+def _object(kind: type) -> str:
+    """One object: the first words of its docstring and its fields with their meanings."""
+    text = inspect.getdoc(kind) or ""
+    summary, _, described = text.partition("Attributes:")
+    meanings = dict(re.findall(r"^    ([\w, ]+): (.+(?:\n {8}.+)*)", described, re.MULTILINE))
+    meanings = {name: " ".join(meaning.split()) for names, meaning in meanings.items() for name in names.split(", ")}
+    hints = get_type_hints(kind)
+    types = {field.name: _json_type(hints[field.name], field.name) for field in fields(kind)}
+    rows = [f"| `{name}` | {written} | {meanings.get(name, '')} |" for name, written in types.items()]
+    body = "\n".join(["| field | type | meaning |", "|---|---|---|", *rows])
+    return f"## {kind.__name__}\n\n{' '.join(summary.split())}\n\n{body}\n"
 
 
 def _options(family: str) -> str:

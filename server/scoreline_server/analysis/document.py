@@ -18,8 +18,8 @@ def document(comparison: Comparison) -> dict[str, Any]:
     return {"schema_version": SCHEMA_VERSION, **_fields(comparison)}
 
 
-_TIMES = frozenset({"since", "until", "first", "last", "time", "made_at"})
-_MAPPINGS = frozenset({"shares", "exposures", "expected", "observed", "versions", "shadow_versions", "primary_versions",
+TIMES = frozenset({"since", "until", "first", "last", "time", "made_at"})
+MAPPINGS = frozenset({"shares", "exposures", "expected", "observed", "versions", "shadow_versions", "primary_versions",
                        "weights", "auc_difference", "outcome_rates"})  # fmt: skip
 _KINDS: Mapping[type, str] = {Estimate: "estimate", TooFew: "too_few"}
 
@@ -29,12 +29,12 @@ def _plain(value: Any, name: str = "") -> Any:
     if is_dataclass(value):
         return _fields(value)
     if isinstance(value, tuple):
-        if name in _MAPPINGS:
+        if name in MAPPINGS:
             return {str(key): _plain(item) for key, item in value}
         return [_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return moment(value) if name in _TIMES and isinstance(value, int) else value
+    return moment(value) if name in TIMES and isinstance(value, int) else value
 
 
 def _fields(value: Any) -> dict[str, Any]:

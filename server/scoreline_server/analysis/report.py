@@ -194,7 +194,25 @@ class SegmentEffects:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The whole report of one route."""
+    """The whole report of one route.
+
+    Attributes:
+        route: its name.
+        made_at: when the report was made; the age of rows is measured against it.
+        period: which rows were asked for, and which there are.
+        plan: the settings that the figures depend on.
+        rows: what was read, and what of it does not count.
+        outcomes: what was read of each outcome that a metric uses.
+        baseline: the arm that the others are compared with.
+        arms: what each arm's units got, the baseline first.
+        share_periods: the shares in force over time.
+        sample_ratio: whether the arms got the units that their shares promise; None where nothing is split.
+        effects: each metric of each arm against the baseline, the primary metric first.
+        segments: the effects in the levels of each segment.
+        shadows: each shadow against each arm that answered.
+        moves: the revisions that changed the route, the oldest first; empty without a registry.
+        notes: problems, cautions and hints, in this order.
+    """
 
     route: str
     made_at: int

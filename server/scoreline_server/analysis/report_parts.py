@@ -10,7 +10,12 @@ from scoreline_registry.statistics.figures import Figure
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """The period that was asked for (None for open) and the times of the first and the last row in it."""
+    """The rows in time.
+
+    Attributes:
+        since, until: the period that was asked for, from the experiment's start on; None where it is open.
+        first, last: the times of the first and the last row in it; None without a row.
+    """
 
     since: int | None
     until: int | None

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from scoreline_registry.statistics.figures import Estimate, Figure
+from scoreline_server.analysis.commands import compare as compare_command
 from scoreline_server.analysis.comparison import Request, compare
 from scoreline_server.analysis.plans import Options, metric_of
 from scoreline_server.analysis.report import Comparison
+from tests.docs.pages import ROOT
 from tests.server.analysis.rows import DAY, START, Rows, route_facts, write_outcomes, write_rows
 
 ARMS = {"No E-Mail": "none@1", "Mens E-Mail": "mens@1", "Womens E-Mail": "womens@1"}
@@ -20,7 +23,8 @@ SHARES = {"none@1": 333_334, "mens@1": 333_333, "womens@1": 333_333}
 
 
 @pytest.fixture(scope="module")
-def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The campaign as a journal with its outcomes."""
     if not os.environ.get("SCORELINE_DATA"):
         pytest.skip("SCORELINE_DATA does not name the folder of real data sets")
     with gzip.open(Path(os.environ["SCORELINE_DATA"]) / "hillstrom" / "hillstrom.csv.gz", "rt") as file:
@@ -38,8 +42,13 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     for place, name in enumerate(("visit", "conversion", "spend")):
         values = np.array([float(row[name]) for row in table])
         write_outcomes(folder, name, values, ids=rows.call_ids, route="mail", file=f"{place}-outcomes")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def comparison(journal: Path) -> Comparison:
     options = Options(metrics=tuple(map(metric_of, METRICS)), covariate="feature.history")
-    return compare(Request((folder,), "mail", options=options, now=START + 400 * DAY))
+    return compare(Request((journal,), "mail", options=options, now=START + 400 * DAY))
 
 
 def estimate(figure: Figure) -> Estimate:
@@ -92,3 +101,13 @@ def test_the_split_is_sound(comparison: Comparison) -> None:
     assert estimate(comparison.sample_ratio.fixed).p == pytest.approx(0.90369, abs=1e-4)
     assert not comparison.sample_ratio.mismatch
     assert not [note for note in comparison.notes if note.severity == "problem"]
+
+
+def test_the_guide_shows_what_the_command_prints(journal: Path) -> None:
+    arguments = ["mail", str(journal), "--metric", "visit:rate", "--metric", "spend:mean"]
+    arguments += ["--covariate", "feature.history", "--registry", str(journal / "none")]
+    printed = CliRunner().invoke(compare_command, arguments)
+    assert printed.exit_code == 0
+    guide = (ROOT / "docs" / "guides" / "comparison.md").read_text()
+    shown = guide.partition("<!-- hillstrom -->\n```text\n")[2].partition("```")[0]
+    assert shown.partition("\n")[2].strip() == printed.output.strip()
