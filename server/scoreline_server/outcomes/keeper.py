@@ -9,6 +9,7 @@ import structlog
 
 from scoreline.errors import InvalidRequestError
 from scoreline.outcomes import Outcome, OutcomesReport, RefusedOutcome
+from scoreline_server.gil_switching import background_work
 from scoreline_server.journal.facts import FileFacts
 from scoreline_server.outcomes.known import PredictionFinder, UnknownIds
 from scoreline_server.outcomes.log import OutcomeLog
@@ -46,7 +47,8 @@ class OutcomeKeeper:
         """The unknown of some ids. Those of scores that were answered just now are looked up a second time."""
         if not ids:
             return UnknownIds()
-        found = self._finder.unknown(route, ids)
+        with background_work():
+            found = self._finder.unknown(route, ids)
         if any(abs(int(each[:8], 16) - time.time()) < _NEW_SECONDS for each in found.ids):
             time.sleep(_SETTLING_SECONDS)
             found = self._finder.unknown(route, ids)

@@ -16,6 +16,7 @@ from typing import Self
 import structlog
 
 from scoreline.outcomes import Outcome
+from scoreline_server.gil_switching import background_work
 from scoreline_server.journal.blocks import Kind, framed
 from scoreline_server.journal.facts import FileFacts
 from scoreline_server.journal.file import Disk, JournalFile, begin
@@ -66,13 +67,14 @@ class OutcomeLog:
 
         Raises OSError where they could not be written; then none of them is kept.
         """
-        block = OutcomeBlock.of(route, self._now(), outcomes)
-        self.write(block)
+        with background_work():
+            block = OutcomeBlock.of(route, self._now(), outcomes)
+            report = _Report(block.block())
+        self._write(report)
         return block
 
-    def write(self, block: OutcomeBlock) -> None:
-        """Keeps a block; once this returns, it is on disk. Raises OSError; then nothing of it is kept."""
-        report = _Report(block.block())
+    def _write(self, report: _Report) -> None:
+        """Writes a report, together with those that wait. Raises OSError; then nothing of it is kept."""
         with self._gate:
             self._waiting.append(report)
         with self._writing:
