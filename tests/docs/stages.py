@@ -12,6 +12,7 @@ from scoreline.testing import FakeServer
 from scoreline_registry.documents.contract import Band
 from scoreline_registry.history.changes import SetAlias, SetLabels
 from scoreline_registry.registry import Registry
+from scoreline_server.journal.reader import read_records
 from tests.server.routes import apply
 from tests.server.toys import publish_linear
 
@@ -120,6 +121,15 @@ def journal_of_two_revisions(folder: Path) -> None:
             scoreline.Client(server.target) as client,
         ):
             client.score_many("credit", customers, entity_ids=[f"c{at}" for at in range(100)])
+
+
+def scored_rows_with_labels(folder: Path) -> None:
+    """A journal of three rows, and tables that say what became of them: by prediction ids and by units."""
+    journal_with_rows(folder)
+    ids = [id_ for records in read_records([folder / "registry-journal"]) for id_ in records.columns["prediction_id"]]
+    labels = [f"{id_},{at % 2},2026-03-0{at + 1}" for at, id_ in enumerate(ids)]
+    (folder / "labels.csv").write_text("\n".join(["prediction_id,defaulted,observed_at", *labels, ""]))
+    (folder / "spend.csv").write_text("unit,name,value,observed_at\na,spend,12.5,2026-03-01\nb,spend,0,2026-03-01\n")
 
 
 def _classifier() -> bytes:

@@ -28,6 +28,7 @@ QUICK = (
         "docs/guides/own-models.md",
         ["Publish your own scikit-learn, LightGBM or PyTorch model", "scikit-learn", "LightGBM"],
     ),
+    Walk("docs/guides/outcomes.md", prepare=stages.scored_rows_with_labels),
     Walk("docs/guides/publishing.md", prepare=stages.models_from_elsewhere, moved=["/models"]),
     Walk("docs/guides/registry.md", prepare=stages.registry_with_a_past, moved=["/srv"]),
     Walk("docs/guides/replay.md", prepare=stages.journal_of_two_revisions),
