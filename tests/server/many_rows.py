@@ -37,6 +37,7 @@ OCTOBER = 1_790_812_800 * 10**9
 
 _FILE_BLOCKS = 128
 _DIGITS = 10
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _BANDS, _CUTS = ("low", "high"), (0.0, 0.5)
 
 
@@ -133,9 +134,9 @@ class ManyBlock:
 
     @cached_property
     def call_ids(self) -> npt.NDArray[np.void]:
-        """The call of each row: the second as a server has it, then the row's index."""
+        """The call of each row: the second as a server has it, then the row's index with its bits spread."""
         ids = np.empty(len(self), [("second", ">u4"), ("row", ">u8")])
-        ids["second"], ids["row"] = self.times // 10**9, self.places
+        ids["second"], ids["row"] = self.times // 10**9, self.places.astype(np.uint64) * _SPREAD
         return ids.view("V12")
 
     @cached_property
@@ -251,5 +252,5 @@ def _texts(head: bytes, numbers: npt.NDArray[np.int64]) -> bytes:
 
 def _scattered(numbers: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
     """Numbers without visible order, equal for equal numbers."""
-    mixed = (numbers.astype(np.uint64) + np.uint64(seed)) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (numbers.astype(np.uint64) + np.uint64(seed)) * _SPREAD
     return (mixed >> np.uint64(20)).astype(np.int64)

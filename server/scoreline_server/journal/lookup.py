@@ -17,7 +17,6 @@ from scoreline_server.journal.blocks import Head, Kind, heads
 from scoreline_server.journal.columns import Column, column_places
 from scoreline_server.journal.facts import FileFacts, RouteFacts
 from scoreline_server.journal.reader import journal_files
-from scoreline_server.scoring.call_ids import SECOND_BYTES
 from scoreline_server.scoring.wire import CALL_ID_BYTES
 
 _SECOND = 10**9
@@ -87,12 +86,12 @@ class _FileIndex:
         """One of the blocks of rows."""
         return Head(Kind.ROWS, self.starts[at], self.ends[at])
 
-    def blocks_of(self, seconds: Iterable[int]) -> list[Head]:
-        """The blocks that may have calls of these seconds."""
-        ordered = np.array(sorted(seconds))
-        before = np.searchsorted(ordered, np.array(self.first, np.int64) - _EARLIER_SECONDS, "left")
-        until = np.searchsorted(ordered, np.array(self.last, np.int64) + _LATER_SECONDS, "right")
-        return [self.block(at) for at in np.flatnonzero(until > before).tolist()]
+    def blocks_of(self, seconds: npt.NDArray[np.int64]) -> list[tuple[Head, slice]]:
+        """The blocks that may have calls of these seconds, which ascend, and which of the seconds each may have."""
+        before = np.searchsorted(seconds, np.array(self.first, np.int64) - _EARLIER_SECONDS, "left").tolist()
+        until = np.searchsorted(seconds, np.array(self.last, np.int64) + _LATER_SECONDS, "right").tolist()
+        spans = enumerate(zip(before, until, strict=True))
+        return [(self.block(at), slice(start, stop)) for at, (start, stop) in spans if stop > start]
 
     def call(self, file: BinaryIO, columns: Mapping[int, tuple[int, int]], at: int) -> KnownCall:
         """What a block says of one of its calls."""
@@ -140,10 +139,12 @@ class CallFinder:
                 return True
             first = index.facts.started // _SECOND - _WAITED_SECONDS
             last = int(os.fstat(file.fileno()).st_mtime) + _LATER_SECONDS
-            seconds = [second for second in search.seconds if first <= second <= last]
-            if index.facts.timed_ids and seconds:
+            ids = search.ids
+            ids = ids[(ids["second"] >= first) & (ids["second"] <= last)]
+            if index.facts.timed_ids and len(ids):
                 index.extend(file)
-                search.through(file, index, index.blocks_of(seconds))
+                for head, own in index.blocks_of(ids["second"].astype(np.int64)):
+                    search.through(file, index, head, ids[own])
             return index.facts.timed_ids
 
     def _search_older(self, paths: Iterable[Path], search: "_Search") -> bool:
@@ -156,7 +157,7 @@ class CallFinder:
                 for at in reversed(range(len(index.starts))):
                     if search.missing and left <= 0:
                         return False
-                    left -= search.through(file, index, [index.block(at)]) if search.missing else 0
+                    left -= search.through(file, index, index.block(at), search.ids) if search.missing else 0
         return True
 
     def _index(self, path: Path, file: BinaryIO) -> _FileIndex:
@@ -178,25 +179,22 @@ class _Search:
         self.found: dict[bytes, KnownCall] = {}
 
     @property
-    def seconds(self) -> set[int]:
-        """The seconds of the calls that were not found yet."""
-        return {int.from_bytes(call[:SECOND_BYTES], "big") for call in self.missing}
+    def ids(self) -> npt.NDArray[np.void]:
+        """The calls that were not found yet, by second."""
+        return np.frombuffer(b"".join(sorted(self.missing)), _ID)
 
-    def through(self, file: BinaryIO, index: _FileIndex, blocks: Iterable[Head]) -> int:
-        """Searches some blocks of a file; how many bytes of ids that were."""
-        wanted = _random(b"".join(self.missing))
-        searched = 0
-        for head in blocks:
-            with contextlib.suppress(KeyError, TypeError, ValueError):  # damaged; the readers of rows report it
-                columns = _columns(file, head)
-                ids = _read(file, *columns[Column.CALL_IDS])
-                searched += len(ids)
-                for at in np.flatnonzero(np.isin(_random(ids), wanted)).tolist():
-                    call = ids[at * CALL_ID_BYTES : (at + 1) * CALL_ID_BYTES]
-                    if call in self.missing:
-                        self.found[call] = index.call(file, columns, at)
-                        self.missing.remove(call)
-        return searched
+    def through(self, file: BinaryIO, index: _FileIndex, head: Head, wanted: npt.NDArray[np.void]) -> int:
+        """Looks for calls in a block; how many bytes of ids that were."""
+        with contextlib.suppress(KeyError, ValueError):  # damaged; the readers of rows report it
+            columns = _columns(file, head)
+            ids = _read(file, *columns[Column.CALL_IDS])
+            for at in np.flatnonzero(np.isin(_random(np.frombuffer(ids, _ID)), _random(wanted))).tolist():
+                call = ids[at * CALL_ID_BYTES : (at + 1) * CALL_ID_BYTES]
+                if call in self.missing:
+                    self.found[call] = index.call(file, columns, at)
+                    self.missing.remove(call)
+            return len(ids)
+        return 0
 
 
 def find_calls(folders: Iterable[Path], call_ids: Iterable[bytes]) -> FoundCalls:
@@ -213,9 +211,9 @@ def _columns(file: BinaryIO, head: Head) -> Mapping[int, tuple[int, int]]:
     return {column: (head.body + start, head.body + end) for column, (start, end) in places.items()}
 
 
-def _random(ids: bytes) -> npt.NDArray[np.uint64]:
+def _random(ids: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
     """The random part of some ids, in the machine's byte order: np.isin fails on large numbers of another."""
-    return np.frombuffer(ids, _ID)["random"].astype(np.uint64)
+    return ids["random"].astype(np.uint64)
 
 
 def _read(file: BinaryIO, start: int, end: int) -> bytes:
