@@ -102,7 +102,7 @@ def import_(
         raise SystemExit(1)
 
 
-@outcomes.command()
+@outcomes.command(short_help="Count outcomes by name, matched and unmatched.")
 @folders_argument
 @registry_option
 @click.option("--route", help="Outcomes of this route only.")
@@ -134,7 +134,7 @@ def status(folders: tuple[Path, ...], registry: str, route: str | None, as_json:
             click.echo(f"{each.route}: {each.replaced:,} of {each.reported:,} were repeated or corrected later")
 
 
-@outcomes.command()
+@outcomes.command(short_help="Print the outcomes that were reported last.")
 @folders_argument
 @registry_option
 @click.option("--route", help="Outcomes of this route only.")

@@ -45,7 +45,9 @@ def test_help_lists_every_command_and_loads_none_of_their_packages() -> None:
     assert {"grpc", "numpy", "pydantic", "rich", "yaml", "onnxruntime"}.isdisjoint(loaded.split())
 
 
-@pytest.mark.parametrize("group", ["alias", "bento", "data", "export", "journal", "models", "route"])
+@pytest.mark.parametrize(
+    "group", ["alias", "bento", "data", "experiment", "export", "journal", "models", "outcomes", "ramp", "route"]
+)
 def test_no_summary_of_a_command_is_cut(group: str) -> None:
     done = run(group, "--help")
     assert done.returncode == 0

@@ -109,6 +109,18 @@ def test_a_revision_carries_the_evidence_of_its_move(ramped: Registry) -> None:
     assert [made.evidence for made in state(ramped).moves] == [(), (PASSED,), (BREACHED,)]
 
 
+def test_a_step_knows_the_revision_with_which_it_began(ramped: Registry) -> None:
+    begun = [move(ramped, name).revision for name in ("start", "advance")]
+    assert state(ramped).revision == begun[-1]
+    publish(ramped)
+    move(ramped, "pause")
+    assert state(ramped).revision == begun[-1]
+    resumed = move(ramped, "resume").revision
+    assert state(ramped).revision == resumed == begun[-1] + 3
+    move(ramped, "advance", "finish")
+    assert state(ramped).revision == resumed + 1
+
+
 def test_of_two_controllers_with_one_proposal_one_wins(ramped: Registry) -> None:
     move(ramped, "start")
     seen = ramped.latest().route_digests["credit"]
