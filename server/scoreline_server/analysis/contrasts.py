@@ -10,6 +10,7 @@ from scoreline_registry.statistics.effects import events
 from scoreline_registry.statistics.figures import Figure, TooFew
 from scoreline_registry.statistics.joint_moments import JointMoments
 from scoreline_registry.statistics.moments import Moments
+from scoreline_registry.statistics.rates import RateDifference
 from scoreline_registry.statistics.sequential import ConfidenceSequence
 from scoreline_server.analysis.report_parts import MetricPlan
 from scoreline_server.analysis.strata import TwoArms
@@ -50,11 +51,20 @@ class Tester:
     amounts: bool = False
 
     def intervals(self, arms: TwoArms, *, relative: bool = False) -> Intervals:
-        """The difference of two arms, treated minus control, absolute or over control's value."""
+        """The difference of two arms, treated minus control, absolute or over control's value.
+
+        While a rate's events are rare the absolute difference has intervals that assume no normal mean, as long as the
+        shares never changed and each arm has the rows of the sequence's burn-in.
+        """
         if (few := self._too_few(arms)) is not None:
-            return Intervals(few, few)
-        control, treated = self.moments(arms.control), self.moments(arms.treated)
-        return self._intervals(differences.contrast(control, treated, relative=relative), arms)
+            found = Intervals(few, few)
+        else:
+            control, treated = self.moments(arms.control), self.moments(arms.treated)
+            found = self._intervals(differences.contrast(control, treated, relative=relative), arms)
+        smallest = min(arms.control.count, arms.treated.count)
+        if relative or self.metric.kind != RATE or arms.strata != 1 or smallest < self.sequence.burn_in:
+            return found
+        return self._of_rare_events(found, arms)
 
     def sequential(self, arms: TwoArms) -> Figure:
         """The always-valid interval of the absolute difference alone, which needs no SciPy."""
@@ -101,6 +111,18 @@ class Tester:
         if self.metric.kind == RATIO or not self.amounts:
             return math.inf
         return min(events(joint.column(0), amounts=True) for joint in joints)
+
+    def _of_rare_events(self, found: Intervals, arms: TwoArms) -> Intervals:
+        """The intervals with those for rare events in the place of the ones that have too few."""
+        control, treated = (
+            (round(joint.means[0] * joint.count), joint.count) for joint in (arms.control, arms.treated)
+        )
+        fixed, sequential = found.fixed, found.sequential
+        if isinstance(fixed, TooFew):
+            fixed = differences.rate_difference(control, treated, alpha=self.sequence.alpha)
+        if isinstance(sequential, TooFew):
+            sequential = RateDifference(self.sequence.alpha, self.sequence.tuning_rows).of(control, treated)
+        return Intervals(fixed, sequential)
 
     def _intervals(self, found: Contrast | TooFew, arms: TwoArms) -> Intervals:
         if isinstance(found, TooFew):

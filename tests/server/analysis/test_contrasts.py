@@ -25,14 +25,37 @@ def ones(count: int, events: int, value: float = 1.0) -> Floats:
     return np.concatenate([np.full(events, value), np.zeros(count - events)])
 
 
-@pytest.mark.parametrize("kind", ["rate", "mean"])
-def test_an_arm_with_few_events_has_no_always_valid_interval(kind: str) -> None:
-    """Of 2,000 treated units 12 converted: enough for one look, not for a look at any time."""
-    arms = two_arms(ones(50_000, 1000, 40.0 if kind == "mean" else 1.0), ones(2000, 12))
-    found = intervals_of(kind, arms, amounts=True)
+def test_an_amount_with_few_events_has_no_always_valid_interval() -> None:
+    """Of 2,000 treated units 12 bought something: enough for one look, not for a look at any time."""
+    found = intervals_of("mean", two_arms(ones(50_000, 1000, 40.0), ones(2000, 12)), amounts=True)
     assert isinstance(found.fixed, Estimate)
     assert isinstance(found.sequential, TooFew)
     assert (found.sequential.count, found.sequential.needed) == (12, 20)
+
+
+@pytest.mark.parametrize(("events", "fixed"), [(12, "Welch"), (2, "Newcombe")])
+def test_a_rate_with_few_events_has_intervals_that_assume_no_normal_mean(events: int, fixed: str) -> None:
+    found = intervals_of("rate", two_arms(ones(50_000, 1000), ones(2000, events)), amounts=True)
+    assert isinstance(found.fixed, Estimate)
+    assert fixed in found.fixed.method
+    assert isinstance(found.sequential, Estimate)
+    assert found.sequential.method == "difference of rates, beta-binomial confidence sequence"
+    assert found.sequential.low < found.fixed.low < found.fixed.high < found.sequential.high
+    assert found.sequential.value == pytest.approx(events / 2000 - 0.02)
+
+
+def test_few_events_and_few_rows_relative_or_over_share_periods_are_too_few() -> None:
+    control, treated = ones(5000, 100), ones(200, 2)
+    plan = MetricPlan("metric", "outcome", "rate", "increase")
+    tester = contrasts.Tester(plan, ConfidenceSequence(), amounts=True)
+    relative = tester.intervals(two_arms(control, treated), relative=True)
+    periods = np.repeat([0, 1, 0, 1], [2000, 3000, 100, 100])
+    arm = np.repeat([0, 1], [5000, 200])
+    table = MomentTable.of([np.concatenate([control, treated])], [(periods, 2), (arm, 2)])
+    few_rows = tester.intervals(two_arms(control, ones(99, 2)))
+    for found in (relative, few_rows, tester.intervals(table.two_arms(0, 1, np.ones(2, bool)))):
+        assert isinstance(found.fixed, TooFew)
+        assert isinstance(found.sequential, TooFew)
 
 
 def test_an_arm_with_events_enough_has_one() -> None:
