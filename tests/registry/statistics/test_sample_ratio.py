@@ -89,6 +89,21 @@ def test_a_loss_of_two_percent_of_one_arm_is_named() -> None:
     assert treated.residual < -4
 
 
+def test_residuals_are_standard_errors_of_the_shares_in_force() -> None:
+    test = SampleRatio.of_arms(3).after((500, 300, 200), (50, 25, 25)).after((10, 90, 0), (10, 90, 0))
+    assert test.count == 1100
+    assert test.expected == pytest.approx((510, 340, 250))
+    variances = [250 + 9, 187.5 + 9, 187.5]
+    assert [arm.residual for arm in test.arms] == pytest.approx(
+        [
+            (seen - want) / math.sqrt(v)
+            for seen, want, v in zip((510, 390, 200), (510, 340, 250), variances, strict=True)
+        ]
+    )
+    assert [arm.excess for arm in test.arms] == pytest.approx([0, 390 / 340 - 1, -0.2])
+    assert test.arms[2].against_others == pytest.approx((200 / 250) / (900 / 850) - 1)
+
+
 def test_counts_pooled_over_a_ramp_would_raise_a_false_alarm() -> None:
     """The last shares do not describe the units of the steps before."""
     ramp = [((9900, 100), (0.99, 0.01)), ((5000, 5000), (0.5, 0.5))]
