@@ -51,6 +51,8 @@ def report_flow(
 
 def _parts(outcomes: Iterable[Outcome]) -> Iterator[list[pb.Outcome]]:
     """Outcomes as messages, in parts of at most MAX_OUTCOMES and MAX_BYTES."""
+    if isinstance(outcomes, Outcome):
+        raise InvalidRequestError("outcomes: takes a list of outcomes, not one", reason="WRONG_TYPE")
     part: list[pb.Outcome] = []
     size = 0
     for index, outcome in enumerate(outcomes):

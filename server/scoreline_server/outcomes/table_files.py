@@ -1,7 +1,4 @@
-"""Columns of Parquet and CSV files, part by part, so that a file of any size is read in little memory.
-
-Times are ns since 1970 where the file says that they are times, else texts.
-"""
+"""Columns of Parquet and CSV files, part by part, so that a file of any size is read in little memory."""
 
 import csv
 from collections import Counter
@@ -20,6 +17,10 @@ Part: TypeAlias = Mapping[str, Sequence[Any]]
 """Some rows by column, all of one length; None or an empty text where a value is missing."""
 
 _ROWS = 10_000
+
+
+class Nanoseconds(int):
+    """A time in ns since 1970, of a column whose type says that it holds times."""
 
 
 def column_names(path: Path) -> list[str]:
@@ -53,13 +54,14 @@ def _parquet_parts(path: Path, columns: Sequence[str]) -> Iterator[Part]:
 
 
 def _values(column: Any) -> list[Any]:
-    """The values of an Arrow column; times as ns since 1970, exact."""
+    """The values of an Arrow column; times as Nanoseconds, exact."""
     pa = import_module("pyarrow")
     kind = column.type
     if pa.types.is_dictionary(kind):
         return _values(column.cast(kind.value_type))
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        column = column.cast(pa.timestamp("ns")).cast(pa.int64())
+        times = column.cast(pa.timestamp("ns")).cast(pa.int64()).to_pylist()
+        return [None if time is None else Nanoseconds(time) for time in times]
     values: list[Any] = column.to_pylist()
     return values
 

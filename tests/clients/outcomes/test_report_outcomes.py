@@ -78,3 +78,9 @@ def test_a_route_that_is_no_text_is_refused_before_anything_is_sent(connect: Con
     with pytest.raises(scoreline.InvalidRequestError):
         client.report_outcomes(7, [outcome(1)])  # type: ignore[arg-type]
     assert not running.sums.reports
+
+
+def test_one_outcome_that_is_no_list_is_refused_before_it_is_sent(client: scoreline.Client, running: Running) -> None:
+    with pytest.raises(scoreline.InvalidRequestError, match="takes a list of outcomes"):
+        client.report_outcomes("credit", outcome(1))  # type: ignore[arg-type]
+    assert not running.sums.reports

@@ -114,6 +114,19 @@ def test_wrong_rows_fail_alone_and_the_exit_code_says_so(tmp_path: Path) -> None
     assert "row 4: value: takes a number, not 'one'" in plain.stderr
 
 
+def test_columns_of_unexpected_types_fail_row_by_row(tmp_path: Path) -> None:
+    file = tmp_path / "labels.parquet"
+    right = {"unit": "a", "value": 1.0, "observed_at": datetime(2026, 1, 1, tzinfo=UTC), "weight": 1.0}
+    for field, wrong in (("observed_at", 1_793_491_200), ("unit", 1.5), ("value", [1.0]), ("weight", "heavy")):
+        row = {**right, field: wrong}
+        pq.write_table(pa.table({name: [value] for name, value in row.items()}), file)
+        done = run("import", file, "--route", "credit", "--name", "x", "--within", "1d", "--journal", tmp_path / "j",
+                   "--json")  # fmt: skip
+        [refused] = json.loads(done.stdout)["refused"]
+        assert refused["message"].startswith(f"{field}: takes"), refused
+    assert kept(tmp_path / "j") == []
+
+
 def test_the_rows_of_a_large_file_keep_their_numbers(tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
     rows = [f"{n:024x}-0,{'x' if n in {3, 25_000} else n % 2}" for n in range(25_001)]
