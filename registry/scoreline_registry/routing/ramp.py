@@ -43,7 +43,7 @@ class GuardLimit(OmitDefaults):
         limit: the largest value that is kept.
         against: "limit" for the arm's own value, "others" for its difference from the other arms at the same time.
         by: a fact of a row, in each of whose segments the guard holds as well; None for all rows alone.
-        rows: observations of the arm that a step waits for before it may pass.
+        rows: observations of the arm that a step waits for before it may pass; 0 does not wait.
     """
 
     OMITTED: ClassVar[frozenset[str]] = frozenset({"by"})
@@ -51,7 +51,7 @@ class GuardLimit(OmitDefaults):
     limit: float = Field(ge=0)
     against: Literal["limit", "others"] = "limit"
     by: Fact | None = None
-    rows: int = Field(default=200, ge=1, le=1_000_000_000)
+    rows: int = Field(default=200, ge=0, le=1_000_000_000)
 
     @model_validator(mode="before")
     @classmethod

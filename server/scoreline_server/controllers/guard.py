@@ -2,12 +2,14 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from scoreline_registry.statistics import effects
 from scoreline_registry.statistics.betting import (
     BoundedSample,
     log_evidence_above,
@@ -26,7 +28,7 @@ Against = Literal["limit", "others"]
 
 # Where the interval of a mean is narrowest, in units: guards want an answer early.
 _TUNING_ROWS = 2000
-_OPEN = (-math.inf, math.inf)
+OPEN = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Limit:
         name: the guard's name, for readings.
         value: the largest value that keeps the limit.
         alpha: the probability of a breach although the limit is kept, over all looks, at most.
-        least: observations of the growing arm before a step may pass.
+        least: observations before a step may pass, of each arm where arms are compared; 0 does not wait.
         against: "limit" for the figure itself, "others" for its difference from the other arms at the same time.
     """
 
@@ -69,14 +71,21 @@ class Limit:
             proven=log_evidence_below(sample, self.value) >= needed,
         )
 
-    def shift(self, figure: Figure, count: int) -> Reading:
-        """The reading of a difference whose size is limited in both directions."""
+    def shift(self, figure: Figure, value: float, count: int) -> Reading:
+        """The reading of a difference whose size is limited in both directions.
+
+        ``value`` is the plain estimate, for where there are too few rows, or no differences, for bounds.
+        """
         if isinstance(figure, TooFew):
-            return self._reading(math.nan, _OPEN, count, figure.method, breached=False, proven=False)
-        low, high = figure.low, figure.high
+            return self.change(value, OPEN, count, figure.method)
+        return self.change(figure.value, (figure.low, figure.high), count, figure.method)
+
+    def change(self, value: float, bounds: tuple[float, float], count: int, method: str) -> Reading:
+        """The same from the bounds of the difference."""
+        low, high = bounds
         breached = low > self.value or high < -self.value
         proven = -self.value <= low and high <= self.value
-        return self._reading(figure.value, (low, high), count, figure.method, breached=breached, proven=proven)
+        return self._reading(value, bounds, count, method, breached=breached, proven=proven)
 
     def _reading(
         self, value: float, bounds: tuple[float, float], count: int, method: str, *, breached: bool, proven: bool
@@ -84,7 +93,7 @@ class Limit:
         finding = Finding.WITHIN
         if breached:
             finding = Finding.BREACHED
-        elif count < self.least or math.isnan(value):
+        elif count < self.least or (self.least and math.isnan(value)):
             finding = Finding.TOO_FEW
         elif proven:
             finding = Finding.PROVEN
@@ -111,6 +120,37 @@ class Unpaired:
         """Adds nothing."""
 
 
+class RateDifference:
+    """Values in [0, 1] of the growing arm and of the others, compared by exact bounds of both means.
+
+    Within a step every rule gives the growing arm the same share, so that pooled rows of both are comparable.
+    """
+
+    def __init__(self) -> None:
+        self.arm, self.others = BoundedSample(), BoundedSample()
+
+    def add(self, values: npt.NDArray[np.float64], in_arm: npt.NDArray[np.bool_]) -> None:
+        """Adds values [N]."""
+        self.arm += BoundedSample.of(values[in_arm])
+        self.others += BoundedSample.of(values[~in_arm])
+
+    @property
+    def count(self) -> int:
+        """Values of the growing arm, or of the others where they are fewer."""
+        return min(self.arm.count, self.others.count)
+
+    @property
+    def value(self) -> float:
+        """Growing arm minus others."""
+        return self.arm.mean - self.others.mean
+
+    def bounds(self, alpha: float) -> tuple[float, float]:
+        """The always-valid bounds of growing arm minus others, both together at ``alpha``."""
+        part = alpha / 4
+        low = lower_bound(self.arm, part) - upper_bound(self.others, part)
+        return low, upper_bound(self.arm, part) - lower_bound(self.others, part)
+
+
 class Differences:
     """Means of the growing arm and of the others, within strata of equal shares."""
 
@@ -127,21 +167,29 @@ class Differences:
             before = self._strata[stratum]
             self._strata[stratum] = Stratum(before.control + others, before.treated + arm)
 
-    def zeros(self) -> "Differences":
-        """As many zeros as there are values."""
-        zeros = Differences()
-        for stratum, counted in self._strata.items():
-            zeros._strata[stratum] = Stratum(Moments(counted.control.count), Moments(counted.treated.count))
-        return zeros
+    @classmethod
+    def of(cls, strata: Iterable[Stratum]) -> "Differences":
+        """The differences of some strata, each of its own."""
+        made = cls()
+        made._strata.update(enumerate(strata))
+        return made
 
     @property
     def count(self) -> int:
-        """Values of the growing arm."""
-        return sum(stratum.treated.count for stratum in self._strata.values())
+        """Values of the growing arm, or of the others where they are fewer."""
+        strata = self._strata.values()
+        return min(sum(each.treated.count for each in strata), sum(each.control.count for each in strata))
 
-    def shift(self, alpha: float) -> Figure:
-        """Growing arm minus others, with bounds of both sides."""
-        return stratified_difference(self._strata.values(), sequence(alpha))
+    @property
+    def value(self) -> float:
+        """Growing arm minus others; NaN where nothing can be compared yet."""
+        found = effects.stratified_difference(self._strata.values())
+        return found.value if found.count else math.nan
+
+    def shift(self, limit: Limit) -> Reading:
+        """The reading of growing arm minus others where a change in either direction is limited."""
+        found = stratified_difference(self._strata.values(), sequence(limit.alpha))
+        return limit.shift(found, self.value, self.count)
 
     def rise(self, limit: Limit) -> Reading:
         """The reading of growing arm minus others where only a rise is limited."""
@@ -151,7 +199,7 @@ class Differences:
         ]
         low, high = figures
         if isinstance(low, TooFew) or isinstance(high, TooFew):
-            return limit.reading(math.nan, _OPEN, self.count, low.method)
+            return limit.reading(self.value, OPEN, self.count, low.method)
         return limit.reading(low.value, (low.low, high.high), self.count, low.method)
 
 
@@ -163,6 +211,7 @@ def sequence(alpha: float) -> ConfidenceSequence:
     return ConfidenceSequence(alpha, _TUNING_ROWS)
 
 
-def mean_of(sample: Moments, alpha: float) -> Figure:
-    """The mean of paired differences, with bounds of both sides."""
-    return mean(sample, sequence(alpha))
+def paired_shift(sample: Moments, limit: Limit) -> Reading:
+    """The reading of the mean of paired differences."""
+    value = sample.mean if sample.count else math.nan
+    return limit.shift(mean(sample, sequence(limit.alpha)), value, sample.count)

@@ -1,13 +1,16 @@
 """The guards of a route's ramp, made from its document."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 from scoreline_registry.routing.bucketing import WHOLE
 from scoreline_registry.routing.ramp import GuardLimit, Ramp, RampState
 from scoreline_registry.routing.route import RouteDocument
 from scoreline_server.controllers.guard import Guard, Limit
 from scoreline_server.controllers.latency_guard import LatencyGuard
+from scoreline_server.controllers.outcome_guard import OutcomeGuard
+from scoreline_server.controllers.outcome_samples import OutcomeQuery
 from scoreline_server.controllers.rate_guards import error_rate, missing_rate
 from scoreline_server.controllers.score_guards import FlipRate, ScoreShift
 from scoreline_server.controllers.segmented import Segmented
@@ -29,10 +32,13 @@ def step_of(document: RouteDocument, ramp: Ramp, state: RampState) -> Step:
     )
 
 
-def guards_of(ramp: Ramp, step: int, *, paired: bool) -> list[Guard]:
+def guards_of(
+    document: RouteDocument, ramp: Ramp, state: RampState, *, paired: bool, folders: Sequence[Path]
+) -> list[Guard]:
     """The guards of one step, each with its part of the error of the whole ramp.
 
-    Where the growing arm has all units there is nothing to compare it with: guards that compare are left out.
+    Where the growing arm has all units there is nothing to compare it with: guards that compare rows are left out.
+    Those of outcomes stay: they compare units of all steps.
     """
     makers: Mapping[str, _Make] = {
         "error_rate": error_rate,
@@ -43,12 +49,27 @@ def guards_of(ramp: Ramp, step: int, *, paired: bool) -> list[Guard]:
     }
     limits = ramp.guards.limits
     alpha = ramp.alpha / len(ramp.steps_millionths) / max(len(limits) + len(ramp.guards.outcome), 1)
-    alone = ramp.steps_millionths[step] == WHOLE
-    return [
+    alone = ramp.steps_millionths[state.step] == WHOLE
+    of_rows = [
         _guard(makers[name], Limit(name, guard.limit, alpha, guard.rows, guard.against), guard.by)
         for name, guard in limits.items()
         if not (alone and compares(name, guard))
     ]
+    return of_rows + [
+        OutcomeGuard(
+            Limit(f"outcome {metric}", guard.limit, alpha, guard.rows),
+            ramp.arm,
+            OutcomeQuery(tuple(folders), document.route, document.experiment, metric, _started(state)),
+        )
+        for metric, guard in ramp.guards.outcome.items()
+        if document.experiment is not None
+    ]
+
+
+def _started(state: RampState) -> int:
+    """When the ramp was last started, in ns since 1970, less a day for clocks of other hosts."""
+    moves = [move.at for move in state.moves if move.move == "start"]
+    return (int(moves[-1].timestamp() if moves else state.since.timestamp()) - 86_400) * 10**9
 
 
 def compares(name: str, guard: GuardLimit) -> bool:

@@ -119,7 +119,7 @@ class RampController:
         key = _Key(state.step, state.since.timestamp(), ramp, step.paired)
         known = self._watched.get(document.route)
         if known is None or known.key != key:
-            guards = guards_of(ramp, state.step, paired=step.paired)
+            guards = guards_of(document, ramp, state, paired=step.paired, folders=self._folders)
             clock = StepClock(state.since, self._registry.now(), self._monotonic())
             known = self._watched[document.route] = _Watched(key, StepWatch(step, guards, self._folders), clock)
         return known

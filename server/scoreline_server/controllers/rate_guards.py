@@ -6,19 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_registry.statistics.betting import BoundedSample
-from scoreline_server.controllers.guard import Differences, Limit, Unpaired
+from scoreline_server.controllers.guard import Limit, RateDifference, Unpaired
 from scoreline_server.controllers.readings import Reading
 from scoreline_server.controllers.step_rows import StepRows
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Values in [0, 1] [N] with the arm and the stratum of each."""
+    """Values in [0, 1] [N] with the arm of each."""
 
     values: npt.NDArray[np.float64]
     in_arm: npt.NDArray[np.bool_]
-    strata: npt.NDArray[np.int64]
 
 
 class RateGuard(Unpaired):
@@ -27,21 +25,20 @@ class RateGuard(Unpaired):
     def __init__(self, limit: Limit, observed: Callable[[StepRows], Observed], unit: str) -> None:
         """``observed`` gives the observations in rows; ``unit`` says what they are of."""
         self._limit, self._observed, self._unit = limit, observed, unit
-        self._sample, self._differences = BoundedSample(), Differences()
+        self._rates = RateDifference()
 
     def add(self, rows: StepRows) -> None:
         """Adds rows."""
         seen = self._observed(rows)
-        if self._limit.against == "others":
-            self._differences.add(seen.values, seen.in_arm, seen.strata)
-        elif seen.in_arm.any():
-            self._sample += BoundedSample.of(seen.values[seen.in_arm])
+        self._rates.add(seen.values, seen.in_arm)
 
     def readings(self) -> list[Reading]:
         """The rate, or the difference of rates."""
-        if self._limit.against == "others":
-            return [self._differences.rise(self._limit)]
-        return [self._limit.rate(self._sample, self._unit)]
+        limit, rates = self._limit, self._rates
+        if limit.against == "limit":
+            return [limit.rate(rates.arm, self._unit)]
+        method = f"difference of the rates of {self._unit}, always-valid bounds by betting"
+        return [limit.reading(rates.value, rates.bounds(limit.alpha), rates.count, method)]
 
 
 def error_rate(limit: Limit) -> RateGuard:
@@ -58,9 +55,9 @@ def _failures(rows: StepRows) -> Observed:
     """The share of failed rows of each batch and arm: a model fails on all rows that it scores together."""
     _, firsts, places = np.unique(rows.batch_arms, return_index=True, return_inverse=True)
     shares = np.bincount(places, weights=rows.failed) / np.bincount(places)
-    return Observed(shares, rows.in_arm[firsts], rows.strata[firsts])
+    return Observed(shares, rows.in_arm[firsts])
 
 
 def _missing(rows: StepRows) -> Observed:
     first = rows.taken(rows.is_first)
-    return Observed(first.missing.astype(np.float64), first.in_arm, first.strata)
+    return Observed(first.missing.astype(np.float64), first.in_arm)

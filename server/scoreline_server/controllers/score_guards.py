@@ -1,13 +1,13 @@
 """Guards of what an arm says: its scores and its bands. They need no outcomes."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from scoreline_registry.statistics.betting import BoundedSample
 from scoreline_registry.statistics.moments import Moments
-from scoreline_server.controllers.guard import Differences, Limit, mean_of
+from scoreline_server.controllers.guard import OPEN, Differences, Limit, RateDifference, paired_shift
 from scoreline_server.controllers.readings import Finding, Reading
 from scoreline_server.controllers.step_rows import Pairs, StepRows
 
@@ -36,10 +36,7 @@ class ScoreShift:
 
     def readings(self) -> list[Reading]:
         """The shift."""
-        limit = self._limit
-        if self._paired:
-            return [limit.shift(mean_of(self._pairs, limit.alpha), self._pairs.count)]
-        return [limit.shift(self._differences.shift(limit.alpha), self._differences.count)]
+        return [paired_shift(self._pairs, self._limit) if self._paired else self._differences.shift(self._limit)]
 
 
 class FlipRate:
@@ -53,19 +50,17 @@ class FlipRate:
     def __init__(self, limit: Limit, *, paired: bool) -> None:
         self._limit, self._paired = limit, paired
         self._flips = BoundedSample()
-        self._all, self._bands = Differences(), dict[str, Differences]()
+        self._units, self._bands = np.zeros(2, np.int64), dict[str, npt.NDArray[np.int64]]()
 
     def add(self, rows: StepRows) -> None:
         """Adds rows."""
         if self._paired:
             return
         first = rows.taken(rows.is_first & ~np.isnan(rows.scores))
+        self._units += np.bincount(first.in_arm, minlength=2)
         for band in dict.fromkeys(first.bands.tolist()):
-            if band not in self._bands:
-                self._bands[band] = self._all.zeros()
-        for band, differences in self._bands.items():
-            differences.add((first.bands == band).astype(np.float64), first.in_arm, first.strata)
-        self._all.add(np.zeros(len(first)), first.in_arm, first.strata)
+            counts = self._bands.setdefault(band, np.zeros(2, np.int64))
+            counts += np.bincount(first.in_arm[first.bands == band], minlength=2)
 
     def add_pairs(self, pairs: Pairs) -> None:
         """Adds pairs."""
@@ -77,14 +72,17 @@ class FlipRate:
         if self._paired:
             return [self._limit.rate(self._flips, "units whose band differs")]
         found = [self._change(place, band) for place, band in enumerate(self._bands, start=1)]
-        none = self._limit.reading(math.nan, (-math.inf, math.inf), 0, "change of a band's share")
+        none = self._limit.reading(math.nan, OPEN, 0, "change of a band's share")
         return [max(found, key=_size, default=none)]
 
     def _change(self, place: int, band: str) -> Reading:
-        """The change of one band's share. A share that never differs from 0 or 1 has no variance, and no change."""
-        differences = self._bands[band]
-        reading = self._limit.shift(differences.shift(self._limit.alpha / (place * (place + 1))), differences.count)
-        return replace(reading, method=f"change of the share of band {band or 'none'}: {reading.method}")
+        """The change of one band's share."""
+        change, (others, arm) = RateDifference(), self._bands[band].tolist()
+        change.others = BoundedSample.of_rate(others, int(self._units[0]))
+        change.arm = BoundedSample.of_rate(arm, int(self._units[1]))
+        bounds = change.bounds(self._limit.alpha / (place * (place + 1)))
+        method = f"change of the share of band {band or 'none'}, always-valid bounds by betting"
+        return self._limit.change(change.value, bounds, change.count, method)
 
 
 def _size(reading: Reading) -> tuple[bool, float]:
