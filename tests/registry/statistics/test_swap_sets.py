@@ -87,6 +87,24 @@ def test_the_net_shift_has_mcnemars_p_and_an_interval_that_covers() -> None:
     assert hits / 1000 == pytest.approx(0.95, abs=0.021)
 
 
+def test_the_interval_of_the_net_shift_is_what_a_person_calculates() -> None:
+    """Agresti and Min: half a row to each of the four cells of 53, 16, 6 and 25, then Wald's interval."""
+    found = SwapSet(both_below=53, moved_up=16, moved_down=6, both_above=25).net_shift(alpha=0.1)
+    assert isinstance(found, Estimate)
+    reach = 1.6448536 * np.sqrt(16.5 + 6.5 - 10**2 / 102) / 102
+    assert (found.low, found.high) == pytest.approx((10 / 102 - reach, 10 / 102 + reach))
+    assert (found.level, found.count) == (0.9, 100)
+    none = SwapSet(0, 1, 0, 0).net_shift()
+    assert isinstance(none, Estimate)
+    assert none.high == 1
+
+
+def test_the_level_of_rates_is_the_one_asked_for() -> None:
+    table = np.array([[5, 2], [1, 8]])
+    assert changed_bands(table, alpha=0.2) == wilson(3, 16, alpha=0.2)
+    assert SwapSet.of(table, 0).flip_rate(alpha=0.2) == wilson(3, 16, alpha=0.2)
+
+
 def test_nothing_to_compare_is_told() -> None:
     assert SwapSet(0, 0, 0, 0).net_shift() == TooFew(
         0, 1, "paired difference of shares, Agresti-Min, McNemar's exact p"
