@@ -112,7 +112,7 @@ def verify(folders: tuple[Path, ...], registry: str, as_json: bool) -> None:
 
     A torn tail is no damage: a writer was killed, or is still at it.
     """
-    files, rows, faults = 0, 0, list[tuple[Path, Fault]]()
+    files, rows, slim, faults = 0, 0, set[Path](), list[tuple[Path, Fault]]()
     for path in journal_files(journal_folders(folders, registry)):
         files += 1
         for found in FileReader(path).read():
@@ -120,15 +120,23 @@ def verify(folders: tuple[Path, ...], registry: str, as_json: bool) -> None:
                 faults.append((path, found))
             elif isinstance(found, Records):
                 rows += len(found)
+                slim |= {path} if found.file.slim_until else set()
     damaged = [fault for _, fault in faults if not fault.is_torn]
     if as_json:
         reports = [{"file": str(path), "start": f.start, "end": f.end, "problem": f.problem, "torn": f.is_torn}
                 for path, f in faults]  # fmt: skip
-        click.echo(json.dumps({"sound": not damaged, "files": files, "rows": rows, "faults": reports}, indent=2))
+        click.echo(
+            json.dumps(
+                {"sound": not damaged, "files": files, "slim": len(slim), "rows": rows, "faults": reports}, indent=2
+            )
+        )
     else:
         for path, fault in faults:
             click.echo(fault_text(path, fault))
-        click.echo(f"{files} files, {rows} rows, {len(faults) - len(damaged)} torn tails, {len(damaged)} damages")
+        slim_text = f" ({len(slim)} without inputs)" if slim else ""
+        click.echo(
+            f"{files} files{slim_text}, {rows} rows, {len(faults) - len(damaged)} torn tails, {len(damaged)} damages"
+        )
     if damaged:
         raise SystemExit(1)
 

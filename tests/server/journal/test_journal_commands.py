@@ -17,6 +17,7 @@ from scoreline_registry.registry import Registry
 from scoreline_server.journal.commands import journal
 from scoreline_server.journal.follower import Follower
 from scoreline_server.journal.reader import journal_files
+from scoreline_server.journal.slimming import slim
 from scoreline_server.journal.writer import Journal
 from scoreline_server.scoring.catalog import Catalog
 from tests.server.journals import catalog_of, journal_in, scored
@@ -121,6 +122,23 @@ def test_verify_tells_a_torn_tail_from_damage(answers: list[pb.ScoreResponse], f
     assert damaged.exit_code == 1
     (fault,) = json.loads(damaged.output)["faults"]
     assert (fault["problem"], fault["torn"], fault["end"]) == ("the checksum is wrong", False, len(whole))
+
+
+def test_commands_read_files_with_and_without_inputs_together(
+    answers: list[pb.ScoreResponse], catalog: Catalog, folder: Path, tmp_path: Path
+) -> None:
+    (old,) = journal_files([folder])
+    slim(old, time.time())
+    newest = journal_in(folder)
+    write(newest, catalog, named(entity("new", income=2.0)))
+    newest.close()
+    assert run("verify", folder).output == "2 files (1 without inputs), 6 rows, 0 torn tails, 0 damages\n"
+    assert json.loads(run("verify", "--json", folder).output)["slim"] == 1
+    assert run("export", folder, "--out", tmp_path / "rows.csv", "--route", "credit").exit_code == 0
+    with (tmp_path / "rows.csv").open() as file:
+        incomes = {row["entity_id"]: row["feature.income"] for row in csv.DictReader(file)}
+    assert incomes.pop("new") == "2.0"
+    assert set(incomes.values()) == {""}
 
 
 def test_tail_shows_the_newest_rows_of_all_files(
