@@ -77,20 +77,27 @@ def aged_files(folder: Path, suffix: str = SUFFIX) -> list[Aged]:
 
 
 def enforce(retention: Retention, folder: Path, now: float, *, most_slimmed: int | None = None) -> int:
-    """Slims and removes the outdated files that no process writes; how many. Raises OSError.
+    """Slims and removes the outdated files that no process writes, the oldest first; how many. Raises OSError.
 
-    What goes for its size before its time is logged as a warning. ``most_slimmed`` limits how many files are rewritten,
-    which takes a second or so each; None for all.
+    What goes for its size before its time is logged as a warning, and so is a file that cannot be slimmed, for example
+    on a full disk: it stays. ``most_slimmed`` limits how many are rewritten, which takes a second or so each.
     """
     sweep(folder)
     files = aged_files(folder)
     if not list(retention.outdated(files, now)):  # the heads of files are read only where there is something to do
         return 0
     done = slimmed = 0
-    for file in retention.outdated(_with_heads(files), now):
-        if slimmed != most_slimmed and (rewritten := _dealt_with(file, retention, now)) is not None:
-            done += 1
-            slimmed += rewritten
+    for file in sorted(retention.outdated(_with_heads(files), now), key=lambda file: file.modified):
+        if slimmed == most_slimmed:
+            break
+        try:
+            rewritten = _dealt_with(file, retention, now)
+        except OSError as error:
+            _log.warning("journal file could not be slimmed or removed", path=str(file.path), error=str(error))
+            slimmed += 1
+        else:
+            done += rewritten is not None
+            slimmed += bool(rewritten)
     return done
 
 

@@ -86,7 +86,7 @@ class Series:
                 with background_work():
                     done = enforce(self._options.retention, self._options.folder, time.time(), most_slimmed=1)
             except OSError as error:
-                _log.warning("old journal files could not be slimmed or removed", error=str(error))
+                _log.warning("retention could not be applied to the journal", error=str(error))
             else:
                 self._tidied -= _TIDY_SECONDS - _TIDY_MORE_SECONDS if done else 0
 

@@ -197,18 +197,24 @@ def test_a_file_that_is_written_is_not_slimmed(registry_of_two: Registry, tmp_pa
     assert slim(path, time.time()) is not None
 
 
-def test_a_disk_without_room_leaves_the_file_as_it_was(registry_of_two: Registry, tmp_path: Path) -> None:
-    path = aged(journaled(registry_of_two, tmp_path / "journal"), 95)
+def test_a_disk_without_room_keeps_what_cannot_be_slimmed_and_loses_what_is_over(
+    registry_of_two: Registry, tmp_path: Path
+) -> None:
+    folder = tmp_path / "journal"
+    path = aged(journaled(registry_of_two, folder), 95)
     before = path.read_bytes()
+    over = aged(write_rows(folder, ManyRows(rows=10))[0], 200)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        with pytest.raises(OSError, match="File too large"):
-            enforce(HALF_A_YEAR, tmp_path / "journal", time.time())
+        with capture_logs() as logs:
+            assert enforce(HALF_A_YEAR, folder, time.time(), most_slimmed=1) == 1
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not over.exists()
+    assert [entry["error"] for entry in logs if entry["log_level"] == "warning"] == ["[Errno 27] File too large"]
     assert path.read_bytes() == before
-    assert list(path.parent.iterdir()) == [path]
+    assert list(folder.iterdir()) == [path]
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
