@@ -41,6 +41,7 @@ LONG = (
     Walk("README.md", ["Quickstart"]),
     Walk("docs/guides/own-models.md", ["Publish your own scikit-learn, LightGBM or PyTorch model", "PyTorch"]),
     Walk("docs/reference/model-card.md"),
+    Walk("docs/tutorials/experiment.md"),
     Walk("docs/tutorials/own-table.md"),
     Walk(
         "docs/tutorials/quickstart.md", ["A registry and two models", "A route", "Scores", "A new champion", *REAL_DATA]
