@@ -15,8 +15,8 @@ for path in folder.rglob("*.py"):
 print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
 """
 
-# What needs arrays: `models compare` imports the one when it runs, analysis the others.
-REST = "path.stem != 'golden_comparison' and path.parent.name != 'statistics'"
+# What needs arrays: `models compare` and `experiment plan` import the two when they run, analysis the others.
+REST = "path.stem not in ('golden_comparison', 'experiment_sizes') and path.parent.name != 'statistics'"
 
 
 @pytest.mark.parametrize(
