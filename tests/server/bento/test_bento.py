@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+import scoreline
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.documents.contract import Feature
 from scoreline_registry.registry import Registry
@@ -61,6 +62,28 @@ def test_a_score_survives_json_to_the_last_bit(frozen: Path) -> None:
     again = messages.Score.model_validate_json(score.model_dump_json())
     assert again.score == float(np.float32(again.score or 0)) == score.score
     assert (again.arm, again.quality) == ("linear@champion", {"defaulted": 1})
+
+
+def test_outcomes_are_taken_over_grpc_once_there_is_a_journal(
+    frozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("", str(tmp_path / "journal")):
+        if folder:
+            monkeypatch.setenv("SCORELINE_JOURNAL_DIR", folder)
+        hosted = Hosted(frozen / "registry", worker=0)
+        hosted.start()
+        try:
+            with scoreline.Client(hosted.server.address) as client:
+                score = client.score("credit", {"income": 0.1, "age": 1.0, "debt": 2.0}, entity_id="a")
+                outcomes = [scoreline.Outcome("default", 1, prediction_id=score.prediction_id)]
+                if folder:
+                    report = client.report_outcomes("credit", outcomes)
+                    assert (report.accepted, report.unknown) == (1, ())
+                else:
+                    with pytest.raises(scoreline.ScorelineError, match="set journal_dir"):
+                        client.report_outcomes("credit", outcomes)
+        finally:
+            hosted.stop()
 
 
 def test_the_example_of_a_route_is_scored_by_it(frozen: Path) -> None:
