@@ -11,11 +11,13 @@ import click
 from scoreline.cli.output import print_table
 from scoreline_registry.commands.options import RegistryCommand, registry_option
 from scoreline_registry.registry import Registry
+from scoreline_server import logging_config
 from scoreline_server.controllers.assembly import runner_of
 from scoreline_server.controllers.counting import Uncounted
 from scoreline_server.controllers.evidence import evidence_of
 from scoreline_server.controllers.ramp_controller import RampController, RampLook
 from scoreline_server.journal.commands import folders_argument, journal_folders
+from scoreline_server.settings import read_settings
 
 
 @click.command(cls=RegistryCommand, short_help="Evaluate guards, and move running ramps.")
@@ -31,6 +33,7 @@ def run(folders: tuple[Path, ...], address: str, seconds: float, once: bool, as_
     Without FOLDER the registry's default journal is read. Runs until it is interrupted; several may run at once.
     """
     registry, places = Registry.open(address), journal_folders(folders, address)
+    logging_config.configure(read_settings())
     if once:
         _print(RampController(registry, places).look(), as_json=as_json)
         return

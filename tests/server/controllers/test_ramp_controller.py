@@ -1,5 +1,6 @@
 """Ramps under real calls: a bad challenger is stopped by the right guard at the first step, a good one goes through."""
 
+from collections.abc import Iterator
 from functools import partial
 
 import grpc
@@ -9,6 +10,7 @@ from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.controllers.ramp_controller import RampController
 from scoreline_server.controllers.readings import Finding, Verdict
+from scoreline_server.settings import Settings
 from tests.server.controllers import ramps
 from tests.server.controllers.ramps import MovedClock, calls, look_until, publish_challenger, share_of, state_of
 from tests.waiting import wait_until
@@ -76,6 +78,22 @@ def test_a_model_that_raises_on_some_rows_is_stopped_while_the_fallback_answers(
     ramps.ramp_route(registry)
     wait_until(lambda: serves(server, registry))
     assert stopped_by(registry, channel, clock) == {("error_rate", "")}
+
+
+def test_a_slow_model_is_stopped_by_its_latency(registry: Registry, clock: MovedClock, server_of_slow: Server) -> None:
+    publish_challenger(registry)
+    ramps.ramp_route(registry)
+    wait_until(lambda: serves(server_of_slow, registry))
+    with grpc.insecure_channel(server_of_slow.address) as channel:
+        assert stopped_by(registry, channel, clock) == {("p99_ms", "")}
+
+
+@pytest.fixture
+def server_of_slow(registry: Registry, settings: Settings) -> Iterator[Server]:
+    """A server whose challenger takes 50 ms for each batch."""
+    del registry
+    with Server(settings, load=ramps.load_slowly) as running:
+        yield running
 
 
 def test_a_good_arm_goes_through_to_the_whole_unattended(
