@@ -125,6 +125,7 @@ class RouteFacts(_Facts):
         shadows: the models that score a sample of the rows beside the arms.
         outcome_days: how long an outcome may still reach a row, in days after it was scored.
         experiment: identifies the route's experiment section; empty without one.
+        has_inputs: whether the rows have their inputs; retention takes them, and their columns' names here.
     """
 
     key: int
@@ -145,11 +146,20 @@ class RouteFacts(_Facts):
     shadows: tuple[ShadowFacts, ...] = ()
     outcome_days: int = DEFAULT_KEEP_DAYS
     experiment: str = ""
+    has_inputs: bool = True
 
     @property
     def ragged(self) -> Mapping[RaggedKind, tuple[str, ...]]:
         """The columns of each ragged input; empty without one."""
         return {SEQUENCE: self.step_features, NEIGHBORS: self.neighbor_features}
+
+    def slim(self) -> Self:
+        """The same of rows without inputs; without the names of their columns, older readers read such rows too."""
+        nothing: tuple[str, ...] = ()
+        return replace(
+            self, numbers=nothing, categories=nothing, hashed=nothing, step_features=nothing, neighbor_features=nothing,
+            has_inputs=False,
+        )  # fmt: skip
 
     def body(self) -> bytes:
         """The JSON object. The arms' bands are a list of their own: older readers refuse unknown keys of an arm."""

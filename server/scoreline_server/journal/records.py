@@ -105,8 +105,6 @@ class Records:
 
         ``what`` is feature, hash, step, neighbor or extra. Rows whose inputs retention has left out have none.
         """
-        if not self._block.has_inputs:
-            return FIXED
         return {
             **FIXED,
             **{f"feature.{name}": "float32" for name in self.route.numbers},
@@ -198,8 +196,6 @@ class Records:
 
     def _features(self) -> dict[str, Values]:
         features: dict[str, Values] = {}
-        if not self._block.has_inputs:
-            return features
         numbers, codes = self._block.numbers, self._block.categories
         features |= {f"feature.{name}": _or_none(numbers[:, at]) for at, name in enumerate(self.route.numbers)}
         names = [*self._block.dictionary, None]
@@ -215,7 +211,7 @@ class Records:
         """One list per row and feature of each ragged input."""
         lists: dict[str, Values] = {}
         for kind, names in self.route.ragged.items():
-            if names and self._block.has_inputs:
+            if names:
                 counts, values = RAGGED_COLUMNS[kind.name]
                 block = np.frombuffer(self.raw[values], "<f4").reshape(-1, len(names))
                 ends = np.cumsum([0, *np.frombuffer(self.raw[counts], "<i4")]).tolist()

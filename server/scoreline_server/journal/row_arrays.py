@@ -1,7 +1,7 @@
 """The rows of a block as NumPy arrays, decoded when they are asked for and without Python objects per row."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -226,26 +226,17 @@ class RowArrays:
     @property
     def has_inputs(self) -> bool:
         """Whether the block has its rows' inputs: retention may have kept the results alone."""
-        route = self.route
-        columns = [
-            (Column.NUMBERS, route.numbers),
-            (Column.CATEGORIES, route.categories),
-            (Column.HASHES, route.hashed),
-        ]
-        columns += [(RAGGED_COLUMNS[kind.name][0], names) for kind, names in route.ragged.items()]
-        return all(column in self.raw for column, names in columns if names)
+        return self.route.has_inputs
 
     @cached_property
     def numbers(self) -> Float32:
-        """The route's number features of each row, NaN for missing: float32 [N, F]; all NaN without inputs."""
-        width = len(self.route.numbers)
-        return self._wide(Column.NUMBERS, "<f4", width, lambda shape: np.full(shape, np.nan, np.float32))
+        """The route's number features of each row, NaN for missing: float32 [N, F]."""
+        return self._wide(Column.NUMBERS, "<f4", len(self.route.numbers))
 
     @cached_property
     def categories(self) -> Int32:
         """The route's category features of each row, indices into ``dictionary``, -1 for missing: int32 [N, F]."""
-        width = len(self.route.categories)
-        return self._wide(Column.CATEGORIES, "<i4", width, lambda shape: np.full(shape, -1, np.int32))
+        return self._wide(Column.CATEGORIES, "<i4", len(self.route.categories))
 
     @cached_property
     def dictionary(self) -> Sequence[str]:
@@ -274,12 +265,8 @@ class RowArrays:
         """The unit of each distinct context, where a route splits by one."""
         return [unit_of(self.route.unit, "", context) for context in self.contexts]
 
-    def _wide(
-        self, column: Column, dtype: str, width: int, absent: Callable[[tuple[int, int]], npt.NDArray[Any]]
-    ) -> npt.NDArray[Any]:
-        if column not in self.raw:
-            return absent((len(self), width))
-        return self._selected(np.frombuffer(self.raw[column], dtype).reshape(self.height, width))
+    def _wide(self, column: Column, dtype: str, width: int) -> npt.NDArray[Any]:
+        return self._selected(self._column(column, dtype, self.height * width).reshape(self.height, width))
 
     def _column(self, column: Column, dtype: str, count: int) -> npt.NDArray[Any]:
         """A column; zeros where it was left out."""

@@ -128,8 +128,8 @@ class _Keeping:
 
     def _rewritten(self, block: Block) -> bytes:
         """A block without inputs; empty where it is not kept."""
-        if block.kind == Kind.ROUTE and self._waits(RouteFacts.read(block.body).outcome_days):
-            return framed(Kind.ROUTE, block.body)
+        if block.kind == Kind.ROUTE and self._waits((route := RouteFacts.read(block.body)).outcome_days):
+            return framed(Kind.ROUTE, route.slim().body())
         if block.kind == Kind.SHADOWS and self._waits(self.names.get(ShadowScores.read(block.body).route, 0)):
             return framed(Kind.SHADOWS, block.body)
         if block.kind == Kind.ROWS:

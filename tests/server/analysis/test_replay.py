@@ -1,5 +1,6 @@
 """Journaled rows are scored again as they were decided, or by another version, and the differences are counted."""
 
+import time
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
@@ -22,8 +23,8 @@ from scoreline_server.analysis.replay_routes import AsDecided, AsOf, Plan, Versi
 from scoreline_server.analysis.replay_rows import JournaledRows
 from scoreline_server.analysis.replay_scoring import INVALID, SLIM, score_again
 from scoreline_server.errors import ReplayError
-from scoreline_server.journal.columns import Column
-from scoreline_server.journal.reader import Selection, read_records
+from scoreline_server.journal.reader import Selection, journal_files, read_records
+from scoreline_server.journal.slimming import slim
 from tests.server.analysis.replays import HERE, SPLIT, THIS, journal_calls, publish_split, requests_of
 from tests.server.journals import catalog_of, journal_in, scored
 from tests.server.routes import ROUTE, apply
@@ -225,16 +226,15 @@ def test_rows_are_left_out_where_a_model_takes_what_is_not_journaled(registry: R
 
 def test_rows_without_inputs_are_counted(split: Registry, folder: Path) -> None:
     journal_calls(folder, split, requests_of(20, seed=9))
-    plan = AsDecided(Versions(split))
-    differences = Differences("test", plan.versions)
-    inputs = {Column.NUMBERS, Column.CATEGORIES, Column.DICTIONARY}
-    for records in read_records([folder]):
-        slim = replace(records, raw={column: data for column, data in records.raw.items() if column not in inputs})
-        differences.add(score_again(JournaledRows.of(slim), plan.route(records.route)))
-    report = differences.report()
+    for path in journal_files([folder]):
+        slim(path, time.time())
+    report = report_of(folder, AsDecided(Versions(split)))
     assert report.not_replayed == {SLIM: report.rows}
     assert report.rows > 40
     assert report.replayed == 0
+    assert report_of(folder, WithVersion(Versions(split), ModelRef.parse("linear@1"))).not_replayed == {
+        SLIM: report.rows
+    }
 
 
 def test_a_version_whose_files_are_gone_is_named(split: Registry, folder: Path) -> None:
