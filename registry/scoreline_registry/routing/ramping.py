@@ -185,12 +185,12 @@ _MOVES: Mapping[RampMoveName, _Move] = {
 }
 _WAY_ON: Mapping[RampStatus | None, str] = {
     None: "start it with `scoreline ramp start`",
-    "running": "it goes on by itself; `scoreline ramp pause` holds it",
     "paused": "resume it with `scoreline ramp resume`, or end it with `scoreline ramp abort`",
     "aborted": "start it anew with `scoreline ramp start`",
     "rolled_back": "start it anew with `scoreline ramp start`",
     "done": "apply the route with another ramp, or take it back with `scoreline rollback`",
 }
+"""What leads on from a status in which a move is refused; a running ramp refuses none."""
 
 
 def _at_step(
@@ -224,7 +224,7 @@ def _with_state(document: RouteDocument, state: RampState) -> RouteDocument:
 
 def _state_of(document: RouteDocument) -> RampState:
     if document.ramp_state is None:
-        raise _refusal(document, "it is not started; " + _WAY_ON[None])
+        raise _refusal(document, "it is not started")
     return document.ramp_state
 
 
