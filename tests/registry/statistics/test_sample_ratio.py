@@ -115,7 +115,10 @@ def test_units_of_an_arm_without_a_share_are_a_mismatch() -> None:
     test = SampleRatio.of_arms(2).after((1000, 1), (1, 0))
     assert test.p_value == 0
     assert test.arms[1].excess == math.inf
-    assert SampleRatio.of_arms(2).after((1000, 0), (1, 0)).p_value == 1
+    assert test.arms[1].residual == math.inf
+    right = SampleRatio.of_arms(2).after((1000, 0), (1, 0))
+    assert right.p_value == 1
+    assert [(arm.excess, arm.residual) for arm in right.arms] == [(0, 0), (0, 0)]
 
 
 def test_arms_counts_and_shares_have_one_length() -> None:
