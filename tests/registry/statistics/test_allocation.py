@@ -141,7 +141,7 @@ def test_inverse_propensity_is_unbiased_where_plain_means_are_not() -> None:
         plain.append(simple.value)
         weighed.append(found.value)
         covered.append(estimate.low <= 0.1 <= estimate.high)
-    error = np.std(weighed) / math.sqrt(120)
+    error = float(np.std(weighed)) / math.sqrt(120)
     assert np.mean(plain) > 0.1 + 10 * np.std(plain) / math.sqrt(120)
     assert np.mean(weighed) == pytest.approx(0.1, abs=3 * error)
     assert np.mean(covered) == pytest.approx(0.95, abs=3 * math.sqrt(0.95 * 0.05 / 120))
