@@ -8,6 +8,7 @@ they take more than half of the folder's size.
 import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import structlog
@@ -104,7 +105,13 @@ def enforce(retention: Retention, folder: Path, now: float, *, most_slimmed: int
 def _with_heads(files: Iterable[Aged]) -> Iterator[Aged]:
     for file in files:
         with contextlib.suppress(FileNotFoundError):
-            yield replace(file, slim_until=slim_until(file.path) / 1e9)
+            yield replace(file, slim_until=_slim_until(file.path, file.size, file.modified))
+
+
+@lru_cache(maxsize=65536)
+def _slim_until(path: Path, _size: int, _modified: float) -> float:
+    """Until when a file is kept without inputs. Size and time are those of the file, which is read once."""
+    return slim_until(path) / 1e9
 
 
 def _dealt_with(file: Aged, retention: Retention, now: float) -> bool | None:
