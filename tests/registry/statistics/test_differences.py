@@ -19,7 +19,7 @@ from scoreline_registry.statistics.differences import (
     ratio,
     wilson,
 )
-from scoreline_registry.statistics.figures import Estimate, TooFew
+from scoreline_registry.statistics.figures import Estimate, Figure, TooFew
 from scoreline_registry.statistics.joint_moments import JointMoments
 from scoreline_registry.statistics.moments import Moments
 
@@ -162,6 +162,44 @@ def test_too_few_rows_are_told() -> None:
     assert isinstance(difference(Moments.of(np.zeros(9)), TREATED, relative=True), TooFew)
     assert wilson(0, 0) == TooFew(0, 1, "Wilson's score interval")
     assert isinstance(rate_difference((0, 0), (1, 2)), TooFew)
+
+
+@pytest.mark.parametrize(
+    ("figure", "method", "count"),
+    [
+        (difference(CONTROL, TREATED, alpha=0.1), "Welch's t", 6868),
+        (difference(CONTROL, TREATED, alpha=0.1, relative=True), "Welch's t, relative (delta method)", 6868),
+        (rate_difference((14, 28), (16, 30), alpha=0.1), "Welch's t", 58),
+        (rate_difference((1, 28), (3, 30), alpha=0.1), "Newcombe's score interval, Fisher's exact p", 58),
+        (mean(TREATED, alpha=0.1, of="spend"), "one-sample t of the spend", 3461),
+        (wilson(3, 40, alpha=0.1), "Wilson's score interval", 40),
+    ],
+)
+def test_a_figure_says_its_method_level_count_and_assumptions(figure: Figure, method: str, count: int) -> None:
+    found = estimate(figure)
+    assert (found.method, found.level, found.count, found.always_valid) == (method, 0.9, count, False)
+    assert "independent" in found.assumptions
+    assert found.low < found.value < found.high
+
+
+def test_a_lower_level_gives_a_narrower_interval() -> None:
+    wide, narrow = (estimate(rate_difference((14, 28), (16, 30), alpha=alpha)) for alpha in (0.05, 0.1))
+    ratio_of_widths = (narrow.high - narrow.low) / (wide.high - wide.low)
+    assert ratio_of_widths == pytest.approx(stats.t.ppf(0.95, 55) / stats.t.ppf(0.975, 55), rel=1e-3)
+    assert estimate(wilson(3, 40)).value == 3 / 40
+
+
+def test_two_rows_in_each_arm_are_enough() -> None:
+    left, right = Moments.of(np.array([1.0, 2.0])), Moments.of(np.array([3.0, 5.0]))
+    assert estimate(difference(left, right)).count == 4
+
+
+def test_single_precision_columns_are_summed_in_double() -> None:
+    small = np.full(1000, 0.1, np.float32)
+    small[0] = 1e6
+    assert JointMoments.of(small, small).means[0] == pytest.approx(small.astype(np.float64).mean(), rel=1e-15)
+    assert JointMoments.of_sums(2, [1, 2], [[3, 4], [4, 5]]).products.dtype == np.float64
+    assert JointMoments.empty(3).products.shape == (3, 3)
 
 
 def test_arms_without_variance_have_an_interval_of_one_point() -> None:

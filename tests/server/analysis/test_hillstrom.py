@@ -3,6 +3,7 @@
 import csv
 import gzip
 import os
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from scoreline_registry.statistics.figures import Estimate, Figure
 from scoreline_server.analysis.commands import compare as compare_command
 from scoreline_server.analysis.comparison import Request, compare
+from scoreline_server.analysis.effect_pictures import effect_pictures
 from scoreline_server.analysis.plans import Options, metric_of
 from scoreline_server.analysis.report import Comparison
 from tests.docs.pages import ROOT
@@ -111,3 +113,11 @@ def test_the_guide_shows_what_the_command_prints(journal: Path) -> None:
     guide = (ROOT / "docs" / "guides" / "comparison.md").read_text()
     shown = guide.partition("<!-- hillstrom -->\n```text\n")[2].partition("```")[0]
     assert shown.partition("\n")[2].strip() == printed.output.strip()
+
+
+def test_the_guides_picture_is_that_of_the_page(comparison: Comparison) -> None:
+    """The same caption, which has the figures, and the same texts on the axes."""
+    drawn = ET.fromstring(next(effect_pictures(comparison)).svg)
+    shown = ET.parse(ROOT / "docs" / "figures" / "comparison-effect.svg").getroot()
+    assert drawn.get("aria-label") == shown.get("aria-label")
+    assert [*drawn.itertext()] == [*shown.itertext()]
