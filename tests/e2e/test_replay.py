@@ -13,6 +13,7 @@ import pytest
 import scoreline
 from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.registry import Registry
+from scoreline_server.journal.reader import read_shadows
 from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.run import publish_candidate, train
 from tests.server.routes import apply
@@ -31,6 +32,8 @@ rules:
     split: {logistic@champion: 100}
   - split: {lightgbm@champion: TREES, mlp@champion: NETWORK}
 holdout: 5
+shadows:
+  - {model: logistic@1}
 """
 HISTORY = """
 route: history
@@ -134,4 +137,15 @@ def test_every_journaled_score_is_reproduced_as_of_its_revision(tmp_path: Path, 
     assert len(decided) > calls / 3
     assert all((row["arm"], row["version"]) == (row["replayed_arm"], row["replayed_version"]) for row in decided)
     assert {row["replayed_version"] for row in table_ if row["replayed_model"] == "lightgbm"} == {1}
+    code, _ = replay(tmp_path, "--route", "credit", "--with", "logistic@1", "--out", str(tmp_path / "rows.parquet"))
+    assert code == 0
+    again = {
+        row["prediction_id"]: row["replayed_score"] for row in pq.read_table(tmp_path / "rows.parquet").to_pylist()
+    }
+    shadows = list(read_shadows([tmp_path / "registry-journal"]))
+    said = {
+        id_: score for some in shadows for id_, score in zip(some.prediction_ids, some.scores.tolist(), strict=True)
+    }
+    assert len(said) > calls / 3
+    assert [again[id_] for id_ in said] == pytest.approx(list(said.values()), abs=1e-6)
     print(f"{calls} calls, {rows} rows: every score equal bit for bit")

@@ -22,7 +22,9 @@ from scoreline_server.analysis.replay_report import Change, ReplayReport, Runtim
 from scoreline_server.analysis.replay_routes import AsDecided, AsOf, Plan, Versions, WithVersion
 from scoreline_server.analysis.replay_rows import JournaledRows
 from scoreline_server.analysis.replay_scoring import INVALID, SLIM, score_again
-from scoreline_server.errors import ReplayError
+from scoreline_server.errors import ErrorReason, ReplayError, ScoringError
+from scoreline_server.journal.blocks import Kind, framed
+from scoreline_server.journal.encoding import Observed, RouteEncoder
 from scoreline_server.journal.reader import Selection, journal_files, read_records
 from scoreline_server.journal.slimming import slim
 from tests.server.analysis.replays import HERE, SPLIT, THIS, journal_calls, publish_split, requests_of
@@ -314,30 +316,75 @@ def model_that_sees_its_batch() -> bytes:
     return model.SerializeToString()
 
 
+def block_of(registry: Registry, folder: Path, *, apart: bool) -> JournaledRows:
+    """One block of 60 calls in batches of 1 to 4, whose times are a second apart or all equal."""
+    catalog = catalog_of(registry)
+    calls = [named(entity(f"c{at}", income=at / 50), entity(f"d{at}")) for at in range(60)]
+    observed, at = list[Observed](), 0
+    while at < len(calls):
+        size = len(observed) % 4 + 1
+        _, (batch,) = scored(catalog, *calls[at : at + size])
+        observed.append(Observed(batch, nanoseconds=len(observed) * 10**9 * apart))
+        at += size
+    encoder = RouteEncoder(catalog.route("credit"), 1, None)
+    folder.mkdir()
+    blocks = [framed(Kind.FILE, THIS.body()), encoder.described(), encoder.encoded(observed)]
+    (folder / "3-20261121T000000.000000Z.journal").write_bytes(b"".join(blocks))
+    (records,) = read_records([folder])
+    return JournaledRows.of(records)
+
+
 @pytest.fixture
-def batches(registry: Registry, folder: Path) -> list[JournaledRows]:
-    """The blocks of 60 calls of a model whose last bits depend on the batch."""
+def seeing(registry: Registry) -> Registry:
+    """A route to a model whose last bits depend on the batch."""
     publish_linear(registry, "linear", aliases=("champion",), model_bytes=model_that_sees_its_batch())
     apply(registry)
-    journal_calls(folder, registry, [named(entity(f"c{at}", income=at / 50), entity(f"d{at}")) for at in range(60)])
-    return [JournaledRows.of(records) for records in read_records([folder])]
+    return registry
 
 
-def test_rows_are_scored_in_the_batches_of_the_server(registry: Registry, batches: list[JournaledRows]) -> None:
-    plan = AsDecided(Versions(registry))
-    assert sum(len(rows.batches) for rows in batches) < sum(len(rows.calls) for rows in batches) == 60
-    assert all(score_again(rows, plan.route(rows.route)).equal.all() for rows in batches)
-    whole = [replace(rows, batches=np.array([0]), calls=np.array([0])) for rows in batches]
-    assert not all(score_again(rows, plan.route(rows.route)).equal.all() for rows in whole)
+def test_rows_are_scored_in_the_batches_of_the_server(seeing: Registry, folder: Path) -> None:
+    rows = block_of(seeing, folder, apart=True)
+    route = AsDecided(Versions(seeing)).route(rows.route)
+    assert (len(rows), len(rows.batches), len(rows.calls)) == (120, 24, 60)
+    assert score_again(rows, route).equal.all()
+    whole = replace(rows, batches=np.array([0]), calls=np.array([0]))
+    assert not score_again(whole, route).equal.all()
 
 
-def test_calls_of_batches_that_cannot_be_told_apart_are_scored_one_by_one(
-    registry: Registry, batches: list[JournaledRows]
-) -> None:
-    plan = AsDecided(Versions(registry))
-    for rows in batches:
-        sizes = np.diff([*rows.calls, len(rows)])
-        alone = np.isin(rows.batches, rows.calls) & (np.diff([*rows.batches, len(rows)]) == sizes[0])
-        found = score_again(replace(rows, batches=np.array([0])), plan.route(rows.route))
-        assert found.equal[rows.batches[alone]].all()
-        assert alone.any()
+def test_calls_of_batches_that_cannot_be_told_apart_are_scored_one_by_one(seeing: Registry, folder: Path) -> None:
+    rows = block_of(seeing, folder, apart=False)
+    route = AsDecided(Versions(seeing)).route(rows.route)
+    assert len(rows.batches) == 1
+    alone = [0, 20, 40, 60, 80, 100]  # the first call of each ten was a batch by itself
+    assert score_again(rows, route).equal[alone].all()
+    assert not score_again(replace(rows, calls=np.array([0])), route).equal[alone].all()
+
+
+def test_another_arm_and_another_error_are_differences(split: Registry, folder: Path) -> None:
+    journal = journal_in(folder, facts=THIS)
+    _, (batch,) = scored(catalog_of(split), named(*(entity(f"c{at}", income=1.0) for at in range(20)), entity("bad")))
+    assigned = batch.results.assigned.copy()
+    batch.results.served = assigned  # who answered is as it was
+    batch.results.assigned = np.where(np.arange(21) == 4, 1 - assigned, assigned)
+    batch.results.errors[20] = ScoringError(ErrorReason.UNKNOWN_CATEGORY, "not so")
+    journal(batch)
+    journal.close()
+    report = report_of(folder, AsDecided(Versions(split)))
+    assert report.scores.equal == report.scores.rows == 20
+    assert [(each.before, each.after, each.rows) for each in report.errors] == [
+        ("UNKNOWN_CATEGORY", "MISSING_FEATURE", 1)
+    ]
+    (moved,) = report.assigned
+    assert {moved.before, moved.after} == {"linear@champion", "other@1"}
+    assert (moved.rows, report.beyond) == (1, 2)
+
+
+def test_another_file_under_the_number_of_a_version_is_not_scored(registry: Registry, tmp_path: Path) -> None:
+    other = Registry.create(tmp_path / "other")
+    for each, slope in ((registry, 1.0), (other, 2.0)):
+        publish_linear(each, "linear", (slope, 0, 0), aliases=("champion",))
+        apply(each)
+    folder = tmp_path / "journal"
+    journal_calls(folder, registry, [named(entity("a", income=1.0))])
+    reason = "linear@1 of this registry is another file than the one that served"
+    assert report_of(folder, AsDecided(Versions(other))).not_replayed == {reason: 1}
