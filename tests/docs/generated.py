@@ -7,7 +7,7 @@ comparisons from its dataclasses.
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -101,16 +101,20 @@ def _objects(kind: type) -> list[type]:
     found: dict[type, None] = {kind: None}
     for one in (queue := [kind]):
         for hint in get_type_hints(one).values():
-            inner = [each for each in _leaves(hint) if is_dataclass(each) and each not in found]
+            inner: list[type] = [each for each in _leaves(hint) if hasattr(each, "__dataclass_fields__")]
+            inner = [each for each in inner if each not in found]
             found |= dict.fromkeys(inner)
             queue += inner
     return list(found)
 
 
-def _leaves(hint: Any) -> list[Any]:
+def _leaves(hint: Any) -> list[type]:
     """The types that a type is made of."""
     inner = [each for each in get_args(hint) if each is not Ellipsis]
     return [leaf for each in inner for leaf in _leaves(each)] if inner else [hint]
+
+
+_JSON_TYPES: Mapping[type, str] = {int: "number", float: "number", str: "text", bool: "true or false"}
 
 
 def _json_type(hint: Any, name: str = "") -> str:
@@ -126,7 +130,7 @@ def _json_type(hint: Any, name: str = "") -> str:
         return "figure"
     if inner:
         return " or null".join([*map(_json_type, inner), ""])
-    return {int: "number", float: "number", str: "text", bool: "true or false"}.get(hint, hint.__name__)
+    return _JSON_TYPES.get(hint) or str(hint.__name__)
 
 
 def _object(kind: type) -> str:

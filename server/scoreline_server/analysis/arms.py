@@ -20,6 +20,7 @@ from scoreline_server.analysis.strata import MomentTable
 BINS = 40
 QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 LATENCY_QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
+RANKED_ROWS = 1_000_000
 CALL_LATENCY = "from the arrival of the call at the server until its rows were scored, queueing and batching included"
 
 Floats = npt.NDArray[np.floating]
@@ -89,7 +90,13 @@ def _quality(
 
 
 def quality(metric: str, label: Bool, scores: Floats, alpha: float) -> Quality:
-    """How well some scores rank and state the probability of an outcome: label bool [N], scores [N]."""
+    """How well some scores rank and state the probability of an outcome: label bool [N], scores [N].
+
+    Of more than RANKED_ROWS rows as many are drawn at random with a fixed seed, because ranking needs much memory.
+    """
+    labelled, drawn = len(label), drawn_rows(len(label))
+    if drawn is not None:
+        label, scores = label[drawn], scores[drawn]
     return Quality(
         metric=metric,
         rows=len(label),
@@ -99,7 +106,15 @@ def quality(metric: str, label: Bool, scores: Floats, alpha: float) -> Quality:
         brier=_if_probability(scores, calibration.brier(label, scores, alpha=alpha)),
         ks=ranking.ks(label, scores),
         calibration=_calibration(label, scores) if is_probability(scores) and len(scores) else None,
+        labelled=labelled,
     )
+
+
+def drawn_rows(count: int) -> npt.NDArray[np.int64] | None:
+    """RANKED_ROWS of ``count`` rows, drawn with a fixed seed, ascending; None where there are no more."""
+    if count <= RANKED_ROWS:
+        return None
+    return np.sort(np.random.default_rng(0).choice(count, RANKED_ROWS, replace=False, shuffle=False))
 
 
 def is_probability(scores: Floats) -> bool:

@@ -1,13 +1,13 @@
 """The mean of rows of which those of one unit may depend on each other."""
 
-import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from scoreline_registry.statistics.differences import FEW, Contrast
 from scoreline_registry.statistics.effects import Effect
-from scoreline_registry.statistics.figures import TooFew
+from scoreline_registry.statistics.figures import Figure, TooFew
 from scoreline_registry.statistics.sequential import ConfidenceSequence
 from scoreline_server.analysis.contrasts import Intervals
 from scoreline_server.analysis.report_parts import Plan
@@ -15,7 +15,7 @@ from scoreline_server.analysis.report_parts import Plan
 METHOD = "mean of paired differences, one sample"
 ASSUMPTIONS = "both scores are of the same rows; units are independent, rows of one unit need not be"
 
-Values = npt.NDArray[np.float64]
+Values = npt.NDArray[np.floating[Any]]
 
 
 class ClusteredMean:
@@ -26,17 +26,17 @@ class ClusteredMean:
     """
 
     def __init__(self, units: int) -> None:
-        """``units`` is how many units there can be."""
-        self._sums, self._counts = np.zeros(units), np.zeros(units)
+        """``units`` is how many units there can be; the attribute, how many have values."""
+        self._sums, self._counts = np.zeros(units), np.zeros(units, np.float32)
         self._rows, self._total = 0, 0.0
         self._squares = self._products = self._square_counts = 0.0
-        self._units = 0
+        self.units = 0
 
     def add(self, values: Values, units: npt.NDArray[np.int32]) -> None:
         """Adds values [N] of units [N]."""
         touched, place = np.unique(units, return_inverse=True)
         sums, counts = self._sums[touched], self._counts[touched]
-        self._units += int(np.count_nonzero(counts == 0))
+        self.units += int(np.count_nonzero(counts == 0))
         more, many = (
             sums + np.bincount(place, values, len(touched)),
             counts + np.bincount(place, minlength=len(touched)),
@@ -50,21 +50,31 @@ class ClusteredMean:
 
     def intervals(self, plan: Plan) -> Intervals:
         """The mean with its interval for one look, and the one for every look."""
-        few = TooFew(self._units, FEW, METHOD)
-        if self._units < FEW:
-            return Intervals(few, few)
+        found = self._contrast()
+        if isinstance(found, TooFew):
+            return Intervals(found, found)
+        return Intervals(found.fixed(plan.alpha), self._sequence(found, plan))
+
+    def sequential(self, plan: Plan) -> Figure:
+        """The mean with its interval for every look alone, which needs no SciPy."""
+        found = self._contrast()
+        return found if isinstance(found, TooFew) else self._sequence(found, plan)
+
+    def _sequence(self, found: Contrast, plan: Plan) -> Figure:
+        estimated = Effect(found.value, found.error, found.count, self.units, self.units, found.method)
+        return ConfidenceSequence(plan.alpha, plan.tuning_rows).of(estimated)
+
+    def _contrast(self) -> Contrast | TooFew:
+        if self.units < FEW:
+            return TooFew(self.units, FEW, METHOD)
         mean = self._total / self._rows
         deviations = self._squares - 2 * mean * self._products + mean * mean * self._square_counts
         # What rounding leaves of equal values is no variance.
         if deviations <= 1e-12 * self._squares:
-            few = TooFew(1, 2, f"{METHOD}: distinct values")
-            return Intervals(few, few)
-        variance = deviations / self._rows**2 * self._units / (self._units - 1)
-        name = METHOD if self._units == self._rows else f"{METHOD}, clustered by unit ({self._units:,} units)"
-        contrast = Contrast(mean, variance, self._rows, self._units - 1, f"{name}, t", ASSUMPTIONS)
-        estimated = Effect(mean, math.sqrt(variance), self._rows, self._units, self._units, name)
-        sequence = ConfidenceSequence(plan.alpha, plan.tuning_rows)
-        return Intervals(contrast.fixed(plan.alpha), sequence.of(estimated))
+            return TooFew(1, 2, f"{METHOD}: distinct values")
+        variance = deviations / self._rows**2 * self.units / (self.units - 1)
+        name = METHOD if self.units == self._rows else f"{METHOD}, clustered by unit ({self.units:,} units)"
+        return Contrast(mean, variance, self._rows, self.units - 1, name, ASSUMPTIONS)
 
 
 def clustered_mean(values: Values, units: npt.NDArray[np.int32], plan: Plan) -> Intervals:

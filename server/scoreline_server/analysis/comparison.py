@@ -12,7 +12,7 @@ from scoreline_registry.routing.experiment import Experiment
 from scoreline_server.analysis.arms import arm_reports
 from scoreline_server.analysis.effects import Exposed, MetricData, compared_arms, corrected, metric_effects
 from scoreline_server.analysis.exposures import Exposures, expose
-from scoreline_server.analysis.labels import Labels, LabelSource, RowIndex, mature, outcome_names
+from scoreline_server.analysis.labels import Labels, LabelSource, Reports, RowIndex, UnitIndex, mature
 from scoreline_server.analysis.notes import notes_of
 from scoreline_server.analysis.plans import Options, plan_of
 from scoreline_server.analysis.predictions import HOLDOUT, Predictions, read_predictions
@@ -64,21 +64,25 @@ def compare(request: Request, experiment: Experiment | None = None, moves: Seque
     Raises BaselineError where the given baseline is no arm.
     """
     now = time.time_ns() if request.now is None else request.now
-    reports = outcome_names(request.folders, request.route)
+    reports = Reports.of(request.folders, request.route)
     plan = plan_of(experiment, request.options)
     since = _since(request, experiment)
     selection = Selection(request.route, since, request.until)
     predictions = read_predictions(request.folders, selection, segments=plan.segments, covariate=plan.covariate)
+    baseline = _baseline(predictions, request.options.baseline)
     exposures = expose(predictions)
     index = RowIndex(predictions.keys)
+    units = UnitIndex(predictions) if reports.has_units else None
     maturity = round(plan.maturity_days * DAY)
-    source = LabelSource(request.folders, request.route, predictions, exposures, index, maturity)
-    labels = _labels(source, plan, reports)
-    plan = replace(plan, metrics=plan.metrics or _guessed(labels), changed=_has_changed(predictions, experiment))
     is_mature = mature(predictions, exposures, maturity, now)
     exposed = Exposed.of(predictions, exposures, is_mature=is_mature, maturity=maturity)
+    predictions = predictions.without("keys", "units", "arms", "shares", "covariate")
+    source = LabelSource(request.folders, request.route, reports, predictions.times, exposures, index, units, maturity)
+    labels = _labels(source, plan, reports.names)
+    plan = replace(plan, metrics=plan.metrics or _guessed(labels), changed=_has_changed(predictions, experiment))
     metrics = [_metric(metric, labels, is_mature) for metric in plan.metrics]
-    baseline = _baseline(predictions, request.options.baseline)
+    outcomes = tuple(found.counts for found in labels.values())
+    del labels, source, units
     context = ShadowContext(predictions, exposures, metrics, plan, request.options.cut_offs)
     effects = corrected(_effects(metrics, exposed, plan, baseline, looks=True), plan)
     comparison = Comparison(
@@ -87,17 +91,19 @@ def compare(request: Request, experiment: Experiment | None = None, moves: Seque
         period=_period(predictions, since, request.until),
         plan=plan,
         rows=exposures.counts,
-        outcomes=tuple(found.counts for found in labels.values()),
+        outcomes=outcomes,
         baseline=baseline,
         arms=arm_reports(predictions, exposures, exposed, metrics, plan, baseline=baseline),
         share_periods=share_periods(predictions, exposed),
         sample_ratio=sample_ratio_of(predictions, exposed),
         effects=tuple(effects),
         segments=tuple(_segments(metrics, exposed, exposures, predictions, plan, baseline)),
-        shadows=_shadows(request, selection, context, index),
+        shadows=(),
         moves=tuple(moves),
     )
-    return replace(comparison, notes=tuple(notes_of(comparison, unused=_unused(reports, plan))))
+    del exposed
+    comparison = replace(comparison, shadows=_shadows(request, selection, context, index))
+    return replace(comparison, notes=tuple(notes_of(comparison, unused=_unused(reports.names, plan))))
 
 
 def _since(request: Request, experiment: Experiment | None) -> int | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from scoreline_server.analysis.labels import Bool, Ints, Labels
 from scoreline_server.analysis.predictions import HOLDOUT, Predictions
 from scoreline_server.analysis.report import Cuped, Effect
 from scoreline_server.analysis.report_parts import Look, MetricPlan, Plan
-from scoreline_server.analysis.strata import Floats, MomentTable
+from scoreline_server.analysis.strata import MomentTable
 
 _HOUR = 3600 * 10**9
 _DAY = 24 * _HOUR
@@ -32,7 +33,7 @@ class Exposed:
     """The exposures of a comparison as columns [U], and what groups them.
 
     Attributes:
-        times: int64 ns.
+        rows, row_times: the first row of each exposure, and the times of all rows in ns.
         arms, shares: indices into ``arm_names`` and the share periods.
         is_mature: which are old enough for their outcomes.
         maturity: ns.
@@ -40,7 +41,8 @@ class Exposed:
     """
 
     arm_names: tuple[str, ...]
-    times: npt.NDArray[np.int64]
+    rows: Ints
+    row_times: npt.NDArray[np.int64]
     arms: Ints
     shares: Ints
     is_mature: Bool
@@ -54,14 +56,19 @@ class Exposed:
         rows = exposures.rows
         return cls(
             predictions.arm_names,
-            predictions.times[rows],
-            predictions.arms[rows].astype(np.intp),
-            predictions.shares[rows].astype(np.intp),
+            rows,
+            predictions.times,
+            predictions.arms[rows],
+            predictions.shares[rows],
             is_mature,
             maturity,
             _has_share(predictions),
             None if predictions.covariate is None else predictions.covariate[rows],
         )
+
+    def time(self, unit: int) -> int:
+        """When a unit was exposed, in ns."""
+        return int(self.row_times[self.rows[unit]])
 
     def sizes(self) -> tuple[int, int]:
         """How many share periods and arms there are: S, A."""
@@ -74,7 +81,7 @@ class MetricData:
 
     plan: MetricPlan
     units: Ints
-    columns: tuple[Floats, ...]
+    columns: tuple[npt.NDArray[np.floating[Any]], ...]
 
     @classmethod
     def of(cls, plan: MetricPlan, labels: Labels, denominators: Labels | None, is_mature: Bool) -> "MetricData":
@@ -82,9 +89,9 @@ class MetricData:
         known = labels.labelled & is_mature
         if denominators is not None:
             known &= denominators.labelled
-        units = np.flatnonzero(known)
+        units = np.flatnonzero(known).astype(np.int32)
         if plan.kind == RATE:
-            return cls(plan, units, (labels.positive[units].astype(np.float64),))
+            return cls(plan, units, (labels.positive[units].astype(np.float32),))
         below = () if denominators is None else (denominators.totals[units],)
         return cls(plan, units, (labels.totals[units], *below))
 
@@ -182,22 +189,22 @@ def _cuped(
 ) -> Cuped | None:
     if exposed.covariate is None:
         return None
-    values = exposed.covariate[data.units].astype(np.float64)
+    values = exposed.covariate[data.units]
     missing = ~np.isfinite(values)
-    values[missing] = values[~missing].mean() if not missing.all() else 0.0
-    in_pair = np.isin(exposed.arms[data.units], pair)
+    values[missing] = np.mean(values, where=~missing, dtype=np.float64) if not missing.all() else 0.0
+    missing &= np.isin(exposed.arms[data.units], pair)
     found = tester.adjusted(_table((*data.columns, values), data, exposed).two_arms(*pair, comparable))
     return Cuped(
         covariate=plan.covariate,
         theta=found.theta,
         variance_reduction=found.variance_reduction,
-        imputed=int(np.count_nonzero(missing & in_pair)),
+        imputed=int(np.count_nonzero(missing)),
         absolute=found.intervals.fixed,
         sequential=found.intervals.sequential,
     )
 
 
-def _table(columns: Sequence[Floats], data: MetricData, exposed: Exposed) -> MomentTable:
+def _table(columns: Sequence[npt.NDArray[np.floating[Any]]], data: MetricData, exposed: Exposed) -> MomentTable:
     periods, arms = exposed.sizes()
     groups = ((exposed.shares[data.units], periods), (exposed.arms[data.units], arms))
     return MomentTable.of(columns, groups)
@@ -214,13 +221,18 @@ class _Looks:
     @classmethod
     def of(cls, data: MetricData, exposed: Exposed, tester: Tester) -> "_Looks | None":
         """Looks from the first to the last unit; a unit is known when its outcome has had its time."""
-        known = exposed.times[data.units] + exposed.maturity
-        if not len(known):
+        if not len(data.units):
             return None
-        first, step = int(known.min()), _step(int(np.ptp(known)))
+        first, last = (exposed.time(int(data.units[at])) + exposed.maturity for at in (0, -1))
+        step = _step(last - first)
         begin = first // step * step
-        bins = (known - begin) // step
-        count = int(bins.max()) + 1
+        count = (last - begin) // step + 1
+        # Units are in the order of time, so each look has those of one stretch.
+        edges = begin - exposed.maturity + step * np.arange(1, count)
+        ends = np.searchsorted(exposed.rows[data.units], np.searchsorted(exposed.row_times, edges))
+        bins = np.zeros(len(data.units), np.uint16)
+        np.add.at(bins, ends[ends < len(bins)], 1)
+        bins = np.cumsum(bins, dtype=np.uint16)
         periods, arms = exposed.sizes()
         groups = ((bins, count), (exposed.shares[data.units], periods), (exposed.arms[data.units], arms))
         table = MomentTable.of(data.columns, groups).cumulated()

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_server.analysis.predictions import LEFT_OUT, Flag, Predictions, Rows
+from scoreline_server.analysis.predictions import LEFT_OUT, Flag, Predictions
 from scoreline_server.analysis.report_parts import RowCounts
+
+Int32 = npt.NDArray[np.int32]
 
 NOT_EXPOSED = -1
 
@@ -16,13 +18,13 @@ class Exposures:
     """U exposed units of N rows, in the order of their first rows.
 
     Attributes:
-        rows: intp [U], the first row of each unit.
+        rows: int32 [U], the first row of each unit.
         of_rows: int32 [N], the exposure that each row belongs to; NOT_EXPOSED for units that do not count.
         counts: what was read and what of it does not count.
     """
 
-    rows: Rows
-    of_rows: npt.NDArray[np.int32]
+    rows: Int32
+    of_rows: Int32
     counts: RowCounts
 
     def __len__(self) -> int:
@@ -35,8 +37,8 @@ def expose(predictions: Predictions) -> Exposures:
     unit_of_row, units = _numbered(predictions.units)
     testers = np.zeros(units, np.bool_)
     testers[unit_of_row[flags & Flag.OVERRIDDEN != 0]] = True
-    counted = np.flatnonzero((flags & LEFT_OUT == 0) & ~testers[unit_of_row])
-    first = np.full(units, len(predictions), np.intp)
+    counted = np.flatnonzero((flags & LEFT_OUT == 0) & ~testers[unit_of_row]).astype(np.int32)
+    first = np.full(units, len(predictions), np.int32)
     # Rows are in the order of time: written backwards, the first row of each unit is the one that stays.
     first[unit_of_row[counted[::-1]]] = counted[::-1]
     rows = np.sort(first[first < len(predictions)])
@@ -47,18 +49,19 @@ def expose(predictions: Predictions) -> Exposures:
     return Exposures(rows, of_rows, _counts(predictions, rows, of_rows, counted))
 
 
-def _numbered(units: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.int32], int]:
+def _numbered(units: npt.NDArray[np.uint64]) -> tuple[Int32, int]:
     """The number of each row's unit, from 0, and how many units there are."""
-    order = np.argsort(units, kind="stable")
-    ordered = units[order]
+    order = np.argsort(units).astype(np.int32)
     numbers = np.zeros(len(units), np.int32)
+    ordered = units[order]
     np.cumsum(ordered[1:] != ordered[:-1], out=numbers[1:])
+    del ordered
     unit_of_row = np.empty(len(units), np.int32)
     unit_of_row[order] = numbers
     return unit_of_row, int(numbers[-1]) + 1 if len(units) else 0
 
 
-def _counts(predictions: Predictions, rows: Rows, of_rows: npt.NDArray[np.int32], counted: Rows) -> RowCounts:
+def _counts(predictions: Predictions, rows: Int32, of_rows: Int32, counted: Int32) -> RowCounts:
     flags = predictions.flags
 
     def having(flag: Flag, among: npt.NDArray[np.uint8] = flags) -> int:

@@ -1,6 +1,6 @@
 """Facts of rows: a feature or a context key as one column, for segments and covariates."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scoreline_server.analysis.growing import GrowingArray
 from scoreline_server.journal.row_arrays import RowArrays
 
 FEATURE = "feature."
@@ -15,7 +16,10 @@ CONTEXT = "context."
 UNKNOWN = "unknown"
 QUARTERS = 4
 
-Codes = npt.NDArray[np.int32]
+MAX_NAMES = 2**15 - 1
+"""The most levels of a fact; rows of further ones count as unknown."""
+
+Codes = npt.NDArray[np.int16]
 Numbers = npt.NDArray[np.float32]
 
 
@@ -30,11 +34,11 @@ class Levels:
         """The levels of some rows."""
         return Levels(self.names, self.codes[rows])
 
-    def most_common(self, count: int) -> list[tuple[str, npt.NDArray[np.bool_]]]:
+    def most_common(self, count: int) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
         """The ``count`` most common levels and their rows, the most common first; without the unknown ones."""
         sizes = np.bincount(self.codes[self.codes >= 0], minlength=len(self.names))
         order = [code for code in np.argsort(-sizes, kind="stable").tolist() if sizes[code]]
-        return [(self.names[code], self.codes == code) for code in order[:count]]
+        return ((self.names[code], self.codes == code) for code in order[:count])
 
 
 @dataclass(slots=True)
@@ -47,25 +51,25 @@ class FactColumn:
     fact: str
     numeric: bool = False
     names: dict[str, int] = field(default_factory=dict)
-    _parts: list[npt.NDArray[Any]] = field(default_factory=list)
+    _column: GrowingArray | None = None
 
     def add(self, arrays: RowArrays) -> None:
         """Appends the rows of a block."""
-        if not self._parts:
+        if self._column is None:
             self.numeric = self.numeric or self.fact.removeprefix(FEATURE) in arrays.route.numbers
-        self._parts.append(self._numbers(arrays) if self.numeric else self._codes(arrays))
+            self._column = GrowingArray(np.float32 if self.numeric else np.int16)
+        self._column.append(self._numbers(arrays) if self.numeric else self._codes(arrays))
 
     def numbers(self) -> Numbers:
         """The column as numbers: float32 [N], NaN where unknown. Lets go of what was read."""
-        parts, self._parts = self._parts, []
-        return np.concatenate([np.zeros(0, np.float32), *parts])
+        return np.zeros(0, np.float32) if self._column is None else self._column.taken()
 
     def levels(self) -> Levels:
         """The column as levels; of a number its quarters. Lets go of what was read."""
         if self.numeric:
             return quarters(self.numbers())
-        parts, self._parts = self._parts, []
-        return Levels(tuple(self.names), np.concatenate([np.zeros(0, np.int32), *parts]))
+        codes = np.zeros(0, np.int16) if self._column is None else self._column.taken()
+        return Levels(tuple(self.names), codes)
 
     def _numbers(self, arrays: RowArrays) -> Numbers:
         name = self.fact.removeprefix(FEATURE)
@@ -74,7 +78,7 @@ class FactColumn:
             return np.array(values, np.float32)[arrays.context_index]
         if name not in arrays.route.numbers or not arrays.has_inputs:
             return np.full(len(arrays), np.nan, np.float32)
-        return arrays.numbers[:, arrays.route.numbers.index(name)].copy()
+        return arrays.numbers[:, arrays.route.numbers.index(name)]
 
     def _codes(self, arrays: RowArrays) -> Codes:
         name = self.fact.removeprefix(FEATURE)
@@ -82,9 +86,9 @@ class FactColumn:
             texts = [_text(context, self.fact.removeprefix(CONTEXT)) for context in arrays.contexts]
             return self._coded(texts)[arrays.context_index]
         if name not in arrays.route.categories or not arrays.has_inputs:
-            return np.full(len(arrays), -1, np.int32)
+            return np.full(len(arrays), -1, np.int16)
         codes = arrays.categories[:, arrays.route.categories.index(name)]
-        known = np.append(self._used(arrays.dictionary, codes), np.int32(-1))
+        known = np.append(self._used(arrays.dictionary, codes), np.int16(-1))
         return known[codes]
 
     def _used(self, dictionary: Any, codes: npt.NDArray[Any]) -> Codes:
@@ -93,13 +97,18 @@ class FactColumn:
         return self._coded([name if code in used else None for code, name in enumerate(dictionary)])
 
     def _coded(self, texts: list[str | None]) -> Codes:
-        codes = [-1 if text is None else self.names.setdefault(text, len(self.names)) for text in texts]
-        return np.array(codes, np.int32)
+        return np.array([-1 if text is None else self._code(text) for text in texts], np.int16)
+
+    def _code(self, text: str) -> int:
+        """The code of a text; -1 for a new one after MAX_NAMES others."""
+        if text not in self.names and len(self.names) == MAX_NAMES:
+            return -1
+        return self.names.setdefault(text, len(self.names))
 
 
 def quarters(values: Numbers) -> Levels:
     """Numbers as four levels of about equal counts, named by their bounds; equal numbers are never parted."""
-    codes = np.full(len(values), -1, np.int32)
+    codes = np.full(len(values), -1, np.int16)
     known = np.isfinite(values)
     if not known.any():
         return Levels((), codes)

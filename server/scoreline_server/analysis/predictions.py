@@ -1,7 +1,7 @@
 """Scored rows of one route as columns, read from journals: about 45 bytes a row, and no Python object per row."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import IntFlag
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.routing.assignment import NO_RULE
 from scoreline_server.analysis.facts import FactColumn, Levels, Numbers
+from scoreline_server.analysis.growing import GrowingArray
 from scoreline_server.journal.blocks import Fault
 from scoreline_server.journal.facts import RouteFacts
 from scoreline_server.journal.reader import Selection, read_records
@@ -21,6 +22,9 @@ HOLDOUT = "holdout"
 
 UInt64 = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.intp]
+
+CHUNK = 1 << 20
+"""Rows that are worked on at once, where intermediate arrays would be large."""
 
 _PLACE_STEP = np.uint64(0x9E3779B97F4A7C15)
 _WORD_STEP = np.uint64(0xC2B2AE3D27D4EB4F)
@@ -112,6 +116,11 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.times)
 
+    def without(self, *columns: str) -> "Predictions":
+        """The same without some columns, whose memory is needed for others."""
+        emptied = {name: column[:0].copy() for name in columns if (column := getattr(self, name)) is not None}
+        return replace(self, **emptied)
+
 
 def prediction_keys(call_ids: npt.NDArray[np.void], places: npt.NDArray[np.uint16]) -> UInt64:
     """64 bits per prediction id [N], from its call's 12 bytes and the row's index in the call.
@@ -140,13 +149,24 @@ def read_predictions(
     return collected.predictions()
 
 
+_TYPES: Mapping[str, npt.DTypeLike] = {
+    "times": np.int64, "keys": np.uint64, "places": np.uint16, "requests": np.uint32, "units": np.uint64,
+    "arms": np.uint16, "served": np.uint16, "shares": np.uint16, "flags": np.uint8, "scores": np.float32,
+    "latencies": np.float32,
+}  # fmt: skip
+
+
+def _growing() -> dict[str, GrowingArray]:
+    return {name: GrowingArray(dtype) for name, dtype in _TYPES.items()}
+
+
 @dataclass(slots=True)
 class _Collected:
     """Columns while they are read."""
 
     segments: dict[str, FactColumn]
     covariate: FactColumn | None
-    parts: dict[str, list[npt.NDArray[Any]]] = field(default_factory=dict)
+    columns: dict[str, GrowingArray] = field(default_factory=_growing)
     arm_names: dict[str, int] = field(default_factory=dict)
     versions: dict[Version, int] = field(default_factory=dict)
     share_list: dict[Shares, int] = field(default_factory=dict)
@@ -165,14 +185,13 @@ class _Collected:
     def add(self, arrays: RowArrays) -> None:
         """Appends the rows of a block."""
         self._describe(arrays.route)
-        calls = call_keys(arrays.call_ids)
-        keys = calls + arrays.places.astype(np.uint64) * _PLACE_STEP
+        keys = prediction_keys(arrays.call_ids, arrays.places)
         units = arrays.unit_keys
-        columns: dict[str, npt.NDArray[Any]] = {
+        found: dict[str, npt.NDArray[Any]] = {
             "times": arrays.times,
             "keys": keys,
-            "calls": calls,
-            "requests": arrays.request_keys,
+            "places": arrays.places,
+            "requests": _halves(arrays.request_keys),
             "units": np.where(units == 0, keys, units),
             "arms": self._arms(arrays),
             "served": self._served(arrays),
@@ -181,53 +200,50 @@ class _Collected:
             "scores": arrays.scores,
             "latencies": arrays.latencies_ms,
         }
-        for name, column in columns.items():
-            self.parts.setdefault(name, []).append(column.copy() if column.base is not None else column)
+        for name, column in found.items():
+            self.columns[name].append(column)
         for fact in [*self.segments.values(), *([self.covariate] if self.covariate else [])]:
             fact.add(arrays)
 
     def predictions(self) -> Predictions:
         """The columns, in the order of time; lets go of what was read."""
-        order = np.argsort(self._column("times", np.int64), kind="stable")
-        in_order = (order[1:] > order[:-1]).all()
+        times = self.columns["times"].taken()
+        in_order = bool((times[1:] >= times[:-1]).all())
+        order = None if in_order else np.argsort(times, kind="stable")
 
-        def taken(name: str, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-            column = self._column(name, dtype)
-            del self.parts[name]
-            return column if in_order else column[order]
+        def ordered(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            return column if order is None else column[order]
 
-        flags, keys = taken("flags", np.uint8), taken("keys", np.uint64)
+        def taken(name: str) -> npt.NDArray[Any]:
+            return ordered(self.columns[name].taken())
+
+        flags, keys, units = taken("flags"), taken("keys"), taken("units")
         flags[_later(keys)] |= np.uint8(Flag.DUPLICATE)
-        flags[_retried(taken("requests", np.uint64), taken("calls", np.uint64), flags)] |= np.uint8(Flag.RETRY)
-        rows = slice(None) if in_order else order
+        requests, places = taken("requests"), taken("places")
+        flags[_retried(requests, units, keys, places, flags)] |= np.uint8(Flag.RETRY)
+        del requests, places
         return Predictions(
-            times=taken("times", np.int64),
+            times=ordered(times),
             keys=keys,
-            units=taken("units", np.uint64),
-            arms=taken("arms", np.uint16),
-            served=taken("served", np.uint16),
-            shares=taken("shares", np.uint16),
+            units=units,
+            arms=taken("arms"),
+            served=taken("served"),
+            shares=taken("shares"),
             flags=flags,
-            scores=taken("scores", np.float32),
-            latencies=taken("latencies", np.float32),
+            scores=taken("scores"),
+            latencies=taken("latencies"),
             arm_names=tuple(self.arm_names),
             versions=tuple(self.versions),
             share_list=tuple(self.share_list),
             revisions=tuple(tuple(sorted(self.revisions[index])) for index in range(len(self.share_list))),
-            segments={fact: _levels_of(column.levels(), rows) for fact, column in self.segments.items()},
-            covariate=self.covariate.numbers()[rows] if self.covariate else None,
+            segments={fact: _levels_of(column.levels(), ordered) for fact, column in self.segments.items()},
+            covariate=ordered(self.covariate.numbers()) if self.covariate else None,
             experiments=frozenset(self.experiments),
             sampled=dict(self.sampled),
             shadow_versions=dict(self.shadow_versions),
             torn_tails=self.torn_tails,
             damaged=self.damaged,
         )
-
-    def _column(self, name: str, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        """One column of all blocks; its parts become one, so that they are not held twice."""
-        joined = np.concatenate([np.zeros(0, dtype), *self.parts.get(name, [])], dtype=dtype)
-        self.parts[name] = [joined]
-        return joined
 
     def _describe(self, route: RouteFacts) -> None:
         self.experiments.add(route.experiment)
@@ -285,24 +301,53 @@ def _flags(arrays: RowArrays) -> npt.NDArray[np.uint8]:
     return flags
 
 
+def _halves(keys: UInt64) -> npt.NDArray[np.uint32]:
+    """32 bits of each fingerprint; 0 for none only."""
+    halves = keys.astype(np.uint32)
+    halves[(halves == 0) & (keys != 0)] = 1
+    return halves
+
+
 def _later(keys: UInt64) -> Rows:
     """The rows whose key an earlier row has."""
-    order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    later: Rows = order[1:][ordered[1:] == ordered[:-1]]
+    rows = _shared(keys)
+    order = rows[np.argsort(keys[rows], kind="stable")]
+    later: Rows = order[1:][keys[order[1:]] == keys[order[:-1]]]
     return later
 
 
-def _retried(requests: UInt64, calls: UInt64, flags: npt.NDArray[np.uint8]) -> Rows:
-    """The rows of calls whose request id an earlier call has."""
-    known = np.flatnonzero((requests != 0) & (flags & Flag.DUPLICATE == 0))
-    order: Rows = known[np.argsort(requests[known], kind="stable")]
-    ordered = requests[order]
-    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])) if len(order) else np.zeros(0, np.intp)
-    first_call = np.repeat(calls[order[starts]], np.diff(np.append(starts, len(order))))
-    retried: Rows = order[calls[order] != first_call]
+def _retried(
+    requests: npt.NDArray[np.uint32], units: UInt64, keys: UInt64, places: npt.NDArray[np.uint16],
+    flags: npt.NDArray[np.uint8],
+) -> Rows:  # fmt: skip
+    """The rows whose request id and unit an earlier call has: 96 bits tell them apart from all others."""
+    asked = units ^ (requests * _WORD_STEP)
+    rows = _shared(asked)
+    rows = rows[(requests[rows] != 0) & (flags[rows] & Flag.DUPLICATE == 0)]
+    order: Rows = rows[np.argsort(asked[rows], kind="stable")]
+    if not len(order):
+        return order
+    starts = np.flatnonzero(np.append(True, asked[order[1:]] != asked[order[:-1]]))
+    calls = keys[order] - places[order].astype(np.uint64) * _PLACE_STEP
+    retried: Rows = order[calls != np.repeat(calls[starts], np.diff(np.append(starts, len(order))))]
     return retried
 
 
-def _levels_of(levels: Levels, rows: Rows | slice) -> Levels:
-    return Levels(levels.names, levels.codes[rows])
+def _shared(keys: UInt64) -> Rows:
+    """The rows whose key another row has too, ascending. Most keys are distinct: sorting a copy needs no index."""
+    ordered = np.sort(keys)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    del ordered
+    if not len(twice):
+        return np.zeros(0, np.intp)
+    parts = range(0, len(keys), CHUNK)
+    return np.concatenate([part + np.flatnonzero(_among(keys[part : part + CHUNK], twice)) for part in parts])
+
+
+def _among(keys: UInt64, ordered: UInt64) -> npt.NDArray[np.bool_]:
+    places = np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)
+    return np.asarray(ordered[places] == keys)
+
+
+def _levels_of(levels: Levels, ordered: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Levels:
+    return Levels(levels.names, ordered(levels.codes))

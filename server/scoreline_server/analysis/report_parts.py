@@ -67,7 +67,7 @@ class OutcomeCounts:
         read: reports of it for the route.
         superseded: reports that a later one corrects or repeats.
         matched: last reports whose row, or whose unit in its window, is among the rows.
-        unmatched: last reports of others: of another period, or of rows that the journal does not have.
+        unmatched: reports of others: of another period, of testers, or of rows that the journal does not have.
         late: matched, but observed after the metric's maturity; left out in every arm.
     """
 
@@ -112,7 +112,15 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How well the scores of one model rank and state the probability of an outcome, over labelled rows."""
+    """How well the scores of one model rank and state the probability of an outcome.
+
+    Attributes:
+        metric: the rate whose outcome it is.
+        rows, positives: the labelled rows that the figures are of, and those with the outcome.
+        auc, average_precision, brier, ks: with their intervals, where they have one.
+        calibration: None for scores that are no probabilities.
+        labelled: all labelled rows; above a million, as many are drawn at random with a fixed seed.
+    """
 
     metric: str
     rows: int
@@ -122,6 +130,7 @@ class Quality:
     brier: Figure
     ks: Figure
     calibration: Calibration | None
+    labelled: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from scoreline_server.analysis.exposures import NOT_EXPOSED, Exposures
+from scoreline_server.analysis.growing import GrowingArray
 from scoreline_server.analysis.labels import NOWHERE, Bool, Ints, RowIndex
 from scoreline_server.analysis.predictions import Flag, Predictions, UInt64, Version, prediction_keys
 from scoreline_server.journal.reader import Selection, read_shadows
@@ -68,35 +70,70 @@ class Pairs:
 def read_shadowed(folders: Iterable[Path], selection: Selection, known: Mapping[tuple[str, str, int], Version]
                   ) -> list[Shadowed]:  # fmt: skip
     """The rows of each shadow of a route; ``known`` are the versions with their bands."""
-    parts: dict[str, list[ShadowScores]] = {}
+    found: dict[str, _Collected] = {}
     for scores in read_shadows(folders, selection):
-        parts.setdefault(scores.ref, []).append(scores)
-    return [_shadowed(ref, parts.pop(ref), known) for ref in sorted(parts)]
+        found.setdefault(scores.ref, _Collected(scores.ref)).add(scores)
+    return [found.pop(ref).shadowed(known) for ref in sorted(found)]
+
+
+class _Collected:
+    """The rows of one shadow while they are read."""
+
+    def __init__(self, ref: str) -> None:
+        self._ref = ref
+        self._versions: dict[tuple[str, str, int], int] = {}
+        types = (np.uint64, np.float32, np.uint16, np.float32)
+        self._columns = tuple(GrowingArray(dtype) for dtype in types)
+
+    def add(self, part: ShadowScores) -> None:
+        """Appends the rows of a block."""
+        name = (part.ref, part.model, part.version)
+        version = self._versions.setdefault(name, len(self._versions))
+        keys = prediction_keys(np.frombuffer(part.call_ids, f"V{CALL_ID_BYTES}"), part.places)
+        each = part.microseconds / 1000 / len(part) if part.microseconds and len(part) else np.nan
+        values: tuple[npt.NDArray[Any], ...] = (
+            keys,
+            part.scores,
+            np.full(len(part), version),
+            np.full(len(part), each),
+        )
+        for column, more in zip(self._columns, values, strict=True):
+            column.append(more)
+
+    def shadowed(self, known: Mapping[tuple[str, str, int], Version]) -> Shadowed:
+        """The rows; lets go of what was read."""
+        keys, scores, versions, milliseconds = (column.taken() for column in self._columns)
+        version_list = tuple(known.get(name, Version(*name)) for name in self._versions)
+        return Shadowed(self._ref, keys, scores, versions, milliseconds, version_list)
 
 
 def pairs_of(
     shadowed: Shadowed, predictions: Predictions, exposures: Exposures, index: RowIndex
-) -> tuple[list[Pairs], int]:
+) -> tuple[Iterator[Pairs], int]:
     """The pairs with each arm that answered, and the shadow's rows without a row that counts.
 
     Retried calls count once, as everywhere; rows of testers do not count.
     """
     rows = index.rows_of(shadowed.keys)
-    counts = (rows != NOWHERE) & (predictions.flags[rows] & (Flag.RETRY | Flag.DUPLICATE) == 0)
-    counts &= exposures.of_rows[rows] != NOT_EXPOSED
-    _, first = np.unique(shadowed.keys, return_index=True)
-    once = np.zeros(len(counts), np.bool_)
-    once[first] = True
-    counted = np.flatnonzero(counts & once)
-    return list(_by_arm(shadowed, predictions, exposures, rows, counted)), int(np.count_nonzero(once & ~counts))
+    known = np.flatnonzero(rows != NOWHERE).astype(np.int32)
+    # A row that was scored twice counts once: written backwards, the first score stays.
+    first = np.full(len(predictions), NOWHERE, np.int32)
+    first[rows[known[::-1]]] = known[::-1]
+    scored = first != NOWHERE
+    counts = scored & (predictions.flags & (Flag.RETRY | Flag.DUPLICATE) == 0) & (exposures.of_rows != NOT_EXPOSED)
+    counted = first[counts]
+    unmatched = len(rows) - len(known) + int(np.count_nonzero(scored)) - len(counted)
+    return _by_arm(shadowed, predictions, exposures, rows, counted), unmatched
 
 
 def _by_arm(
     shadowed: Shadowed, predictions: Predictions, exposures: Exposures, rows: Ints, counted: Ints
 ) -> Iterator[Pairs]:
-    arms = np.array([version.arm for version in predictions.versions])[predictions.served[rows[counted]]]
-    for arm in dict.fromkeys(version.arm for version in predictions.versions):
-        chosen = counted[arms == arm]
+    names = list(dict.fromkeys(version.arm for version in predictions.versions))
+    arm_of = np.array([names.index(version.arm) for version in predictions.versions], np.uint16)
+    arms = arm_of[predictions.served[rows[counted]]]
+    for place, arm in enumerate(names):
+        chosen = counted[arms == place]
         if not len(chosen):
             continue
         primary, shadow = predictions.scores[rows[chosen]], shadowed.scores[chosen]
@@ -114,25 +151,3 @@ def _by_arm(
             shadow_failed=int(np.count_nonzero(np.isfinite(primary) & ~np.isfinite(shadow))),
             primary_failed=int(np.count_nonzero(~np.isfinite(primary) & np.isfinite(shadow))),
         )
-
-
-def _shadowed(ref: str, parts: list[ShadowScores], known: Mapping[tuple[str, str, int], Version]) -> Shadowed:
-    names = {(part.ref, part.model, part.version): None for part in parts}
-    versions = {name: index for index, name in enumerate(names)}
-    return Shadowed(
-        ref,
-        np.concatenate([_keys(part) for part in parts]),
-        np.concatenate([part.scores for part in parts]),
-        np.concatenate([np.full(len(part), versions[part.ref, part.model, part.version], np.uint16) for part in parts]),
-        np.concatenate([_milliseconds(part) for part in parts]),
-        tuple(known.get(name, Version(*name)) for name in names),
-    )
-
-
-def _keys(part: ShadowScores) -> UInt64:
-    return prediction_keys(np.frombuffer(part.call_ids, f"V{CALL_ID_BYTES}"), part.places)
-
-
-def _milliseconds(part: ShadowScores) -> Floats:
-    known = part.microseconds
-    return np.full(len(part), known / 1000 / len(part) if known else np.nan, np.float32)

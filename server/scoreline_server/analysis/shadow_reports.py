@@ -3,13 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from scoreline_registry.statistics import agreement, distances, ranking
 from scoreline_registry.statistics.figures import Estimate, Figure, TooFew
-from scoreline_server.analysis.arms import CALL_LATENCY, distribution, latency, quality, score_edges, versions_of
+from scoreline_server.analysis.arms import (
+    CALL_LATENCY,
+    distribution,
+    drawn_rows,
+    latency,
+    quality,
+    score_edges,
+    versions_of,
+)
 from scoreline_server.analysis.clustered import ClusteredMean, clustered_mean
 from scoreline_server.analysis.contrasts import RATE
 from scoreline_server.analysis.effects import MAX_LOOKS, MetricData, adjusted
@@ -19,13 +28,13 @@ from scoreline_server.analysis.predictions import Predictions
 from scoreline_server.analysis.report_parts import Distribution, Look, Plan, Quality
 from scoreline_server.analysis.shadow_pairs import Pairs
 from scoreline_server.analysis.shadow_report import ShadowReport, ShadowSegment, Shift, SwapTable
-from scoreline_server.analysis.swaps import band_matrix, cut_offs, is_crossed, most_used, swap_table
+from scoreline_server.analysis.swaps import band_matrix, cut_offs, is_crossed, most_used, summed, swap_table
 
 AT = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 MAX_LEVELS = 20
 MODEL_LATENCY = "the run time of the shadow's batch over its rows, off the serving path: not comparable to a call's"
 
-Values = npt.NDArray[np.float64]
+Values = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +52,8 @@ def shadow_report(pairs: Pairs, unmatched: int, context: ShadowContext) -> Shado
     """The report of a shadow against one arm that answered."""
     predictions, alpha = context.predictions, context.plan.alpha
     differences = pairs.shadow.astype(np.float64) - pairs.primary
-    found = clustered_mean(differences, pairs.units, context.plan)
+    mean, looks = _over_time(pairs, differences, context)
+    found = mean.intervals(context.plan)
     primary = most_used(predictions.versions, predictions.served[pairs.rows])
     shadow = most_used(pairs.shadowed.version_list, pairs.shadow_versions)
     labels = _labels(pairs, context)
@@ -56,7 +66,7 @@ def shadow_report(pairs: Pairs, unmatched: int, context: ShadowContext) -> Shado
             _counted([one.name for one in predictions.versions], predictions.served[pairs.rows])
         ),
         pairs=len(pairs),
-        units=len(np.unique(pairs.units)),
+        units=mean.units,
         shadow_failed=pairs.shadow_failed,
         primary_failed=pairs.primary_failed,
         unmatched=unmatched,
@@ -65,7 +75,7 @@ def shadow_report(pairs: Pairs, unmatched: int, context: ShadowContext) -> Shado
         sequential=found.sequential,
         absolute_difference=float(np.abs(differences).mean()) if len(pairs) else float("nan"),
         difference_quantiles=_difference_quantiles(differences, alpha),
-        spearman=agreement.spearman(pairs.primary, pairs.shadow, alpha=alpha),
+        spearman=_spearman(pairs, alpha),
         kendall=agreement.kendall(pairs.primary, pairs.shadow, alpha=alpha),
         shift=_shift(pairs.primary, pairs.shadow, alpha),
         primary_scores=distribution(pairs.primary, edges) or _NONE,
@@ -81,8 +91,19 @@ def shadow_report(pairs: Pairs, unmatched: int, context: ShadowContext) -> Shado
             (name, _auc_difference(label, pairs.primary, pairs.shadow, alpha)) for name, label in labels.items()
         ),
         segments=_segments(pairs, differences, context),
-        looks=_looks(pairs, differences, context),
+        looks=looks,
     )
+
+
+def _spearman(pairs: Pairs, alpha: float) -> Figure:
+    drawn = drawn_rows(len(pairs))
+    if drawn is None:
+        return agreement.spearman(pairs.primary, pairs.shadow, alpha=alpha)
+    return _of_drawn(agreement.spearman(pairs.primary[drawn], pairs.shadow[drawn], alpha=alpha), len(drawn), len(pairs))
+
+
+def _of_drawn(figure: Figure, drawn: int, count: int) -> Figure:
+    return replace(figure, method=f"{figure.method}, of {drawn:,} of {count:,} rows")
 
 
 def _difference_quantiles(differences: Values, alpha: float) -> tuple[tuple[float, float, float, float], ...]:
@@ -91,9 +112,13 @@ def _difference_quantiles(differences: Values, alpha: float) -> tuple[tuple[floa
 
 
 def _shift(primary: npt.NDArray[np.float32], shadow: npt.NDArray[np.float32], alpha: float) -> Shift:
-    table = distances.bin_table(primary, shadow, distances.quantile_edges(primary))
-    found = distances.paired_psi(table, alpha=alpha)
-    ks = distances.ks_distance(primary, shadow, paired=True)
+    edges = distances.quantile_edges(primary)
+    found = distances.paired_psi(summed(lambda a, b: distances.bin_table(a, b, edges), primary, shadow), alpha=alpha)
+    drawn = drawn_rows(len(primary))
+    if drawn is None:
+        ks = distances.ks_distance(primary, shadow, paired=True)
+    else:
+        ks = _of_drawn(distances.ks_distance(primary[drawn], shadow[drawn], paired=True), len(drawn), len(primary))
     if isinstance(found, TooFew):
         return Shift(found, float("nan"), psi_shifted=False, ks=ks)
     psi = Estimate(found.value, found.value, found.value, found.p, 0.0, found.method, found.assumptions, found.count)
@@ -101,11 +126,11 @@ def _shift(primary: npt.NDArray[np.float32], shadow: npt.NDArray[np.float32], al
 
 
 def _labels(pairs: Pairs, context: ShadowContext) -> Mapping[str, Values]:
-    """The outcomes of the pairs' units by rate metric: float64 [P], NaN without one."""
+    """The outcomes of the pairs' units by rate metric: float32 [P], NaN without one."""
     found = {}
     for data in context.metrics:
         if data.plan.kind == RATE:
-            of_units = np.full(len(context.exposures), np.nan)
+            of_units = np.full(len(context.exposures), np.nan, np.float32)
             of_units[data.units] = data.columns[0]
             labels = of_units[pairs.units]
             # An outcome is of the unit: it counts once, at the row that exposed it.
@@ -162,19 +187,18 @@ def _segment(
     return ShadowSegment(by, level, int(np.count_nonzero(rows)), means.fixed, means.sequential, None, flips)
 
 
-def _looks(pairs: Pairs, differences: Values, context: ShadowContext) -> tuple[Look, ...]:
-    """The always-valid mean difference after each of at most MAX_LOOKS equal parts of the rows in the order of time."""
-    order = np.argsort(pairs.rows, kind="stable")
-    ends = np.unique(np.linspace(0, len(order), min(MAX_LOOKS, max(2, len(order) // 100)) + 1).astype(int)).tolist()
-    running, found = ClusteredMean(len(context.exposures)), []
-    for begin, end in pairwise(ends):
-        part = order[begin:end]
-        running.add(differences[part], pairs.units[part])
-        figure = running.intervals(context.plan).sequential
+def _over_time(pairs: Pairs, differences: Values, context: ShadowContext) -> tuple[ClusteredMean, tuple[Look, ...]]:
+    """The mean difference of all rows, and as it stood after each of at most MAX_LOOKS equal parts of them."""
+    ends = np.linspace(0, len(pairs), min(MAX_LOOKS, max(2, len(pairs) // 100)) + 1).astype(int)
+    running, looks = ClusteredMean(len(context.exposures)), []
+    # Pairs are in the order of their rows, which is that of time.
+    for begin, end in pairwise(np.unique(ends).tolist()):
+        running.add(differences[begin:end], pairs.units[begin:end])
+        figure = running.sequential(context.plan)
         if isinstance(figure, Estimate) and figure.p is not None:
-            time = int(context.predictions.times[pairs.rows[part[-1]]])
-            found.append(Look(time, end, figure.value, figure.low, figure.high, figure.p))
-    return tuple(found)
+            time = int(context.predictions.times[pairs.rows[end - 1]])
+            looks.append(Look(time, end, figure.value, figure.low, figure.high, figure.p))
+    return running, tuple(looks)
 
 
 def _difference_edges(differences: Values) -> npt.NDArray[np.floating]:

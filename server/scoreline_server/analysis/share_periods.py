@@ -30,8 +30,8 @@ def share_periods(predictions: Predictions, exposed: Exposed) -> tuple[SharePeri
             counts = np.bincount(exposed.arms[rows], minlength=len(exposed.arm_names)).tolist()
             found.append(
                 SharePeriod(
-                    since=int(exposed.times[rows[0]]),
-                    until=int(exposed.times[rows[-1]]),
+                    since=exposed.time(int(rows[0])),
+                    until=exposed.time(int(rows[-1])),
                     revisions=predictions.revisions[index],
                     rule=shares.rule,
                     shares=shares.millionths,
@@ -49,7 +49,7 @@ def sample_ratio_of(predictions: Predictions, exposed: Exposed) -> SampleRatio |
     known = np.array([len(shares.millionths) > 0 for shares in predictions.share_list], np.bool_)
     arms = _split_arms(exposed, known)
     splits = known & (np.count_nonzero(exposed.has_share, axis=1) > 1) | _leaking(exposed, known)
-    counted = np.flatnonzero(splits[exposed.shares] & np.isin(exposed.arms, arms))
+    counted = np.flatnonzero(splits[exposed.shares] & np.isin(exposed.arms, arms)).astype(np.int32)
     if len(arms) < 2 or not len(counted):
         return None
     counts = _batches(exposed, counted)[:, :, arms]
@@ -94,10 +94,12 @@ def _leaking(exposed: Exposed, known: Bool) -> Bool:
 
 def _batches(exposed: Exposed, counted: Ints) -> Ints:
     """Counts [B, S, A] of the units by time, share period and arm; batches of about equal size in the order of time."""
-    batch = np.arange(len(counted)) * BATCHES // len(counted)
-    shape = (BATCHES, *exposed.sizes())
-    cells = np.ravel_multi_index((batch, exposed.shares[counted], exposed.arms[counted]), shape)
-    return np.bincount(cells, minlength=int(np.prod(shape))).reshape(shape)
+    sizes = exposed.sizes()
+    counts = [
+        np.bincount(np.ravel_multi_index((exposed.shares[part], exposed.arms[part]), sizes), minlength=math.prod(sizes))
+        for part in np.array_split(counted, BATCHES)
+    ]
+    return np.stack(counts).reshape(BATCHES, *sizes)
 
 
 def _shares(predictions: Predictions, exposed: Exposed) -> Floats:

@@ -13,6 +13,9 @@ import numpy.typing as npt
 
 from scoreline_registry.statistics.joint_moments import JointMoments
 
+CHUNK = 1 << 20
+"""Rows that are added at once, so that intermediate arrays stay small."""
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.integer[Any]]
 
@@ -53,21 +56,21 @@ class MomentTable:
     centre: Floats
 
     @classmethod
-    def of(cls, columns: Sequence[Floats], groups: Sequence[tuple[Ints, int]]) -> "MomentTable":
+    def of(cls, columns: Sequence[npt.NDArray[np.floating[Any]]], groups: Sequence[tuple[Ints, int]]) -> "MomentTable":
         """The sums of K columns [N] by some groupings, each as (indices [N], how many); the last two are S and A."""
         shape = tuple(size for _, size in groups)
-        cells = int(np.prod(shape))
-        cell: Ints = np.ravel_multi_index(tuple(indices for indices, _ in groups), shape)
-        centre = np.array([column.mean() if len(column) else 0.0 for column in columns])
-        moved = [column - middle for column, middle in zip(columns, centre, strict=True)]
-        width = len(columns)
-        products = np.empty((cells, width, width))
-        for left in range(width):
-            for right in range(left, width):
-                sums = np.bincount(cell, moved[left] * moved[right], cells)
-                products[:, left, right] = products[:, right, left] = sums
-        totals = np.stack([np.bincount(cell, column, cells) for column in moved], axis=1).astype(np.float64)
-        counts = np.bincount(cell, minlength=cells).astype(np.float64)
+        cells, width = int(np.prod(shape)), len(columns)
+        centre = np.array([column.mean(dtype=np.float64) if len(column) else 0.0 for column in columns])
+        counts, totals, products = np.zeros(cells), np.zeros((cells, width)), np.zeros((cells, width, width))
+        for start in range(0, len(columns[0]), CHUNK):
+            part = slice(start, start + CHUNK)
+            cell = np.ravel_multi_index(tuple(indices[part] for indices, _ in groups), shape)
+            moved = [column[part] - middle for column, middle in zip(columns, centre, strict=True)]
+            counts += np.bincount(cell, minlength=cells)
+            for left in range(width):
+                totals[:, left] += np.bincount(cell, moved[left], cells)
+                for right in range(width):
+                    products[:, left, right] += np.bincount(cell, moved[left] * moved[right], cells)
         return cls(counts.reshape(shape), totals.reshape(*shape, width), products.reshape(*shape, width, width), centre)
 
     def cumulated(self) -> "MomentTable":

@@ -1,16 +1,19 @@
 """Decisions that a shadow would change: the swap table at each cut-off and the matrix of bands."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_registry.statistics.swap_sets import SwapSet, band_table
-from scoreline_server.analysis.predictions import Version
+from scoreline_registry.statistics.swap_sets import SwapSet, Table, band_table
+from scoreline_server.analysis.predictions import CHUNK, Version
 from scoreline_server.analysis.shadow_pairs import Floats
 from scoreline_server.analysis.shadow_report import BandMatrix, SwapTable
 
-Values = npt.NDArray[np.float64]
+Values = npt.NDArray[np.floating[Any]]
 
 NO_BAND = "none"
 """Of scores below the lowest band."""
@@ -34,7 +37,8 @@ def swap_table(
 ) -> SwapTable:
     """The swap table at one cut-off; ``labels`` are outcomes by metric [P], NaN where there is none yet."""
     name, primary_cut, shadow_cut = cut
-    counts = SwapSet.of(band_table(primary, shadow, cuts=[primary_cut], shadow_cuts=[shadow_cut]), 0)
+    table = summed(lambda a, b: band_table(a, b, cuts=[primary_cut], shadow_cuts=[shadow_cut]), primary, shadow)
+    counts = SwapSet.of(table, 0)
     above, shadow_above = primary >= primary_cut, shadow >= shadow_cut
     cells = (above & shadow_above, ~above & shadow_above, above & ~shadow_above, ~above & ~shadow_above)
     return SwapTable(
@@ -56,10 +60,17 @@ def band_matrix(primary: Version, shadow: Version, primary_scores: Floats, shado
     """The rows by both bands; None where either version has no bands."""
     if not primary.bands or not shadow.bands:
         return None
-    table = band_table(primary_scores, shadow_scores, cuts=primary.cuts, shadow_cuts=shadow.cuts)
+    cuts = {"cuts": primary.cuts, "shadow_cuts": shadow.cuts}
+    table = summed(lambda a, b: band_table(a, b, **cuts), primary_scores, shadow_scores)
     top, left = int(not table[0].any()), int(not table[:, 0].any())
     counts = tuple(tuple(row) for row in table[top:, left:].tolist())
     return BandMatrix((NO_BAND, *primary.bands)[top:], (NO_BAND, *shadow.bands)[left:], counts)
+
+
+def summed(table: Callable[[Floats, Floats], Table], primary: Floats, shadow: Floats) -> Table:
+    """A table of the same rows by both scores, added up over parts of them, so that intermediate arrays stay small."""
+    tables = (table(primary[at : at + CHUNK], shadow[at : at + CHUNK]) for at in range(0, max(1, len(primary)), CHUNK))
+    return reduce(operator.add, tables)
 
 
 def most_used(versions: Sequence[Version], indices: npt.NDArray[np.uint16]) -> Version:
