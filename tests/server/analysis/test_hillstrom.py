@@ -118,6 +118,6 @@ def test_the_guide_shows_what_the_command_prints(journal: Path) -> None:
 def test_the_guides_picture_is_that_of_the_page(comparison: Comparison) -> None:
     """The same caption, which has the figures, and the same texts on the axes."""
     drawn = ET.fromstring(next(effect_pictures(comparison)).svg)
-    shown = ET.parse(ROOT / "docs" / "figures" / "comparison-effect.svg").getroot()
+    shown = ET.parse(ROOT / "docs" / "pictures" / "comparison-effect.svg").getroot()
     assert drawn.get("aria-label") == shown.get("aria-label")
     assert [*drawn.itertext()] == [*shown.itertext()]
