@@ -186,7 +186,9 @@ def test_a_file_that_would_cut_off_a_ramp_is_refused(
     ramped: Registry, changes: dict[str, object], last: RampMoveName
 ) -> None:
     move(ramped, "start", last)
-    with pytest.raises(RefusedError, match=r"the ramp of credit@2 is .*end it with `scoreline ramp abort credit`"):
+    stays = "leave the section `ramp`, the rules, unit, salt and holdout as they are"
+    way_out = f": {stays}, or end it with `scoreline ramp abort credit`"
+    with pytest.raises(RefusedError, match=f"the ramp of credit@2 is (running|paused){way_out}"):
         apply(ramped, spec(SPLIT, **{"ramp": RAMP, **changes}))
 
 
@@ -293,6 +295,23 @@ def test_a_reallocation_moves_few_units_and_goes_on_when_the_file_is_applied_aga
     apply(ramped, spec({"credit@1": 90, "credit@2": 10}, experiment=EXPERIMENT, allocate=ALLOCATE))
     assert share(ramped) == 100_000
     assert route(ramped).allocation_state is None
+
+
+def test_an_allocation_is_of_the_last_rule_alone(ramped: Registry) -> None:
+    premium = {"when": {"segment": {"eq": "premium"}}, "split": {"credit@1": 10, "credit@3": 90}}
+    changes = {"rules": [premium, {"split": {"credit@1": 50, "credit@2": 50}}], "experiment": EXPERIMENT}
+    apply(ramped, spec(**changes, allocate=ALLOCATE))
+    before = route(ramped)
+    commit(ramped, Reallocate("credit", {"credit@1": 300_000, "credit@2": 700_000}))
+    after = route(ramped)
+    assert after.rules[0] == before.rules[0]
+    assert [arm.millionths for arm in after.rules[1].arms] == [300_000, 700_000]
+    apply(ramped, spec(**changes, allocate=ALLOCATE))
+    assert route(ramped) == after
+    premium["split"] = {"credit@1": 40, "credit@3": 60}
+    apply(ramped, spec(**changes, allocate=ALLOCATE))
+    assert [arm.millionths for arm in route(ramped).rules[0].arms] == [400_000, 600_000]
+    assert route(ramped).rules[1] == after.rules[1]
 
 
 @pytest.mark.parametrize(
