@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -299,7 +300,8 @@ def test_a_reallocation_moves_few_units_and_goes_on_when_the_file_is_applied_aga
 
 def test_an_allocation_is_of_the_last_rule_alone(ramped: Registry) -> None:
     premium = {"when": {"segment": {"eq": "premium"}}, "split": {"credit@1": 10, "credit@3": 90}}
-    changes = {"rules": [premium, {"split": {"credit@1": 50, "credit@2": 50}}], "experiment": EXPERIMENT}
+    even = {"split": {"credit@1": 50, "credit@2": 50}}
+    changes: dict[str, Any] = {"rules": [premium, even], "experiment": EXPERIMENT}
     apply(ramped, spec(**changes, allocate=ALLOCATE))
     before = route(ramped)
     commit(ramped, Reallocate("credit", {"credit@1": 300_000, "credit@2": 700_000}))
