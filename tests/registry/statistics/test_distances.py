@@ -91,6 +91,27 @@ def test_independent_scores_of_the_same_rows_have_the_law_of_independent_samples
     assert paired.expected == pytest.approx(free.expected)
 
 
+def test_p_and_threshold_are_of_one_law() -> None:
+    """p is the upper tail of chi-square with bins - 1 degrees of freedom over 1/n + 1/m."""
+    observed = np.array([50, 80, 100, 100, 100, 100, 100, 120, 120, 130])
+    for found in (stability(psi(DECILES, observed)), stability(psi(DECILES, observed, alpha=0.01))):
+        assert found.p == pytest.approx(stats.chi2.sf(found.value / (1 / 1000 + 1 / 1000), 9))
+        assert (found.count, found.bins) == (2000, 10)
+    strict = stability(psi(DECILES, observed, alpha=0.01))
+    assert strict.threshold == pytest.approx(stats.chi2.isf(0.01, 9) * 0.002)
+    table = np.full((4, 4), 20) + 100 * np.eye(4, dtype=np.int64)
+    paired = stability(paired_psi(table + np.eye(4, k=1, dtype=np.int64) * 40, alpha=0.01))
+    at_threshold = stability(paired_psi(table + np.eye(4, k=1, dtype=np.int64) * 40, alpha=paired.p))
+    assert at_threshold.threshold == pytest.approx(paired.value)
+    assert (paired.bins, paired.count) == (4, int(table.sum()) + 120)
+
+
+def test_one_bin_says_nothing() -> None:
+    found = stability(psi(np.array([5]), np.array([9])))
+    assert (found.value, found.p, found.threshold, found.expected) == (0, 1, 0, 0)
+    assert stability(paired_psi(np.array([[5]]))).p == 1
+
+
 def test_a_score_compared_with_itself_is_stable() -> None:
     found = stability(paired_psi(np.diag(DECILES)))
     assert (found.value, found.threshold, found.p, found.unlike) == (0, 0, 1, False)
@@ -132,7 +153,8 @@ def test_too_few_rows_are_told() -> None:
     assert psi(np.full(10, 4), DECILES) == TooFew(40, 50, "population stability index")
     assert paired_psi(np.eye(10, dtype=np.int64)) == TooFew(10, 50, "population stability index")
     assert isinstance(psi(np.zeros(3, np.int64), np.zeros(3, np.int64)), TooFew)
-    assert isinstance(ks_distance(np.zeros(0), np.zeros(3)), TooFew)
+    assert ks_distance(np.zeros(0), np.zeros(3)) == TooFew(0, 1, "two-sample Kolmogorov-Smirnov")
+    assert isinstance(ks_distance(np.zeros(1), np.ones(1)), Estimate)
 
 
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=50), st.lists(st.integers(0, 9), min_size=2, max_size=50))
@@ -141,6 +163,7 @@ def test_kolmogorov_smirnov_is_that_of_scipy(first: list[int], second: list[int]
     found, theirs = ks_distance(left, right), stats.ks_2samp(left, right, method="asymp")
     assert isinstance(found, Estimate)
     assert (found.value, found.p) == pytest.approx((theirs.statistic, theirs.pvalue))
+    assert (found.low, found.high, found.level, found.count) == (found.value, found.value, 0, len(first) + len(second))
     paired = ks_distance(left, right, paired=True)
     assert isinstance(paired, Estimate)
     assert (paired.value, paired.p) == (found.value, None)
