@@ -314,6 +314,8 @@ def test_an_allocation_is_of_the_last_rule_alone(ramped: Registry) -> None:
     apply(ramped, spec(**changes, allocate=ALLOCATE))
     assert [arm.millionths for arm in route(ramped).rules[0].arms] == [400_000, 600_000]
     assert route(ramped).rules[1] == after.rules[1]
+    at_the_floor = {"credit@1": 50_000, "credit@2": 950_000}
+    assert commit(ramped, Reallocate("credit", at_the_floor)).written
 
 
 @pytest.mark.parametrize(
