@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from scoreline_registry.routing.ramp import MAX_EVIDENCE, GuardEvidence, RampMoveName, Verdict
 from scoreline_server.controllers.readings import Finding, Reading, breaches
 
-_MOST_LINES = 10
+_MOST_LINES = 3
 
 _VERDICTS: dict[Finding, Verdict] = {
     Finding.TOO_FEW: "continue",
@@ -36,15 +36,15 @@ def evidence_of(readings: Iterable[Reading]) -> tuple[GuardEvidence, ...]:
 
 
 def message_of(move: RampMoveName, *, arm: str, step: int, percents: Sequence[float], readings: list[Reading]) -> str:
-    """The message of a move's revision, such as "ramp of credit@9: advance from 5 % to 25 %" and a line per guard."""
+    """The message of a move's revision, such as "ramp of credit@9: rolled back from 5 %" and a line per breach."""
     here = f"{percents[step]:g} %"
     ways = {
         "advance": f"advance from {here} to {percents[min(step + 1, len(percents) - 1)]:g} %",
         "finish": f"finished at {here}",
         "roll_back": f"rolled back from {here}",
     }
-    told = breaches(readings) if move == "roll_back" else [each for each in readings if not each.segment]
-    lines = [f"ramp of {arm}: {ways.get(move, move)}", *(_printable(str(each)) for each in told[:_MOST_LINES])]
+    told = [_printable(str(each)) for each in breaches(readings)[:_MOST_LINES]]
+    lines = [f"ramp of {arm}: {ways.get(move, move)}", *told]
     return "\n".join(line[:180] for line in lines)
 
 
