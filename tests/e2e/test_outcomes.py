@@ -89,7 +89,7 @@ def wait_for_more(crowd: list[Reporter], more: int) -> None:
     wait_until(lambda: len(accepted(crowd)) >= goal)
 
 
-@pytest.mark.parametrize("deaths", [3, pytest.param(20, marks=pytest.mark.acceptance)])
+@pytest.mark.parametrize("deaths", [3, pytest.param(10, marks=pytest.mark.acceptance)])
 def test_a_killed_worker_loses_no_outcome_that_was_answered(registry: Registry, tmp_path: Path, deaths: int) -> None:
     folder = tmp_path / "registry-journal"
     with running(tmp_path / "registry", tmp_path / "log") as server, reporting(server.address) as crowd:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
@@ -28,7 +29,7 @@ from scoreline_server.outcomes.importing import (
     plan_of,
 )
 from scoreline_server.outcomes.keeper import FolderImport
-from scoreline_server.outcomes.summary import summaries
+from scoreline_server.outcomes.summary import RouteSummary, summaries
 from scoreline_server.outcomes.table_files import column_names
 
 _POLL_SECONDS = 0.2
@@ -108,18 +109,26 @@ def import_(
 @click.option("--route", help="Outcomes of this route only.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(folders: tuple[Path, ...], registry: str, route: str | None, as_json: bool) -> None:
-    """Count the outcomes of all FOLDERs by name, and those that have a row in the journal."""
-    faults: list[str] = []
+    """Count the outcomes of all FOLDERs by name, and those that have a row in the journal.
 
-    def note(path: Path, fault: Fault) -> None:
-        faults.append(fault_text(path, fault))
-
-    found = list(summaries(journal_folders(folders, registry), route, on_fault=note))
+    The exit code is 1 when a file is damaged. A torn tail is no damage: a writer was killed, or is still at it.
+    """
+    faults: list[tuple[Path, Fault]] = []
+    found = list(
+        summaries(journal_folders(folders, registry), route, on_fault=lambda path, fault: faults.append((path, fault)))
+    )
     if as_json:
-        print_json({"routes": [asdict(each) for each in found], "faults": faults})
-        return
-    for fault in faults:
-        click.echo(fault, err=True)
+        texts = [fault_text(path, fault) for path, fault in faults]
+        print_json({"routes": [asdict(each) for each in found], "faults": texts})
+    else:
+        _show_summaries(found, faults)
+    if any(not fault.is_torn for _, fault in faults):
+        raise SystemExit(1)
+
+
+def _show_summaries(found: Sequence[RouteSummary], faults: Sequence[tuple[Path, Fault]]) -> None:
+    for path, fault in faults:
+        click.echo(fault_text(path, fault), err=True)
     columns = ("route", "name", "by", "outcomes", "matched", "mean", "first observed", "last observed", "last reported")
     print_table(
         columns,

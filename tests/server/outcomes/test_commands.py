@@ -232,6 +232,12 @@ def test_status_names_a_torn_tail(tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert "torn tail" in done.stderr
     assert "credit" in done.stdout
+    damaged = bytearray(path.read_bytes())
+    damaged[200] ^= 1
+    path.write_bytes(damaged + OutcomeBlock.of("credit", 1, [Outcome("b", 1, unit="u", since=1, until=2)]).block())
+    done = run("status", tmp_path, "--json")
+    assert done.exit_code == 1
+    assert "damaged, bytes" in json.loads(done.stdout)["faults"][0]
 
 
 def test_tail_prints_the_last_reported_and_hides_control_characters(tmp_path: Path) -> None:

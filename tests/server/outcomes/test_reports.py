@@ -223,6 +223,15 @@ def test_without_a_journal_outcomes_are_refused(credit: Registry, settings: Sett
         assert (raised.value.code, raised.value.reason) == (scoreline.Code.FAILED_PRECONDITION, "JOURNAL_OFF")
 
 
+def test_outcomes_are_taken_without_the_hot_lane(credit: Registry, settings: Settings, journal: Path) -> None:
+    with (
+        Server(settings.model_copy(update={"hot_lane": False, "threads": 1})) as server,
+        scoreline.Client(server.address) as client,
+    ):
+        assert client.report_outcomes("credit", [Outcome("a", 1, prediction_id=f"{ZEROS}-1")]).accepted == 1
+    assert sum(map(len, read_outcomes([journal]))) == 1
+
+
 def test_the_policy_says_who_may_report(credit: Registry, settings: Settings, tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text('[[allow]]\nactions = ["outcomes.report"]\ncallers = ["admin"]\n')
