@@ -10,6 +10,7 @@ from scoreline_registry.statistics.effects import Effect
 from scoreline_registry.statistics.figures import Figure, TooFew
 from scoreline_registry.statistics.sequential import ConfidenceSequence
 from scoreline_server.analysis.contrasts import Intervals
+from scoreline_server.analysis.predictions import CHUNK
 from scoreline_server.analysis.report_parts import Plan
 
 METHOD = "mean of paired differences, one sample"
@@ -25,28 +26,42 @@ class ClusteredMean:
     50, 2015, section II); where every unit has one row it is the sample variance over N.
     """
 
-    def __init__(self, units: int) -> None:
-        """``units`` is how many units there can be; the attribute, how many have values."""
-        self._sums, self._counts = np.zeros(units), np.zeros(units, np.float32)
+    def __init__(self, units: int, *, is_distinct: bool = False) -> None:
+        """``units`` is how many units there can be; the attribute, how many have values; distinct ones one each."""
+        size = 0 if is_distinct else units
+        self._sums, self._counts = np.zeros(size), np.zeros(size, np.float32)
+        self._is_distinct = is_distinct
         self._rows, self._total = 0, 0.0
         self._squares = self._products = self._square_counts = 0.0
         self.units = 0
 
     def add(self, values: Values, units: npt.NDArray[np.int32]) -> None:
         """Adds values [N] of units [N]."""
+        for at in range(0, len(values), CHUNK):
+            part = values[at : at + CHUNK]
+            self._rows += len(part)
+            self._total += float(part.sum(dtype=np.float64))
+            if self._is_distinct:
+                self._add_distinct(part)
+            else:
+                self._add(part, units[at : at + CHUNK])
+
+    def _add_distinct(self, values: Values) -> None:
+        self.units += len(values)
+        self._squares += float(np.square(values, dtype=np.float64).sum())
+        self._products += float(values.sum(dtype=np.float64))
+        self._square_counts += len(values)
+
+    def _add(self, values: Values, units: npt.NDArray[np.int32]) -> None:
         touched, place = np.unique(units, return_inverse=True)
         sums, counts = self._sums[touched], self._counts[touched]
         self.units += int(np.count_nonzero(counts == 0))
-        more, many = (
-            sums + np.bincount(place, values, len(touched)),
-            counts + np.bincount(place, minlength=len(touched)),
-        )
+        more = sums + np.bincount(place, values, len(touched))
+        many = counts + np.bincount(place, minlength=len(touched))
         self._squares += float((more * more - sums * sums).sum())
         self._products += float((more * many - sums * counts).sum())
         self._square_counts += float((many * many - counts * counts).sum())
         self._sums[touched], self._counts[touched] = more, many
-        self._rows += len(values)
-        self._total += float(values.sum())
 
     def intervals(self, plan: Plan) -> Intervals:
         """The mean with its interval for one look, and the one for every look."""
@@ -77,8 +92,8 @@ class ClusteredMean:
         return Contrast(mean, variance, self._rows, self.units - 1, name, ASSUMPTIONS)
 
 
-def clustered_mean(values: Values, units: npt.NDArray[np.int32], plan: Plan) -> Intervals:
+def clustered_mean(values: Values, units: npt.NDArray[np.int32], plan: Plan, *, is_distinct: bool = False) -> Intervals:
     """The mean of values [N] of units [N]."""
-    mean = ClusteredMean(int(units.max()) + 1 if len(units) else 0)
+    mean = ClusteredMean(int(units.max()) + 1 if len(units) else 0, is_distinct=is_distinct)
     mean.add(values, units)
     return mean.intervals(plan)

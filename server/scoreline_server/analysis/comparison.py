@@ -18,7 +18,7 @@ from scoreline_server.analysis.plans import Options, plan_of
 from scoreline_server.analysis.predictions import HOLDOUT, Predictions, read_predictions
 from scoreline_server.analysis.report import Comparison, Effect, SegmentEffects
 from scoreline_server.analysis.report_parts import MetricPlan, Period, Plan, RampMove
-from scoreline_server.analysis.shadow_pairs import pairs_of, read_shadowed
+from scoreline_server.analysis.shadow_pairs import Shadowed, pairs_of, read_shadowed
 from scoreline_server.analysis.shadow_report import ShadowReport
 from scoreline_server.analysis.shadow_reports import ShadowContext, shadow_report
 from scoreline_server.analysis.share_periods import sample_ratio_of, share_periods
@@ -102,7 +102,11 @@ def compare(request: Request, experiment: Experiment | None = None, moves: Seque
         moves=tuple(moves),
     )
     del exposed
-    comparison = replace(comparison, shadows=_shadows(request, selection, context, index))
+    # A shadow scores after the answer: its own time may lie behind the period, its rows decide.
+    late = Selection(request.route, selection.since)
+    shadowed = read_shadowed(request.folders, late, predictions.shadow_versions, index)
+    del index
+    comparison = replace(comparison, shadows=_shadows(shadowed, context))
     return replace(comparison, notes=tuple(notes_of(comparison, unused=_unused(reports.names, plan))))
 
 
@@ -178,14 +182,10 @@ def _corrected_together(effects: list[Effect], plan: Plan) -> list[Effect]:
     return [replace(effect, is_primary=was) for effect, was in zip(done, marked, strict=True)]
 
 
-def _shadows(
-    request: Request, selection: Selection, context: ShadowContext, index: RowIndex
-) -> tuple[ShadowReport, ...]:
-    # A shadow scores after the answer: its own time may lie behind the period, its rows decide.
-    late = Selection(request.route, selection.since)
+def _shadows(shadowed: Sequence[Shadowed], context: ShadowContext) -> tuple[ShadowReport, ...]:
     found = []
-    for shadowed in read_shadowed(request.folders, late, context.predictions.shadow_versions):
-        pairs, unmatched = pairs_of(shadowed, context.predictions, context.exposures, index)
+    for each in shadowed:
+        pairs, unmatched = pairs_of(each, context.predictions, context.exposures)
         found += [shadow_report(pair, unmatched, context) for pair in pairs]
     return tuple(found)
 

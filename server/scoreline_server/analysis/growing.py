@@ -19,6 +19,9 @@ class GrowingArray:
         self._data: npt.NDArray[Any] = np.zeros(0, dtype)
         self._count = 0
 
+    def __len__(self) -> int:
+        return self._count
+
     def append(self, values: npt.NDArray[Any]) -> None:
         """Appends values [N], cast to the array's type."""
         end = self._count + len(values)

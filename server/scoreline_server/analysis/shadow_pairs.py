@@ -3,15 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_server.analysis.exposures import NOT_EXPOSED, Exposures
+from scoreline_server.analysis.exposures import NOT_EXPOSED, Exposures, Int32
 from scoreline_server.analysis.growing import GrowingArray
 from scoreline_server.analysis.labels import NOWHERE, Bool, Ints, RowIndex
-from scoreline_server.analysis.predictions import Flag, Predictions, UInt64, Version, prediction_keys
+from scoreline_server.analysis.predictions import CHUNK, Flag, Predictions, Version, prediction_keys
 from scoreline_server.journal.reader import Selection, read_shadows
 from scoreline_server.journal.shadowed import ShadowScores
 from scoreline_server.scoring.wire import CALL_ID_BYTES
@@ -25,14 +24,14 @@ class Shadowed:
 
     Attributes:
         ref: the shadow as the route names it.
-        keys: uint64 [N], identify prediction ids.
+        rows: int32 [N], rows of the predictions; NOWHERE for ids that they do not have.
         scores: float32 [N], NaN where it failed.
         versions: uint16 [N], indices into ``version_list``.
         milliseconds: float32 [N], the run time of the row's batch over its rows; NaN where the journal does not say.
     """
 
     ref: str
-    keys: UInt64
+    rows: Int32
     scores: Floats
     versions: npt.NDArray[np.uint16]
     milliseconds: Floats
@@ -67,54 +66,56 @@ class Pairs:
         return len(self.rows)
 
 
-def read_shadowed(folders: Iterable[Path], selection: Selection, known: Mapping[tuple[str, str, int], Version]
-                  ) -> list[Shadowed]:  # fmt: skip
+def read_shadowed(
+    folders: Iterable[Path], selection: Selection, known: Mapping[tuple[str, str, int], Version], index: RowIndex
+) -> list[Shadowed]:
     """The rows of each shadow of a route; ``known`` are the versions with their bands."""
     found: dict[str, _Collected] = {}
     for scores in read_shadows(folders, selection):
-        found.setdefault(scores.ref, _Collected(scores.ref)).add(scores)
+        if scores.ref not in found:
+            found[scores.ref] = _Collected(scores.ref, index)
+        found[scores.ref].add(scores)
     return [found.pop(ref).shadowed(known) for ref in sorted(found)]
 
 
 class _Collected:
     """The rows of one shadow while they are read."""
 
-    def __init__(self, ref: str) -> None:
-        self._ref = ref
+    def __init__(self, ref: str, index: RowIndex) -> None:
+        self._ref, self._index = ref, index
         self._versions: dict[tuple[str, str, int], int] = {}
-        types = (np.uint64, np.float32, np.uint16, np.float32)
-        self._columns = tuple(GrowingArray(dtype) for dtype in types)
+        self._keys, self._rows = GrowingArray(np.uint64), GrowingArray(np.int32)
+        self._scores, self._version, self._milliseconds = map(GrowingArray, (np.float32, np.uint16, np.float32))
 
     def add(self, part: ShadowScores) -> None:
         """Appends the rows of a block."""
         name = (part.ref, part.model, part.version)
         version = self._versions.setdefault(name, len(self._versions))
-        keys = prediction_keys(np.frombuffer(part.call_ids, f"V{CALL_ID_BYTES}"), part.places)
         each = part.microseconds / 1000 / len(part) if part.microseconds and len(part) else np.nan
-        values: tuple[npt.NDArray[Any], ...] = (
-            keys,
-            part.scores,
-            np.full(len(part), version),
-            np.full(len(part), each),
-        )
-        for column, more in zip(self._columns, values, strict=True):
-            column.append(more)
+        self._keys.append(prediction_keys(np.frombuffer(part.call_ids, f"V{CALL_ID_BYTES}"), part.places))
+        self._scores.append(part.scores)
+        self._version.append(np.full(len(part), version))
+        self._milliseconds.append(np.full(len(part), each))
+        if len(self._keys) >= CHUNK:
+            self._find()
 
     def shadowed(self, known: Mapping[tuple[str, str, int], Version]) -> Shadowed:
         """The rows; lets go of what was read."""
-        keys, scores, versions, milliseconds = (column.taken() for column in self._columns)
-        version_list = tuple(known.get(name, Version(*name)) for name in self._versions)
-        return Shadowed(self._ref, keys, scores, versions, milliseconds, version_list)
+        self._find()
+        columns = [column.taken() for column in (self._rows, self._scores, self._version, self._milliseconds)]
+        return Shadowed(self._ref, *columns, tuple(known.get(name, Version(*name)) for name in self._versions))
+
+    def _find(self) -> None:
+        """Finds the rows of the keys so far, many at once."""
+        self._rows.append(self._index.rows_of(self._keys.taken()))
 
 
-def pairs_of(
-    shadowed: Shadowed, predictions: Predictions, exposures: Exposures, index: RowIndex
-) -> tuple[Iterator[Pairs], int]:
+def pairs_of(shadowed: Shadowed, predictions: Predictions, exposures: Exposures) -> tuple[Iterator[Pairs], int]:
     """The pairs with each arm that answered, and the shadow's rows without a row that counts.
 
     Retried calls count once, as everywhere; rows of testers do not count.
     """
-    rows = index.rows_of(shadowed.keys)
+    rows = shadowed.rows
     known = np.flatnonzero(rows != NOWHERE).astype(np.int32)
     # A row that was scored twice counts once: written backwards, the first score stays.
     first = np.full(len(predictions), NOWHERE, np.int32)

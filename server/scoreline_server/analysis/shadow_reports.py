@@ -177,7 +177,9 @@ def _segments(pairs: Pairs, differences: Values, context: ShadowContext) -> tupl
 def _segment(
     by: str, level: str, rows: Bool, pairs: Pairs, differences: Values, context: ShadowContext
 ) -> ShadowSegment:
-    means = clustered_mean(differences[rows], pairs.units[rows], context.plan)
+    means = clustered_mean(
+        differences[rows], pairs.units[rows], context.plan, is_distinct=_are_first(pairs, context.exposures)
+    )
     primary = most_used(context.predictions.versions, context.predictions.served[pairs.rows])
     shadow = most_used(pairs.shadowed.version_list, pairs.shadow_versions)
     cuts = cut_offs(primary, shadow, context.cut_offs)
@@ -190,7 +192,8 @@ def _segment(
 def _over_time(pairs: Pairs, differences: Values, context: ShadowContext) -> tuple[ClusteredMean, tuple[Look, ...]]:
     """The mean difference of all rows, and as it stood after each of at most MAX_LOOKS equal parts of them."""
     ends = np.linspace(0, len(pairs), min(MAX_LOOKS, max(2, len(pairs) // 100)) + 1).astype(int)
-    running, looks = ClusteredMean(len(context.exposures)), []
+    is_distinct = _are_first(pairs, context.exposures)
+    running, looks = ClusteredMean(len(context.exposures), is_distinct=is_distinct), []
     # Pairs are in the order of their rows, which is that of time.
     for begin, end in pairwise(np.unique(ends).tolist()):
         running.add(differences[begin:end], pairs.units[begin:end])
@@ -199,6 +202,11 @@ def _over_time(pairs: Pairs, differences: Values, context: ShadowContext) -> tup
             time = int(context.predictions.times[pairs.rows[end - 1]])
             looks.append(Look(time, end, figure.value, figure.low, figure.high, figure.p))
     return running, tuple(looks)
+
+
+def _are_first(pairs: Pairs, exposures: Exposures) -> bool:
+    """Whether each row is the one that exposed its unit, so that no unit has two."""
+    return bool(np.array_equal(exposures.rows[pairs.units], pairs.rows))
 
 
 def _difference_edges(differences: Values) -> npt.NDArray[np.floating]:
