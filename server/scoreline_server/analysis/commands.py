@@ -1,7 +1,6 @@
 """The command ``scoreline compare``."""
 
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +85,8 @@ def show(comparison: Comparison) -> None:
 
 
 def _write_page(comparison: Comparison, path: Path) -> None:
-    comparison_page = import_module("scoreline_server.analysis.page").comparison_page  # loads Matplotlib
+    from scoreline_server.analysis.page import comparison_page
+
     path.write_text(comparison_page(comparison), encoding="utf-8")
 
 

@@ -17,6 +17,9 @@ from scoreline_server.scoring.wire import CALL_ID_BYTES
 
 Floats = npt.NDArray[np.float32]
 
+MAX_PAIRS = 2_000_000
+"""The most pairs of one shadow and one arm that are held in memory."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shadowed:
@@ -43,6 +46,7 @@ class Pairs:
     """A shadow and one arm that answered, over P rows that both scored.
 
     Attributes:
+        count: all rows that both scored; of more than MAX_PAIRS as many were drawn at random with a fixed seed.
         rows: intp [P], rows of the predictions.
         primary, shadow: float32 [P], their scores.
         units: int32 [P], the exposure that each row belongs to.
@@ -53,6 +57,7 @@ class Pairs:
 
     shadowed: Shadowed
     arm: str
+    count: int
     rows: Ints
     primary: Floats
     shadow: Floats
@@ -137,18 +142,29 @@ def _by_arm(
         chosen = counted[arms == place]
         if not len(chosen):
             continue
-        primary, shadow = predictions.scores[rows[chosen]], shadowed.scores[chosen]
-        both: Bool = np.isfinite(primary) & np.isfinite(shadow)
-        kept = chosen[both]
+        primary: Bool = np.isfinite(predictions.scores[rows[chosen]])
+        shadow: Bool = np.isfinite(shadowed.scores[chosen])
+        scored = chosen[primary & shadow]
+        kept = _drawn(scored)
         yield Pairs(
             shadowed,
             arm,
+            len(scored),
             rows[kept],
-            primary[both],
-            shadow[both],
+            predictions.scores[rows[kept]],
+            shadowed.scores[kept],
             exposures.of_rows[rows[kept]],
             shadowed.versions[kept],
             shadowed.milliseconds[kept],
-            shadow_failed=int(np.count_nonzero(np.isfinite(primary) & ~np.isfinite(shadow))),
-            primary_failed=int(np.count_nonzero(~np.isfinite(primary) & np.isfinite(shadow))),
+            shadow_failed=int(np.count_nonzero(primary & ~shadow)),
+            primary_failed=int(np.count_nonzero(~primary & shadow)),
         )
+
+
+def _drawn(chosen: Ints) -> Ints:
+    """MAX_PAIRS of more, in their order."""
+    if len(chosen) <= MAX_PAIRS:
+        return chosen
+    places = np.random.default_rng(0).choice(len(chosen), MAX_PAIRS, replace=False, shuffle=False)
+    drawn: Ints = chosen[np.sort(places)]
+    return drawn

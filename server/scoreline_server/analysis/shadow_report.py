@@ -69,6 +69,7 @@ class ShadowReport:
         shadow, primary: as the route names them.
         shadow_versions, primary_versions: the model versions meant, and the rows of each.
         pairs: rows that both scored.
+        drawn: the pairs that the figures are of: above two millions, as many drawn at random with a fixed seed.
         units: distinct units among them; intervals treat rows of one unit as dependent.
         shadow_failed, primary_failed: rows that only the other one scored.
         unmatched: rows of the shadow without a row in the journal, or of a row that does not count.
@@ -92,6 +93,7 @@ class ShadowReport:
     shadow_versions: tuple[tuple[str, int], ...]
     primary_versions: tuple[tuple[str, int], ...]
     pairs: int
+    drawn: int
     units: int
     shadow_failed: int
     primary_failed: int

@@ -65,7 +65,8 @@ def shadow_report(pairs: Pairs, unmatched: int, context: ShadowContext) -> Shado
         primary_versions=versions_of(
             _counted([one.name for one in predictions.versions], predictions.served[pairs.rows])
         ),
-        pairs=len(pairs),
+        pairs=pairs.count,
+        drawn=len(pairs),
         units=mean.units,
         shadow_failed=pairs.shadow_failed,
         primary_failed=pairs.primary_failed,

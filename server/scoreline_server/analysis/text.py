@@ -171,7 +171,8 @@ def _segments(comparison: Comparison) -> Iterator[Table]:
 
 def _shadow(shadow: ShadowReport) -> Iterator[Table]:
     failed = f", {shadow.shadow_failed:,} failed" if shadow.shadow_failed else ""
-    title = f"shadow {shadow.shadow} against {shadow.primary}: {shadow.pairs:,} rows that both scored{failed}"
+    drawn = f", figures of {shadow.drawn:,} of them" if shadow.drawn < shadow.pairs else ""
+    title = f"shadow {shadow.shadow} against {shadow.primary}: {shadow.pairs:,} rows that both scored{drawn}{failed}"
     yield Table(title, ("figure", "value", "p"), tuple(_agreement(shadow)))
     if shadow.swaps:
         yield _swaps(shadow)

@@ -111,3 +111,11 @@ def test_an_arm_that_does_not_exist_is_no_baseline(journal: Path, tmp_path: Path
     result = run("credit", journal, "--registry", tmp_path / "none", "--baseline", "other@1")
     assert result.exit_code == 1
     assert "there is no arm 'other@1'; the arms are new@1, old@1" in result.output
+
+
+def test_a_page_is_written_beside_the_text(journal: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    result = run("credit", journal, "--registry", tmp_path / "none", "--metric", "paid:rate", "--html", page)
+    assert result.exit_code == 0, result.output
+    assert f"written to {page}" in result.output
+    assert "<svg" in page.read_text()

@@ -1,0 +1,54 @@
+"""A comparison of ten million rows with as many outcomes and shadow scores, in less than 1 GiB."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.server.analysis.rows import write_outcomes
+from tests.server.many_rows import CHALLENGER, CHAMPION, OCTOBER, ManyRows, write_rows
+
+MIB = 1024
+DAY = 86_400 * 10**9
+COMMAND = ["-m", "scoreline", "compare", "credit", "--metric", "paid:rate", "--segment", "context.channel"]
+
+
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize(
+    ("rows", "most_mib"),
+    [pytest.param(200_000, 600), pytest.param(10_000_000, 1024, marks=pytest.mark.acceptance)],
+)
+def test_a_large_journal_is_compared_in_little_memory(tmp_path: Path, rows: int, most_mib: int) -> None:
+    folder = tmp_path / "journal"
+    plan = ManyRows(rows=rows, steps=(1, 5, 25, 50), retry_every=100, shadowed=True, per_second=10.0)
+    write_rows(folder, plan)
+    generator = np.random.default_rng(5)
+    for block in plan.blocks():
+        paid = generator.random(len(block)) < 0.1 + 0.2 * block.scores
+        observed = OCTOBER + 30 * DAY
+        ids = np.ascontiguousarray(block.call_ids)
+        write_outcomes(folder, "paid", paid, ids=ids, observed_at=observed, reported_at=observed)
+    report, mebibytes = measured([*COMMAND, str(folder), "--registry", str(tmp_path / "none"), "--json"], tmp_path)
+    print(f"{rows:,} rows: {mebibytes:.0f} MiB")
+    assert report["rows"]["read"] == rows
+    assert report["rows"]["retries"] == rows // 100
+    assert {arm["arm"] for arm in report["arms"]} == {CHAMPION, CHALLENGER}
+    assert sum(arm["metrics"][0]["labelled"] for arm in report["arms"]) == rows - rows // 100
+    assert sum(shadow["pairs"] for shadow in report["shadows"]) == rows - rows // 100
+    assert report["effects"][0]["verdict"] == "no difference shown"
+    assert mebibytes < most_mib
+
+
+def measured(arguments: list[str], folder: Path) -> tuple[dict[str, dict[str, int]], float]:
+    """Runs Python and returns what it printed, as JSON, and the most memory that it used, in MiB."""
+    with (folder / "out.json").open("wb") as out:
+        process = subprocess.Popen([sys.executable, *arguments], stdout=out)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    report: dict[str, dict[str, int]] = json.loads((folder / "out.json").read_text())
+    return report, usage.ru_maxrss / MIB
