@@ -97,7 +97,7 @@ def test_every_figure_of_a_shadow_on_real_borrowers_is_recomputed(tmp_path: Path
     exported_rows, exported_shadows = exported(journal, tmp_path)
     check_arms(found, exported_rows, labels)
     bands = {
-        ref: {band.name: band.from_score for band in registry.manifest(*ref.split("@")[:1], 1).score.bands}
+        ref: {band.name: band.from_score for band in registry.manifest(ref.partition("@")[0], 1).score.bands}
         for ref in (primary, shadow)
     }
     [one] = found.shadows

@@ -85,16 +85,22 @@ def _quality(
         return None
     kept = data.among(exposed.arms == index)
     rows = exposures.rows[kept.units]
-    own = predictions.flags[rows] & (Flag.FAILED | Flag.FALLBACK) == 0
-    return quality(data.plan.name, kept.columns[0][own] > 0, predictions.scores[rows[own]], plan.alpha)
+    own = np.flatnonzero(predictions.flags[rows] & (Flag.FAILED | Flag.FALLBACK) == 0).astype(np.int32)
+    labelled, drawn = len(own), drawn_rows(len(own))
+    if drawn is not None:
+        own = own[drawn]
+    label, scores = kept.columns[0][own] > 0, predictions.scores[rows[own]]
+    del kept, rows, own
+    return quality(data.plan.name, label, scores, plan.alpha, labelled=labelled)
 
 
-def quality(metric: str, label: Bool, scores: Floats, alpha: float) -> Quality:
+def quality(metric: str, label: Bool, scores: Floats, alpha: float, *, labelled: int = 0) -> Quality:
     """How well some scores rank and state the probability of an outcome: label bool [N], scores [N].
 
-    Of more than RANKED_ROWS rows as many are drawn at random with a fixed seed, because ranking needs much memory.
+    Of more than RANKED_ROWS rows as many are drawn at random with a fixed seed, because ranking needs much memory;
+    ``labelled`` is how many there were where that was done before.
     """
-    labelled, drawn = len(label), drawn_rows(len(label))
+    labelled, drawn = max(labelled, len(label)), drawn_rows(len(label))
     if drawn is not None:
         label, scores = label[drawn], scores[drawn]
     return Quality(

@@ -26,7 +26,7 @@ class GrowingArray:
         """Appends values [N], cast to the array's type."""
         end = self._count + len(values)
         if end > len(self._data):
-            self._data.resize(max(_LEAST, end, len(self._data) * 9 // 8), refcheck=False)
+            self._data.resize(max(_LEAST, end, len(self._data) * 17 // 16), refcheck=False)
         self._data[self._count : end] = values
         self._count = end
 

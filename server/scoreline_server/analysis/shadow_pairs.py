@@ -101,14 +101,15 @@ class _Collected:
         self._scores.append(part.scores)
         self._version.append(np.full(len(part), version))
         self._milliseconds.append(np.full(len(part), each))
-        if len(self._keys) >= CHUNK:
+        if len(self._keys) >= CHUNK // 4:
             self._find()
 
     def shadowed(self, known: Mapping[tuple[str, str, int], Version]) -> Shadowed:
         """The rows; lets go of what was read."""
         self._find()
-        columns = [column.taken() for column in (self._rows, self._scores, self._version, self._milliseconds)]
-        return Shadowed(self._ref, *columns, tuple(known.get(name, Version(*name)) for name in self._versions))
+        rows, scores, versions = (column.taken() for column in (self._rows, self._scores, self._version))
+        version_list = tuple(known.get(name, Version(*name)) for name in self._versions)
+        return Shadowed(self._ref, rows, scores, versions, self._milliseconds.taken(), version_list)
 
     def _find(self) -> None:
         """Finds the rows of the keys so far, many at once."""
