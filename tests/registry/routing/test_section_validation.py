@@ -24,7 +24,7 @@ def published(registry: Registry) -> Registry:
 
 def test_sections_that_fit_are_applied(published: Registry) -> None:
     apply(published, spec(SPLIT, experiment=EXPERIMENT, ramp={**RAMP, "guards": {"outcome": {"sale": 0.01}}}))
-    apply(published, spec(SPLIT, experiment=EXPERIMENT, allocate=ALLOCATE, outcomes={}))
+    apply(published, spec(SPLIT, experiment={**EXPERIMENT, "maturity_days": 180}, allocate=ALLOCATE, outcomes={}))
     assert published.latest().routes["credit"].outcome_days == 180
 
 
