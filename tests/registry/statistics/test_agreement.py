@@ -59,6 +59,29 @@ def test_intervals_of_correlations_cover_the_truth() -> None:
     assert np.mean(hits, axis=0) == pytest.approx([0.95] * 3, abs=3 * math.sqrt(0.05 * 0.95 / 300))
 
 
+def test_intervals_and_p_are_what_a_person_calculates() -> None:
+    """On Fisher's scale: artanh of the correlation plus or minus z times the published standard error."""
+    draws = np.random.default_rng(4)
+    left = draws.normal(size=60)
+    right = left + draws.normal(size=60)
+    joint = JointMoments.of(left, right)
+    for figure, method, variance in (
+        (pearson(joint, alpha=0.1), "Pearson's r, Fisher's z", lambda _: 1 / 57),
+        (spearman(left, right, alpha=0.1), "Spearman's rho, Bonett-Wright", lambda r: (1 + r * r / 2) / 57),
+        (kendall(left, right, alpha=0.1), "Kendall's tau-b, Fieller-Hartley-Pearson", lambda _: 0.437 / 56),
+    ):
+        found = estimate(figure)
+        centre, error = math.atanh(found.value), math.sqrt(variance(found.value))
+        ends = [math.tanh(centre + side * 1.6448536 * error) for side in (-1, 1)]
+        assert (found.low, found.high) == pytest.approx(tuple(ends), abs=1e-7)
+        assert found.p == pytest.approx(2 * stats.norm.sf(centre / error))
+        assert (found.method, found.level, found.count) == (method, 0.9, 60)
+    same = estimate(pearson(JointMoments.of(left, left)))
+    assert (same.value, same.low, same.high, same.p) == (1, 1, 1, 0)
+    (quantile,) = quantiles(left, (0.5,), alpha=0.1)
+    assert (estimate(quantile).level, estimate(quantile).count) == (0.9, 60)
+
+
 def test_many_rows_are_sampled_for_kendall_and_it_says_so() -> None:
     draws = np.random.default_rng(1)
     left = draws.normal(size=5000)
