@@ -47,11 +47,18 @@ def _ramp_errors(document: RouteDocument) -> Iterator[str]:
     if document.allocate is not None:
         yield "ramp: both `ramp` and `allocate` would set the weights: leave one of them out"
     yield from _arm_errors(document, ramp)
+    yield from _outcome_guard_errors(ramp)
     yield from _metric_errors("ramp.guards.outcome", ramp.guards.outcome, document.experiment)
     guards = [*ramp.guards.limits.values(), *ramp.guards.outcome.values()]
     yield from _fact_errors("ramp.guards", document, dict.fromkeys(guard.by for guard in guards if guard.by))
     if document.ramp_state is None:
         yield from (f"ramp: {error}" for error in growth_errors(document))
+
+
+def _outcome_guard_errors(ramp: Ramp) -> Iterator[str]:
+    for metric, limit in ramp.guards.outcome.items():
+        if limit.by or limit.against != "limit":
+            yield f"ramp.guards.outcome: {metric} compares the arms over all rows anyway: leave out `by` and `against`"
 
 
 def _arm_errors(document: RouteDocument, ramp: Ramp) -> Iterator[str]:

@@ -79,13 +79,22 @@ class RampController:
     def look(self) -> list[RampLook]:
         """Looks once at each running ramp and commits what follows.
 
-        Raises RegistryError and OSError when the registry or a journal cannot be read; nothing has moved then.
+        Raises RegistryError and OSError when the registry or a journal cannot be read: ramps that cannot be looked at
+        do not move, and keep no others from moving.
         """
         snapshot = self._registry.latest()
         running = {name: document for name, document in snapshot.routes.items() if _runs(document)}
         for route in self._watched.keys() - running.keys():
             self._counting.ramp_ended(route, self._watched.pop(route).key.ramp.arm)
-        return [self._look(document, snapshot) for document in running.values()]
+        looks, failures = list[RampLook](), list[Exception]()
+        for document in running.values():
+            try:
+                looks.append(self._look(document, snapshot))
+            except Exception as error:  # noqa: BLE001  raised below, once the others were looked at
+                failures.append(error)
+        if failures:
+            raise failures[0]
+        return looks
 
     def _look(self, document: RouteDocument, snapshot: Snapshot) -> RampLook:
         ramp, state = _ramp(document)

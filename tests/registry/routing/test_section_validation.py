@@ -45,6 +45,13 @@ def test_sections_that_fit_are_applied(published: Registry) -> None:
             {"ramp": {**RAMP, "guards": {"score_shift": {"limit": 0.1, "by": "feature.incom"}}}},
             "ramp.guards: feature.incom: the route's schema has no feature 'incom'; did you mean 'income'?",
         ),
+        (
+            {
+                "ramp": {**RAMP, "guards": {"outcome": {"sale": {"limit": 0, "against": "others"}}}},
+                "experiment": EXPERIMENT,
+            },
+            "ramp.guards.outcome: sale compares the arms over all rows anyway: leave out `by` and `against`",
+        ),
         ({"allocate": {**ALLOCATE, "metric": "sales"}, "experiment": EXPERIMENT}, "allocate.metric: unknown metric 's"),
         ({"allocate": ALLOCATE}, "allocate.metric: 'sale' is a metric of the section `experiment`, which the route"),
         ({"allocate": ALLOCATE, "experiment": EXPERIMENT, "split": {"credit@1": 100}}, "the last rule has only one"),

@@ -34,7 +34,7 @@ CHAMPION, CHALLENGER = "credit@1", "credit@2"
 WEIGHTS = (0.5, 0.0, 0.0)
 GUARDS = """
     error_rate: 0.01
-    p99_ms: 40
+    p99_ms: 5000
     score_shift: {limit: 0.05, by: context.channel}
     flip_rate: 0.5
     missing_rate: 0.05

@@ -82,7 +82,7 @@ def test_a_model_that_raises_on_some_rows_is_stopped_while_the_fallback_answers(
 
 def test_a_slow_model_is_stopped_by_its_latency(registry: Registry, clock: MovedClock, server_of_slow: Server) -> None:
     publish_challenger(registry)
-    ramps.ramp_route(registry)
+    ramps.ramp_route(registry, guards=ramps.GUARDS.replace("5000", "40"))
     wait_until(lambda: serves(server_of_slow, registry))
     with grpc.insecure_channel(server_of_slow.address) as channel:
         assert stopped_by(registry, channel, clock) == {("p99_ms", "")}
