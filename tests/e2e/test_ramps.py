@@ -75,7 +75,7 @@ def test_a_good_arm_goes_through_although_the_controllers_are_killed_on_the_way(
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: state_of(registry).status == "done")
         assert [event["code"] for event in server.events("controllers ended, starting them anew")] == [-signal.SIGKILL]
-        finished = 'scoreline_ramp_moves_total{route="credit",arm="credit@2",move="finish"} 1.0'
+        finished = 'scoreline_ramp_moves_total{arm="credit@2",move="finish",route="credit"} 1.0'
         server.wait_for_page("/metrics", lambda body: finished in body)
         assert server.status()["ready"]
     assert share_of(registry, CHALLENGER) == 100

@@ -11,7 +11,7 @@ from scoreline_registry.routing.experiment import Experiment, Metric
 from scoreline_registry.statistics.moments import Moments
 from scoreline_server.analysis.effects import MetricData
 from scoreline_server.analysis.exposures import expose
-from scoreline_server.analysis.labels import LabelSource, RowIndex, mature
+from scoreline_server.analysis.labels import LabelSource, Reports, RowIndex, UnitIndex, mature
 from scoreline_server.analysis.predictions import read_predictions
 from scoreline_server.analysis.report_parts import MetricPlan
 from scoreline_server.journal.reader import Selection
@@ -56,7 +56,17 @@ def outcome_samples(query: OutcomeQuery) -> Samples:
     metric, maturity = query.planned, query.experiment.maturity_days * _DAY_NANOSECONDS
     predictions = read_predictions(query.folders, Selection(query.route, _since(query)))
     exposures = expose(predictions)
-    source = LabelSource(query.folders, query.route, predictions, exposures, RowIndex(predictions.keys), maturity)
+    reports = Reports.of(query.folders, query.route)
+    source = LabelSource(
+        folders=query.folders,
+        route=query.route,
+        reports=reports,
+        times=predictions.times,
+        exposures=exposures,
+        index=RowIndex(predictions.keys),
+        units=UnitIndex(predictions) if reports.has_units else None,
+        maturity=maturity,
+    )
     labels = source.labels(metric.outcome)
     denominators = source.labels(metric.denominator) if metric.denominator else None
     plan = MetricPlan(query.metric, metric.outcome, metric.kind, metric.direction, metric.denominator)
