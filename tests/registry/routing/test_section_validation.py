@@ -23,8 +23,13 @@ def published(registry: Registry) -> Registry:
 
 
 def test_sections_that_fit_are_applied(published: Registry) -> None:
-    apply(published, spec(SPLIT, experiment=EXPERIMENT, ramp={**RAMP, "guards": {"outcome": {"sale": 0.01}}}))
-    apply(published, spec(SPLIT, experiment={**EXPERIMENT, "maturity_days": 180}, allocate=ALLOCATE, outcomes={}))
+    guarded = {**RAMP, "guards": {"outcome": {"sale": 0.01}}}
+    apply(published, spec(SPLIT, experiment=EXPERIMENT, ramp=guarded))
+    apply(published, spec(SPLIT, experiment=EXPERIMENT, ramp=guarded, holdout=5))
+    apply(published, spec({"credit@2": 0, "credit@1": 100}, ramp=RAMP))
+    whole = {"maturity_days": 180, "covariate": "feature.income", "segments": ["context.channel", "feature.income"]}
+    allocate = {**ALLOCATE, "floor": 50}
+    apply(published, spec(SPLIT, experiment={**EXPERIMENT, **whole}, allocate=allocate, outcomes={}))
     assert published.latest().routes["credit"].outcome_days == 180
 
 
