@@ -271,13 +271,15 @@ def half_precision() -> onnx.ModelProto:
 
 
 def training_dropout() -> onnx.ModelProto:
+    # Wide enough that two draws do not come out alike.
     nodes = [
-        node("Dropout", ["x", "ratio", "training"], ["d"]),
+        node("Tile", ["x", "repeats"], ["wide"]),
+        node("Dropout", ["wide", "ratio", "training"], ["d"]),
         node("ReduceMean", ["d", "axes"], ["m"], keepdims=0),
         node("Sigmoid", ["m"], ["y"]),
     ]
     constants: dict[str, Any] = {"ratio": np.float32(0.5), "training": np.array(True), "axes": np.array([1])}
-    return model(nodes, constants=constants)
+    return model(nodes, constants=constants | {"repeats": np.array([1, 1000])})
 
 
 def batch_mean() -> onnx.ModelProto:
