@@ -136,7 +136,7 @@ def _metric(plan: MetricPlan, labels: dict[str, Labels], is_mature: np.ndarray) 
 
 def _has_changed(predictions: Predictions, experiment: Experiment | None) -> bool:
     present = experiment.digest if experiment else ""
-    return bool(predictions.experiments - {present}) and bool(predictions.experiments - {""})
+    return bool(predictions.experiments - {present, ""})
 
 
 def _baseline(predictions: Predictions, given: str) -> str:

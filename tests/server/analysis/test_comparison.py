@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from scoreline.v1 import scoring_pb2 as pb
+from scoreline_registry.routing.experiment import Experiment, Metric
 from scoreline_registry.statistics.figures import Estimate, Figure, TooFew
 from scoreline_server.analysis.comparison import Request, compare
 from scoreline_server.analysis.document import document
@@ -24,6 +25,7 @@ from tests.server.analysis.rows import (
 )
 
 HALF = {"old@1": 500_000, "new@1": 500_000}
+PLAN = Experiment(primary="paid", metrics={"paid": Metric(outcome="paid", kind="rate", direction="increase")})
 NOW = START + 400 * DAY
 
 
@@ -266,6 +268,19 @@ def test_too_few_rows_are_an_answer(tmp_path: Path) -> None:
     assert nothing.rows.read == 0
     assert nothing.notes[0].severity == "problem"
     assert document(nothing)["effects"] == []
+
+
+@pytest.mark.parametrize(("digests", "is_changed"), [(("", PLAN.digest), False), ((PLAN.digest, "other"), True)])
+def test_a_plan_that_was_changed_while_it_ran_is_told(
+    tmp_path: Path, digests: tuple[str, str], is_changed: bool
+) -> None:
+    parts = [some_rows(50, revision=place, prefix=f"{place}-") for place in (1, 2)]
+    for part, digest in zip(parts, digests, strict=True):
+        part.route = replace(part.route, experiment=digest)
+    write_rows(tmp_path, *parts)
+    found = compare(Request((tmp_path,), "credit", now=NOW), PLAN)
+    assert found.plan.changed == is_changed
+    assert any("the plan was changed while it ran" in note.text for note in found.notes) == is_changed
 
 
 def test_outcomes_that_only_tell_of_successes_are_named(tmp_path: Path) -> None:
