@@ -15,7 +15,7 @@ from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
 from scoreline_server.errors import StartError
 from scoreline_server.file_lock import FileLock
-from scoreline_server.journal.opening import journal_folder, open_journal
+from scoreline_server.journal.writing.opening import journal_folder, open_journal
 from scoreline_server.loading import loader
 from scoreline_server.loading.pins import Pins
 from scoreline_server.loading.watcher import Watcher

@@ -18,7 +18,7 @@ from scoreline_server.background_queue import BackgroundQueue
 from scoreline_server.errors import ErrorReason
 from scoreline_server.failure_log import log_failure
 from scoreline_server.gil_switching import background_work
-from scoreline_server.journal.shadowed import ShadowScores
+from scoreline_server.journal.format.shadowed import ShadowScores
 from scoreline_server.scoring.arrays import Indices
 from scoreline_server.scoring.compiled_route import CompiledRoute, CompiledShadow
 from scoreline_server.scoring.engine import units_of

@@ -23,8 +23,8 @@ from rich.table import Table
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_server.app import Server
-from scoreline_server.journal.encoding import Observed, RouteEncoder
-from scoreline_server.journal.opening import open_journal
+from scoreline_server.journal.writing.encoding import Observed, RouteEncoder
+from scoreline_server.journal.writing.opening import open_journal
 from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.rpc.methods import SCORE
 from scoreline_server.rpc.pipeline import Call

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from scoreline_server.journal.writer import Journal
+from scoreline_server.journal.writing.writer import Journal
 from scoreline_server.rpc.pipeline import Pipeline
 from scoreline_server.scoring import engine, responses
 from scoreline_server.scoring.model import LoadedModel

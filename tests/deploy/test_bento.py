@@ -19,7 +19,7 @@ from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_file import read_route
 from scoreline_server.app import Server
-from scoreline_server.journal.reader import read_records
+from scoreline_server.journal.reading.reader import read_records
 from scoreline_server.settings import Settings
 from scoreline_trainers.demo.scenario import ROUTE, run_demo
 from scoreline_trainers.progress import Lines

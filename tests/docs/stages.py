@@ -12,7 +12,7 @@ from scoreline.testing import FakeServer
 from scoreline_registry.documents.contract import Band
 from scoreline_registry.history.changes import SetAlias, SetLabels
 from scoreline_registry.registry import Registry
-from scoreline_server.journal.reader import read_records
+from scoreline_server.journal.reading.reader import read_records
 from tests.server.routes import apply
 from tests.server.toys import publish_linear
 

@@ -28,7 +28,7 @@ import grpc
 from scoreline_registry.registry import Registry
 from scoreline_server import logging_config
 from scoreline_server.app import Server
-from scoreline_server.journal.reader import read_records
+from scoreline_server.journal.reading.reader import read_records
 from scoreline_server.settings import Settings
 from tests.server.carriers import score_by
 from tests.server.frames import CANCEL, DATA, RST_STREAM, RawConnection, call_headers, frame, message, whole_call

@@ -23,7 +23,7 @@ from scoreline_registry.statistics.figures import Estimate
 from scoreline_server.analysis.comparison import Request, compare
 from scoreline_server.analysis.plans import Options, metric_of
 from scoreline_server.analysis.route_history import experiment_of, moves_of
-from scoreline_server.journal.reader import read_records, read_shadows
+from scoreline_server.journal.reading.reader import read_records, read_shadows
 from scoreline_server.outcomes.commands import outcomes
 from scoreline_trainers.training.recipe import find_recipe
 from scoreline_trainers.training.run import publish_candidate, recipe_table, train

@@ -23,7 +23,7 @@ import scoreline
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
-from scoreline_server.journal.reader import journal_files, read_records
+from scoreline_server.journal.reading.reader import journal_files, read_records
 from tests.e2e.load import total
 from tests.server.routes import apply
 from tests.server.toys import publish_linear

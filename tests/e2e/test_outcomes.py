@@ -15,7 +15,7 @@ import pytest
 import scoreline
 from scoreline import Outcome
 from scoreline_registry.registry import Registry
-from scoreline_server.journal.blocks import Fault
+from scoreline_server.journal.format.blocks import Fault
 from scoreline_server.outcomes.reader import outcome_files, read_outcomes
 from scoreline_server.outcomes.table import last_words
 from tests.e2e.load import total

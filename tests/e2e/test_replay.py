@@ -13,7 +13,7 @@ import pytest
 import scoreline
 from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.registry import Registry
-from scoreline_server.journal.reader import read_shadows
+from scoreline_server.journal.reading.reader import read_shadows
 from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.run import publish_candidate, train
 from tests.server.routes import apply

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.registry import Registry
-from scoreline_server.journal.facts import FileFacts
-from scoreline_server.journal.file import Disk
-from scoreline_server.journal.privacy import Hasher
-from scoreline_server.journal.retention import Retention
-from scoreline_server.journal.series import JournalOptions
-from scoreline_server.journal.writer import Journal
+from scoreline_server.journal.format.facts import FileFacts
+from scoreline_server.journal.format.privacy import Hasher
+from scoreline_server.journal.writing.file import Disk
+from scoreline_server.journal.writing.retention import Retention
+from scoreline_server.journal.writing.series import JournalOptions
+from scoreline_server.journal.writing.writer import Journal
 from scoreline_server.loading.watcher import Watcher
 from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.scoring import engine

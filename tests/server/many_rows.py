@@ -23,11 +23,11 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.routing.assignment import layer_salt
 from scoreline_registry.routing.bucketing import WHOLE, UnitHasher
 from scoreline_registry.routing.route import UNIT_ENTITY
-from scoreline_server.journal.blocks import Kind, framed
-from scoreline_server.journal.columns import Column, packed, packed_json
-from scoreline_server.journal.facts import ArmFacts, RouteFacts, RuleFacts, ShadowFacts
-from scoreline_server.journal.file import Disk, JournalFile, begin
-from scoreline_server.journal.shadowed import ShadowScores
+from scoreline_server.journal.format.blocks import Kind, framed
+from scoreline_server.journal.format.columns import Column, packed, packed_json
+from scoreline_server.journal.format.facts import ArmFacts, RouteFacts, RuleFacts, ShadowFacts
+from scoreline_server.journal.format.shadowed import ShadowScores
+from scoreline_server.journal.writing.file import Disk, JournalFile, begin
 from tests.server.journals import FACTS
 
 BLOCK_ROWS = 16384

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from scoreline_registry.routing.bucketing import WHOLE
-from scoreline_server.journal.fingerprints import text_keys
-from scoreline_server.journal.reader import Selection, read_records, read_shadows
+from scoreline_server.journal.format.fingerprints import text_keys
+from scoreline_server.journal.reading.reader import Selection, read_records, read_shadows
 from tests.server.many_rows import BLOCK_ROWS, CHALLENGER, ManyRows, unit_name, write_rows
 
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
-from scoreline_server.journal.reader import read_records
+from scoreline_server.journal.reading.reader import read_records
 from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.scoring.results import ScoredBatch
 from scoreline_server.settings import Settings

@@ -22,7 +22,7 @@ from scoreline_server.analysis.shadow_pairs import Shadowed, pairs_of, read_shad
 from scoreline_server.analysis.shadow_report import ShadowReport
 from scoreline_server.analysis.shadow_reports import ShadowContext, shadow_report
 from scoreline_server.analysis.share_periods import sample_ratio_of, share_periods
-from scoreline_server.journal.reader import Selection
+from scoreline_server.journal.reading.reader import Selection
 
 DAY = 86_400 * 10**9
 MAX_LEVELS = 20

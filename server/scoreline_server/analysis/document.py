@@ -7,7 +7,7 @@ from typing import Any
 
 from scoreline_registry.statistics.figures import Estimate, TooFew
 from scoreline_server.analysis.report import Comparison, MetricValue
-from scoreline_server.journal.tables import moment
+from scoreline_server.journal.reading.tables import moment
 
 SCHEMA_VERSION = 1
 """Of the JSON form. Fields may be added to a version; a field that changes its meaning or goes needs the next."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline_server.analysis.growing import GrowingArray
-from scoreline_server.journal.row_arrays import RowArrays
+from scoreline_server.journal.reading.row_arrays import RowArrays
 
 FEATURE = "feature."
 CONTEXT = "context."

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scoreline_server.analysis.exposures import NOT_EXPOSED, Exposures, Int32
 from scoreline_server.analysis.predictions import CHUNK, Predictions, UInt64, prediction_keys
 from scoreline_server.analysis.report_parts import OutcomeCounts
-from scoreline_server.journal.fingerprints import text_keys
+from scoreline_server.journal.format.fingerprints import text_keys
 from scoreline_server.outcomes.block import OutcomeBlock
 from scoreline_server.outcomes.reader import read_outcomes
 from scoreline_server.outcomes.table import OutcomeTable, last_words

@@ -10,7 +10,7 @@ from scoreline_server.analysis.report import Comparison
 from scoreline_server.analysis.report_parts import Note, RampMove
 from scoreline_server.analysis.score_pictures import arm_pictures, shadow_pictures
 from scoreline_server.analysis.text import Table, head, tables
-from scoreline_server.journal.tables import moment
+from scoreline_server.journal.reading.tables import moment
 
 MAX_MOVES = 40
 

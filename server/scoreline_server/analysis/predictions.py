@@ -13,10 +13,10 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.routing.assignment import NO_RULE
 from scoreline_server.analysis.facts import FactColumn, Levels, Numbers
 from scoreline_server.analysis.growing import GrowingArray
-from scoreline_server.journal.blocks import Fault
-from scoreline_server.journal.facts import RouteFacts
-from scoreline_server.journal.reader import Selection, read_records
-from scoreline_server.journal.row_arrays import NO_ARM, RowArrays
+from scoreline_server.journal.format.blocks import Fault
+from scoreline_server.journal.format.facts import RouteFacts
+from scoreline_server.journal.reading.reader import Selection, read_records
+from scoreline_server.journal.reading.row_arrays import NO_ARM, RowArrays
 
 HOLDOUT = "holdout"
 

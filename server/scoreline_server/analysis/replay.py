@@ -9,8 +9,8 @@ from scoreline_server.analysis.replay_differences import replayed_bands
 from scoreline_server.analysis.replay_routes import Plan
 from scoreline_server.analysis.replay_rows import JournaledRows
 from scoreline_server.analysis.replay_scoring import ReplayedRows, score_again
-from scoreline_server.journal.reader import OnFault, Selection, ignore, read_records
-from scoreline_server.journal.records import Values
+from scoreline_server.journal.reading.reader import OnFault, Selection, ignore, read_records
+from scoreline_server.journal.reading.records import Values
 from scoreline_server.scoring.compiled_route import NO_BAND
 
 ROW_TYPES: Mapping[str, str] = {

@@ -15,7 +15,6 @@ from scoreline_server.analysis.replay_differences import Differences
 from scoreline_server.analysis.replay_routes import AsDecided, AsOf, Plan, Versions, WithVersion
 from scoreline_server.analysis.replay_scoring import ReplayedRows
 from scoreline_server.errors import ReplayError
-from scoreline_server.journal.blocks import Fault
 from scoreline_server.journal.commands import (
     fault_text,
     folders_argument,
@@ -23,7 +22,8 @@ from scoreline_server.journal.commands import (
     nanoseconds_of,
     table_writer,
 )
-from scoreline_server.journal.reader import Selection
+from scoreline_server.journal.format.blocks import Fault
+from scoreline_server.journal.reading.reader import Selection
 
 
 @click.command("replay", cls=RegistryCommand)

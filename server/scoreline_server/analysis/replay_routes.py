@@ -19,7 +19,7 @@ from scoreline_registry.routing.rules import Arm as RouteArm
 from scoreline_registry.routing.rules import Rule
 from scoreline_server.analysis.replay_rows import layout_of
 from scoreline_server.errors import LoadError, ReplayError
-from scoreline_server.journal.facts import ArmFacts, RouteFacts
+from scoreline_server.journal.format.facts import ArmFacts, RouteFacts
 from scoreline_server.loading import loader
 from scoreline_server.scoring.arrays import Indices
 from scoreline_server.scoring.compiled_route import Arm, CompiledRoute

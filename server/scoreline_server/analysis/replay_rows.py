@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from scoreline_registry.documents.ragged import RaggedInput
 from scoreline_server.errors import ErrorReason
-from scoreline_server.journal.facts import FileFacts, RouteFacts
-from scoreline_server.journal.records import Records
-from scoreline_server.journal.row_arrays import NO_ARM, RowArrays
+from scoreline_server.journal.format.facts import FileFacts, RouteFacts
+from scoreline_server.journal.reading.records import Records
+from scoreline_server.journal.reading.row_arrays import NO_ARM, RowArrays
 from scoreline_server.scoring.arrays import Indices
 from scoreline_server.scoring.layout import Layout
 from scoreline_server.scoring.rows import RaggedBlock, RowBlock

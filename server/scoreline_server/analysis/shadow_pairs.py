@@ -11,8 +11,8 @@ from scoreline_server.analysis.exposures import NOT_EXPOSED, Exposures, Int32
 from scoreline_server.analysis.growing import GrowingArray
 from scoreline_server.analysis.labels import NOWHERE, Bool, Ints, RowIndex
 from scoreline_server.analysis.predictions import CHUNK, Flag, Predictions, Version, prediction_keys
-from scoreline_server.journal.reader import Selection, read_shadows
-from scoreline_server.journal.shadowed import ShadowScores
+from scoreline_server.journal.format.shadowed import ShadowScores
+from scoreline_server.journal.reading.reader import Selection, read_shadows
 from scoreline_server.scoring.wire import CALL_ID_BYTES
 
 Floats = npt.NDArray[np.float32]

@@ -7,7 +7,7 @@ from scoreline_registry.statistics.figures import Estimate, Figure, TooFew
 from scoreline_server.analysis.report import ArmReport, Comparison, Effect, SampleRatio
 from scoreline_server.analysis.report_parts import Latency
 from scoreline_server.analysis.shadow_report import ShadowReport
-from scoreline_server.journal.tables import moment
+from scoreline_server.journal.reading.tables import moment
 
 MAX_SEGMENTS = 10
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import structlog
 
-from scoreline_server.journal.blocks import Fault
-from scoreline_server.journal.reader import FileReader, journal_files
-from scoreline_server.journal.records import Records
-from scoreline_server.journal.shadowed import ShadowScores
+from scoreline_server.journal.format.blocks import Fault
+from scoreline_server.journal.format.shadowed import ShadowScores
+from scoreline_server.journal.reading.reader import FileReader, journal_files
+from scoreline_server.journal.reading.records import Records
 
 _log = structlog.get_logger()
 

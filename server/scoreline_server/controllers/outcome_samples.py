@@ -14,7 +14,7 @@ from scoreline_server.analysis.exposures import expose
 from scoreline_server.analysis.labels import LabelSource, Reports, RowIndex, UnitIndex, mature
 from scoreline_server.analysis.predictions import read_predictions
 from scoreline_server.analysis.report_parts import MetricPlan
-from scoreline_server.journal.reader import Selection
+from scoreline_server.journal.reading.reader import Selection
 
 _DAY_NANOSECONDS = 86_400 * 10**9
 

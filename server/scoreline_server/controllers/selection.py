@@ -15,9 +15,9 @@ import numpy.typing as npt
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.routing.assignment import NO_RULE
 from scoreline_server.controllers.step_rows import Bools, Pairs, StepRows, texts
-from scoreline_server.journal.records import Records
-from scoreline_server.journal.row_arrays import NO_ARM, RowArrays
-from scoreline_server.journal.shadowed import ShadowScores
+from scoreline_server.journal.format.shadowed import ShadowScores
+from scoreline_server.journal.reading.records import Records
+from scoreline_server.journal.reading.row_arrays import NO_ARM, RowArrays
 from scoreline_server.scoring.compiled_route import NO_BAND
 
 MOST_UNITS = 1_000_000

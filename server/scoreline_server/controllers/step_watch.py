@@ -9,7 +9,7 @@ from scoreline_server.controllers.guard import Guard
 from scoreline_server.controllers.readings import Reading
 from scoreline_server.controllers.selection import Selection, Step
 from scoreline_server.controllers.step_rows import Pairs, StepRows
-from scoreline_server.journal.records import Records
+from scoreline_server.journal.reading.records import Records
 
 # A clock that is kept by NTP moves by less than this between two looks.
 _LEAST_JUMP_SECONDS = 2.0

@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 
-from scoreline_server.journal.blocks import Fault
-from scoreline_server.journal.follower import Follower
-from scoreline_server.journal.opening import AUTO, journal_folder
-from scoreline_server.journal.reader import FileReader, Selection, journal_files, read_records, read_shadows
-from scoreline_server.journal.records import SHADOW_FIXED, Records, Values, shadow_columns
-from scoreline_server.journal.tables import moment, united, write_csv, write_jsonl
+from scoreline_server.journal.format.blocks import Fault
+from scoreline_server.journal.reading.follower import Follower
+from scoreline_server.journal.reading.reader import FileReader, Selection, journal_files, read_records, read_shadows
+from scoreline_server.journal.reading.records import SHADOW_FIXED, Records, Values, shadow_columns
+from scoreline_server.journal.reading.tables import moment, united, write_csv, write_jsonl
+from scoreline_server.journal.writing.opening import AUTO, journal_folder
 
 _POLL_SECONDS = 0.2
 _SHOWN = ("time", "prediction_id", "route", "arm", "model", "version", "reason", "score", "band", "error", "latency_ms")
@@ -144,7 +144,7 @@ def verify(folders: tuple[Path, ...], registry: str, as_json: bool) -> None:
 def table_writer(out: Path) -> Callable[[Path, Mapping[str, str], Iterable[Mapping[str, Values]]], int]:
     """The function that writes a table of that name. Raises UsageError for a suffix that is none of a table's."""
     if out.suffix == ".parquet":
-        from scoreline_server.journal.arrow import write_parquet
+        from scoreline_server.journal.reading.arrow import write_parquet
 
         return write_parquet
     if out.suffix == ".csv":

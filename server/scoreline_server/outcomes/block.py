@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline.outcomes import Outcome
-from scoreline_server.journal.blocks import Kind, framed
-from scoreline_server.journal.columns import packed, packed_json, packed_texts, unpacked, unpacked_texts
+from scoreline_server.journal.format.blocks import Kind, framed
+from scoreline_server.journal.format.columns import packed, packed_json, packed_texts, unpacked, unpacked_texts
 from scoreline_server.scoring.wire import CALL_ID_BYTES
 
 Int64: TypeAlias = npt.NDArray[np.int64]

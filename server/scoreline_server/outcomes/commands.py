@@ -14,10 +14,10 @@ import click
 from scoreline.cli.connection import connect, connection_options
 from scoreline.cli.output import counting, print_json, print_table
 from scoreline_registry.routing.durations import seconds_of
-from scoreline_server.journal.blocks import Fault
 from scoreline_server.journal.commands import fault_text, folders_argument, journal_folders, registry_option
-from scoreline_server.journal.opening import AUTO, journal_folder, writer_facts
-from scoreline_server.journal.tables import moment
+from scoreline_server.journal.format.blocks import Fault
+from scoreline_server.journal.reading.tables import moment
+from scoreline_server.journal.writing.opening import AUTO, journal_folder, writer_facts
 from scoreline_server.outcomes.follower import OutcomeFollower, Row
 from scoreline_server.outcomes.importing import (
     BY_PREDICTION,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from scoreline_server.journal.blocks import Fault
+from scoreline_server.journal.format.blocks import Fault
 from scoreline_server.outcomes.block import OutcomeBlock
 from scoreline_server.outcomes.reader import OutcomeFileReader, outcome_files
 

@@ -10,7 +10,7 @@ import structlog
 from scoreline.errors import InvalidRequestError
 from scoreline.outcomes import Outcome, OutcomesReport, RefusedOutcome
 from scoreline_server.gil_switching import background_work
-from scoreline_server.journal.facts import FileFacts
+from scoreline_server.journal.format.facts import FileFacts
 from scoreline_server.outcomes.known import PredictionFinder, UnknownIds
 from scoreline_server.outcomes.log import OutcomeLog
 from scoreline_server.outcomes.rules import check_observed

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_server.journal.lookup import CallFinder, FoundCalls
+from scoreline_server.journal.reading.lookup import CallFinder, FoundCalls
 from scoreline_server.outcomes.block import CallIds, UInt16
 
 

@@ -17,10 +17,10 @@ import structlog
 
 from scoreline.outcomes import Outcome
 from scoreline_server.gil_switching import background_work
-from scoreline_server.journal.blocks import Kind, framed
-from scoreline_server.journal.facts import FileFacts
-from scoreline_server.journal.file import Disk, JournalFile, begin
-from scoreline_server.journal.retention import Retention, aged_files, removed_unwritten
+from scoreline_server.journal.format.blocks import Kind, framed
+from scoreline_server.journal.format.facts import FileFacts
+from scoreline_server.journal.writing.file import Disk, JournalFile, begin
+from scoreline_server.journal.writing.retention import Retention, aged_files, removed_unwritten
 from scoreline_server.outcomes.block import OutcomeBlock
 from scoreline_server.outcomes.reader import SUFFIX
 

@@ -1,6 +1,6 @@
 """Opens what keeps a worker's outcomes as its settings say."""
 
-from scoreline_server.journal.opening import journal_folder, writer_facts
+from scoreline_server.journal.writing.opening import journal_folder, writer_facts
 from scoreline_server.outcomes.keeper import OutcomeKeeper
 from scoreline_server.outcomes.log import OutcomeLog
 from scoreline_server.settings import Settings

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from scoreline_server.journal.blocks import Block, Fault, Kind, scan
-from scoreline_server.journal.reader import OnFault, ignore
+from scoreline_server.journal.format.blocks import Block, Fault, Kind, scan
+from scoreline_server.journal.reading.reader import OnFault, ignore
 from scoreline_server.outcomes.block import OutcomeBlock
 
 SUFFIX = ".outcomes"

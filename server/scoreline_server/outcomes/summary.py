@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scoreline_server.journal.reader import OnFault, Selection, ignore, read_records
+from scoreline_server.journal.reading.reader import OnFault, Selection, ignore, read_records
 from scoreline_server.outcomes.block import Int64, OutcomeBlock
 from scoreline_server.outcomes.known import known_predictions
 from scoreline_server.outcomes.reader import read_outcomes

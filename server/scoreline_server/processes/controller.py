@@ -14,7 +14,7 @@ from scoreline_registry.registry import Registry
 from scoreline_server import logging_config
 from scoreline_server.controllers.assembly import runner_of
 from scoreline_server.failure_log import log_failure
-from scoreline_server.journal.opening import journal_folder
+from scoreline_server.journal.writing.opening import journal_folder
 from scoreline_server.metrics.controller_metrics import ControllerMetrics
 from scoreline_server.processes.reports import Report, WorkerConfig, WorkerState
 

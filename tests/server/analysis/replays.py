@@ -9,7 +9,7 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.documents.contract import Band
 from scoreline_registry.registry import Registry
 from scoreline_server.analysis.replay_differences import Environment
-from scoreline_server.journal.facts import FileFacts
+from scoreline_server.journal.format.facts import FileFacts
 from tests.server.journals import FACTS, catalog_of, journal_in, scored
 from tests.server.routes import apply
 from tests.server.toys import CITY, FEATURES, publish_linear

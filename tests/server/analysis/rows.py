@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline.v1 import scoring_pb2 as pb
-from scoreline_server.journal.blocks import Kind, framed
-from scoreline_server.journal.columns import Column, packed, packed_json, packed_texts
-from scoreline_server.journal.facts import ArmFacts, FileFacts, RouteFacts, RuleFacts, ShadowFacts
-from scoreline_server.journal.shadowed import ShadowScores
+from scoreline_server.journal.format.blocks import Kind, framed
+from scoreline_server.journal.format.columns import Column, packed, packed_json, packed_texts
+from scoreline_server.journal.format.facts import ArmFacts, FileFacts, RouteFacts, RuleFacts, ShadowFacts
+from scoreline_server.journal.format.shadowed import ShadowScores
 from scoreline_server.outcomes.block import CALL_ID, OutcomeBlock
 
 DAY = 86_400 * 10**9

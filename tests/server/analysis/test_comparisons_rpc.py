@@ -15,7 +15,7 @@ from scoreline.v1 import analysis_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.errors import CallError, ErrorReason
-from scoreline_server.journal.reader import read_records
+from scoreline_server.journal.reading.reader import read_records
 from scoreline_server.rpc.authority import ANONYMOUS
 from scoreline_server.rpc.comparisons import Comparisons
 from scoreline_server.scoring.catalog import Catalog

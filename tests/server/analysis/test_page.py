@@ -19,7 +19,7 @@ from scoreline_server.analysis.report import Comparison
 from scoreline_server.analysis.report_parts import Note, RampMove
 from scoreline_server.analysis.score_pictures import arm_pictures, shadow_pictures
 from scoreline_server.analysis.text import tables
-from scoreline_server.journal.facts import ShadowFacts
+from scoreline_server.journal.format.facts import ShadowFacts
 from tests.server.analysis.rows import DAY, START, Rows, append_shadows, route_facts, write_outcomes, write_rows
 
 HOSTILE = "<img src=x onerror=alert(1)>$\\frac{1}{$"

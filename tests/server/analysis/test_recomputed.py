@@ -8,7 +8,7 @@ import pytest
 from scoreline_server.analysis.comparison import Request, compare
 from scoreline_server.analysis.plans import Options, metric_of
 from scoreline_server.analysis.report import Comparison
-from scoreline_server.journal.facts import ShadowFacts
+from scoreline_server.journal.format.facts import ShadowFacts
 from scoreline_server.outcomes.reader import read_outcomes
 from tests.server.analysis.recomputing import check_arms, check_shadow, exported
 from tests.server.analysis.rows import DAY, START, Rows, append_shadows, route_facts, write_outcomes, write_rows

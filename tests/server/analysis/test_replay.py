@@ -23,10 +23,10 @@ from scoreline_server.analysis.replay_routes import AsDecided, AsOf, Plan, Versi
 from scoreline_server.analysis.replay_rows import JournaledRows
 from scoreline_server.analysis.replay_scoring import INVALID, SLIM, score_again
 from scoreline_server.errors import ErrorReason, ReplayError, ScoringError
-from scoreline_server.journal.blocks import Kind, framed
-from scoreline_server.journal.encoding import Observed, RouteEncoder
-from scoreline_server.journal.reader import Selection, journal_files, read_records
-from scoreline_server.journal.slimming import slim
+from scoreline_server.journal.format.blocks import Kind, framed
+from scoreline_server.journal.reading.reader import Selection, journal_files, read_records
+from scoreline_server.journal.writing.encoding import Observed, RouteEncoder
+from scoreline_server.journal.writing.slimming import slim
 from tests.server.analysis.replays import HERE, SPLIT, THIS, journal_calls, publish_split, requests_of
 from tests.server.journals import catalog_of, journal_in, scored
 from tests.server.routes import ROUTE, apply

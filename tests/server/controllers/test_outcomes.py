@@ -13,7 +13,7 @@ from scoreline_registry.statistics.figures import TooFew
 from scoreline_registry.statistics.moments import Moments
 from scoreline_server.app import Server
 from scoreline_server.controllers.allocation_controller import AllocationController, ArmShare, shares_of
-from scoreline_server.journal.reader import read_records
+from scoreline_server.journal.reading.reader import read_records
 from tests.server.controllers import ramps
 from tests.server.controllers.ramps import CHALLENGER, CHAMPION, MovedClock, publish_challenger, share_of, state_of
 from tests.server.routes import apply

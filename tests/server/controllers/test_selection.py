@@ -10,7 +10,7 @@ from scoreline_registry.registry import Registry
 from scoreline_server.controllers.feed import JournalFeed
 from scoreline_server.controllers.selection import Selection, Step
 from scoreline_server.controllers.step_rows import StepRows
-from scoreline_server.journal.records import Records
+from scoreline_server.journal.reading.records import Records
 from tests.server.journals import catalog_of, journal_in, scored
 from tests.server.routes import apply
 from tests.server.toys import publish_linear

@@ -10,11 +10,11 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.documents.contract import Band, Feature
 from scoreline_registry.registry import Registry
 from scoreline_server.errors import StartError
-from scoreline_server.journal.extras import extra_columns, extra_types, packed_extras
-from scoreline_server.journal.privacy import Hasher, read_hasher
-from scoreline_server.journal.reader import Selection, journal_files, read_records, read_shadows
-from scoreline_server.journal.records import Records, shadow_columns
-from scoreline_server.journal.shadowed import ShadowScores
+from scoreline_server.journal.format.extras import extra_columns, extra_types, packed_extras
+from scoreline_server.journal.format.privacy import Hasher, read_hasher
+from scoreline_server.journal.format.shadowed import ShadowScores
+from scoreline_server.journal.reading.reader import Selection, journal_files, read_records, read_shadows
+from scoreline_server.journal.reading.records import Records, shadow_columns
 from tests.server.journals import FACTS, catalog_of, journal_in, scored
 from tests.server.routes import apply
 from tests.server.toys import CITY, FEATURES, publish_linear, publish_sequence

@@ -15,10 +15,10 @@ from click.testing import CliRunner, Result
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.registry import Registry
 from scoreline_server.journal.commands import journal
-from scoreline_server.journal.follower import Follower
-from scoreline_server.journal.reader import journal_files
-from scoreline_server.journal.slimming import slim
-from scoreline_server.journal.writer import Journal
+from scoreline_server.journal.reading.follower import Follower
+from scoreline_server.journal.reading.reader import journal_files
+from scoreline_server.journal.writing.slimming import slim
+from scoreline_server.journal.writing.writer import Journal
 from scoreline_server.scoring.catalog import Catalog
 from tests.server.journals import catalog_of, journal_in, scored
 from tests.server.routes import ROUTE, apply

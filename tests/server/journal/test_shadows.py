@@ -15,8 +15,8 @@ from scoreline_registry.documents.contract import Feature
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.bucketing import bucket
 from scoreline_server.app import Server
-from scoreline_server.journal.reader import read_records, read_shadows
-from scoreline_server.journal.shadowed import ShadowScores
+from scoreline_server.journal.format.shadowed import ShadowScores
+from scoreline_server.journal.reading.reader import read_records, read_shadows
 from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.settings import Settings
 from scoreline_server.shadows import Shadows

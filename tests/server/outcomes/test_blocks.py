@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from scoreline import Outcome
 from scoreline.outcomes import LAST_NANOSECOND
-from scoreline_server.journal.blocks import Block, Fault, Kind, framed, scan
-from scoreline_server.journal.columns import packed, packed_json
+from scoreline_server.journal.format.blocks import Block, Fault, Kind, framed, scan
+from scoreline_server.journal.format.columns import packed, packed_json
 from scoreline_server.outcomes.block import OutcomeBlock, OutcomeColumn
 from scoreline_server.outcomes.log import OutcomeLog
 from scoreline_server.outcomes.reader import read_outcomes

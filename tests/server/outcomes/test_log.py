@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from scoreline import Outcome
-from scoreline_server.journal.blocks import Fault
-from scoreline_server.journal.file import Disk
+from scoreline_server.journal.format.blocks import Fault
+from scoreline_server.journal.writing.file import Disk
 from scoreline_server.outcomes import log as log_module
 from scoreline_server.outcomes.log import OutcomeLog, expire
 from scoreline_server.outcomes.reader import outcome_files, read_outcomes

@@ -19,7 +19,7 @@ from scoreline.outcomes import LAST_NANOSECOND
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
-from scoreline_server.journal.file import Disk
+from scoreline_server.journal.writing.file import Disk
 from scoreline_server.outcomes.reader import read_outcomes
 from scoreline_server.outcomes.table import last_words
 from scoreline_server.rpc.outcome_reports import decoded_outcomes

@@ -11,7 +11,7 @@ from structlog.typing import EventDict
 
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
-from scoreline_server.journal.reader import read_records
+from scoreline_server.journal.reading.reader import read_records
 from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.scoring import engine
 from scoreline_server.scoring.decoding import DecodedRequest

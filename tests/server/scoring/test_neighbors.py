@@ -11,8 +11,8 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.documents.contract import Feature
 from scoreline_registry.registry import Registry
-from scoreline_server.journal.privacy import Hasher
-from scoreline_server.journal.reader import Selection, read_records
+from scoreline_server.journal.format.privacy import Hasher
+from scoreline_server.journal.reading.reader import Selection, read_records
 from scoreline_server.scoring.ragged import Items, groups_of
 from tests.server.conftest import StubOf
 from tests.server.journals import catalog_of, journal_in, scored

@@ -7,9 +7,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scoreline_server.journal.facts import FileFacts
-
-SUFFIX = ".journal"
+from scoreline_server.journal.format.facts import SUFFIX, FileFacts
 
 
 class Disk:

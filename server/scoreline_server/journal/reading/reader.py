@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from scoreline_server.journal.blocks import Block, Fault, Kind, scan
-from scoreline_server.journal.facts import FileFacts, RouteFacts
-from scoreline_server.journal.file import SUFFIX
-from scoreline_server.journal.records import Records
-from scoreline_server.journal.shadowed import ShadowScores
+from scoreline_server.journal.format.blocks import Block, Fault, Kind, scan
+from scoreline_server.journal.format.facts import SUFFIX, FileFacts, RouteFacts
+from scoreline_server.journal.format.shadowed import ShadowScores
+from scoreline_server.journal.reading.records import Records
 
 OnFault = Callable[[Path, Fault], None]
 

@@ -7,7 +7,10 @@ from typing import Any, Self
 
 from scoreline_registry.documents.ragged import NEIGHBORS, SEQUENCE, RaggedKind
 from scoreline_registry.routing.experiment import DEFAULT_KEEP_DAYS
-from scoreline_server.journal.columns import packed_json
+from scoreline_server.journal.format.columns import packed_json
+
+SUFFIX = ".journal"
+"""How the names of journal files end."""
 
 
 class _Facts:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import structlog
 
-from scoreline_server.journal.file import SUFFIX
-from scoreline_server.journal.slimming import is_free, slim, slim_until, sweep
+from scoreline_server.journal.format.facts import SUFFIX
+from scoreline_server.journal.writing.slimming import is_free, slim, slim_until, sweep
 
 _log = structlog.get_logger()
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import structlog
 
 from scoreline_server.gil_switching import background_work
-from scoreline_server.journal.blocks import Kind, framed
-from scoreline_server.journal.encoding import Observed, RouteEncoder
-from scoreline_server.journal.facts import FileFacts
-from scoreline_server.journal.file import Disk, JournalFile, begin
-from scoreline_server.journal.privacy import Hasher
-from scoreline_server.journal.retention import Retention, enforce
-from scoreline_server.journal.shadowed import ShadowScores
+from scoreline_server.journal.format.blocks import Kind, framed
+from scoreline_server.journal.format.facts import FileFacts
+from scoreline_server.journal.format.privacy import Hasher
+from scoreline_server.journal.format.shadowed import ShadowScores
+from scoreline_server.journal.writing.encoding import Observed, RouteEncoder
+from scoreline_server.journal.writing.file import Disk, JournalFile, begin
+from scoreline_server.journal.writing.retention import Retention, enforce
 from scoreline_server.scoring.compiled_route import CompiledRoute
 
 _log = structlog.get_logger()

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from scoreline_server.journal.reader import FileReader, journal_files
-from scoreline_server.journal.records import Records
+from scoreline_server.journal.reading.reader import FileReader, journal_files
+from scoreline_server.journal.reading.records import Records
 
 Row = dict[str, Any]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_server.journal.blocks import Kind, framed
-from scoreline_server.journal.columns import Column, packed, packed_json, unpacked
+from scoreline_server.journal.format.blocks import Kind, framed
+from scoreline_server.journal.format.columns import Column, packed, packed_json, unpacked
 from scoreline_server.scoring.wire import CALL_ID_BYTES
 
 

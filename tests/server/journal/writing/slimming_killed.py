@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from scoreline_server.journal.reader import journal_files, read_records
-from scoreline_server.journal.slimming import slim, sweep
+from scoreline_server.journal.reading.reader import journal_files, read_records
+from scoreline_server.journal.writing.slimming import slim, sweep
 
 _STRIDE = 3
 

@@ -15,14 +15,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from scoreline_registry.registry import Registry
-from scoreline_server.journal.blocks import Fault, Head, Kind, heads
-from scoreline_server.journal.columns import RESULT_COLUMNS, Column
-from scoreline_server.journal.follower import Follower
-from scoreline_server.journal.lookup import CallFinder
-from scoreline_server.journal.reader import FileReader, journal_files, read_records, read_shadows
-from scoreline_server.journal.records import FIXED
-from scoreline_server.journal.retention import Aged, Retention, enforce
-from scoreline_server.journal.slimming import ASIDE, slim
+from scoreline_server.journal.format.blocks import Fault, Head, Kind, heads
+from scoreline_server.journal.format.columns import RESULT_COLUMNS, Column
+from scoreline_server.journal.reading.follower import Follower
+from scoreline_server.journal.reading.lookup import CallFinder
+from scoreline_server.journal.reading.reader import FileReader, journal_files, read_records, read_shadows
+from scoreline_server.journal.reading.records import FIXED
+from scoreline_server.journal.writing.retention import Aged, Retention, enforce
+from scoreline_server.journal.writing.slimming import ASIDE, slim
 from tests.server.journals import catalog_of, journal_in, scored
 from tests.server.many_rows import ManyRows, write_rows
 from tests.server.routes import apply
@@ -154,7 +154,7 @@ def test_whoever_is_killed_readers_find_every_row_once(registry_of_two: Registry
     whole = journaled(registry_of_two, tmp_path / "whole")
     (tmp_path / "copy").mkdir()
     ids = [row["prediction_id"] for row in rows_of(tmp_path / "whole")]
-    script = [sys.executable, "-m", "tests.server.journal.slimming_killed", str(whole), str(tmp_path / "copy")]
+    script = [sys.executable, "-m", "tests.server.journal.writing.slimming_killed", str(whole), str(tmp_path / "copy")]
     done = subprocess.run(script, capture_output=True, text=True, check=True, timeout=120)
     kills = [json.loads(line) for line in done.stdout.splitlines()]
     assert all(kill["ids"] == ids for kill in kills)
@@ -174,7 +174,7 @@ def test_several_workers_slim_beside_each_other(tmp_path: Path) -> None:
     ids = sorted(id_ for records in read_records([tmp_path]) for id_ in records.prediction_ids)
     code = (
         "import sys, time, pathlib\n"
-        "from scoreline_server.journal.retention import Retention, enforce\n"
+        "from scoreline_server.journal.writing.retention import Retention, enforce\n"
         "print(enforce(Retention(90 * 86400, 0), pathlib.Path(sys.argv[1]), time.time()))\n"
     )
     workers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) for _ in range(3)]

@@ -12,11 +12,11 @@ from typing import Protocol
 import structlog
 
 from scoreline_server.background_queue import BackgroundQueue
-from scoreline_server.journal.encoding import Observed
-from scoreline_server.journal.facts import FileFacts
-from scoreline_server.journal.file import Disk
-from scoreline_server.journal.series import JournalOptions, Series
-from scoreline_server.journal.shadowed import ShadowScores
+from scoreline_server.journal.format.facts import FileFacts
+from scoreline_server.journal.format.shadowed import ShadowScores
+from scoreline_server.journal.writing.encoding import Observed
+from scoreline_server.journal.writing.file import Disk
+from scoreline_server.journal.writing.series import JournalOptions, Series
 from scoreline_server.scoring.results import ScoredBatch
 
 _log = structlog.get_logger()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scoreline_server.journal.records import Values, height
+from scoreline_server.journal.reading.records import Values, height
 
 
 def united(types: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_server.journal.columns import packed_texts
+from scoreline_server.journal.format.columns import packed_texts
 
 UInt64 = npt.NDArray[np.uint64]
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from scoreline_registry.registry import Registry
-from scoreline_server.journal import lookup as lookup_module
-from scoreline_server.journal.blocks import Block, Fault, Kind, framed, heads, scan
-from scoreline_server.journal.lookup import CallFinder, KnownCall, find_calls
-from scoreline_server.journal.reader import journal_files, read_records
+from scoreline_server.journal.format.blocks import Block, Fault, Kind, framed, heads, scan
+from scoreline_server.journal.reading import lookup as lookup_module
+from scoreline_server.journal.reading.lookup import CallFinder, KnownCall, find_calls
+from scoreline_server.journal.reading.reader import journal_files, read_records
 from scoreline_server.scoring.call_ids import new_call_ids
 from tests.server.journals import FACTS, catalog_of, journal_in, scored
 from tests.server.many_rows import ManyRows, write_rows

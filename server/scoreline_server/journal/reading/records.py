@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.routing.assignment import NO_RULE
-from scoreline_server.journal.columns import RAGGED_COLUMNS, Column, unpacked
-from scoreline_server.journal.extras import extra_columns, extra_types
-from scoreline_server.journal.facts import FileFacts, RouteFacts
-from scoreline_server.journal.privacy import HASH_BYTES
-from scoreline_server.journal.row_arrays import NO_ARM, RowArrays
-from scoreline_server.journal.shadowed import ShadowScores
+from scoreline_server.journal.format.columns import RAGGED_COLUMNS, Column, unpacked
+from scoreline_server.journal.format.extras import extra_columns, extra_types
+from scoreline_server.journal.format.facts import FileFacts, RouteFacts
+from scoreline_server.journal.format.privacy import HASH_BYTES
+from scoreline_server.journal.format.shadowed import ShadowScores
+from scoreline_server.journal.reading.row_arrays import NO_ARM, RowArrays
 from scoreline_server.scoring.compiled_route import NO_BAND
 
 Values = Sequence[Any]

@@ -12,15 +12,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from scoreline_registry.registry import Registry
-from scoreline_server.journal import series as series_module
-from scoreline_server.journal.blocks import Block, Fault, Kind, scan
-from scoreline_server.journal.encoding import Observed
-from scoreline_server.journal.file import Disk
-from scoreline_server.journal.opening import journal_folder
-from scoreline_server.journal.reader import journal_files, read_records
-from scoreline_server.journal.retention import Aged, Retention, enforce
-from scoreline_server.journal.series import JournalOptions, Series
-from scoreline_server.journal.writer import Journal
+from scoreline_server.journal.format.blocks import Block, Fault, Kind, scan
+from scoreline_server.journal.reading.reader import journal_files, read_records
+from scoreline_server.journal.writing import series as series_module
+from scoreline_server.journal.writing.encoding import Observed
+from scoreline_server.journal.writing.file import Disk
+from scoreline_server.journal.writing.opening import journal_folder
+from scoreline_server.journal.writing.retention import Aged, Retention, enforce
+from scoreline_server.journal.writing.series import JournalOptions, Series
+from scoreline_server.journal.writing.writer import Journal
 from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.scoring.results import ScoredBatch
 from tests.server.journals import FACTS, BrokenDisk, SlowDisk, TightDisk, catalog_of, journal_in, scored

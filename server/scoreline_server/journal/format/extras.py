@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_server.journal.columns import Column, packed_arrays, packed_json
+from scoreline_server.journal.format.columns import Column, packed_arrays, packed_json
 from scoreline_server.scoring.results import ScoredBatch
 
 Part = tuple[str, npt.NDArray[np.intp], npt.NDArray[np.float32]]

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoreline_server.journal.records import Values, height
+from scoreline_server.journal.reading.records import Values, height
 
 _GROUP_ROWS = 65536
 

@@ -11,11 +11,18 @@ import numpy.typing as npt
 
 from scoreline_registry.documents.ragged import NEIGHBORS, SEQUENCE
 from scoreline_registry.routing.bucketing import WHOLE
-from scoreline_server.journal.blocks import Kind, framed
-from scoreline_server.journal.columns import RAGGED_COLUMNS, Column, packed, packed_arrays, packed_json, packed_texts
-from scoreline_server.journal.extras import packed_extras
-from scoreline_server.journal.facts import ArmFacts, RouteFacts, RuleFacts, ShadowFacts
-from scoreline_server.journal.privacy import Hasher, Shown
+from scoreline_server.journal.format.blocks import Kind, framed
+from scoreline_server.journal.format.columns import (
+    RAGGED_COLUMNS,
+    Column,
+    packed,
+    packed_arrays,
+    packed_json,
+    packed_texts,
+)
+from scoreline_server.journal.format.extras import packed_extras
+from scoreline_server.journal.format.facts import ArmFacts, RouteFacts, RuleFacts, ShadowFacts
+from scoreline_server.journal.format.privacy import Hasher, Shown
 from scoreline_server.scoring.arrays import Float32, Indices
 from scoreline_server.scoring.compiled_route import NO_BAND, CompiledRoute
 from scoreline_server.scoring.model import LoadedModel

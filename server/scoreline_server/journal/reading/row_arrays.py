@@ -14,9 +14,9 @@ from scoreline_registry.routing.assignment import NO_RULE, unit_of
 from scoreline_registry.routing.bucketing import WHOLE
 from scoreline_registry.routing.route import UNIT_ENTITY
 from scoreline_server.errors import ErrorReason
-from scoreline_server.journal.columns import RAGGED_COLUMNS, Column, unpacked_texts
-from scoreline_server.journal.facts import RouteFacts
-from scoreline_server.journal.fingerprints import UInt64, packed_keys, text_keys
+from scoreline_server.journal.format.columns import RAGGED_COLUMNS, Column, unpacked_texts
+from scoreline_server.journal.format.facts import RouteFacts
+from scoreline_server.journal.format.fingerprints import UInt64, packed_keys, text_keys
 from scoreline_server.scoring.compiled_route import NO_BAND
 from scoreline_server.scoring.wire import CALL_ID_BYTES
 

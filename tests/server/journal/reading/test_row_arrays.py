@@ -15,12 +15,12 @@ from scoreline_registry.documents.contract import Band
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.assignment import NO_RULE
 from scoreline_registry.routing.experiment import DEFAULT_KEEP_DAYS
-from scoreline_server.journal.columns import Column, packed_texts
-from scoreline_server.journal.facts import ArmFacts, RouteFacts, RuleFacts, ShadowFacts
-from scoreline_server.journal.fingerprints import packed_keys, text_keys
-from scoreline_server.journal.reader import read_records
-from scoreline_server.journal.records import Records
-from scoreline_server.journal.row_arrays import NO_ARM
+from scoreline_server.journal.format.columns import Column, packed_texts
+from scoreline_server.journal.format.facts import ArmFacts, RouteFacts, RuleFacts, ShadowFacts
+from scoreline_server.journal.format.fingerprints import packed_keys, text_keys
+from scoreline_server.journal.reading.reader import read_records
+from scoreline_server.journal.reading.records import Records
+from scoreline_server.journal.reading.row_arrays import NO_ARM
 from scoreline_server.scoring.compiled_route import NO_BAND
 from tests.server.journals import catalog_of, journal_in, scored
 from tests.server.routes import apply

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from scoreline_registry.routing.experiment import DEFAULT_KEEP_DAYS
-from scoreline_server.journal.blocks import Block, Fault, Kind, framed, heads, scan
-from scoreline_server.journal.columns import RESULT_COLUMNS, Column, packed, unpacked
-from scoreline_server.journal.facts import FileFacts, RouteFacts
-from scoreline_server.journal.file import SUFFIX
-from scoreline_server.journal.shadowed import ShadowScores
+from scoreline_server.journal.format.blocks import Block, Fault, Kind, framed, heads, scan
+from scoreline_server.journal.format.columns import RESULT_COLUMNS, Column, packed, unpacked
+from scoreline_server.journal.format.facts import SUFFIX, FileFacts, RouteFacts
+from scoreline_server.journal.format.shadowed import ShadowScores
 
 _DAY = 86400 * 10**9
 _SECOND = 10**9

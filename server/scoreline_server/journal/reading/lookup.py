@@ -13,10 +13,10 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_server.journal.blocks import Head, Kind, heads
-from scoreline_server.journal.columns import Column, column_places
-from scoreline_server.journal.facts import FileFacts, RouteFacts
-from scoreline_server.journal.reader import journal_files
+from scoreline_server.journal.format.blocks import Head, Kind, heads
+from scoreline_server.journal.format.columns import Column, column_places
+from scoreline_server.journal.format.facts import FileFacts, RouteFacts
+from scoreline_server.journal.reading.reader import journal_files
 from scoreline_server.scoring.wire import CALL_ID_BYTES
 
 _SECOND = 10**9

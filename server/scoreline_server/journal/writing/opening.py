@@ -9,11 +9,11 @@ import structlog
 
 from scoreline.version import __version__
 from scoreline_registry.storage import local_folder
-from scoreline_server.journal.facts import FileFacts
-from scoreline_server.journal.privacy import read_hasher
-from scoreline_server.journal.retention import Retention
-from scoreline_server.journal.series import JournalOptions
-from scoreline_server.journal.writer import Counting, Journal
+from scoreline_server.journal.format.facts import FileFacts
+from scoreline_server.journal.format.privacy import read_hasher
+from scoreline_server.journal.writing.retention import Retention
+from scoreline_server.journal.writing.series import JournalOptions
+from scoreline_server.journal.writing.writer import Counting, Journal
 from scoreline_server.settings import OFF, Settings
 
 _log = structlog.get_logger()

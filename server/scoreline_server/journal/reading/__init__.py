@@ -1,0 +1,1 @@
+"""Reads journals: rows as records, arrays and tables, calls by their ids, and files while they grow."""
