@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from scoreline_registry.statistics.figures import Figure
 from scoreline_server.analysis.report_parts import Distribution, Latency, Look, Quality
 
+MODEL_LATENCY = "the run time of the shadow's batch over its rows, off the serving path: not comparable to a call's"
+
 
 @dataclass(frozen=True, slots=True)
 class SwapTable:
@@ -50,7 +52,21 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class ShadowSegment:
-    """A shadow against its primary in one segment."""
+    """A shadow against its primary in one segment.
+
+    Attributes:
+        by, level: such as ``context.channel`` and ``web``.
+        rows: that both scored.
+        difference, sequential: the mean of shadow minus primary, at one look and at every look.
+        adjusted_p: of ``sequential``, corrected over all levels of all segments.
+        flips: the share of rows that change sides at the highest cut-off.
+        absolute_difference: the mean of its absolute value.
+        difference_quantiles: (probability, value, low, high).
+        spearman, kendall: rank correlations.
+        shift: of the shadow's scores against the primary's; the threshold of the PSI holds over all levels together.
+        swaps: one table per cut-off, without outcomes.
+        primary_latency, shadow_latency: ``measures`` says what each is, for they differ.
+    """
 
     by: str
     level: str
@@ -59,6 +75,14 @@ class ShadowSegment:
     sequential: Figure
     adjusted_p: float | None
     flips: Figure | None
+    absolute_difference: float
+    difference_quantiles: tuple[tuple[float, float, float, float], ...]
+    spearman: Figure
+    kendall: Figure
+    shift: Shift
+    swaps: tuple[SwapTable, ...]
+    primary_latency: Latency | None
+    shadow_latency: Latency | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,38 +1,34 @@
 """The report of a shadow: how its scores differ, how they agree, what would be decided otherwise, and where."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_registry.statistics import agreement, distances, ranking
-from scoreline_registry.statistics.figures import Estimate, Figure, TooFew
+from scoreline_registry.statistics import agreement, ranking
+from scoreline_registry.statistics.figures import Estimate, Figure
 from scoreline_server.analysis.arms import (
     CALL_LATENCY,
     distribution,
-    drawn_rows,
     latency,
     quality,
     score_edges,
     versions_of,
 )
-from scoreline_server.analysis.clustered import ClusteredMean, clustered_mean
+from scoreline_server.analysis.clustered import ClusteredMean
 from scoreline_server.analysis.contrasts import RATE
-from scoreline_server.analysis.effects import MAX_LOOKS, MetricData, adjusted
+from scoreline_server.analysis.effects import MAX_LOOKS, MetricData
 from scoreline_server.analysis.exposures import Exposures
-from scoreline_server.analysis.labels import Bool
 from scoreline_server.analysis.predictions import Predictions
 from scoreline_server.analysis.report_parts import Distribution, Look, Plan, Quality
+from scoreline_server.analysis.shadow_agreement import difference_quantiles, shift, spearman
 from scoreline_server.analysis.shadow_pairs import Pairs
-from scoreline_server.analysis.shadow_report import ShadowReport, ShadowSegment, Shift, SwapTable
-from scoreline_server.analysis.swaps import band_matrix, cut_offs, is_crossed, most_used, summed, swap_table
-
-AT = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-MAX_LEVELS = 20
-MODEL_LATENCY = "the run time of the shadow's batch over its rows, off the serving path: not comparable to a call's"
+from scoreline_server.analysis.shadow_report import MODEL_LATENCY, ShadowReport
+from scoreline_server.analysis.shadow_segments import ShadowSegments
+from scoreline_server.analysis.swaps import band_matrix, cut_offs, is_crossed, most_used, swap_table
 
 Values = npt.NDArray[np.floating[Any]]
 
@@ -58,6 +54,8 @@ def shadow_report(pairs: Pairs, unmatched: int, context: ShadowContext) -> Shado
     shadow = most_used(pairs.shadowed.version_list, pairs.shadow_versions)
     labels = _labels(pairs, context)
     edges = score_edges(pairs.primary, pairs.shadow)
+    cuts = _cut_offs(pairs, context)
+    segments = ShadowSegments(predictions, context.plan, pairs, differences, cuts, _are_first(pairs, context.exposures))
     return ShadowReport(
         shadow=pairs.shadowed.ref,
         primary=pairs.arm,
@@ -75,14 +73,14 @@ def shadow_report(pairs: Pairs, unmatched: int, context: ShadowContext) -> Shado
         difference=found.fixed,
         sequential=found.sequential,
         absolute_difference=float(np.abs(differences).mean()) if len(pairs) else float("nan"),
-        difference_quantiles=_difference_quantiles(differences, alpha),
-        spearman=_spearman(pairs, alpha),
+        difference_quantiles=difference_quantiles(differences, alpha),
+        spearman=spearman(pairs.primary, pairs.shadow, alpha),
         kendall=agreement.kendall(pairs.primary, pairs.shadow, alpha=alpha),
-        shift=_shift(pairs.primary, pairs.shadow, alpha),
+        shift=shift(pairs.primary, pairs.shadow, alpha),
         primary_scores=distribution(pairs.primary, edges) or _NONE,
         shadow_scores=distribution(pairs.shadow, edges) or _NONE,
         differences=distribution(differences, _difference_edges(differences)) or _NONE,
-        swaps=_swaps(pairs, context, labels),
+        swaps=tuple(swap_table(cut, pairs.primary, pairs.shadow, labels, alpha) for cut in cuts),
         bands=band_matrix(primary, shadow, pairs.primary, pairs.shadow),
         primary_latency=latency(predictions.latencies[pairs.rows], CALL_LATENCY),
         shadow_latency=latency(pairs.milliseconds, MODEL_LATENCY),
@@ -91,39 +89,9 @@ def shadow_report(pairs: Pairs, unmatched: int, context: ShadowContext) -> Shado
         auc_difference=tuple(
             (name, _auc_difference(label, pairs.primary, pairs.shadow, alpha)) for name, label in labels.items()
         ),
-        segments=_segments(pairs, differences, context),
+        segments=segments.report(),
         looks=looks,
     )
-
-
-def _spearman(pairs: Pairs, alpha: float) -> Figure:
-    drawn = drawn_rows(len(pairs))
-    if drawn is None:
-        return agreement.spearman(pairs.primary, pairs.shadow, alpha=alpha)
-    return _of_drawn(agreement.spearman(pairs.primary[drawn], pairs.shadow[drawn], alpha=alpha), len(drawn), len(pairs))
-
-
-def _of_drawn(figure: Figure, drawn: int, count: int) -> Figure:
-    return replace(figure, method=f"{figure.method}, of {drawn:,} of {count:,} rows")
-
-
-def _difference_quantiles(differences: Values, alpha: float) -> tuple[tuple[float, float, float, float], ...]:
-    figures = zip(AT, agreement.quantiles(differences, AT, alpha=alpha), strict=True)
-    return tuple((at, one.value, one.low, one.high) for at, one in figures if isinstance(one, Estimate))
-
-
-def _shift(primary: npt.NDArray[np.float32], shadow: npt.NDArray[np.float32], alpha: float) -> Shift:
-    edges = distances.quantile_edges(primary)
-    found = distances.paired_psi(summed(lambda a, b: distances.bin_table(a, b, edges), primary, shadow), alpha=alpha)
-    drawn = drawn_rows(len(primary))
-    if drawn is None:
-        ks = distances.ks_distance(primary, shadow, paired=True)
-    else:
-        ks = _of_drawn(distances.ks_distance(primary[drawn], shadow[drawn], paired=True), len(drawn), len(primary))
-    if isinstance(found, TooFew):
-        return Shift(found, float("nan"), psi_shifted=False, ks=ks)
-    psi = Estimate(found.value, found.value, found.value, found.p, 0.0, found.method, found.assumptions, found.count)
-    return Shift(psi, found.threshold, psi_shifted=found.unlike, ks=ks)
 
 
 def _labels(pairs: Pairs, context: ShadowContext) -> Mapping[str, Values]:
@@ -153,41 +121,12 @@ def _auc_difference(
     return ranking.paired_auc_difference(label[known] > 0, primary[known], shadow[known], alpha=alpha)
 
 
-def _swaps(pairs: Pairs, context: ShadowContext, labels: Mapping[str, Values]) -> tuple[SwapTable, ...]:
+def _cut_offs(pairs: Pairs, context: ShadowContext) -> list[tuple[str, float, float]]:
+    """The cut-offs with a score below them."""
     primary = most_used(context.predictions.versions, context.predictions.served[pairs.rows])
     shadow = most_used(pairs.shadowed.version_list, pairs.shadow_versions)
-    return tuple(
-        swap_table(cut, pairs.primary, pairs.shadow, labels, context.plan.alpha)
-        for cut in cut_offs(primary, shadow, context.cut_offs)
-        if is_crossed(cut, pairs.primary, pairs.shadow)
-    )
-
-
-def _segments(pairs: Pairs, differences: Values, context: ShadowContext) -> tuple[ShadowSegment, ...]:
-    """By the size of the difference; p corrected over all levels of all segments (Holm)."""
-    found = [
-        _segment(by, name, rows, pairs, differences, context)
-        for by, levels in context.predictions.segments.items()
-        for name, rows in levels.of_rows(pairs.rows).most_common(MAX_LEVELS)
-    ]
-    p_values = adjusted([segment.sequential for segment in found])
-    done = [replace(segment, adjusted_p=p) for segment, p in zip(found, p_values, strict=True)]
-    return tuple(sorted(done, key=lambda segment: -_size(segment.difference)))
-
-
-def _segment(
-    by: str, level: str, rows: Bool, pairs: Pairs, differences: Values, context: ShadowContext
-) -> ShadowSegment:
-    means = clustered_mean(
-        differences[rows], pairs.units[rows], context.plan, is_distinct=_are_first(pairs, context.exposures)
-    )
-    primary = most_used(context.predictions.versions, context.predictions.served[pairs.rows])
-    shadow = most_used(pairs.shadowed.version_list, pairs.shadow_versions)
-    cuts = cut_offs(primary, shadow, context.cut_offs)
-    flips = None
-    if cuts:
-        flips = swap_table(cuts[-1], pairs.primary[rows], pairs.shadow[rows], {}, context.plan.alpha).flips
-    return ShadowSegment(by, level, int(np.count_nonzero(rows)), means.fixed, means.sequential, None, flips)
+    known = cut_offs(primary, shadow, context.cut_offs)
+    return [cut for cut in known if is_crossed(cut, pairs.primary, pairs.shadow)]
 
 
 def _over_time(pairs: Pairs, differences: Values, context: ShadowContext) -> tuple[ClusteredMean, tuple[Look, ...]]:
@@ -217,10 +156,6 @@ def _difference_edges(differences: Values) -> npt.NDArray[np.floating]:
 
 def _counted(names: Sequence[str], indices: npt.NDArray[np.uint16]) -> list[tuple[str, int]]:
     return list(zip(names, np.bincount(indices, minlength=len(names)).tolist(), strict=True))
-
-
-def _size(figure: Figure) -> float:
-    return abs(figure.value) if isinstance(figure, Estimate) else -1.0
 
 
 _NONE = Distribution(0, float("nan"), (), (), ())

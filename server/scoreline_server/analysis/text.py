@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from scoreline_registry.statistics.figures import Estimate, Figure, TooFew
 from scoreline_server.analysis.report import ArmReport, Comparison, Effect, SampleRatio
 from scoreline_server.analysis.report_parts import Latency
-from scoreline_server.analysis.shadow_report import ShadowReport
+from scoreline_server.analysis.shadow_report import ShadowReport, Shift
 from scoreline_server.journal.reading.tables import moment
 
 MAX_SEGMENTS = 10
@@ -179,17 +179,22 @@ def _shadow(shadow: ShadowReport) -> Iterator[Table]:
     if shadow.primary_quality:
         yield _shadow_quality(shadow)
     if shadow.segments:
-        rows = [
-            (one.by, one.level, f"{one.rows:,}", figure_text(one.difference), _p(one.adjusted_p),
-             figure_text(one.flips) if one.flips else "")
-            for one in shadow.segments[:MAX_SEGMENTS]
-        ]  # fmt: skip
-        columns = ("segment", "level", "rows", "difference", "always-valid p", "flips")
-        yield Table(f"shadow {shadow.shadow} by segment", columns, tuple(rows))
+        yield _shadow_segments(shadow)
+
+
+def _shadow_segments(shadow: ShadowReport) -> Table:
+    rows = [
+        (one.by, one.level, f"{one.rows:,}", figure_text(one.difference), _p(one.adjusted_p), figure_text(one.spearman),
+         _psi(one.shift), figure_text(one.shift.ks), figure_text(one.flips) if one.flips else "",
+         _latency(one.primary_latency), _latency(one.shadow_latency))
+        for one in shadow.segments[:MAX_SEGMENTS]
+    ]  # fmt: skip
+    columns = ("segment", "level", "rows", "difference", "always-valid p", "Spearman", "PSI (by chance)", "KS", "flips",
+               "primary's ms", "shadow's ms")  # fmt: skip
+    return Table(f"shadow {shadow.shadow} by segment; p50 and p99 of latencies", columns, tuple(rows))
 
 
 def _agreement(shadow: ShadowReport) -> Iterator[tuple[str, str, str]]:
-    psi = "above" if shadow.shift.psi_shifted else "within"
     yield "mean difference", figure_text(shadow.difference), p_text(shadow.difference)
     yield "mean difference, always valid", figure_text(shadow.sequential), p_text(shadow.sequential)
     yield "mean absolute difference", f"{shadow.absolute_difference:.4g}", ""
@@ -197,7 +202,8 @@ def _agreement(shadow: ShadowReport) -> Iterator[tuple[str, str, str]]:
         yield f"{at:.0%} quantile of the difference", f"{value:.4g} [{low:.4g}, {high:.4g}]", ""
     yield "Spearman", figure_text(shadow.spearman), ""
     yield "Kendall", figure_text(shadow.kendall), ""
-    threshold = f"{figure_text(shadow.shift.psi)}, {psi} what chance gives ({shadow.shift.psi_threshold:.3g})"
+    side = "above" if shadow.shift.psi_shifted else "within"
+    threshold = f"{figure_text(shadow.shift.psi)}, {side} what chance gives ({shadow.shift.psi_threshold:.3g})"
     yield "PSI", threshold, p_text(shadow.shift.psi)
     yield "KS", figure_text(shadow.shift.ks), ""
     yield "primary's call, p50 and p99 ms", _latency(shadow.primary_latency), ""
@@ -223,6 +229,13 @@ def _shadow_quality(shadow: ShadowReport) -> Table:
     ]  # fmt: skip
     columns = ("outcome", "positives", "primary's AUC", "shadow's AUC", "difference", "p")
     return Table(f"shadow {shadow.shadow}: labelled rows", columns, tuple(rows))
+
+
+def _psi(shift: Shift) -> str:
+    """Such as "0.0312 (0.0218) above"; where it is within what chance gives, without a word."""
+    if isinstance(shift.psi, TooFew):
+        return figure_text(shift.psi)
+    return f"{shift.psi.value:.3g} ({shift.psi_threshold:.3g})" + (" above" if shift.psi_shifted else "")
 
 
 def _quantile(latency: Latency | None, at: float) -> str:

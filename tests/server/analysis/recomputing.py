@@ -16,11 +16,12 @@ from sklearn import metrics as sk
 from scoreline_registry.statistics.figures import Estimate, Figure
 from scoreline_server.analysis.report import ArmReport, Comparison, Effect
 from scoreline_server.analysis.report_parts import Distribution, Latency, Quality
-from scoreline_server.analysis.shadow_report import ShadowReport, SwapTable
+from scoreline_server.analysis.shadow_report import BandMatrix, ShadowReport, ShadowSegment, SwapTable
 from scoreline_server.journal.commands import journal
 
 Array = npt.NDArray[Any]
 Bands = Mapping[str, Mapping[str, float]]
+Cuts = tuple[Mapping[str, float], Mapping[str, float]]
 """By version, where each band begins."""
 
 
@@ -118,13 +119,35 @@ def check_shadow(
         check_quality(shadow.shadow_quality[0], label, pairs.score_shadow.to_numpy()[labelled])
         gap = sk.roc_auc_score(label, other[labelled]) - sk.roc_auc_score(label, primary[labelled])
         assert estimate(shadow.auc_difference[0][1]).value == pytest.approx(gap)
-    _check_swaps(shadow, primary, other, known.to_numpy(np.float64), bands)
+    cuts = bands[shadow.primary_versions[0][0]], bands[shadow.shadow_versions[0][0]]
+    _check_swaps(shadow.swaps, cuts, primary, other, known.to_numpy(np.float64))
+    _check_bands(shadow.bands, cuts, primary, other)
     for segment in shadow.segments:
         inside = (
             pairs[segment.by] == segment.level if segment.by in pairs else contexts(pairs, segment.by) == segment.level
         )
-        assert segment.rows == int(inside.sum())
-        assert estimate(segment.difference).value == pytest.approx(difference[inside.to_numpy()].mean())
+        _check_segment(segment, pairs[inside], inside.to_numpy(), (primary, other), cuts)
+
+
+def _check_segment(
+    segment: ShadowSegment, pairs: pd.DataFrame, inside: Array, scores: tuple[Array, Array], cuts: Cuts
+) -> None:
+    primary, other = (part[inside] for part in scores)
+    difference = other - primary
+    assert segment.rows == int(inside.sum())
+    assert estimate(segment.difference).value == pytest.approx(difference.mean())
+    assert segment.absolute_difference == pytest.approx(np.abs(difference).mean())
+    for at, value, _, _ in segment.difference_quantiles:
+        assert value == pytest.approx(np.quantile(difference, at, method="inverted_cdf"))
+    assert estimate(segment.spearman).value == pytest.approx(stats.spearmanr(primary, other).statistic)
+    assert estimate(segment.kendall).value == pytest.approx(stats.kendalltau(primary, other).statistic, abs=0.01)
+    assert estimate(segment.shift.ks).value == pytest.approx(stats.ks_2samp(primary, other).statistic)
+    assert estimate(segment.shift.psi).value == pytest.approx(psi(primary, other))
+    assert segment.shift.psi_shifted == (estimate(segment.shift.psi).value > segment.shift.psi_threshold)
+    _check_latency(segment.primary_latency, pairs.latency_ms.to_numpy())
+    assert segment.shadow_latency is not None
+    assert segment.shadow_latency.count == segment.rows
+    _check_swaps(segment.swaps, cuts, primary, other, np.full(len(pairs), np.nan))
 
 
 def contexts(rows: pd.DataFrame, by: str) -> "pd.Series[str]":
@@ -197,11 +220,11 @@ def _check_latency(found: Latency | None, milliseconds: Array) -> None:
         assert value == pytest.approx(np.quantile(milliseconds, at), rel=1e-5)
 
 
-def _check_swaps(shadow: ShadowReport, primary: Array, other: Array, known: Array, bands: Bands) -> None:
-    cuts, other_cuts = bands[shadow.primary_versions[0][0]], bands[shadow.shadow_versions[0][0]]
-    assert [swap.name for swap in shadow.swaps] == [name for name in cuts if cuts[name] > 0]
-    for swap in shadow.swaps:
-        above, also = primary >= np.float32(cuts[swap.name]), other >= np.float32(other_cuts[swap.name])
+def _check_swaps(swaps: tuple[SwapTable, ...], cuts: Cuts, primary: Array, other: Array, known: Array) -> None:
+    own, theirs = cuts
+    assert [swap.name for swap in swaps] == [name for name in own if own[name] > 0]
+    for swap in swaps:
+        above, also = primary >= np.float32(own[swap.name]), other >= np.float32(theirs[swap.name])
         cells = (above & also, ~above & also, above & ~also, ~above & ~also)
         assert _counts(swap) == tuple(int(cell.sum()) for cell in cells)
         assert estimate(swap.flips).value == pytest.approx((above != also).mean())
@@ -210,13 +233,16 @@ def _check_swaps(shadow: ShadowReport, primary: Array, other: Array, known: Arra
                 values = known[cell & np.isfinite(known)]
                 assert count == len(values)
                 assert not count or rate == pytest.approx(values.mean())
-    assert shadow.bands is not None
+
+
+def _check_bands(found: BandMatrix | None, cuts: Cuts, primary: Array, other: Array) -> None:
+    assert found is not None
     places = [np.searchsorted(np.array(list(each.values())), scores, side="right") - 1
-              for each, scores in ((cuts, primary), (other_cuts, other))]  # fmt: skip
+              for each, scores in zip(cuts, (primary, other), strict=True)]  # fmt: skip
     table = pd.crosstab(places[0], places[1]).reindex(
-        index=range(len(cuts)), columns=range(len(other_cuts)), fill_value=0
+        index=range(len(cuts[0])), columns=range(len(cuts[1])), fill_value=0
     )
-    assert shadow.bands.counts == tuple(map(tuple, table.to_numpy().tolist()))
+    assert found.counts == tuple(map(tuple, table.to_numpy().tolist()))
 
 
 def _counts(swap: SwapTable) -> tuple[int, int, int, int]:
