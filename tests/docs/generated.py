@@ -18,8 +18,8 @@ from scoreline.cli.app import scoreline
 from scoreline.cli.commands import COMMANDS, GROUPS
 from scoreline.cli.lazy import LazyCommand
 from scoreline_registry.statistics.figures import Estimate, TooFew
-from scoreline_server.analysis.document import MAPPINGS, TIMES
-from scoreline_server.analysis.report import Comparison
+from scoreline_server.analysis.report.comparison import Comparison
+from scoreline_server.analysis.report.document import MAPPINGS, TIMES
 from scoreline_trainers.families import BUILT_IN, FAMILIES
 from scoreline_trainers.family import FamilyConfig, LibraryConfig
 from tests.docs.pages import ROOT

@@ -20,14 +20,14 @@ from scoreline_registry.routing.assignment import Assigner
 from scoreline_registry.routing.route_file import read_route
 from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_registry.statistics.figures import Estimate
-from scoreline_server.analysis.comparison import Request, compare
-from scoreline_server.analysis.plans import Options, metric_of
-from scoreline_server.analysis.route_history import experiment_of, moves_of
+from scoreline_server.analysis.comparison.comparison import Request, compare
+from scoreline_server.analysis.comparison.plans import Options, metric_of
+from scoreline_server.analysis.comparison.route_history import experiment_of, moves_of
 from scoreline_server.journal.reading.reader import read_records, read_shadows
 from scoreline_server.outcomes.commands import outcomes
 from scoreline_trainers.training.recipe import find_recipe
 from scoreline_trainers.training.run import publish_candidate, recipe_table, train
-from tests.server.analysis.recomputing import check_arms, check_quality, check_shadow, exported
+from tests.server.analysis.comparison.recomputing import check_arms, check_quality, check_shadow, exported
 from tests.server.toys import publish_linear
 from tests.serving import Serve
 from tests.waiting import wait_until

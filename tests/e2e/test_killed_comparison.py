@@ -13,9 +13,9 @@ from typing import Any
 import scoreline
 from scoreline import Outcome
 from scoreline_registry.registry import Registry
-from scoreline_server.analysis.comparison import Request, compare
-from scoreline_server.analysis.plans import Options, metric_of
-from scoreline_server.analysis.report import Comparison
+from scoreline_server.analysis.comparison.comparison import Request, compare
+from scoreline_server.analysis.comparison.plans import Options, metric_of
+from scoreline_server.analysis.report.comparison import Comparison
 from scoreline_server.journal.reading.reader import journal_files, read_records
 from tests.server.routes import apply
 from tests.server.toys import publish_linear

@@ -67,7 +67,7 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
         ),
         "ramp": CommandSpec("scoreline_registry.commands:ramp", "Start, watch and stop a guarded ramp.", "registry"),
         "replay": CommandSpec(
-            "scoreline_server.analysis.replay_commands:replay_command", "Score journaled rows again.", "server"
+            "scoreline_server.analysis.replay.commands:replay_command", "Score journaled rows again.", "server"
         ),
     },
     "Maintain a registry": {

@@ -10,9 +10,9 @@ from scoreline.cli.output import print_json, print_table
 from scoreline_registry.errors import NotFoundError, RegistryError
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.experiment import Experiment
-from scoreline_server.analysis.plans import Options, check_facts, metric_of
-from scoreline_server.analysis.report import Comparison
-from scoreline_server.analysis.report_parts import RampMove
+from scoreline_server.analysis.comparison.plans import Options, check_facts, metric_of
+from scoreline_server.analysis.report.comparison import Comparison
+from scoreline_server.analysis.report.parts import RampMove
 from scoreline_server.journal.commands import folders_argument, journal_folders, nanoseconds_of, registry_option
 
 
@@ -43,9 +43,9 @@ def compare(
 
     Metrics, level, start and segments come from the route's `experiment` section; options replace them.
     """
-    from scoreline_server.analysis.comparison import BaselineError, Request
-    from scoreline_server.analysis.comparison import compare as compared
-    from scoreline_server.analysis.document import document
+    from scoreline_server.analysis.comparison.comparison import BaselineError, Request
+    from scoreline_server.analysis.comparison.comparison import compare as compared
+    from scoreline_server.analysis.report.document import document
 
     if html is not None and html.suffix != ".html":
         raise click.UsageError(f"--html {html} does not end in .html")
@@ -68,7 +68,7 @@ def compare(
 
 def show(comparison: Comparison) -> None:
     """Prints a report as text: problems first, then tables, then the other notes."""
-    from scoreline_server.analysis.text import head, tables
+    from scoreline_server.analysis.report.text import head, tables
 
     click.echo(head(comparison))
     for note in comparison.notes:
@@ -85,14 +85,14 @@ def show(comparison: Comparison) -> None:
 
 
 def _write_page(comparison: Comparison, path: Path) -> None:
-    from scoreline_server.analysis.page import comparison_page
+    from scoreline_server.analysis.pictures.page import comparison_page
 
     path.write_text(comparison_page(comparison), encoding="utf-8")
 
 
 def _from_registry(registry: str, route: str, *, given: bool) -> tuple[Experiment | None, tuple[RampMove, ...]]:
     """The experiment section and the changes of the route. Where folders are given no registry need be there."""
-    from scoreline_server.analysis.route_history import experiment_of, moves_of
+    from scoreline_server.analysis.comparison.route_history import experiment_of, moves_of
 
     try:
         opened = Registry.open(registry)

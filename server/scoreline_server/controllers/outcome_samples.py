@@ -9,11 +9,11 @@ import numpy as np
 
 from scoreline_registry.routing.experiment import Experiment, Metric
 from scoreline_registry.statistics.moments import Moments
-from scoreline_server.analysis.effects import MetricData
-from scoreline_server.analysis.exposures import expose
-from scoreline_server.analysis.labels import LabelSource, Reports, RowIndex, UnitIndex, mature
-from scoreline_server.analysis.predictions import read_predictions
-from scoreline_server.analysis.report_parts import MetricPlan
+from scoreline_server.analysis.comparison.effects import MetricData
+from scoreline_server.analysis.report.parts import MetricPlan
+from scoreline_server.analysis.rows.exposures import expose
+from scoreline_server.analysis.rows.labels import LabelSource, Reports, RowIndex, UnitIndex, mature
+from scoreline_server.analysis.rows.predictions import read_predictions
 from scoreline_server.journal.reading.reader import Selection
 
 _DAY_NANOSECONDS = 86_400 * 10**9

@@ -20,7 +20,7 @@ from scoreline_server.scoring.catalog import Catalog
 
 _log = structlog.get_logger()
 
-_WORKER = "scoreline_server.analysis.worker"
+_WORKER = "scoreline_server.analysis.comparison.worker"
 _EXTRA = "scipy"
 _RETRY_SECONDS = 5.0
 _MOST_SECONDS = 600.0

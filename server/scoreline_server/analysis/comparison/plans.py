@@ -1,0 +1,102 @@
+"""The plan that a comparison follows: the route's experiment section, or options and guesses where it has none."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from scoreline_registry.routing.experiment import Experiment
+from scoreline_server.analysis.report.parts import MetricPlan, Plan
+from scoreline_server.analysis.rows.facts import CONTEXT, FEATURE
+
+KINDS = ("mean", "rate", "ratio")
+DIRECTIONS = ("increase", "decrease")
+DEFAULT_ALPHA = 0.05
+DEFAULT_TUNING_ROWS = 5000
+NO_SECTION = Plan("options", DEFAULT_ALPHA, DEFAULT_TUNING_ROWS, 0, 0, "", (), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a caller sets beside the experiment section; None, or empty, leaves it to that section.
+
+    Attributes:
+        baseline: the arm that others are compared with; empty for the first arm of the last rule.
+        metrics: in place of the section's, the first one primary.
+        alpha, tuning_rows, maturity_days, minimum_effect, covariate, segments: as in the section.
+        cut_offs: scores at which decisions of shadows are compared, for versions without bands.
+    """
+
+    baseline: str = ""
+    metrics: tuple[MetricPlan, ...] = ()
+    alpha: float | None = None
+    tuning_rows: int | None = None
+    maturity_days: float | None = None
+    minimum_effect: float | None = None
+    covariate: str | None = None
+    segments: tuple[str, ...] = ()
+    cut_offs: tuple[float, ...] = ()
+
+
+def plan_of(experiment: Experiment | None, options: Options, *, guessed: Sequence[MetricPlan] = ()) -> Plan:
+    """The plan. ``guessed`` are metrics made of the outcomes that there are, where none are given."""
+    section = (
+        _section(experiment) if experiment else Plan("options", DEFAULT_ALPHA, DEFAULT_TUNING_ROWS, 0, 0, "", (), ())
+    )
+    given: Mapping[str, object] = {
+        "alpha": options.alpha,
+        "tuning_rows": options.tuning_rows,
+        "maturity_days": options.maturity_days,
+        "minimum_effect": options.minimum_effect,
+        "covariate": options.covariate,
+        "segments": options.segments or None,
+        "metrics": options.metrics or None,
+    }
+    changed = {name: value for name, value in given.items() if value is not None}
+    if changed and experiment:
+        changed["source"] = "route, changed by options"
+    plan = Plan(**{**_values(section), **changed})  # type: ignore[arg-type]
+    return plan if plan.metrics else Plan(**{**_values(plan), "metrics": tuple(guessed)})  # type: ignore[arg-type]
+
+
+def metric_of(text: str) -> MetricPlan:
+    """A metric as an option gives it: OUTCOME[/DENOMINATOR][:KIND[:DIRECTION]], such as "default:rate:decrease".
+
+    Raises ValueError that says what is wrong.
+    """
+    name, *rest = text.split(":")
+    outcome, _, denominator = name.partition("/")
+    kind = rest[0] if rest else ("ratio" if denominator else "mean")
+    direction = rest[1] if len(rest) > 1 else "increase"
+    if len(rest) > 2 or kind not in KINDS or direction not in DIRECTIONS or not outcome:
+        raise ValueError(f"{text!r} is no metric: write OUTCOME[/DENOMINATOR][:mean|rate|ratio[:increase|decrease]]")
+    if (kind == "ratio") != bool(denominator):
+        raise ValueError(f"{text!r}: a ratio, and only that, has a denominator: OUTCOME/DENOMINATOR:ratio")
+    return MetricPlan(name, outcome, kind, direction, denominator or None)
+
+
+def check_facts(facts: Iterable[str]) -> None:
+    """Raises ValueError for a fact that is neither "feature.NAME" nor "context.KEY"."""
+    for fact in facts:
+        if not fact.startswith((FEATURE, CONTEXT)):
+            raise ValueError(f"{fact!r} is neither feature.NAME nor context.KEY")
+
+
+def _section(experiment: Experiment) -> Plan:
+    names = [experiment.primary, *(name for name in experiment.metrics if name != experiment.primary)]
+    return Plan(
+        source="route",
+        alpha=experiment.alpha,
+        tuning_rows=experiment.tuning_rows,
+        maturity_days=experiment.maturity_days,
+        minimum_effect=experiment.minimum_effect or 0.0,
+        covariate=experiment.covariate or "",
+        segments=experiment.segments,
+        metrics=tuple(
+            MetricPlan(name, metric.outcome, metric.kind, metric.direction, metric.denominator)
+            for name in names
+            for metric in [experiment.metrics[name]]
+        ),
+    )
+
+
+def _values(plan: Plan) -> dict[str, object]:
+    return {name: getattr(plan, name) for name in Plan.__dataclass_fields__}

@@ -1,0 +1,41 @@
+"""What the registry knows of a route's experiment: its present section, and the changes of the route over time."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from scoreline_registry.errors import RegistryError
+from scoreline_registry.registry import Registry
+from scoreline_registry.routing.experiment import Experiment
+from scoreline_server.analysis.report.parts import RampMove
+
+MAX_MOVES = 200
+_MILLIONTHS_OF_PERCENT = 10_000
+
+
+def experiment_of(registry: Registry, route: str) -> Experiment | None:
+    """The experiment section of a route in the newest revision; None where either is missing."""
+    document = registry.latest().routes.get(route)
+    return document.experiment if document is not None else None
+
+
+def moves_of(registry: Registry, route: str) -> tuple[RampMove, ...]:
+    """The newest MAX_MOVES revisions that changed a route, the oldest first, with the weights of its last rule."""
+    return tuple(reversed([*islice(_moves(registry, route), MAX_MOVES)]))
+
+
+def _moves(registry: Registry, route: str) -> Iterator[RampMove]:
+    for entry in registry.history():
+        if any(event.kind == "route" and event.name == route for event in entry.events):
+            time = int(entry.created_at.timestamp() * 10**6) * 1000
+            yield RampMove(time, entry.revision, entry.message, _weights(registry, route, entry.revision))
+
+
+def _weights(registry: Registry, route: str, revision: int) -> tuple[tuple[str, float], ...]:
+    """The arms of the last rule with their percent; empty where the revision has no such route, or is gone."""
+    try:
+        document = registry.at(revision).routes.get(route)
+    except RegistryError:
+        return ()
+    if document is None:
+        return ()
+    return tuple((arm.ref, arm.millionths / _MILLIONTHS_OF_PERCENT) for arm in document.rules[-1].arms)

@@ -1,0 +1,1 @@
+"""Replays journaled rows: scores them again and reports what differs."""
