@@ -6,8 +6,8 @@ from statistics import NormalDist
 import numpy as np
 
 from scoreline_registry.routing.experiment_plan import Question
-from scoreline_registry.statistics.power import Plan, crossed, days
-from scoreline_registry.statistics.sequential import ConfidenceSequence
+from scoreline_registry.statistics.always_valid.confidence_sequences import ConfidenceSequence
+from scoreline_registry.statistics.experiments.power import Plan, crossed, days
 
 
 @dataclass(frozen=True, slots=True)

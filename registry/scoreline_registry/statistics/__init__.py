@@ -1,5 +1,16 @@
 """Statistics of experiments and models: pure functions of arrays, counts and moments.
 
-Every result is a ``Figure``: an ``Estimate`` that names its method, its assumptions and its count, or ``TooFew``.
-SciPy is imported by the functions that need it; sequential methods need NumPy only.
+A figure is an ``Estimate``, which names its method, its assumptions and its count, or ``TooFew``. Two arms, or two
+scores of the same rows, become a ``Contrast``; a level makes an interval of it, for one look or for every look.
+
+- ``contrasts``: differences of means, rates and ratios, within strata, adjusted by a covariate; intervals for one look.
+- ``always_valid``: intervals and tests that hold at every look.
+- ``scores``: how well scores rank and are calibrated, and how two scores of the same rows agree.
+- ``experiments``: sample sizes, the sample ratio, corrections for many metrics, shares that follow outcomes.
+
+SciPy is imported by the functions that need it; always-valid methods and sample sizes need NumPy only.
+
+The server's comparisons and guards call most of this. Offered beside that, for notebooks and as the reference that the
+others are tested against, each checked with its authors' published figures: the gamma mixtures, the stitched boundary
+and ``quantiles`` (confseq), ``linear_models`` (avlm) and ``posterior`` (GrowthBook).
 """

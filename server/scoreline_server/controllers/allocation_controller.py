@@ -17,7 +17,7 @@ from scoreline_registry.routing.bucketing import WHOLE
 from scoreline_registry.routing.experiment import Metric
 from scoreline_registry.routing.reallocation import weights_of
 from scoreline_registry.routing.route import RouteDocument
-from scoreline_registry.statistics.allocation import best_of_means, best_of_rates, with_floor
+from scoreline_registry.statistics.experiments.allocation import best_of_means, best_of_rates, with_floor
 from scoreline_registry.statistics.figures import TooFew
 from scoreline_registry.statistics.moments import Moments
 from scoreline_server.controllers.counting import Counting, Uncounted

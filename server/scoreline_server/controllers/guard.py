@@ -9,18 +9,19 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_registry.statistics import effects
-from scoreline_registry.statistics.betting import (
+from scoreline_registry.statistics.always_valid.betting import (
     BoundedSample,
     log_evidence_above,
     log_evidence_below,
     lower_bound,
     upper_bound,
 )
-from scoreline_registry.statistics.effects import Stratum
+from scoreline_registry.statistics.always_valid.confidence_sequences import ConfidenceSequence
+from scoreline_registry.statistics.contrasts.contrast import Contrast
+from scoreline_registry.statistics.contrasts.differences import one_sample
+from scoreline_registry.statistics.contrasts.strata import Stratum, stratified_difference
 from scoreline_registry.statistics.figures import Figure, TooFew
 from scoreline_registry.statistics.moments import Moments
-from scoreline_registry.statistics.sequential import ConfidenceSequence, mean, stratified_difference
 from scoreline_server.controllers.readings import Finding, Reading
 from scoreline_server.controllers.step_rows import Pairs, StepRows
 
@@ -183,21 +184,18 @@ class Differences:
     @property
     def value(self) -> float:
         """Growing arm minus others; NaN where nothing can be compared yet."""
-        found = effects.stratified_difference(self._strata.values())
-        return found.value if found.count else math.nan
+        found = stratified_difference(self._strata.values())
+        return found.value if isinstance(found, Contrast) else math.nan
 
     def shift(self, limit: Limit) -> Reading:
         """The reading of growing arm minus others where a change in either direction is limited."""
-        found = stratified_difference(self._strata.values(), sequence(limit.alpha))
+        found = sequence(limit.alpha).of(stratified_difference(self._strata.values()))
         return limit.shift(found, self.value, self.count)
 
     def rise(self, limit: Limit) -> Reading:
         """The reading of growing arm minus others where only a rise is limited."""
-        figures = [
-            stratified_difference(self._strata.values(), ConfidenceSequence(limit.alpha / 2, _TUNING_ROWS, side=side))
-            for side in _SIDES
-        ]
-        low, high = figures
+        found = stratified_difference(self._strata.values())
+        low, high = (ConfidenceSequence(limit.alpha / 2, _TUNING_ROWS, side=side).of(found) for side in _SIDES)
         if isinstance(low, TooFew) or isinstance(high, TooFew):
             return limit.reading(self.value, OPEN, self.count, low.method)
         return limit.reading(low.value, (low.low, high.high), self.count, low.method)
@@ -214,4 +212,4 @@ def sequence(alpha: float) -> ConfidenceSequence:
 def paired_shift(sample: Moments, limit: Limit) -> Reading:
     """The reading of the mean of paired differences."""
     value = sample.mean if sample.count else math.nan
-    return limit.shift(mean(sample, sequence(limit.alpha)), value, sample.count)
+    return limit.shift(sequence(limit.alpha).of(one_sample(sample)), value, sample.count)

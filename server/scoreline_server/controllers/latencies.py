@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_registry.statistics.betting import log_rate_evidence
+from scoreline_registry.statistics.always_valid.betting import log_rate_evidence
 from scoreline_registry.statistics.moments import Values
 
 _LEAST_MS, _MOST_MS, _RATIO = 1e-3, 1e6, 1.02

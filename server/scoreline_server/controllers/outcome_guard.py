@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from scoreline_registry.statistics.effects import Stratum
+from scoreline_registry.statistics.contrasts.strata import Stratum
 from scoreline_registry.statistics.moments import Moments
 from scoreline_server.controllers.guard import Differences, Limit, Unpaired
 from scoreline_server.controllers.outcome_samples import OutcomeQuery, outcome_samples

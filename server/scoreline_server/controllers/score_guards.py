@@ -5,7 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_registry.statistics.betting import BoundedSample
+from scoreline_registry.statistics.always_valid.betting import BoundedSample
 from scoreline_registry.statistics.moments import Moments
 from scoreline_server.controllers.guard import OPEN, Differences, Limit, RateDifference, paired_shift
 from scoreline_server.controllers.readings import Finding, Reading

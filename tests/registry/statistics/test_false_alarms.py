@@ -11,18 +11,21 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from scoreline_registry.statistics import effects, quantiles, sequential
-from scoreline_registry.statistics.allocation import best_of_rates, with_floor
-from scoreline_registry.statistics.differences import Contrast
-from scoreline_registry.statistics.effects import Effect, Stratum
+from scoreline_registry.statistics.always_valid import quantiles
+from scoreline_registry.statistics.always_valid.betting import log_rate_evidence
+from scoreline_registry.statistics.always_valid.confidence_sequences import ConfidenceSequence
+from scoreline_registry.statistics.always_valid.linear_models import LinearModelSequence
+from scoreline_registry.statistics.always_valid.quantiles import QuantileSequence
+from scoreline_registry.statistics.always_valid.rates import RateDifference, RateSequence
+from scoreline_registry.statistics.contrasts.contrast import Contrast
+from scoreline_registry.statistics.contrasts.differences import contrast
+from scoreline_registry.statistics.contrasts.strata import Stratum, stratified_difference
+from scoreline_registry.statistics.experiments.allocation import best_of_rates, with_floor
+from scoreline_registry.statistics.experiments.power import Plan
+from scoreline_registry.statistics.experiments.sample_ratio import SampleRatio
 from scoreline_registry.statistics.figures import Estimate, TooFew
 from scoreline_registry.statistics.moments import Moments
-from scoreline_registry.statistics.power import Plan
-from scoreline_registry.statistics.quantiles import QuantileSequence
-from scoreline_registry.statistics.ranking import auc_contrast, paired_auc_contrast, placements
-from scoreline_registry.statistics.rates import RateDifference, RateSequence
-from scoreline_registry.statistics.sample_ratio import SampleRatio
-from scoreline_registry.statistics.sequential import ConfidenceSequence, LinearModelSequence
+from scoreline_registry.statistics.scores.ranking import auc_contrast, paired_auc_contrast, placements
 
 Array = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -168,12 +171,10 @@ def test_false_alarms_of_rare_events_in_a_small_arm(seeds: int, share: float) ->
     assert at_most(0.05, stated(f"{share:.0%} in the arm, one after the other", before | last), seeds)
 
 
-def auc_contrasts(label: Flags, first: Array, second: Array) -> tuple[tuple[Contrast | TooFew, int], ...]:
-    """Of two scores of the same rows, and of two arms with every other row each, with the rows of the rarer label."""
+def auc_contrasts(label: Flags, first: Array, second: Array) -> tuple[Contrast | TooFew, Contrast | TooFew]:
+    """Of two scores of the same rows, and of two arms with every other row each."""
     arms = [placements(label[start::2], score[start::2]) for start, score in ((0, first), (1, second))]
-    events = int(label.sum())
-    paired = paired_auc_contrast(label, first, second), min(events, len(label) - events)
-    return paired, (auc_contrast(*arms), min(arm.fewest for arm in arms))
+    return paired_auc_contrast(label, first, second), auc_contrast(*arms)
 
 
 @pytest.mark.parametrize("seeds", [40, pytest.param(300, marks=pytest.mark.acceptance)])
@@ -188,9 +189,9 @@ def test_false_alarms_of_differences_in_auc(seeds: int, rate: float) -> None:
         both = rng.normal(label.astype(np.float64), 1)
         first, second = (both + rng.normal(0, 0.5, 6000) for _ in range(2))
         for rows in range(500, 6001, 500):
-            for kind, (found, fewest) in enumerate(auc_contrasts(label[:rows], first[:rows], second[:rows])):
+            for kind, found in enumerate(auc_contrasts(label[:rows], first[:rows], second[:rows])):
                 if isinstance(found, Contrast):
-                    figure = sequence.of(Effect.of(found, smallest=fewest, events=fewest))
+                    figure = sequence.of(found)
                     alarms[kind, seed] |= isinstance(figure, Estimate) and figure.excludes_zero
                     naive[kind, seed] |= abs(found.value) > 1.96 * found.error
     for name, kind in (("paired", 0), ("of two arms", 1)):
@@ -221,7 +222,7 @@ def ramp_finds(seed: int, base: float, effect: float, *, pooled: bool = False) -
         strata = [*closed, period]
         if pooled:
             strata = [Stratum(*(sum((getattr(s, arm) for s in strata), Moments()) for arm in ("control", "treated")))]
-        found = sequential.stratified_difference(strata, ConfidenceSequence())
+        found = ConfidenceSequence().of(stratified_difference(strata))
         if isinstance(found, Estimate) and found.excludes_zero:
             return True
     return False
@@ -261,7 +262,7 @@ def test_false_alarms_under_a_bandit(seeds: int) -> None:
     for seed in range(seeds):
         periods = bandit(seed)
         for look in range(1, LOOKS + 1):
-            found = sequential.stratified_difference(periods[:look], sequence)
+            found = sequence.of(stratified_difference(periods[:look]))
             alarms[seed] |= isinstance(found, Estimate) and found.excludes_zero
     assert at_most(0.05, stated("bandit", alarms), seeds)
 
@@ -270,14 +271,18 @@ def test_false_alarms_under_a_bandit(seeds: int) -> None:
 @pytest.mark.parametrize("rate", [0.001, 0.01])
 def test_false_alarms_of_a_rate_at_its_limit(seeds: int, rate: float) -> None:
     """Errors at exactly the limit of a guard, seen after each 300 rows."""
-    guard, both, count = RateSequence(side="lower"), RateSequence(), 300 * np.arange(1, LOOKS + 1)
+    both, count = RateSequence(), 300 * np.arange(1, LOOKS + 1)
     alarms, misses = np.zeros(seeds, bool), np.zeros(seeds, bool)
     known: dict[tuple[int, int], tuple[bool, bool]] = {}
+    needed = math.log(20)
     for seed in range(seeds):
         events = np.random.default_rng(seed).binomial(300, rate, LOOKS).cumsum()
         for at in zip(events.tolist(), count.tolist(), strict=True):
             if at not in known:
-                known[at] = guard.p_value(*at, rate) < 0.05, both.p_value(*at, rate) < 0.05
+                known[at] = (
+                    log_rate_evidence(np.array(at[:1]), at[1], rate)[0] >= needed,
+                    both.p_value(*at, rate) < 0.05,
+                )
             alarms[seed] |= known[at][0]
             misses[seed] |= known[at][1]
     assert at_most(0.05, stated(f"errors at {rate:.1%}, lower bound", alarms), seeds)
@@ -338,7 +343,6 @@ def test_the_looks_are_those_of_the_functions() -> None:
     rng = np.random.default_rng(3)
     control, treated = rng.normal(0, 1, (LOOKS, PER_LOOK)), rng.normal(0, 1, (LOOKS, PER_LOOK)) + 0.1
     for look in (0, 12, LOOKS - 1):
-        effect = effects.difference(Moments.of(control[: look + 1].ravel()), Moments.of(treated[: look + 1].ravel()))
-        assert (effect.value, effect.standard_error, effect.rows) == pytest.approx(
-            (differences[look], errors[look], rows[look])
-        )
+        effect = contrast(Moments.of(control[: look + 1].ravel()), Moments.of(treated[: look + 1].ravel()))
+        assert isinstance(effect, Contrast)
+        assert (effect.value, effect.error, effect.rows) == pytest.approx((differences[look], errors[look], rows[look]))

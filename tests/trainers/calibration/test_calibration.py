@@ -10,7 +10,7 @@ import pytest
 from sklearn.isotonic import IsotonicRegression
 
 from scoreline_registry.documents.contract import Feature, InputContract, ScoreContract
-from scoreline_registry.statistics.calibration import expected_calibration_error
+from scoreline_registry.statistics.scores.calibration import expected_calibration_error
 from scoreline_trainers.calibration import CALIBRATORS, Method, calibrated
 from scoreline_trainers.calibration.calibrated import Calibrated
 from scoreline_trainers.calibration.isotonic import STEEPEST, Isotonic

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoreline_registry.statistics.calibration import expected_calibration_error
+from scoreline_registry.statistics.scores.calibration import expected_calibration_error
 from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.evaluation.metrics import (
     METRICS,

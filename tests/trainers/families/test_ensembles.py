@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from scoreline_registry.documents.contract import ScoreContract
-from scoreline_registry.statistics.calibration import expected_calibration_error
+from scoreline_registry.statistics.scores.calibration import expected_calibration_error
 from scoreline_trainers.data.batch import Batch, Float64
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FamilyError, FitError, RecipeError

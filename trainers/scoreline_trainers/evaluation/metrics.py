@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_registry.statistics import calibration, ranking
-from scoreline_registry.statistics.calibration import expected_calibration_error
 from scoreline_registry.statistics.figures import Estimate
+from scoreline_registry.statistics.scores import calibration, ranking
+from scoreline_registry.statistics.scores.calibration import expected_calibration_error
 from scoreline_trainers.data.batch import Float64
 
 Label = npt.NDArray[np.int8]

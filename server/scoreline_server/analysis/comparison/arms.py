@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_registry.statistics import calibration, ranking
+from scoreline_registry.statistics.always_valid.confidence_sequences import ConfidenceSequence
 from scoreline_registry.statistics.figures import Figure, TooFew
-from scoreline_registry.statistics.sequential import ConfidenceSequence
+from scoreline_registry.statistics.scores import calibration, ranking
 from scoreline_server.analysis.comparison.contrasts import RATE, Tester
 from scoreline_server.analysis.comparison.effects import Exposed, MetricData
 from scoreline_server.analysis.comparison.strata import MomentTable

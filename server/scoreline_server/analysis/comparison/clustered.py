@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_registry.statistics.differences import FEW, Contrast
-from scoreline_registry.statistics.effects import Effect
+from scoreline_registry.statistics.always_valid.confidence_sequences import ConfidenceSequence
+from scoreline_registry.statistics.contrasts.contrast import Contrast
+from scoreline_registry.statistics.contrasts.differences import FEW
 from scoreline_registry.statistics.figures import Figure, TooFew
-from scoreline_registry.statistics.sequential import ConfidenceSequence
 from scoreline_server.analysis.comparison.contrasts import Intervals
 from scoreline_server.analysis.report.parts import Plan
 from scoreline_server.analysis.rows.predictions import CHUNK
 
-METHOD = "mean of paired differences, one sample"
+METHOD = "mean of paired differences"
 ASSUMPTIONS = "both scores are of the same rows; units are independent, rows of one unit need not be"
 
 Values = npt.NDArray[np.floating[Any]]
@@ -76,8 +76,7 @@ class ClusteredMean:
         return found if isinstance(found, TooFew) else self._sequence(found, plan)
 
     def _sequence(self, found: Contrast, plan: Plan) -> Figure:
-        estimated = Effect(found.value, found.error, found.count, self.units, self.units, found.method)
-        return ConfidenceSequence(plan.alpha, plan.tuning_rows).of(estimated)
+        return ConfidenceSequence(plan.alpha, plan.tuning_rows).of(found)
 
     def _contrast(self) -> Contrast | TooFew:
         if self.units < FEW:
@@ -89,7 +88,17 @@ class ClusteredMean:
             return TooFew(1, 2, f"{METHOD}: distinct values")
         variance = deviations / self._rows**2 * self.units / (self.units - 1)
         name = METHOD if self.units == self._rows else f"{METHOD}, clustered by unit ({self.units:,} units)"
-        return Contrast(mean, variance, self._rows, self.units - 1, name, ASSUMPTIONS)
+        return Contrast(
+            value=mean,
+            variance=variance,
+            count=self._rows,
+            smallest=self.units,
+            rows=self.units,
+            degrees=self.units - 1,
+            name=name,
+            test="one-sample t",
+            assumptions=ASSUMPTIONS,
+        )
 
 
 def clustered_mean(values: Values, units: npt.NDArray[np.int32], plan: Plan, *, is_distinct: bool = False) -> Intervals:

@@ -3,15 +3,14 @@
 import math
 from dataclasses import dataclass, replace
 
-from scoreline_registry.statistics import cuped, differences
-from scoreline_registry.statistics.differences import FEW_EVENTS, Contrast
-from scoreline_registry.statistics.effects import Effect as Estimated
-from scoreline_registry.statistics.effects import events
+from scoreline_registry.statistics.always_valid.confidence_sequences import ConfidenceSequence
+from scoreline_registry.statistics.always_valid.rates import RateDifference
+from scoreline_registry.statistics.contrasts import cuped, differences, proportions
+from scoreline_registry.statistics.contrasts.contrast import Contrast
+from scoreline_registry.statistics.contrasts.proportions import FEW_EVENTS
 from scoreline_registry.statistics.figures import Figure, TooFew
 from scoreline_registry.statistics.joint_moments import JointMoments
 from scoreline_registry.statistics.moments import Moments
-from scoreline_registry.statistics.rates import RateDifference
-from scoreline_registry.statistics.sequential import ConfidenceSequence
 from scoreline_server.analysis.comparison.strata import TwoArms
 from scoreline_server.analysis.report.parts import MetricPlan
 
@@ -71,7 +70,7 @@ class Tester:
         if (few := self._too_few(arms)) is not None:
             return few
         found = differences.contrast(self.moments(arms.control), self.moments(arms.treated))
-        return found if isinstance(found, TooFew) else self.sequence.of(self._estimated(found, arms))
+        return found if isinstance(found, TooFew) else self.sequence.of(self._named(found, arms))
 
     def adjusted(self, arms: TwoArms) -> Adjustment:
         """The same after CUPED; the covariate is the last column."""
@@ -93,7 +92,7 @@ class Tester:
         """The metric of one arm alone with its fixed-horizon interval."""
         moments, alpha = self.moments(joint), self.sequence.alpha
         if self.metric.kind == RATE:
-            return differences.wilson(round(moments.mean * moments.count), moments.count, alpha=alpha)
+            return proportions.wilson(round(moments.mean * moments.count), moments.count, alpha=alpha)
         return differences.mean(moments, alpha=alpha, of=self.metric.kind)
 
     def _too_few(self, arms: TwoArms) -> TooFew | None:
@@ -110,7 +109,7 @@ class Tester:
             return min(float(min(joint.means[0], 1 - joint.means[0])) * joint.count for joint in joints)
         if self.metric.kind == RATIO or not self.amounts:
             return math.inf
-        return min(events(joint.column(0), amounts=True) for joint in joints)
+        return min(differences.events(joint.column(0), amounts=True) for joint in joints)
 
     def _of_rare_events(self, found: Intervals, arms: TwoArms) -> Intervals:
         """The intervals with those for rare events in the place of the ones that have too few."""
@@ -119,7 +118,7 @@ class Tester:
         )
         fixed, sequential = found.fixed, found.sequential
         if isinstance(fixed, TooFew):
-            fixed = differences.rate_difference(control, treated, alpha=self.sequence.alpha)
+            fixed = proportions.rate_difference(control, treated, alpha=self.sequence.alpha)
         if isinstance(sequential, TooFew):
             sequential = RateDifference(self.sequence.alpha, self.sequence.tuning_rows).of(control, treated)
         return Intervals(fixed, sequential)
@@ -127,17 +126,15 @@ class Tester:
     def _intervals(self, found: Contrast | TooFew, arms: TwoArms) -> Intervals:
         if isinstance(found, TooFew):
             return Intervals(found, found)
-        estimated = self._estimated(found, arms)
-        if not found.variance > 0:
-            few = TooFew(1, 2, f"{estimated.name}: distinct values")
+        named = self._named(found, arms)
+        if not named.variance > 0:
+            few = TooFew(1, 2, f"{named.name}: distinct values")
             return Intervals(few, few)
-        fixed = replace(found.fixed(self.sequence.alpha), method=estimated.name)
-        return Intervals(fixed, self.sequence.of(estimated))
+        return Intervals(named.fixed(self.sequence.alpha), self.sequence.of(named))
 
-    def _estimated(self, found: Contrast, arms: TwoArms) -> Estimated:
-        """The contrast for a confidence sequence, with the clock of its share periods."""
-        name = f"{self.metric.kind}: {found.method}"
+    def _named(self, found: Contrast, arms: TwoArms) -> Contrast:
+        """The contrast of this metric, with the clock of its share periods."""
+        name = f"{self.metric.kind}: {found.name}"
         if arms.strata > 1:
-            name = f"{name}, within {arms.strata} share periods (Cochran weights)"
-        smallest = min(arms.control.count, arms.treated.count)
-        return Estimated(found.value, found.error, found.count, smallest, arms.rows, name, self._events(arms))
+            name = f"{name} within {arms.strata} share periods (Cochran weights)"
+        return replace(found, rows=arms.rows, events=self._events(arms), name=name)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scoreline_registry.statistics.always_valid.confidence_sequences import ConfidenceSequence
+from scoreline_registry.statistics.experiments.multiplicity import holm
 from scoreline_registry.statistics.figures import Estimate, Figure
-from scoreline_registry.statistics.multiplicity import holm
-from scoreline_registry.statistics.sequential import ConfidenceSequence
 from scoreline_server.analysis.comparison.contrasts import RATE, Tester
 from scoreline_server.analysis.comparison.strata import MomentTable
 from scoreline_server.analysis.report.comparison import Cuped, Effect

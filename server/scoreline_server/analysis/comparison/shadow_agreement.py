@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_registry.statistics import agreement, distances
 from scoreline_registry.statistics.figures import Estimate, Figure, TooFew
+from scoreline_registry.statistics.scores import agreement, distances
 from scoreline_server.analysis.comparison.arms import drawn_rows
 from scoreline_server.analysis.comparison.swaps import summed
 from scoreline_server.analysis.report.shadow import Shift

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_registry.statistics import agreement
 from scoreline_registry.statistics.figures import Estimate, Figure
+from scoreline_registry.statistics.scores import agreement
 from scoreline_server.analysis.comparison.arms import CALL_LATENCY, latency
 from scoreline_server.analysis.comparison.clustered import clustered_mean
 from scoreline_server.analysis.comparison.effects import adjusted

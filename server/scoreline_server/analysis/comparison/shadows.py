@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_registry.statistics import agreement, ranking
 from scoreline_registry.statistics.figures import Estimate, Figure
+from scoreline_registry.statistics.scores import agreement, ranking
 from scoreline_server.analysis.comparison.arms import (
     CALL_LATENCY,
     distribution,

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from scoreline_registry.statistics import sample_ratio
+from scoreline_registry.statistics.experiments import sample_ratio
 from scoreline_registry.statistics.figures import Estimate, Figure, TooFew
 from scoreline_server.analysis.comparison.effects import Exposed
 from scoreline_server.analysis.comparison.strata import Floats

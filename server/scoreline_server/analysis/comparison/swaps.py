@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_registry.statistics.swap_sets import SwapSet, Table, band_table
+from scoreline_registry.statistics.scores.swap_sets import SwapSet, Table, band_table
 from scoreline_server.analysis.report.shadow import BandMatrix, SwapTable
 from scoreline_server.analysis.rows.predictions import CHUNK, Version
 from scoreline_server.analysis.rows.shadow_pairs import Floats

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from scoreline_registry.statistics.always_valid.confidence_sequences import ConfidenceSequence
 from scoreline_registry.statistics.figures import Estimate, TooFew
-from scoreline_registry.statistics.sequential import ConfidenceSequence
 from scoreline_server.analysis.comparison import contrasts
 from scoreline_server.analysis.comparison.strata import Floats, MomentTable, TwoArms
 from scoreline_server.analysis.report.parts import MetricPlan

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoreline_registry.statistics.differences import difference, ratio
-from scoreline_registry.statistics.effects import Stratum, stratified_difference
+from scoreline_registry.statistics.contrasts.contrast import Contrast
+from scoreline_registry.statistics.contrasts.differences import difference, ratio
+from scoreline_registry.statistics.contrasts.strata import Stratum, stratified_difference
 from scoreline_registry.statistics.figures import Estimate
 from scoreline_registry.statistics.joint_moments import JointMoments
 from scoreline_registry.statistics.moments import Moments
@@ -86,13 +87,14 @@ def test_the_order_of_periods_does_not_matter(order: list[int]) -> None:
 
 
 def test_weights_and_clock_are_those_of_the_always_valid_difference() -> None:
-    """The value, the error and the clock of ``effects.stratified_difference``, which guards of a ramp use."""
+    """The value, the error and the clock of ``strata.stratified_difference``, which guards of a ramp use."""
     periods = ramp(5, change=0.05)
     theirs = stratified_difference([Stratum(*(Moments.of(arm) for arm in period)) for period in periods])
+    assert isinstance(theirs, Contrast)
     two = weighed(periods)
     control, treated = two.control.column(0), two.treated.column(0)
     assert treated.mean - control.mean == pytest.approx(theirs.value)
-    assert control.variance_of_mean + treated.variance_of_mean == pytest.approx(theirs.standard_error**2)
+    assert control.variance_of_mean + treated.variance_of_mean == pytest.approx(theirs.variance)
     assert two.rows == pytest.approx(theirs.rows)
 
 

@@ -1,0 +1,1 @@
+"""Estimated differences with their variances, and their intervals for one look."""
