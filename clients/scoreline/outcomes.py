@@ -24,6 +24,8 @@ MAX_NAME = 128
 """The longest name, in characters."""
 MAX_UNIT = 1024
 """The longest unit, in characters."""
+MAX_NUMBER = 1e30
+"""The largest value and weight: their squares and those of their products can still be added up."""
 LAST_NANOSECOND = 2**63 - 1
 """The latest time, in the year 2262."""
 
@@ -47,12 +49,12 @@ class Outcome:
 
     Attributes:
         name: what was observed, such as "default" or "purchase": printable, at most 128 characters.
-        value: the number that was observed, finite; 1 or 0 for something that happened or did not.
+        value: the number that was observed, from -1e30 to 1e30; 1 or 0 for something that happened or did not.
         prediction_id: of the scored row, from ``Score.prediction_id``; empty with a unit.
         unit: of the route's split, mostly the entity id; empty with a prediction id.
         since, until: the window [since, until) in which the unit's rows were scored, in ns since 1970; None with a
             prediction id.
-        weight: how much it counts, from 0; 0 withdraws an outcome.
+        weight: how much it counts, from 0 to 1e30; 0 withdraws an outcome.
         observed_at: when it was observed, in ns since 1970.
     """
 
@@ -201,6 +203,8 @@ def _number(field: str, value: Any) -> float:
             value = math.inf
     if not math.isfinite(value):
         raise _wrong(field, "must be finite", "NOT_FINITE")
+    if abs(value) > MAX_NUMBER:
+        raise _wrong(field, f"must be at most {MAX_NUMBER:g} in size, not {value:g}", "NOT_FINITE")
     found: float = value
     return found
 

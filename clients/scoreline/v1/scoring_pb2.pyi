@@ -1361,11 +1361,11 @@ class Outcome(_message.Message):
     name: _builtins.str
     """What was observed, such as "default" or "purchase": 1 to 128 printable characters. Required."""
     value: _builtins.float
-    """The number that was observed, finite; 1 or 0 for something that happened or did not. Required."""
+    """The number that was observed, from -1e30 to 1e30; 1 or 0 for something that happened or did not. Required."""
     prediction_id: _builtins.str
     """One row: its `EntityScore.prediction_id`, or the hex form of `ScoreResponse.call_id`, a dash and the row's index."""
     weight: _builtins.float
-    """How much it counts, finite, from 0; 0 withdraws an earlier outcome. 1 where it is unset."""
+    """How much it counts, from 0 to 1e30; 0 withdraws an earlier outcome. 1 where it is unset."""
     @_builtins.property
     def window(self) -> Global___UnitWindow:
         """The rows of a unit that were scored in a window."""

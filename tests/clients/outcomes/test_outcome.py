@@ -47,6 +47,8 @@ def test_every_kind_of_number_is_a_value(value: Any) -> None:
         ({"value": math.nan}, "value", "NOT_FINITE"),
         ({"value": -math.inf}, "value", "NOT_FINITE"),
         ({"value": 10**400}, "value", "NOT_FINITE"),
+        ({"value": -1e31}, "value", "NOT_FINITE"),
+        ({"weight": 1e31}, "weight", "NOT_FINITE"),
         ({"value": "1"}, "value", "WRONG_TYPE"),
         ({"value": None}, "value", "WRONG_TYPE"),
         ({"weight": math.nan}, "weight", "NOT_FINITE"),
