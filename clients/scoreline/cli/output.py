@@ -76,7 +76,9 @@ def _text(cell: object) -> str:
         return f"{cell:.6g}"
     if isinstance(cell, datetime):
         return cell.strftime("%Y-%m-%d %H:%M:%S")
-    return "" if cell is None else " ".join(str(cell).split())
+    text = "" if cell is None else " ".join(str(cell).split())
+    # Ids and categories are the callers' text: control characters would move the cursor of the terminal.
+    return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)
 
 
 def _plain(value: Any) -> Any:

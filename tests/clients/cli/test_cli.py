@@ -336,6 +336,11 @@ def test_headings_keep_their_units(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.split() == ["MODEL", "µs/row", "credit", "12"]
 
 
+def test_control_characters_of_callers_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("level",), [("\x1b[2Jweb",), ("\u202ewéb\nshop",)])
+    assert capsys.readouterr().out == "LEVEL\n?[2Jweb\n?wéb shop\n"
+
+
 def test_the_error_of_one_entity_is_the_command_s(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = scoreline(
         capsys, "score", "credit", "--server", running.target, "--set", "income=1", "--id", "bad"
