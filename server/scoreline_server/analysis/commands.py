@@ -25,7 +25,9 @@ from scoreline_server.journal.commands import folders_argument, journal_folders,
 @click.option("--baseline", default="", metavar="ARM", help="Arm that others are compared with.  [default: the first]")
 @click.option("--metric", "metrics", multiple=True, metavar="METRIC",
               help="OUTCOME[/DENOMINATOR][:mean|rate|ratio[:increase|decrease]]; the first is primary.")  # fmt: skip
-@click.option("--alpha", type=click.FloatRange(0, 0.5, min_open=True), help="Significance level.  [default: 0.05]")
+@click.option(
+    "--alpha", type=click.FloatRange(0, 0.5, min_open=True, max_open=True), help="Significance level.  [default: 0.05]"
+)
 @click.option("--tuning-rows", type=click.IntRange(100), help="Rows at which always-valid intervals are narrowest.")
 @click.option("--maturity-days", type=click.FloatRange(0), help="Days within which an outcome is observed.")
 @click.option("--covariate", metavar="FACT", help="feature.NAME or context.KEY that takes variance away (CUPED).")
@@ -107,6 +109,6 @@ def _options(values: dict[str, Any]) -> Options:
     try:
         metrics = tuple(metric_of(text) for text in values.pop("metrics"))
         check_facts([*values["segments"], *filter(None, [values["covariate"]])])
+        return Options(metrics=metrics, **values)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    return Options(metrics=metrics, **values)

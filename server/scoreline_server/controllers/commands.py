@@ -1,6 +1,7 @@
 """The command ``scoreline ramp run``."""
 
 import json
+import math
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -51,7 +52,8 @@ def _print(looks: Iterable[RampLook], *, as_json: bool) -> None:
             click.echo(json.dumps(_facts(look)))
         place = f"{look.route}: {look.arm} at {look.percent:g} %"
         rows += [
-            (place, each.guard, each.segment or "-", f"{each.value:.4g}", f"{each.low:.4g} to {each.high:.4g}",
+            (place, each.guard, each.segment or "-", "-" if math.isnan(each.value) else f"{each.value:.4g}",
+             f"{each.low:.4g} to {each.high:.4g}",
              f"{each.limit:g}", each.count, each.finding.value.replace("_", " "))
             for each in look.readings
         ]  # fmt: skip

@@ -99,6 +99,13 @@ def test_the_plan_is_that_of_the_route_and_options_replace_it(journal: Path, tmp
         (["--metric", "paid:ratio"], "has a denominator"),
         (["--segment", "channel"], "is neither feature.NAME nor context.KEY"),
         (["--html", "page.pdf"], "does not end in .html"),
+        (["--alpha", "nan"], "alpha must be above 0 and below 0.5, not nan"),
+        (["--maturity-days", "nan"], "maturity days must be from 0 to 3660, not nan"),
+        (["--maturity-days", "1e300"], "maturity days must be from 0 to 3660, not 1e+300"),
+        (["--cut-off", "inf"], "a cut-off is a finite score, not inf"),
+        (["--metric", "x" * 129], "names of outcomes have at most 128 characters"),
+        (["--metric", "paid"] * 51, "51 metrics: give at most 50"),
+        (["--segment", "context.a"] * 21, "21 segments: give at most 20"),
     ],
 )
 def test_wrong_options_are_told_in_one_line(journal: Path, tmp_path: Path, arguments: list[str], told: str) -> None:

@@ -69,6 +69,7 @@ def compare(request: Request, experiment: Experiment | None = None, moves: Seque
     since = _since(request, experiment)
     selection = Selection(request.route, since, request.until)
     predictions = read_predictions(request.folders, selection, segments=plan.segments, covariate=plan.covariate)
+    absent = _absent(predictions, plan)
     baseline = _baseline(predictions, request.options.baseline)
     exposures = expose(predictions)
     index = RowIndex(predictions.keys)
@@ -107,7 +108,7 @@ def compare(request: Request, experiment: Experiment | None = None, moves: Seque
     shadowed = read_shadowed(request.folders, late, predictions.shadow_versions, index)
     del index
     comparison = replace(comparison, shadows=_shadows(shadowed, context))
-    return replace(comparison, notes=tuple(notes_of(comparison, unused=_unused(reports.names, plan))))
+    return replace(comparison, notes=tuple(notes_of(comparison, unused=_unused(reports.names, plan), absent=absent)))
 
 
 def _since(request: Request, experiment: Experiment | None) -> int | None:
@@ -137,6 +138,14 @@ def _metric(plan: MetricPlan, labels: dict[str, Labels], is_mature: np.ndarray) 
 def _has_changed(predictions: Predictions, experiment: Experiment | None) -> bool:
     present = experiment.digest if experiment else ""
     return bool(predictions.experiments - {present, ""})
+
+
+def _absent(predictions: Predictions, plan: Plan) -> tuple[str, ...]:
+    """The segments and covariates of which no row has a value."""
+    found = [by for by, levels in predictions.segments.items() if not (levels.codes >= 0).any()]
+    if predictions.covariate is not None and not np.isfinite(predictions.covariate).any():
+        found.append(plan.covariate)
+    return tuple(dict.fromkeys(found))
 
 
 def _baseline(predictions: Predictions, given: str) -> str:

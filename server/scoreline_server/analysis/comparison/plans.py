@@ -1,9 +1,10 @@
 """The plan that a comparison follows: the route's experiment section, or options and guesses where it has none."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from scoreline_registry.routing.experiment import Experiment
+from scoreline_registry.routing.experiment import MAX_METRICS, MAX_NAME_LENGTH, MAX_SEGMENTS, Experiment
 from scoreline_server.analysis.report.parts import MetricPlan, Plan
 from scoreline_server.analysis.rows.facts import CONTEXT, FEATURE
 
@@ -11,12 +12,16 @@ KINDS = ("mean", "rate", "ratio")
 DIRECTIONS = ("increase", "decrease")
 DEFAULT_ALPHA = 0.05
 DEFAULT_TUNING_ROWS = 5000
+MAX_MATURITY_DAYS = 3660
+MAX_CUT_OFFS = 20
 NO_SECTION = Plan("options", DEFAULT_ALPHA, DEFAULT_TUNING_ROWS, 0, 0, "", (), ())
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a caller sets beside the experiment section; None, or empty, leaves it to that section.
+
+    Raises ValueError for values that no section may have, and for more of them than one report should hold.
 
     Attributes:
         baseline: the arm that others are compared with; empty for the first arm of the last rule.
@@ -34,6 +39,22 @@ class Options:
     covariate: str | None = None
     segments: tuple[str, ...] = ()
     cut_offs: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, values, most in (
+            ("metrics", self.metrics, MAX_METRICS),
+            ("segments", self.segments, MAX_SEGMENTS),
+            ("cut-offs", self.cut_offs, MAX_CUT_OFFS),
+        ):
+            if len(values) > most:
+                raise ValueError(f"{len(values):,} {name}: give at most {most}")
+        if self.alpha is not None and not 0 < self.alpha < 0.5:
+            raise ValueError(f"alpha must be above 0 and below 0.5, not {self.alpha:g}")
+        if self.maturity_days is not None and not 0 <= self.maturity_days <= MAX_MATURITY_DAYS:
+            raise ValueError(f"maturity days must be from 0 to {MAX_MATURITY_DAYS}, not {self.maturity_days:g}")
+        for cut in self.cut_offs:
+            if not math.isfinite(cut):
+                raise ValueError(f"a cut-off is a finite score, not {cut:g}")
 
 
 def plan_of(experiment: Experiment | None, options: Options, *, guessed: Sequence[MetricPlan] = ()) -> Plan:
@@ -68,6 +89,8 @@ def metric_of(text: str) -> MetricPlan:
     direction = rest[1] if len(rest) > 1 else "increase"
     if len(rest) > 2 or kind not in KINDS or direction not in DIRECTIONS or not outcome:
         raise ValueError(f"{text!r} is no metric: write OUTCOME[/DENOMINATOR][:mean|rate|ratio[:increase|decrease]]")
+    if max(len(outcome), len(denominator)) > MAX_NAME_LENGTH:
+        raise ValueError(f"{text[:40]!r}... is no metric: names of outcomes have at most {MAX_NAME_LENGTH} characters")
     if (kind == "ratio") != bool(denominator):
         raise ValueError(f"{text!r}: a ratio, and only that, has a denominator: OUTCOME/DENOMINATOR:ratio")
     return MetricPlan(name, outcome, kind, direction, denominator or None)

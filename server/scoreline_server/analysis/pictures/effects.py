@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from scoreline_registry.statistics.figures import Estimate, Figure
 from scoreline_server.analysis.pictures.drawing import COLOURS, GREY, Canvas, Picture, on_dates, times
 from scoreline_server.analysis.report.comparison import Comparison, Effect
+from scoreline_server.analysis.report.text import level_text
 
 MAX_OVER_TIME = 8
 MAX_ROWS = 24
@@ -29,7 +30,7 @@ def segment_pictures(comparison: Comparison) -> Iterator[Picture]:
         for effect in segment.effects:
             if effect.is_primary:
                 found.setdefault((effect.metric, effect.arm), []).append(
-                    (f"{segment.by} {segment.level}", effect.sequential)
+                    (f"{segment.by} {level_text(segment.level)}", effect.sequential)
                 )
     for (metric, arm), rows in found.items():
         picture = _bars(rows, f"effect on {metric} of {arm} by segment", 1)

@@ -1,21 +1,31 @@
 """What to know before believing a report: problems, cautions and how it was made."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from scoreline_registry.statistics.figures import Estimate
 from scoreline_server.analysis.report.comparison import Comparison, Effect, MetricValue, SampleRatio
 from scoreline_server.analysis.report.parts import MetricPlan, Note
+from scoreline_server.analysis.rows.facts import FEATURE
 
 PROBLEM, CAUTION, INFO = SEVERITIES = ("problem", "caution", "info")
 
 COVERAGE_GAP = 0.02
 """Arms whose shares of labelled units differ by more are not comparable."""
+FAILED_SHARE = 0.01
+"""A shadow that fails on more of its rows is not known by those that it scored."""
 
 
-def notes_of(comparison: Comparison, *, unused: Mapping[str, int]) -> list[Note]:
-    """The notes of a report, problems first. ``unused`` are reports of outcomes by name that no metric uses."""
+def notes_of(comparison: Comparison, *, unused: Mapping[str, int], absent: Sequence[str] = ()) -> list[Note]:
+    """The notes of a report, problems first.
+
+    ``unused`` are reports of outcomes by name that no metric uses, ``absent`` the segments and covariates of which no
+    row has a value.
+    """
     notes = [*_rows(comparison), *_split(comparison), *_outcomes(comparison, unused), *_coverage(comparison)]
+    for fact in absent if comparison.rows.exposures else ():
+        kept = "sensitive features and rows without inputs have none" if fact.startswith(FEATURE) else "is it sent?"
+        notes.append(Note(CAUTION, f"no row has a value of {fact}: {kept}"))
     notes += [*_effects(comparison), *_shadows(comparison)]
     return sorted(notes, key=lambda note: SEVERITIES.index(note.severity))
 
@@ -67,6 +77,8 @@ def _outcomes(comparison: Comparison, unused: Mapping[str, int]) -> Iterator[Not
         listed = ", ".join(f"{name} ({count:,})" for name, count in sorted(unused.items()))
         yield Note(INFO, f"outcomes that no metric uses: {listed}")
     for outcome in comparison.outcomes:
+        if not outcome.read and comparison.rows.exposures:
+            yield Note(CAUTION, f"no outcome {outcome.name!r} has been reported: is the name right?")
         if outcome.unmatched:
             yield Note(INFO, f"outcome {outcome.name}: {outcome.unmatched:,} reports have no row that counts here")
     if comparison.outcomes and not comparison.plan.maturity_days:
@@ -108,6 +120,11 @@ def _shadows(comparison: Comparison) -> Iterator[Note]:
     if comparison.shadows:
         text = "a shadow's latency is its batch's run time off the serving path, the primary's that of its call"
         yield Note(INFO, f"shadows: {text}: they are not comparable")
+    for shadow in comparison.shadows:
+        rows = shadow.pairs + shadow.shadow_failed
+        if shadow.shadow_failed > FAILED_SHARE * rows:
+            text = f"failed on {shadow.shadow_failed:,} of {rows:,} rows: its figures are of the others"
+            yield Note(CAUTION, f"shadow {shadow.shadow} against {shadow.primary}: {text}")
     if any(shadow.primary_quality for shadow in comparison.shadows):
         yield Note(CAUTION, f"shadows: {OF_DECIDED_ROWS}")
 

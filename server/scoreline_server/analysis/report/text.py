@@ -10,6 +10,8 @@ from scoreline_server.analysis.report.shadow import ShadowReport, Shift
 from scoreline_server.journal.reading.tables import moment
 
 MAX_SEGMENTS = 10
+MAX_LEVEL_LENGTH = 60
+DISTINCT = "distinct values"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,15 @@ def tables(comparison: Comparison) -> Iterator[Table]:
 def figure_text(figure: Figure) -> str:
     """Such as "0.0766 [0.0700, 0.0832]"."""
     if isinstance(figure, TooFew):
-        return f"too few: {figure.count} of {figure.needed}"
+        what = f" {DISTINCT}" if figure.method.endswith(DISTINCT) else ""
+        return f"too few: {figure.count} of {figure.needed}{what}"
     return f"{figure.value:.4g}" if not figure.level else f"{figure.value:.4g} [{figure.low:.4g}, {figure.high:.4g}]"
+
+
+def level_text(level: str) -> str:
+    """The level of a segment, which is a caller's text: printable and short."""
+    text = "".join(each if each.isprintable() else "?" for each in level) or "(empty)"
+    return text if len(text) <= MAX_LEVEL_LENGTH else f"{text[: MAX_LEVEL_LENGTH - 1]}…"
 
 
 def p_text(figure: Figure) -> str:
@@ -162,7 +171,7 @@ def _quality(arms: Sequence[ArmReport]) -> Table:
 def _segments(comparison: Comparison) -> Iterator[Table]:
     for by in dict.fromkeys(segment.by for segment in comparison.segments):
         rows = [
-            (segment.level, *row)
+            (level_text(segment.level), *row)
             for segment in [segment for segment in comparison.segments if segment.by == by][:MAX_SEGMENTS]
             for row in _effects(segment.effects, "").rows
         ]
@@ -184,8 +193,8 @@ def _shadow(shadow: ShadowReport) -> Iterator[Table]:
 
 def _shadow_segments(shadow: ShadowReport) -> Table:
     rows = [
-        (one.by, one.level, f"{one.rows:,}", figure_text(one.difference), _p(one.adjusted_p), figure_text(one.spearman),
-         _psi(one.shift), figure_text(one.shift.ks), figure_text(one.flips) if one.flips else "",
+        (one.by, level_text(one.level), f"{one.rows:,}", figure_text(one.difference), _p(one.adjusted_p), figure_text(one.spearman),
+         _short_psi(one.shift), figure_text(one.shift.ks), figure_text(one.flips) if one.flips else "",
          _latency(one.primary_latency), _latency(one.shadow_latency))
         for one in shadow.segments[:MAX_SEGMENTS]
     ]  # fmt: skip
@@ -194,17 +203,23 @@ def _shadow_segments(shadow: ShadowReport) -> Table:
     return Table(f"shadow {shadow.shadow} by segment; p50 and p99 of latencies", columns, tuple(rows))
 
 
+def _psi(shift: Shift) -> str:
+    """Such as "0.1516, above what chance gives (0.00498)"."""
+    if isinstance(shift.psi, TooFew):
+        return figure_text(shift.psi)
+    side = "above" if shift.psi_shifted else "within"
+    return f"{figure_text(shift.psi)}, {side} what chance gives ({shift.psi_threshold:.3g})"
+
+
 def _agreement(shadow: ShadowReport) -> Iterator[tuple[str, str, str]]:
     yield "mean difference", figure_text(shadow.difference), p_text(shadow.difference)
     yield "mean difference, always valid", figure_text(shadow.sequential), p_text(shadow.sequential)
-    yield "mean absolute difference", f"{shadow.absolute_difference:.4g}", ""
+    yield "mean absolute difference", f"{shadow.absolute_difference:.4g}" if shadow.drawn else "too few: 0 of 1", ""
     for at, value, low, high in shadow.difference_quantiles:
         yield f"{at:.0%} quantile of the difference", f"{value:.4g} [{low:.4g}, {high:.4g}]", ""
     yield "Spearman", figure_text(shadow.spearman), ""
     yield "Kendall", figure_text(shadow.kendall), ""
-    side = "above" if shadow.shift.psi_shifted else "within"
-    threshold = f"{figure_text(shadow.shift.psi)}, {side} what chance gives ({shadow.shift.psi_threshold:.3g})"
-    yield "PSI", threshold, p_text(shadow.shift.psi)
+    yield "PSI", _psi(shadow.shift), p_text(shadow.shift.psi)
     yield "KS", figure_text(shadow.shift.ks), ""
     yield "primary's call, p50 and p99 ms", _latency(shadow.primary_latency), ""
     yield "shadow's run time per row, p50 and p99 ms", _latency(shadow.shadow_latency), ""
@@ -231,7 +246,7 @@ def _shadow_quality(shadow: ShadowReport) -> Table:
     return Table(f"shadow {shadow.shadow}: labelled rows", columns, tuple(rows))
 
 
-def _psi(shift: Shift) -> str:
+def _short_psi(shift: Shift) -> str:
     """Such as "0.0312 (0.0218) above"; where it is within what chance gives, without a word."""
     if isinstance(shift.psi, TooFew):
         return figure_text(shift.psi)

@@ -212,7 +212,7 @@ class LabelSource:
 
     def _with_units(self, labels: Labels, table: OutcomeTable) -> tuple[int, int]:
         """Adds the outcomes of units at the first row of each window; how many have one, and how many came late."""
-        if self.units is None or not len(table):
+        if self.units is None or not len(table) or not len(self.times):
             return 0, 0
         rows = self.units.first_rows(text_keys(table.units), table.since, table.until)
         exposed = np.where(rows == NOWHERE, np.int32(NOT_EXPOSED), self.exposures.of_rows[rows])

@@ -14,10 +14,12 @@ from scoreline_server.analysis.comparison.comparison import Request, compare
 from scoreline_server.analysis.comparison.plans import Options, metric_of
 from scoreline_server.analysis.report.comparison import Comparison
 from scoreline_server.analysis.report.document import document
+from scoreline_server.analysis.report.text import tables
 from tests.server.analysis.rows import (
     DAY,
     START,
     Rows,
+    append_shadows,
     route_facts,
     write_outcomes,
     write_rows,
@@ -40,6 +42,10 @@ def compared(
     return compare(
         Request(folders, "credit", since=since, options=Options(metrics=(metric_of(metric),), **options), now=now)
     )
+
+
+def notes(found: Comparison, severity: str) -> list[str]:
+    return [note.text for note in found.notes if note.severity == severity]
 
 
 def some_rows(count: int, *, shares: dict[str, int] = HALF, seed: int = 1, revision: int = 1, start: int = START,
@@ -338,3 +344,50 @@ def part_of(rows: Rows, chosen: Any, *, seed: int) -> Rows:
         request_ids=[ids[row] for row in chosen.tolist()],
         seed=seed,
     )
+
+
+def test_a_period_without_rows_has_outcomes_by_unit_and_no_figures(tmp_path: Path) -> None:
+    rows = some_rows(100)
+    write_rows(tmp_path, rows)
+    write_unit_outcomes(tmp_path, "paid", np.ones(100), units=rows.units, since=START, until=START + DAY)
+    found = compared(tmp_path, since=START + 2 * DAY)
+    assert (found.rows.read, found.arms, found.outcomes[0].unmatched) == (0, (), 100)
+    assert notes(found, "problem") == ["the journal has no rows of route 'credit' in this period"]
+
+
+def test_facts_outcomes_and_scores_that_no_row_has_are_named(tmp_path: Path) -> None:
+    rows = some_rows(400)
+    path = write_rows(tmp_path, rows)
+    append_shadows(path, rows, "broken@1", np.full(400, np.nan))
+    found = compared(tmp_path, metric="payed:rate", segments=("context.chanel",), covariate="feature.incme")
+    cautions = notes(found, "caution")
+    assert "no row has a value of context.chanel: is it sent?" in cautions
+    assert any(text.startswith("no row has a value of feature.incme") for text in cautions)
+    assert "no outcome 'payed' has been reported: is the name right?" in cautions
+    failed = sorted(text for text in cautions if text.startswith("shadow broken@1 against"))
+    assert [text.partition(": ")[2] for text in failed] == [
+        f"failed on {count} of {count} rows: its figures are of the others"
+        for count in (int(np.sum(rows.assigned == 1)), int(np.sum(rows.assigned == 0)))
+    ]
+    shown = [" ".join(row) for table in tables(found) for row in table.rows]
+    assert not [line for line in shown if "nan" in line]
+
+
+def test_levels_are_shown_printable_and_short(tmp_path: Path) -> None:
+    levels = ("\x1b[2Jweb", "x" * 5000, "")
+    rows = some_rows(300, contexts=[{"from": level} for level in levels], context_index=np.arange(300) % 3)
+    write_rows(tmp_path, rows)
+    write_outcomes(tmp_path, "paid", np.arange(300) % 2, ids=rows.call_ids)
+    found = compared(tmp_path, segments=("context.from",))
+    assert {segment.level for segment in found.segments} == set(levels)
+    shown = {row[0] for table in tables(found) if table.title == "effects by context.from" for row in table.rows}
+    assert shown == {"?[2Jweb", "x" * 59 + "…", "(empty)"}
+
+
+def test_a_shadow_that_always_differs_by_the_same_has_no_interval(tmp_path: Path) -> None:
+    rows = some_rows(200, shares={"old@1": 1_000_000})
+    path = write_rows(tmp_path, replace(rows, scores=np.full(200, 0.25)))
+    append_shadows(path, rows, "shifted@1", np.full(200, 0.5))
+    shown = {row[0]: row[1] for table in tables(compared(tmp_path)) for row in table.rows}
+    assert shown["mean difference"] == "too few: 1 of 2 distinct values"
+    assert shown["mean absolute difference"] == "0.25"
