@@ -12,6 +12,8 @@ from scoreline_registry.routing.rules import Rule
 PlanKind = Literal["rate", "mean"]
 DEFAULT_ALPHA = 0.05
 DEFAULT_TUNING_ROWS = 5000
+LEAST_EFFECT = 1e-6
+"""The smallest effect, in standard deviations, that a plan is made for: it takes 30 million million rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,21 @@ class Question:
         if self.kind == "rate" and not (0 < self.baseline < 1 and 0 < self.baseline + self.effect < 1):
             changed = f"{self.baseline + self.effect:g}"
             raise ValueError(f"--baseline and --baseline plus the effect are rates between 0 and 1, not {changed}")
-        if self.kind == "mean" and not self.deviation > 0:
-            raise ValueError("--sd is the standard deviation of a value, above 0")
+        if self.kind == "mean" and not 0 < self.deviation < math.inf:
+            raise ValueError("--sd is the standard deviation of a value, above 0 and finite")
+        spread = self.deviation if self.kind == "mean" else math.sqrt(self.baseline * (1 - self.baseline))
+        if abs(self.effect) < LEAST_EFFECT * spread:
+            raise ValueError(
+                f"--effect {self.effect:g} is less than a millionth of the standard deviation {spread:g}: "
+                "no experiment has so many rows"
+            )
+        for name, number in (("power", self.power), ("share", self.share), ("exposed", self.exposed)):
+            if not 0 < number <= 1:
+                raise ValueError(
+                    f"--{name} is above 0 and at most {'1' if name == 'power' else '100 %'}, not {number:g}"
+                )
+        if not 0 <= self.rows_per_day < math.inf:
+            raise ValueError(f"--rows-per-day is how many rows are scored in a day, not {self.rows_per_day:g}")
 
     @property
     def text(self) -> str:

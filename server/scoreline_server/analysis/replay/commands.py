@@ -1,6 +1,7 @@
 """The command ``scoreline replay``."""
 
 import logging
+import math
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -58,6 +59,8 @@ def replay_command(
 
     # The report counts models that fail on rows; their log would be a line for each try.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    if allow is not None and not math.isfinite(allow):
+        raise click.UsageError(f"--allow is the largest difference that is no failure, not {allow:g}")
     write = None if out is None else table_writer(out)
     plan = _plan(Registry.open(address), as_of, ref)
     places = journal_folders(folders, address)

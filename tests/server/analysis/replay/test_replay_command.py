@@ -116,6 +116,7 @@ def test_rows_are_selected_by_time_and_route(split: Registry, folder: Path, tmp_
         (("--with", "linear@9"), 1, "linear@9"),
         (("--with", "linear"), 2, "linear"),
         (("/nowhere",), 2, "/nowhere"),
+        (("--allow", "nan"), 2, "--allow is the largest difference that is no failure, not nan"),
         (("--out", "rows.xls"), 2, "ends in none of .parquet, .csv and .jsonl"),
         (("--as-of", 1), 1, "route 'credit' is not in the registry"),
     ],
