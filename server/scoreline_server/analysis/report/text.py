@@ -193,9 +193,9 @@ def _shadow(shadow: ShadowReport) -> Iterator[Table]:
 
 def _shadow_segments(shadow: ShadowReport) -> Table:
     rows = [
-        (one.by, level_text(one.level), f"{one.rows:,}", figure_text(one.difference), _p(one.adjusted_p), figure_text(one.spearman),
-         _short_psi(one.shift), figure_text(one.shift.ks), figure_text(one.flips) if one.flips else "",
-         _latency(one.primary_latency), _latency(one.shadow_latency))
+        (one.by, level_text(one.level), f"{one.rows:,}", figure_text(one.difference), _p(one.adjusted_p),
+         figure_text(one.spearman), _short_psi(one.shift), figure_text(one.shift.ks),
+         figure_text(one.flips) if one.flips else "", _latency(one.primary_latency), _latency(one.shadow_latency))
         for one in shadow.segments[:MAX_SEGMENTS]
     ]  # fmt: skip
     columns = ("segment", "level", "rows", "difference", "always-valid p", "Spearman", "PSI (by chance)", "KS", "flips",
