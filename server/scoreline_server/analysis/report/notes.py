@@ -3,10 +3,10 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from scoreline_registry.routing.experiment import FACT_FEATURE
 from scoreline_registry.statistics.figures import Estimate
 from scoreline_server.analysis.report.comparison import Comparison, Effect, MetricValue, SampleRatio
 from scoreline_server.analysis.report.parts import MetricPlan, Note
-from scoreline_server.analysis.rows.facts import FEATURE
 
 PROBLEM, CAUTION, INFO = SEVERITIES = ("problem", "caution", "info")
 
@@ -24,7 +24,9 @@ def notes_of(comparison: Comparison, *, unused: Mapping[str, int], absent: Seque
     """
     notes = [*_rows(comparison), *_split(comparison), *_outcomes(comparison, unused), *_coverage(comparison)]
     for fact in absent if comparison.rows.exposures else ():
-        kept = "sensitive features and rows without inputs have none" if fact.startswith(FEATURE) else "is it sent?"
+        kept = (
+            "sensitive features and rows without inputs have none" if fact.startswith(FACT_FEATURE) else "is it sent?"
+        )
         notes.append(Note(CAUTION, f"no row has a value of {fact}: {kept}"))
     notes += [*_effects(comparison), *_shadows(comparison)]
     return sorted(notes, key=lambda note: SEVERITIES.index(note.severity))
