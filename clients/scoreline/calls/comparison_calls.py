@@ -5,18 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from scoreline.calls.call_options import CallOptions
 from scoreline.calls.retrying import RetryingCalls
 from scoreline.calls.transport import Flow, Method
+from scoreline.encoding.timestamps import timestamp
 from scoreline.outcomes import Time, nanoseconds
 from scoreline.v1 import analysis_pb2 as pb
 
 TIMEOUT_SECONDS = 60.0
 """Of a comparison, where the caller gives none: it reads the whole journal of a period."""
-
-_SECOND = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +44,7 @@ class ComparisonOptions:
         )
         for field, moment in (("since", self.since), ("until", self.until)):
             if moment is not None:
-                getattr(request, field).CopyFrom(_timestamp(nanoseconds(field, moment)))
+                getattr(request, field).CopyFrom(timestamp(nanoseconds(field, moment)))
         return request
 
 
@@ -60,8 +57,3 @@ def comparison_flow(
     answer = yield from retrying.call(Method.COMPARISON, options.request(given.route), deadline)
     document: dict[str, Any] = json.loads(answer.comparison_json)
     return document
-
-
-def _timestamp(moment: int) -> Timestamp:
-    seconds, nanos = divmod(moment, _SECOND)
-    return Timestamp(seconds=seconds, nanos=nanos)

@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from scoreline.calls.call_options import CallOptions
 from scoreline.calls.retrying import RetryingCalls
 from scoreline.calls.transport import Flow, Method
+from scoreline.encoding.timestamps import timestamp
 from scoreline.errors import InvalidRequestError, ScorelineError
 from scoreline.outcomes import Outcome, OutcomesReport, RefusedOutcome
 from scoreline.v1 import scoring_pb2 as pb
@@ -16,8 +15,6 @@ MAX_OUTCOMES = 10_000
 """The most outcomes of one call, which is the server's limit."""
 MAX_BYTES = 4 * 1024 * 1024 - 64 * 1024
 """The most bytes of one call: gRPC's default message limit, which proxies have too, less room for the route."""
-
-_SECOND = 10**9
 
 
 def report_flow(
@@ -73,17 +70,12 @@ def _message(outcome: Any, index: int) -> pb.Outcome:
         raise InvalidRequestError(
             f"outcome {index}: takes an Outcome, not {type(outcome).__name__}", reason="WRONG_TYPE"
         )
-    message = pb.Outcome(name=outcome.name, value=outcome.value, observed_at=_timestamp(outcome.observed_at))
+    message = pb.Outcome(name=outcome.name, value=outcome.value, observed_at=timestamp(outcome.observed_at))
     if outcome.weight != 1.0:
         message.weight = outcome.weight
     if outcome.prediction_id:
         message.prediction_id = outcome.prediction_id
     elif outcome.since is not None and outcome.until is not None:
-        window = pb.UnitWindow(unit=outcome.unit, since=_timestamp(outcome.since), until=_timestamp(outcome.until))
+        window = pb.UnitWindow(unit=outcome.unit, since=timestamp(outcome.since), until=timestamp(outcome.until))
         message.window.CopyFrom(window)
     return message
-
-
-def _timestamp(nanoseconds: int) -> Timestamp:
-    seconds, nanos = divmod(nanoseconds, _SECOND)
-    return Timestamp(seconds=seconds, nanos=nanos)

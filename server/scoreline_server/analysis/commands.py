@@ -13,7 +13,7 @@ from scoreline_registry.routing.experiment import Experiment
 from scoreline_server.analysis.comparison.plans import Options, check_facts, metric_of
 from scoreline_server.analysis.report.comparison import Comparison
 from scoreline_server.analysis.report.parts import RampMove
-from scoreline_server.journal.commands import folders_argument, journal_folders, nanoseconds_of, registry_option
+from scoreline_server.journal.commands import folders_argument, given_time, journal_folders, registry_option
 
 
 @click.command()
@@ -53,7 +53,7 @@ def compare(
         raise click.UsageError(f"--html {html} does not end in .html")
     places = journal_folders(folders, registry)
     experiment, moves = _from_registry(registry, route, given=bool(folders))
-    request = Request(places, route, nanoseconds_of(since), nanoseconds_of(until), _options(options))
+    request = Request(places, route, given_time(since), given_time(until), _options(options))
     try:
         comparison = compared(request, experiment, moves)
     except BaselineError as error:

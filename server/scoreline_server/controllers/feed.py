@@ -7,13 +7,14 @@ import structlog
 
 from scoreline_server.journal.format.blocks import Fault
 from scoreline_server.journal.format.shadowed import ShadowScores
+from scoreline_server.journal.format.times import DAY
 from scoreline_server.journal.reading.reader import FileReader, journal_files
 from scoreline_server.journal.reading.records import Records
 
 _log = structlog.get_logger()
 
 # Hosts whose clocks differ by more than this are not reckoned with.
-_SKEW_NANOSECONDS = 86_400 * 10**9
+_SKEW_NANOSECONDS = DAY
 
 
 class JournalFeed:

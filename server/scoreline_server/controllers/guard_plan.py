@@ -15,6 +15,7 @@ from scoreline_server.controllers.rate_guards import error_rate, missing_rate
 from scoreline_server.controllers.score_guards import FlipRate, ScoreShift
 from scoreline_server.controllers.segmented import Segmented
 from scoreline_server.controllers.selection import Step
+from scoreline_server.journal.format.times import DAY, nanoseconds_of
 
 _Make = Callable[[Limit], Guard]
 
@@ -25,7 +26,7 @@ def step_of(document: RouteDocument, ramp: Ramp, state: RampState) -> Step:
     return Step(
         route=document.route,
         arm=ramp.arm,
-        since=int(state.since.timestamp() * 1e6) * 1000,
+        since=nanoseconds_of(state.since),
         revision=state.revision,
         segments=tuple(dict.fromkeys(segments)),
         paired=any(shadow.ref == ramp.arm for shadow in document.shadows),
@@ -69,7 +70,7 @@ def guards_of(
 def _started(state: RampState) -> int:
     """When the ramp was last started, in ns since 1970, less a day for clocks of other hosts."""
     moves = [move.at for move in state.moves if move.move == "start"]
-    return (int(moves[-1].timestamp() if moves else state.since.timestamp()) - 86_400) * 10**9
+    return nanoseconds_of(moves[-1] if moves else state.since) - DAY
 
 
 def compares(name: str, guard: GuardLimit) -> bool:

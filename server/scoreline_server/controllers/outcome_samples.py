@@ -10,13 +10,13 @@ import numpy as np
 from scoreline_registry.routing.experiment import Experiment, Metric
 from scoreline_registry.statistics.moments import Moments
 from scoreline_server.analysis.comparison.effects import MetricData
+from scoreline_server.analysis.comparison.plans import start_of
 from scoreline_server.analysis.report.parts import MetricPlan
 from scoreline_server.analysis.rows.exposures import expose
 from scoreline_server.analysis.rows.labels import LabelSource, Reports, RowIndex, UnitIndex, mature
 from scoreline_server.analysis.rows.predictions import read_predictions
+from scoreline_server.journal.format.times import DAY
 from scoreline_server.journal.reading.reader import Selection
-
-_DAY_NANOSECONDS = 86_400 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ def outcome_samples(query: OutcomeQuery) -> Samples:
     A ratio is linearised at the ratio of all units (delta method): values are numerator - ratio * denominator, over the
     mean denominator, with the ratio added. Raises OSError.
     """
-    metric, maturity = query.planned, query.experiment.maturity_days * _DAY_NANOSECONDS
-    predictions = read_predictions(query.folders, Selection(query.route, _since(query)))
+    metric, maturity = query.planned, query.experiment.maturity_days * DAY
+    predictions = read_predictions(query.folders, Selection(query.route, start_of(query.experiment, query.since)))
     exposures = expose(predictions)
     reports = Reports.of(query.folders, query.route)
     source = LabelSource(
@@ -91,9 +91,3 @@ def _linear(data: MetricData) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     above, below = data.columns
     ratio = above.mean() / below.mean()
     return np.asarray(ratio + (above - ratio * below) / below.mean(), np.float64)
-
-
-def _since(query: OutcomeQuery) -> int | None:
-    start = query.experiment.start
-    moments = [query.since, None if start is None else int(start.timestamp()) * 10**9]
-    return max((moment for moment in moments if moment is not None), default=None)

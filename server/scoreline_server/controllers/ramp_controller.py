@@ -16,7 +16,7 @@ from scoreline_registry.errors import ConflictError, RefusedError
 from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.history.weight_moves import MoveRamp
 from scoreline_registry.registry import Registry
-from scoreline_registry.routing.bucketing import WHOLE
+from scoreline_registry.routing.bucketing import WHOLE, percent_of
 from scoreline_registry.routing.ramp import Ramp, RampMoveName, RampState
 from scoreline_registry.routing.route import RouteDocument
 from scoreline_server.controllers.counting import Counting, Uncounted
@@ -108,7 +108,7 @@ class RampController:
         verdict = verdict_of(readings, held=elapsed >= ramp.hold_seconds, prove=ramp.prove)
         share = ramp.steps_millionths[state.step]
         self._counting.ramp_looked(document.route, ramp.arm, share / WHOLE, figures_of(readings))
-        look = RampLook(document.route, ramp.arm, state.step, share / WHOLE * 100, verdict, tuple(readings))
+        look = RampLook(document.route, ramp.arm, state.step, float(percent_of(share)), verdict, tuple(readings))
         move = _move(verdict, ramp, state)
         if move is None or not self._commit(look, move, ramp, snapshot):
             return look
@@ -136,7 +136,7 @@ class RampController:
     def _commit(self, look: RampLook, move: RampMoveName, ramp: Ramp, snapshot: Snapshot) -> bool:
         """Commits a move on the route as it was read; whether it was this controller that made it."""
         readings = list(look.readings)
-        percents = [step / WHOLE * 100 for step in ramp.steps_millionths]
+        percents = [float(percent_of(step)) for step in ramp.steps_millionths]
         message = message_of(move, arm=look.arm, step=look.step, percents=percents, readings=readings)
         change = MoveRamp(look.route, move, evidence_of(readings), step=look.step)
         try:

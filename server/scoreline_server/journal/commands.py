@@ -11,10 +11,11 @@ from typing import Any
 import click
 
 from scoreline_server.journal.format.blocks import Fault
+from scoreline_server.journal.format.times import nanoseconds_of, time_text
 from scoreline_server.journal.reading.follower import Follower
 from scoreline_server.journal.reading.reader import FileReader, Selection, journal_files, read_records, read_shadows
 from scoreline_server.journal.reading.records import SHADOW_FIXED, Records, Values, shadow_columns
-from scoreline_server.journal.reading.tables import moment, united, write_csv, write_jsonl
+from scoreline_server.journal.reading.tables import united, write_csv, write_jsonl
 from scoreline_server.journal.writing.opening import AUTO, journal_folder
 
 _POLL_SECONDS = 0.2
@@ -85,7 +86,7 @@ def export(
     """Write the rows of all FOLDERs as one table."""
     write = table_writer(out)
     places = journal_folders(folders, registry)
-    selection = Selection(route, nanoseconds_of(since), nanoseconds_of(until), drop_retries)
+    selection = Selection(route, given_time(since), given_time(until), drop_retries)
     faults: list[str] = []
 
     def note(path: Path, fault: Fault) -> None:
@@ -154,9 +155,9 @@ def table_writer(out: Path) -> Callable[[Path, Mapping[str, str], Iterable[Mappi
     raise click.UsageError(f"--out {out} ends in none of .parquet, .csv and .jsonl")
 
 
-def nanoseconds_of(moment: datetime | None) -> int | None:
+def given_time(time: datetime | None) -> int | None:
     """A time of a command line, UTC, in ns since 1970."""
-    return None if moment is None else int(moment.replace(tzinfo=UTC).timestamp() * 1e6) * 1000
+    return None if time is None else nanoseconds_of(time.replace(tzinfo=UTC))
 
 
 def fault_text(path: Path, fault: Fault) -> str:
@@ -167,9 +168,9 @@ def fault_text(path: Path, fault: Fault) -> str:
 
 def _as_json(row: dict[str, Any]) -> str:
     known = {name: value for name, value in row.items() if value is not None}
-    return json.dumps({**known, "time": moment(row["time"])}, ensure_ascii=False)
+    return json.dumps({**known, "time": time_text(row["time"])}, ensure_ascii=False)
 
 
 def _as_line(row: dict[str, Any]) -> str:
-    row = {**row, "time": moment(row["time"])}
+    row = {**row, "time": time_text(row["time"])}
     return "  ".join(f"{row[name]:.6g}" if isinstance(row[name], float) else str(row[name] or "-") for name in _SHOWN)

@@ -16,7 +16,7 @@ from scoreline.cli.output import counting, print_json, print_table
 from scoreline_registry.routing.durations import seconds_of
 from scoreline_server.journal.commands import fault_text, folders_argument, journal_folders, registry_option
 from scoreline_server.journal.format.blocks import Fault
-from scoreline_server.journal.reading.tables import moment
+from scoreline_server.journal.format.times import time_text
 from scoreline_server.journal.writing.opening import AUTO, journal_folder, writer_facts
 from scoreline_server.outcomes.follower import OutcomeFollower, Row
 from scoreline_server.outcomes.importing import (
@@ -133,8 +133,8 @@ def _show_summaries(found: Sequence[RouteSummary], faults: Sequence[tuple[Path, 
     print_table(
         columns,
         [
-            (one.route, one.name, one.by, one.outcomes, one.matched, one.mean, moment(one.first_observed),
-             moment(one.last_observed), moment(one.last_reported))
+            (one.route, one.name, one.by, one.outcomes, one.matched, one.mean, time_text(one.first_observed),
+             time_text(one.last_observed), time_text(one.last_reported))
             for each in found for one in each.names
         ],
     )  # fmt: skip
@@ -194,11 +194,11 @@ def _show(report: ImportReport, *, as_json: bool) -> None:
 
 
 def _print_json(row: Row) -> None:
-    print_json({name: moment(value) if name in _TIMES else value for name, value in row.items()}, indent=None)
+    print_json({name: time_text(value) if name in _TIMES else value for name, value in row.items()}, indent=None)
 
 
 def _print_line(row: Row) -> None:
-    cells = [moment(row[name]) if name in _TIMES and name in row else row.get(name, "-") for name in _LINE]
+    cells = [time_text(row[name]) if name in _TIMES and name in row else row.get(name, "-") for name in _LINE]
     # The unit is the caller's text: what is not printable would reach the terminal.
     texts = [f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in cells]
     click.echo("  ".join(text if text.isprintable() else repr(text) for text in texts))

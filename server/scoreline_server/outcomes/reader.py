@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from scoreline_server.journal.format.blocks import Block, Fault, Kind, scan
-from scoreline_server.journal.reading.reader import OnFault, ignore
+from scoreline_server.journal.reading.reader import OnFault, ignore, journal_files
 from scoreline_server.outcomes.block import OutcomeBlock
 
 SUFFIX = ".outcomes"
@@ -12,13 +12,7 @@ SUFFIX = ".outcomes"
 
 def outcome_files(folders: Iterable[Path]) -> list[Path]:
     """The outcome files of some folders, the oldest first. A file may be given in place of a folder."""
-    files = {
-        file
-        for given in folders
-        for file in ([given] if given.is_file() else given.glob(f"*{SUFFIX}"))
-        if file.suffix == SUFFIX
-    }
-    return sorted(files, key=lambda file: (file.name.partition("-")[2], file))
+    return [file for file in journal_files(folders, SUFFIX) if file.suffix == SUFFIX]
 
 
 def read_outcomes(

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from scoreline.v1 import analysis_pb2 as pb
 from scoreline_server.errors import CallError, ErrorReason
 from scoreline_server.rpc.authority import Action, Caller
 from scoreline_server.rpc.methods import Method
+from scoreline_server.rpc.timestamps import nanoseconds_of
 from scoreline_server.scoring.catalog import Catalog
 
 _log = structlog.get_logger()
@@ -107,8 +107,8 @@ def _as_json(request: pb.GetComparisonRequest, folder: Path, registry: str) -> d
         "route": request.route,
         "folders": [str(folder)],
         "registry": registry,
-        "since": _nanoseconds(request.since) if request.HasField("since") else None,
-        "until": _nanoseconds(request.until) if request.HasField("until") else None,
+        "since": nanoseconds_of("since", request.since) if request.HasField("since") else None,
+        "until": nanoseconds_of("until", request.until) if request.HasField("until") else None,
         "options": {
             "baseline": request.baseline,
             "metrics": list(request.metrics),
@@ -119,7 +119,3 @@ def _as_json(request: pb.GetComparisonRequest, folder: Path, registry: str) -> d
             "cut_offs": list(request.cut_offs),
         },
     }
-
-
-def _nanoseconds(moment: Timestamp) -> int:
-    return moment.seconds * 10**9 + moment.nanos

@@ -10,8 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from scoreline.errors import InvalidRequestError
 from scoreline.outcomes import Outcome
 from scoreline.v1 import scoring_pb2 as pb
@@ -22,10 +20,10 @@ from scoreline_server.outcomes.known import UnknownIds
 from scoreline_server.outcomes.rules import MAX_OUTCOMES, check_observed
 from scoreline_server.rpc.authority import Action, Caller
 from scoreline_server.rpc.methods import Method
+from scoreline_server.rpc.timestamps import nanoseconds_of
 from scoreline_server.scoring.catalog import Catalog
 
 _RETRY_SECONDS = 0.05
-_SECOND = 10**9
 
 
 class Counting(Protocol):
@@ -132,18 +130,11 @@ def _outcome(message: pb.Outcome, now: int) -> Outcome:
         message.value,
         prediction_id=message.prediction_id,
         unit=window.unit,
-        since=_moment("since", window.since) if window.HasField("since") else None,
-        until=_moment("until", window.until) if window.HasField("until") else None,
+        since=nanoseconds_of("since", window.since) if window.HasField("since") else None,
+        until=nanoseconds_of("until", window.until) if window.HasField("until") else None,
         weight=message.weight if message.HasField("weight") else 1.0,
-        observed_at=_moment("observed_at", message.observed_at) if message.HasField("observed_at") else now,
+        observed_at=nanoseconds_of("observed_at", message.observed_at) if message.HasField("observed_at") else now,
     )
-
-
-def _moment(field: str, moment: Timestamp) -> int:
-    """A time in ns since 1970. Raises InvalidRequestError where its nanos are not those of one second."""
-    if not 0 <= moment.nanos < _SECOND:
-        raise _wrong(field, "has nanos outside 0 to 999,999,999")
-    return moment.seconds * _SECOND + moment.nanos
 
 
 def _wrong(field: str, problem: str) -> InvalidRequestError:

@@ -11,7 +11,7 @@ import numpy as np
 from scoreline_registry.routing.experiment import Experiment
 from scoreline_server.analysis.comparison.arms import arm_reports
 from scoreline_server.analysis.comparison.effects import Exposed, MetricData, compared_arms, corrected, metric_effects
-from scoreline_server.analysis.comparison.plans import Options, plan_of
+from scoreline_server.analysis.comparison.plans import Options, plan_of, start_of
 from scoreline_server.analysis.comparison.shadows import ShadowContext, shadow_report
 from scoreline_server.analysis.comparison.share_periods import sample_ratio_of, share_periods
 from scoreline_server.analysis.report.comparison import Comparison, Effect, SegmentEffects
@@ -22,9 +22,9 @@ from scoreline_server.analysis.rows.exposures import Exposures, expose
 from scoreline_server.analysis.rows.labels import Labels, LabelSource, Reports, RowIndex, UnitIndex, mature
 from scoreline_server.analysis.rows.predictions import HOLDOUT, Predictions, read_predictions
 from scoreline_server.analysis.rows.shadow_pairs import Shadowed, pairs_of, read_shadowed
+from scoreline_server.journal.format.times import DAY
 from scoreline_server.journal.reading.reader import Selection
 
-DAY = 86_400 * 10**9
 MAX_LEVELS = 20
 MAX_GUESSED = 10
 
@@ -66,7 +66,7 @@ def compare(request: Request, experiment: Experiment | None = None, moves: Seque
     now = time.time_ns() if request.now is None else request.now
     reports = Reports.of(request.folders, request.route)
     plan = plan_of(experiment, request.options)
-    since = _since(request, experiment)
+    since = start_of(experiment, request.since)
     selection = Selection(request.route, since, request.until)
     predictions = read_predictions(request.folders, selection, segments=plan.segments, covariate=plan.covariate)
     absent = _absent(predictions, plan)
@@ -109,12 +109,6 @@ def compare(request: Request, experiment: Experiment | None = None, moves: Seque
     del index
     comparison = replace(comparison, shadows=_shadows(shadowed, context))
     return replace(comparison, notes=tuple(notes_of(comparison, unused=_unused(reports.names, plan), absent=absent)))
-
-
-def _since(request: Request, experiment: Experiment | None) -> int | None:
-    start = None if experiment is None or experiment.start is None else int(experiment.start.timestamp()) * 10**9
-    known = [moment for moment in (request.since, start) if moment is not None]
-    return max(known, default=None)
 
 
 def _labels(source: LabelSource, plan: Plan, reports: Counter[str]) -> dict[str, Labels]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from scoreline_registry.routing.experiment import MAX_METRICS, MAX_NAME_LENGTH, MAX_SEGMENTS, Experiment
 from scoreline_server.analysis.report.parts import MetricPlan, Plan
 from scoreline_server.analysis.rows.facts import CONTEXT, FEATURE
+from scoreline_server.journal.format.times import nanoseconds_of
 
 KINDS = ("mean", "rate", "ratio")
 DIRECTIONS = ("increase", "decrease")
@@ -55,6 +56,12 @@ class Options:
         for cut in self.cut_offs:
             if not math.isfinite(cut):
                 raise ValueError(f"a cut-off is a finite score, not {cut:g}")
+
+
+def start_of(experiment: Experiment | None, since: int | None) -> int | None:
+    """When the rows to compare begin, in ns since 1970: the experiment's start, or ``since`` where that is later."""
+    start = None if experiment is None or experiment.start is None else nanoseconds_of(experiment.start)
+    return max((time for time in (since, start) if time is not None), default=None)
 
 
 def plan_of(experiment: Experiment | None, options: Options, *, guessed: Sequence[MetricPlan] = ()) -> Plan:

@@ -5,11 +5,12 @@ from itertools import islice
 
 from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
+from scoreline_registry.routing.bucketing import percent_of
 from scoreline_registry.routing.experiment import Experiment
 from scoreline_server.analysis.report.parts import RampMove
+from scoreline_server.journal.format.times import nanoseconds_of
 
 MAX_MOVES = 200
-_MILLIONTHS_OF_PERCENT = 10_000
 
 
 def experiment_of(registry: Registry, route: str) -> Experiment | None:
@@ -26,7 +27,7 @@ def moves_of(registry: Registry, route: str) -> tuple[RampMove, ...]:
 def _moves(registry: Registry, route: str) -> Iterator[RampMove]:
     for entry in registry.history():
         if any(event.kind == "route" and event.name == route for event in entry.events):
-            time = int(entry.created_at.timestamp() * 10**6) * 1000
+            time = nanoseconds_of(entry.created_at)
             yield RampMove(time, entry.revision, entry.message, _weights(registry, route, entry.revision))
 
 
@@ -38,4 +39,4 @@ def _weights(registry: Registry, route: str, revision: int) -> tuple[tuple[str, 
         return ()
     if document is None:
         return ()
-    return tuple((arm.ref, arm.millionths / _MILLIONTHS_OF_PERCENT) for arm in document.rules[-1].arms)
+    return tuple((arm.ref, float(percent_of(arm.millionths))) for arm in document.rules[-1].arms)

@@ -10,7 +10,7 @@ from scoreline_server.analysis.pictures.scores import arm_pictures, shadow_pictu
 from scoreline_server.analysis.report.comparison import Comparison
 from scoreline_server.analysis.report.parts import Note, RampMove
 from scoreline_server.analysis.report.text import Table, head, tables
-from scoreline_server.journal.reading.tables import moment
+from scoreline_server.journal.format.times import time_text
 
 MAX_MOVES = 40
 
@@ -42,7 +42,7 @@ def comparison_page(comparison: Comparison) -> str:
             "".join(f'<p class="lead">{escape(line)}</p>' for line in head(comparison).splitlines()),
             *_notes(comparison.notes),
             *_sections(comparison),
-            f"<footer>Made at {moment(comparison.made_at)[:19]} UTC. {escape(_levels(comparison))}</footer>",
+            f"<footer>Made at {time_text(comparison.made_at)[:19]} UTC. {escape(_levels(comparison))}</footer>",
         ]
     )
     return (
@@ -76,7 +76,7 @@ def _moves(moves: tuple[RampMove, ...]) -> Iterator[Table]:
     rows = tuple(
         (
             str(move.revision),
-            moment(move.time)[:19],
+            time_text(move.time)[:19],
             ", ".join(f"{arm} {percent:g} %" for arm, percent in move.weights),
             move.message,
         )

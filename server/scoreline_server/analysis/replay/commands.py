@@ -19,8 +19,8 @@ from scoreline_server.errors import ReplayError
 from scoreline_server.journal.commands import (
     fault_text,
     folders_argument,
+    given_time,
     journal_folders,
-    nanoseconds_of,
     table_writer,
 )
 from scoreline_server.journal.format.blocks import Fault
@@ -65,7 +65,7 @@ def replay_command(
     plan = _plan(Registry.open(address), as_of, ref)
     places = journal_folders(folders, address)
     differences = Differences(_mode(as_of, ref), plan.versions, allow)
-    selection = Selection(route, nanoseconds_of(since), nanoseconds_of(until))
+    selection = Selection(route, given_time(since), given_time(until))
     with counting("replaying", "rows") as count:
 
         def added() -> Iterator[ReplayedRows]:

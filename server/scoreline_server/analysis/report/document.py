@@ -7,7 +7,7 @@ from typing import Any
 
 from scoreline_registry.statistics.figures import Estimate, TooFew
 from scoreline_server.analysis.report.comparison import Comparison, MetricValue
-from scoreline_server.journal.reading.tables import moment
+from scoreline_server.journal.format.times import time_text
 
 SCHEMA_VERSION = 1
 """Of the JSON form. Fields may be added to a version; a field that changes its meaning or goes needs the next."""
@@ -34,7 +34,7 @@ def _plain(value: Any, name: str = "") -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return moment(value) if name in TIMES and isinstance(value, int) else value
+    return time_text(value) if name in TIMES and isinstance(value, int) else value
 
 
 def _fields(value: Any) -> dict[str, Any]:

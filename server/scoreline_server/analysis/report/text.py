@@ -7,7 +7,7 @@ from scoreline_registry.statistics.figures import Estimate, Figure, TooFew
 from scoreline_server.analysis.report.comparison import ArmReport, Comparison, Effect, SampleRatio
 from scoreline_server.analysis.report.parts import Latency
 from scoreline_server.analysis.report.shadow import ShadowReport, Shift
-from scoreline_server.journal.reading.tables import moment
+from scoreline_server.journal.format.times import time_text
 
 MAX_SEGMENTS = 10
 MAX_LEVEL_LENGTH = 60
@@ -26,7 +26,7 @@ class Table:
 def head(comparison: Comparison) -> str:
     """One line about the period and the rows, and one about what of them does not count."""
     rows, period = comparison.rows, comparison.period
-    times = " to ".join(moment(time)[:19] for time in (period.first, period.last) if time is not None)
+    times = " to ".join(time_text(time)[:19] for time in (period.first, period.last) if time is not None)
     left_out = {
         "retried": rows.retries,
         "read twice": rows.duplicates,

@@ -19,9 +19,9 @@ def ignore(_path: Path, _fault: Fault) -> None:
     """Passes over what cannot be read."""
 
 
-def journal_files(folders: Iterable[Path]) -> list[Path]:
+def journal_files(folders: Iterable[Path], suffix: str = SUFFIX) -> list[Path]:
     """The journal files of some folders, the oldest first. A file may be given in place of a folder."""
-    files = {file for given in folders for file in ([given] if given.is_file() else given.glob(f"*{SUFFIX}"))}
+    files = {file for given in folders for file in ([given] if given.is_file() else given.glob(f"*{suffix}"))}
     return sorted(files, key=lambda file: (file.name.partition("-")[2], file))
 
 

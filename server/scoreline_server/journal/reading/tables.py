@@ -3,10 +3,10 @@
 import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from scoreline_server.journal.format.times import time_text
 from scoreline_server.journal.reading.records import Values, height
 
 
@@ -42,14 +42,9 @@ def write_jsonl(path: Path, types: Mapping[str, str], blocks: Iterable[Mapping[s
     return rows
 
 
-def moment(nanoseconds: int) -> str:
-    """A time as people and programs read it: ISO 8601, UTC, microseconds."""
-    return f"{datetime.fromtimestamp(nanoseconds // 1000 / 1e6, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
-
-
 def _rows(types: Mapping[str, str], blocks: Iterable[Mapping[str, Values]]) -> Iterator[Sequence[Any]]:
     for columns in blocks:
         nothing = [None] * height(columns)
         shown = {name: columns.get(name, nothing) for name in types}
-        shown["time"] = [moment(time) for time in shown["time"]]
+        shown["time"] = [time_text(time) for time in shown["time"]]
         yield from zip(*shown.values(), strict=True)

@@ -18,8 +18,8 @@ from scoreline_server.journal.format.blocks import Block, Fault, Kind, framed, h
 from scoreline_server.journal.format.columns import RESULT_COLUMNS, Column, packed, unpacked
 from scoreline_server.journal.format.facts import SUFFIX, FileFacts, RouteFacts
 from scoreline_server.journal.format.shadowed import ShadowScores
+from scoreline_server.journal.format.times import DAY
 
-_DAY = 86400 * 10**9
 _SECOND = 10**9
 ASIDE = ".slim"
 """Follows the name of a file while its rewritten form is being written."""
@@ -108,7 +108,7 @@ class _Keeping:
         names: dict[str, int] = {}
         for route in routes:
             names[route.route] = max(route.outcome_days, names.get(route.route, 0))
-        until = modified + _DAY * max(keys.values(), default=DEFAULT_KEEP_DAYS)
+        until = modified + DAY * max(keys.values(), default=DEFAULT_KEEP_DAYS)
         return cls(replace(facts, slim_until=until), modified, now, keys, names) if until > now else None
 
     def blocks(self, file: BinaryIO) -> Iterator[bytes | Fault]:
@@ -140,7 +140,7 @@ class _Keeping:
 
     def _waits(self, days: int) -> bool:
         """Whether an outcome may still reach rows of the file, where outcomes take that many days."""
-        return self.modified + _DAY * days > self.now
+        return self.modified + DAY * days > self.now
 
 
 def _replaced(path: Path, file: BinaryIO, keeping: _Keeping) -> Slimmed:
