@@ -1,22 +1,29 @@
 """Ramps run by ``scoreline serve`` itself: unattended, at a bad challenger back, and after a kill on."""
 
+import math
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
+import timeit
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 import scoreline
 from scoreline_registry.registry import Registry
 from tests.server.controllers import ramps
-from tests.server.controllers.ramps import CHALLENGER, publish_challenger, share_of, state_of
+from tests.server.controllers.ramps import CHALLENGER, CHAMPION, publish_challenger, share_of, state_of
 from tests.serving import Running, running
 from tests.waiting import wait_until
 
+ROW = np.array([[1.0, 0.0, 0.0]], np.float32)
 STEPS = "[30, 60, 100]"
 GUARDS = "error_rate: {limit: 0.02, rows: 50}\nscore_shift: {limit: 0.1, by: context.channel, rows: 50}"
 
@@ -51,9 +58,10 @@ def _call(address: str, stop: threading.Event, failures: list[scoreline.Scorelin
     random, unit = np.random.default_rng(0), 0
     with scoreline.Client(address, connections=2, timeout_seconds=60) as client:
         while not stop.is_set():
-            income, channel = random.normal(size=64), random.integers(3, size=64)
+            income, channel, debt = random.normal(size=64), random.integers(3, size=64), random.normal(0, 1.52, size=64)
             entities = [
-                {"income": float(income[row]), "age": (1.0, -1.0, 0.0)[channel[row]], "debt": 0.0} for row in range(64)
+                {"income": float(income[row]), "age": (1.0, -1.0, 0.0)[channel[row]], "debt": float(debt[row])}
+                for row in range(64)
             ]
             try:
                 for row, entity in enumerate(entities):
@@ -95,6 +103,59 @@ def test_a_bad_arm_is_back_before_its_second_step(
     (told,) = registry.history(1)
     assert told.message.startswith("ramp of credit@2: rolled back from 30 %\nscore_shift")
     assert "context.channel=" in told.message
+
+
+def slow_by(seconds: float) -> bytes:
+    """A challenger's graph whose batches take so long on this machine while it is quiet."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(ramps.slow_graph(4).SerializeToString(), options)
+    quickest = min(timeit.repeat(lambda: session.run(None, {"features": ROW}), number=1, repeat=20))
+    return ramps.slow_graph(math.ceil(4 * seconds / quickest)).SerializeToString()
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("wrong", ["shifted by 0.2", "raises on 5 % of rows", "50 ms slow"])
+def test_a_bad_challenger_is_stopped_by_the_right_guard_at_the_first_step(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    guard, p99 = {
+        "shifted by 0.2": ("score_shift", 5000),
+        "raises on 5 % of rows": ("error_rate", 5000),
+        "50 ms slow": ("p99_ms", 40),
+    }[wrong]
+    if wrong == "shifted by 0.2":
+        publish_challenger(registry, bias=0.9)
+    else:
+        model = slow_by(0.05) if wrong == "50 ms slow" else ramps.raising_graph().SerializeToString()
+        publish_challenger(registry, model_bytes=model)
+    guards = f"error_rate: 0.01\np99_ms: {p99}\nscore_shift: {{limit: 0.05, by: context.channel}}\nmissing_rate: 0.05"
+    ramps.ramp_route(registry, steps="[10, 50, 100]", guards=guards, hold="1h")
+    before = time.monotonic()
+    with served(registry, tmp_path, monkeypatch) as server:
+        wait_until(lambda: state_of(registry).status == "rolled_back")
+        taken = time.monotonic() - before
+        newest = registry.latest().revision
+        server.wait_until(lambda status: status["revision"] == newest)
+    assert share_of(registry, CHALLENGER) == 0
+    assert share_of(registry, CHAMPION) == 100
+    assert [(move.move, move.step) for move in state_of(registry).moves] == [("start", 0), ("roll_back", 0)]
+    command = [
+        sys.executable,
+        "-m",
+        "scoreline",
+        "route",
+        "history",
+        "credit",
+        "--registry",
+        str(tmp_path / "registry"),
+    ]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "ramp of credit@2: rolled back from 10 %" in told
+    (newest_revision,) = registry.history(1)
+    breached = newest_revision.message.splitlines()[1]
+    assert breached.startswith(guard)
+    print(f"{wrong}: back after {taken:.1f} s by {breached}")
 
 
 def test_a_server_that_runs_no_controllers_moves_no_ramp_and_has_no_process_for_it(

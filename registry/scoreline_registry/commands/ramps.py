@@ -108,9 +108,9 @@ def _status_lines(document: RouteDocument, plan: Ramp, state: RampState | None) 
     if state is not None and state.active:
         yield "since", f"{state.since:%Y-%m-%d %H:%M:%S} UTC, held for {duration_text(plan.hold_seconds)}"
     for name, guard in plan.guards.limits.items():
-        yield "guard", f"{name} {limit_text(guard)}"
+        yield "guard", f"{name} {limit_text(name, guard)}"
     for metric, guard in plan.guards.outcome.items():
-        yield "guard", f"outcome {metric} {limit_text(guard)}"
+        yield "guard", f"outcome {metric} {limit_text('outcome', guard)}"
 
 
 def _status_json(document: RouteDocument, plan: Ramp, state: RampState | None) -> dict[str, object]:

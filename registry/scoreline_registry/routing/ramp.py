@@ -36,6 +36,13 @@ def check_ascending(steps: tuple[Any, ...]) -> tuple[Any, ...]:
     return steps
 
 
+def observed_by(guard: str) -> str:
+    """What a guard counts, by its name as evidence has it: batches, calls, units, or units with an outcome."""
+    if guard.startswith("outcome"):
+        return "units with the outcome"
+    return {"error_rate": "batches", "p99_ms": "calls"}.get(guard, "units")
+
+
 class GuardLimit(OmitDefaults):
     """The limit of one guard; a number alone is a limit with the defaults.
 

@@ -7,7 +7,7 @@ from scoreline_registry.routing.allocation import Allocation, ArmEvidence
 from scoreline_registry.routing.bucketing import percent_of
 from scoreline_registry.routing.durations import duration_text
 from scoreline_registry.routing.experiment import Experiment
-from scoreline_registry.routing.ramp import GuardEvidence, GuardLimit, Ramp, RampMove, RampState
+from scoreline_registry.routing.ramp import GuardEvidence, GuardLimit, Ramp, RampMove, RampState, observed_by
 from scoreline_registry.routing.ramping import grows_in, status_text
 from scoreline_registry.routing.route import RouteDocument
 from scoreline_registry.routing.rules import Rule
@@ -60,21 +60,23 @@ def elapsed_text(passed: timedelta) -> str:
 
 
 def guard_text(figure: GuardEvidence) -> str:
-    """The figures of a guard: error_rate 0.002 [0, 0.007], limit 0.01, 9,000 rows."""
+    """The figures of a guard: error_rate 0.002 [0, 0.007], limit 0.01, 9,000 batches."""
     value = "" if figure.value is None else f" {figure.value:.4g}"
     interval = ""
     if figure.low is not None or figure.high is not None:
         low, high = (("open" if side is None else f"{side:.4g}") for side in (figure.low, figure.high))
         interval = f" [{low}, {high}]"
     segment = f" where {figure.segment}" if figure.segment else ""
-    return f"{figure.guard}{value}{interval}{segment}, limit {figure.limit:g}, {figure.rows:,} rows"
+    return (
+        f"{figure.guard}{value}{interval}{segment}, limit {figure.limit:g}, {figure.rows:,} {observed_by(figure.guard)}"
+    )
 
 
-def limit_text(guard: GuardLimit) -> str:
-    """A limit with what it compares: 0.05 from the other arms by context.channel, after 200 rows."""
+def limit_text(name: str, guard: GuardLimit) -> str:
+    """A limit with what it compares and waits for: 0.05 from the other arms by context.channel, after 200 units."""
     against = " from the other arms" if guard.against == "others" else ""
     by = f" by {guard.by}" if guard.by else ""
-    return f"{guard.limit:g}{against}{by}, after {guard.rows:,} rows"
+    return f"{guard.limit:g}{against}{by}, after {guard.rows:,} {observed_by(name)}"
 
 
 def arm_shares(document: RouteDocument, ref: str) -> str:
@@ -105,8 +107,10 @@ def _ramp_facts(ramp: Ramp) -> dict[str, str]:
     proof = ", each on proof" if ramp.prove else ""
     hold = duration_text(ramp.hold_seconds)
     facts = {"ramp": f"{ramp.arm} by {steps} %, each for {hold}, alpha {ramp.alpha:g}{proof}"}
-    facts |= {f"ramp guard {name}": limit_text(guard) for name, guard in ramp.guards.limits.items()}
-    return facts | {f"ramp guard outcome {name}": limit_text(guard) for name, guard in ramp.guards.outcome.items()}
+    facts |= {f"ramp guard {name}": limit_text(name, guard) for name, guard in ramp.guards.limits.items()}
+    return facts | {
+        f"ramp guard outcome {name}": limit_text("outcome", guard) for name, guard in ramp.guards.outcome.items()
+    }
 
 
 def _allocation_text(allocation: Allocation) -> str:

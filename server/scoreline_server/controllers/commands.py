@@ -1,9 +1,9 @@
 """The command ``scoreline ramp run``."""
 
 import json
-import math
 import threading
 from collections.abc import Iterable
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ import click
 from scoreline.cli.output import print_table
 from scoreline_registry.commands.options import RegistryCommand, registry_option
 from scoreline_registry.registry import Registry
+from scoreline_registry.routing.ramp import observed_by
 from scoreline_server import logging_config
 from scoreline_server.controllers.assembly import runner_of
 from scoreline_server.controllers.counting import Uncounted
 from scoreline_server.controllers.evidence import evidence_of
 from scoreline_server.controllers.ramp_controller import RampController, RampLook
+from scoreline_server.controllers.readings import Reading
 from scoreline_server.journal.commands import folders_argument, journal_folders
 from scoreline_server.settings import read_settings
 
@@ -52,14 +54,25 @@ def _print(looks: Iterable[RampLook], *, as_json: bool) -> None:
             click.echo(json.dumps(_facts(look)))
         place = f"{look.route}: {look.arm} at {look.percent:g} %"
         rows += [
-            (place, each.guard, each.segment or "-", "-" if math.isnan(each.value) else f"{each.value:.4g}",
-             f"{each.low:.4g} to {each.high:.4g}",
-             f"{each.limit:g}", each.count, each.finding.value.replace("_", " "))
+            (place, each.guard, each.segment or "-", _value(each), _bounds(each), f"{each.limit:g}",
+             f"{each.count:,} {observed_by(each.guard)}", each.finding.value.replace("_", " "))
             for each in look.readings
         ]  # fmt: skip
         rows.append((place, "all", "-", "", "", "", "", look.move or look.verdict.value))
     if not as_json:
         print_table(("ramp", "guard", "segment", "value", "bounds", "limit", "count", "finding"), rows)
+
+
+def _value(reading: Reading) -> str:
+    return "no rows yet" if not reading.count else f"{reading.value:.4g}" if isfinite(reading.value) else "unknown"
+
+
+def _bounds(reading: Reading) -> str:
+    """Such as "0.171 to 0.235"; an open side is said, and without rows there are no bounds."""
+    if not reading.count or not (isfinite(reading.low) or isfinite(reading.high)):
+        return "-"
+    low, high = (f"{side:.4g}" if isfinite(side) else "open" for side in (reading.low, reading.high))
+    return f"{low} to {high}"
 
 
 def _facts(look: RampLook) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
 
+from scoreline_registry.routing.ramp import observed_by
+
 
 class Finding(StrEnum):
     """What a reading says about its limit."""
@@ -49,7 +51,7 @@ class Reading:
         place = f" in {self.segment}" if self.segment else ""
         return (
             f"{self.guard} {self.value:.4g} ({self.low:.4g} to {self.high:.4g}) against {self.limit:.4g}{place}, "
-            f"{self.count} observations"
+            f"{self.count} {observed_by(self.guard)}"
         )
 
 

@@ -66,9 +66,9 @@ def test_the_status_before_and_after_the_start(folder: Path) -> None:
         "ramp:    credit@2 in route credit",
         "status:  not started; `scoreline ramp start credit` starts it",
         "share:   0 %",
-        "guard:   error_rate 0.01, after 200 rows",
-        "guard:   score_shift 0.05 by context.channel, after 200 rows",
-        "guard:   outcome default 0.02, after 200 rows",
+        "guard:   error_rate 0.01, after 200 batches",
+        "guard:   score_shift 0.05 by context.channel, after 200 units",
+        "guard:   outcome default 0.02, after 200 units with the outcome",
     ]
     ok("ramp", folder, "start", "credit")
     registry = Registry.open(folder)
@@ -76,7 +76,7 @@ def test_the_status_before_and_after_the_start(folder: Path) -> None:
     shown = ok("ramp", folder, "status", "credit")
     assert "status:  running, step 2 of 3\nshare:   25 %\nsince:   " in shown
     assert " UTC, held for 30m\n" in shown
-    assert "advance  2     error_rate 0.002 [0, 0.007], limit 0.01, 9,000 rows\n" in shown
+    assert "advance  2     error_rate 0.002 [0, 0.007], limit 0.01, 9,000 batches\n" in shown
     found = as_json("ramp", folder, "status", "credit")
     assert found["moves"][1]["evidence"][0]["rows"] == 9_000
     assert found["held_until"] > found["since"]

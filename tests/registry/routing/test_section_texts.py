@@ -40,15 +40,15 @@ def test_a_time_span_is_rounded_down(seconds: float, text: str) -> None:
 
 def test_the_figures_of_a_guard() -> None:
     figure = GuardEvidence(guard="p99_ms", verdict="continue", limit=20, rows=12)
-    assert guard_text(figure) == "p99_ms, limit 20, 12 rows"
+    assert guard_text(figure) == "p99_ms, limit 20, 12 calls"
     full = figure.model_copy(update={"value": 18.25, "low": 17.0, "segment": "context.channel = web"})
-    assert guard_text(full) == "p99_ms 18.25 [17, open] where context.channel = web, limit 20, 12 rows"
+    assert guard_text(full) == "p99_ms 18.25 [17, open] where context.channel = web, limit 20, 12 calls"
 
 
 def test_a_limit_says_what_it_compares() -> None:
-    assert limit_text(GuardLimit(limit=0.05)) == "0.05, after 200 rows"
+    assert limit_text("error_rate", GuardLimit(limit=0.05)) == "0.05, after 200 batches"
     compared = GuardLimit(limit=0.05, against="others", by="context.channel", rows=1_000)
-    assert limit_text(compared) == "0.05 from the other arms by context.channel, after 1,000 rows"
+    assert limit_text("flip_rate", compared) == "0.05 from the other arms by context.channel, after 1,000 units"
 
 
 def test_the_sections_as_facts() -> None:
@@ -65,7 +65,7 @@ def test_the_sections_as_facts() -> None:
         "experiment segments": "context.channel",
         "experiment metric sale": "ratio of sale over visits, hoped to increase",
         "ramp": "credit@2 by 5, 12.5 %, each for 1h, alpha 0.05, each on proof",
-        "ramp guard outcome sale": "0.01, after 200 rows",
+        "ramp guard outcome sale": "0.01, after 200 units with the outcome",
     }
     allocated = route(experiment=EXPERIMENT, allocate={"metric": "sale", "every": "90m", "floor": 2.5})
     assert section_facts(allocated)["allocation"] == "by thompson of sale, every 90m, at least 2.5 % for each arm"
@@ -77,9 +77,9 @@ def test_a_line_lists_a_few_figures_and_counts_the_rest() -> None:
     after = moved(before, "advance", now=NOW + timedelta(hours=1), evidence=figures)
     (line,) = section_moves(before, after)
     assert line.startswith(
-        "ramp of credit@2: step 2 of 2, 5 % -> 12.5 %, after 60 min, guards: g0, limit 1, 1 rows; g1"
+        "ramp of credit@2: step 2 of 2, 5 % -> 12.5 %, after 60 min, guards: g0, limit 1, 1 units; g1"
     )
-    assert line.endswith("g5, limit 1, 1 rows; and 3 more")
+    assert line.endswith("g5, limit 1, 1 units; and 3 more")
 
 
 def test_an_arm_with_several_shares_has_a_range_of_them() -> None:

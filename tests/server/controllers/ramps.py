@@ -94,6 +94,31 @@ def raising_graph() -> onnx.ModelProto:
     return model
 
 
+def slow_graph(products: int) -> onnx.ModelProto:
+    """The champion's graph, but each batch takes so many products of matrices that add nothing to the scores."""
+    model = linear_graph(WEIGHTS)
+    graph = model.graph
+    graph.initializer.extend(
+        [
+            numpy_helper.from_array(np.zeros((512, 512), np.float32), "square"),
+            numpy_helper.from_array(np.array(0, np.int64), "first"),
+        ]
+    )
+    (score,) = [node for node in graph.node if node.output[0] == "score"]
+    score.output[0] = "sound"
+    # From the inputs, so that nothing is computed when the model is loaded.
+    extra = [
+        helper.make_node("Gather", ["logit", "first"], ["number"]),
+        helper.make_node("Mul", ["square", "number"], ["product0"]),
+        *(helper.make_node("MatMul", [f"product{at}", "square"], [f"product{at + 1}"]) for at in range(products)),
+        helper.make_node("ReduceSum", [f"product{products}"], ["nothing"], keepdims=0),
+        helper.make_node("Add", ["sound", "nothing"], ["score"]),
+    ]
+    graph.node.extend(extra)
+    onnx.checker.check_model(model)
+    return model
+
+
 class _Slow:
     """A session that takes its time."""
 

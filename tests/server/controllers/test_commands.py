@@ -44,6 +44,10 @@ def test_one_look_prints_what_each_guard_reads_and_moves_the_ramp(
         *("credit", "credit@2", 1, 20.0, "continue", None),
     )
     assert [reading["guard"] for reading in first["readings"]] == ["error_rate", "score_shift"]
+    told = ramp_run(tmp_path / "registry", "--once").stdout
+    assert told.count("no rows yet") == 2
+    assert "nan" not in told
+    assert "inf" not in told
     with calls(channel) as callers:
         wait_until(lambda: callers.scored > 4000)
     server.stop()

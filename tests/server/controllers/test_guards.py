@@ -174,4 +174,4 @@ def test_changing_shares_do_not_make_a_difference_of_arms() -> None:
 
 def test_a_reading_says_what_was_measured_against_what() -> None:
     reading = Reading("score_shift", f"{BY}=web", 0.2034, 0.171, math.inf, 0.05, 412, Finding.BREACHED, "method")
-    assert str(reading) == "score_shift 0.2034 (0.171 to inf) against 0.05 in context.channel=web, 412 observations"
+    assert str(reading) == "score_shift 0.2034 (0.171 to inf) against 0.05 in context.channel=web, 412 units"
