@@ -10,9 +10,9 @@ from scoreline_registry.routing.allocation import Allocation
 from scoreline_registry.routing.experiment import Metric
 from scoreline_registry.statistics.figures import Estimate, TooFew
 from scoreline_registry.statistics.moments import Moments
-from scoreline_server.analysis.comparison import Request, compare
-from scoreline_server.analysis.plans import Options, metric_of
-from scoreline_server.analysis.report import Comparison
+from scoreline_server.analysis.comparison.comparison import Request, compare
+from scoreline_server.analysis.comparison.plans import Options, metric_of
+from scoreline_server.analysis.report.comparison import Comparison
 from scoreline_server.controllers.allocation_controller import shares_of, weights
 from tests.server.analysis.rows import DAY, START, Rows, route_facts, write_outcomes, write_rows
 
