@@ -64,7 +64,7 @@ def test_killed_writers_lose_nothing_and_verify_is_clean_beside_them(tmp_path: P
     with running(folder, tmp_path / "server.log", "--poll-seconds", "0.05") as server, load(server.address, 1) as crowd:
         with upkeep(folder) as seen:
             storm(registry, writers, server, iter(range(3)))
-            wait_until(lambda: seen.verified >= 2 and seen.collected)
+            wait_until(lambda: seen.errors or (seen.verified >= 2 and seen.collected), why=lambda: seen)
         newest = registry.latest().revision
         server.wait_until(lambda status: status["revision"] >= newest)
     check(folder, writers, seen)

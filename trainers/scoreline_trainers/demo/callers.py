@@ -26,8 +26,13 @@ class ScoredCustomer:
 class Callers:
     """Scores customers from a few threads, and lets others wait until some of them are done."""
 
-    def __init__(self, address: str, route: str, customers: Sequence[Mapping[str, Any]], *, id_column: str) -> None:
+    def __init__(
+        self, address: str, route: str, customers: Sequence[Mapping[str, Any]], *, id_column: str, reserved: int
+    ) -> None:
+        """The last ``reserved`` customers are scored once ``release`` is called, however fast the others were."""
         self._address, self._route, self._customers, self._id = address, route, customers, id_column
+        self._first_reserved = len(customers) - reserved
+        self._released = threading.Event()
         self._done = threading.Condition()
         self.answers: list[ScoredCustomer] = []
         self.failures: list[str] = []
@@ -37,6 +42,10 @@ class Callers:
         """Scores every customer once; returns when all are answered."""
         with scoreline.Client(self._address) as client, ThreadPoolExecutor(CALLERS) as pool:
             list(pool.map(lambda row: self._score(client, row), range(len(self._customers))))
+
+    def release(self) -> None:
+        """Lets the reserved customers be scored."""
+        self._released.set()
 
     def wait_for(self, count: int) -> int:
         """Blocks until ``count`` customers have been answered or failed; returns how many have."""
@@ -48,6 +57,8 @@ class Callers:
         return len(self.answers) + len(self.failures)
 
     def _score(self, client: scoreline.Client, row: int) -> None:
+        if row >= self._first_reserved:
+            self._released.wait()
         features = dict(self._customers[row])
         unit = str(features.pop(self._id))
         with self._done:

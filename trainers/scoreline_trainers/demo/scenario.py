@@ -113,7 +113,8 @@ def run_demo(folder: Path, *, customers: int, rows: int, progress: Progress) -> 
     registry.apply_route(_route(), author=AUTHOR, message="90 % to the boosted champion")
     with serving(folder) as address:
         progress.begin(f"score {customers} customers over gRPC, swapping the champion on the way")
-        callers = Callers(address, ROUTE, _inputs(new, first.recipe), id_column=_unit(first.recipe))
+        inputs, unit = _inputs(new, first.recipe), _unit(first.recipe)
+        callers = Callers(address, ROUTE, inputs, id_column=unit, reserved=customers // 4)
         swap = _score_and_swap(registry, callers, first, second, customers, address)
     progress.begin("compare with the native models")
     arms = tuple(_arm_report(trained, new, callers.answers) for trained in (first, second, linear))
@@ -157,18 +158,26 @@ def _inputs(customers: pl.DataFrame, recipe: Recipe) -> Sequence[Mapping[str, An
 def _score_and_swap(
     registry: Registry, callers: Callers, first: _Trained, second: _Trained, customers: int, address: str
 ) -> SwapReport:
-    """Starts the callers, moves the champion when half of the customers are scored, and waits for the rest."""
+    """Starts the callers, moves the champion when half of the customers are scored, and waits for the rest.
+
+    The last quarter is scored after the swap, so that the new champion has customers on a busy machine too.
+    """
     model, after = second.key
     scoring = threading.Thread(target=callers.run, name="callers")
     scoring.start()
-    answered = callers.wait_for(customers // 2)
-    begun = time.perf_counter()
-    snapshot = registry.commit(SetAlias(model, "champion", after), author=AUTHOR, message="the longer run is better")
-    with scoreline.Client(address) as client:
-        while client.status().revision < snapshot.revision:
-            time.sleep(0.005)
-    adoption = 1000 * (time.perf_counter() - begun)
-    scoring.join()
+    try:
+        answered = callers.wait_for(customers // 2)
+        begun = time.perf_counter()
+        snapshot = registry.commit(
+            SetAlias(model, "champion", after), author=AUTHOR, message="the longer run is better"
+        )
+        with scoreline.Client(address) as client:
+            while client.status().revision < snapshot.revision:
+                time.sleep(0.005)
+        adoption = 1000 * (time.perf_counter() - begun)
+    finally:
+        callers.release()
+        scoring.join()
     return SwapReport(first.key[1], after, answered, round(adoption, 1))
 
 
