@@ -11,7 +11,7 @@ import numpy as np
 from scoreline_registry.routing.experiment import Experiment
 from scoreline_server.analysis.comparison.arms import arm_reports
 from scoreline_server.analysis.comparison.effects import Exposed, MetricData, compared_arms, corrected, metric_effects
-from scoreline_server.analysis.comparison.plans import Options, plan_of, start_of
+from scoreline_server.analysis.comparison.plans import Options, of_values, plan_of, start_of
 from scoreline_server.analysis.comparison.shadows import ShadowContext, shadow_report
 from scoreline_server.analysis.comparison.share_periods import sample_ratio_of, share_periods
 from scoreline_server.analysis.report.comparison import Comparison, Effect, SegmentEffects
@@ -80,7 +80,7 @@ def compare(request: Request, experiment: Experiment | None = None, moves: Seque
     predictions = predictions.without("keys", "units", "arms", "shares", "covariate")
     source = LabelSource(request.folders, request.route, reports, predictions.times, exposures, index, units, maturity)
     labels = _labels(source, plan, reports.names)
-    plan = replace(plan, metrics=plan.metrics or _guessed(labels), changed=_has_changed(predictions, experiment))
+    plan = replace(plan, metrics=_metrics(plan, labels), changed=_has_changed(predictions, experiment))
     metrics = [_metric(metric, labels, is_mature) for metric in plan.metrics]
     outcomes = tuple(found.counts for found in labels.values())
     del labels, source, units
@@ -118,11 +118,10 @@ def _labels(source: LabelSource, plan: Plan, reports: Counter[str]) -> dict[str,
     return {name: source.labels(name) for name in dict.fromkeys(wanted)}
 
 
-def _guessed(labels: dict[str, Labels]) -> tuple[MetricPlan, ...]:
-    """One metric per outcome: a rate where its values are 0 and 1, else a mean; more is better."""
-    return tuple(
-        MetricPlan(name, name, "rate" if found.is_binary else "mean", "increase") for name, found in labels.items()
-    )
+def _metrics(plan: Plan, labels: dict[str, Labels]) -> tuple[MetricPlan, ...]:
+    """The metrics; where none is planned one per outcome."""
+    metrics = plan.metrics or tuple(MetricPlan(name, name, "", "") for name in labels)
+    return tuple(of_values(metric, is_binary=labels[metric.outcome].is_binary) for metric in metrics)
 
 
 def _metric(plan: MetricPlan, labels: dict[str, Labels], is_mature: np.ndarray) -> MetricData:

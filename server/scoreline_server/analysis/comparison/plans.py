@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scoreline_registry.routing.experiment import MAX_METRICS, MAX_NAME_LENGTH, MAX_SEGMENTS, Experiment
 from scoreline_server.analysis.report.parts import MetricPlan, Plan
@@ -76,7 +76,7 @@ def plan_of(experiment: Experiment | None, options: Options, *, guessed: Sequenc
         "minimum_effect": options.minimum_effect,
         "covariate": options.covariate,
         "segments": options.segments or None,
-        "metrics": options.metrics or None,
+        "metrics": tuple(_as_planned(metric, section.metrics) for metric in options.metrics) or None,
     }
     changed = {name: value for name, value in given.items() if value is not None}
     if changed and experiment:
@@ -88,19 +88,32 @@ def plan_of(experiment: Experiment | None, options: Options, *, guessed: Sequenc
 def metric_of(text: str) -> MetricPlan:
     """A metric as an option gives it: OUTCOME[/DENOMINATOR][:KIND[:DIRECTION]], such as "default:rate:decrease".
 
+    A name alone leaves the kind and the direction empty: the section, or else the outcomes' values, say what it is.
     Raises ValueError that says what is wrong.
     """
     name, *rest = text.split(":")
-    outcome, _, denominator = name.partition("/")
-    kind = rest[0] if rest else ("ratio" if denominator else "mean")
+    outcome, slash, denominator = name.partition("/")
+    if outcome and not rest and not slash and len(outcome) <= MAX_NAME_LENGTH:
+        return MetricPlan(name, outcome, "", "")
+    kind = rest[0] if rest else "ratio"
     direction = rest[1] if len(rest) > 1 else "increase"
-    if len(rest) > 2 or kind not in KINDS or direction not in DIRECTIONS or not outcome:
+    if len(rest) > 2 or kind not in KINDS or direction not in DIRECTIONS or not outcome or (slash and not denominator):
         raise ValueError(f"{text!r} is no metric: write OUTCOME[/DENOMINATOR][:mean|rate|ratio[:increase|decrease]]")
     if max(len(outcome), len(denominator)) > MAX_NAME_LENGTH:
         raise ValueError(f"{text[:40]!r}... is no metric: names of outcomes have at most {MAX_NAME_LENGTH} characters")
     if (kind == "ratio") != bool(denominator):
         raise ValueError(f"{text!r}: a ratio, and only that, has a denominator: OUTCOME/DENOMINATOR:ratio")
     return MetricPlan(name, outcome, kind, direction, denominator or None)
+
+
+def of_values(metric: MetricPlan, *, is_binary: bool) -> MetricPlan:
+    """A metric that was given by its name alone: a rate where its values are 0 and 1, else a mean; more is better."""
+    return metric if metric.kind else replace(metric, kind="rate" if is_binary else "mean", direction="increase")
+
+
+def _as_planned(metric: MetricPlan, planned: Sequence[MetricPlan]) -> MetricPlan:
+    """The section's metric of that name where a name alone was given."""
+    return next((each for each in planned if not metric.kind and each.name == metric.name), metric)
 
 
 def check_facts(facts: Iterable[str]) -> None:

@@ -391,3 +391,32 @@ def test_a_shadow_that_always_differs_by_the_same_has_no_interval(tmp_path: Path
     shown = {row[0]: row[1] for table in tables(compared(tmp_path)) for row in table.rows}
     assert shown["mean difference"] == "too few: 1 of 2 distinct values"
     assert shown["mean absolute difference"] == "0.25"
+
+
+@pytest.mark.parametrize(
+    ("values", "metric", "kind", "direction"),
+    [
+        ((0.0, 1.0), "due", "rate", "increase"),
+        ((0.0, 2.5), "due", "mean", "increase"),
+        ((0.0, 1.0), "paid", "rate", "decrease"),
+        ((0.0, 1.0), "paid:mean", "mean", "increase"),
+    ],
+)
+def test_a_metric_given_by_its_name_is_the_planned_one_or_what_its_values_are(
+    tmp_path: Path, values: tuple[float, float], metric: str, kind: str, direction: str
+) -> None:
+    rows = some_rows(400)
+    write_rows(tmp_path, rows)
+    for name in ("due", "paid"):
+        write_outcomes(tmp_path, name, np.resize(values, 400), ids=rows.call_ids, file=f"0-{name}")
+    planned = Metric(outcome="paid", kind="rate", direction="decrease")
+    experiment = Experiment(primary="paid", metrics={"paid": planned})
+    options = Options(metrics=(metric_of(metric),))
+    [effect] = compare(Request((tmp_path,), "credit", options=options, now=NOW), experiment).effects
+    assert (effect.metric, effect.kind, effect.direction) == (metric.partition(":")[0], kind, direction)
+
+
+@pytest.mark.parametrize("text", ["", ":rate", "paid/", "/due", "paid:share", "paid/due:mean", "paid:rate:up"])
+def test_what_is_no_metric_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is no metric|has a denominator"):
+        metric_of(text)
