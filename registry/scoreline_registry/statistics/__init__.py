@@ -11,6 +11,7 @@ scores of the same rows, become a ``Contrast``; a level makes an interval of it,
 SciPy is imported by the functions that need it; always-valid methods and sample sizes need NumPy only.
 
 The server's comparisons and guards call most of this. Offered beside that, for notebooks and as the reference that the
-others are tested against, each checked with its authors' published figures: the gamma mixtures, the stitched boundary
-and ``quantiles`` (confseq), ``linear_models`` (avlm) and ``posterior`` (GrowthBook).
+others are tested against: the gamma mixtures, the stitched boundary and ``quantiles`` (confseq), ``linear_models``
+(avlm) and ``posterior`` (GrowthBook), each checked with its authors' published figures; and ``inverse_propensity``,
+which shows that comparisons within periods need no weights of rows while shares follow outcomes.
 """

@@ -111,7 +111,7 @@ def quality(metric: str, label: Bool, scores: Floats, alpha: float, *, labelled:
         average_precision=ranking.average_precision(label, scores, alpha=alpha),
         brier=_if_probability(scores, calibration.brier(label, scores, alpha=alpha)),
         ks=ranking.ks(label, scores),
-        calibration=_calibration(label, scores) if is_probability(scores) and len(scores) else None,
+        calibration=_calibration(label, scores, alpha) if is_probability(scores) and len(scores) else None,
         labelled=labelled,
     )
 
@@ -180,12 +180,15 @@ def _if_probability(scores: Floats, figure: Figure) -> Figure:
     return figure if is_probability(scores) else TooFew(0, 1, "Brier score of scores from 0 to 1")
 
 
-def _calibration(label: Bool, scores: Floats) -> Calibration:
+def _calibration(label: Bool, scores: Floats, alpha: float) -> Calibration:
     bins = calibration.calibration_table(label, scores)
     rates = [getattr(one.rate, "value", float("nan")) for one in bins]
+    line = calibration.recalibration(label, scores, alpha=alpha)
     return Calibration(
         scores=tuple(one.score for one in bins),
         rates=tuple(rates),
         counts=tuple(one.rows for one in bins),
         expected_error=calibration.expected_calibration_error(label, scores),
+        intercept=line.intercept,
+        slope=line.slope,
     )

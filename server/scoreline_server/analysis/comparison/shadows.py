@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline_registry.statistics.figures import Estimate, Figure
+from scoreline_registry.statistics.joint_moments import JointMoments
 from scoreline_registry.statistics.scores import agreement, ranking
 from scoreline_server.analysis.comparison.arms import (
     CALL_LATENCY,
@@ -74,6 +75,7 @@ def shadow_report(pairs: Pairs, unmatched: int, context: ShadowContext) -> Shado
         sequential=found.sequential,
         absolute_difference=float(np.abs(differences).mean()) if len(pairs) else float("nan"),
         difference_quantiles=difference_quantiles(differences, alpha),
+        pearson=agreement.pearson(JointMoments.of(pairs.primary, pairs.shadow), alpha=alpha),
         spearman=spearman(pairs.primary, pairs.shadow, alpha),
         kendall=agreement.kendall(pairs.primary, pairs.shadow, alpha=alpha),
         shift=shift(pairs.primary, pairs.shadow, alpha),

@@ -50,6 +50,7 @@ def swap_table(
         swapped_out=counts.moved_down,
         both_below=counts.both_below,
         flips=counts.flip_rate(alpha=alpha),
+        net_shift=counts.net_shift(alpha=alpha),
         outcome_rates=tuple(
             (metric, tuple(_rate(values[cell]) for cell in cells)) for metric, values in labels.items()
         ),

@@ -102,12 +102,20 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Bins of scores: the mean score, the share of positives and the count of each."""
+    """How near stated probabilities are to the shares of positives.
+
+    Attributes:
+        scores, rates, counts: per bin of scores, the mean score, the share of positives and the rows.
+        expected_error: the mean gap between score and rate.
+        intercept, slope: of the log odds of the outcome over those of the score; 0 and 1 are calibrated.
+    """
 
     scores: tuple[float, ...]
     rates: tuple[float, ...]
     counts: tuple[int, ...]
     expected_error: float
+    intercept: Figure
+    slope: Figure
 
 
 @dataclass(frozen=True, slots=True)

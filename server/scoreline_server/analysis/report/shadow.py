@@ -17,6 +17,7 @@ class SwapTable:
         primary_cut, shadow_cut: the scores from which a row is above.
         both_above, swapped_in, swapped_out, both_below: rows; swapped in is above by the shadow only.
         flips: the share of rows that change sides.
+        net_shift: the change of the share that is above, swapped in less swapped out; p is McNemar's.
         outcome_rates: (metric, (labelled rows, their mean outcome) of each of the four cells in that order).
     """
 
@@ -28,6 +29,7 @@ class SwapTable:
     swapped_out: int
     both_below: int
     flips: Figure
+    net_shift: Figure
     outcome_rates: tuple[tuple[str, tuple[tuple[int, float], ...]], ...] = ()
 
 
@@ -101,6 +103,7 @@ class ShadowReport:
         difference, sequential: the mean of shadow minus primary, at one look and at every look.
         absolute_difference: the mean of its absolute value.
         difference_quantiles: (probability, value, low, high).
+        pearson: the linear correlation.
         spearman, kendall: rank correlations.
         shift: of the shadow's scores against the primary's.
         primary_scores, shadow_scores, differences: histograms; the first two over the same edges.
@@ -127,6 +130,7 @@ class ShadowReport:
     sequential: Figure
     absolute_difference: float
     difference_quantiles: tuple[tuple[float, float, float, float], ...]
+    pearson: Figure
     spearman: Figure
     kendall: Figure
     shift: Shift

@@ -160,11 +160,12 @@ def _quality(arms: Sequence[ArmReport]) -> Table:
             f"{quality.positives:,} of {quality.rows:,}",
             *map(figure_text, (quality.auc, quality.average_precision, quality.brier, quality.ks)),
             f"{quality.calibration.expected_error:.4g}" if quality.calibration else "",
+            figure_text(quality.calibration.slope) if quality.calibration else "",
         )
         for arm in arms
         for quality in arm.quality
     ]
-    columns = ("outcome", "arm", "positives", "AUC", "average precision", "Brier", "KS", "calibration error")
+    columns = ("outcome", "arm", "positives", "AUC", "average precision", "Brier", "KS", "calibration error", "slope")
     return Table("quality of scores", columns, tuple(rows))
 
 
@@ -217,6 +218,7 @@ def _agreement(shadow: ShadowReport) -> Iterator[tuple[str, str, str]]:
     yield "mean absolute difference", f"{shadow.absolute_difference:.4g}" if shadow.drawn else "too few: 0 of 1", ""
     for at, value, low, high in shadow.difference_quantiles:
         yield f"{at:.0%} quantile of the difference", f"{value:.4g} [{low:.4g}, {high:.4g}]", ""
+    yield "Pearson", figure_text(shadow.pearson), ""
     yield "Spearman", figure_text(shadow.spearman), ""
     yield "Kendall", figure_text(shadow.kendall), ""
     yield "PSI", _psi(shadow.shift), p_text(shadow.shift.psi)

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from scipy import stats
 from sklearn import metrics as sk
+from sklearn.linear_model import LogisticRegression
 
 from scoreline_registry.statistics.figures import Estimate, Figure
 from scoreline_server.analysis.report.comparison import ArmReport, Comparison, Effect
@@ -103,6 +104,7 @@ def check_shadow(
     for at, value, low, high in shadow.difference_quantiles:
         assert value == pytest.approx(np.quantile(difference, at, method="inverted_cdf"))
         assert low <= value <= high
+    assert estimate(shadow.pearson).value == pytest.approx(stats.pearsonr(primary, other).statistic)
     assert estimate(shadow.spearman).value == pytest.approx(stats.spearmanr(primary, other).statistic)
     assert estimate(shadow.kendall).value == pytest.approx(stats.kendalltau(primary, other).statistic, abs=0.01)
     assert estimate(shadow.shift.ks).value == pytest.approx(stats.ks_2samp(primary, other).statistic)
@@ -176,6 +178,10 @@ def check_quality(quality: Quality, label: Array, score: Array) -> None:
     tenths = np.array_split(np.argsort(score, kind="stable"), 10)
     gaps = [abs(score[part].astype(np.float64).mean() - label[part].mean()) * len(part) for part in tenths]
     assert quality.calibration.expected_error == pytest.approx(sum(gaps) / len(score))
+    clipped = np.clip(score.astype(np.float64), 1e-9, 1 - 1e-9)
+    line = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(np.log(clipped / (1 - clipped))[:, None], label)
+    assert estimate(quality.calibration.intercept).value == pytest.approx(line.intercept_[0], abs=1e-4)
+    assert estimate(quality.calibration.slope).value == pytest.approx(line.coef_[0, 0], abs=1e-4)
 
 
 def estimate(figure: Figure) -> Estimate:
@@ -228,6 +234,9 @@ def _check_swaps(swaps: tuple[SwapTable, ...], cuts: Cuts, primary: Array, other
         cells = (above & also, ~above & also, above & ~also, ~above & ~also)
         assert _counts(swap) == tuple(int(cell.sum()) for cell in cells)
         assert estimate(swap.flips).value == pytest.approx((above != also).mean())
+        assert estimate(swap.net_shift).value == pytest.approx(also.mean() - above.mean())
+        moved = int((~above & also).sum()), int((above & ~also).sum())
+        assert estimate(swap.net_shift).p == pytest.approx(stats.binomtest(moved[0], sum(moved) or 1).pvalue)
         for _, rates in swap.outcome_rates:
             for (count, rate), cell in zip(rates, cells, strict=True):
                 values = known[cell & np.isfinite(known)]
