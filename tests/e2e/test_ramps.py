@@ -90,6 +90,18 @@ def test_a_good_arm_goes_through_although_the_controllers_are_killed_on_the_way(
     assert [move.move for move in state_of(registry).moves] == ["start", "advance", "advance", "finish"]
 
 
+def test_controllers_without_a_journal_say_that_ramps_stand_still(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_challenger(registry)
+    ramps.ramp_route(registry, steps=STEPS, guards=GUARDS, hold="1s")
+    monkeypatch.setenv("SCORELINE_JOURNAL_DIR", "off")
+    with served(registry, tmp_path, monkeypatch) as server:
+        told = next(server.events("ramps and allocations stand still, because nothing is journaled: set journal_dir"))
+        assert told["level"] == "warning"
+    assert state_of(registry).step == 0
+
+
 def test_a_bad_arm_is_back_before_its_second_step(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

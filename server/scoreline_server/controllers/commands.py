@@ -59,7 +59,9 @@ def _print(looks: Iterable[RampLook], *, as_json: bool) -> None:
             for each in look.readings
         ]  # fmt: skip
         rows.append((place, "all", "-", "", "", "", "", look.move or look.verdict.value))
-    if not as_json:
+    if not as_json and not rows:
+        click.echo("no ramp is running: `scoreline ramp start ROUTE` starts one, `resume` goes on with a paused one")
+    elif not as_json:
         print_table(("ramp", "guard", "segment", "value", "bounds", "limit", "count", "finding"), rows)
 
 

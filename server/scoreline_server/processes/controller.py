@@ -10,6 +10,8 @@ import signal
 import sys
 import threading
 
+import structlog
+
 from scoreline_registry.registry import Registry
 from scoreline_server import logging_config
 from scoreline_server.controllers.assembly import runner_of
@@ -17,6 +19,8 @@ from scoreline_server.failure_log import log_failure
 from scoreline_server.journal.writing.opening import journal_folder
 from scoreline_server.metrics.controller_metrics import ControllerMetrics
 from scoreline_server.processes.reports import Report, WorkerConfig, WorkerState
+
+_log = structlog.get_logger()
 
 _NICENESS = 10
 _LAST_WORDS_SECONDS = 1.0
@@ -32,6 +36,8 @@ def main() -> int:
     os.nice(_NICENESS)
     settings, metrics = config.settings, ControllerMetrics(config.runtime)
     folder = journal_folder(settings.journal_dir, settings.registry)
+    if folder is None:
+        _log.warning("ramps and allocations stand still, because nothing is journaled: set journal_dir")
     runner = runner_of(Registry.open(settings.registry), [folder] if folder else [], counting=metrics)
     sys.stdout.buffer.write(Report(WorkerState.SERVING).line())
     sys.stdout.buffer.flush()

@@ -55,6 +55,7 @@ def test_one_look_prints_what_each_guard_reads_and_moves_the_ramp(
     assert "score_shift  context.channel=web" in shown
     assert "roll_back" in shown
     assert state_of(registry).status == "rolled_back"
+    assert ramp_run(tmp_path / "registry", "--once").stdout.startswith("no ramp is running: ")
 
 
 def test_without_a_journal_it_says_which_folder_is_missing(registry: Registry, tmp_path: Path) -> None:
