@@ -236,6 +236,9 @@ def _variance(values: Float64, weights: Float64 | None) -> float:
         return math.nan
     if weights is None:
         return float(values.var(ddof=1)) / count
+    # Rounding would leave equal values a variance, and a perfect area no interval.
+    if np.ptp(values) == 0:
+        return 0.0
     shares = np.asarray(weights, np.float64) / np.sum(weights, dtype=np.float64)
     return float(np.square(shares * (values - shares @ values)).sum()) * count / (count - 1)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics
@@ -156,6 +156,7 @@ def test_values_are_those_of_scikit_learn(rows: Labelled) -> None:
     assert estimate(ks(label, score)).p == pytest.approx(theirs.pvalue)
 
 
+@example((np.arange(9) < 3, np.repeat([0.25, 0.0], (3, 6))))
 @given(labelled_scores())
 def test_equal_weights_change_nothing(rows: Labelled) -> None:
     label, score = rows
