@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from scoreline_server.analysis.comparison.shadows import ShadowContext, shadow_r
 from scoreline_server.analysis.comparison.share_periods import sample_ratio_of, share_periods
 from scoreline_server.analysis.report.comparison import Comparison, Effect, SegmentEffects
 from scoreline_server.analysis.report.notes import notes_of
-from scoreline_server.analysis.report.parts import MetricPlan, Period, Plan, RampMove
+from scoreline_server.analysis.report.parts import BY_INFORMATION, BY_UNITS, MetricPlan, Period, Plan, RampMove
 from scoreline_server.analysis.report.shadow import ShadowReport
 from scoreline_server.analysis.rows.exposures import Exposures, expose
 from scoreline_server.analysis.rows.labels import Labels, LabelSource, Reports, RowIndex, UnitIndex, mature
@@ -65,7 +65,7 @@ def compare(request: Request, experiment: Experiment | None = None, moves: Seque
     """
     now = time.time_ns() if request.now is None else request.now
     reports = Reports.of(request.folders, request.route)
-    plan = plan_of(experiment, request.options)
+    plan = replace(plan_of(experiment, request.options), weights=weights_of(moves))
     since = start_of(experiment, request.since)
     selection = Selection(request.route, since, request.until)
     predictions = read_predictions(request.folders, selection, segments=plan.segments, covariate=plan.covariate)
@@ -109,6 +109,11 @@ def compare(request: Request, experiment: Experiment | None = None, moves: Seque
     del index
     comparison = replace(comparison, shadows=_shadows(shadowed, context))
     return replace(comparison, notes=tuple(notes_of(comparison, unused=_unused(reports.names, plan), absent=absent)))
+
+
+def weights_of(moves: Iterable[RampMove]) -> str:
+    """How share periods are weighed: by their units where the route's weights ever followed outcomes."""
+    return BY_UNITS if any(move.allocates for move in moves) else BY_INFORMATION
 
 
 def _labels(source: LabelSource, plan: Plan, reports: Counter[str]) -> dict[str, Labels]:

@@ -136,5 +136,5 @@ class Tester:
         """The contrast of this metric, with the clock of its share periods."""
         name = f"{self.metric.kind}: {found.name}"
         if arms.strata > 1:
-            name = f"{name} within {arms.strata} share periods (Cochran weights)"
+            name = f"{name} within {arms.strata} share periods ({arms.weights})"
         return replace(found, rows=arms.rows, events=self._events(arms), name=name)

@@ -1,6 +1,6 @@
 """Arm against arm: the effect of each metric, over time, adjusted by a covariate and corrected for their number."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -12,9 +12,9 @@ from scoreline_registry.statistics.always_valid.confidence_sequences import Conf
 from scoreline_registry.statistics.experiments.multiplicity import holm
 from scoreline_registry.statistics.figures import Estimate, Figure
 from scoreline_server.analysis.comparison.contrasts import RATE, Tester
-from scoreline_server.analysis.comparison.strata import MomentTable
+from scoreline_server.analysis.comparison.strata import MomentTable, Weigh, by_information, by_units
 from scoreline_server.analysis.report.comparison import Cuped, Effect
-from scoreline_server.analysis.report.parts import Look, MetricPlan, Plan
+from scoreline_server.analysis.report.parts import BY_INFORMATION, BY_UNITS, Look, MetricPlan, Plan
 from scoreline_server.analysis.rows.exposures import Exposures
 from scoreline_server.analysis.rows.labels import Bool, Ints, Labels
 from scoreline_server.analysis.rows.predictions import HOLDOUT, Predictions
@@ -22,6 +22,7 @@ from scoreline_server.analysis.rows.predictions import HOLDOUT, Predictions
 _HOUR = 3600 * 10**9
 _DAY = 24 * _HOUR
 MAX_LOOKS = 100
+WEIGHINGS: Mapping[str, Weigh] = {BY_INFORMATION: by_information, BY_UNITS: by_units}
 
 BETTER, WORSE, NOTHING_SHOWN, NEGLIGIBLE, TOO_FEW = (
     "better", "worse", "no difference shown", "smaller than the minimum effect", "too few",
@@ -163,7 +164,7 @@ def _effect(
 ) -> Effect:  # fmt: skip
     control, treated = exposed.arm_names.index(baseline), exposed.arm_names.index(arm)
     comparable = exposed.has_share[:, control] & exposed.has_share[:, treated]
-    two = table.two_arms(control, treated, comparable)
+    two = table.two_arms(control, treated, comparable, weigh=WEIGHINGS[plan.weights])
     absolute, relative = tester.intervals(two), tester.intervals(two, relative=True)
     return Effect(
         metric=data.plan.name,
@@ -180,7 +181,7 @@ def _effect(
         sequential=absolute.sequential,
         relative_sequential=relative.sequential,
         cuped=_cuped(data, exposed, plan, tester, (control, treated), comparable),
-        looks=over_time.looks(control, treated, comparable) if over_time else (),
+        looks=over_time.looks(control, treated, comparable, weigh=WEIGHINGS[plan.weights]) if over_time else (),
     )
 
 
@@ -193,7 +194,8 @@ def _cuped(
     missing = ~np.isfinite(values)
     values[missing] = np.mean(values, where=~missing, dtype=np.float64) if not missing.all() else 0.0
     missing &= np.isin(exposed.arms[data.units], pair)
-    found = tester.adjusted(_table((*data.columns, values), data, exposed).two_arms(*pair, comparable))
+    table = _table((*data.columns, values), data, exposed)
+    found = tester.adjusted(table.two_arms(*pair, comparable, weigh=WEIGHINGS[plan.weights]))
     return Cuped(
         covariate=plan.covariate,
         theta=found.theta,
@@ -238,11 +240,11 @@ class _Looks:
         table = MomentTable.of(data.columns, groups).cumulated()
         return cls(begin + step * np.arange(1, count + 1), table, tester)
 
-    def looks(self, control: int, treated: int, comparable: Bool) -> tuple[Look, ...]:
+    def looks(self, control: int, treated: int, comparable: Bool, *, weigh: Weigh) -> tuple[Look, ...]:
         """The always-valid interval at each look at which there is one."""
         found = []
         for at, end in enumerate(self.ends.tolist()):
-            two = self.table.at(at).two_arms(control, treated, comparable)
+            two = self.table.at(at).two_arms(control, treated, comparable, weigh=weigh)
             figure = self.tester.sequential(two)
             if isinstance(figure, Estimate) and figure.p is not None:
                 found.append(Look(end, figure.count, figure.value, figure.low, figure.high, figure.p))

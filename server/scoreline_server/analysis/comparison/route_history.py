@@ -7,6 +7,7 @@ from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.bucketing import percent_of
 from scoreline_registry.routing.experiment import Experiment
+from scoreline_registry.routing.route import RouteDocument
 from scoreline_server.analysis.report.parts import RampMove
 from scoreline_server.journal.format.times import nanoseconds_of
 
@@ -28,15 +29,20 @@ def _moves(registry: Registry, route: str) -> Iterator[RampMove]:
     for entry in registry.history():
         if any(event.kind == "route" and event.name == route for event in entry.events):
             time = nanoseconds_of(entry.created_at)
-            yield RampMove(time, entry.revision, entry.message, _weights(registry, route, entry.revision))
+            document = _document(registry, route, entry.revision)
+            weights = _weights(document) if document is not None else ()
+            allocates = document is not None and document.allocate is not None
+            yield RampMove(time, entry.revision, entry.message, weights, allocates)
 
 
-def _weights(registry: Registry, route: str, revision: int) -> tuple[tuple[str, float], ...]:
-    """The arms of the last rule with their percent; empty where the revision has no such route, or is gone."""
+def _document(registry: Registry, route: str, revision: int) -> RouteDocument | None:
+    """The route in a revision; None where the revision has no such route, or is gone."""
     try:
-        document = registry.at(revision).routes.get(route)
+        return registry.at(revision).routes.get(route)
     except RegistryError:
-        return ()
-    if document is None:
-        return ()
+        return None
+
+
+def _weights(document: RouteDocument) -> tuple[tuple[str, float], ...]:
+    """The arms of the last rule with their percent."""
     return tuple((arm.ref, float(percent_of(arm.millionths))) for arm in document.rules[-1].arms)

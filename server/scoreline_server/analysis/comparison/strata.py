@@ -4,9 +4,9 @@ While shares change, as in a ramp or under a bandit, the arms hold units of diff
 times as well as arms (Simpson's paradox). Within a period of equal shares they do not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,15 +21,54 @@ Ints = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Weighing:
+    """The weights [S] of share periods, which total 1, and the clock ``rows`` of a sequence of the weighted mean.
+
+    The clock is proportional to the variance that the weighted sum has collected, and is all units where the split is
+    equal: a confidence sequence is valid in it while shares change.
+    """
+
+    weights: Floats
+    rows: float
+    name: str
+
+
+def by_information(sizes: Floats) -> Weighing:
+    """Weights n_a n_b / (n_a + n_b) for sizes [S, 2] (Cochran 1954).
+
+    They are those of a regression with one intercept per period, and the most precise ones where the effect is the
+    same in all periods. The clock is 4 times their sum.
+    """
+    information = sizes.prod(axis=1) / sizes.sum(axis=1)
+    total = float(information.sum())
+    return Weighing(information / total if total else information, 4 * total, "Cochran weights")
+
+
+def by_units(sizes: Floats) -> Weighing:
+    """Weights n_a + n_b for sizes [S, 2], for shares that followed outcomes, as under a bandit.
+
+    How many units a period has does not depend on its shares, so the weighted mean of the periods' differences stays
+    unbiased; information does. The clock is the sum of (n_a + n_b)^3 / (4 n_a n_b).
+    """
+    units = sizes.sum(axis=1)
+    total = float(units.sum())
+    rows = float((units**3 / (4 * sizes.prod(axis=1))).sum())
+    return Weighing(units / total if total else units, rows, "weights by units")
+
+
+Weigh: TypeAlias = Callable[[Floats], Weighing]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class TwoArms:
     """Two arms as if both had met the share periods in the same proportions.
 
     Attributes:
         control, treated: their moments; the covariance is that of the weighted means.
-        rows: the clock of a confidence sequence: 4 times the sum of n_a n_b / (n_a + n_b), the units that an equal
-            split would need for the same information; all units where the split is equal.
+        rows: the clock of a confidence sequence; all units where the split is equal, see ``Weighing``.
         strata: the share periods that count.
         left_out: units of periods in which an arm has fewer than two.
+        weights: the name of the periods' weights.
     """
 
     control: JointMoments
@@ -37,6 +76,7 @@ class TwoArms:
     rows: float
     strata: int
     left_out: int
+    weights: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,20 +122,18 @@ class MomentTable:
         """The table of some entries of the first axes."""
         return MomentTable(self.counts[index], self.totals[index], self.products[index], self.centre)
 
-    def two_arms(self, control: int, treated: int, comparable: npt.NDArray[np.bool_]) -> TwoArms:
-        """Two arms weighed over the periods that are ``comparable`` [S], in which both have a share.
-
-        The weights are n_a n_b / (n_a + n_b) (Cochran 1954): the most precise ones where the effect is the same in all
-        periods; those of a regression with one intercept per period.
-        """
+    def two_arms(
+        self, control: int, treated: int, comparable: npt.NDArray[np.bool_], *, weigh: Weigh = by_information
+    ) -> TwoArms:
+        """Two arms weighed over the periods that are ``comparable`` [S], in which both have a share."""
         pair = self.counts[:, [control, treated]]
         used = comparable & (pair.min(axis=1) > 1)
         sizes = pair[used]
-        information = sizes.prod(axis=1) / sizes.sum(axis=1)
-        weights = information / information.sum() if len(information) else information
+        weighing = weigh(sizes)
         strata = int(np.count_nonzero(used))
-        arms = [self._weighted(arm, used, weights) for arm in (control, treated)]
-        return TwoArms(arms[0], arms[1], 4 * float(information.sum()), strata, int(pair.sum() - sizes.sum()))
+        arms = [self._weighted(arm, used, weighing.weights) for arm in (control, treated)]
+        left_out = int(pair.sum() - sizes.sum())
+        return TwoArms(arms[0], arms[1], weighing.rows, strata, left_out, weighing.name)
 
     def one_arm(self, arm: int) -> JointMoments:
         """All units of one arm, whatever the shares were."""

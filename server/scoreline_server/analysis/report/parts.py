@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from scoreline_registry.statistics.figures import Figure
 
+BY_INFORMATION = "information"
+BY_UNITS = "units"
+
 
 @dataclass(frozen=True, slots=True)
 class Period:
@@ -178,6 +181,7 @@ class Plan:
         segments: what the report is broken down by.
         metrics: with the primary one first.
         changed: whether rows were journaled under another experiment section than the present one.
+        weights: of share periods: "information", or "units" where shares followed outcomes, as under a bandit.
     """
 
     source: str
@@ -189,6 +193,7 @@ class Plan:
     segments: tuple[str, ...]
     metrics: tuple[MetricPlan, ...]
     changed: bool = False
+    weights: str = BY_INFORMATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +206,13 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class RampMove:
-    """One revision that changed the route, from the registry's history."""
+    """One revision that changed the route, from the registry's history.
+
+    ``weights`` are those of the last rule, in percent; ``allocates`` says whether they follow outcomes.
+    """
 
     time: int
     revision: int
     message: str
     weights: tuple[tuple[str, float], ...]
+    allocates: bool = False
