@@ -98,14 +98,17 @@ def by_stage(lines: Iterable[str]) -> tuple[Counter[str], dict[int, str]]:
     return serving, threads
 
 
+def _package_stage(module: str) -> str | None:
+    """The stage of a package that the module stands in, at any depth."""
+    return next((stage for package, stage in _PACKAGES.items() if module.startswith(f"{package}.")), None)
+
+
 def stage_of(frames: Iterable[str]) -> str:
     """The stage of one stack, outermost frame first."""
     for frame in reversed(list(frames)):
         if match := _FRAME.fullmatch(frame):
             function, module = match[1].rpartition(".")[2], match[2].replace("/", ".")
-            stage = (
-                _FUNCTIONS.get((function, module)) or _MODULES.get(module) or _PACKAGES.get(module.rpartition(".")[0])
-            )
+            stage = _FUNCTIONS.get((function, module)) or _MODULES.get(module) or _package_stage(module)
             if stage is not None:
                 return stage
     return "glue"

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoreline import Outcome
-from scoreline.outcomes import LAST_NANOSECOND
+from scoreline.outcomes import LAST_NANOSECOND, MAX_NUMBER
 from scoreline_server.journal.format.blocks import Block, Fault, Kind, framed, scan
 from scoreline_server.journal.format.columns import packed, packed_json
 from scoreline_server.outcomes.block import OutcomeBlock, OutcomeColumn
@@ -18,7 +18,7 @@ from scoreline_server.outcomes.reader import read_outcomes
 from tests.server.journals import FACTS
 
 NAMES = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=8)
-NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+NUMBERS = st.floats(-MAX_NUMBER, MAX_NUMBER)
 TIMES = st.integers(0, LAST_NANOSECOND)
 
 
