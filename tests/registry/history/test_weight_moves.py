@@ -94,7 +94,7 @@ def test_the_history_tells_the_story_of_a_ramp(ramped: Registry) -> None:
         "route credit: ramp of credit@2: resumed at step 2 of 3, 25 %, after 62 min",
         (
             "route credit: ramp of credit@2: rolled back at step 2 of 3, 25 % -> 0 %, after 31 min, breached: "
-            "score_shift 0.21 [0.18, open] where context.channel = web, limit 0.05, 1,200 rows; "
+            "score_shift 0.21 [0.18, open] where context.channel = web, limit 0.05, 1,200 units; "
             "error_rate 0.002 [0, 0.007], limit 0.01, 9,000 batches"
         ),
     ]
