@@ -7,7 +7,9 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 # How long an example takes says nothing on a busy machine, and these limits would fail tests that are right.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Equal examples at every run, so that a change is judged by the change; --hypothesis-profile=explore draws new ones.
+settings.register_profile("patient", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", settings.get_profile("patient"), derandomize=False, max_examples=1000)
 settings.load_profile("patient")
 
 
