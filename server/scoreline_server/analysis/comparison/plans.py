@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from scoreline_registry.routing.experiment import MAX_METRICS, MAX_NAME_LENGTH, MAX_SEGMENTS, Experiment
 from scoreline_server.analysis.report.parts import MetricPlan, Plan
@@ -64,12 +65,10 @@ def start_of(experiment: Experiment | None, since: int | None) -> int | None:
     return max((time for time in (since, start) if time is not None), default=None)
 
 
-def plan_of(experiment: Experiment | None, options: Options, *, guessed: Sequence[MetricPlan] = ()) -> Plan:
-    """The plan. ``guessed`` are metrics made of the outcomes that there are, where none are given."""
-    section = (
-        _section(experiment) if experiment else Plan("options", DEFAULT_ALPHA, DEFAULT_TUNING_ROWS, 0, 0, "", (), ())
-    )
-    given: Mapping[str, object] = {
+def plan_of(experiment: Experiment | None, options: Options) -> Plan:
+    """The experiment section with the options in place of what it says; without metrics where neither has any."""
+    section = _section(experiment) if experiment else NO_SECTION
+    given: Mapping[str, Any] = {
         "alpha": options.alpha,
         "tuning_rows": options.tuning_rows,
         "maturity_days": options.maturity_days,
@@ -81,8 +80,7 @@ def plan_of(experiment: Experiment | None, options: Options, *, guessed: Sequenc
     changed = {name: value for name, value in given.items() if value is not None}
     if changed and experiment:
         changed["source"] = "route, changed by options"
-    plan = Plan(**{**_values(section), **changed})  # type: ignore[arg-type]
-    return plan if plan.metrics else Plan(**{**_values(plan), "metrics": tuple(guessed)})  # type: ignore[arg-type]
+    return replace(section, **changed)
 
 
 def metric_of(text: str) -> MetricPlan:
@@ -139,7 +137,3 @@ def _section(experiment: Experiment) -> Plan:
             for metric in [experiment.metrics[name]]
         ),
     )
-
-
-def _values(plan: Plan) -> dict[str, object]:
-    return {name: getattr(plan, name) for name in Plan.__dataclass_fields__}
