@@ -43,8 +43,8 @@ def message_of(move: RampMoveName, *, arm: str, step: int, percents: Sequence[fl
         "finish": f"finished at {here}",
         "roll_back": f"rolled back from {here}",
     }
-    told = [_printable(str(each)) for each in breaches(readings)[:_MOST_LINES]]
-    lines = [f"ramp of {arm}: {ways.get(move, move)}", *told]
+    breached = [_printable(str(each)) for each in breaches(readings)[:_MOST_LINES]]
+    lines = [f"ramp of {arm}: {ways.get(move, move)}", *breached]
     return "\n".join(line[:180] for line in lines)
 
 

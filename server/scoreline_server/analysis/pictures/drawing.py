@@ -50,7 +50,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Pen:
-    """How one of several series is told apart from the others."""
+    """The look of one of several series: what distinguishes it from the others."""
 
     colour: str
     dashes: str

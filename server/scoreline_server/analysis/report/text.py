@@ -34,9 +34,9 @@ def head(comparison: Comparison) -> str:
         "of testers": rows.overridden,
         "of units seen before": rows.repeats,
     }
-    told = ", ".join(f"{count:,} {what}" for what, count in left_out.items() if count)
+    uncounted = ", ".join(f"{count:,} {what}" for what, count in left_out.items() if count)
     line = f"route {comparison.route}: {rows.exposures:,} units of {rows.read:,} rows"
-    return line + (f", {times} UTC" if times else "") + (f"\nnot counted: {told}" if told else "")
+    return line + (f", {times} UTC" if times else "") + (f"\nnot counted: {uncounted}" if uncounted else "")
 
 
 def tables(comparison: Comparison) -> Iterator[Table]:
