@@ -27,6 +27,7 @@ PROOFS: Mapping[str, tuple[str, str]] = {
     "testing": ("import scoreline.testing", "sklearn"),
     "publish": ("import scoreline_trainers.commands.publishing", "sklearn"),
     "trainers": ("import scoreline_trainers.training.run, sklearn, lightgbm, catboost, xgboost", "torch"),
+    "search": ("import optuna, scoreline_trainers.training.run", "torch"),
     "deep": ("import scoreline_trainers.training.run, torch", "structlog"),
     "all": ("import scoreline_server.processes.serve, torch", "pytest"),
     "bento": ("import bentoml, scoreline_server.app", "torch"),
