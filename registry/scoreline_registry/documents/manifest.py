@@ -17,6 +17,7 @@ GOLDEN_FILE = "golden.npz"
 BASELINE_FILE = "baseline.json"
 BOOSTER_FILE = "booster.txt"
 CARD_FILE = "card.md"
+REPORT_FILE = "report.json"
 CLAIM_FILE = "claim.json"
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

@@ -1,0 +1,121 @@
+"""The report of a version as one JSON document. Values only.
+
+``RunReport`` is what a training run knows beside the manifest; it is stored as ``report.json`` in the version's folder.
+``VersionReport`` adds what the registry knows, and is what pages and model cards are made of.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from scoreline_registry.documents.base import FrozenModel
+from scoreline_registry.documents.manifest import Manifest, Moment
+from scoreline_trainers.evaluation.band_summary import BandSummary
+from scoreline_trainers.evaluation.document import Evaluation
+
+REPORT_SCHEMA = 1
+
+TrialState = Literal["complete", "pruned", "failed"]
+
+
+class StageFacts(FrozenModel):
+    """One stage of a training run, such as "fit": its time, and the most memory the process had until its end."""
+
+    title: str
+    seconds: float = Field(ge=0)
+    peak_bytes: int | None = Field(default=None, ge=0)
+
+
+class Trial(FrozenModel):
+    """One set of options that a search tried.
+
+    ``value`` is the mean of the search's metric over its folds and ``deviation`` their standard deviation; both are
+    None where the trial did not complete.
+    """
+
+    number: int = Field(ge=0)
+    config: dict[str, Any]
+    value: float | None = None
+    deviation: float | None = None
+    seconds: float | None = None
+    state: TrialState = "complete"
+
+
+class SearchFacts(FrozenModel):
+    """A search for options: the trials in their order; ``best`` is the number of the chosen one."""
+
+    metric: str
+    trials: tuple[Trial, ...]
+    best: int | None = None
+    seconds: float | None = None
+    space: dict[str, str] = Field(default_factory=dict)
+
+
+class Candidacy(FrozenModel):
+    """One feature in a selection: its importance on held-out rows, and whether it was kept."""
+
+    name: str
+    importance: float | None = None
+    kept: bool
+    reason: str = ""
+
+
+class SelectionFacts(FrozenModel):
+    """A selection of features, the most important first."""
+
+    method: str
+    features: tuple[Candidacy, ...]
+
+
+class RunReport(FrozenModel):
+    """What a training run knows of a version beside its manifest.
+
+    Attributes:
+        description: what the recipe says in words.
+        intended_use, limits: of the model, in words, as the recipe has them; empty where it says nothing.
+        described: the fitted model's facts about itself.
+        warnings: what a person should look at, one line each.
+        bands: the score's bands with the validation rows in each.
+        data_from, data_until: times of the oldest and the newest row that the run used, where the recipe names a time.
+        evaluation: on rows that the model was not trained on.
+        stages: of the run, in order.
+    """
+
+    schema_number: int = Field(default=REPORT_SCHEMA, ge=1)
+    description: str = ""
+    intended_use: str = ""
+    limits: tuple[str, ...] = ()
+    described: dict[str, Any] = Field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    bands: tuple[BandSummary, ...] = ()
+    data_from: datetime | None = None
+    data_until: datetime | None = None
+    evaluation: Evaluation | None = None
+    search: SearchFacts | None = None
+    selection: SelectionFacts | None = None
+    stages: tuple[StageFacts, ...] = ()
+
+
+class Publication(FrozenModel):
+    """The registry's record of a version: its number, when and by whom it was published, and the names it has now."""
+
+    version: int = Field(ge=1)
+    published_at: Moment
+    author: str
+    message: str = ""
+    aliases: tuple[str, ...] = ()
+    retired: bool = False
+
+
+class VersionReport(FrozenModel):
+    """Everything that is known of one version of a model.
+
+    ``publication`` is None before the version is published; ``run`` is None for a version that was not trained here, or
+    by a Scoreline that stored no ``report.json``.
+    """
+
+    model: str
+    manifest: Manifest
+    publication: Publication | None = None
+    run: RunReport | None = None
