@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterator, Sequence
 
+from scoreline_registry.pictures.drawing import COLOURS, GREY, Canvas, Picture, on_dates, times
 from scoreline_registry.statistics.figures import Estimate, Figure
-from scoreline_server.analysis.pictures.drawing import COLOURS, GREY, Canvas, Picture, on_dates, times
 from scoreline_server.analysis.report.comparison import Comparison, Effect
 from scoreline_server.analysis.report.text import level_text
 

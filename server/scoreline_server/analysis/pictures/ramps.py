@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from scoreline_server.analysis.pictures.drawing import COLOURS, Canvas, Picture, on_dates, times
+from scoreline_registry.pictures.drawing import COLOURS, Canvas, Picture, on_dates, times
 from scoreline_server.analysis.report.comparison import Comparison
 
 HATCHES = ("", "//", "..", "xx", "\\\\", "++")

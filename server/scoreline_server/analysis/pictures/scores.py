@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from scoreline_server.analysis.pictures.drawing import COLOURS, GREY, Canvas, Picture, pens
+from scoreline_registry.pictures.drawing import COLOURS, GREY, Canvas, Picture, pens
 from scoreline_server.analysis.report.comparison import Comparison
 from scoreline_server.analysis.report.parts import Calibration, Distribution
 from scoreline_server.analysis.report.shadow import BandMatrix, ShadowReport, SwapTable

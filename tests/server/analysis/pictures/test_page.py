@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from scoreline_registry.pictures.drawing import Canvas, Picture
 from scoreline_registry.statistics.figures import Estimate, TooFew
 from scoreline_server.analysis.comparison.comparison import Request, compare
 from scoreline_server.analysis.comparison.plans import Options, metric_of
-from scoreline_server.analysis.pictures.drawing import Canvas, Picture
 from scoreline_server.analysis.pictures.effects import effect_pictures, segment_pictures
 from scoreline_server.analysis.pictures.page import comparison_page
 from scoreline_server.analysis.pictures.ramps import ramp_pictures
