@@ -27,8 +27,9 @@ from scoreline_server.settings import Settings
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.graph.scorer import OnnxScorer
+from scoreline_trainers.training.candidate import Candidate, publish_candidate
 from scoreline_trainers.training.recipe import Recipe
-from scoreline_trainers.training.run import Candidate, publish_candidate, train
+from scoreline_trainers.training.run import train
 
 ROWS = 3000
 STEPS = 30

@@ -16,8 +16,9 @@ from scoreline_registry.errors import RegistryError
 from scoreline_registry.history.publication import version_key
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_file import read_route
+from scoreline_trainers.training.candidate import publish_candidate
 from scoreline_trainers.training.recipe import Recipe
-from scoreline_trainers.training.run import publish_candidate, train
+from scoreline_trainers.training.run import train
 from tests.benchmarks.models import COLUMNS, ROUTE
 from tests.server.toys import publish_linear
 

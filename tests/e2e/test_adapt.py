@@ -13,8 +13,9 @@ from scoreline_registry.registry import Registry
 from scoreline_trainers.commands.adaptation import adapt
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.graph.scorer import OnnxScorer
+from scoreline_trainers.training.candidate import publish_candidate
 from scoreline_trainers.training.recipe import Recipe
-from scoreline_trainers.training.run import publish_candidate, train
+from scoreline_trainers.training.run import train
 from tests.serving import Serve
 from tests.trainers.worlds import WORLD, odd_segment, segments
 from tests.waiting import wait_until

@@ -25,8 +25,10 @@ from scoreline_server.analysis.comparison.plans import Options, metric_of
 from scoreline_server.analysis.comparison.route_history import experiment_of, moves_of
 from scoreline_server.journal.reading.reader import read_records, read_shadows
 from scoreline_server.outcomes.commands import outcomes
+from scoreline_trainers.training.candidate import publish_candidate
 from scoreline_trainers.training.recipe import find_recipe
-from scoreline_trainers.training.run import publish_candidate, recipe_table, train
+from scoreline_trainers.training.run import train
+from scoreline_trainers.training.sources import recipe_table
 from tests.server.analysis.comparison.recomputing import check_arms, check_quality, check_shadow, exported
 from tests.server.toys import publish_linear
 from tests.serving import Serve

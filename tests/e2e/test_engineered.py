@@ -18,8 +18,9 @@ from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.splits import Validation
 from scoreline_trainers.synthetic.delinquency import delinquency
 from scoreline_trainers.synthetic.propensity import propensity
+from scoreline_trainers.training.candidate import Candidate, publish_candidate
 from scoreline_trainers.training.recipe import Recipe, find_recipe
-from scoreline_trainers.training.run import Candidate, publish_candidate, train
+from scoreline_trainers.training.run import train
 from tests.trainers.tables import SMALL, histories, people
 
 ROWS = 2000

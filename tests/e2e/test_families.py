@@ -17,8 +17,9 @@ from scoreline_trainers.data.batch import Batch
 from scoreline_trainers.data.columns import Columns
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.gate.probes import with_garbage
+from scoreline_trainers.training.candidate import Candidate, publish_candidate
 from scoreline_trainers.training.recipe import Recipe
-from scoreline_trainers.training.run import Candidate, publish_candidate, train
+from scoreline_trainers.training.run import train
 from tests.trainers.tables import CASES, GRAPH, PURCHASES, SMALL, TABLE, lacking, table
 
 ROWS = 2000

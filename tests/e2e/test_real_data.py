@@ -11,8 +11,10 @@ import scoreline
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.training.candidate import Candidate, publish_candidate
 from scoreline_trainers.training.recipe import Recipe, find_recipe
-from scoreline_trainers.training.run import Candidate, publish_candidate, recipe_table, train
+from scoreline_trainers.training.run import train
+from scoreline_trainers.training.sources import recipe_table
 from tests.serving import Serve
 
 ROWS = 30_000

@@ -14,8 +14,9 @@ import scoreline
 from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.registry import Registry
 from scoreline_server.journal.reading.reader import read_shadows
+from scoreline_trainers.training.candidate import publish_candidate
 from scoreline_trainers.training.recipe import Recipe
-from scoreline_trainers.training.run import publish_candidate, train
+from scoreline_trainers.training.run import train
 from tests.server.routes import apply
 from tests.serving import running
 from tests.trainers.tables import CASES, CITIES, SMALL, lacking, table

@@ -24,8 +24,9 @@ from scoreline_trainers.errors import AdaptError, DataError
 from scoreline_trainers.graph.scorer import OnnxScorer
 from scoreline_trainers.heads.heads import log_odds
 from scoreline_trainers.heads.record import Record
+from scoreline_trainers.training.candidate import Candidate, publish_candidate
 from scoreline_trainers.training.recipe import Recipe
-from scoreline_trainers.training.run import Candidate, publish_candidate, train
+from scoreline_trainers.training.run import train
 from tests.trainers.tables import BOTH, FEW_SHOT, histories
 from tests.trainers.worlds import NUMBERS, WORLD, new_segments, odd_segment, segments
 

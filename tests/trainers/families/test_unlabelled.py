@@ -9,8 +9,9 @@ from scoreline_registry.registry import Registry
 from scoreline_registry.storage.memory import MemoryStorage
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError, RecipeError
+from scoreline_trainers.training.candidate import publish_candidate
 from scoreline_trainers.training.recipe import Recipe
-from scoreline_trainers.training.run import publish_candidate, train
+from scoreline_trainers.training.run import train
 from tests.trainers.tables import PURCHASES, SMALL, TABLE, dataset, fit, people, purchases
 
 WEIGHTS = {"amount_above": 0.8, "category_rarity": 0.4}

@@ -19,8 +19,9 @@ from scoreline_trainers.graph.builder import Extra, GraphBuilder
 from scoreline_trainers.graph.scorer import OnnxScorer
 from scoreline_trainers.synthetic.delinquency import delinquency
 from scoreline_trainers.synthetic.propensity import propensity
+from scoreline_trainers.training.candidate import Candidate
 from scoreline_trainers.training.recipe import Recipe, find_recipe
-from scoreline_trainers.training.run import Candidate, train
+from scoreline_trainers.training.run import train
 from tests.trainers.tables import SMALL, histories, people
 
 TABLE = {

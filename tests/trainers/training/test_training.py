@@ -21,8 +21,10 @@ from scoreline_trainers.errors import RecipeError
 from scoreline_trainers.families.trees.lightgbm import FittedLightGBM
 from scoreline_trainers.graph.scorer import OnnxScorer
 from scoreline_trainers.progress import Lines
+from scoreline_trainers.training.candidate import Candidate, publish_candidate
 from scoreline_trainers.training.recipe import Recipe
-from scoreline_trainers.training.run import Candidate, publish_candidate, recipe_table, train
+from scoreline_trainers.training.run import train
+from scoreline_trainers.training.sources import recipe_table
 from tests.trainers.tables import SMALL, histories, people
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

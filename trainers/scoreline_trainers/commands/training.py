@@ -74,9 +74,10 @@ def train(
         raise click.UsageError("name a recipe; --list shows the packaged ones")
     from scoreline_registry.registry import Registry
     from scoreline_trainers.progress import progress_on_stderr
+    from scoreline_trainers.training.candidate import publish_candidate
     from scoreline_trainers.training.recipe import find_recipe
-    from scoreline_trainers.training.run import data_source, publish_candidate, recipe_table
     from scoreline_trainers.training.run import train as run
+    from scoreline_trainers.training.sources import data_source, recipe_table
 
     written, folder = find_recipe(recipe)
     registry = None if dry_run else Registry.open(address)

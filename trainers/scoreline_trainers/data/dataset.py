@@ -53,8 +53,7 @@ class Dataset:
         Raises:
             DataError: the table does not fit.
         """
-        frame = prepared(as_frame(table), columns)
-        examples = _examples(frame, columns if inputs is None else _limited(columns, inputs))
+        examples = table_examples(table, columns if inputs is None else _limited(columns, inputs))
         return encode_examples(examples, columns, inputs or infer_inputs(examples, columns))
 
     def __len__(self) -> int:
@@ -105,15 +104,20 @@ def split_table(table: object, columns: Columns, *, validation: Validation, seed
     Raises:
         DataError: the table does not fit, or the training rows hold one label only.
     """
-    examples = _examples(prepared(as_frame(table), columns), columns)
-    time = _optional(examples.frame, columns.time)
-    unit = _optional(examples.frame, columns.subject)
+    examples = table_examples(table, columns)
+    time = optional_column(examples.frame, columns.time)
+    unit = optional_column(examples.frame, columns.subject)
     train, validation_rows = split_rows(validation, rows=len(examples.frame), time=time, unit=unit, seed=seed)
     inputs = infer_inputs(examples, columns, rows=train)
     training = encode_examples(examples.take(train), columns, inputs)
+    check_learnable(training, columns)
+    return training, encode_examples(examples.take(validation_rows), columns, inputs)
+
+
+def check_learnable(training: Dataset, columns: Columns) -> None:
+    """Raises DataError where the training rows hold one label only."""
     if columns.label is not None and training.positives in (0, len(training)):
         raise DataError(columns.label, "has one value only in the training rows: nothing can be learned")
-    return training, encode_examples(examples.take(validation_rows), columns, inputs)
 
 
 def prepared(frame: pl.DataFrame, columns: Columns) -> pl.DataFrame:
@@ -137,12 +141,13 @@ def encode_examples(examples: Examples, columns: Columns, inputs: InputContract)
         neighbors=examples.neighbors,
         neighbor_mask=examples.neighbor_mask,
     )
-    time, subject = _optional(frame, columns.time), _optional(frame, columns.subject)
+    time, subject = optional_column(frame, columns.time), optional_column(frame, columns.subject)
     return Dataset(inputs, batch, _labels(frame, columns.label), time, subject, columns.label is not None)
 
 
-def _examples(frame: pl.DataFrame, columns: Columns) -> Examples:
-    examples = to_examples(frame, columns)
+def table_examples(table: object, columns: Columns) -> Examples:
+    """The table as one row per entity, with its sequences and neighbors. Raises DataError."""
+    examples = to_examples(prepared(as_frame(table), columns), columns)
     if columns.neighbors is None or columns.subject is None:
         return examples
     found = neighborhoods(examples.frame, columns.neighbors, unit=columns.subject)
@@ -160,11 +165,12 @@ def _limited(columns: Columns, inputs: InputContract) -> Columns:
 
 
 def _labels(frame: pl.DataFrame, name: str | None) -> Labels:
-    values = _optional(frame, name)
+    values = optional_column(frame, name)
     return np.zeros(len(frame), np.int8) if values is None else values.to_numpy().astype(np.int8)
 
 
-def _optional(frame: pl.DataFrame, name: str | None) -> pl.Series | None:
+def optional_column(frame: pl.DataFrame, name: str | None) -> pl.Series | None:
+    """The named column, None where no name is given. Raises DataError for one that is missing."""
     if name is None:
         return None
     require(frame, name)

@@ -21,9 +21,10 @@ from scoreline_trainers.errors import DemoError
 from scoreline_trainers.gate.checks import TOLERANCE
 from scoreline_trainers.progress import Part, Progress
 from scoreline_trainers.synthetic import GENERATORS
+from scoreline_trainers.training.candidate import Candidate, publish_candidate
 from scoreline_trainers.training.recipe import Recipe, find_recipe
 from scoreline_trainers.training.report import TrainingReport
-from scoreline_trainers.training.run import Candidate, publish_candidate, train
+from scoreline_trainers.training.run import train
 
 AUTHOR = "scoreline demo"
 ROUTE = "propensity"

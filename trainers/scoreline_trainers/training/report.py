@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from scoreline_trainers.evaluation.band_summary import BandSummary
+from scoreline_trainers.training.stages import Stage
 from scoreline_trainers.training.summary import ColumnSummary
 
 
@@ -19,6 +20,7 @@ class TrainingReport:
         columns: the features as they were read.
         bands: the score's bands, with the validation rows in each.
         warnings: what a person should look at, one line each.
+        stages: of the run, with their time and peak memory.
     """
 
     model: str
@@ -34,6 +36,7 @@ class TrainingReport:
     columns: tuple[ColumnSummary, ...] = ()
     bands: tuple[BandSummary, ...] = ()
     warnings: tuple[str, ...] = ()
+    stages: tuple[Stage, ...] = ()
     version: int | None = None
     aliases: tuple[str, ...] = ()
     route: str | None = None

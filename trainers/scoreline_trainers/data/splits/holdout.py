@@ -1,25 +1,11 @@
-"""Splits rows into training and validation rows."""
-
-from typing import Literal
+"""Splits rows once: into training rows and rows that are held out."""
 
 import numpy as np
 import polars as pl
-from pydantic import Field
 
 from scoreline_trainers.data.batch import Int64, RowIndices
-from scoreline_trainers.data.columns import Spec
+from scoreline_trainers.data.splits.validation import Validation
 from scoreline_trainers.errors import DataError
-
-
-class Validation(Spec):
-    """How the validation rows are chosen.
-
-    "last_fraction" takes the last rows of the table, "random" draws them, "time" takes the newest by the recipe's
-    ``time`` column and never puts rows of one moment on both sides.
-    """
-
-    kind: Literal["last_fraction", "random", "time"] = "random"
-    fraction: float = Field(default=0.2, gt=0, lt=1)
 
 
 def split_rows(

@@ -1,0 +1,51 @@
+"""A version that passed the gate, and its publication."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from scoreline_registry.documents.manifest import Manifest
+from scoreline_registry.registry import Registry
+from scoreline_trainers.family import Fitted
+from scoreline_trainers.training.recipe import Recipe
+from scoreline_trainers.training.report import TrainingReport
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A version that passed the gate and is not published yet. ``files`` are all but the manifest."""
+
+    fitted: Fitted
+    manifest: Manifest
+    files: dict[str, bytes]
+    report: TrainingReport
+
+
+def publish_candidate(
+    candidate: Candidate,
+    recipe: Recipe,
+    registry: Registry,
+    *,
+    author: str,
+    message: str = "",
+    aliases: Sequence[str] = ("champion",),
+) -> TrainingReport:
+    """Publishes a version and applies the recipe's route, where it has one. Raises RegistryError."""
+    message = message or f"trained {recipe.family}"
+    version = registry.publish(
+        recipe.name,
+        files=candidate.files,
+        manifest=candidate.manifest,
+        author=author,
+        message=message,
+        aliases=tuple(aliases),
+    )
+    route = recipe.route_spec()
+    if route is not None:
+        registry.apply_route(route, author=author, message=message)
+    return replace(
+        candidate.report,
+        version=version,
+        aliases=tuple(aliases),
+        route=None if route is None else route.route,
+        revision=registry.latest().revision,
+    )

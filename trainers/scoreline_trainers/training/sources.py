@@ -1,0 +1,34 @@
+"""The table that a recipe names, and what the model card says of its source."""
+
+from pathlib import Path
+
+import polars as pl
+
+from scoreline_trainers.data.tables import read_table, table_digest
+from scoreline_trainers.errors import RecipeError
+from scoreline_trainers.synthetic import GENERATORS
+from scoreline_trainers.training.recipe import Recipe, Synthetic
+
+
+def recipe_table(recipe: Recipe, *, folder: Path, data: Path | None = None) -> tuple[pl.DataFrame, str]:
+    """The table that a recipe names, or the file ``data`` instead, with its digest. Raises DataError, RecipeError."""
+    if data is not None:
+        return read_table(data, separator=recipe.separator)
+    if isinstance(recipe.data, str):
+        return read_table(recipe.data_path(folder), separator=recipe.separator)
+    return _synthetic_table(recipe.name, recipe.data)
+
+
+def data_source(recipe: Recipe, data: Path | None = None) -> str:
+    """The source of a recipe's table for the model card: the file as named, or the generator."""
+    if data is not None or isinstance(recipe.data, str):
+        return str(data or recipe.data)
+    made = recipe.data
+    return f"synthetic {made.synthetic}, {made.rows:,} rows, seed {made.seed}"
+
+
+def _synthetic_table(recipe: str, data: Synthetic) -> tuple[pl.DataFrame, str]:
+    if data.synthetic not in GENERATORS:
+        raise RecipeError(recipe, [f"data.synthetic: {data.synthetic!r} is unknown; there are {', '.join(GENERATORS)}"])
+    frame = GENERATORS[data.synthetic](data.rows, seed=data.seed)
+    return frame, table_digest(frame)

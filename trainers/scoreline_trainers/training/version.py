@@ -1,0 +1,114 @@
+"""Turns a trained model into a version: its graph, the proof of it, the manifest and the files."""
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version as version_of
+
+from scoreline_registry.documents.contract import ScoreContract
+from scoreline_registry.documents.manifest import (
+    BASELINE_FILE,
+    CARD_FILE,
+    GOLDEN_FILE,
+    MODEL_FILE,
+    Manifest,
+    TrainingFacts,
+)
+from scoreline_registry.documents.signature import SCORE
+from scoreline_trainers.data.batch import Batch, Float64
+from scoreline_trainers.evaluation.band_summary import BandSummary
+from scoreline_trainers.evaluation.baseline import baseline
+from scoreline_trainers.evaluation.card import model_card
+from scoreline_trainers.families.ensembles.members import libraries_of
+from scoreline_trainers.gate.checks import Proof, prove
+from scoreline_trainers.graph.builder import output_names
+from scoreline_trainers.training.quality import described, metrics_of
+from scoreline_trainers.training.trained import Trained
+
+_LIBRARIES = ("numpy", "onnx", "onnxruntime", "polars")
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """The graph of a trained model, what its score means, and the proof that it equals the native model."""
+
+    model: bytes
+    contract: ScoreContract
+    proof: Proof
+
+
+def export(trained: Trained) -> Export:
+    """Exports a model and compares it with the native one. Raises DataError, ExportError."""
+    graph = trained.fitted.to_onnx()
+    spec = trained.recipe.score.with_cuts(trained.judged.data.label, trained.judged.scores)
+    contract = spec.contract(extras=[name for name in output_names(graph) if name != SCORE])
+    model = graph.SerializeToString()
+    return Export(model, contract, _proof(trained, model, contract))
+
+
+def training_facts(trained: Trained, source: Mapping[str, str]) -> TrainingFacts:
+    """Where the version comes from; ``source`` names the table and its digest."""
+    recipe, training = trained.recipe, trained.training
+    return TrainingFacts(
+        rows=len(training),
+        positives=training.positives if training.labelled else None,
+        validation_rows=len(trained.judged.data),
+        seconds=round(trained.seconds, 3),
+        recipe=recipe.with_defaults(),
+        libraries=library_versions(libraries_of(recipe.family, recipe.family_config())),
+        **source,
+    )
+
+
+def manifest_of(trained: Trained, exported: Export, facts: TrainingFacts, *, created_at: datetime) -> Manifest:
+    """The version's manifest."""
+    return Manifest(
+        family=trained.recipe.family,
+        inputs=trained.training.inputs,
+        score=exported.contract,
+        metrics=metrics_of(trained),
+        parity=exported.proof.parity,
+        golden=exported.proof.golden_facts,
+        training=facts,
+        created_at=created_at,
+    )
+
+
+def files_of(
+    trained: Trained, exported: Export, manifest: Manifest, *, bands: Sequence[BandSummary], warnings: Sequence[str]
+) -> dict[str, bytes]:
+    """The version's files but the manifest."""
+    recipe = trained.recipe
+    facts = described(trained)
+    card = model_card(recipe.name, manifest, described=facts, notes=recipe.description, bands=bands, warnings=warnings)
+    return {
+        MODEL_FILE: exported.model,
+        GOLDEN_FILE: exported.proof.golden,
+        BASELINE_FILE: baseline(trained.training, trained.judged.scores).model_dump_json().encode(),
+        CARD_FILE: card.encode(),
+        **trained.fitted.files(),
+    }
+
+
+def library_versions(libraries: Sequence[str]) -> dict[str, str]:
+    """Python's version and those of the distributions that a model depends on."""
+    return {"python": platform.python_version(), **{name: version_of(name) for name in (*libraries, *_LIBRARIES)}}
+
+
+def _proof(trained: Trained, model: bytes, contract: ScoreContract) -> Proof:
+    return prove(
+        model,
+        subject=f"version of {trained.recipe.name}",
+        inputs=trained.training.inputs,
+        score=contract,
+        samples=trained.judged.data.batch,
+        reference=_native(trained),
+        edges=trained.fitted.edges(),
+        tolerances=trained.fitted.tolerances(),
+        seed=trained.recipe.seed,
+    )
+
+
+def _native(trained: Trained) -> Callable[[Batch], dict[str, Float64]]:
+    return lambda batch: {SCORE: trained.fitted.predict(batch), **trained.fitted.extras(batch)}
