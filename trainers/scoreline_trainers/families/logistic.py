@@ -1,4 +1,4 @@
-"""Logistic regression on standardised numbers and one-hot categories."""
+"""Logistic regression on scaled numbers and one-hot categories."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from scoreline_trainers.families import BuiltIn
 from scoreline_trainers.family import Fitted, LibraryConfig, features_only
 from scoreline_trainers.graph.builder import GraphBuilder
 from scoreline_trainers.graph.preprocessing import Design
+from scoreline_trainers.graph.scaling import ScalingMethod
 from scoreline_trainers.graph.tensor import graph_input
 from scoreline_trainers.progress import Progress
 
@@ -27,11 +28,13 @@ class LogisticConfig(LibraryConfig):
     Attributes:
         C: inverse strength of the ridge penalty.
         balanced: gives both labels the same total weight; the score is then no longer a probability of the population.
+        scaling: how numbers are brought to scale; ``auto`` takes logarithms or quantiles of those with long tails.
         max_iterations: largest number of iterations of the L-BFGS solver.
     """
 
     C: float = Field(default=1.0, gt=0)
     balanced: bool = False
+    scaling: ScalingMethod = "auto"
     max_iterations: int = Field(default=1000, ge=1)
 
     aliases: ClassVar[Mapping[str, str]] = {"max_iter": "max_iterations"}
@@ -72,7 +75,7 @@ class Logistic(BuiltIn):
     def fit(self, data: Dataset, config: LogisticConfig, *, seed: int, progress: Progress) -> FittedLogistic:
         """Fits by scikit-learn's L-BFGS, which draws nothing at random."""
         features = features_only(data, family=self.name)
-        design = Design.fit(features, data.inputs.features)
+        design = Design.fit(features, data.inputs.features, scaling=config.scaling)
         progress.begin("fit logistic regression")
         weight = "balanced" if config.balanced else None
         model = LogisticRegression(C=config.C, max_iter=config.max_iterations, class_weight=weight, random_state=seed)

@@ -11,81 +11,59 @@ import numpy as np
 from scoreline_registry.documents.contract import Feature
 from scoreline_trainers.data.batch import Float32, Float64, Int64
 from scoreline_trainers.data.features import category_columns
+from scoreline_trainers.graph.scaling import Scaling, ScalingMethod
 from scoreline_trainers.graph.tensor import Tensor, concat
-
-# Standardised values are cut here: one absurd amount must not decide a score, nor overflow a float32.
-LIMIT = 20.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scaling:
-    """Centre and scale of K columns; a missing value becomes ``fill`` first.
-
-    Attributes:
-        fill, centre, scale: float64 [K].
-    """
-
-    fill: Float64
-    centre: Float64
-    scale: Float64
-
-    @classmethod
-    def fit(cls, values: Float32) -> "Scaling":
-        """Fits on float32 [M, K]: the median fills, mean and standard deviation standardise."""
-        fill = np.array([_median(column) for column in values.T.astype(np.float64)])
-        filled = np.where(np.isnan(values), fill, values)
-        spread = filled.std(axis=0)
-        return cls(fill, filled.mean(axis=0), np.where(spread > 0, spread, 1.0))
-
-    def apply(self, values: Float32) -> Float64:
-        """[..., K] -> float64 [..., K], within ``LIMIT`` of zero."""
-        filled = np.where(np.isnan(values), self.fill, values.astype(np.float64))
-        return np.clip((filled - self.centre) / self.scale, -LIMIT, LIMIT)
-
-    def emit(self, values: Tensor) -> Tensor:
-        """Graph nodes of ``apply``: float32 [..., K] -> double [..., K]."""
-        filled = values.isnan().where(self.fill, values.cast(np.float64))
-        return ((filled - self.centre) / self.scale).clip(-LIMIT, LIMIT)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Design:
-    """The design matrix: standardised numbers, then each category one-hot with a column for "other" and "missing".
+    """The design matrix: scaled numbers, flags of gaps, then each category one-hot with "other" and "missing".
 
     Attributes:
         numbers, categories: the columns of ``features`` of each kind.
         scaling: of the numbers.
         sizes: vocabulary length of each category.
+        gaps: the numbers that were missing in training rows; each has a column that is 1 where it is missing.
     """
 
     numbers: tuple[int, ...]
     categories: tuple[int, ...]
     scaling: Scaling
     sizes: tuple[int, ...]
+    gaps: tuple[int, ...] = ()
 
     @classmethod
-    def fit(cls, features: Float32, columns: Sequence[Feature]) -> "Design":
+    def fit(cls, features: Float32, columns: Sequence[Feature], *, scaling: ScalingMethod = "standard") -> "Design":
         """Fits on float32 [M, F] with the contract's ``columns``."""
         categories = category_columns(columns)
         numbers = tuple(index for index in range(len(columns)) if index not in categories)
         sizes = tuple(len(columns[index].vocabulary) for index in categories)
-        return cls(numbers, categories, Scaling.fit(features[:, numbers]), sizes)
+        gaps = tuple(index for index in numbers if np.isnan(features[:, index]).any())
+        return cls(numbers, categories, Scaling.fit(features[:, numbers], scaling), sizes, gaps)
 
     @property
     def width(self) -> int:
         """The number of columns of the matrix."""
-        return len(self.numbers) + sum(size + 2 for size in self.sizes)
+        return len(self.sources)
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The column of ``features`` that each column of the matrix is made of, [width]."""
+        one_hot = zip(self.categories, self.sizes, strict=True)
+        return (*self.numbers, *self.gaps, *(index for index, size in one_hot for _ in range(size + 2)))
 
     def apply(self, features: Float32) -> Float64:
         """float32 [N, F] -> float64 [N, width]."""
-        parts = [self.scaling.apply(features[:, self.numbers])]
+        parts = [self.scaling.apply(features[:, self.numbers]), np.isnan(features[:, self.gaps])]
         slots = category_slots(features[:, self.categories], self.sizes)
         parts += [np.eye(size + 2)[slots[:, index]] for index, size in enumerate(self.sizes)]
-        return np.concatenate(parts, axis=1)
+        return np.concatenate(parts, axis=1, dtype=np.float64)
 
     def emit(self, features: Tensor) -> Tensor:
         """Graph nodes of ``apply``: float32 [N, F] -> double [N, width]."""
         parts = [self.scaling.emit(features.columns(self.numbers))] if self.numbers else []
+        if self.gaps:
+            parts.append(features.columns(self.gaps).isnan().cast(np.float64))
         if self.categories:
             parts.append(self._emit_one_hot(emit_category_slots(features.columns(self.categories), self.sizes)))
         return concat(parts)
@@ -115,8 +93,3 @@ def emit_category_slots(codes: Tensor, sizes: Sequence[int]) -> Tensor:
     """Graph nodes of ``category_slots``: float32 [N, C] -> int64 [N, C]."""
     missing = np.asarray(sizes) + 1
     return (codes > -1).where(codes, missing).minimum(missing).to_int64()
-
-
-def _median(column: Float64) -> float:
-    known = column[~np.isnan(column)]
-    return float(np.median(known)) if len(known) else 0.0

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline_trainers.data.batch import Float32, Float64
-from scoreline_trainers.graph.preprocessing import LIMIT
+from scoreline_trainers.graph.scaling import LIMIT
 from scoreline_trainers.graph.tensor import Tensor
 
 # The median absolute deviation of normal values times this is their standard deviation.

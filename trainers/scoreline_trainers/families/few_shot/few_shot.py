@@ -190,7 +190,7 @@ class FewShotFamily(BuiltIn, Generic[ConfigT]):
         if data.features is None or data.sequence is not None or data.batch.neighbors is not None:
             raise FitError(self.name, "learns from features and takes no sequence and no neighbors")
         segments = Segments.of(data.inputs, config.segment, family=self.name)
-        design = _without(Design.fit(data.features, data.inputs.features), segments.column)
+        design = _without(Design.fit(data.features, data.inputs.features, scaling=config.scaling), segments.column)
         if not design.width:
             raise FitError(self.name, f"learns from features beside the segment {config.segment!r}: add some")
         tasks = Tasks(

@@ -89,7 +89,7 @@ class FittedGanHardened(Fitted):
         count = len(self.design.numbers)
         numbers = rows.columns(range(count))
         moves = _emit_dense(rows, [dense(self.model.wide), dense(self.model.narrow)])
-        given = rows.columns(range(count, self.design.width)) if self.design.categories else None
+        given = rows.columns(range(count, self.design.width)) if self.design.width > count else None
         denoised = numbers - moves if given is None else (numbers - moves).concat(given)
         margin = _emit_dense(denoised, [dense(cast("nn.Linear", layer)) for layer in self.model.layers])
         known = ~features.columns(self.design.numbers).isnan()
@@ -118,7 +118,7 @@ class GanHardened(BuiltIn):
     def fit(self, data: Dataset, config: GanHardenedConfig, *, seed: int, progress: Progress) -> FittedGanHardened:
         """Trains the network, then fits the detectors; held-out rows decide when to stop and set the limits."""
         features = features_only(data, family=self.name)
-        design = Design.fit(features, data.inputs.features)
+        design = Design.fit(features, data.inputs.features, scaling=config.scaling)
         if not design.numbers:
             raise FitError(self.name, "learns from features of which one at least is a number that can be perturbed")
         train, validation = stopping_split(data, config, seed=seed)
@@ -138,7 +138,7 @@ class GanHardened(BuiltIn):
 
 
 def seen_of(design: Design, batch: Batch) -> tuple[Float64, Bools, Float64]:
-    """The inputs of a ``View``: numbers float64 [N, n], which of them are known, and one-hot categories."""
+    """The inputs of a ``View``: numbers float64 [N, n], which of them are known, and the flags and one-hot columns."""
     rows = design.apply(batch.table)
     count = len(design.numbers)
     return rows[:, :count], ~np.isnan(batch.table[:, design.numbers]), rows[:, count:]

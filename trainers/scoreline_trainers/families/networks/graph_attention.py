@@ -117,7 +117,4 @@ class Blend(nn.Module):
 
 def design_columns(design: Design, features: Sequence[Feature], names: Sequence[str]) -> list[int]:
     """The columns of a design matrix that come from the features of these names; of all where there are no names."""
-    numbers = [features[index].name for index in design.numbers]
-    sizes = zip(design.categories, design.sizes, strict=True)
-    categories = [features[index].name for index, size in sizes for _ in range(size + 2)]
-    return [column for column, name in enumerate([*numbers, *categories]) if not names or name in names]
+    return [column for column, source in enumerate(design.sources) if not names or features[source].name in names]

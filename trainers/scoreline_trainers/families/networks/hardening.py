@@ -16,6 +16,7 @@ from scoreline_trainers.data.batch import RowIndices
 from scoreline_trainers.families.networks.net import NetworkConfig
 from scoreline_trainers.families.networks.network_training import early_stopped, log_loss, minibatches
 from scoreline_trainers.families.networks.widths import Width, Widths
+from scoreline_trainers.graph.scaling import ScalingMethod
 from scoreline_trainers.progress import Progress
 
 
@@ -23,6 +24,7 @@ class HardeningConfig(NetworkConfig):
     """Options of the training.
 
     Attributes:
+        scaling: how numbers are brought to scale; an attacker's moves are bounded on that scale.
         hidden: width of each layer of the model behind the denoiser.
         denoiser: width of the denoiser's layer.
         generator: width of the generator's layer, and of the discriminator's.
@@ -32,6 +34,7 @@ class HardeningConfig(NetworkConfig):
         stealth: weight of the discriminator's loss in the generator's.
     """
 
+    scaling: ScalingMethod = "standard"
     hidden: Widths = (64, 32)
     denoiser: Width = 64
     generator: Width = 32

@@ -18,7 +18,8 @@ from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.family import FamilyConfig
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
 from scoreline_trainers.graph.layers import emit_real_steps
-from scoreline_trainers.graph.preprocessing import Design, Scaling
+from scoreline_trainers.graph.preprocessing import Design
+from scoreline_trainers.graph.scaling import Scaling, ScalingMethod
 from scoreline_trainers.graph.tensor import Tensor, graph_input
 
 
@@ -26,6 +27,8 @@ class NetworkConfig(FamilyConfig):
     """Options that all networks share.
 
     Attributes:
+        scaling: how numbers are brought to scale; ``auto`` takes logarithms of those with long tails, and of features
+            quantiles where logarithms do not do.
         dropout: share of the values that are dropped in training, in networks with dropout layers.
         epochs: largest number of passes over the training rows.
         patience: stops after this many epochs without a better log loss on the held-out rows.
@@ -36,6 +39,7 @@ class NetworkConfig(FamilyConfig):
         threads: threads of torch. The model depends on it in the last digits.
     """
 
+    scaling: ScalingMethod = "auto"
     dropout: float = Field(default=0.1, ge=0, lt=1)
     epochs: int = Field(default=12, ge=1)
     patience: int = Field(default=3, ge=1)
@@ -146,16 +150,16 @@ class Feed:
     neighbors: Scaling | None = None
 
     @classmethod
-    def fit(cls, data: Dataset) -> "Feed":
+    def fit(cls, data: Dataset, *, scaling: ScalingMethod = "standard") -> "Feed":
         """Fits on real steps and all features of a dataset."""
         steps = design = neighbors = None
         if data.sequence is not None and data.lengths is not None:
-            steps = Scaling.fit(real_steps(data.sequence, data.lengths))
+            steps = Scaling.fit(real_steps(data.sequence, data.lengths), scaling, curved=False)
         if data.features is not None:
-            design = Design.fit(data.features, data.inputs.features)
+            design = Design.fit(data.features, data.inputs.features, scaling=scaling)
         if data.batch.neighbors is not None:
             values, mask = data.batch.neighborhood
-            neighbors = Scaling.fit(values[mask])
+            neighbors = Scaling.fit(values[mask], scaling, curved=False)
         return cls(steps, design, neighbors)
 
     @property

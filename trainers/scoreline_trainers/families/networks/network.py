@@ -76,7 +76,7 @@ class NetworkFamily(BuiltIn, Generic[NetworkConfigT]):
     def fit(self, data: Dataset, config: NetworkConfigT, *, seed: int, progress: Progress) -> FittedNetwork:
         """Trains with Adam until the log loss on held-out training rows stops falling, and keeps the best epoch."""
         self._check_parts(data)
-        feed = Feed.fit(data)
+        feed = Feed.fit(data, scaling=config.scaling)
         with seeded(seed, threads=config.threads):
             net = self.build(feed, data.inputs, config)
             fed, target = feed.tensors(data.batch), torch.from_numpy(data.target.astype(np.float32))
