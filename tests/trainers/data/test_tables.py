@@ -37,13 +37,13 @@ def test_a_csv_with_two_columns_of_one_name_is_refused(tmp_path: Path, header: s
     ("name", "content", "message"),
     [
         ("none.csv", None, "cannot read .*none.csv: No such file or directory; pass the file with --data"),
-        ("t.xlsx", b"", "cannot read t.xlsx: use .csv, .csv.gz, .parquet"),
+        ("t.xlsx", b"", "cannot read t.xlsx: use .csv, .tsv, .*.parquet: save the sheet as CSV"),
         ("t.parquet", b"PAR1 no", "t.parquet is not a readable table"),
         ("t.csv", b"", "t.csv is not a readable table"),
         (
             "t.csv",
             "a,b\nS\u00fcd,1\n".encode("latin-1"),
-            "t.csv is not a readable table: it is not UTF-8: save it with",
+            "t.csv is not UTF-8: add `encoding: cp1252` to the recipe, or save it as UTF-8",
         ),
         ("t.csv", b"a,b\n1,2\n1,2,3\n", "t.csv is not a readable table: a row has more fields than the header"),
     ],
@@ -90,5 +90,35 @@ def test_a_header_behind_a_byte_order_mark_is_read(tmp_path: Path) -> None:
 
 def test_a_damaged_gzip_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n")[:-6])
-    with pytest.raises(DataError, match=r"t\.csv\.gz is not a readable table"):
+    with pytest.raises(DataError, match=r"t\.csv\.gz is not a readable gzip file"):
         read_table(tmp_path / "t.csv.gz")
+
+
+@pytest.mark.parametrize(("first", "separator"), [("sep=;", ";"), ('"sep=\t"', "\t"), ("SEP=|\r", "|")])
+def test_the_line_by_which_excel_names_the_separator_is_no_header(tmp_path: Path, first: str, separator: str) -> None:
+    (tmp_path / "t.csv").write_text(f"{first}\na{separator}b,c\n1{separator}2\n", newline="")
+    assert read_table(tmp_path / "t.csv")[0].to_dict(as_series=False) == {"a": [1], "b,c": [2]}
+
+
+@pytest.mark.parametrize(("encoding", "marked"), [("latin-1", False), ("cp1252", False), ("utf-16", True)])
+def test_other_encodings_are_read_where_they_are_named_or_marked(tmp_path: Path, encoding: str, marked: bool) -> None:
+    (tmp_path / "t.csv").write_bytes("st\u00e4dt,n\nK\u00f6ln,1\n".encode(encoding))
+    frame, _ = read_table(tmp_path / "t.csv", encoding=None if marked else encoding)
+    assert frame.to_dict(as_series=False) == {"st\u00e4dt": ["K\u00f6ln"], "n": [1]}
+
+
+@pytest.mark.parametrize(("encoding", "message"), [("utf-99", "no encoding 'utf-99'"), ("ascii", "`encoding: cp1252`")])
+def test_an_encoding_that_does_not_fit_is_refused(tmp_path: Path, encoding: str, message: str) -> None:
+    (tmp_path / "t.csv").write_bytes(b"a\nK\xf6ln\n")
+    with pytest.raises(DataError, match=message):
+        read_table(tmp_path / "t.csv", encoding=encoding)
+
+
+def test_decimal_commas_are_read_where_they_are_named(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a;b\n1,5;x\n-2;y\n")
+    assert read_table(tmp_path / "t.csv", decimal=",")[0]["a"].to_list() == [1.5, -2.0]
+
+
+def test_quoted_line_ends_and_windows_line_ends_are_read(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b'a,b\r\n"x\ny",1\r\nz,2\r\n')
+    assert read_table(tmp_path / "t.csv")[0].to_dict(as_series=False) == {"a": ["x\ny", "z"], "b": [1, 2]}

@@ -16,7 +16,7 @@ def test_the_example_is_a_recipe_and_every_key_stands_in_the_reference() -> None
     (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     document = yaml.safe_load(example)
     assert Recipe.parse(document).name == "delinquency"
-    in_the_table_only = {"exclude", "neighbors", "positive", "null_values", "separator"}
+    in_the_table_only = {"exclude", "neighbors", "positive", "null_values", "separator", "decimal", "encoding", "dates"}
     assert set(Recipe.model_fields) - document.keys() == in_the_table_only
     assert all(f"`{key}" in text for key in Recipe.model_fields)
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from scoreline_registry.documents.base import refuse_duplicates
 from scoreline_registry.documents.contract import MAX_NEIGHBORS, FeatureKind, FeatureName
+from scoreline_trainers.data.reading.csv_files import Decimal
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.problems import nearest_or_all, problems_of
 
@@ -28,7 +29,8 @@ class FeatureSpec(Spec):
 
     A column is ``required`` by default where no row of the table lacks it, and it has no ``default``: a model knows
     nothing about rows without it, so that a score of such a row would be a guess. The other fields mean what they mean
-    in ``scoreline_registry.documents.contract.Feature``.
+    in ``scoreline_registry.documents.contract.Feature``. ``max_names`` keeps the most frequent names of a category; all
+    others count as one.
     """
 
     name: FeatureName
@@ -38,8 +40,15 @@ class FeatureSpec(Spec):
     min: float | None = None
     max: float | None = None
     vocabulary: tuple[FeatureName, ...] = ()
+    max_names: int | None = Field(default=None, ge=1)
     unseen: Literal["other", "refuse"] = "other"
     sensitive: bool = False
+
+    @model_validator(mode="after")
+    def _one_list_of_names(self) -> Self:
+        if self.max_names is not None and (self.vocabulary or self.kind == "number"):
+            raise ValueError("'max_names' goes with a category whose vocabulary is not listed")
+        return self
 
 
 class SequenceSpec(Spec):
@@ -103,13 +112,18 @@ class Columns(Spec):
     ``features`` lists inputs, or is "auto": every column that has no other role and is not in ``exclude``. "auto" in a
     list stands for the columns that the list does not describe. ``positive`` is the value of ``label`` that counts as
     1. Without a ``label`` only families can learn that need none. ``null_values`` are texts that mean "no value" in any
-    column, see ``nulls``; ``separator`` is that of a CSV file, found by its header where it is not given.
+    column, see ``nulls``; ``separator`` is that of a CSV file, found by its header where it is not given, ``encoding``
+    its own, UTF-8 where it is not given. ``decimal`` stands before the decimals of numbers. ``dates`` gives the format
+    of columns that hold dates as text or as numbers, see ``reading.dates``.
     """
 
     label: str | None = None
     positive: Positive | None = None
     null_values: tuple[str, ...] | None = None
     separator: str | None = Field(default=None, min_length=1, max_length=1)
+    decimal: Decimal = "."
+    encoding: str | None = None
+    dates: dict[str, str] = Field(default_factory=dict)
     time: str | None = None
     unit: str | None = None
     features: tuple[FeatureSpec | Literal["auto"], ...] | Literal["auto"] = ()

@@ -12,10 +12,10 @@ from scoreline_trainers.data.columns import Columns, NeighborSpec, SequenceSpec
 from scoreline_trainers.data.encoding import encode, infer_inputs
 from scoreline_trainers.data.labels import binary_label
 from scoreline_trainers.data.neighborhoods import neighborhoods
-from scoreline_trainers.data.nulls import without_null_texts
 from scoreline_trainers.data.sequences import Examples, to_examples
 from scoreline_trainers.data.splits import Validation, split_rows
 from scoreline_trainers.data.tables import as_frame, require
+from scoreline_trainers.data.texts import read_texts
 from scoreline_trainers.errors import DataError
 
 Labels = npt.NDArray[np.int8]
@@ -124,7 +124,7 @@ def prepared(frame: pl.DataFrame, columns: Columns) -> pl.DataFrame:
     """The table with texts for missing values read as such, and its label as 0 and 1. Raises DataError."""
     if frame.is_empty():
         raise DataError("", "the table has no rows")
-    frame, _ = without_null_texts(frame, columns.null_values, ids=columns.id_columns)
+    frame = read_texts(frame, columns).frame
     if columns.label is None:
         return frame
     require(frame, columns.label)

@@ -22,7 +22,7 @@ from scoreline_registry.names import check_feature_name
 from scoreline_trainers.data.batch import Float32, Float64, RowIndices
 from scoreline_trainers.data.columns import Columns, FeatureSpec
 from scoreline_trainers.data.features import limits
-from scoreline_trainers.data.nulls import WRITE_A_POINT, has_decimal_commas, not_numbers, numbers_in, shown
+from scoreline_trainers.data.nulls import DECIMAL_COMMA, has_decimal_commas, not_numbers, numbers_in, shown
 from scoreline_trainers.data.sequences import Examples, finite
 from scoreline_trainers.data.tables import require
 from scoreline_trainers.errors import DataError
@@ -81,11 +81,11 @@ def _feature(frame: pl.DataFrame, spec: FeatureSpec, rows: RowIndices | None) ->
     everywhere = _column(frame, spec.name)
     values = everywhere if rows is None else everywhere[rows]
     kind = spec.kind or _kind(values)
-    facts = {**spec.model_dump(), "kind": kind}
+    facts = {**spec.model_dump(exclude={"max_names"}), "kind": kind}
     if spec.required is None:
         facts["required"] = spec.default is None and not missing(everywhere).any()
     if kind == "category":
-        facts["vocabulary"] = spec.vocabulary or _vocabulary(values)
+        facts["vocabulary"] = spec.vocabulary or _vocabulary(values, spec.max_names)
     try:
         return Feature.model_validate(facts)
     except ValidationError as error:
@@ -107,8 +107,12 @@ def _kind(values: pl.Series) -> FeatureKind:
     raise DataError(values.name, f"holds {values.dtype}, which no model takes: exclude it or turn it into a number")
 
 
-def _vocabulary(values: pl.Series) -> tuple[str, ...]:
-    names = sorted(_texts(values).drop_nulls().unique().to_list())
+def _vocabulary(values: pl.Series, most: int | None) -> tuple[str, ...]:
+    """The names in order; of more than ``most``, the most frequent ones."""
+    counted = _texts(values).drop_nulls().alias("name").value_counts(name="rows")
+    names = sorted(
+        counted.sort(["rows", "name"], descending=[True, False]).head(most or len(counted))["name"].to_list()
+    )
     if not 1 <= len(names) <= MAX_INFERRED_NAMES:
         raise DataError(values.name, f"has {len(names):,} distinct names in the training rows{_advice(values)}")
     for name in names:
@@ -123,9 +127,9 @@ def _advice(values: pl.Series) -> str:
     """What to do about a column of too many names: mostly ids, or numbers beside a text that means none."""
     texts = not_numbers(values) if values.dtype == pl.String else {}
     if has_decimal_commas(texts):
-        return f" because of {shown(texts, len(values))}; {WRITE_A_POINT}"
+        return f" because of {shown(texts, len(values))}; {DECIMAL_COMMA}"
     if not texts or sum(texts.values()) > len(values) / 2:
-        return f", not 1 to {MAX_INFERRED_NAMES}: exclude it or list a vocabulary"
+        return f", not 1 to {MAX_INFERRED_NAMES}: exclude it, or keep the most frequent with `max_names: 100`"
     first = as_yaml([next(iter(texts))])
     return f" because of {shown(texts, len(values))}: `null_values: {first}` reads it as missing, the rest as numbers"
 

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from scoreline_trainers.data.reading.csv_files import Decimal
+from scoreline_trainers.data.reading.numerals import as_plain
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.problems import as_yaml
 
 NULL_TEXTS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "none", "?", "-", "--", ".")
 """As spreadsheets, databases, R, SAS and pandas write them."""
 
-WRITE_A_POINT = "these numbers have a decimal comma: write them with a point"
+DECIMAL_COMMA = 'these numbers have a decimal comma: add `decimal: ","` to the recipe'
 
 _SHOWN = 3
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
@@ -32,14 +34,19 @@ class NullsRead:
 
 
 def without_null_texts(
-    frame: pl.DataFrame, null_values: Sequence[str] | None = None, *, ids: Collection[str] = ()
+    frame: pl.DataFrame,
+    null_values: Sequence[str] | None = None,
+    *,
+    ids: Collection[str] = (),
+    decimal: Decimal = ".",
 ) -> tuple[pl.DataFrame, tuple[NullsRead, ...]]:
     """Replaces texts that mean "no value" by nulls; what is left of a column becomes numbers where all of it is.
 
     Args:
         frame: a table as read.
         null_values: the texts, in every column; None for NULL_TEXTS in columns that otherwise hold numbers.
-        ids: columns whose texts are names of units and stay as they are.
+        ids: columns whose texts are names and stay as they are.
+        decimal: before the decimals of numbers.
     """
     read: list[NullsRead] = []
     for name, dtype in frame.schema.items():
@@ -50,7 +57,7 @@ def without_null_texts(
         if not found.any():
             continue
         kept = frame[name].zip_with(~found, pl.Series([None], dtype=pl.String))
-        numbers = as_numbers(kept)
+        numbers = as_numbers(kept, decimal)
         if numbers is None and null_values is None:
             continue
         read.append(NullsRead(name, _counts(frame[name].filter(found))))
@@ -58,13 +65,23 @@ def without_null_texts(
     return frame, tuple(read)
 
 
-def as_numbers(texts: pl.Series) -> pl.Series | None:
-    """A column of text as whole numbers or floats; None where some text is no number, or none is known."""
+def as_numbers(texts: pl.Series, decimal: Decimal = ".") -> pl.Series | None:
+    """A column of text as whole numbers or floats; None where some text is no number, or none is known.
+
+    Thousands separators, percent signs and signs of currencies are no part of the number, see ``reading.numerals``.
+    """
     if texts.null_count() == len(texts):
         return None
+    plain = _cast(texts) if decimal == "." else None
+    return _cast(as_plain(texts, decimal), texts) if plain is None else plain
+
+
+def _cast(plain: pl.Series, texts: pl.Series | None = None) -> pl.Series | None:
+    """Plain numbers as Int64 or Float64; None where fewer are numbers than ``texts`` has values."""
+    known = (plain if texts is None else texts).null_count()
     for dtype in (pl.Int64, pl.Float64):
-        numbers = texts.str.strip_chars().cast(dtype, strict=False)
-        if numbers.null_count() == texts.null_count():
+        numbers = plain.str.strip_chars().cast(dtype, strict=False)
+        if numbers.null_count() == known:
             return numbers
     return None
 
@@ -76,7 +93,7 @@ def numbers_in(texts: pl.Series, claim: str) -> pl.Series:
         others = not_numbers(texts)
         advice = f"`null_values: {as_yaml([next(iter(others))])}` in the recipe reads it as missing"
         if has_decimal_commas(others):
-            advice = WRITE_A_POINT
+            advice = DECIMAL_COMMA
         raise DataError(texts.name, f"{claim} but holds text: {shown(others, len(texts))}; {advice}")
     return numbers
 
@@ -90,7 +107,8 @@ def has_decimal_commas(texts: Collection[str]) -> bool:
 def not_numbers(texts: pl.Series) -> Mapping[str, int]:
     """How often each text that is no number occurs, most frequent first."""
     known = texts.drop_nulls()
-    return _counts(known.filter(known.str.strip_chars().cast(pl.Float64, strict=False).is_null()))
+    others = known.filter(known.str.strip_chars().cast(pl.Float64, strict=False).is_null())
+    return _counts(others.filter(as_plain(others, ".").is_null()))
 
 
 def shown(counts: Mapping[str, int], rows: int) -> str:

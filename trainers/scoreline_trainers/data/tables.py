@@ -1,27 +1,32 @@
 """Tables: reading, writing and identifying them."""
 
-import csv
 import gzip
 import hashlib
 import zlib
-from io import BytesIO, StringIO
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
 from polars import selectors as cs
 
 from scoreline_registry.errors import first_line
+from scoreline_trainers.data.reading.csv_files import CsvFormat, Decimal, read_csv
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.problems import nearest_or_all
 
-READABLE = (".csv", ".csv.gz", ".parquet")
-SEPARATORS = (",", ";", "\t", "|")
+_TEXT = (".csv", ".tsv", ".txt")
+READABLE = (*_TEXT, *(f"{ending}.gz" for ending in _TEXT), ".parquet")
 
 _GZIP = b"\x1f\x8b"
-_HEADER_BYTES = 2**20
 _IN_WORDS_OF_CSV = {
-    "invalid utf-8": "it is not UTF-8: save it with that encoding",
+    "invalid utf-8": "it is not UTF-8: name its `encoding` in the recipe",
     "found more fields than defined": "a row has more fields than the header: quote values that hold the separator",
+}
+_OTHER_KINDS = {
+    ".xlsx": ": save the sheet as CSV",
+    ".xls": ": save the sheet as CSV",
+    ".json": ": write it as Parquet or CSV",
+    ".jsonl": ": write it as Parquet or CSV",
 }
 
 
@@ -40,12 +45,16 @@ def as_frame(table: object) -> pl.DataFrame:
     return pl.DataFrame(table)
 
 
-def read_table(path: Path, *, separator: str | None = None) -> tuple[pl.DataFrame, str]:
+def read_table(
+    path: Path, *, separator: str | None = None, decimal: Decimal = ".", encoding: str | None = None
+) -> tuple[pl.DataFrame, str]:
     """Reads a CSV (plain or gzip) or Parquet file.
 
     Args:
         path: of the file.
         separator: between the columns of a CSV file; None for the one of SEPARATORS that its header has most of.
+        decimal: before the decimals of the numbers in a CSV file.
+        encoding: of a CSV file by Python's name; None for UTF-8, or UTF-16 with a byte order mark.
 
     Returns:
         The table and the sha256 of the file's bytes in hex.
@@ -53,11 +62,26 @@ def read_table(path: Path, *, separator: str | None = None) -> tuple[pl.DataFram
     Raises:
         DataError: the file is not there, of another kind, or damaged.
     """
+    raw = read_bytes(path)
+    return _parse(path, raw, CsvFormat(separator, decimal, encoding)), hashlib.sha256(raw).hexdigest()
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file with a table. Raises DataError where there is none, or one of another kind."""
+    if path.is_dir() or (path.exists() and not path.name.endswith(READABLE)):
+        raise DataError("", f"cannot read {path.name}: use {', '.join(READABLE)}{_OTHER_KINDS.get(path.suffix, '')}")
     try:
-        raw = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise DataError("", f"cannot read {path}: {error.strerror}; pass the file with --data") from error
-    return _parse(path, raw, separator), hashlib.sha256(raw).hexdigest()
+
+
+def plain_text(raw: bytes) -> bytes:
+    """The bytes of a CSV file that may be compressed by gzip. Raises DataError for damaged ones."""
+    try:
+        return gzip.decompress(raw) if raw.startswith(_GZIP) else raw
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError("", f"is not a readable gzip file: {first_line(error)}") from error
 
 
 def write_table(frame: pl.DataFrame, path: Path) -> None:
@@ -93,39 +117,18 @@ def require(frame: pl.DataFrame, *names: str) -> None:
             raise DataError(name, f"is not in the table; {nearest_or_all(name, frame.columns, verb='it has')}")
 
 
-def _parse(path: Path, raw: bytes, separator: str | None) -> pl.DataFrame:
-    if path.is_dir() or not path.name.endswith(READABLE):
-        raise DataError("", f"cannot read {path.name}: use {', '.join(READABLE)}")
+def _parse(path: Path, raw: bytes, form: CsvFormat) -> pl.DataFrame:
     try:
         if path.name.endswith(".parquet"):
             return pl.read_parquet(BytesIO(raw))
-        plain = gzip.decompress(raw) if raw.startswith(_GZIP) else raw
-        separator = separator or _separator(plain)
-        _check_header(path, _header(plain, separator))
-        # The whole file decides the types: real files hold their first "1.00E+05" on line 20,000.
-        return pl.read_csv(plain, separator=separator, infer_schema_length=None)
-    except (pl.exceptions.PolarsError, EOFError, OSError, zlib.error) as error:
+        return read_csv(plain_text(raw), form)
+    except pl.exceptions.PolarsError as error:
         raise DataError("", f"{path.name} is not a readable table: {_reason(error)}") from error
+    except DataError as error:
+        raise DataError("", f"{path.name} {error}") from error
 
 
 def _reason(error: Exception) -> str:
     """The first line of what a reader says; in words of CSV files where Polars speaks of its own."""
     text = first_line(error)
     return next((words for known, words in _IN_WORDS_OF_CSV.items() if known in text), text)
-
-
-def _separator(plain: bytes) -> str:
-    """The separator that makes most columns of the header; of several, the first."""
-    return max(SEPARATORS, key=lambda separator: len(_header(plain, separator)))
-
-
-def _header(plain: bytes, separator: str) -> list[str]:
-    text = plain[:_HEADER_BYTES].decode("utf-8-sig", "replace")
-    return next(csv.reader(StringIO(text, newline=""), delimiter=separator), [])
-
-
-def _check_header(path: Path, names: list[str]) -> None:
-    """Polars would call the second "x" "x_duplicated_0", and a copy of the label would become a feature."""
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise DataError("", f"{path.name} has duplicate columns {twice!r}: give each another name")

@@ -13,9 +13,11 @@ from scoreline_trainers.training.recipe import Recipe, Synthetic
 def recipe_table(recipe: Recipe, *, folder: Path, data: Path | None = None) -> tuple[pl.DataFrame, str]:
     """The table that a recipe names, or the file ``data`` instead, with its digest. Raises DataError, RecipeError."""
     if data is not None:
-        return read_table(data, separator=recipe.separator)
+        return read_table(data, separator=recipe.separator, decimal=recipe.decimal, encoding=recipe.encoding)
     if isinstance(recipe.data, str):
-        return read_table(recipe.data_path(folder), separator=recipe.separator)
+        return read_table(
+            recipe.data_path(folder), separator=recipe.separator, decimal=recipe.decimal, encoding=recipe.encoding
+        )
     return _synthetic_table(recipe.name, recipe.data)
 
 

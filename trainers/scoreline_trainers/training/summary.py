@@ -12,13 +12,13 @@ from scoreline_trainers.data.columns import Columns, row_numbers
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.encoding import missing
 from scoreline_trainers.data.nulls import (
+    DECIMAL_COMMA,
     NULL_TEXTS,
-    WRITE_A_POINT,
     has_decimal_commas,
     not_numbers,
     shown,
-    without_null_texts,
 )
+from scoreline_trainers.data.texts import read_texts
 from scoreline_trainers.evaluation.band_summary import FEW_ROWS
 from scoreline_trainers.evaluation.metrics import auc
 from scoreline_trainers.problems import as_yaml
@@ -49,7 +49,7 @@ class ColumnSummary:
 
 def summarize_columns(frame: pl.DataFrame, columns: Columns, training: Dataset) -> tuple[ColumnSummary, ...]:
     """Kind, missing share and range of each feature; ``frame`` is the table as read."""
-    frame, _ = without_null_texts(frame, columns.null_values, ids=columns.id_columns)
+    frame = read_texts(frame, columns).frame
     return tuple(
         ColumnSummary(
             feature.name,
@@ -87,16 +87,18 @@ def score_warnings(validation: Dataset, score: Float64) -> Iterator[str]:
 
 def _text_warnings(frame: pl.DataFrame, columns: Columns, features: Sequence[Feature]) -> Iterator[str]:
     """Texts that mean "no value", and columns of numbers that one text makes categories of."""
-    cleaned, read = without_null_texts(frame, columns.null_values, ids=columns.id_columns)
-    for nulls in read:
+    read = read_texts(frame, columns)
+    for nulls in read.nulls:
         yield f"column {nulls.column!r}: {shown(nulls.counts, len(frame))} is read as missing"
+    for numbers in read.numbers:
+        yield f"column {numbers.column!r}: texts such as {numbers.example!r} are read as numbers"
     for feature in features:
-        values = cleaned[feature.name]
+        values = read.frame[feature.name]
         if feature.kind != "category" or values.dtype != pl.String:
             continue
         others = not_numbers(values)
         if has_decimal_commas(others):
-            yield f"column {feature.name!r} is a category because of {shown(others, len(values))}; {WRITE_A_POINT}"
+            yield f"column {feature.name!r} is a category because of {shown(others, len(values))}; {DECIMAL_COMMA}"
         elif others and sum(others.values()) < len(values.drop_nulls()) / 2:
             advice = f"`null_values: {as_yaml([next(iter(others))])}` would make it a number"
             yield f"column {feature.name!r} is a category because of {shown(others, len(values))}; {advice}"
