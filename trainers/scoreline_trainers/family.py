@@ -5,14 +5,16 @@ score behind it, wraps a ``Fitted`` in another ``Fitted`` and joins the two grap
 and the gate proves the whole.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar
 
 import onnx
 from pydantic import model_validator
 
+from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.data.batch import Batch, Float32, Float64
-from scoreline_trainers.data.columns import Spec
+from scoreline_trainers.data.columns import Spec, Task
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.progress import Progress
@@ -25,6 +27,13 @@ class FamilyConfig(Spec):
     def nested(self) -> "Sequence[tuple[str, FamilyConfig]]":
         """The families, with their options, of the members that a model of this one consists of."""
         return ()
+
+
+def nested_families(config: FamilyConfig) -> Iterator[str]:
+    """The families of all members, and of their members."""
+    for family, options in config.nested:
+        yield family
+        yield from nested_families(options)
 
 
 class LibraryConfig(FamilyConfig):
@@ -84,8 +93,32 @@ class Fitted(Protocol):
         return {}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """A published version that training goes on from.
+
+    Attributes:
+        name: of the version, such as "credit@7".
+        family: of the version.
+        inputs: its contract, by which the new rows are encoded.
+        files: of the version by name; among them what ``Fitted.files`` gave.
+    """
+
+    name: str
+    family: str
+    inputs: InputContract
+    files: Mapping[str, bytes]
+
+
+BINARY: frozenset[Task] = frozenset({"binary"})
+
+
 class Family(Protocol[ConfigT]):
     """A kind of model. Third parties add one by an entry point of group "scoreline.families", see ``families``.
+
+    A family may learn more than labels of 0 and 1: those that say so have an attribute ``tasks``, a frozenset of
+    ``Task``. Several classes and several horizons need nothing of a family: one model of it is trained for each, see
+    ``families.tasks``. A family that can go on from a published version has a method ``fit_from``, see ``WarmFamily``.
 
     ``testing.FAMILY_CHECKS`` are what every family must pass.
     """
@@ -115,6 +148,17 @@ class Family(Protocol[ConfigT]):
 
         Raises:
             FitError: the dataset lacks what the family needs.
+        """
+
+
+class WarmFamily(Family[ConfigT], Protocol[ConfigT]):
+    """A family whose training can go on from a published version of the same family."""
+
+    def fit_from(self, start: Start, data: Dataset, config: ConfigT, *, seed: int, progress: Progress) -> Fitted:
+        """Goes on training from ``start`` on ``data``, which is encoded by the contract of ``start``.
+
+        Raises:
+            FitError: the version lacks what training goes on from, or the options do not fit it.
         """
 
 

@@ -176,18 +176,22 @@ class Points(FrozenModel):
         return self.base - self.factor * math.log(self.odds)
 
 
-class ScoreContract(FrozenModel):
+class ScoreContract(OmitDefaults):
     """The meaning of a score.
 
     ``kind`` is "probability" (0 to 1) or "value" (any finite number). Bands ascend by ``from_score``; a score below the
-    first has no band.
+    first has no band. A model of several ``classes`` has their probabilities, in this order, as the extra output
+    ``class_probabilities``; its score is that of the last one.
     """
+
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"classes"})
 
     meaning: str = Field(min_length=1, max_length=500)
     kind: Literal["probability", "value"] = "probability"
     bands: tuple[Band, ...] = ()
     points: Points | None = None
     extras: tuple[FeatureName, ...] = ()
+    classes: tuple[FeatureName, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -196,6 +200,7 @@ class ScoreContract(FrozenModel):
             raise ValueError("bands must ascend by from_score, each with its own")
         refuse_duplicates("band", (band.name for band in self.bands))
         refuse_duplicates("extra output", self.extras)
+        refuse_duplicates("class", self.classes)
         if self.points is not None and self.kind != "probability":
             raise ValueError("points need a score that is a probability")
         return self

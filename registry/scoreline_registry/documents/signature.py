@@ -12,6 +12,10 @@ from scoreline_registry.documents.tensors import Datatype, Tensor
 
 FEATURES = "features"
 SCORE = "score"
+CLASS_PROBABILITIES = "class_probabilities"
+"""Extra output float32 [N, K]: the probability of each of K classes; rows total 1."""
+HORIZON_SCORES = "horizon_scores"
+"""Extra output float32 [N, H]: the score within each of H horizons, shortest first; rows never fall."""
 SEGMENT = "segment"
 """In golden rows only: which head of a segmented model scored."""
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -14,6 +14,12 @@ from scoreline_trainers.problems import nearest_or_all, problems_of
 
 Positive = str | int | float | bool
 """The value of the label's column that counts as 1."""
+
+Task = Literal["binary", "regression", "multiclass"]
+"""What is learned: a label of 0 and 1, an amount, or one of several classes."""
+
+ClassWeight = Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]]
+"""Weights of rows by their label: equal totals for all classes, or value of the label -> weight, 1 by default."""
 
 PANDAS_INDEX = "__index_level_0__"
 
@@ -110,15 +116,27 @@ class Columns(Spec):
     """Roles of a table's columns.
 
     ``features`` lists inputs, or is "auto": every column that has no other role and is not in ``exclude``. "auto" in a
-    list stands for the columns that the list does not describe. ``positive`` is the value of ``label`` that counts as
-    1. Without a ``label`` only families can learn that need none. ``null_values`` are texts that mean "no value" in any
-    column, see ``nulls``; ``separator`` is that of a CSV file, found by its header where it is not given, ``encoding``
-    its own, UTF-8 where it is not given. ``decimal`` stands before the decimals of numbers. ``dates`` gives the format
-    of columns that hold dates as text or as numbers, see ``reading.dates``.
+    list stands for the columns that the list does not describe. Without a ``label`` only families can learn that need
+    none. ``null_values`` are texts that mean "no value" in any column, see ``nulls``; ``separator`` is that of a CSV
+    file, found by its header where it is not given, ``encoding`` its own, UTF-8 where it is not given. ``decimal``
+    stands before the decimals of numbers. ``dates`` gives the format of columns that hold dates as text or as numbers,
+    see ``reading.dates``.
+
+    Attributes:
+        task: what the label is: 0 or 1, an amount, or one of several classes.
+        positive: the value of ``label`` that counts as 1; of several classes, the one whose probability is the score.
+        horizons: columns of one label within several horizons, shortest first, each 0 or 1 (or ``positive``); the score
+            is that of ``label``, which is one of them.
+        weight: a column with the weight of each row.
+        class_weight: further weights of the training rows, by their label.
     """
 
     label: str | None = None
+    task: Task = "binary"
     positive: Positive | None = None
+    horizons: tuple[str, ...] = ()
+    weight: str | None = None
+    class_weight: ClassWeight | None = None
     null_values: tuple[str, ...] | None = None
     separator: str | None = Field(default=None, min_length=1, max_length=1)
     decimal: Decimal = "."
@@ -145,8 +163,33 @@ class Columns(Spec):
             raise ValueError(f"'exclude' and 'features' both name {described!r}")
         if self.label is not None and self.label in self.input_columns:
             raise ValueError(f"the label {self.label!r} cannot be an input too")
-        if self.positive is not None and self.label is None:
-            raise ValueError("'positive' is a value of the 'label', and no label is named")
+        return self
+
+    @model_validator(mode="after")
+    def _label_fits_the_task(self) -> Self:
+        if self.label is None:
+            if self.positive is not None:
+                raise ValueError("'positive' is a value of the 'label', and no label is named")
+            if self.class_weight is not None or self.task != "binary":
+                raise ValueError("'task' and 'class_weight' are about the 'label', and no label is named")
+        if self.task == "regression" and (self.positive is not None or self.class_weight is not None):
+            raise ValueError("'positive' and 'class_weight' are about classes: the label of a regression has none")
+        if self.weight is not None and self.weight in {self.label, *self.input_columns}:
+            raise ValueError(f"the weight {self.weight!r} cannot be the label or an input too")
+        return self
+
+    @model_validator(mode="after")
+    def _horizons_fit(self) -> Self:
+        if not self.horizons:
+            return self
+        if self.task != "binary":
+            raise ValueError(f"'horizons' are of labels of 0 and 1: the task is {self.task}")
+        refuse_duplicates("horizon", self.horizons)
+        if len(self.horizons) < 2 or self.label not in self.horizons:
+            raise ValueError("'horizons' are at least two columns, and the 'label' is one of them")
+        taken = next((name for name in self.horizons if name in self.input_columns), None)
+        if taken is not None:
+            raise ValueError(f"the horizon {taken!r} cannot be an input too")
         return self
 
     @property
@@ -195,7 +238,8 @@ class Columns(Spec):
         # What is read of neighbors may be read of the row itself too.
         around = {self.neighbors.ids} if self.neighbors else set()
         steps = self.sequence.source_columns if self.sequence else frozenset()
-        spent = {self.label, self.time, self.unit, *self.exclude, *steps, *around, *row_numbers(names)}
+        roles = {self.label, *self.horizons, self.weight, self.time, self.unit}
+        spent = {*roles, *self.exclude, *steps, *around, *row_numbers(names)}
         listed = {spec.name: spec for spec in self.described}
         found = [listed.get(name) or _feature(name) for name in names if name in listed or name not in spent]
         return (*found, *(spec for name, spec in listed.items() if name not in names))

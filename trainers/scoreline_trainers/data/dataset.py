@@ -3,14 +3,13 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.data.batch import Batch, Float32, Float64, Int64, RowIndices
-from scoreline_trainers.data.columns import Columns, NeighborSpec, SequenceSpec
+from scoreline_trainers.data.columns import Columns, NeighborSpec, SequenceSpec, Task
 from scoreline_trainers.data.encoding import encode, infer_inputs
-from scoreline_trainers.data.labels import binary_label
+from scoreline_trainers.data.labels import Labels, amounts, class_label, encoded_label, row_weights
 from scoreline_trainers.data.neighborhoods import neighborhoods
 from scoreline_trainers.data.sequences import Examples, to_examples
 from scoreline_trainers.data.splits import Validation, split_rows
@@ -18,7 +17,7 @@ from scoreline_trainers.data.tables import as_frame, require
 from scoreline_trainers.data.texts import read_texts
 from scoreline_trainers.errors import DataError
 
-Labels = npt.NDArray[np.int8]
+__all__ = ["Dataset", "Labels", "encode_examples", "prepared", "split_table"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,10 +27,16 @@ class Dataset:
     Attributes:
         inputs: what the columns of ``batch`` mean.
         batch: N rows in the standard graph signature.
-        label: int8 [N], 0 or 1; all 0 where it is not known.
+        label: int8 [N], 0 or 1; with ``classes`` the index of the row's class; all 0 where it is not known, and in a
+            regression.
         time: when each row was observed, where the recipe names it.
         unit: the unit of each row, where the recipe names it.
-        labelled: whether ``label`` is known.
+        labelled: whether ``label``, or the amount, is known.
+        amount: float64 [N], the label of a regression; None for other tasks.
+        classes: the names of several classes, empty for other tasks; the score is the probability of the last one.
+        weight: float64 [N], above 0, what each row counts; None where all count alike.
+        horizons: the names of several horizons, shortest first; empty for one.
+        horizon_labels: int8 [N, H], 0 or 1 for each horizon; ``label`` is one of its columns.
     """
 
     inputs: InputContract
@@ -40,6 +45,11 @@ class Dataset:
     time: pl.Series | None = None
     unit: pl.Series | None = None
     labelled: bool = True
+    amount: Float64 | None = None
+    classes: tuple[str, ...] = ()
+    weight: Float64 | None = None
+    horizons: tuple[str, ...] = ()
+    horizon_labels: Labels | None = None
 
     @classmethod
     def from_table(cls, table: object, columns: Columns, *, inputs: InputContract | None = None) -> "Dataset":
@@ -80,20 +90,48 @@ class Dataset:
         return set(self.batch.feeds()) == {"features"}
 
     @property
+    def task(self) -> Task:
+        """What is learned."""
+        if self.amount is not None:
+            return "regression"
+        return "multiclass" if self.classes else "binary"
+
+    @property
     def target(self) -> Float64:
-        """The label as float64 [N]."""
-        return self.label.astype(np.float64)
+        """What is learned as float64 [N]: the amount, or the label."""
+        return self.label.astype(np.float64) if self.amount is None else self.amount
+
+    @property
+    def outcome(self) -> Labels:
+        """What the score is the probability of, int8 [N]: the label, or 1 where the class is the last one."""
+        return (self.label == len(self.classes) - 1).astype(np.int8) if self.classes else self.label
 
     @property
     def positives(self) -> int:
-        """How many labels are 1."""
-        return int(self.label.sum())
+        """How many outcomes are 1."""
+        return int(self.outcome.sum())
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all rows have one target, so that nothing can be learned."""
+        return len(self) == 0 or bool((self.target == self.target[0]).all())
 
     def take(self, rows: RowIndices) -> "Dataset":
         """The given rows, in the given order, under the same contract."""
-        time = None if self.time is None else self.time[rows]
-        unit = None if self.unit is None else self.unit[rows]
-        return Dataset(self.inputs, self.batch.take(rows), self.label[rows], time, unit, self.labelled)
+        return replace(
+            self,
+            batch=self.batch.take(rows),
+            label=self.label[rows],
+            time=None if self.time is None else self.time[rows],
+            unit=None if self.unit is None else self.unit[rows],
+            amount=None if self.amount is None else self.amount[rows],
+            weight=None if self.weight is None else self.weight[rows],
+            horizon_labels=None if self.horizon_labels is None else self.horizon_labels[rows],
+        )
+
+    def with_label(self, label: Labels) -> "Dataset":
+        """The same rows with one other label of 0 and 1: a class against the others, or one horizon."""
+        return replace(self, label=label, amount=None, classes=(), horizons=(), horizon_labels=None)
 
 
 def split_table(table: object, columns: Columns, *, validation: Validation, seed: int = 0) -> tuple[Dataset, Dataset]:
@@ -115,20 +153,35 @@ def split_table(table: object, columns: Columns, *, validation: Validation, seed
 
 
 def check_learnable(training: Dataset, columns: Columns) -> None:
-    """Raises DataError where the training rows hold one label only."""
-    if columns.label is not None and training.positives in (0, len(training)):
-        raise DataError(columns.label, "has one value only in the training rows: nothing can be learned")
+    """Raises DataError where nothing can be learned: one value only, or a class or horizon without rows."""
+    label = columns.label
+    if label is None:
+        return
+    if training.is_constant:
+        raise DataError(label, "has one value only in the training rows: nothing can be learned")
+    if training.classes:
+        rows = np.bincount(training.label, minlength=len(training.classes))
+        if not rows.all():
+            absent = training.classes[int(rows.argmin())]
+            raise DataError(label, f"has no training row of the class {absent!r}: give it more rows, or leave it out")
+    if training.horizon_labels is not None:
+        both = (training.horizon_labels.min(axis=0) == 0) & (training.horizon_labels.max(axis=0) == 1)
+        if not both.all():
+            raise DataError(
+                training.horizons[int(both.argmin())], "is a horizon with one value only in the training rows"
+            )
 
 
 def prepared(frame: pl.DataFrame, columns: Columns) -> pl.DataFrame:
-    """The table with texts for missing values read as such, and its label as 0 and 1. Raises DataError."""
+    """The table with texts for missing values read as such, and encoded labels, see ``labels``. Raises DataError."""
     if frame.is_empty():
         raise DataError("", "the table has no rows")
     frame = read_texts(frame, columns).frame
     if columns.label is None:
         return frame
-    require(frame, columns.label)
-    return frame.with_columns(binary_label(frame[columns.label], columns.positive))
+    labels = columns.horizons or (columns.label,)
+    require(frame, *labels)
+    return frame.with_columns(encoded_label(frame[name], columns.task, columns.positive) for name in labels)
 
 
 def encode_examples(examples: Examples, columns: Columns, inputs: InputContract) -> Dataset:
@@ -141,8 +194,22 @@ def encode_examples(examples: Examples, columns: Columns, inputs: InputContract)
         neighbors=examples.neighbors,
         neighbor_mask=examples.neighbor_mask,
     )
-    time, subject = optional_column(frame, columns.time), optional_column(frame, columns.subject)
-    return Dataset(inputs, batch, _labels(frame, columns.label), time, subject, columns.label is not None)
+    values = optional_column(frame, columns.label)
+    label, classes = class_label(values, len(frame))
+    weight = optional_column(frame, columns.weight)
+    return Dataset(
+        inputs,
+        batch,
+        label,
+        time=optional_column(frame, columns.time),
+        unit=optional_column(frame, columns.subject),
+        labelled=values is not None,
+        amount=amounts(values) if columns.task == "regression" else None,
+        classes=classes,
+        weight=None if weight is None else row_weights(weight),
+        horizons=columns.horizons,
+        horizon_labels=frame.select(columns.horizons).to_numpy().astype(np.int8) if columns.horizons else None,
+    )
 
 
 def table_examples(table: object, columns: Columns) -> Examples:
@@ -162,11 +229,6 @@ def _limited(columns: Columns, inputs: InputContract) -> Columns:
         if spec is not None:
             update[ragged.name] = spec.model_copy(update={ragged.kind.limit: ragged.max_items})
     return columns.model_copy(update=update)
-
-
-def _labels(frame: pl.DataFrame, name: str | None) -> Labels:
-    values = optional_column(frame, name)
-    return np.zeros(len(frame), np.int8) if values is None else values.to_numpy().astype(np.int8)
 
 
 def optional_column(frame: pl.DataFrame, name: str | None) -> pl.Series | None:

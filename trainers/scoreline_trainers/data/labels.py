@@ -1,13 +1,82 @@
-"""Encodes the label of a table as 0 and 1."""
+"""Encodes the label of a table: as 0 and 1, as an amount, or as one of several classes."""
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from scoreline_trainers.data.columns import Positive
+from scoreline_trainers.data.batch import Float64
+from scoreline_trainers.data.columns import Positive, Task
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.problems import as_yaml, nearest
 
+Labels = npt.NDArray[np.int8]
+
+MAX_CLASSES = 100
+
 _SHOWN = 6
 _YES, _NO = ("true", "yes", "y", "on", "t"), ("false", "no", "n", "off", "f")
+
+
+def encoded_label(values: pl.Series, task: Task, positive: Positive | None = None) -> pl.Series:
+    """The label as its task needs it: Int8 of 0 and 1, Float64, or an Enum of the classes. Raises DataError."""
+    if task == "regression":
+        return amount_label(values)
+    return binary_label(values, positive) if task == "binary" else named_classes(values, positive)
+
+
+def amount_label(values: pl.Series) -> pl.Series:
+    """The label of a regression as Float64 [N]. Raises DataError for one that is missing or no finite number."""
+    _refuse_missing(values)
+    if not (values.dtype.is_numeric() or values.dtype == pl.Boolean):
+        raise DataError(values.name, f"is the label of a regression and holds {values.dtype}, not numbers")
+    found = values.cast(pl.Float64)
+    if not found.is_finite().all():
+        raise DataError(values.name, "is the label of a regression and holds values that are not finite")
+    return found
+
+
+def named_classes(values: pl.Series, positive: Positive | None = None) -> pl.Series:
+    """The label as an Enum [N] of its classes, in order of their values, but ``positive`` last.
+
+    Raises:
+        DataError: a label is missing, there are not 2 to MAX_CLASSES classes, or none is ``positive``.
+    """
+    _refuse_missing(values)
+    names = _names(values)
+    distinct = _names(values.unique().sort()).to_list()
+    if not 2 <= len(distinct) <= MAX_CLASSES:
+        raise DataError(values.name, f"is the label and has {len(distinct):,} classes, not 2 to {MAX_CLASSES}")
+    unfit = next((name for name in distinct if not 1 <= len(name) <= 200 or name != name.strip()), None)
+    if unfit is not None:
+        raise DataError(values.name, f"is the label, and {unfit!r} cannot name a class: use 1 to 200 characters")
+    if positive is not None:
+        last = _found(positive, names)
+        distinct = [name for name in distinct if name != last] + [last]
+    return names.cast(pl.Enum(distinct)).alias(values.name)
+
+
+def class_label(values: pl.Series | None, rows: int) -> tuple[Labels, tuple[str, ...]]:
+    """An encoded label as int8 [N] with the names of its classes, which only an Enum has; 0 without one."""
+    if values is None or values.dtype == pl.Float64:
+        return np.zeros(rows, np.int8), ()
+    if isinstance(values.dtype, pl.Enum):
+        return values.to_physical().to_numpy().astype(np.int8), tuple(values.dtype.categories)
+    return values.to_numpy().astype(np.int8), ()
+
+
+def amounts(values: pl.Series | None) -> Float64 | None:
+    """An encoded label of a regression as float64 [N]."""
+    return None if values is None else values.to_numpy().astype(np.float64)
+
+
+def row_weights(values: pl.Series) -> Float64:
+    """A column of weights as float64 [N]. Raises DataError for one that is missing or not above 0."""
+    if not values.dtype.is_numeric():
+        raise DataError(values.name, f"is the weight of rows and holds {values.dtype}, not numbers")
+    found = values.cast(pl.Float64)
+    if found.null_count() or not (found.is_finite() & (found > 0)).all():
+        raise DataError(values.name, "is the weight of rows and must be a number above 0 in every row")
+    return found.to_numpy()
 
 
 def binary_label(values: pl.Series, positive: Positive | None = None) -> pl.Series:
@@ -24,12 +93,7 @@ def binary_label(values: pl.Series, positive: Positive | None = None) -> pl.Seri
     if positive is None:
         return _as_it_is(values)
     names = _names(values)
-    wanted = _name(positive, names)
-    if wanted not in names:
-        distinct = names.unique().sort().to_list()
-        hint = nearest(wanted, distinct) or f"it holds {_listed(distinct)}"
-        raise DataError(values.name, f"is the label and never has the value {wanted!r} of 'positive': {hint}")
-    return (names == wanted).cast(pl.Int8).alias(values.name)
+    return (names == _found(positive, names)).cast(pl.Int8).alias(values.name)
 
 
 def _as_it_is(values: pl.Series) -> pl.Series:
@@ -42,6 +106,16 @@ def _as_it_is(values: pl.Series) -> pl.Series:
         f"is the label and must be 0 or 1 in every row; it holds {_listed(distinct)}; "
         f"where another value means 1, name it: `positive: {example}`",
     )
+
+
+def _found(positive: Positive, names: pl.Series) -> str:
+    """The value's text among ``names``. Raises DataError where it is not there."""
+    wanted = _name(positive, names)
+    if wanted not in names:
+        distinct = names.unique().sort().to_list()
+        hint = nearest(wanted, distinct) or f"it holds {_listed(distinct)}"
+        raise DataError(names.name, f"is the label and never has the value {wanted!r} of 'positive': {hint}")
+    return wanted
 
 
 def _refuse_missing(values: pl.Series) -> None:

@@ -31,10 +31,11 @@ class QuantileBands(Spec):
         return self
 
     def cuts(self, label: Label, score: Float64) -> Cuts:
-        """Where each band starts; the first at 0."""
+        """Where each band starts; the first at 0, or as far below the lowest score as the highest is above it."""
         del label
         below = np.cumsum(list(self.shares.values()))[:-1]
-        return _ascending(tuple(self.shares), [0.0, *np.quantile(score, below).tolist()])
+        first = 0.0 if score.min() >= 0 else float(2 * score.min() - score.max())
+        return _ascending(tuple(self.shares), [first, *np.quantile(score, below).tolist()])
 
 
 class RateBands(Spec):
@@ -73,8 +74,9 @@ def summarize_bands(bands: Sequence[Band], validation: Dataset, score: Float64) 
     band_of = np.searchsorted([band.from_score for band in bands], score, side="right") - 1
     found = []
     for place, band in enumerate(bands):
-        label = validation.label[band_of == place]
-        rate = round(float(label.mean()), 4) if validation.labelled and len(label) else None
+        label = validation.outcome[band_of == place]
+        has_rate = validation.labelled and validation.task != "regression" and len(label)
+        rate = round(float(label.mean()), 4) if has_rate else None
         found.append(BandSummary(band.name, band.from_score, len(label), rate))
     return tuple(found)
 

@@ -13,8 +13,9 @@ from importlib.util import find_spec
 from typing import Any, cast
 
 from scoreline_registry.errors import first_line
+from scoreline_trainers.data.columns import Task
 from scoreline_trainers.errors import FamilyError
-from scoreline_trainers.family import Family
+from scoreline_trainers.family import BINARY, Family
 from scoreline_trainers.problems import nearest_or_all
 
 GROUP = "scoreline.families"
@@ -30,6 +31,7 @@ class Source:
         needs: modules without which it cannot be imported.
         extra: of this distribution, which brings them.
         needs_label: False for a family that can learn from rows without labels.
+        tasks: what it can learn by itself; several classes and horizons are made of binary models.
     """
 
     target: str
@@ -37,9 +39,11 @@ class Source:
     needs: tuple[str, ...] = ()
     extra: str = "trainers"
     needs_label: bool = True
+    tasks: frozenset[Task] = BINARY
 
 
 _HERE = "scoreline_trainers.families"
+_AMOUNTS: frozenset[Task] = frozenset({"binary", "regression"})
 
 BUILT_IN: Mapping[str, Source] = {
     "logistic": Source(f"{_HERE}.logistic:Logistic", "logistic regression over features", ("sklearn",)),
@@ -108,15 +112,25 @@ class BuiltIn:
         """False for a family that can learn from rows without labels."""
         return BUILT_IN[self.name].needs_label
 
+    @property
+    def tasks(self) -> frozenset[Task]:
+        """What it can learn by itself."""
+        return BUILT_IN[self.name].tasks
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What is known of a family: one line, what brings it, whether it needs labels, and why it cannot be used."""
+    """What is known of a family: a line, what brings it, whether it needs labels, what it learns and why it cannot."""
 
     summary: str
     origin: str
     needs_label: bool = True
     problem: str = ""
+    tasks: frozenset[Task] = BINARY
+
+    def learns(self, task: Task) -> bool:
+        """Whether models of the task can be trained: a model of several classes is one binary model for each."""
+        return task in self.tasks or (task == "multiclass" and "binary" in self.tasks and self.needs_label)
 
 
 class Families(Mapping[str, Family[Any]]):
@@ -163,7 +177,11 @@ class Families(Mapping[str, Family[Any]]):
         source = self._sources[name]
         missing = [module for module in source.needs if find_spec(module) is None]
         problem = f"needs {missing[0]}: pip install 'scoreline[{source.extra}]'" if missing else ""
-        return Listing(source.summary, source.extra, source.needs_label, problem)
+        return Listing(source.summary, source.extra, source.needs_label, problem, source.tasks)
+
+    def learning(self, task: Task) -> list[str]:
+        """The families that can learn a task, by name. Imports no built-in family."""
+        return [name for name in self if self.listing(name).learns(task)]
 
 
 def _listed(point: EntryPoint) -> Listing:
@@ -173,7 +191,8 @@ def _listed(point: EntryPoint) -> Listing:
     except FamilyError as error:
         return Listing(f"from {origin}", origin, problem=error.problem)
     summary = getattr(family, "summary", f"from {origin}")
-    return Listing(summary, origin, getattr(family, "needs_label", True))
+    needs_label, tasks = getattr(family, "needs_label", True), getattr(family, "tasks", BINARY)
+    return Listing(summary, origin, needs_label, tasks=tasks)
 
 
 def _loaded(point: EntryPoint) -> Family[Any]:

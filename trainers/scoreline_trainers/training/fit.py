@@ -3,6 +3,7 @@
 from scoreline_trainers.calibration import calibrated
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.splits import hold_out
+from scoreline_trainers.data.weights import weighted
 from scoreline_trainers.engineering.pipeline import Engineered, FeaturePipeline
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.family import Fitted
@@ -14,9 +15,10 @@ def fit_model(recipe: Recipe, data: Dataset, *, progress: Progress) -> Fitted:
     """Fits every step of ``recipe`` on training rows; the model's inputs are those of ``data.inputs``.
 
     Raises:
-        DataError: the rows do not fit what is computed from them.
+        DataError: the rows do not fit what is computed from them, or a class has a weight and no rows.
         FamilyError, FitError: the family cannot be used or cannot learn.
     """
+    data = weighted(data, recipe)
     if recipe.calibration is None:
         return _engineered(recipe, data, progress)
     training, held_out = hold_out(len(data), fraction=recipe.calibration.fraction, seed=recipe.seed, unit=data.unit)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from scoreline_trainers.calibration.calibrated import Calibrated
 from scoreline_trainers.evaluation.band_summary import BandSummary, band_warnings
 from scoreline_trainers.evaluation.metrics import evaluate
+from scoreline_trainers.evaluation.tasks import evaluate_task
 from scoreline_trainers.training.summary import score_warnings
 from scoreline_trainers.training.trained import Trained
 
@@ -14,7 +15,7 @@ CALIBRATION_METRICS = ("brier", "ece_10_equal_mass")
 def metrics_of(trained: Trained) -> dict[str, float]:
     """The recipe's metrics of the validation rows; none without labels."""
     judged = trained.judged
-    return evaluate(judged.data.label, judged.scores, trained.recipe.metrics) if judged.data.labelled else {}
+    return evaluate_task(judged.data, judged.outputs, trained.recipe.measures) if judged.data.labelled else {}
 
 
 def described(trained: Trained) -> dict[str, str | int | float]:
@@ -22,7 +23,7 @@ def described(trained: Trained) -> dict[str, str | int | float]:
     facts, validation = dict(trained.fitted.describe()), trained.judged.data
     if isinstance(trained.fitted, Calibrated) and validation.labelled:
         score = trained.fitted.model.predict(validation.batch)
-        before = evaluate(validation.label, score, CALIBRATION_METRICS)
+        before = evaluate(validation.outcome, score, CALIBRATION_METRICS)
         facts["without calibration"] = ", ".join(f"{name} {value:.4f}" for name, value in before.items())
     return facts
 

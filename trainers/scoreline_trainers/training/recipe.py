@@ -9,27 +9,31 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from scoreline_registry.documents.contract import Band, Points, ScoreContract
 from scoreline_registry.errors import InvalidError, InvalidNameError
-from scoreline_registry.names import check_name
+from scoreline_registry.names import ModelRef, check_name
 from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_registry.strict_yaml import read_yaml
 from scoreline_trainers.calibration import Calibration
 from scoreline_trainers.data.batch import Float64
-from scoreline_trainers.data.columns import Columns, Spec
+from scoreline_trainers.data.columns import Columns, Spec, Task
 from scoreline_trainers.data.splits import Validation
 from scoreline_trainers.data.tables import READABLE
 from scoreline_trainers.engineering import Entry
 from scoreline_trainers.errors import RecipeError
 from scoreline_trainers.evaluation.bands import Bands, RateBands
-from scoreline_trainers.evaluation.metrics import METRICS, Label
+from scoreline_trainers.evaluation.metrics import Label
 from scoreline_trainers.evaluation.score_range import check_bands
+from scoreline_trainers.evaluation.tasks import TASK_METRICS
 from scoreline_trainers.families import FAMILIES
+from scoreline_trainers.family import FamilyConfig, nested_families
 from scoreline_trainers.problems import nearest_or_all, problems_of
 
 PACKAGED = files("scoreline_trainers") / "recipes"
+
+_MEANING = "probability that the label is 1"
 
 
 class Synthetic(Spec):
@@ -55,7 +59,7 @@ class ScoreSpec(Spec):
     chosen.
     """
 
-    meaning: str = Field(default="probability that the label is 1", min_length=1)
+    meaning: str = Field(default=_MEANING, min_length=1)
     bands: Bands = Field(default_factory=dict)
     points: PointsSpec | None = None
 
@@ -65,15 +69,24 @@ class ScoreSpec(Spec):
             return self
         return self.model_copy(update={"bands": self.bands.cuts(label, score)})
 
-    def contract(self, *, extras: Sequence[str] = ()) -> ScoreContract:
+    def contract(
+        self, *, task: Task = "binary", classes: Sequence[str] = (), extras: Sequence[str] = ()
+    ) -> ScoreContract:
         """The same as the registry stores it; cut-offs that are still to be chosen are left out."""
         cuts = self.bands if isinstance(self.bands, dict) else {}
         return ScoreContract(
-            meaning=self.meaning,
+            meaning=self._meaning(task, classes),
+            kind="value" if task == "regression" else "probability",
+            classes=tuple(classes),
             bands=tuple(Band(name=name, from_score=start) for name, start in cuts.items()),
             points=None if self.points is None else Points(**self.points.model_dump()),
             extras=tuple(extras),
         )
+
+    def _meaning(self, task: Task, classes: Sequence[str]) -> str:
+        if self.meaning != _MEANING or task == "binary":
+            return self.meaning
+        return "expected value of the label" if not classes else f"probability of the class {classes[-1]!r}"
 
 
 class Recipe(Columns):
@@ -88,7 +101,8 @@ class Recipe(Columns):
         family: one of FAMILIES.
         config: the family's options.
         seed: of everything that is drawn.
-        metrics: of the validation rows.
+        warm_start: a published version of the same family that training goes on from, such as "credit@champion".
+        metrics: of the validation rows; by default all of the task's, see ``measures``.
         route: a route to apply once the version is published.
     """
 
@@ -102,7 +116,8 @@ class Recipe(Columns):
     config: dict[str, Any] = Field(default_factory=dict)
     validation: Validation = Validation()
     seed: int = Field(default=0, ge=0)
-    metrics: tuple[str, ...] = tuple(METRICS)
+    warm_start: str | None = None
+    metrics: tuple[str, ...] = ()
     score: ScoreSpec = ScoreSpec()
     route: dict[str, Any] | None = None
 
@@ -116,11 +131,30 @@ class Recipe(Columns):
 
     @field_validator("metrics")
     @classmethod
-    def _are_metrics(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _are_metrics(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        known = TASK_METRICS[info.data.get("task", "binary")]
         for name in names:
-            if name not in METRICS:
-                raise ValueError(f"{name!r} is no metric; {nearest_or_all(name, METRICS)}")
+            if name not in known:
+                raise ValueError(f"{name!r} is no metric; {nearest_or_all(name, known)}")
         return names
+
+    @field_validator("warm_start")
+    @classmethod
+    def _is_a_version(cls, reference: str | None) -> str | None:
+        if reference is not None:
+            try:
+                ModelRef.parse(reference)
+            except InvalidNameError as error:
+                raise ValueError(str(error)) from error
+        return reference
+
+    @model_validator(mode="after")
+    def _needs_probabilities(self) -> Self:
+        if self.task == "regression" and self.calibration is not None:
+            raise ValueError("'calibration' makes probabilities of scores: a regression has none")
+        if self.task == "regression" and isinstance(self.score.bands, RateBands):
+            raise ValueError("'score.bands' by rates need labels of 0 and 1: give cut-offs or shares")
+        return self
 
     @field_validator("calibration", mode="before")
     @classmethod
@@ -146,8 +180,8 @@ class Recipe(Columns):
 
     @field_validator("score")
     @classmethod
-    def _is_a_contract(cls, score: ScoreSpec) -> ScoreSpec:
-        check_bands(score.contract())
+    def _is_a_contract(cls, score: ScoreSpec, info: ValidationInfo) -> ScoreSpec:
+        check_bands(score.contract(task=info.data.get("task", "binary")))
         return score
 
     @classmethod
@@ -162,6 +196,7 @@ class Recipe(Columns):
             raise RecipeError(source, problems_of(error, cls)) from error
         recipe.family_config(source=source)
         recipe.route_spec(source=source)
+        recipe.check_task(source=source)
         if recipe.label is None and (needing := recipe.label_needed_by()):
             raise RecipeError(source, [f"label: is missing, and {', '.join(needing)} cannot do without"])
         return recipe
@@ -188,9 +223,23 @@ class Recipe(Columns):
             problems = [f"config: {problem}" for problem in problems_of(error, config_type, listing=True)]
             raise RecipeError(source, problems) from error
 
+    def check_task(self, *, source: str = "recipe") -> None:
+        """Raises RecipeError where the family, or one of its members, cannot learn the task."""
+        config: FamilyConfig = self.family_config(source=source)
+        for family in (self.family, *nested_families(config)):
+            if not FAMILIES.listing(family).learns(self.task):
+                able = ", ".join(FAMILIES.learning(self.task))
+                raise RecipeError(source, [f"family {family!r} does not learn the task {self.task}; these do: {able}"])
+
     def with_defaults(self) -> dict[str, Any]:
         """The recipe as it runs, every option with its value: what ``parse`` reads back as an equal recipe."""
-        return {**self.model_dump(mode="json"), "config": self.family_config().model_dump(mode="json")}
+        config = self.family_config().model_dump(mode="json")
+        return {**self.model_dump(mode="json"), "metrics": list(self.measures), "config": config}
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The metrics of the validation rows."""
+        return self.metrics or tuple(TASK_METRICS[self.task])
 
     def label_needed_by(self) -> list[str]:
         """The parts of the recipe that need a label."""

@@ -81,7 +81,9 @@ def warnings(frame: pl.DataFrame, columns: Columns, training: Dataset, validatio
 
 def score_warnings(validation: Dataset, score: Float64) -> Iterator[str]:
     """A warning where the score separates the labels of the validation rows, which hints at a leak."""
-    if validation.labelled and 0 < validation.positives < len(validation) and auc(validation.label, score) >= _PERFECT:
+    if not validation.labelled or not 0 < validation.positives < len(validation):
+        return
+    if auc(validation.outcome, score) >= _PERFECT:
         yield "the score separates the labels of all validation rows: some feature may be known only after the outcome"
 
 
@@ -130,7 +132,7 @@ def _column_warnings(frame: pl.DataFrame, columns: Columns, training: Dataset) -
 
 
 def _predicts_the_label(feature: Feature, training: Dataset, place: int) -> bool:
-    values, label = training.batch.table[:_LEAK_ROWS, place], training.label[:_LEAK_ROWS]
+    values, label = training.batch.table[:_LEAK_ROWS, place], training.outcome[:_LEAK_ROWS]
     known = ~np.isnan(values)
     values, label = values[known], label[known]
     if len(label) < 2 * FEW_ROWS or not 0 < int(label.sum()) < len(label):
@@ -147,10 +149,10 @@ def _predicts_the_label(feature: Feature, training: Dataset, place: int) -> bool
 
 
 def _label_warnings(frame: pl.DataFrame, columns: Columns, validation: Dataset) -> Iterator[str]:
-    if columns.label is None:
+    if columns.label is None or columns.task == "regression":
         return
     names = frame[columns.label].cast(pl.String).unique().sort().to_list()
-    if columns.positive is not None and len(names) > 2:
+    if columns.task == "binary" and columns.positive is not None and len(names) > 2:
         shown_names = ", ".join(map(repr, names[: _SHOWN_NAMES + 1])) + ", ..." * (len(names) > _SHOWN_NAMES + 1)
         others = f"all but {columns.positive!r} count as 0"
         yield f"the label {columns.label!r} has {len(names)} values ({shown_names}): {others}"

@@ -1,9 +1,11 @@
 """The outcome of fitting a recipe: the model to publish, and scores of rows that models have not learned from."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import polars as pl
 
+from scoreline_registry.documents.signature import SCORE
 from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.family import Fitted
@@ -18,11 +20,18 @@ class Scored:
         frame: the N rows with all columns of the table.
         data: the same rows under the contract of the published model.
         scores: float64 [N].
+        extras: the same models' probabilities of several classes or scores of several horizons, by output.
     """
 
     frame: pl.DataFrame
     data: Dataset
     scores: Float64
+    extras: Mapping[str, Float64] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> Mapping[str, Float64]:
+        """The scores and the extras by output."""
+        return {SCORE: self.scores, **self.extras}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

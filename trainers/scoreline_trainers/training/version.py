@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version as version_of
 
+import numpy as np
+
 from scoreline_registry.documents.contract import ScoreContract
 from scoreline_registry.documents.manifest import (
     BASELINE_FILE,
@@ -21,7 +23,7 @@ from scoreline_trainers.evaluation.band_summary import BandSummary
 from scoreline_trainers.evaluation.baseline import baseline
 from scoreline_trainers.evaluation.card import model_card
 from scoreline_trainers.families.ensembles.members import libraries_of
-from scoreline_trainers.gate.checks import Proof, prove
+from scoreline_trainers.gate.checks import TOLERANCE, Proof, prove
 from scoreline_trainers.graph.builder import output_names
 from scoreline_trainers.training.quality import described, metrics_of
 from scoreline_trainers.training.trained import Trained
@@ -41,8 +43,10 @@ class Export:
 def export(trained: Trained) -> Export:
     """Exports a model and compares it with the native one. Raises DataError, ExportError."""
     graph = trained.fitted.to_onnx()
-    spec = trained.recipe.score.with_cuts(trained.judged.data.label, trained.judged.scores)
-    contract = spec.contract(extras=[name for name in output_names(graph) if name != SCORE])
+    recipe, judged = trained.recipe, trained.judged
+    spec = recipe.score.with_cuts(judged.data.outcome, judged.scores)
+    extras = [name for name in output_names(graph) if name != SCORE]
+    contract = spec.contract(task=recipe.task, classes=judged.data.classes, extras=extras)
     model = graph.SerializeToString()
     return Export(model, contract, _proof(trained, model, contract))
 
@@ -52,7 +56,7 @@ def training_facts(trained: Trained, source: Mapping[str, str]) -> TrainingFacts
     recipe, training = trained.recipe, trained.training
     return TrainingFacts(
         rows=len(training),
-        positives=training.positives if training.labelled else None,
+        positives=training.positives if training.labelled and training.task != "regression" else None,
         validation_rows=len(trained.judged.data),
         seconds=round(trained.seconds, 3),
         recipe=recipe.with_defaults(),
@@ -65,6 +69,7 @@ def manifest_of(trained: Trained, exported: Export, facts: TrainingFacts, *, cre
     """The version's manifest."""
     return Manifest(
         family=trained.recipe.family,
+        task=trained.recipe.task,
         inputs=trained.training.inputs,
         score=exported.contract,
         metrics=metrics_of(trained),
@@ -105,9 +110,18 @@ def _proof(trained: Trained, model: bytes, contract: ScoreContract) -> Proof:
         samples=trained.judged.data.batch,
         reference=_native(trained),
         edges=trained.fitted.edges(),
-        tolerances=trained.fitted.tolerances(),
+        tolerances=_tolerances(trained, contract),
         seed=trained.recipe.seed,
     )
+
+
+def _tolerances(trained: Trained, contract: ScoreContract) -> Mapping[str, float]:
+    """The model's; of amounts, the gate's own is a share of the largest one that was learned from."""
+    own, amount = trained.fitted.tolerances(), trained.training.amount
+    if amount is None:
+        return own
+    scaled = TOLERANCE * (float(np.abs(amount).max()) or 1.0)
+    return {name: max(scaled, own.get(name, 0.0)) for name in (SCORE, *contract.extras)}
 
 
 def _native(trained: Trained) -> Callable[[Batch], dict[str, Float64]]:

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from scoreline_trainers.data.batch import Float64, RowIndices
+from scoreline_trainers.data.batch import RowIndices
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.partition import Partition
+from scoreline_trainers.family import Fitted
 from scoreline_trainers.progress import Progress
 from scoreline_trainers.training.fit import fit_model
 from scoreline_trainers.training.recipe import Recipe
@@ -22,9 +23,11 @@ def fit_and_score(recipe: Recipe, rows: Partition, *, progress: Progress, clock:
     fitted = fit_model(recipe, training, progress=progress)
     seconds = (clock() - started).total_seconds()
     progress.begin("evaluate")
-    judged = _scored(rows, fold.validation, validation, fitted.predict(validation.batch))
+    judged = _scored(rows, fold.validation, validation, fitted)
     return Trained(recipe, fitted, training, judged, (judged,), seconds)
 
 
-def _scored(rows: Partition, numbers: RowIndices, data: Dataset, scores: Float64) -> Scored:
-    return Scored(rows.examples.frame[numbers], data, scores)
+def _scored(rows: Partition, numbers: RowIndices, data: Dataset, fitted: Fitted) -> Scored:
+    """The rows with the model's scores, and with its extras where there are several classes or horizons."""
+    extras = fitted.extras(data.batch) if data.classes or data.horizons else {}
+    return Scored(rows.examples.frame[numbers], data, fitted.predict(data.batch), extras)
