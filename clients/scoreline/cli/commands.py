@@ -28,7 +28,7 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
         "doctor": CommandSpec("scoreline_server.commands:doctor", "Check machine, registry and server.", "server"),
     },
     "Train and publish": {
-        "data": CommandSpec("scoreline_trainers.commands.training:data", "Make synthetic data.", "trainers"),
+        "data": CommandSpec("scoreline_trainers.commands.data:data", "Make synthetic tables.", "trainers"),
         "train": CommandSpec(
             "scoreline_trainers.commands.training:train", "Train a model by a recipe, and publish it.", "trainers"
         ),

@@ -14,7 +14,8 @@ from click.testing import CliRunner, Result
 
 from scoreline_registry.registry import Registry
 from scoreline_trainers import families
-from scoreline_trainers.commands.training import data, train
+from scoreline_trainers.commands.data import data
+from scoreline_trainers.commands.training import train
 from scoreline_trainers.families import BUILT_IN
 from tests.trainers.tables import SMALL, people
 
@@ -203,3 +204,13 @@ def test_nothing_imports_more_than_its_extra_brings(module: str, blocked: tuple[
     code = BLOCKED.format(module=module, blocked=blocked)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
+
+
+def test_tables_that_belong_together_are_written_to_a_folder(tmp_path: Path) -> None:
+    out = tmp_path / "made"
+    done = CliRunner().invoke(data, ["synth", "churn", "--customers", "30", "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert {path.stem for path in out.iterdir()} == {"customers", "clicks", "referrals", "offers", "labels"}
+    again = CliRunner().invoke(data, ["synth", "churn", "--out", str(out)])
+    assert again.exit_code != 0
+    assert "exists already" in again.output

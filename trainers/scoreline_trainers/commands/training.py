@@ -1,11 +1,10 @@
-"""The commands ``scoreline data`` and ``scoreline train``."""
+"""The command ``scoreline train``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from scoreline_registry.commands.options import Failure, json_option
 from scoreline_registry.commands.output import print_json, print_table
 from scoreline_trainers.commands.options import (
     CHAMPION_BY_DEFAULT,
@@ -19,35 +18,6 @@ if TYPE_CHECKING:
     from scoreline_trainers.training.report import TrainingReport
 
 _SHOWN_COLUMNS = 60
-
-
-@click.group()
-def data() -> None:
-    """Make synthetic tables."""
-
-
-@data.command(cls=TrainersCommand, short_help="Write a synthetic table.")
-@click.argument("kind", type=click.Choice(["propensity", "delinquency"]))
-@click.option("--rows", type=click.IntRange(min=1), default=20_000, show_default=True, help="How many people.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Equal seeds, equal tables.")
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .parquet or .csv file.")
-@click.option("--force", is_flag=True, help="Replace a file that exists.")
-@click.option("--dry-run", is_flag=True, help="Make the table and write nothing.")
-@json_option
-def synth(kind: str, rows: int, seed: int, out: Path, force: bool, dry_run: bool, as_json: bool) -> None:
-    """Write a synthetic table: customers who may buy, or accounts that may default."""
-    if out.exists() and not force:
-        raise Failure(f"{out} exists already: name another file, or replace it with --force")
-    from scoreline_trainers.data.tables import write_table
-    from scoreline_trainers.synthetic import GENERATORS
-
-    frame = GENERATORS[kind](rows, seed=seed)
-    if not dry_run:
-        write_table(frame, out)
-    if as_json:
-        print_json({"file": str(out), "rows": len(frame), "columns": frame.columns})
-    else:
-        click.echo(f"{'would write' if dry_run else 'wrote'} {out}: {len(frame):,} rows of {', '.join(frame.columns)}")
 
 
 @click.command(cls=TrainersCommand)

@@ -1,0 +1,103 @@
+"""Cardholders, their purchases over half a year, and which of them were impulse buys that they regretted.
+
+Every cardholder has habits: favourite categories, usual amounts, hours and a way to pay. About 4 in 100 purchases are
+planted impulse buys: late, larger than usual, in a rare category, often paid later. Some of these signs also occur in
+purchases that nobody regrets, and a large purchase is usual for some people and not for others.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from scoreline_trainers.data.batch import Float64
+from scoreline_trainers.synthetic.event_times import EventTimes, draw_times, names
+
+START = datetime(2025, 1, 1)  # noqa: DTZ001 - shops' local time, without a zone.
+DAYS = 180
+PURCHASES = 50.0
+IMPULSE_SHARE = 0.04
+CATEGORIES = (
+    "groceries", "fuel", "restaurants", "clothing", "electronics", "travel", "gifts", "games", "health", "home",
+)  # fmt: skip
+PAYMENTS = ("card", "cash", "wallet", "pay_later")
+_TEMPTING = (3, 4, 5, 7)
+_REGRET_DAYS = (2, 14)
+
+Codes = npt.NDArray[np.int64]
+
+
+def spending(customers: int, *, seed: int = 0) -> Mapping[str, pl.DataFrame]:
+    """Two tables about ``customers`` cardholders, about 50 purchases each.
+
+    ``cardholders``: customer_id, age, region, monthly_income. ``purchases``: purchase_id, customer_id, moment, amount,
+    category, payment_method, hour, impulse (0 or 1) and regretted_at, when it became known (null where never).
+    """
+    draw = np.random.default_rng(seed)
+    income = np.exp(draw.normal(7.5, 0.45, customers)).round(2)
+    times = draw_times(draw.poisson(PURCHASES, customers).clip(3), draw, days=DAYS, night=0.03)
+    cardholders = pl.DataFrame(
+        {
+            "customer_id": names("h", np.arange(customers)),
+            "age": np.clip(draw.normal(38, 12, customers), 18, 85).round(),
+            "region": draw.choice(("north", "south", "east", "west"), customers),
+            "monthly_income": income,
+        }
+    )
+    return {"cardholders": cardholders, "purchases": _purchases(times, income, draw)}
+
+
+def _purchases(times: EventTimes, income: Float64, draw: np.random.Generator) -> pl.DataFrame:
+    whose, events = times.customer, len(times)
+    susceptible = draw.beta(2, 6, len(income)) * 4
+    impulse = draw.random(events) < IMPULSE_SHARE * susceptible[whose]
+    showing = impulse & (draw.random(events) < 0.85)
+    category = _categories(whose, showing, len(income), draw)
+    hour = np.where(showing & (draw.random(events) < 0.7), draw.normal(23, 1.6, events) % 24, times.hour)
+    regretted = times.day + draw.uniform(*_REGRET_DAYS, events)
+    frame = pl.DataFrame(
+        {
+            "purchase_id": names("p", np.arange(events)),
+            "customer_id": names("h", whose),
+            "moment": EventTimes(whose, np.floor(times.day) + hour / 24).moments(START),
+            "amount": _amounts(whose, category, showing, income, draw),
+            "category": np.array(CATEGORIES)[category],
+            "payment_method": np.array(PAYMENTS)[_payments(whose, showing, len(income), draw)],
+            "hour": hour.round(2),
+            "impulse": impulse.astype(np.int8),
+            "regretted_at": EventTimes(whose, regretted).moments(START),
+        }
+    )
+    known = pl.when(pl.col("impulse") == 1).then(pl.col("regretted_at")).alias("regretted_at")
+    return frame.with_columns(known).sort("customer_id", "moment")
+
+
+def _categories(whose: Codes, showing: npt.NDArray[np.bool_], customers: int, draw: np.random.Generator) -> Codes:
+    """Three favourites hold most of a cardholder's purchases; impulse buys tempt elsewhere."""
+    favourites = np.argsort(draw.random((customers, len(CATEGORIES))), axis=1)[:, :3]
+    events = len(whose)
+    usual = favourites[whose, draw.choice(3, events, p=[0.55, 0.3, 0.15])]
+    other = draw.integers(0, len(CATEGORIES), events)
+    category = np.where(draw.random(events) < 0.85, usual, other)
+    tempted = showing & (draw.random(events) < 0.75)
+    return np.where(tempted, np.array(_TEMPTING)[draw.integers(0, len(_TEMPTING), events)], category)
+
+
+def _payments(whose: Codes, showing: npt.NDArray[np.bool_], customers: int, draw: np.random.Generator) -> Codes:
+    usual = draw.choice(len(PAYMENTS), customers, p=[0.6, 0.15, 0.2, 0.05])
+    events = len(whose)
+    method = np.where(draw.random(events) < 0.88, usual[whose], draw.integers(0, len(PAYMENTS), events))
+    return np.where(showing & (draw.random(events) < 0.5), len(PAYMENTS) - 1, method)
+
+
+def _amounts(
+    whose: Codes, category: Codes, showing: npt.NDArray[np.bool_], income: Float64, draw: np.random.Generator
+) -> Float64:
+    usual = income / 60 * draw.lognormal(0, 0.4, len(income))
+    spread = draw.uniform(0.25, 0.7, len(income))
+    dear = np.array([0.8, 0.9, 0.9, 1.3, 2.2, 3.0, 1.1, 1.0, 0.9, 1.4])[category]
+    noise = draw.normal(0, 1, len(whose)) * spread[whose]
+    extra = showing * draw.normal(0.9, 0.4, len(whose)).clip(0)
+    return np.asarray((usual[whose] * dear * np.exp(noise + extra)).round(2))
