@@ -38,7 +38,7 @@ _LISTED = 40
 _SHOWN = 40
 # At 0.6, difflib's own, "income" would be the nearest to "nope".
 _ALIKE = 0.65
-_BRANCHES = ("Synthetic", "FeatureSpec", "str", "cuts", "quantiles")
+_BRANCHES = ("Synthetic", "Sources", "FeatureSpec", "str", "cuts", "quantiles")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -142,7 +142,9 @@ def _has_more_beside(location: tuple[int | str, ...], found: Sequence[ErrorDetai
 
 def _is_branch(part: int | str) -> bool:
     """Pydantic names the branch of a union in the location; a person did not write it."""
-    return isinstance(part, str) and (part.startswith(("tuple[", "literal[", "function-")) or part in _BRANCHES)
+    return isinstance(part, str) and (
+        part.startswith(("tuple[", "dict[", "literal[", "function-")) or part in _BRANCHES
+    )
 
 
 def _is_other_branch(location: tuple[int | str, ...]) -> bool:

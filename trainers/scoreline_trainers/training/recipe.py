@@ -2,14 +2,13 @@
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, ValidationInfo, field_validator, model_validator
 
 from scoreline_registry.documents.contract import Band, Points, ScoreContract
 from scoreline_registry.errors import InvalidError, InvalidNameError
@@ -19,8 +18,10 @@ from scoreline_registry.strict_yaml import read_yaml
 from scoreline_trainers.calibration import Calibration
 from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.data.columns import Columns, Spec, Task
+from scoreline_trainers.data.sources.files import unset_variable
 from scoreline_trainers.data.splits import Validation
 from scoreline_trainers.data.tables import READABLE
+from scoreline_trainers.data.training_tables.spec import Sources
 from scoreline_trainers.engineering import Entry
 from scoreline_trainers.errors import RecipeError
 from scoreline_trainers.evaluation.bands import Bands, RateBands
@@ -42,6 +43,22 @@ class Synthetic(Spec):
     synthetic: str
     rows: int = Field(default=20_000, ge=1)
     seed: int = Field(default=0, ge=0)
+
+
+def _kind_of_data(given: object) -> str:
+    """Which kind of ``data`` is meant, so that mistakes are reported about that kind alone."""
+    if isinstance(given, str):
+        return "str"
+    if isinstance(given, Mapping):
+        return "Synthetic" if "synthetic" in given else "Sources"
+    return type(given).__name__ if isinstance(given, Synthetic | Sources) else "str"
+
+
+Data = Annotated[
+    Annotated[Synthetic, Tag("Synthetic")] | Annotated[str, Tag("str")] | Annotated[Sources, Tag("Sources")],
+    Discriminator(_kind_of_data),
+]
+"""A file, a generator, or several files that make one table."""
 
 
 class PointsSpec(Spec):
@@ -94,7 +111,8 @@ class Recipe(Columns):
 
     Attributes:
         name: the model's name in the registry.
-        data: a CSV or Parquet file, relative to the recipe, with ``${NAME}`` for environment variables; or a generator.
+        data: a CSV or Parquet file, relative to the recipe, with ``${NAME}`` for environment variables; a generator; or
+            several files that make one table.
         engineered: columns that are computed in the model's graph, see ``scoreline_trainers.engineering``.
         keep: which raw inputs the family gets beside them; see ``kept``.
         calibration: what bends the score into a probability, by its method alone or with its options.
@@ -108,7 +126,7 @@ class Recipe(Columns):
 
     name: str
     description: str = ""
-    data: Synthetic | str
+    data: Data
     engineered: tuple[Entry, ...] = ()
     keep: tuple[Literal["features", "sequence"], ...] | None = None
     calibration: Calibration | None = None
@@ -260,9 +278,8 @@ class Recipe(Columns):
     def data_path(self, folder: Path) -> Path:
         """Where ``data`` is, relative to the recipe's ``folder``. Raises RecipeError for an unset variable."""
         text = str(self.data)
-        for variable in re.findall(r"\$\{(\w+)\}", text):
-            if variable not in os.environ:
-                raise RecipeError(self.name, [f"its data is {text}: set {variable} or pass the file with --data"])
+        if (variable := unset_variable(text)) is not None:
+            raise RecipeError(self.name, [f"its data is {text}: set {variable} or pass the file with --data"])
         return folder / Path(os.path.expandvars(text)).expanduser()
 
 

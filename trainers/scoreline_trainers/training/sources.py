@@ -5,6 +5,8 @@ from pathlib import Path
 import polars as pl
 
 from scoreline_trainers.data.tables import read_table, table_digest
+from scoreline_trainers.data.training_tables.assembly import training_table
+from scoreline_trainers.data.training_tables.spec import Sources
 from scoreline_trainers.errors import RecipeError
 from scoreline_trainers.synthetic import GENERATORS
 from scoreline_trainers.training.recipe import Recipe, Synthetic
@@ -18,6 +20,9 @@ def recipe_table(recipe: Recipe, *, folder: Path, data: Path | None = None) -> t
         return read_table(
             recipe.data_path(folder), separator=recipe.separator, decimal=recipe.decimal, encoding=recipe.encoding
         )
+    if isinstance(recipe.data, Sources):
+        made = training_table(recipe.data, folder=folder)
+        return made.frame, made.digest
     return _synthetic_table(recipe.name, recipe.data)
 
 
@@ -26,6 +31,8 @@ def data_source(recipe: Recipe, data: Path | None = None) -> str:
     if data is not None or isinstance(recipe.data, str):
         return str(data or recipe.data)
     made = recipe.data
+    if isinstance(made, Sources):
+        return ", ".join(made.files)
     return f"synthetic {made.synthetic}, {made.rows:,} rows, seed {made.seed}"
 
 

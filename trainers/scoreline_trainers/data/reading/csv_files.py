@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import re
 from dataclasses import dataclass
 from io import StringIO
 from typing import Literal
@@ -11,10 +12,14 @@ import polars as pl
 from scoreline_trainers.errors import DataError
 
 SEPARATORS = (",", ";", "\t", "|")
+WHITESPACE = "whitespace"
+"""The separator of columns that any run of spaces and tabs separates."""
 
 Decimal = Literal[".", ","]
 
 _HEADER_BYTES = 2**20
+_MARGINS = re.compile(rb"^[ \t]+|[ \t]+(?=\r?$)", re.MULTILINE)
+_RUNS = re.compile(rb"[ \t]+")
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 # Excel's of Western Europe; latin-1 has a character for every byte.
 _GUESSES = ("utf-8", "cp1252", "latin-1")
@@ -25,7 +30,7 @@ class CsvFormat:
     """How a CSV file is written. What is None is found by looking at it.
 
     Attributes:
-        separator: between columns.
+        separator: between columns, or WHITESPACE.
         decimal: before the decimals of a number.
         encoding: by Python's name.
     """
@@ -44,6 +49,8 @@ def read_csv(raw: bytes, form: CsvFormat) -> pl.DataFrame:
     """
     text, named = _without_separator_line(_as_utf8(raw, form.encoding))
     separator = form.separator or named or separator_of(text)
+    if separator == WHITESPACE:
+        text, separator = _RUNS.sub(b"\t", _MARGINS.sub(b"", text)), "\t"
     header = _header(text, separator)
     # Polars would call the second "x" "x_duplicated_0", and a copy of the label would become a feature.
     twice = next((name for name in header if header.count(name) > 1), None)

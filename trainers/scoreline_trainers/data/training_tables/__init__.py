@@ -1,0 +1,1 @@
+"""Training tables that are made of several files: the recipe's key ``data`` as a mapping."""
