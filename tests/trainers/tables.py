@@ -100,7 +100,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "hidden": (8, 6),
         "denoiser": 8,
         "generator": 8,
-        "epsilon": 0.3,
+        "epsilon": 0.15,
         "n_estimators": 20,
         "max_samples": 64,
         "prototypes": 8,

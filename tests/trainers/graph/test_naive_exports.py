@@ -237,7 +237,7 @@ class Planted:
     libraries = ("scikit-learn",)
 
     def fit(self, data: Dataset, config: PlantedConfig, *, seed: int, progress: Progress) -> FittedPlanted:
-        right = Logistic().fit(data, LogisticConfig(), seed=seed, progress=progress)
+        right = Logistic().fit(data, LogisticConfig(scaling="standard"), seed=seed, progress=progress)
         return FittedPlanted(right.inputs, right.design, right.weights, right.bias, config.fault)
 
 
