@@ -15,8 +15,9 @@ for path in folder.rglob("*.py"):
 print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
 """
 
-# What needs arrays: `models compare` and `experiment plan` import the two when they run, analysis the others.
-REST = "path.stem not in ('golden_comparison', 'experiment_sizes') and 'statistics' not in path.parts"
+# What needs arrays: `models compare` and `experiment plan` import the two when they run, others the rest.
+FOLDERS = ("statistics", "attributions")
+REST = f"path.stem not in ('golden_comparison', 'experiment_sizes') and not set({FOLDERS}) & set(path.parts)"
 
 
 @pytest.mark.parametrize(
