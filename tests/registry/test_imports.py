@@ -16,7 +16,7 @@ print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
 """
 
 # What needs arrays: `models compare` and `experiment plan` import the two when they run, others the rest.
-FOLDERS = ("statistics", "attributions")
+FOLDERS = ("statistics", "attributions", "pictures")
 REST = f"path.stem not in ('golden_comparison', 'experiment_sizes') and not set({FOLDERS}) & set(path.parts)"
 
 
