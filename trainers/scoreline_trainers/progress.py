@@ -49,6 +49,19 @@ class Part:
         self.whole.advance(note)
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A piece of work that is one step of a stage: its own stages and steps are not shown."""
+
+    whole: Progress
+
+    def begin(self, title: str, *, total: int | None = None) -> None:
+        """Nothing."""
+
+    def advance(self, note: str = "") -> None:
+        """Nothing."""
+
+
 @contextmanager
 def progress_on_stderr() -> Iterator[Progress]:
     """Bars where standard error is a terminal, plain lines elsewhere; standard output stays free for results."""

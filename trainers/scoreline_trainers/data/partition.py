@@ -1,8 +1,10 @@
 """A table's rows with their split, encoded for the models that learn from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from scoreline_registry.documents.contract import InputContract
+import numpy as np
+
+from scoreline_registry.documents.contract import Feature, InputContract
 from scoreline_trainers.data.batch import RowIndices
 from scoreline_trainers.data.columns import Columns
 from scoreline_trainers.data.dataset import (
@@ -13,7 +15,7 @@ from scoreline_trainers.data.dataset import (
     table_examples,
 )
 from scoreline_trainers.data.encoding import infer_inputs
-from scoreline_trainers.data.sequences import Examples
+from scoreline_trainers.data.sequences import Examples, newest_steps
 from scoreline_trainers.data.splits import Fold, SplitPlan, Validation, plan_splits
 
 
@@ -25,11 +27,13 @@ class Partition:
         examples: one row per entity.
         columns: what the columns mean.
         plan: which rows learn, judge and test.
+        known: the development rows of ``examples``, the only ones that a contract is inferred from.
     """
 
     examples: Examples
     columns: Columns
     plan: SplitPlan
+    known: Examples
 
     def training(self) -> Dataset:
         """The rows that the published model learns from, under the contract that they give. Raises DataError."""
@@ -41,6 +45,13 @@ class Partition:
         inputs = self._inputs(fold.training)
         return self._learnable(fold.training, inputs), self.encoded(fold.validation, inputs)
 
+    def test(self, inputs: InputContract) -> Dataset | None:
+        """The test part under ``inputs``, None without one. Rows that lack a required feature are scored without."""
+        if self.plan.test is None:
+            return None
+        lenient = inputs.model_copy(update={"features": tuple(map(_may_lack, inputs.features))})
+        return replace(self.encoded(self.plan.test, lenient), inputs=inputs)
+
     def encoded(self, rows: RowIndices, inputs: InputContract) -> Dataset:
         """The given rows under ``inputs``. Raises DataError."""
         return encode_examples(self.examples.take(rows), self.columns, inputs)
@@ -51,8 +62,8 @@ class Partition:
         return training
 
     def _inputs(self, rows: RowIndices) -> InputContract:
-        """Kinds and vocabularies of ``rows`` alone; whether a column may be missing, of all rows."""
-        return infer_inputs(self.examples, self.columns, rows=rows)
+        """Kinds and vocabularies of ``rows`` alone; whether a column may be missing, of all development rows."""
+        return infer_inputs(self.known, self.columns, rows=np.searchsorted(self.plan.development, rows))
 
 
 def partition(table: object, columns: Columns, *, validation: Validation, seed: int = 0) -> Partition:
@@ -67,4 +78,12 @@ def partition(table: object, columns: Columns, *, validation: Validation, seed: 
         label=optional_column(frame, columns.label),
         seed=seed,
     )
-    return Partition(examples, columns, plan)
+    if plan.test is None:
+        return Partition(examples, columns, plan, examples)
+    known = examples.take(plan.development)
+    examples = examples if known.lengths is None else newest_steps(examples, int(known.lengths.max()))
+    return Partition(examples, columns, plan, examples.take(plan.development))
+
+
+def _may_lack(feature: Feature) -> Feature:
+    return feature.model_copy(update={"required": False})

@@ -1,6 +1,6 @@
 """Reads the sequences of a table, wide or long, into one padded array."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -41,6 +41,15 @@ class Examples:
             None if self.neighbors is None else self.neighbors[rows],
             None if self.neighbor_mask is None else self.neighbor_mask[rows],
         )
+
+
+def newest_steps(examples: Examples, most: int) -> Examples:
+    """The same with at most ``most`` steps in a row, the newest."""
+    if examples.sequence is None or examples.lengths is None or examples.sequence.shape[1] <= most:
+        return examples
+    places = np.maximum(examples.lengths - most, 0)[:, None] + np.arange(most)
+    block = np.take_along_axis(examples.sequence, places[:, :, None], axis=1)
+    return replace(examples, sequence=block, lengths=np.minimum(examples.lengths, most))
 
 
 def to_examples(frame: pl.DataFrame, columns: Columns) -> Examples:

@@ -1,8 +1,9 @@
 """The figures of a trained model on rows that it has not learned from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from scoreline_trainers.calibration.calibrated import Calibrated
+import numpy as np
+
 from scoreline_trainers.evaluation.band_summary import BandSummary, band_warnings
 from scoreline_trainers.evaluation.metrics import evaluate
 from scoreline_trainers.evaluation.tasks import evaluate_task
@@ -11,19 +12,40 @@ from scoreline_trainers.training.trained import Trained
 
 CALIBRATION_METRICS = ("brier", "ece_10_equal_mass")
 
+_INTERVAL = ("_low_95", "_high_95")
+
 
 def metrics_of(trained: Trained) -> dict[str, float]:
-    """The recipe's metrics of the validation rows; none without labels."""
-    judged = trained.judged
-    return evaluate_task(judged.data, judged.outputs, trained.recipe.measures) if judged.data.labelled else {}
+    """The recipe's metrics of the validation rows, and of the test part as ``test_...``; none without labels.
+
+    With several folds each is the mean over the folds, with their standard deviation as ``..._std``.
+    """
+    names = trained.recipe.measures
+    if not trained.judged.data.labelled:
+        return {}
+    found = [evaluate_task(fold.data, fold.outputs, names) for fold in trained.folds]
+    metrics = spread(found) if trained.refitted else found[0]
+    test = trained.test
+    tested = {} if test is None else evaluate_task(test.data, test.outputs, names)
+    return metrics | {f"test_{name}": value for name, value in tested.items()}
+
+
+def spread(folds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean and standard deviation of each metric over the folds that have it; intervals of one fold are left out."""
+    names = dict.fromkeys(name for fold in folds for name in fold if not name.endswith(_INTERVAL))
+    metrics = {}
+    for name in names:
+        values = [fold[name] for fold in folds if name in fold]
+        metrics[name] = float(np.mean(values))
+        metrics[f"{name}_std"] = float(np.std(values, ddof=min(1, len(values) - 1)))
+    return metrics
 
 
 def described(trained: Trained) -> dict[str, str | int | float]:
     """The model's facts about itself, and how well it did before it was calibrated."""
-    facts, validation = dict(trained.fitted.describe()), trained.judged.data
-    if isinstance(trained.fitted, Calibrated) and validation.labelled:
-        score = trained.fitted.model.predict(validation.batch)
-        before = evaluate(validation.outcome, score, CALIBRATION_METRICS)
+    facts, judged = dict(trained.fitted.describe()), trained.judged
+    if judged.uncalibrated is not None and judged.data.labelled:
+        before = evaluate(judged.data.outcome, judged.uncalibrated, CALIBRATION_METRICS)
         facts["without calibration"] = ", ".join(f"{name} {value:.4f}" for name, value in before.items())
     return facts
 

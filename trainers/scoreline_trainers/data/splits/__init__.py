@@ -2,6 +2,6 @@
 
 from scoreline_trainers.data.splits.holdout import hold_out, split_rows, unit_numbers
 from scoreline_trainers.data.splits.plan import Fold, SplitPlan, plan_splits
-from scoreline_trainers.data.splits.validation import Validation
+from scoreline_trainers.data.splits.validation import TestPart, Validation
 
-__all__ = ["Fold", "SplitPlan", "Validation", "hold_out", "plan_splits", "split_rows", "unit_numbers"]
+__all__ = ["Fold", "SplitPlan", "TestPart", "Validation", "hold_out", "plan_splits", "split_rows", "unit_numbers"]

@@ -1,13 +1,16 @@
 """Fits a recipe on the folds of a table and, where the plan says so, on all rows but the test part."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from scoreline_trainers.data.batch import RowIndices
+import numpy as np
+
+from scoreline_trainers.calibration.calibrated import Calibrated
+from scoreline_trainers.data.batch import Batch, Float64, RowIndices
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.partition import Partition
 from scoreline_trainers.family import Fitted
-from scoreline_trainers.progress import Progress
+from scoreline_trainers.progress import Progress, Step
 from scoreline_trainers.training.fit import fit_model
 from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.trained import Scored, Trained
@@ -17,17 +20,64 @@ Clock = Callable[[], datetime]
 
 def fit_and_score(recipe: Recipe, rows: Partition, *, progress: Progress, clock: Clock) -> Trained:
     """Fits every model that the plan of ``rows`` asks for. Raises DataError, FamilyError, FitError."""
-    fold = rows.plan.folds[0]
-    training, validation = rows.fold(fold)
+    if rows.plan.refits:
+        return _refitted(recipe, rows, progress=progress, clock=clock)
+    training, validation = rows.fold(rows.plan.folds[0])
+    fitted, seconds = _timed_fit(recipe, training, progress=progress, clock=clock)
+    progress.begin("evaluate")
+    judged = _scored(rows, rows.plan.folds[0].validation, validation, fitted, learned_rows=len(training))
+    test = _test_scores(rows, fitted, training)
+    return Trained(recipe, fitted, training, judged, (judged,), seconds, test)
+
+
+def fold_scores(recipe: Recipe, rows: Partition, *, progress: Progress) -> Iterator[Scored]:
+    """Fits the model of each fold and scores its validation rows. Raises DataError, FamilyError, FitError."""
+    for fold in rows.plan.folds:
+        training, validation = rows.fold(fold)
+        fitted = fit_model(recipe, training, progress=Step(progress))
+        yield _scored(rows, fold.validation, validation, fitted, learned_rows=len(training))
+
+
+def _refitted(recipe: Recipe, rows: Partition, *, progress: Progress, clock: Clock) -> Trained:
+    plan = rows.plan
+    progress.begin("fit folds", total=len(plan.folds))
+    folds = []
+    for scored in fold_scores(recipe, rows, progress=progress):
+        folds.append(scored)
+        progress.advance(f"{len(scored.scores):,} rows scored by a model of {scored.learned_rows:,} others")
+    training = rows.training()
+    fitted, seconds = _timed_fit(recipe, training, progress=progress, clock=clock)
+    progress.begin("evaluate")
+    numbers = np.concatenate([fold.validation for fold in plan.folds[: plan.first_repeat]])
+    judged = Scored.together(folds[: plan.first_repeat], rows.encoded(numbers, training.inputs))
+    test = _test_scores(rows, fitted, training)
+    return Trained(recipe, fitted, training, judged, tuple(folds), seconds, test, refitted=True)
+
+
+def _timed_fit(recipe: Recipe, training: Dataset, *, progress: Progress, clock: Clock) -> tuple[Fitted, float]:
     started = clock()
     fitted = fit_model(recipe, training, progress=progress)
-    seconds = (clock() - started).total_seconds()
-    progress.begin("evaluate")
-    judged = _scored(rows, fold.validation, validation, fitted)
-    return Trained(recipe, fitted, training, judged, (judged,), seconds)
+    return fitted, (clock() - started).total_seconds()
 
 
-def _scored(rows: Partition, numbers: RowIndices, data: Dataset, fitted: Fitted) -> Scored:
+def _test_scores(rows: Partition, fitted: Fitted, training: Dataset) -> Scored | None:
+    test = rows.test(training.inputs)
+    if test is None or rows.plan.test is None:
+        return None
+    return _scored(rows, rows.plan.test, test, fitted, learned_rows=len(training))
+
+
+def _scored(rows: Partition, numbers: RowIndices, data: Dataset, fitted: Fitted, *, learned_rows: int) -> Scored:
     """The rows with the model's scores, and with its extras where there are several classes or horizons."""
-    extras = fitted.extras(data.batch) if data.classes or data.horizons else {}
-    return Scored(rows.examples.frame[numbers], data, fitted.predict(data.batch), extras)
+    return Scored(
+        rows.examples.frame[numbers],
+        data,
+        fitted.predict(data.batch),
+        _uncalibrated(fitted, data.batch),
+        learned_rows,
+        fitted.extras(data.batch) if data.classes or data.horizons else {},
+    )
+
+
+def _uncalibrated(fitted: Fitted, batch: Batch) -> Float64 | None:
+    return fitted.model.predict(batch) if isinstance(fitted, Calibrated) else None
