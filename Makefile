@@ -6,12 +6,13 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 PROTOS := $(wildcard protos/scoreline/v1/*.proto)
 DEMO ?=
 BENCH ?=
+QUALITY ?=
 MUTANTS ?= --help
 # A run that is not over by then is ended, whatever holds it: 8 minutes on a quiet machine, more on a busy one.
 TEST_SECONDS ?= 2400
 export SCORELINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: help demo test conformance acceptance image-test sizes check mutants docs reference layers proto bench bench-peers clean
+.PHONY: help demo test conformance acceptance image-test sizes check mutants docs reference layers proto bench quality bench-peers clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -64,7 +65,10 @@ bench: $(VENV)/.dev  ## how fast the server is, against others on this machine; 
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
 	@$(BIN)/python -m tests.benchmarks.families
 
-bench-peers: $(VENV)/.dev  ## install what the server is measured against under .bench
+quality: $(VENV)/.dev  ## how well families predict real tables, beside other libraries on the same folds; hours
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.quality $(QUALITY)
+
+bench-peers: $(VENV)/.dev  ## install what is measured against under .bench
 	@$(BIN)/python -m tests.benchmarks.installing
 
 clean:  ## remove .venv, .bench and caches

@@ -1,4 +1,4 @@
-"""``make bench-peers``: installs the peers, each in a virtual environment of its own under ``.bench``."""
+"""``make bench-peers``: installs the peers and FLAML, each in a virtual environment of its own under ``.bench``."""
 
 import os
 import sys
@@ -11,6 +11,7 @@ PACKAGES: Mapping[str, Sequence[str]] = {
     "mlserver": ("mlserver", "onnxruntime"),
     "kserve": ("kserve", "onnxruntime"),
     "triton": ("nvidia-pytriton", "tritonclient[grpc]", "onnxruntime"),
+    "flaml": ("flaml[automl]", "pandas"),
 }
 
 
