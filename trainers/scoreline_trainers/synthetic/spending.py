@@ -53,9 +53,9 @@ def _purchases(times: EventTimes, income: Float64, draw: np.random.Generator) ->
     whose, events = times.customer, len(times)
     susceptible = draw.beta(2, 6, len(income)) * 4
     impulse = draw.random(events) < IMPULSE_SHARE * susceptible[whose]
-    showing = impulse & (draw.random(events) < 0.85)
+    showing = impulse & (draw.random(events) < 0.93)
     category = _categories(whose, showing, len(income), draw)
-    hour = np.where(showing & (draw.random(events) < 0.7), draw.normal(23, 1.6, events) % 24, times.hour)
+    hour = np.where(showing & (draw.random(events) < 0.85), draw.normal(23.5, 1.3, events) % 24, times.hour)
     regretted = times.day + draw.uniform(*_REGRET_DAYS, events)
     frame = pl.DataFrame(
         {
@@ -81,7 +81,7 @@ def _categories(whose: Codes, showing: npt.NDArray[np.bool_], customers: int, dr
     usual = favourites[whose, draw.choice(3, events, p=[0.55, 0.3, 0.15])]
     other = draw.integers(0, len(CATEGORIES), events)
     category = np.where(draw.random(events) < 0.85, usual, other)
-    tempted = showing & (draw.random(events) < 0.75)
+    tempted = showing & (draw.random(events) < 0.85)
     return np.where(tempted, np.array(_TEMPTING)[draw.integers(0, len(_TEMPTING), events)], category)
 
 
@@ -89,7 +89,7 @@ def _payments(whose: Codes, showing: npt.NDArray[np.bool_], customers: int, draw
     usual = draw.choice(len(PAYMENTS), customers, p=[0.6, 0.15, 0.2, 0.05])
     events = len(whose)
     method = np.where(draw.random(events) < 0.88, usual[whose], draw.integers(0, len(PAYMENTS), events))
-    return np.where(showing & (draw.random(events) < 0.5), len(PAYMENTS) - 1, method)
+    return np.where(showing & (draw.random(events) < 0.65), len(PAYMENTS) - 1, method)
 
 
 def _amounts(
@@ -99,5 +99,5 @@ def _amounts(
     spread = draw.uniform(0.25, 0.7, len(income))
     dear = np.array([0.8, 0.9, 0.9, 1.3, 2.2, 3.0, 1.1, 1.0, 0.9, 1.4])[category]
     noise = draw.normal(0, 1, len(whose)) * spread[whose]
-    extra = showing * draw.normal(0.9, 0.4, len(whose)).clip(0)
+    extra = showing * draw.normal(1.1, 0.4, len(whose)).clip(0)
     return np.asarray((usual[whose] * dear * np.exp(noise + extra)).round(2))
