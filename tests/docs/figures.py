@@ -120,7 +120,7 @@ def trainers() -> str:
         Box(390, 30, 170, 84, "engineering/", ["columns computed", "in the graph"]),
         Box(610, 30, 170, 84, "families/, heads/", ["fit, predict,", "to_onnx"]),
         Box(830, 30, 150, 84, "calibration/", ["isotonic, sigmoid"]),
-        Box(390, 180, 170, 66, "evaluation/", ["metrics, bands, card"]),
+        Box(390, 180, 170, 66, "evaluation/, reporting/", ["metrics, report, card"]),
         Box(610, 180, 170, 66, "graph/", ["one joined ONNX graph"]),
         Box(830, 180, 150, 66, "gate/", ["equals native, golden"]),
         Box(830, 300, 150, 56, "registry", ["version"], "files"),

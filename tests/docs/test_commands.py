@@ -40,6 +40,7 @@ REAL_DATA = ["Real borrowers"] if os.environ.get("SCORELINE_DATA") else []
 LONG = (
     Walk("README.md", ["Quickstart"]),
     Walk("docs/guides/own-models.md", ["Publish your own scikit-learn, LightGBM or PyTorch model", "PyTorch"]),
+    Walk("docs/guides/reports.md"),
     Walk("docs/reference/model-card.md"),
     Walk("docs/tutorials/experiment.md"),
     Walk("docs/tutorials/own-table.md"),

@@ -32,6 +32,9 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
         "train": CommandSpec(
             "scoreline_trainers.commands.training:train", "Train a model by a recipe, and publish it.", "trainers"
         ),
+        "report": CommandSpec(
+            "scoreline_trainers.commands.reporting:report", "Write the report of a model's version.", "trainers"
+        ),
         "adapt": CommandSpec(
             "scoreline_trainers.commands.adaptation:adapt", "Add a segment to a model from a few rows.", "trainers"
         ),

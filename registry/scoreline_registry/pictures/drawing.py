@@ -114,6 +114,12 @@ def _element(svg: str, caption: str) -> str:
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, count=1, flags=re.DOTALL)
     body = re.sub(r' id="[A-Za-z0-9.]+_[0-9]+"', "", body)
+    body = re.sub(r' (?:d|x|y)="[^"]*"', _rounded, body)
     head, _, rest = body.partition(">")
     head = re.sub(r' height="[^"]*"', "", head)
     return f'{head} role="img" aria-label="{escape(caption)}">{rest.strip()}'
+
+
+def _rounded(attribute: re.Match[str]) -> str:
+    """Coordinates in hundredths of a point: more cannot be seen and makes files large."""
+    return re.sub(r"(\.[0-9]{2})[0-9]+", r"\1", attribute.group())

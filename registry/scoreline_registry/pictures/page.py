@@ -4,8 +4,9 @@ Every text is escaped. The page can be read on a phone, where tables scroll by t
 and rows of tables are not cut.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
+from typing import Any
 
 from scoreline_registry.pictures.drawing import Picture
 
@@ -53,10 +54,15 @@ def figure(picture: Picture) -> str:
     return f"<figure>{picture.svg}<figcaption>{escape(picture.caption)}</figcaption></figure>"
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table with its title as caption; it scrolls sideways where it is too wide, also by keyboard."""
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, cell: Callable[[Any], str] = escape
+) -> str:
+    """A table with its title as caption; it scrolls sideways where it is too wide, also by keyboard.
+
+    ``cell`` makes HTML of a cell.
+    """
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
-    lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
+    lines = "".join("<tr>" + "".join(f"<td>{cell(each)}</td>" for each in row) + "</tr>\n" for row in rows)
     caption = f"<caption>{escape(title)}</caption>" if title else ""
     label = escape(title or ", ".join(columns), quote=True)
     return (

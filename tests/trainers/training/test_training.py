@@ -11,7 +11,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from scoreline_registry.documents.manifest import BASELINE_FILE, BOOSTER_FILE, CARD_FILE, GOLDEN_FILE, MODEL_FILE
+from scoreline_registry.documents.manifest import (
+    BASELINE_FILE,
+    BOOSTER_FILE,
+    CARD_FILE,
+    GOLDEN_FILE,
+    MODEL_FILE,
+    REPORT_FILE,
+)
 from scoreline_registry.errors import GateError, RefusedError
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import MemoryStorage
@@ -21,6 +28,7 @@ from scoreline_trainers.errors import RecipeError
 from scoreline_trainers.families.trees.lightgbm import FittedLightGBM
 from scoreline_trainers.graph.scorer import OnnxScorer
 from scoreline_trainers.progress import Lines
+from scoreline_trainers.reporting.document import RunReport
 from scoreline_trainers.training.candidate import Candidate, publish_candidate
 from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.run import train
@@ -62,7 +70,7 @@ def registry() -> Registry:
 
 
 def test_a_version_carries_everything_that_a_server_and_a_reviewer_need(candidate: Candidate) -> None:
-    assert candidate.files.keys() == {MODEL_FILE, GOLDEN_FILE, BASELINE_FILE, CARD_FILE, BOOSTER_FILE}
+    assert candidate.files.keys() == {MODEL_FILE, GOLDEN_FILE, BASELINE_FILE, CARD_FILE, REPORT_FILE, BOOSTER_FILE}
     manifest = candidate.manifest
     assert (manifest.family, manifest.score.meaning, manifest.created_at) == ("lightgbm", "is rich", NOW)
     assert [feature.name for feature in manifest.inputs.features] == ["income", "age", "city", "plan"]
@@ -146,7 +154,10 @@ def test_a_route_to_a_model_that_is_not_there_is_refused(candidate: Candidate, r
 
 
 def test_equal_recipes_and_tables_give_equal_bytes(candidate: Candidate, recipe: Recipe) -> None:
-    assert train(recipe, people(), clock=lambda: NOW).files == candidate.files
+    first, second = dict(candidate.files), dict(train(recipe, people(), clock=lambda: NOW).files)
+    reports = [RunReport.model_validate_json(files.pop(REPORT_FILE)) for files in (first, second)]
+    assert first == second
+    assert len({report.model_copy(update={"stages": ()}).model_dump_json() for report in reports}) == 1
 
 
 def test_a_graph_that_differs_is_not_published(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:

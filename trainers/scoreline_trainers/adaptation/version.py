@@ -14,6 +14,7 @@ from scoreline_registry.documents.manifest import (
     CARD_FILE,
     GOLDEN_FILE,
     MODEL_FILE,
+    REPORT_FILE,
     Manifest,
     ParityFacts,
 )
@@ -28,10 +29,11 @@ from scoreline_trainers.data.columns import Columns
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import AdaptError
 from scoreline_trainers.evaluation.baseline import Baseline
-from scoreline_trainers.evaluation.card import model_card
 from scoreline_trainers.gate.checks import Proof, prove
 from scoreline_trainers.gate.golden import read_arrays
 from scoreline_trainers.heads.record import ADAPTATION_FILE, Adapted, Record
+from scoreline_trainers.reporting.card import model_card
+from scoreline_trainers.reporting.document import RunReport, VersionReport
 
 # The most that a score may differ from what it must be. It does not differ at all where ONNX Runtime is the same.
 UNTOUCHED = 1e-7
@@ -215,7 +217,7 @@ def _files(
         GOLDEN_FILE: proof.golden,
         ADAPTATION_FILE: record.model_dump_json(indent=2).encode(),
         BASELINE_FILE: _baseline(published.files[BASELINE_FILE], record.feature, entry),
-        CARD_FILE: _card(published, manifest, record).encode(),
+        **_documents(published, manifest, record),
     }
 
 
@@ -227,7 +229,8 @@ def _baseline(data: bytes, feature: str, entry: Adapted) -> bytes:
     return before.model_copy(update={"categories": {**before.categories, feature: grown}}).model_dump_json().encode()
 
 
-def _card(published: Published, manifest: Manifest, record: Record) -> str:
+def _documents(published: Published, manifest: Manifest, record: Record) -> dict[str, bytes]:
+    """The report of the version from before, which says what was taken in since, and the card."""
     lines = [
         f"- {each.segment}: {each.rows} rows, {each.positives} with label 1, added to version {each.version}"
         for each in record.adapted
@@ -237,4 +240,8 @@ def _card(published: Published, manifest: Manifest, record: Record) -> str:
         "Segments that were taken in after training; the figures of quality are from before, without them:",
         "\n".join(lines),
     ]
-    return model_card(published.model, manifest, described={}, notes="\n\n".join(filter(None, notes)))
+    stored = published.files.get(REPORT_FILE)
+    before = RunReport() if stored is None else RunReport.model_validate_json(stored)
+    run = before.model_copy(update={"description": "\n\n".join(filter(None, notes))})
+    card = model_card(VersionReport(model=published.model, manifest=manifest, run=run))
+    return {REPORT_FILE: run.model_dump_json().encode(), CARD_FILE: card.encode()}

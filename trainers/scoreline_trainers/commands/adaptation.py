@@ -8,7 +8,7 @@ import click
 from scoreline_registry.commands.options import RefType
 from scoreline_registry.commands.output import print_json, print_table
 from scoreline_registry.names import ModelRef
-from scoreline_trainers.commands.options import TrainersCommand, existing_file, version_options
+from scoreline_trainers.commands.options import TrainersCommand, existing_file, resolved, version_options
 
 if TYPE_CHECKING:
     from scoreline_registry.registry import Registry
@@ -62,10 +62,9 @@ def _published(registry: "Registry", ref: ModelRef) -> "Published":
     from scoreline_registry.documents.manifest import MANIFEST_FILE
     from scoreline_trainers.adaptation.version import Published
 
-    document = registry.latest().state.models.require(ref.model)
-    newest = max(document.in_use, default=0)
-    model, version = (ref.model, newest) if ref == ModelRef(ref.model) else registry.latest().resolve(ref)
-    names = [name for name in document.entry(version).files if name != MANIFEST_FILE]
+    model, version = resolved(registry, ref)
+    entry = registry.latest().state.models.require(model).entry(version)
+    names = [name for name in entry.files if name != MANIFEST_FILE]
     files = {name: registry.read_file(model, version, name) for name in names}
     return Published(model, version, registry.manifest(model, version), files)
 

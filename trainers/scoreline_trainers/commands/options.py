@@ -15,6 +15,7 @@ from scoreline_registry.commands.options import (
     json_option,
     registry_option,
 )
+from scoreline_registry.names import ModelRef
 from scoreline_trainers.errors import TrainersError
 
 if TYPE_CHECKING:
@@ -55,6 +56,14 @@ def aliases_of(given: tuple[str, ...], registry: "Registry", model: str) -> tupl
     models = registry.latest().models
     has_champion = model in models and "champion" in models[model].aliases
     return given or (() if has_champion else ("champion",))
+
+
+def resolved(registry: "Registry", ref: ModelRef) -> tuple[str, int]:
+    """Model and number of a version; a model alone means its newest one in use. Raises NotFoundError."""
+    if ref != ModelRef(ref.model):
+        return registry.latest().resolve(ref)
+    document = registry.latest().state.models.require(ref.model)
+    return ref.model, max(document.in_use, default=0)
 
 
 class MappingType(click.ParamType[tuple[str, str]]):

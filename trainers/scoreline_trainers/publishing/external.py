@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from scoreline_registry.documents.contract import ScoreContract
 from scoreline_registry.documents.manifest import CARD_FILE, GOLDEN_FILE, MODEL_FILE, Manifest
 from scoreline_registry.errors import GateError
-from scoreline_trainers.evaluation.card import model_card
 from scoreline_trainers.publishing.confinement import ConfinedError, Limits, run_confined
 from scoreline_trainers.publishing.spec import (
     INSPECTION_FILE,
@@ -106,7 +105,10 @@ def raw_version(
 
 
 def _version(model: str, manifest: Manifest, files: Mapping[str, bytes], verdict: Verdict) -> ExternalVersion:
-    card = model_card(model, manifest, described={})
+    from scoreline_trainers.reporting.card import model_card  # noqa: PLC0415 - the command starts without NumPy
+    from scoreline_trainers.reporting.document import VersionReport  # noqa: PLC0415
+
+    card = model_card(VersionReport(model=model, manifest=manifest))
     return ExternalVersion(manifest, {**files, CARD_FILE: card.encode()}, verdict.rows)
 
 

@@ -13,6 +13,8 @@ from scoreline_registry.documents.base import FrozenModel
 from scoreline_registry.documents.manifest import Manifest, Moment
 from scoreline_trainers.evaluation.band_summary import BandSummary
 from scoreline_trainers.evaluation.document import Evaluation
+from scoreline_trainers.explanation.document import Explanation
+from scoreline_trainers.profiling.document import TableProfile
 
 REPORT_SCHEMA = 1
 
@@ -78,7 +80,9 @@ class RunReport(FrozenModel):
         warnings: what a person should look at, one line each.
         bands: the score's bands with the validation rows in each.
         data_from, data_until: times of the oldest and the newest row that the run used, where the recipe names a time.
+        profile: of the table that the run read, without values of sensitive columns.
         evaluation: on rows that the model was not trained on.
+        explanation: what the inputs contribute to the score.
         stages: of the run, in order.
     """
 
@@ -91,7 +95,9 @@ class RunReport(FrozenModel):
     bands: tuple[BandSummary, ...] = ()
     data_from: datetime | None = None
     data_until: datetime | None = None
+    profile: TableProfile | None = None
     evaluation: Evaluation | None = None
+    explanation: Explanation | None = None
     search: SearchFacts | None = None
     selection: SelectionFacts | None = None
     stages: tuple[StageFacts, ...] = ()

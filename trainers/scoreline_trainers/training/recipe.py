@@ -111,6 +111,8 @@ class Recipe(Columns):
 
     Attributes:
         name: the model's name in the registry.
+        intended_use: what the score is for, in words, for the report.
+        limits: what it is not good for, in words, for the report.
         data: a CSV or Parquet file, relative to the recipe, with ``${NAME}`` for environment variables; a generator; or
             several files that make one table.
         engineered: columns that are computed in the model's graph, see ``scoreline_trainers.engineering``.
@@ -126,6 +128,8 @@ class Recipe(Columns):
 
     name: str
     description: str = ""
+    intended_use: str = ""
+    limits: tuple[str, ...] = ()
     data: Data
     engineered: tuple[Entry, ...] = ()
     keep: tuple[Literal["features", "sequence"], ...] | None = None

@@ -18,6 +18,7 @@ from scoreline_trainers.training.candidate import Candidate
 from scoreline_trainers.training.quality import described, quality_warnings
 from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.report import TrainingReport
+from scoreline_trainers.training.run_report import run_report
 from scoreline_trainers.training.stages import Stage, Stages
 from scoreline_trainers.training.summary import summarize_columns, warnings
 from scoreline_trainers.training.trained import Trained
@@ -64,10 +65,11 @@ def train(
     manifest = manifest_of(trained, exported, training_facts(trained, source), created_at=clock())
     bands = summarize_bands(exported.contract.bands, trained.judged.data, trained.judged.scores)
     noted = (*warnings(frame, recipe, trained.training, trained.judged.data), *quality_warnings(trained, bands))
-    files = files_of(trained, exported, manifest, bands=bands, warnings=noted)
+    ended = stages.end()
+    files = files_of(trained, exported, manifest, run_report(trained, bands=bands, warnings=noted, stages=ended))
     proof = exported.proof
     check_gate(recipe.name, manifest=manifest, files=files, differences=proof.differences, tolerances=proof.tolerances)
-    report = _report(trained, exported, manifest, frame=frame, bands=bands, warnings=noted, stages=stages.end())
+    report = _report(trained, exported, manifest, frame=frame, bands=bands, warnings=noted, stages=ended)
     return Candidate(trained.fitted, manifest, files, report)
 
 

@@ -14,18 +14,19 @@ from scoreline_registry.documents.manifest import (
     CARD_FILE,
     GOLDEN_FILE,
     MODEL_FILE,
+    REPORT_FILE,
     Manifest,
     TrainingFacts,
 )
 from scoreline_registry.documents.signature import SCORE
 from scoreline_trainers.data.batch import Batch, Float64
-from scoreline_trainers.evaluation.band_summary import BandSummary
 from scoreline_trainers.evaluation.baseline import baseline
-from scoreline_trainers.evaluation.card import model_card
 from scoreline_trainers.families.ensembles.members import libraries_of
 from scoreline_trainers.gate.checks import TOLERANCE, Proof, prove
 from scoreline_trainers.graph.builder import output_names
-from scoreline_trainers.training.quality import described, metrics_of
+from scoreline_trainers.reporting.card import model_card
+from scoreline_trainers.reporting.document import RunReport, VersionReport
+from scoreline_trainers.training.quality import metrics_of
 from scoreline_trainers.training.trained import Trained
 
 _LIBRARIES = ("numpy", "onnx", "onnxruntime", "polars")
@@ -80,18 +81,15 @@ def manifest_of(trained: Trained, exported: Export, facts: TrainingFacts, *, cre
     )
 
 
-def files_of(
-    trained: Trained, exported: Export, manifest: Manifest, *, bands: Sequence[BandSummary], warnings: Sequence[str]
-) -> dict[str, bytes]:
+def files_of(trained: Trained, exported: Export, manifest: Manifest, report: RunReport) -> dict[str, bytes]:
     """The version's files but the manifest."""
-    recipe = trained.recipe
-    facts = described(trained)
-    card = model_card(recipe.name, manifest, described=facts, notes=recipe.description, bands=bands, warnings=warnings)
+    card = model_card(VersionReport(model=trained.recipe.name, manifest=manifest, run=report))
     return {
         MODEL_FILE: exported.model,
         GOLDEN_FILE: exported.proof.golden,
         BASELINE_FILE: baseline(trained.training, trained.judged.scores).model_dump_json().encode(),
         CARD_FILE: card.encode(),
+        REPORT_FILE: report.model_dump_json().encode(),
         **trained.fitted.files(),
     }
 

@@ -1,0 +1,50 @@
+"""What a run stores of itself beside the manifest, as ``report.json``."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import polars as pl
+
+from scoreline_trainers.evaluation.band_summary import BandSummary
+from scoreline_trainers.reporting.document import RunReport, StageFacts
+from scoreline_trainers.training.quality import described
+from scoreline_trainers.training.stages import Stage
+from scoreline_trainers.training.trained import Trained
+
+
+def run_report(
+    trained: Trained, *, bands: Sequence[BandSummary], warnings: Sequence[str], stages: Sequence[Stage]
+) -> RunReport:
+    """The report of a run; ``stages`` are those that have ended."""
+    recipe = trained.recipe
+    first, last = _period(trained)
+    return RunReport(
+        description=recipe.description,
+        intended_use=recipe.intended_use,
+        limits=recipe.limits,
+        described=described(trained),
+        warnings=tuple(warnings),
+        bands=tuple(bands),
+        data_from=first,
+        data_until=last,
+        stages=tuple(StageFacts(title=each.title, seconds=each.seconds, peak_bytes=each.peak_bytes) for each in stages),
+    )
+
+
+def _period(trained: Trained) -> tuple[datetime | None, datetime | None]:
+    """The times of the oldest and the newest row, where rows have a time that is a date."""
+    parts = [trained.training.time, trained.judged.data.time, trained.test.data.time if trained.test else None]
+    moments = [moment for part in parts if part is not None for moment in _ends(part)]
+    return (min(moments), max(moments)) if moments else (None, None)
+
+
+def _ends(times: pl.Series) -> Iterable[datetime]:
+    """The oldest and the newest moment without their zone; nothing where the column holds no dates."""
+    if times.dtype == pl.String:
+        times = times.str.to_datetime(strict=False)
+    if not times.dtype.is_temporal():
+        return
+    moments = times.cast(pl.Datetime("us")).drop_nulls()
+    for moment in (moments.min(), moments.max()):
+        if isinstance(moment, datetime):
+            yield moment.replace(tzinfo=None)
