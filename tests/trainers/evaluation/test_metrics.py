@@ -84,4 +84,9 @@ def test_metrics_carry_their_estimators_names() -> None:
 
 
 def test_what_needs_both_labels_is_left_out_where_there_is_one() -> None:
-    assert evaluate(np.zeros(3, np.int8), np.full(3, 0.2), tuple(METRICS)).keys() == {"brier", "ece_10_equal_mass"}
+    assert evaluate(np.zeros(3, np.int8), np.full(3, 0.2), tuple(METRICS)).keys() == {
+        "brier",
+        "log_loss",
+        "ece_10_equal_mass",
+        "ece_20_equal_mass",
+    }

@@ -12,7 +12,7 @@ from scoreline_registry.documents.base import FrozenModel
 EVALUATION_SCHEMA = 1
 
 Task = Literal["binary", "regression", "multiclass"]
-PeriodLength = Literal["day", "week", "month", "quarter", "year"]
+PeriodLength = Literal["day", "week", "month", "quarter", "year", "value"]
 
 
 class Interval(FrozenModel):
@@ -174,7 +174,7 @@ class PeriodFigures(GroupFigures):
 
 
 class OverTime(FrozenModel):
-    """Periods in order of time."""
+    """Periods in order of time; "value" where the time is a number."""
 
     column: str
     period: PeriodLength
@@ -234,7 +234,7 @@ class FairnessTable(FrozenModel):
     """The groups of one column side by side.
 
     Attributes:
-        cut: of the decisions; ``favorable`` says which side is the good one for a person.
+        cut, cut_name: of the decisions; ``favorable`` says which side is the good one for a person.
         reference: the group that others are compared with: the largest.
         selection_ratio: the lowest ratio of selected shares to the highest, among groups with enough rows.
         flags: the gaps that are beyond chance and large, one sentence each.
@@ -242,6 +242,7 @@ class FairnessTable(FrozenModel):
 
     column: str
     cut: float
+    cut_name: str = ""
     favorable: Literal["above", "below"] = "above"
     reference: str
     groups: tuple[FairnessGroup, ...]
@@ -278,7 +279,7 @@ class LeadTime(FrozenModel):
         entities: entities with the event.
         warned: share of them that were above the cut at the end of their history.
         median, mean, lower_quartile, upper_quartile: lead time of the warned ones; None without any.
-        shares: by lead time: share of all entities with the event that were warned at least so long before.
+        shares: by steps: share of all entities with the event that were warned at least so many steps before.
     """
 
     unit: str
@@ -291,6 +292,25 @@ class LeadTime(FrozenModel):
     lower_quartile: float | None = None
     upper_quartile: float | None = None
     shares: dict[int, float] = Field(default_factory=dict)
+
+
+class VersionComparison(FrozenModel):
+    """Two versions' scores of the same rows; differences are challenger minus champion.
+
+    Attributes:
+        champion, challenger: their metrics by name.
+        p: DeLong's two-sided p of "no difference in AUC"; None where units have several rows.
+    """
+
+    rows: int
+    positives: int
+    champion: dict[str, float]
+    challenger: dict[str, float]
+    auc_difference: Interval | None = None
+    p: float | None = None
+    average_precision_difference: Interval | None = None
+    brier_difference: Interval | None = None
+    log_loss_difference: Interval | None = None
 
 
 class ClassFigures(FrozenModel):

@@ -12,6 +12,7 @@ from scoreline_registry.statistics.figures import Estimate
 from scoreline_registry.statistics.scores import calibration, ranking
 from scoreline_registry.statistics.scores.calibration import expected_calibration_error
 from scoreline_trainers.data.batch import Float64
+from scoreline_trainers.evaluation.binary.ranked import Ranked
 
 Label = npt.NDArray[np.int8]
 Metric = Callable[[Label, Float64], Mapping[str, float]]
@@ -38,6 +39,11 @@ def brier(label: Label, score: Float64) -> float:
     return calibration.squared_errors(label, score).mean
 
 
+def log_loss(label: Label, score: Float64) -> float:
+    """Mean of minus the log of the probability that each row's label had."""
+    return float(calibration.log_losses(label, score).mean())
+
+
 def ks(label: Label, score: Float64) -> float:
     """Kolmogorov-Smirnov: the largest gap between the score distributions of positives and negatives."""
     found = ranking.ks(label, score)
@@ -49,17 +55,36 @@ def _auc_facts(label: Label, score: Float64) -> Mapping[str, float]:
     return {"auc": auc(label, score), "auc_low_95": low, "auc_high_95": high}
 
 
+def _best_f1_facts(label: Label, score: Float64) -> Mapping[str, float]:
+    """F1 at the cut where it is highest in these very rows, with the precision and recall there."""
+    ranked = Ranked.of(label, score)
+    at = ranked.best_f1
+    hits = float(ranked.positives[at])
+    return {
+        "best_f1": float(ranked.f1[at]),
+        "precision_at_best_f1": hits / float(ranked.positives[at] + ranked.negatives[at]),
+        "recall_at_best_f1": hits / ranked.totals[0],
+    }
+
+
 METRICS: Mapping[str, Metric] = {
     "auc": _auc_facts,
+    "gini": lambda label, score: {"gini": 2 * auc(label, score) - 1},
     "average_precision": lambda label, score: {"average_precision": average_precision(label, score)},
     "brier": lambda label, score: {"brier": brier(label, score)},
+    "log_loss": lambda label, score: {"log_loss": log_loss(label, score)},
     "ks": lambda label, score: {"ks": ks(label, score)},
+    "best_f1": _best_f1_facts,
     "ece_10_equal_mass": lambda label, score: {"ece_10_equal_mass": expected_calibration_error(label, score)},
+    "ece_20_equal_mass": lambda label, score: {"ece_20_equal_mass": expected_calibration_error(label, score, bins=20)},
 }
+
+FOR_ONE_LABEL = frozenset({"brier", "log_loss", "ece_10_equal_mass", "ece_20_equal_mass"})
+"""Metrics of rows that have one label only."""
 
 
 def evaluate(label: Label, score: Float64, names: Sequence[str] = tuple(METRICS)) -> dict[str, float]:
     """The named metrics; those that need both labels are left out where there is only one."""
     both = 0 < int(label.sum()) < len(label)
-    usable = [name for name in names if both or name in ("brier", "ece_10_equal_mass")]
+    usable = [name for name in names if both or name in FOR_ONE_LABEL]
     return {key: value for name in usable for key, value in METRICS[name](label, score).items()}

@@ -6,14 +6,14 @@ from scoreline_registry.documents.signature import CLASS_PROBABILITIES, HORIZON_
 from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.data.columns import Task
 from scoreline_trainers.data.dataset import Dataset
-from scoreline_trainers.evaluation.amounts import AMOUNT_METRICS, evaluate_amounts
-from scoreline_trainers.evaluation.classes import CLASS_METRICS, evaluate_classes
+from scoreline_trainers.evaluation.amounts.metrics import AMOUNT_METRICS, evaluate_amounts
+from scoreline_trainers.evaluation.classes.metrics import CLASS_METRICS, evaluate_classes
 from scoreline_trainers.evaluation.metrics import METRICS, auc, evaluate
 
 TASK_METRICS: Mapping[Task, Sequence[str]] = {
     "binary": tuple(METRICS),
     "regression": tuple(AMOUNT_METRICS),
-    "multiclass": (*CLASS_METRICS, *METRICS),
+    "multiclass": tuple(dict.fromkeys((*CLASS_METRICS, *METRICS))),
 }
 """What a recipe may name; of several classes, the metrics of a probability are those of the last one's."""
 
@@ -33,7 +33,7 @@ def evaluate_task(data: Dataset, outputs: Mapping[str, Float64], names: Sequence
     if data.classes:
         several = [name for name in names if name in CLASS_METRICS]
         found = evaluate_classes(data.label, outputs[CLASS_PROBABILITIES], several)
-    found |= evaluate(data.outcome, score, [name for name in names if name in METRICS])
+    found |= evaluate(data.outcome, score, [name for name in names if name in METRICS and name not in found])
     if "auc" in names:
         found |= _horizon_areas(data, outputs)
     return found

@@ -58,6 +58,22 @@ def brier(label: Label, score: Values, *, alpha: float = 0.05) -> Figure:
     return mean(squared_errors(label, score), alpha=alpha, of="squared error (Brier score)")
 
 
+def log_losses(label: Label, score: Values) -> Float64:
+    """float64 [N]: minus the log of the probability that each row's label had, -log(p) or -log(1 - p).
+
+    Probabilities of 0 and 1 are taken 2.2e-16 from them, as scikit-learn does.
+    """
+    least = float(np.finfo(np.float64).eps)
+    clipped = np.clip(np.asarray(score, np.float64), least, 1 - least)
+    losses: Float64 = -np.log(np.where(np.asarray(label, bool), clipped, 1 - clipped))
+    return losses
+
+
+def log_loss(label: Label, score: Values, *, alpha: float = 0.05) -> Figure:
+    """The mean of the rows' ``log_losses`` (the cross-entropy), with Student's interval."""
+    return mean(Moments.of(log_losses(label, score)), alpha=alpha, of="log loss")
+
+
 def calibration_table(
     label: Label, score: Values, *, bins: int = BINS, alpha: float = 0.05
 ) -> tuple[CalibrationBin, ...]:

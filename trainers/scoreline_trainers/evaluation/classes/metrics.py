@@ -9,8 +9,8 @@ from scoreline_trainers.evaluation.metrics import Label, auc
 
 ClassMetric = Callable[[Label, Float64], float]
 
-# A class that is called impossible and is there costs this much, and not infinitely much.
-_LEAST = 1e-15
+# A class that is called impossible and is there costs a finite amount, as scikit-learn has it.
+_LEAST = float(np.finfo(np.float64).eps)
 
 
 def accuracy(label: Label, probability: Float64) -> float:
@@ -18,10 +18,16 @@ def accuracy(label: Label, probability: Float64) -> float:
     return float((probability.argmax(axis=1) == label).mean())
 
 
-def class_log_loss(label: Label, probability: Float64) -> float:
-    """Mean of -ln of the probability of each row's class."""
+def class_log_losses(label: Label, probability: Float64) -> Float64:
+    """float64 [N]: -ln of the probability of each row's class."""
     own = probability[np.arange(len(label)), label]
-    return float(-np.log(np.maximum(own, _LEAST)).mean())
+    losses: Float64 = -np.log(np.clip(own, _LEAST, 1 - _LEAST))
+    return losses
+
+
+def class_log_loss(label: Label, probability: Float64) -> float:
+    """Mean of the rows' log losses."""
+    return float(class_log_losses(label, probability).mean())
 
 
 def auc_macro(label: Label, probability: Float64) -> float:

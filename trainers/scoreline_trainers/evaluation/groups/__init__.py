@@ -1,0 +1,1 @@
+"""Figures by group: segments, periods of time, folds and fairness."""
