@@ -21,7 +21,7 @@ from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.families.networks.lstm import LSTMNet
 from scoreline_trainers.families.networks.net import Emitted, Symbols
 from scoreline_trainers.families.networks.network import FittedNetwork, probabilities
-from scoreline_trainers.families.networks.network_training import mean_loss, minibatches
+from scoreline_trainers.families.networks.network_training import Lesson, mean_loss, minibatches, tensor_of
 from scoreline_trainers.families.networks.tcn import TCNNet
 from scoreline_trainers.gate.checks import prove
 from scoreline_trainers.gate.probes import with_garbage
@@ -104,11 +104,10 @@ def test_training_stops_when_the_held_out_rows_are_scored_no_better() -> None:
 def test_the_loss_of_many_rows_is_their_mean() -> None:
     fitted = network("lstm", epochs=1)
     data = dataset(HISTORY)
-    fed, rows = fitted.feed.tensors(data.batch), np.arange(len(data))
-    score = probabilities(fitted.net, fed)
+    lesson, rows = Lesson(fitted.feed.tensors(data.batch), tensor_of(data.target)), np.arange(len(data))
+    score = probabilities(fitted.net, lesson.fed)
     expected = -np.where(data.label == 1, np.log(score), np.log(1 - score)).mean()
-    loss = mean_loss(fitted.net, fed, torch.from_numpy(data.target.astype(np.float32)), rows)
-    assert loss == pytest.approx(expected, rel=1e-5)
+    assert mean_loss(fitted.net, lesson, rows) == pytest.approx(expected, rel=1e-5)
 
 
 @given(st.integers(2, 3000), st.integers(2, 40), st.integers(0, 5))

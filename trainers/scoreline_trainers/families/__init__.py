@@ -63,15 +63,29 @@ BUILT_IN: Mapping[str, Source] = {
         ("sklearn",),
         needs_label=False,
     ),
-    "mlp": Source(f"{_HERE}.networks.mlp:MLP", "dense network over features", ("torch",), "deep"),
-    "lstm": Source(f"{_HERE}.networks.lstm:LSTM", "recurrent network over histories", ("torch",), "deep"),
-    "cnn_lstm": Source(
-        f"{_HERE}.networks.cnn_lstm:CNNLSTM", "convolutions, then LSTM over histories", ("torch",), "deep"
+    "mlp": Source(f"{_HERE}.networks.mlp:MLP", "dense network over features", ("torch",), "deep", tasks=_AMOUNTS),
+    "lstm": Source(
+        f"{_HERE}.networks.lstm:LSTM", "recurrent network over histories", ("torch",), "deep", tasks=_AMOUNTS
     ),
-    "tcn": Source(f"{_HERE}.networks.tcn:TCN", "dilated convolutions over histories", ("torch",), "deep"),
-    "transformer": Source(f"{_HERE}.networks.transformer:Transformer", "attention over histories", ("torch",), "deep"),
+    "cnn_lstm": Source(
+        f"{_HERE}.networks.cnn_lstm:CNNLSTM",
+        "convolutions, then LSTM over histories",
+        ("torch",),
+        "deep",
+        tasks=_AMOUNTS,
+    ),
+    "tcn": Source(
+        f"{_HERE}.networks.tcn:TCN", "dilated convolutions over histories", ("torch",), "deep", tasks=_AMOUNTS
+    ),
+    "transformer": Source(
+        f"{_HERE}.networks.transformer:Transformer", "attention over histories", ("torch",), "deep", tasks=_AMOUNTS
+    ),
     "gat": Source(
-        f"{_HERE}.networks.gat:GAT", "attention over neighbors, for units without history", ("torch",), "deep"
+        f"{_HERE}.networks.gat:GAT",
+        "attention over neighbors, for units without history",
+        ("torch",),
+        "deep",
+        tasks=_AMOUNTS,
     ),
     "gan_hardened": Source(
         f"{_HERE}.networks.gan_hardened:GanHardened",

@@ -3,7 +3,7 @@
 Both sides compute in float64, so they agree to the last bits whatever the scale of a column.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,10 +33,18 @@ class Design:
     gaps: tuple[int, ...] = ()
 
     @classmethod
-    def fit(cls, features: Float32, columns: Sequence[Feature], *, scaling: ScalingMethod = "standard") -> "Design":
-        """Fits on float32 [M, F] with the contract's ``columns``."""
-        categories = category_columns(columns)
-        numbers = tuple(index for index in range(len(columns)) if index not in categories)
+    def fit(
+        cls,
+        features: Float32,
+        columns: Sequence[Feature],
+        *,
+        scaling: ScalingMethod = "standard",
+        without: Container[int] = (),
+    ) -> "Design":
+        """Fits on float32 [M, F] with the contract's ``columns``, ``without`` some categories."""
+        every = category_columns(columns)
+        categories = tuple(index for index in every if index not in without)
+        numbers = tuple(index for index in range(len(columns)) if index not in every)
         sizes = tuple(len(columns[index].vocabulary) for index in categories)
         gaps = tuple(index for index in numbers if np.isnan(features[:, index]).any())
         return cls(numbers, categories, Scaling.fit(features[:, numbers], scaling), sizes, gaps)

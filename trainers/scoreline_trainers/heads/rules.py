@@ -20,9 +20,10 @@ class Shrink(Spec):
     kind: Literal["shrink"] = "shrink"
     strength: float = Field(gt=0)
 
-    def head(self, states: Float64, label: Label, heads: Float64) -> Float64:
+    def head(self, states: Float64, label: Label, heads: Float64, weight: Float64 | None = None) -> Float64:
         """The new head; see ``Rule``."""
-        return most_probable(states, label, centre=heads[-1], precision=self.strength * np.eye(heads.shape[1]))
+        precision = self.strength * np.eye(heads.shape[1])
+        return most_probable(states, label, centre=heads[-1], precision=precision, weight=weight)
 
 
 class Spread(Spec):
@@ -37,7 +38,7 @@ class Spread(Spec):
     strength: float = Field(gt=0)
     share: float = Field(default=0.1, gt=0, le=1)
 
-    def head(self, states: Float64, label: Label, heads: Float64) -> Float64:
+    def head(self, states: Float64, label: Label, heads: Float64, weight: Float64 | None = None) -> Float64:
         """The new head; see ``Rule``."""
         away = heads[:-1] - heads[-1]
         width = heads.shape[1]
@@ -45,7 +46,8 @@ class Spread(Spec):
         # A model that knows no difference between segments still leaves a new one some room.
         ball = max(float(np.trace(covariance)) / width, 0.01) * np.eye(width)
         mixed = (1 - self.share) * covariance + self.share * ball
-        return most_probable(states, label, centre=heads[-1], precision=self.strength * np.linalg.inv(mixed))
+        precision = self.strength * np.linalg.inv(mixed)
+        return most_probable(states, label, centre=heads[-1], precision=precision, weight=weight)
 
 
 class Descend(Spec):
@@ -55,11 +57,12 @@ class Descend(Spec):
     rate: float = Field(gt=0)
     steps: int = Field(ge=1)
 
-    def head(self, states: Float64, label: Label, heads: Float64) -> Float64:
+    def head(self, states: Float64, label: Label, heads: Float64, weight: Float64 | None = None) -> Float64:
         """The new head; see ``Rule``."""
-        return descended(states, label, start=heads[-1], rate=self.rate, steps=self.steps)
+        return descended(states, label, start=heads[-1], rate=self.rate, steps=self.steps, weight=weight)
 
 
-# head(states float64 [N, H], label int8 [N], heads float64 [S + 1, H + 1]) -> float64 [H + 1]. The last of ``heads`` is
-# the fallback head, the others are those that training made; no rows give the fallback head.
+# head(states float64 [N, H], label int8 [N], heads float64 [S + 1, H + 1], weight float64 [N]) -> float64 [H + 1]. The
+# last of ``heads`` is the fallback head, the others are those that training made; no rows give the fallback head.
+# Without weights all rows count 1.
 Rule = Annotated[Shrink | Spread | Descend, Field(discriminator="kind")]

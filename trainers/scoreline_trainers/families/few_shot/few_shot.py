@@ -7,7 +7,7 @@ a head later: see ``scoreline_trainers.adaptation``.
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Generic, TypeVar, cast
 
@@ -23,9 +23,9 @@ from scoreline_trainers.data.batch import Batch, Float32, Float64, RowIndices
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families import BuiltIn
-from scoreline_trainers.families.networks.net import NetworkConfig
 from scoreline_trainers.families.networks.network_layers import dense
-from scoreline_trainers.families.networks.network_training import seeded, stopping_split
+from scoreline_trainers.families.networks.network_training import seeded, stopping_split, weights_of
+from scoreline_trainers.families.networks.options import DescentConfig
 from scoreline_trainers.families.networks.widths import Widths
 from scoreline_trainers.family import Fitted
 from scoreline_trainers.graph.builder import GraphBuilder
@@ -39,8 +39,8 @@ from scoreline_trainers.heads.segments import Segments
 from scoreline_trainers.progress import Progress
 
 
-class FewShotConfig(NetworkConfig):
-    """Options that the three families share; those of all networks are in ``NetworkConfig``.
+class FewShotConfig(DescentConfig):
+    """Options that the three families share; those of all descent are in ``DescentConfig``.
 
     Attributes:
         segment: the category feature whose names are the segments.
@@ -84,6 +84,7 @@ class Tasks:
         places: int64 [N], whose head each row has; the last is the fallback's.
         segments: how many have a head of their own.
         split: the rows to learn from, and those that decide when to stop.
+        weight: float32 [N] with mean 1, of the rows; None where all count alike.
     """
 
     features: torch.Tensor
@@ -91,6 +92,7 @@ class Tasks:
     places: torch.Tensor
     segments: int
     split: tuple[RowIndices, RowIndices]
+    weight: torch.Tensor | None = None
 
     @property
     def target(self) -> torch.Tensor:
@@ -102,6 +104,10 @@ class Tasks:
         places = self.places.numpy()
         rows = {place: np.flatnonzero(places == place) for place in range(self.segments)}
         return {place: found for place, found in rows.items() if len(found)}
+
+    def counts(self, rows: RowIndices) -> Float64 | None:
+        """The weights of some rows, float64; None where all count alike."""
+        return None if self.weight is None else self.weight.numpy()[rows].astype(np.float64)
 
     def states(self, body: Body) -> Float64:
         """float64 [N, H], by a trained body."""
@@ -190,7 +196,7 @@ class FewShotFamily(BuiltIn, Generic[ConfigT]):
         if data.features is None or data.sequence is not None or data.batch.neighbors is not None:
             raise FitError(self.name, "learns from features and takes no sequence and no neighbors")
         segments = Segments.of(data.inputs, config.segment, family=self.name)
-        design = _without(Design.fit(data.features, data.inputs.features, scaling=config.scaling), segments.column)
+        design = Design.fit(data.features, data.inputs.features, scaling=config.scaling, without=(segments.column,))
         if not design.width:
             raise FitError(self.name, f"learns from features beside the segment {config.segment!r}: add some")
         tasks = Tasks(
@@ -199,6 +205,7 @@ class FewShotFamily(BuiltIn, Generic[ConfigT]):
             torch.from_numpy(segments.places(data.features)),
             segments.fallback,
             stopping_split(data, config, seed=seed),
+            weights_of(data),
         )
         with seeded(seed, threads=config.threads):
             found = self.train(tasks, config, seed=seed, progress=progress)
@@ -216,9 +223,3 @@ def emit_places(heads: Tensor, column: int) -> Tensor:
     codes = graph_input(heads.graph, "features").gather(column, axis=1)
     # Not a number is not above -1 either.
     return (codes > -1).where(codes, fallback).minimum(fallback).to_int64()
-
-
-def _without(design: Design, column: int) -> Design:
-    """The same matrix without one category's columns."""
-    kept = [(place, size) for place, size in zip(design.categories, design.sizes, strict=True) if place != column]
-    return replace(design, categories=tuple(p for p, _ in kept), sizes=tuple(size for _, size in kept))

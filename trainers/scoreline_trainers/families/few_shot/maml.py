@@ -65,7 +65,8 @@ class MetaNet(nn.Module):
             heads = heads - self.log_rate.exp() * self._slope(states, target, heads)
         states, target = self._states(tasks, query), tasks.target[query]
         before, after = states @ self.start, torch.einsum("bqh,bh->bq", states, heads)
-        return log_loss(after, target) + self.config.fallback_weight * log_loss(before, target)
+        weight = None if tasks.weight is None else tasks.weight[query]
+        return log_loss(after, target, weight) + self.config.fallback_weight * log_loss(before, target, weight)
 
     def _slope(self, states: torch.Tensor, target: torch.Tensor, heads: torch.Tensor) -> torch.Tensor:
         """The gradient of each episode's mean log loss by its head, [B, H + 1]."""
@@ -93,7 +94,7 @@ class MAML(FewShotFamily[MAMLConfig]):
         rule = Descend(rate=float(net.log_rate.detach().exp()), steps=config.inner_steps)
         heads = np.tile(net.start.detach().numpy().astype(np.float64), (tasks.segments + 1, 1))
         for place, rows in tasks.members().items():
-            heads[place] = rule.head(states[rows], label[rows], heads)
+            heads[place] = rule.head(states[rows], label[rows], heads, tasks.counts(rows))
         return FittedHeads(net.body, heads, rule, epochs)
 
     def _meta_train(self, net: MetaNet, tasks: Tasks, config: MAMLConfig, *, seed: int, progress: Progress) -> int:

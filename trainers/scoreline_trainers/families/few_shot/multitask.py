@@ -8,7 +8,7 @@ from torch import nn
 from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.families.few_shot.few_shot import Body, FewShotConfig, FewShotFamily, FittedHeads, Tasks
 from scoreline_trainers.families.networks.net import Fed, Learner
-from scoreline_trainers.families.networks.network_training import log_loss, train_network
+from scoreline_trainers.families.networks.network_training import Lesson, log_loss, train_network
 from scoreline_trainers.heads.rules import Spread
 from scoreline_trainers.heads.trials import STRENGTHS, best_rule, trials_of
 from scoreline_trainers.progress import Progress
@@ -70,13 +70,12 @@ class Multitask(FewShotFamily[MultitaskConfig]):
         body = Body(tasks.features.shape[1], config.hidden, dropout=config.dropout)
         net = ManyHeads(body, config.hidden[-1], tasks.segments, unseen=config.unseen)
 
-        def loss(margin: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-            return log_loss(margin, target) + config.pull * net.distance()
+        def loss(margin: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
+            return log_loss(margin, target, weight) + config.pull * net.distance()
 
         fed = Fed.of_features(torch.cat([tasks.features, tasks.places[:, None].to(torch.float32)], dim=1))
-        epochs = train_network(
-            net, fed, tasks.target, split=tasks.split, config=config, seed=seed, progress=progress, loss=loss
-        )
+        lesson = Lesson(fed, tasks.target, tasks.weight, loss)
+        epochs = train_network(net, lesson, split=tasks.split, config=config, seed=seed, progress=progress)
         progress.begin("choose how new heads are made")
         trials = trials_of(
             tasks.states(body), tasks.label.numpy(), tasks.members(), net.heads(), shots=config.shots, seed=seed

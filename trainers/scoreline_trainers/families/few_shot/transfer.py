@@ -8,7 +8,7 @@ from torch import nn
 from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.families.few_shot.few_shot import Body, FewShotConfig, FewShotFamily, FittedHeads, Tasks
 from scoreline_trainers.families.networks.net import Fed, Learner
-from scoreline_trainers.families.networks.network_training import train_network
+from scoreline_trainers.families.networks.network_training import Lesson, train_network
 from scoreline_trainers.families.networks.widths import Widths
 from scoreline_trainers.heads.rules import Shrink
 from scoreline_trainers.heads.trials import STRENGTHS, best_rule, trials_of
@@ -56,8 +56,8 @@ class Transfer(FewShotFamily[TransferConfig]):
         """Body and fallback head from all rows, then every other head from its own rows with the body as it is."""
         body = Body(tasks.features.shape[1], config.hidden, dropout=config.dropout)
         net = OneHead(body, config.hidden[-1])
-        fed = Fed.of_features(tasks.features)
-        epochs = train_network(net, fed, tasks.target, split=tasks.split, config=config, seed=seed, progress=progress)
+        lesson = Lesson(Fed.of_features(tasks.features), tasks.target, tasks.weight)
+        epochs = train_network(net, lesson, split=tasks.split, config=config, seed=seed, progress=progress)
         states, label, members = tasks.states(body), tasks.label.numpy(), tasks.members()
         heads = np.tile(net.weights(), (tasks.segments + 1, 1))
         progress.begin("fit heads")
@@ -65,5 +65,5 @@ class Transfer(FewShotFamily[TransferConfig]):
         trials = trials_of(states, label, members, heads, shots=config.shots, seed=seed)
         rule = best_rule([Shrink(strength=strength) for strength in strengths], trials)
         for place, rows in members.items():
-            heads[place] = rule.head(states[rows], label[rows], heads)
+            heads[place] = rule.head(states[rows], label[rows], heads, tasks.counts(rows))
         return FittedHeads(body, heads, rule, epochs)

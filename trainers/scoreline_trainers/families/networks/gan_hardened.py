@@ -23,7 +23,7 @@ from scoreline_trainers.families import BuiltIn
 from scoreline_trainers.families.anomaly.detectors import Alarm, Distance, Isolation, Statistical, View
 from scoreline_trainers.families.networks.hardening import Hardened, HardeningConfig, harden
 from scoreline_trainers.families.networks.network_layers import dense
-from scoreline_trainers.families.networks.network_training import seeded, stopping_split
+from scoreline_trainers.families.networks.network_training import seeded, stopping_split, weights_of
 from scoreline_trainers.family import Fitted, features_only
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
 from scoreline_trainers.graph.layers import DenseLayer
@@ -35,7 +35,7 @@ ANOMALY_SCORE, ANOMALY_FLAG = "anomaly_score", "anomaly_flag"
 
 
 class GanHardenedConfig(HardeningConfig):
-    """Options of the family; those of the training are in ``HardeningConfig``, of all networks in ``NetworkConfig``.
+    """Options of the family; those of the training are in ``HardeningConfig``, of all descent in ``DescentConfig``.
 
     Attributes:
         attackable: the numbers that an attacker can change; by default all.
@@ -127,7 +127,8 @@ class GanHardened(BuiltIn):
             model = Hardened(design.width, len(design.numbers), config)
             rows = torch.from_numpy(design.apply(features).astype(np.float32))
             epochs = harden(
-                model, rows, torch.from_numpy(data.target.astype(np.float32)), bound=bound, train=train,
+                model, rows, torch.from_numpy(data.target.astype(np.float32)), weight=weights_of(data), bound=bound,
+                train=train,
                 validation=validation, config=config, seed=seed, progress=progress,
             )  # fmt: skip
         model = model.double().eval()

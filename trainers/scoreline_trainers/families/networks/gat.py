@@ -8,9 +8,10 @@ from pydantic import Field
 from scoreline_registry.documents.contract import Feature, InputContract
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families.networks.graph_attention import Blend, Clusters, GraphAttention, design_columns
-from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, NetworkConfig, Symbols
+from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, Symbols
 from scoreline_trainers.families.networks.network import NetworkFamily
 from scoreline_trainers.families.networks.network_layers import Head
+from scoreline_trainers.families.networks.options import Embedding, NetworkConfig
 from scoreline_trainers.families.networks.widths import Width
 from scoreline_trainers.graph.builder import Extra
 from scoreline_trainers.graph.preprocessing import Design
@@ -37,6 +38,7 @@ class GATConfig(NetworkConfig):
     head: Width = 32
     clusters: int = Field(default=8, ge=1)
     demographics: tuple[str, ...] = ()
+    embedding: Embedding = "none"
     hidden_neighbors: float = Field(default=0.5, ge=0, le=1)
 
 

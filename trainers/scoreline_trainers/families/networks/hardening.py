@@ -13,14 +13,14 @@ from pydantic import Field
 from torch import nn
 
 from scoreline_trainers.data.batch import RowIndices
-from scoreline_trainers.families.networks.net import NetworkConfig
 from scoreline_trainers.families.networks.network_training import early_stopped, log_loss, minibatches
+from scoreline_trainers.families.networks.options import DescentConfig
 from scoreline_trainers.families.networks.widths import Width, Widths
 from scoreline_trainers.graph.scaling import ScalingMethod
 from scoreline_trainers.progress import Progress
 
 
-class HardeningConfig(NetworkConfig):
+class HardeningConfig(DescentConfig):
     """Options of the training.
 
     Attributes:
@@ -115,13 +115,13 @@ class AdversarialTraining:
         rate, decay = config.learning_rate, config.weight_decay
         self._optimizers = [torch.optim.Adam(net.parameters(), lr=rate, weight_decay=decay) for net in trained]
 
-    def step(self, rows: torch.Tensor, target: torch.Tensor) -> None:
-        """One step of each net: [N, D] and [N]."""
+    def step(self, rows: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None) -> None:
+        """One step of each net: [N, D], [N] and the weights of the rows [N] or None."""
         model, generator, discriminator = self._optimizers
         _step(generator, self._generator_loss(rows, target))
         moved = self.generator(rows, target).detach()
         _step(discriminator, self._discriminator_loss(rows, moved))
-        _step(model, self._model_loss(rows, moved, target))
+        _step(model, self._model_loss(rows, moved, target, weight))
 
     def _generator_loss(self, rows: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         moved = self.generator(rows, target)
@@ -132,14 +132,18 @@ class AdversarialTraining:
         real = torch.ones(len(rows))
         return log_loss(self.discriminator(rows), real) + log_loss(self.discriminator(moved), 1 - real)
 
-    def _model_loss(self, rows: torch.Tensor, moved: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def _model_loss(
+        self, rows: torch.Tensor, moved: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None
+    ) -> torch.Tensor:
         """Trained on generated, random and gradient perturbations: the generator does not find every kind."""
         drawn = rows + (torch.rand_like(rows) * 2 - 1).sign() * self.bound
         stepped = one_step_attack(self.model, rows, target, self.bound)
         perturbed = torch.cat([moved, drawn, stepped])
         undone = torch.mean((self.model.denoised(torch.cat([rows, perturbed])) - rows.repeat(4, 1)) ** 2)
-        deceived = log_loss(self.model.margin(perturbed), target.repeat(3))
-        return log_loss(self.model.margin(rows), target) + self.config.attack * deceived + self.config.denoise * undone
+        each = None if weight is None else weight.repeat(3)
+        deceived = log_loss(self.model.margin(perturbed), target.repeat(3), each)
+        usual = log_loss(self.model.margin(rows), target, weight)
+        return usual + self.config.attack * deceived + self.config.denoise * undone
 
 
 def harden(
@@ -147,6 +151,7 @@ def harden(
     rows: torch.Tensor,
     target: torch.Tensor,
     *,
+    weight: torch.Tensor | None,
     bound: torch.Tensor,
     train: RowIndices,
     validation: RowIndices,
@@ -163,6 +168,7 @@ def harden(
         model: with fresh weights.
         rows: float32 [N, D].
         target: float32 [N], 0 or 1.
+        weight: float32 [N] with mean 1; None where all rows count alike.
         bound: float32 [D], how far an attacker can move each column.
         train: the rows to learn from.
         validation: the rows that decide when to stop.
@@ -176,20 +182,24 @@ def harden(
 
     def epoch() -> None:
         for batch in minibatches(train, lengths, size=config.batch_size, draw=draw):
-            nets.step(rows[batch], target[batch])
+            nets.step(rows[batch], target[batch], None if weight is None else weight[batch])
 
     def validation_loss() -> float:
-        return robust_loss(model, rows[validation], target[validation], bound)
+        own = None if weight is None else weight[validation]
+        return robust_loss(model, rows[validation], target[validation], bound, own)
 
     progress.begin("train against perturbed rows", total=config.epochs)
     return early_stopped(model, epoch, validation_loss, config=config, progress=progress)
 
 
-def robust_loss(model: Hardened, rows: torch.Tensor, target: torch.Tensor, bound: torch.Tensor) -> float:
+def robust_loss(
+    model: Hardened, rows: torch.Tensor, target: torch.Tensor, bound: torch.Tensor, weight: torch.Tensor | None = None
+) -> float:
     """Mean log loss on rows as they are and as an attacker moves them."""
     attacked = one_step_attack(model, rows, target, bound)
     with torch.no_grad():
-        return (float(log_loss(model.margin(rows), target)) + float(log_loss(model.margin(attacked), target))) / 2
+        losses = [float(log_loss(model.margin(each), target, weight)) for each in (rows, attacked)]
+    return sum(losses) / 2
 
 
 def one_step_attack(model: Hardened, rows: torch.Tensor, target: torch.Tensor, bound: torch.Tensor) -> torch.Tensor:

@@ -4,11 +4,13 @@ from itertools import pairwise
 from typing import cast
 
 import torch
+from pydantic import Field
 from torch import nn
 
-from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, NetworkConfig, Symbols
+from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, Symbols
 from scoreline_trainers.families.networks.network import NetworkFamily
 from scoreline_trainers.families.networks.network_layers import dense
+from scoreline_trainers.families.networks.options import NetworkConfig, Schedule
 from scoreline_trainers.families.networks.widths import Widths
 from scoreline_trainers.graph.layers import emit_dense
 
@@ -21,6 +23,13 @@ class MLPConfig(NetworkConfig):
     """
 
     hidden: Widths = (128, 64, 32)
+    dropout: float = Field(default=0.25, ge=0, lt=1)
+    epochs: int = Field(default=30, ge=1)
+    patience: int = Field(default=10, ge=1)
+    learning_rate: float = Field(default=0.004, gt=0)
+    schedule: Schedule = "cosine"
+    weight_decay: float = Field(default=0.05, ge=0)
+    refit: bool = True
 
 
 class MLPNet(Net):

@@ -10,44 +10,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import nn
 
 from scoreline_trainers.data.batch import Batch, Float32, Int64, RowIndices
 from scoreline_trainers.data.dataset import Dataset
-from scoreline_trainers.family import FamilyConfig
+from scoreline_trainers.families.networks.options import Embedding, embedding_width
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
 from scoreline_trainers.graph.layers import emit_real_steps
-from scoreline_trainers.graph.preprocessing import Design
+from scoreline_trainers.graph.preprocessing import Design, category_slots, emit_category_slots
 from scoreline_trainers.graph.scaling import Scaling, ScalingMethod
 from scoreline_trainers.graph.tensor import Tensor, graph_input
-
-
-class NetworkConfig(FamilyConfig):
-    """Options that all networks share.
-
-    Attributes:
-        scaling: how numbers are brought to scale; ``auto`` takes logarithms of those with long tails, and of features
-            quantiles where logarithms do not do.
-        dropout: share of the values that are dropped in training, in networks with dropout layers.
-        epochs: largest number of passes over the training rows.
-        patience: stops after this many epochs without a better log loss on the held-out rows.
-        batch_size: rows of one optimiser step.
-        learning_rate: step size of the Adam optimiser.
-        weight_decay: L2 penalty of the Adam optimiser.
-        stopping_fraction: share of the training rows that is held out to decide when to stop.
-        threads: threads of torch. The model depends on it in the last digits.
-    """
-
-    scaling: ScalingMethod = "auto"
-    dropout: float = Field(default=0.1, ge=0, lt=1)
-    epochs: int = Field(default=12, ge=1)
-    patience: int = Field(default=3, ge=1)
-    batch_size: int = Field(default=256, ge=2)
-    learning_rate: float = Field(default=0.002, gt=0)
-    weight_decay: float = Field(default=0.0, ge=0)
-    stopping_fraction: float = Field(default=0.1, gt=0, lt=1)
-    threads: int = Field(default=1, ge=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +33,7 @@ class Fed:
         features: float32 [N, D]: scaled numbers, gaps filled, and one-hot categories.
         neighbors: float32 [N, K, 2G] like ``steps``, finite everywhere; None where the model takes none.
         neighbor_mask: bool [N, K], set exactly where ``neighbors`` is.
+        codes: int64 [N, C], the slots of the categories that are embedded; None where none is.
     """
 
     steps: torch.Tensor
@@ -68,6 +41,7 @@ class Fed:
     features: torch.Tensor
     neighbors: torch.Tensor | None = None
     neighbor_mask: torch.Tensor | None = None
+    codes: torch.Tensor | None = None
 
     @classmethod
     def of_features(cls, features: torch.Tensor) -> "Fed":
@@ -90,6 +64,13 @@ class Fed:
             raise ValueError("this net takes neighbors, and was fed none")
         return self.neighbors, self.neighbor_mask
 
+    @property
+    def slots(self) -> torch.Tensor:
+        """``codes``, for nets that need them. Raises ValueError where there are none."""
+        if self.codes is None:
+            raise ValueError("this net embeds categories, and was fed none")
+        return self.codes
+
     def take(self, rows: RowIndices) -> "Fed":
         """The given rows, with no more steps than their longest needs."""
         index = torch.from_numpy(rows)
@@ -100,6 +81,7 @@ class Fed:
             self.features[index],
             None if self.neighbors is None else self.neighbors[index],
             None if self.neighbor_mask is None else self.neighbor_mask[index],
+            None if self.codes is None else self.codes[index],
         )
 
 
@@ -112,6 +94,14 @@ class Symbols:
     features: Tensor | None = None
     neighbors: Tensor | None = None
     neighbor_mask: Tensor | None = None
+    codes: Tensor | None = None
+
+    @property
+    def slots(self) -> Tensor:
+        """``codes``, for nets that embed categories. Raises ValueError where there are none."""
+        if self.codes is None:
+            raise ValueError("this net embeds categories, and the graph has none")
+        return self.codes
 
     @property
     def history(self) -> tuple[Tensor, Tensor]:
@@ -141,26 +131,35 @@ class Feed:
 
     Attributes:
         steps: scaling of the step features, where the model takes a sequence.
-        design: the features' matrix, where it takes features.
+        design: the features' matrix, where it takes features, without the categories that are embedded.
         neighbors: scaling of the neighbor features, where it takes neighbors.
+        embedded: the columns of ``features`` that are embedded.
+        sizes: vocabulary length of each of them.
+        widths: of their embeddings.
     """
 
     steps: Scaling | None = None
     design: Design | None = None
     neighbors: Scaling | None = None
+    embedded: tuple[int, ...] = ()
+    sizes: tuple[int, ...] = ()
+    widths: tuple[int, ...] = ()
 
     @classmethod
-    def fit(cls, data: Dataset, *, scaling: ScalingMethod = "standard") -> "Feed":
+    def fit(cls, data: Dataset, *, scaling: ScalingMethod = "standard", embedding: Embedding = "none") -> "Feed":
         """Fits on real steps and all features of a dataset."""
         steps = design = neighbors = None
+        names = [len(feature.vocabulary) for feature in data.inputs.features]
+        widths = {column: width for column, size in enumerate(names) if (width := embedding_width(size, embedding))}
         if data.sequence is not None and data.lengths is not None:
             steps = Scaling.fit(real_steps(data.sequence, data.lengths), scaling, curved=False)
         if data.features is not None:
-            design = Design.fit(data.features, data.inputs.features, scaling=scaling)
+            design = Design.fit(data.features, data.inputs.features, scaling=scaling, without=tuple(widths))
         if data.batch.neighbors is not None:
             values, mask = data.batch.neighborhood
             neighbors = Scaling.fit(values[mask], scaling, curved=False)
-        return cls(steps, design, neighbors)
+        sizes = tuple(names[column] for column in widths)
+        return cls(steps, design, neighbors, tuple(widths), sizes, tuple(widths.values()))
 
     @property
     def step_width(self) -> int:
@@ -174,8 +173,8 @@ class Feed:
 
     @property
     def feature_width(self) -> int:
-        """D."""
-        return 0 if self.design is None else self.design.width
+        """D, the embeddings included."""
+        return sum(self.widths) + (0 if self.design is None else self.design.width)
 
     def tensors(self, batch: Batch) -> Fed:
         """The parts of a batch that the model takes."""
@@ -187,6 +186,8 @@ class Feed:
         if self.design is not None:
             features = self.design.apply(batch.table).astype(np.float32)
         fed = Fed(*(torch.from_numpy(part) for part in (steps, lengths, features)))
+        if self.embedded:
+            fed = replace(fed, codes=torch.from_numpy(category_slots(batch.table[:, self.embedded], self.sizes)))
         if self.neighbors is None:
             return fed
         neighbors, mask = batch.neighborhood
@@ -195,15 +196,17 @@ class Feed:
 
     def emit(self, graph: GraphBuilder) -> Symbols:
         """Graph nodes of ``tensors``."""
-        steps = real = features = neighbors = mask = None
+        steps = real = features = neighbors = mask = codes = None
         if self.steps is not None:
             steps, real = _emit_flagged(self.steps, graph_input(graph, "sequence")), emit_real_steps(graph)
-        if self.design is not None:
+        if self.embedded:
+            codes = emit_category_slots(graph_input(graph, "features").columns(self.embedded), self.sizes)
+        if self.design is not None and self.design.width:
             features = self.design.emit(graph_input(graph, "features")).cast(np.float32)
         if self.neighbors is not None:
             neighbors = _emit_flagged(self.neighbors, graph_input(graph, "neighbors"))
             mask = graph_input(graph, "neighbor_mask")
-        return Symbols(steps, real, features, neighbors, mask)
+        return Symbols(steps, real, features, neighbors, mask, codes)
 
 
 @dataclass(frozen=True, slots=True)

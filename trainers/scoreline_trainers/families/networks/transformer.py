@@ -11,7 +11,7 @@ from torch import nn
 
 from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.data.batch import Float32
-from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, NetworkConfig, Symbols
+from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, Symbols
 from scoreline_trainers.families.networks.network import NetworkFamily
 from scoreline_trainers.families.networks.network_layers import (
     Head,
@@ -19,6 +19,7 @@ from scoreline_trainers.families.networks.network_layers import (
     dense,
     emit_layer_norm,
 )
+from scoreline_trainers.families.networks.options import NetworkConfig
 from scoreline_trainers.families.networks.widths import Width
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
 from scoreline_trainers.graph.layers import emit_linear, emit_softmax
