@@ -3,6 +3,7 @@
 import difflib
 import typing
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 import yaml
@@ -38,7 +39,8 @@ _LISTED = 40
 _SHOWN = 40
 # At 0.6, difflib's own, "income" would be the nearest to "nope".
 _ALIKE = 0.65
-_BRANCHES = ("Synthetic", "Sources", "FeatureSpec", "str", "cuts", "quantiles")
+_BRANCHES = ("Synthetic", "Sources", "FeatureSpec", "str")
+_BRANCHES_OF = {"bands": ("cuts", "quantiles")}
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -73,7 +75,7 @@ def problems_of(error: ValidationError, model: type[BaseModel], *, listing: bool
 
 def _problem(detail: ErrorDetails, model: type[BaseModel], *, listing: bool) -> str:
     location = detail["loc"]
-    path = [str(part) for part in location if not _is_branch(part)]
+    path = [str(part) for above, part in pairwise((None, *location)) if not _is_branch(part, above)]
     message = _message(detail, model, listing=listing).removeprefix("Value error, ")
     return f"{'.'.join(path)}: {message}" if path else message
 
@@ -140,10 +142,11 @@ def _has_more_beside(location: tuple[int | str, ...], found: Sequence[ErrorDetai
     return any(detail["loc"][: len(location) - 1] == location[:-1] != detail["loc"][:-1] for detail in found)
 
 
-def _is_branch(part: int | str) -> bool:
+def _is_branch(part: int | str | None, above: int | str | None) -> bool:
     """Pydantic names the branch of a union in the location; a person did not write it."""
     return isinstance(part, str) and (
-        part.startswith(("tuple[", "dict[", "literal[", "function-")) or part in _BRANCHES
+        part.startswith(("tuple[", "dict[", "literal[", "function-"))
+        or part in (*_BRANCHES, *_BRANCHES_OF.get(str(above), ()))
     )
 
 

@@ -58,41 +58,43 @@ class FeatureSpec(Spec):
 
 
 class SequenceSpec(Spec):
-    """Which columns hold the history of each entity, in one of two layouts.
+    """Which columns hold the history of each entity, in one of three layouts.
 
-    Wide: ``steps`` maps each step feature to its columns, oldest first. Long: the table has one row per step;
-    ``entity`` groups them, ``order`` sorts them, ``features`` are the step features, and everything else is read from
-    each entity's last row. ``max_length`` keeps the newest steps; by default the longest history decides.
+    Lists: ``lists`` names the step features, each a column that holds a list per row, oldest step first. Wide:
+    ``steps`` maps each step feature to its columns, oldest first. Long: the table has one row per step; ``entity``
+    groups them, ``order`` sorts them, ``features`` are the step features, and everything else is read from each
+    entity's last row. ``max_length`` keeps the newest steps; by default the longest history decides.
     """
 
     steps: dict[FeatureName, tuple[str, ...]] = Field(default_factory=dict)
     entity: str | None = None
     order: str | None = None
     features: tuple[FeatureName, ...] = ()
+    lists: tuple[FeatureName, ...] = ()
     max_length: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _one_shape(self) -> Self:
         long = (self.entity, self.order, self.features)
-        if bool(self.steps) == any(long) or (any(long) and not all(long)):
-            raise ValueError("give either 'steps' (wide) or all of 'entity', 'order' and 'features' (long)")
+        if [bool(self.steps), bool(self.lists), any(long)].count(True) != 1 or (any(long) and not all(long)):
+            raise ValueError("give either 'steps' (wide) or all of 'entity', 'order' and 'features' (long), or 'lists'")
         if len({len(columns) for columns in self.steps.values()}) > 1:
             raise ValueError("every step feature needs the same number of columns")
         if any(not columns for columns in self.steps.values()):
             raise ValueError("every step feature needs at least one column")
-        refuse_duplicates("feature", self.features)
+        refuse_duplicates("feature", self.step_features)
         return self
 
     @property
     def step_features(self) -> tuple[str, ...]:
         """The step features in the order of the contract."""
-        return tuple(self.steps) or self.features
+        return tuple(self.steps) or self.lists or self.features
 
     @property
     def source_columns(self) -> frozenset[str]:
         """Every column of the table that the sequence uses."""
         wide = {column for columns in self.steps.values() for column in columns}
-        return frozenset({*wide, *self.features, *filter(None, (self.entity, self.order))})
+        return frozenset({*wide, *self.lists, *self.features, *filter(None, (self.entity, self.order))})
 
 
 class NeighborSpec(Spec):

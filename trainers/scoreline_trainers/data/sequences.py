@@ -1,4 +1,4 @@
-"""Reads the sequences of a table, wide or long, into one padded array."""
+"""Reads the sequences of a table, as lists, wide or long, into one padded array."""
 
 from dataclasses import dataclass, replace
 
@@ -62,6 +62,8 @@ def to_examples(frame: pl.DataFrame, columns: Columns) -> Examples:
     if spec is None:
         return Examples(frame)
     require(frame, *sorted(spec.source_columns))
+    if spec.lists:
+        return _lists(frame, spec)
     return _wide(frame, spec) if spec.steps else _long(frame, spec, columns.label)
 
 
@@ -85,6 +87,33 @@ def finite(column: pl.Series) -> Float64:
     if (np.abs(values) > _LARGEST).any():
         raise DataError(column.name, f"holds numbers beyond {_LARGEST:.2g}, the largest float32: clean or scale it")
     return values
+
+
+def _lists(frame: pl.DataFrame, spec: SequenceSpec) -> Examples:
+    lengths = _common_lengths(frame, spec)
+    longest = min(int(lengths.max()), spec.max_length or int(lengths.max()))
+    kept = np.minimum(lengths, longest)
+    block = np.zeros((len(frame), longest, len(spec.lists)), np.float32)
+    real = np.arange(longest) < kept[:, None]
+    for at, name in enumerate(spec.lists):
+        block[..., at][real] = number_column(frame.select(pl.col(name).list.tail(longest).list.explode()), name)
+    return Examples(frame, block, kept)
+
+
+def _common_lengths(frame: pl.DataFrame, spec: SequenceSpec) -> Int64:
+    """int64 [N]: how many steps each row's lists hold. Raises DataError where lists differ in length or are empty."""
+    for name in spec.lists:
+        if not isinstance(frame.schema[name], pl.List):
+            raise DataError(name, f"is one of the sequence's lists and holds {frame.schema[name]}")
+    counts = frame.select(pl.col(name).list.len().fill_null(0).cast(pl.Int64) for name in spec.lists)
+    lengths: Int64 = counts[spec.lists[0]].to_numpy()
+    other = next((name for name in spec.lists if (counts[name] != counts[spec.lists[0]]).any()), None)
+    if other is not None:
+        raise DataError(other, f"holds lists of other lengths than {spec.lists[0]!r}: each step needs all its values")
+    if (lengths == 0).any():
+        rows = int((lengths == 0).sum())
+        raise DataError(spec.lists[0], f"holds no step in {rows:,} of {len(frame):,} rows: every row needs one")
+    return lengths
 
 
 def _wide(frame: pl.DataFrame, spec: SequenceSpec) -> Examples:

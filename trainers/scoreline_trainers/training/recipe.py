@@ -213,7 +213,7 @@ class Recipe(Columns):
             raise RecipeError(source, ["it is not a mapping of keys to values"])
         try:
             # JSON is what strict validation can take a list for a tuple from.
-            recipe = cls.model_validate_json(json.dumps(_named(document), default=str))
+            recipe = cls.model_validate_json(json.dumps(_with_roles(_named(document)), default=str))
         except ValidationError as error:
             raise RecipeError(source, problems_of(error, cls)) from error
         recipe.family_config(source=source)
@@ -327,3 +327,16 @@ def _named(document: Mapping[str, Any]) -> dict[str, Any]:
         return dict(document)
     named = [{"name": item} if isinstance(item, str) and item != "auto" else item for item in features]
     return {**document, "features": named}
+
+
+def _with_roles(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A table of cuts and labels says by itself what its columns are; what the recipe says comes first."""
+    data = document.get("data")
+    if not isinstance(data, Mapping) or "synthetic" in data:
+        return dict(document)
+    try:
+        sources = Sources.model_validate_json(json.dumps(data, default=str))
+    except ValidationError:
+        # The mistakes are reported where the whole recipe is read.
+        return dict(document)
+    return {**sources.roles(), **document}

@@ -1,8 +1,20 @@
 """The recipe's key ``data`` as a mapping: which files make the training table, and how."""
 
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from scoreline_registry.documents.base import refuse_duplicates
+from scoreline_trainers.data.events.cuts import Cuts, Eligible
+from scoreline_trainers.data.events.labels import WindowLabel
+from scoreline_trainers.data.events.spec import EventLog
 from scoreline_trainers.data.sources.files import FileSpec
-from scoreline_trainers.data.sources.joins import JoinSpec
+from scoreline_trainers.data.sources.joins import JoinSpec, Keep
 from scoreline_trainers.data.sources.times import SourceSpec, TimeSpec, Zone
+
+CUT = "cut"
+"""The column that holds the moment of each row, where rows are made of cuts."""
 
 
 class TableSpec(FileSpec, TimeSpec):
@@ -11,20 +23,100 @@ class TableSpec(FileSpec, TimeSpec):
     time: str | None = None
 
 
+class EntitySpec(FileSpec):
+    """A file of the entities that become rows at each cut, with the column of their ``key``."""
+
+    key: str
+    keep: Keep = "refuse"
+
+
 class Sources(SourceSpec):
     """Several files that make one training table.
 
     Attributes:
-        table: the file whose rows are trained on.
-        joins: files whose columns are put beside these rows, in order: a later one may use columns of an earlier one.
+        table: the file whose rows are trained on; or else
+        cuts: the moments at which each entity of the first log, or of ``entities``, becomes a row.
+        entities: a file of entities, those without events among them.
+        eligible: which entities become rows.
+        joins: files whose columns are put beside the rows, in order: a later one may use columns of an earlier one.
+        events: event logs.
+        observe_days: nothing further back than that is read of the logs.
+        label: what happens after the cut.
         time_zone: of times without an offset, and where days and months begin.
     """
 
-    table: TableSpec
+    table: TableSpec | None = None
+    cuts: Cuts | None = None
+    entities: EntitySpec | None = None
+    eligible: Eligible | None = None
     joins: tuple[JoinSpec, ...] = ()
+    events: tuple[EventLog, ...] = ()
+    observe_days: float | None = Field(default=None, gt=0)
+    label: WindowLabel | None = None
     time_zone: Zone = "UTC"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_or_several(cls, given: object) -> object:
+        if isinstance(given, dict) and isinstance(given.get("events"), dict):
+            return {**given, "events": (given["events"],)}
+        return given
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.table is None) == (self.cuts is None):
+            raise ValueError("give either 'table', whose rows are trained on, or 'cuts', which make rows of 'events'")
+        if self.table is not None and (self.entities is not None or self.eligible is not None):
+            raise ValueError("'entities' and 'eligible' go with 'cuts'")
+        needing = [name for name in ("cuts", "label", "observe_days") if getattr(self, name) is not None]
+        if needing and not self.events:
+            raise ValueError(f"'{needing[0]}' needs 'events'")
+        if self.table is not None and self.events and self.table.time is None:
+            raise ValueError("'events' need the 'time' of the table's rows: name its column in 'table'")
+        names = [log.name for log in self.events]
+        if len(names) > 1 and "" in names:
+            raise ValueError("each of several 'events' needs a 'name'")
+        refuse_duplicates("log", names)
+        if self.label is not None and self.label.log and self.label.log not in names:
+            raise ValueError(f"the label's log {self.label.log!r} is none of the events: {', '.join(names)}")
+        if self.cuts is not None and self.cuts.after_events and self.entities is not None:
+            raise ValueError("cuts after events need no 'entities'")
+        return self
 
     @property
     def files(self) -> tuple[str, ...]:
         """The files as the recipe names them."""
-        return tuple(dict.fromkeys(spec.file for spec in (self.table, *self.joins)))
+        specs = (self.table, self.entities, *self.events, *self.joins)
+        return tuple(dict.fromkeys(spec.file for spec in specs if spec is not None))
+
+    @property
+    def entity(self) -> str | None:
+        """The column of the entity where rows are made of cuts."""
+        if self.cuts is None:
+            return None
+        return self.entities.key if self.entities is not None else self.events[0].entity
+
+    @property
+    def label_log(self) -> str:
+        """The name of the log that the label is of."""
+        return "" if self.label is None else self.label.log or self.events[0].name
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The columns of lists."""
+        return tuple(name for log in self.events if log.steps is not None for name in log.steps.names(log.name))
+
+    def roles(self) -> Mapping[str, Any]:
+        """The keys of a recipe that follow from this: label, time, unit, task, horizons, sequence."""
+        found: dict[str, Any] = {}
+        if self.label is not None:
+            found |= {"label": self.label.columns[-1]}
+            found |= {} if self.label.task == "binary" else {"task": self.label.task}
+            found |= {"horizons": list(self.label.columns)} if len(self.label.columns) > 1 else {}
+        if self.entity is not None:
+            found |= {"time": CUT, "unit": self.entity}
+        elif self.table is not None and self.table.time is not None:
+            found |= {"time": self.table.time}
+        if self.steps:
+            found |= {"sequence": {"lists": list(self.steps)}}
+        return found
