@@ -83,6 +83,7 @@ _HEADS: dict[str, Any] = {"segment": "city", "hidden": (8, 6), "epochs": 15, "ba
 # The least that each family can be trained with, so that the suite stays fast.
 SMALL: dict[str, dict[str, Any]] = {
     "logistic": {},
+    "linear": {},
     "lightgbm": {"n_estimators": 30, "num_leaves": 12, "threads": 1, "early_stopping_rounds": 0},
     "xgboost": {"n_estimators": 30, "max_depth": 4, "early_stopping_rounds": 0},
     "catboost": {"n_estimators": 30, "depth": 4, "learning_rate": 0.2, "early_stopping_rounds": 0},

@@ -105,7 +105,8 @@ def test_that_holds_right_beside_the_threshold_too(value: float, steps: int) -> 
         ({"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.5}, "averaged trees"),
         ({"linear_tree": True}, "linear_tree"),
         ({"zero_as_missing": True}, "zero_as_missing"),
-        ({"objective": "regression"}, "'binary' only"),
+        ({"objective": "regression_l1"}, "'binary' or 'regression' only"),
+        ({"objective": "regression", "reg_sqrt": True}, "'binary' or 'regression' only"),
     ],
 )
 def test_boosters_without_an_exact_graph_are_refused(parameters: dict[str, Any], message: str) -> None:

@@ -167,7 +167,7 @@ def test_options_that_cannot_be_exported_are_refused_in_the_recipe(name: str, op
     ("path", "value", "message"),
     [
         (("gradient_booster", "name"), "gblinear", "'gbtree' only"),
-        (("objective", "name"), "reg:squarederror", "'binary:logistic' with one target only"),
+        (("objective", "name"), "reg:logistic", "reg:squarederror with one target only"),
         (("learner_model_param", "num_target"), "2", "with one target only"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Calibration of scores of any family: fitted on rows held out of training, exported as exact graph nodes."""
+"""Calibration of scores of any family: fitted on scores of rows not trained on, exported as exact graph nodes."""
 
 from collections.abc import Callable, Mapping
 from typing import Literal
@@ -28,11 +28,13 @@ class Calibration(Spec):
 
     Attributes:
         method: isotonic follows any rising curve and wants some thousand rows; sigmoid has two parameters.
-        fraction: share of the training rows that is held out for it.
+        folds: the calibrator is fitted on scores of each fold by a model of the others, and the model on all rows.
+        fraction: share of the training rows that is held out for the calibrator instead: one training, fewer rows.
     """
 
     method: Method
-    fraction: float = Field(default=0.2, gt=0, lt=1)
+    folds: int = Field(default=5, ge=2)
+    fraction: float | None = Field(default=None, gt=0, lt=1)
 
 
 def calibrated(model: Fitted, held_out: Dataset, method: Method) -> Calibrated:
@@ -43,5 +45,9 @@ def calibrated(model: Fitted, held_out: Dataset, method: Method) -> Calibrated:
     """
     if held_out.positives in (0, len(held_out)):
         raise DataError("", f"the {len(held_out)} rows held out for calibration have one label: raise its fraction")
-    calibrator = CALIBRATORS[method](held_out.label, model.predict(held_out.batch))
-    return Calibrated(held_out.inputs, model, calibrator)
+    return calibrated_by(model, held_out, model.predict(held_out.batch), method)
+
+
+def calibrated_by(model: Fitted, data: Dataset, scores: Float64, method: Method) -> Calibrated:
+    """``model`` with a calibrator fitted on ``scores`` [N] of rows by models like it that had not learned from them."""
+    return Calibrated(data.inputs, model, CALIBRATORS[method](data.label, scores))

@@ -47,10 +47,24 @@ _AMOUNTS: frozenset[Task] = frozenset({"binary", "regression"})
 
 BUILT_IN: Mapping[str, Source] = {
     "logistic": Source(f"{_HERE}.logistic:Logistic", "logistic regression over features", ("sklearn",)),
-    "lightgbm": Source(f"{_HERE}.trees.lightgbm:LightGBM", "gradient-boosted trees over features", ("lightgbm",)),
-    "xgboost": Source(f"{_HERE}.trees.xgboost:XGBoost", "gradient-boosted trees over features", ("xgboost",)),
-    "catboost": Source(f"{_HERE}.trees.catboost:CatBoost", "symmetric boosted trees over features", ("catboost",)),
-    "random_forest": Source(f"{_HERE}.trees.random_forest:RandomForest", "averaged trees over features", ("sklearn",)),
+    "linear": Source(
+        f"{_HERE}.linear:Linear",
+        "linear regression of amounts over features",
+        ("sklearn",),
+        tasks=frozenset({"regression"}),
+    ),
+    "lightgbm": Source(
+        f"{_HERE}.trees.lightgbm:LightGBM", "gradient-boosted trees over features", ("lightgbm",), tasks=_AMOUNTS
+    ),
+    "xgboost": Source(
+        f"{_HERE}.trees.xgboost:XGBoost", "gradient-boosted trees over features", ("xgboost",), tasks=_AMOUNTS
+    ),
+    "catboost": Source(
+        f"{_HERE}.trees.catboost:CatBoost", "symmetric boosted trees over features", ("catboost",), tasks=_AMOUNTS
+    ),
+    "random_forest": Source(
+        f"{_HERE}.trees.random_forest:RandomForest", "averaged trees over features", ("sklearn",), tasks=_AMOUNTS
+    ),
     "isolation_forest": Source(
         f"{_HERE}.anomaly.isolation_forest:IsolationForest",
         "anomalies among features, without labels",
@@ -93,14 +107,19 @@ BUILT_IN: Mapping[str, Source] = {
         ("torch", "sklearn"),
         "deep",
     ),
-    "voting": Source(f"{_HERE}.ensembles.voting:Voting", "the mean of members of any family"),
+    "voting": Source(f"{_HERE}.ensembles.voting:Voting", "the mean of members of any family", tasks=_AMOUNTS),
     "stacking": Source(
-        f"{_HERE}.ensembles.stacking:Stacking", "a calibrated regression over members of any family", ("sklearn",)
+        f"{_HERE}.ensembles.stacking:Stacking",
+        "a calibrated regression over members of any family",
+        ("sklearn",),
+        tasks=_AMOUNTS,
     ),
     "weighted": Source(
-        f"{_HERE}.ensembles.weighted:Weighted", "a weighted mean of members over features and histories"
+        f"{_HERE}.ensembles.weighted:Weighted", "a weighted mean of members over features and histories", tasks=_AMOUNTS
     ),
-    "segmented": Source(f"{_HERE}.ensembles.segmented:Segmented", "a member for each segment, and a fallback"),
+    "segmented": Source(
+        f"{_HERE}.ensembles.segmented:Segmented", "a member for each segment, and a fallback", tasks=_AMOUNTS
+    ),
     "transfer": Source(
         f"{_HERE}.few_shot.transfer:Transfer", "a head per segment, pulled to a common one", ("torch",), "deep"
     ),

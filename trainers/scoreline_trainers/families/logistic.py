@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.data.batch import Batch, Float64
 from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.data.weights import balanced
 from scoreline_trainers.families import BuiltIn
 from scoreline_trainers.family import Fitted, LibraryConfig, features_only
 from scoreline_trainers.graph.builder import GraphBuilder
@@ -77,7 +78,7 @@ class Logistic(BuiltIn):
         features = features_only(data, family=self.name)
         design = Design.fit(features, data.inputs.features, scaling=config.scaling)
         progress.begin("fit logistic regression")
-        weight = "balanced" if config.balanced else None
-        model = LogisticRegression(C=config.C, max_iter=config.max_iterations, class_weight=weight, random_state=seed)
-        model.fit(design.apply(features), data.label)
+        model = LogisticRegression(C=config.C, max_iter=config.max_iterations, random_state=seed)
+        weight = balanced(data) if config.balanced else data.weight
+        model.fit(design.apply(features), data.label, sample_weight=weight)
         return FittedLogistic(data.inputs, design, model.coef_[0], float(model.intercept_[0]))

@@ -65,7 +65,7 @@ class MeanFamily(BuiltIn, Generic[ConfigT]):
                 progress=progress,
                 recency=config.draws_by,
             )
-            places = every.places(config.choose)
+            places = every.places(config.choose, ensemble=self.name)
             measured, facts = every.only(places), chosen_facts(every, places)
         members = fit_members(
             config, places, data, ensemble=self.name, seed=seed, progress=progress, recency=config.draws_by

@@ -98,7 +98,7 @@ def fit_member(spec: MemberSpec, data: Dataset, *, ensemble: str, seed: int, pro
     Raises:
         FitError: the rows hold one label only, or lack what the member needs; it names the ensemble and the member.
     """
-    if data.positives in (0, len(data)):
+    if data.is_constant:
         raise FitError(ensemble, f"has {len(data)} rows of one label for its member {spec.title!r}: give it more rows")
     try:
         kept = replace(data, inputs=_inputs_without(data, spec), batch=_batch_without(data.batch, spec.left_out))

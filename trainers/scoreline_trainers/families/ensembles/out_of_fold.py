@@ -1,7 +1,7 @@
 """Out-of-fold scores of members, by which they are selected, weighted and described."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pydantic import Field
@@ -11,6 +11,7 @@ from scoreline_trainers.data.columns import Spec
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.splits import unit_numbers
 from scoreline_trainers.errors import FitError
+from scoreline_trainers.evaluation.amounts.metrics import root_mean_squared_error
 from scoreline_trainers.evaluation.diversity import choose_members, diversity
 from scoreline_trainers.evaluation.metrics import Label, auc
 from scoreline_trainers.families.ensembles.members import MemberSpec, fit_member
@@ -45,28 +46,49 @@ class OutOfFold:
         names: of the members.
         rows: int [R], which training rows.
         scores: float64 [R, M].
-        label: int8 [R], both values.
+        label: int8 [R], both values; all 0 in a regression.
+        amount: float64 [R], in a regression.
+        weight: float64 [R], what each row counts; None where all count alike.
     """
 
     names: tuple[str, ...]
     rows: RowIndices
     scores: Float64
     label: Label
+    amount: Float64 | None = None
+    weight: Float64 | None = None
 
-    def places(self, choice: Choice | None) -> tuple[int, ...]:
-        """The members to take, ascending; all of them without a choice."""
+    @classmethod
+    def of(cls, specs: Sequence[MemberSpec], rows: RowIndices, scores: Float64, held: Dataset) -> "OutOfFold":
+        """For the rows ``held``, which are those at ``rows``."""
+        return cls(tuple(spec.title for spec in specs), rows, scores, held.label, held.amount, held.weight)
+
+    @property
+    def counts(self) -> Float64:
+        """float64 [R]: what each row counts."""
+        return np.ones(len(self.label)) if self.weight is None else self.weight
+
+    def places(self, choice: Choice | None, *, ensemble: str = "") -> tuple[int, ...]:
+        """The members to take, ascending; all of them without a choice. Raises FitError for a choice by amounts."""
         if choice is None:
             return tuple(range(len(self.names)))
+        if self.amount is not None:
+            raise FitError(ensemble, "selects members by AUC, which amounts have none of: leave 'choose' out")
         taken = choose_members(self.scores, self.label, choice.members, weight=choice.diversity)
         return tuple(sorted(taken))
 
     def only(self, places: Sequence[int]) -> "OutOfFold":
         """The same of fewer members."""
         names = tuple(self.names[place] for place in places)
-        return OutOfFold(names, self.rows, self.scores[:, list(places)], self.label)
+        return replace(self, names=names, scores=self.scores[:, list(places)])
 
     def facts(self) -> Mapping[str, str | int | float]:
-        """AUC of each member, and how they differ: means over their pairs, and the pair that is most alike."""
+        """AUC of each member, and how they differ: means over their pairs, and the pair that is most alike.
+
+        Of amounts, the root mean squared error of each member.
+        """
+        if self.amount is not None:
+            return self._errors(self.amount)
         each = [f"{name} {auc(self.label, score):.4f}" for name, score in zip(self.names, self.scores.T, strict=True)]
         facts: dict[str, str | int | float] = {
             "rows held out from members": len(self.label),
@@ -80,6 +102,12 @@ class OutOfFold:
         first, second = np.unravel_index(pairs.argmax(), pairs.shape)
         alike = f"{self.names[first]} and {self.names[second]}, correlation {pairs.max():.3f}"
         return {**facts, **means, "most alike": alike}
+
+    def _errors(self, amount: Float64) -> Mapping[str, str | int | float]:
+        errors = zip(self.names, self.scores.T, strict=True)
+        each = [f"{name} {root_mean_squared_error(amount, score):.6g}" for name, score in errors]
+        held = {"rows held out from members": len(amount)}
+        return {**held, "member RMSE on held-out training rows": ", ".join(each)}
 
 
 def held_out(
@@ -96,7 +124,7 @@ def held_out(
     turn = _turns(data, seed=seed)
     last = np.floor((turn + 1) * fraction) > np.floor(turn * fraction)
     train, held = data.take(np.flatnonzero(~last)), data.take(np.flatnonzero(last))
-    if held.positives in (0, len(held)):
+    if held.is_constant:
         raise FitError(ensemble, f"has {len(held)} rows of one label to measure members on: give it more rows")
     scores = [
         fit_member(
@@ -108,8 +136,7 @@ def held_out(
         ).predict(held.batch)
         for place, spec in enumerate(specs)
     ]
-    names = tuple(spec.title for spec in specs)
-    return OutOfFold(names, np.flatnonzero(last), np.stack(scores, axis=1), held.label)
+    return OutOfFold.of(specs, np.flatnonzero(last), np.stack(scores, axis=1), held)
 
 
 def out_of_fold(
@@ -131,7 +158,7 @@ def out_of_fold(
         for place, spec in enumerate(specs):
             member = fit_member(spec, train, ensemble=ensemble, seed=seed + place, progress=progress)
             scores[fold == each, place] = member.predict(held.batch)
-    return OutOfFold(tuple(spec.title for spec in specs), np.arange(len(data)), scores, data.label)
+    return OutOfFold.of(specs, np.arange(len(data)), scores, data)
 
 
 def folds_of(data: Dataset, *, folds: int, seed: int) -> Int64:

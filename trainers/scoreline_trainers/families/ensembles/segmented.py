@@ -139,12 +139,14 @@ class Segmented(BuiltIn):
 
 
 def _large_enough(segments: Segments, data: Dataset, config: SegmentedConfig) -> list[str]:
-    """The names with enough rows, and enough of either label."""
+    """The names with enough rows, and enough of either label, where there are labels of 0 and 1."""
     place: Int64 = segments.places(data.batch.table)
     rows = np.bincount(place, minlength=segments.fallback + 1)
     positives = np.bincount(place, weights=data.label, minlength=segments.fallback + 1)
     rarer = np.minimum(positives, rows - positives)
-    enough = (rows >= config.min_rows) & (rarer >= config.min_labels)
+    enough = rows >= config.min_rows
+    if data.task == "binary":
+        enough &= rarer >= config.min_labels
     return [name for name, large in zip(segments.names, enough, strict=False) if large]
 
 

@@ -1,6 +1,7 @@
 """A weighted mean of members of different kinds, such as 0.7 of a network over histories and 0.3 of boosted trees.
 
-Weights are given, or are those with the least log loss on rows that the members had not learned from.
+Weights are given, or are those with the least log loss, of amounts the least squared error, on rows that the members
+had not learned from.
 """
 
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from typing import Self
 
 import numpy as np
 from pydantic import Field, model_validator
+from scipy.optimize import nnls
 
 from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.data.dataset import Dataset
@@ -21,6 +23,7 @@ from scoreline_trainers.families.ensembles.recency import Recency
 _LEAST = 1e-9
 _ITERATIONS = 2000
 _ENOUGH = 1e-8
+_TOTAL = 1e3
 
 
 class WeightedMemberSpec(MemberSpec):
@@ -76,13 +79,33 @@ class Weighted(MeanFamily[WeightedConfig]):
     def weights(
         self, measured: OutOfFold | None, places: Sequence[int], data: Dataset, config: WeightedConfig
     ) -> Float64:
-        """Those given, or those that minimise the log loss on the measuring rows."""
+        """Those given, or those that minimise the log loss, or squared error, on the measuring rows."""
         if config.gives_weights or measured is None:
             return config.given_weights[list(places)]
-        counts = np.ones(len(measured.label))
+        counts = measured.counts
         if config.recency is not None:
-            counts = config.recency.weights(data.take(measured.rows), ensemble=self.name)
+            counts = counts * config.recency.weights(data.take(measured.rows), ensemble=self.name)
+        if measured.amount is not None:
+            return amount_weights(measured.scores, measured.amount, counts=counts)
         return fitted_weights(measured.scores, measured.label, counts=counts)
+
+
+def amount_weights(scores: Float64, amount: Float64, *, counts: Float64) -> Float64:
+    """The weights [M] whose mean score has the least squared error: none below 0, total 1.
+
+    Args:
+        scores: float64 [R, M], amounts, of rows that no member has learned from.
+        amount: float64 [R].
+        counts: float64 [R], what each row counts.
+    """
+    root = np.sqrt(counts)
+    scale = float(np.abs(scores).max()) or 1.0
+    # Weights that do not total 1 miss this row by more than all others together.
+    total = np.full((1, scores.shape[1]), _TOTAL * len(amount))
+    left = np.concatenate([scores * root[:, None] / scale, total])
+    weights, _ = nnls(left, np.concatenate([amount * root / scale, total[0, :1]]))
+    found: Float64 = weights / weights.sum()
+    return found
 
 
 def fitted_weights(scores: Float64, label: Label, *, counts: Float64) -> Float64:

@@ -15,12 +15,23 @@ from pydantic import Field
 from scoreline_registry.documents.contract import InputContract
 from scoreline_registry.errors import first_line
 from scoreline_trainers.data.batch import Batch, Float64
+from scoreline_trainers.data.columns import Task
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
-from scoreline_trainers.families.trees.booster import ALIASES, AfterRound, BoosterConfig, BoosterFamily
+from scoreline_trainers.families.trees.booster import (
+    ALIASES,
+    AfterRound,
+    BoosterConfig,
+    BoosterFamily,
+    FittedBooster,
+    missing_start,
+)
 from scoreline_trainers.families.trees.catboost_graph import FAMILY, booster_graph, booster_trees
 from scoreline_trainers.families.trees.tree_columns import TreeColumns
-from scoreline_trainers.families.trees.trees import FittedTrees, Tree
+from scoreline_trainers.families.trees.trees import Tree
+from scoreline_trainers.family import Start
+
+CATBOOST_FILE = "booster.json"
 
 
 class CatBoostConfig(BoosterConfig):
@@ -54,13 +65,13 @@ class CatBoostConfig(BoosterConfig):
         {"grow_policy", "cat_features", "text_features", "embedding_features", "boost_from_average", "classes_count"}
     )
 
-    def parameters(self, *, seed: int) -> dict[str, Any]:
+    def parameters(self, *, seed: int, task: Task) -> dict[str, Any]:
         """The parameters passed to CatBoost."""
         return {
             **self.own_parameters(),
             "iterations": self.n_estimators,
             "thread_count": self.threads or -1,
-            "loss_function": "Logloss",
+            "loss_function": "RMSE" if task == "regression" else "Logloss",
             "random_seed": seed,
             "allow_writing_files": False,
             "logging_level": "Silent",
@@ -68,22 +79,30 @@ class CatBoostConfig(BoosterConfig):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FittedCatBoost(FittedTrees):
+class FittedCatBoost(FittedBooster):
     """A model cut at its best round, over the matrix that ``columns`` makes."""
 
     inputs: InputContract
     columns: TreeColumns
     model: catboost.CatBoost
+    task: Task = "binary"
+
+    @property
+    def rounds(self) -> int:
+        """How many trees there are."""
+        return int(self.model.tree_count_)
 
     def predict(self, batch: Batch) -> Float64:
         """float64 [N]."""
         matrix = self.columns.apply(batch.table)
+        if self.task == "regression":
+            return np.asarray(self.model.predict(matrix, prediction_type="RawFormulaVal", thread_count=1), np.float64)
         both = self.model.predict(matrix, prediction_type="Probability", thread_count=1)
         return np.asarray(both, np.float64)[:, 1]
 
     def to_onnx(self) -> onnx.ModelProto:
         """See ``catboost_graph``."""
-        return booster_graph(self.dump(), self.columns, self.inputs)
+        return booster_graph(self.dump(), self.columns, self.inputs, task=self.task)
 
     def trees(self) -> Sequence[Tree]:
         """See ``catboost_graph``."""
@@ -101,10 +120,15 @@ class FittedCatBoost(FittedTrees):
         importance = self.model.get_feature_importance(type="PredictionValuesChange")
         names = self.columns.names(self.inputs.features)
         top = sorted(range(len(importance)), key=lambda column: -importance[column])[:5]
-        return {"trees": int(self.model.tree_count_), "matter most": ", ".join(names[column] for column in top)}
+        return {"trees": self.rounds, "matter most": ", ".join(names[column] for column in top)}
+
+    def files(self) -> Mapping[str, bytes]:
+        """The model as CatBoost's own JSON, without times and random ids; later training can go on from it."""
+        dump = {name: value for name, value in self.dump().items() if name != "model_info"}
+        return {CATBOOST_FILE: json.dumps(dump, sort_keys=True).encode()}
 
 
-class CatBoost(BoosterFamily[CatBoostConfig]):
+class CatBoost(BoosterFamily[CatBoostConfig, FittedCatBoost]):
     """The model family ``catboost``."""
 
     name = FAMILY
@@ -112,24 +136,43 @@ class CatBoost(BoosterFamily[CatBoostConfig]):
     libraries = ("catboost",)
 
     def boost(
-        self, train: Dataset, stop: Dataset | None, config: CatBoostConfig, *, seed: int, after_round: AfterRound
+        self,
+        train: Dataset,
+        stop: Dataset | None,
+        config: CatBoostConfig,
+        *,
+        seed: int,
+        after_round: AfterRound,
+        first: FittedCatBoost | None,
     ) -> FittedCatBoost:
         """Cuts the model at its best round. Raises FitError for rows that CatBoost refuses."""
         columns = TreeColumns.of(train.inputs.features, family=self.name)
-        model = catboost.CatBoost(config.parameters(seed=seed))
+        model = catboost.CatBoost(config.parameters(seed=seed, task=train.task))
         stopping: dict[str, Any] = {}
         if stop is not None:
             rounds = config.early_stopping_rounds
             stopping = {"eval_set": _pool(stop, columns), "early_stopping_rounds": rounds, "use_best_model": True}
         try:
-            model.fit(_pool(train, columns), callbacks=[_Reported(after_round)], **stopping)
+            before = None if first is None else first.model
+            model.fit(_pool(train, columns), callbacks=[_Reported(after_round)], init_model=before, **stopping)
         except catboost.CatBoostError as error:
             raise FitError(self.name, f"cannot learn from these rows: {first_line(error)}") from error
-        return FittedCatBoost(train.inputs, columns, model)
+        return FittedCatBoost(train.inputs, columns, model, train.task)
+
+    def published(self, start: Start) -> FittedCatBoost:
+        """By CatBoost's own JSON, which it reads from files only. Raises FitError."""
+        if CATBOOST_FILE not in start.files:
+            raise missing_start(self.name, start, CATBOOST_FILE)
+        columns = TreeColumns.of(start.inputs.features, family=self.name)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / CATBOOST_FILE
+            path.write_bytes(start.files[CATBOOST_FILE])
+            model = catboost.CatBoost().load_model(str(path), format="json")
+        return FittedCatBoost(start.inputs, columns, model)
 
 
 def _pool(data: Dataset, columns: TreeColumns) -> catboost.Pool:
-    return catboost.Pool(columns.apply(data.batch.table), data.label)
+    return catboost.Pool(columns.apply(data.batch.table), data.target, weight=data.weight)
 
 
 class _Reported:
@@ -138,6 +181,6 @@ class _Reported:
 
     def after_iteration(self, info: Any) -> bool:
         """True: go on."""
-        losses = (info.metrics or {}).get("validation", {}).get("Logloss")
+        losses = next(iter((info.metrics or {}).get("validation", {}).values()), None)
         self._after_round(losses[-1] if losses else None)
         return True

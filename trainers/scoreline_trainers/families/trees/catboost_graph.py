@@ -13,6 +13,7 @@ from typing import Any
 import onnx
 
 from scoreline_registry.documents.contract import InputContract
+from scoreline_trainers.data.columns import Task
 from scoreline_trainers.errors import ExportError
 from scoreline_trainers.families.trees.tree_columns import TreeColumns, branch
 from scoreline_trainers.families.trees.trees import Branch, Tree, emit_trees, floored
@@ -23,13 +24,14 @@ FAMILY = "catboost"
 Dump = Mapping[str, Any]
 
 
-def booster_graph(dump: Dump, columns: TreeColumns, inputs: InputContract) -> onnx.ModelProto:
-    """The model whose score is CatBoost's probability.
+def booster_graph(dump: Dump, columns: TreeColumns, inputs: InputContract, *, task: Task = "binary") -> onnx.ModelProto:
+    """The model whose score is CatBoost's probability, or its amount.
 
     Args:
-        dump: the model's JSON, of one with Logloss.
+        dump: the model's JSON, of one with Logloss, or with RMSE.
         columns: the matrix it was trained on.
         inputs: the contract behind the matrix.
+        task: "regression" for a model with RMSE.
 
     Raises:
         ExportError: the trees are not symmetric, or split on CatBoost's own categories, texts or embeddings.
@@ -38,6 +40,8 @@ def booster_graph(dump: Dump, columns: TreeColumns, inputs: InputContract) -> on
     _, (bias,) = dump["scale_and_bias"]
     graph = GraphBuilder(inputs)
     margin = emit_trees(graph, trees, inputs, base=float(bias))
+    if task == "regression":
+        return graph.build(margin.squeeze(1).name)
     return graph.build(margin.apply("Sigmoid").squeeze(1).name)
 
 

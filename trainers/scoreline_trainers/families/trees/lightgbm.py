@@ -12,11 +12,20 @@ from pydantic import Field, model_validator
 from scoreline_registry.documents.contract import InputContract
 from scoreline_registry.documents.manifest import BOOSTER_FILE
 from scoreline_trainers.data.batch import Batch, Float64
+from scoreline_trainers.data.columns import Task
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.features import category_columns
-from scoreline_trainers.families.trees.booster import ALIASES, AfterRound, BoosterConfig, BoosterFamily
+from scoreline_trainers.families.trees.booster import (
+    ALIASES,
+    AfterRound,
+    BoosterConfig,
+    BoosterFamily,
+    FittedBooster,
+    missing_start,
+)
 from scoreline_trainers.families.trees.lightgbm_graph import FAMILY, booster_graph, booster_trees
-from scoreline_trainers.families.trees.trees import FittedTrees, Tree
+from scoreline_trainers.families.trees.trees import Tree
+from scoreline_trainers.family import Start
 
 
 class LightGBMConfig(BoosterConfig):
@@ -58,12 +67,12 @@ class LightGBMConfig(BoosterConfig):
             raise ValueError("'dart' rewrites earlier trees and cannot stop early: set early_stopping_rounds: 0")
         return self
 
-    def parameters(self, *, seed: int) -> dict[str, Any]:
+    def parameters(self, *, seed: int, task: Task) -> dict[str, Any]:
         """The parameters passed to LightGBM."""
         return {
             **self.own_parameters(),
             "num_threads": max(self.threads, 0),
-            "objective": "binary",
+            "objective": "regression" if task == "regression" else "binary",
             "seed": seed,
             "deterministic": True,
             "force_row_wise": True,
@@ -72,7 +81,7 @@ class LightGBMConfig(BoosterConfig):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FittedLightGBM(FittedTrees):
+class FittedLightGBM(FittedBooster):
     """A booster cut at its best round."""
 
     inputs: InputContract
@@ -81,6 +90,11 @@ class FittedLightGBM(FittedTrees):
     def predict(self, batch: Batch) -> Float64:
         """float64 [N]."""
         return np.asarray(self.booster.predict(batch.table, num_threads=1), np.float64)
+
+    @property
+    def rounds(self) -> int:
+        """How many trees there are."""
+        return self.booster.num_trees()
 
     def to_onnx(self) -> onnx.ModelProto:
         """See ``lightgbm_graph``."""
@@ -98,11 +112,11 @@ class FittedLightGBM(FittedTrees):
         return {"trees": self.booster.num_trees(), "gain most": names}
 
     def files(self) -> Mapping[str, bytes]:
-        """The booster as LightGBM's own text, from which LightGBM computes the contributions of features."""
+        """The booster as LightGBM's own text, which later training can go on from."""
         return {BOOSTER_FILE: self.booster.model_to_string().encode()}
 
 
-class LightGBM(BoosterFamily[LightGBMConfig]):
+class LightGBM(BoosterFamily[LightGBMConfig, FittedLightGBM]):
     """The model family ``lightgbm``."""
 
     name = FAMILY
@@ -110,25 +124,48 @@ class LightGBM(BoosterFamily[LightGBMConfig]):
     libraries = ("lightgbm",)
 
     def boost(
-        self, train: Dataset, stop: Dataset | None, config: LightGBMConfig, *, seed: int, after_round: AfterRound
+        self,
+        train: Dataset,
+        stop: Dataset | None,
+        config: LightGBMConfig,
+        *,
+        seed: int,
+        after_round: AfterRound,
+        first: FittedLightGBM | None,
     ) -> FittedLightGBM:
         """Cuts the booster at its best round."""
         table, watched, callbacks = _table(train), [], [_reported(after_round)]
         if stop is not None:
-            watched.append(table.create_valid(stop.batch.table, stop.label))
+            watched.append(table.create_valid(stop.batch.table, stop.target, weight=stop.weight))
             callbacks.append(lightgbm.early_stopping(config.early_stopping_rounds, verbose=False))
         booster = lightgbm.train(
-            config.parameters(seed=seed), table, config.n_estimators, valid_sets=watched, callbacks=callbacks
+            config.parameters(seed=seed, task=train.task),
+            table,
+            config.n_estimators,
+            valid_sets=watched,
+            callbacks=callbacks,
+            init_model=None if first is None else first.booster,
         )
         best = booster.best_iteration if booster.best_iteration > 0 else booster.num_trees()
         return FittedLightGBM(train.inputs, lightgbm.Booster(model_str=booster.model_to_string(num_iteration=best)))
+
+    def published(self, start: Start) -> FittedLightGBM:
+        """By the booster's own text. Raises FitError."""
+        if BOOSTER_FILE not in start.files:
+            raise missing_start(self.name, start, BOOSTER_FILE)
+        return FittedLightGBM(start.inputs, lightgbm.Booster(model_str=start.files[BOOSTER_FILE].decode()))
 
 
 def _table(data: Dataset) -> lightgbm.Dataset:
     names = [f"f{column}" for column in range(len(data.inputs.features))]
     categories = list(category_columns(data.inputs.features))
     return lightgbm.Dataset(
-        data.batch.table, data.label, feature_name=names, categorical_feature=categories, free_raw_data=False
+        data.batch.table,
+        data.target,
+        weight=data.weight,
+        feature_name=names,
+        categorical_feature=categories,
+        free_raw_data=False,
     )
 
 

@@ -30,18 +30,20 @@ Dump = Mapping[str, Any]
 
 
 def booster_graph(dump: Dump, inputs: InputContract) -> onnx.ModelProto:
-    """The model whose score is the booster's probability.
+    """The model whose score is the booster's probability, or its amount.
 
     Args:
-        dump: ``Booster.dump_model()`` of a binary booster.
+        dump: ``Booster.dump_model()`` of a booster with objective binary or regression.
         inputs: the contract whose columns it was trained on.
 
     Raises:
-        ExportError: the booster averages its trees, has linear leaves, treats zero as missing, or is not binary.
+        ExportError: the booster averages its trees, has linear leaves, treats zero as missing, or another objective.
     """
     _check_exact(dump)
     graph = GraphBuilder(inputs)
     margin = emit_trees(graph, booster_trees(dump), inputs)
+    if dict(_objective(dump))["name"] == "regression":
+        return graph.build(margin.squeeze(1).name)
     return graph.build(_scaled(margin, dump).apply("Sigmoid").squeeze(1).name)
 
 
@@ -102,8 +104,9 @@ def _objective(dump: Dump) -> list[tuple[str, str]]:
 
 
 def _check_exact(dump: Dump) -> None:
-    if dict(_objective(dump))["name"] != "binary" or dump["num_tree_per_iteration"] != 1:
-        raise ExportError(FAMILY, "exports boosters of objective 'binary' only")
+    name, *options = str(dump.get("objective", "")).split()
+    if name not in ("binary", "regression") or "sqrt" in options or dump["num_tree_per_iteration"] != 1:
+        raise ExportError(FAMILY, "exports boosters of objective 'binary' or 'regression' only")
     if dump.get("average_output"):
         raise ExportError(FAMILY, "cannot export averaged trees (boosting 'rf') exactly: use 'gbdt' or 'dart'")
     for tree in dump["tree_info"]:

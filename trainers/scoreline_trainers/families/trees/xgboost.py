@@ -13,14 +13,24 @@ from scipy.special import expit
 
 from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.data.batch import Batch, Float64
+from scoreline_trainers.data.columns import Task
 from scoreline_trainers.data.dataset import Dataset
-from scoreline_trainers.families.trees.booster import ALIASES, AfterRound, BoosterConfig, BoosterFamily
+from scoreline_trainers.families.trees.booster import (
+    ALIASES,
+    AfterRound,
+    BoosterConfig,
+    BoosterFamily,
+    FittedBooster,
+    missing_start,
+)
 from scoreline_trainers.families.trees.tree_columns import TreeColumns
-from scoreline_trainers.families.trees.trees import FittedTrees, Tree
+from scoreline_trainers.families.trees.trees import Tree
 from scoreline_trainers.families.trees.xgboost_graph import FAMILY, booster_graph, booster_trees
+from scoreline_trainers.family import Start
 
 # What evaluations call the rows that decide when to stop.
 _STOP = "stop"
+XGBOOST_FILE = "booster.ubj"
 
 
 class XGBoostConfig(BoosterConfig):
@@ -49,31 +59,39 @@ class XGBoostConfig(BoosterConfig):
         {"booster", "multi_strategy", "num_class", "enable_categorical", "max_cat_to_onehot", "device"}
     )
 
-    def parameters(self, *, seed: int) -> dict[str, Any]:
+    def parameters(self, *, seed: int, task: Task) -> dict[str, Any]:
         """The parameters passed to XGBoost."""
+        objective, metric = ("reg:squarederror", "rmse") if task == "regression" else ("binary:logistic", "logloss")
         return {
             "tree_method": "hist",
             **self.own_parameters(),
             "nthread": max(self.threads, 0),
-            "objective": "binary:logistic",
-            "eval_metric": "logloss",
+            "objective": objective,
+            "eval_metric": metric,
             "seed": seed,
             "verbosity": 0,
         }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FittedXGBoost(FittedTrees):
+class FittedXGBoost(FittedBooster):
     """A booster cut at its best round, over the matrix that ``columns`` makes."""
 
     inputs: InputContract
     columns: TreeColumns
     booster: xgboost.Booster
+    task: Task = "binary"
+
+    @property
+    def rounds(self) -> int:
+        """How many trees there are."""
+        return self.booster.num_boosted_rounds()
 
     def predict(self, batch: Batch) -> Float64:
-        """float64 [N], of XGBoost's log odds, which are float32."""
-        margin = self.booster.inplace_predict(self.columns.apply(batch.table), predict_type="margin")
-        score: Float64 = expit(np.asarray(margin, np.float64))
+        """float64 [N], of XGBoost's log odds or amounts, which are float32."""
+        found = self.booster.inplace_predict(self.columns.apply(batch.table), predict_type="margin")
+        margin = np.asarray(found, np.float64)
+        score: Float64 = margin if self.task == "regression" else expit(margin)
         return score
 
     def to_onnx(self) -> onnx.ModelProto:
@@ -95,11 +113,15 @@ class FittedXGBoost(FittedTrees):
         names = ", ".join(self._column_name(int(column.removeprefix("f"))) for column in top)
         return {"trees": self.booster.num_boosted_rounds(), "gain most": names}
 
+    def files(self) -> Mapping[str, bytes]:
+        """The booster as XGBoost's own file, which later training can go on from."""
+        return {XGBOOST_FILE: bytes(self.booster.save_raw("ubj"))}
+
     def _column_name(self, column: int) -> str:
         return self.columns.names(self.inputs.features)[column]
 
 
-class XGBoost(BoosterFamily[XGBoostConfig]):
+class XGBoost(BoosterFamily[XGBoostConfig, FittedXGBoost]):
     """The model family ``xgboost``."""
 
     name = FAMILY
@@ -107,27 +129,43 @@ class XGBoost(BoosterFamily[XGBoostConfig]):
     libraries = ("xgboost-cpu",)
 
     def boost(
-        self, train: Dataset, stop: Dataset | None, config: XGBoostConfig, *, seed: int, after_round: AfterRound
+        self,
+        train: Dataset,
+        stop: Dataset | None,
+        config: XGBoostConfig,
+        *,
+        seed: int,
+        after_round: AfterRound,
+        first: FittedXGBoost | None,
     ) -> FittedXGBoost:
         """Cuts the booster at its best round."""
         columns = TreeColumns.of(train.inputs.features, family=self.name)
         booster = xgboost.train(
-            config.parameters(seed=seed),
+            config.parameters(seed=seed, task=train.task),
             _matrix(train, columns),
             config.n_estimators,
             evals=[] if stop is None else [(_matrix(stop, columns), _STOP)],
-            early_stopping_rounds=config.early_stopping_rounds or None,
+            early_stopping_rounds=None if stop is None else config.early_stopping_rounds,
             verbose_eval=False,
             callbacks=[_Reported(after_round)],
+            xgb_model=None if first is None else first.booster,
         )
         if stop is not None:
             booster = booster[: booster.best_iteration + 1]
         booster.set_param({"nthread": 1})
-        return FittedXGBoost(train.inputs, columns, booster)
+        return FittedXGBoost(train.inputs, columns, booster, train.task)
+
+    def published(self, start: Start) -> FittedXGBoost:
+        """By XGBoost's own file. Raises FitError."""
+        if XGBOOST_FILE not in start.files:
+            raise missing_start(self.name, start, XGBOOST_FILE)
+        columns = TreeColumns.of(start.inputs.features, family=self.name)
+        booster = xgboost.Booster(model_file=bytearray(start.files[XGBOOST_FILE]))
+        return FittedXGBoost(start.inputs, columns, booster)
 
 
 def _matrix(data: Dataset, columns: TreeColumns) -> xgboost.DMatrix:
-    return xgboost.DMatrix(columns.apply(data.batch.table), data.label)
+    return xgboost.DMatrix(columns.apply(data.batch.table), data.target, weight=data.weight)
 
 
 class _Reported(xgboost.callback.TrainingCallback):
@@ -136,6 +174,6 @@ class _Reported(xgboost.callback.TrainingCallback):
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Any]) -> bool:
         del model, epoch
-        losses = evals_log.get(_STOP, {}).get("logloss")
+        losses = next(iter(evals_log.get(_STOP, {}).values()), None)
         self._after_round(losses[-1] if losses else None)
         return False

@@ -2,7 +2,7 @@
 
 - XGBoost compares float32 with float32 by ``x < t``, which is ``x <= `` the float32 right below t, see ``trees``.
 - NaN goes the node's default way.
-- ``base_score`` is a probability; its log odds are added to the sum of the leaves.
+- ``base_score`` is a probability, whose log odds are added to the sum of the leaves, or an amount, which is added.
 
 Source: ``GetNextNode`` in XGBoost's src/predictor/predict_fn.h and ``ProbToMargin`` in src/objective/regression_loss.h.
 """
@@ -25,12 +25,15 @@ FAMILY = "xgboost"
 
 Dump = Mapping[str, Any]
 
+_AMOUNTS = "reg:squarederror"
+_OBJECTIVES = ("binary:logistic", _AMOUNTS)
+
 
 def booster_graph(dump: Dump, columns: TreeColumns, inputs: InputContract) -> onnx.ModelProto:
-    """The model whose score is the booster's probability.
+    """The model whose score is the booster's probability, or its amount.
 
     Args:
-        dump: what ``Booster.save_raw("json")`` holds, of a booster with objective binary:logistic.
+        dump: what ``Booster.save_raw("json")`` holds, of a booster with objective binary:logistic or reg:squarederror.
         columns: the matrix it was trained on.
         inputs: the contract behind the matrix.
 
@@ -40,6 +43,8 @@ def booster_graph(dump: Dump, columns: TreeColumns, inputs: InputContract) -> on
     trees = booster_trees(dump, columns)
     graph = GraphBuilder(inputs)
     margin = emit_trees(graph, trees, inputs, base=_base_margin(dump))
+    if dump["learner"]["objective"]["name"] == _AMOUNTS:
+        return graph.build(margin.squeeze(1).name)
     return graph.build(margin.apply("Sigmoid").squeeze(1).name)
 
 
@@ -72,14 +77,15 @@ def _tree(tree: Dump, columns: TreeColumns) -> Tree:
 
 def _base_margin(dump: Dump) -> float:
     (base,) = json.loads(dump["learner"]["learner_model_param"]["base_score"])
-    return math.log(base / (1 - base))
+    amounts = dump["learner"]["objective"]["name"] == _AMOUNTS
+    return float(base) if amounts else math.log(base / (1 - base))
 
 
 def _check_exact(learner: Dump) -> None:
     booster, objective = learner["gradient_booster"], learner["objective"]["name"]
     if booster["name"] != "gbtree":
         raise ExportError(FAMILY, f"exports the booster 'gbtree' only, not {booster['name']!r}")
-    if objective != "binary:logistic" or learner["learner_model_param"]["num_target"] != "1":
-        raise ExportError(FAMILY, f"exports the objective 'binary:logistic' with one target only, not {objective!r}")
+    if objective not in _OBJECTIVES or learner["learner_model_param"]["num_target"] != "1":
+        raise ExportError(FAMILY, f"exports {' or '.join(_OBJECTIVES)} with one target only, not {objective!r}")
     if any(any(tree["split_type"]) for tree in booster["model"]["trees"]):
         raise ExportError(FAMILY, "does not export splits on sets of categories: leave enable_categorical off")
