@@ -18,10 +18,18 @@ from scoreline_trainers.data.columns import Spec, Task
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.progress import Progress
+from scoreline_trainers.spaces import Space
 
 
 class FamilyConfig(Spec):
     """The base of a family's options in a recipe: frozen and strict; unknown keys are refused."""
+
+    space: ClassVar[Space] = {}
+    """What a search may try: option -> range or choices."""
+
+    def search_space(self) -> Space:
+        """``space``, and that of members by path, such as "members.0.config.num_leaves"."""
+        return self.space
 
     @property
     def nested(self) -> "Sequence[tuple[str, FamilyConfig]]":

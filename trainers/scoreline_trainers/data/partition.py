@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import polars as pl
 
 from scoreline_registry.documents.contract import Feature, InputContract
 from scoreline_trainers.data.batch import RowIndices
@@ -45,6 +46,14 @@ class Partition:
         inputs = self._inputs(fold.training)
         return self._learnable(fold.training, inputs), self.encoded(fold.validation, inputs)
 
+    def within(
+        self, rows: RowIndices, validation: Validation, *, seed: int, time: pl.Series | None = None
+    ) -> "Partition":
+        """The given rows alone, split anew; ``time`` replaces the column that says when. Raises DataError."""
+        examples = self.examples.take(rows)
+        plan = _plan(examples.frame, self.columns, validation, seed=seed, time=time)
+        return Partition(examples, self.columns, plan, examples)
+
     def test(self, inputs: InputContract) -> Dataset | None:
         """The test part under ``inputs``, None without one. Rows that lack a required feature are scored without."""
         if self.plan.test is None:
@@ -69,20 +78,25 @@ class Partition:
 def partition(table: object, columns: Columns, *, validation: Validation, seed: int = 0) -> Partition:
     """Splits a table. Raises DataError where the table does not fit ``columns`` or ``validation``."""
     examples = table_examples(table, columns)
-    frame = examples.frame
-    plan = plan_splits(
-        validation,
-        rows=len(frame),
-        time=optional_column(frame, columns.time),
-        unit=optional_column(frame, columns.subject),
-        label=optional_column(frame, columns.label),
-        seed=seed,
-    )
+    plan = _plan(examples.frame, columns, validation, seed=seed)
     if plan.test is None:
         return Partition(examples, columns, plan, examples)
     known = examples.take(plan.development)
     examples = examples if known.lengths is None else newest_steps(examples, int(known.lengths.max()))
     return Partition(examples, columns, plan, examples.take(plan.development))
+
+
+def _plan(
+    frame: pl.DataFrame, columns: Columns, validation: Validation, *, seed: int, time: pl.Series | None = None
+) -> SplitPlan:
+    return plan_splits(
+        validation,
+        rows=len(frame),
+        time=optional_column(frame, columns.time) if time is None else time,
+        unit=optional_column(frame, columns.subject),
+        label=optional_column(frame, columns.label),
+        seed=seed,
+    )
 
 
 def _may_lack(feature: Feature) -> Feature:

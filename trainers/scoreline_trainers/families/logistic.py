@@ -21,6 +21,7 @@ from scoreline_trainers.graph.preprocessing import Design
 from scoreline_trainers.graph.scaling import ScalingMethod
 from scoreline_trainers.graph.tensor import graph_input
 from scoreline_trainers.progress import Progress
+from scoreline_trainers.spaces import Range, Space
 
 
 class LogisticConfig(LibraryConfig):
@@ -38,6 +39,7 @@ class LogisticConfig(LibraryConfig):
     scaling: ScalingMethod = "auto"
     max_iterations: int = Field(default=1000, ge=1)
 
+    space: ClassVar[Space] = {"C": Range(low=0.001, high=100.0, log=True)}
     aliases: ClassVar[Mapping[str, str]] = {"max_iter": "max_iterations"}
 
 

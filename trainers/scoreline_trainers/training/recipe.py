@@ -31,6 +31,7 @@ from scoreline_trainers.evaluation.tasks import TASK_METRICS
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.family import FamilyConfig, nested_families
 from scoreline_trainers.problems import nearest_or_all, problems_of
+from scoreline_trainers.training.search.spec import Search
 
 PACKAGED = files("scoreline_trainers") / "recipes"
 
@@ -121,6 +122,7 @@ class Recipe(Columns):
         family: one of FAMILIES.
         config: the family's options.
         seed: of everything that is drawn.
+        search: how the options are searched for, and the family.
         warm_start: a published version of the same family that training goes on from, such as "credit@champion".
         metrics: of the validation rows; by default all of the task's, see ``measures``.
         route: a route to apply once the version is published.
@@ -138,6 +140,7 @@ class Recipe(Columns):
     config: dict[str, Any] = Field(default_factory=dict)
     validation: Validation = Validation()
     seed: int = Field(default=0, ge=0)
+    search: Search | None = None
     warm_start: str | None = None
     metrics: tuple[str, ...] = ()
     score: ScoreSpec = ScoreSpec()

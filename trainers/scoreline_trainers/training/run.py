@@ -1,6 +1,7 @@
 """Runs a recipe: table -> splits -> fits -> evaluation -> export -> gate -> files."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
@@ -19,6 +20,7 @@ from scoreline_trainers.training.quality import described, quality_warnings
 from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.report import TrainingReport
 from scoreline_trainers.training.run_report import run_report
+from scoreline_trainers.training.search.tuning import tuned
 from scoreline_trainers.training.stages import Stage, Stages
 from scoreline_trainers.training.summary import summarize_columns, warnings
 from scoreline_trainers.training.trained import Trained
@@ -58,7 +60,8 @@ def train(
 
     stages.begin("encode the table")
     rows = partition(frame, recipe, validation=recipe.validation, seed=recipe.seed)
-    trained = fit_and_score(recipe, rows, progress=stages, clock=clock)
+    best, searched = tuned(recipe, rows, data_sha256=source["data_sha256"], progress=stages)
+    trained = replace(fit_and_score(best, rows, progress=stages, clock=clock), search=searched)
 
     stages.begin("export and prove")
     exported = export(trained)

@@ -10,6 +10,7 @@ from scoreline_registry.documents.signature import SCORE
 from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.family import Fitted
+from scoreline_trainers.reporting.document import SearchFacts
 from scoreline_trainers.training.recipe import Recipe
 
 
@@ -67,6 +68,7 @@ class Trained:
         seconds: spent fitting the model to publish.
         test: rows that nothing else has touched, scored by the model to publish.
         refitted: whether the model to publish learned from the judged rows, after other models were judged by them.
+        search: the trials of the search that the recipe as run is from.
     """
 
     recipe: Recipe
@@ -77,3 +79,4 @@ class Trained:
     seconds: float
     test: Scored | None = None
     refitted: bool = False
+    search: SearchFacts | None = None

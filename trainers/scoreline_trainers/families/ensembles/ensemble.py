@@ -19,6 +19,7 @@ from scoreline_trainers.family import FamilyConfig, Fitted
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
 from scoreline_trainers.graph.tensor import Tensor, concat
 from scoreline_trainers.progress import Progress
+from scoreline_trainers.spaces import Space
 
 MEMBER_SCORES = "member_scores"
 
@@ -33,6 +34,11 @@ class EnsembleConfig(FamilyConfig):
 
     members: tuple[MemberSpec, ...]
     choose: Choice | None = None
+
+    def search_space(self) -> Space:
+        """Its own and that of each member."""
+        members = (member.search_space(f"members.{place}") for place, member in enumerate(self.members))
+        return {**self.space, **{path: each for space in members for path, each in space.items()}}
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

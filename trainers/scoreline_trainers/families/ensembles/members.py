@@ -19,6 +19,7 @@ from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.family import FamilyConfig, Fitted
 from scoreline_trainers.problems import problems_of
 from scoreline_trainers.progress import Part, Progress
+from scoreline_trainers.spaces import Space
 
 Kept = Literal["features", "sequence", "neighbors"]
 
@@ -68,6 +69,10 @@ class MemberSpec(Spec):
         except ValidationError as error:
             problems = [f"config: {problem}" for problem in problems_of(error, config_type, listing=True)]
             raise ValueError("; ".join(problems)) from error
+
+    def search_space(self, path: str) -> Space:
+        """That of its options, by their path in an ensemble's where this member is at ``path``."""
+        return {f"{path}.config.{option}": each for option, each in self.options().search_space().items()}
 
     @property
     def left_out(self) -> frozenset[Kept]:

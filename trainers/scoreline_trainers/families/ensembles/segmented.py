@@ -23,6 +23,7 @@ from scoreline_trainers.graph.builder import GraphBuilder
 from scoreline_trainers.graph.tensor import Tensor, concat, graph_input
 from scoreline_trainers.heads.segments import Segments
 from scoreline_trainers.progress import Progress
+from scoreline_trainers.spaces import Space
 
 
 class SegmentedConfig(FamilyConfig):
@@ -44,6 +45,11 @@ class SegmentedConfig(FamilyConfig):
     fallback: MemberSpec | None = None
     min_rows: int = Field(default=200, ge=1)
     min_labels: int = Field(default=10, ge=2)
+
+    def search_space(self) -> Space:
+        """That of the members of all segments that have no options of their own, and of the fallback's."""
+        fallback = {} if self.fallback is None else self.fallback.search_space("fallback")
+        return {**self.member.search_space("member"), **fallback}
 
     @property
     def nested(self) -> Sequence[tuple[str, FamilyConfig]]:

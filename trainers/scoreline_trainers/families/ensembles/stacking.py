@@ -7,6 +7,7 @@ are near 0, and a regression over the scores themselves sees little there.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -34,6 +35,7 @@ from scoreline_trainers.families.ensembles.ensemble import (
 from scoreline_trainers.families.ensembles.out_of_fold import OutOfFold, folds_of, out_of_fold
 from scoreline_trainers.graph.tensor import Tensor
 from scoreline_trainers.progress import Progress
+from scoreline_trainers.spaces import Range, Space
 
 # Beyond such odds the rounding of a member's float32 would be stretched to more than the gate allows, where its score
 # was made by no sigmoid.
@@ -56,6 +58,8 @@ class StackingConfig(EnsembleConfig):
     folds: int = Field(default=5, ge=2)
     C: float = Field(default=1.0, gt=0)
     calibration: Method | None = "isotonic"
+
+    space: ClassVar[Space] = {"C": Range(low=0.01, high=100.0, log=True)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

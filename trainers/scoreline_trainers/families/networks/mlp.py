@@ -1,7 +1,7 @@
 """A dense network over features. Needs the extra ``deep``."""
 
 from itertools import pairwise
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from pydantic import Field
@@ -13,6 +13,7 @@ from scoreline_trainers.families.networks.network_layers import dense
 from scoreline_trainers.families.networks.options import NetworkConfig, Schedule
 from scoreline_trainers.families.networks.widths import Widths
 from scoreline_trainers.graph.layers import emit_dense
+from scoreline_trainers.spaces import Choices, Space
 
 
 class MLPConfig(NetworkConfig):
@@ -30,6 +31,11 @@ class MLPConfig(NetworkConfig):
     schedule: Schedule = "cosine"
     weight_decay: float = Field(default=0.05, ge=0)
     refit: bool = True
+
+    space: ClassVar[Space] = {
+        **NetworkConfig.space,
+        "hidden": Choices(choices=((64, 32), (128, 64, 32), (256, 128, 64))),
+    }
 
 
 class MLPNet(Net):

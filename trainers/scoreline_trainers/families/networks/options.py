@@ -1,11 +1,12 @@
 """Options of networks in a recipe."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from scoreline_trainers.family import FamilyConfig
 from scoreline_trainers.graph.scaling import ScalingMethod
+from scoreline_trainers.spaces import Choices, Range, Space
 
 Embedding = Literal["auto", "none"] | Annotated[int, Field(ge=1, le=512)]
 """Which categories are embedded, and how wide: see ``embedding_width``."""
@@ -43,6 +44,13 @@ class DescentConfig(FamilyConfig):
     weight_decay: float = Field(default=0.0, ge=0)
     stopping_fraction: float = Field(default=0.1, gt=0, lt=1)
     threads: int = Field(default=1, ge=1)
+
+    space: ClassVar[Space] = {
+        "learning_rate": Range(low=0.0003, high=0.01, log=True),
+        "dropout": Range(low=0.0, high=0.4),
+        "weight_decay": Range(low=1e-6, high=0.1, log=True),
+        "batch_size": Choices(choices=(64, 128, 256, 512)),
+    }
 
 
 class NetworkConfig(DescentConfig):

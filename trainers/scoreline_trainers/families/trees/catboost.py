@@ -30,6 +30,7 @@ from scoreline_trainers.families.trees.catboost_graph import FAMILY, booster_gra
 from scoreline_trainers.families.trees.tree_columns import TreeColumns
 from scoreline_trainers.families.trees.trees import Tree
 from scoreline_trainers.family import Start
+from scoreline_trainers.spaces import Range, Space
 
 CATBOOST_FILE = "booster.json"
 
@@ -51,6 +52,11 @@ class CatBoostConfig(BoosterConfig):
     boosting_type: Literal["Plain", "Ordered"] = "Plain"
     nan_mode: Literal["Min", "Max"] = "Min"
 
+    space: ClassVar[Space] = {
+        "learning_rate": Range(low=0.01, high=0.2, log=True),
+        "depth": Range(low=3, high=8),
+        "l2_leaf_reg": Range(low=0.5, high=30.0, log=True),
+    }
     aliases: ClassVar[Mapping[str, str]] = {
         **ALIASES,
         "max_depth": "depth",

@@ -26,6 +26,7 @@ from scoreline_trainers.families.trees.booster import (
 from scoreline_trainers.families.trees.lightgbm_graph import FAMILY, booster_graph, booster_trees
 from scoreline_trainers.families.trees.trees import Tree
 from scoreline_trainers.family import Start
+from scoreline_trainers.spaces import Choices, Range, Space
 
 
 class LightGBMConfig(BoosterConfig):
@@ -45,6 +46,15 @@ class LightGBMConfig(BoosterConfig):
     lambda_l1: float = Field(default=0.0, ge=0)
     lambda_l2: float = Field(default=0.0, ge=0)
 
+    space: ClassVar[Space] = {
+        "learning_rate": Range(low=0.01, high=0.2, log=True),
+        "num_leaves": Range(low=4, high=128, log=True),
+        "min_data_in_leaf": Range(low=5, high=200, log=True),
+        "feature_fraction": Range(low=0.4, high=1.0),
+        "bagging_fraction": Range(low=0.5, high=1.0),
+        "bagging_freq": Choices(choices=(0, 1)),
+        "lambda_l2": Range(low=0.001, high=100.0, log=True),
+    }
     aliases: ClassVar[Mapping[str, str]] = {
         **ALIASES,
         "min_child_samples": "min_data_in_leaf",

@@ -20,6 +20,7 @@ from scoreline_trainers.families.trees.trees import FittedTrees, Tree, emit_tree
 from scoreline_trainers.family import LibraryConfig, features_only
 from scoreline_trainers.graph.builder import GraphBuilder
 from scoreline_trainers.progress import Progress
+from scoreline_trainers.spaces import Range, Space
 
 MAX_LEAVES = 250_000
 
@@ -47,6 +48,11 @@ class RandomForestConfig(LibraryConfig):
     balanced: bool = False
     threads: int = Field(default=1, ge=-1)
 
+    space: ClassVar[Space] = {
+        "max_leaf_nodes": Range(low=16, high=1024, log=True),
+        "min_samples_leaf": Range(low=1, high=50, log=True),
+        "max_features": Range(low=0.1, high=1.0),
+    }
     aliases: ClassVar[Mapping[str, str]] = {"n_jobs": "threads"}
 
     @property

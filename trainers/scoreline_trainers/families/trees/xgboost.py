@@ -27,6 +27,7 @@ from scoreline_trainers.families.trees.tree_columns import TreeColumns
 from scoreline_trainers.families.trees.trees import Tree
 from scoreline_trainers.families.trees.xgboost_graph import FAMILY, booster_graph, booster_trees
 from scoreline_trainers.family import Start
+from scoreline_trainers.spaces import Range, Space
 
 # What evaluations call the rows that decide when to stop.
 _STOP = "stop"
@@ -48,6 +49,15 @@ class XGBoostConfig(BoosterConfig):
     reg_lambda: float = Field(default=1.0, ge=0)
     max_bin: int = Field(default=256, ge=2)
 
+    space: ClassVar[Space] = {
+        "learning_rate": Range(low=0.01, high=0.2, log=True),
+        "max_depth": Range(low=2, high=10),
+        "min_child_weight": Range(low=0.5, high=50.0, log=True),
+        "subsample": Range(low=0.5, high=1.0),
+        "colsample_bytree": Range(low=0.4, high=1.0),
+        "gamma": Range(low=0.0, high=5.0),
+        "reg_lambda": Range(low=0.001, high=100.0, log=True),
+    }
     aliases: ClassVar[Mapping[str, str]] = {
         **ALIASES,
         "alpha": "reg_alpha",

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import numpy as np
 
+from scoreline_registry.documents.signature import SCORE
 from scoreline_trainers.calibration.calibrated import Calibrated
 from scoreline_trainers.data.batch import Batch, Float64, RowIndices
 from scoreline_trainers.data.dataset import Dataset
@@ -68,15 +69,15 @@ def _test_scores(rows: Partition, fitted: Fitted, training: Dataset) -> Scored |
 
 
 def _scored(rows: Partition, numbers: RowIndices, data: Dataset, fitted: Fitted, *, learned_rows: int) -> Scored:
-    """The rows with the model's scores, and with its extras where there are several classes or horizons."""
-    return Scored(
-        rows.examples.frame[numbers],
-        data,
-        fitted.predict(data.batch),
-        _uncalibrated(fitted, data.batch),
-        learned_rows,
-        fitted.extras(data.batch) if data.classes or data.horizons else {},
-    )
+    outputs = outputs_of(fitted, data)
+    scores = outputs.pop(SCORE)
+    return Scored(rows.examples.frame[numbers], data, scores, _uncalibrated(fitted, data.batch), learned_rows, outputs)
+
+
+def outputs_of(fitted: Fitted, data: Dataset) -> dict[str, Float64]:
+    """The model's scores of rows, with its extras where there are several classes or horizons."""
+    extras = fitted.extras(data.batch) if data.classes or data.horizons else {}
+    return {SCORE: fitted.predict(data.batch), **extras}
 
 
 def _uncalibrated(fitted: Fitted, batch: Batch) -> Float64 | None:

@@ -1,0 +1,1 @@
+"""Searches for the options of a model, and for its family."""
