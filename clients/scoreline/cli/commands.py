@@ -29,6 +29,9 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
     },
     "Train and publish": {
         "data": CommandSpec("scoreline_trainers.commands.data:data", "Make synthetic tables.", "trainers"),
+        "recipe": CommandSpec(
+            "scoreline_trainers.commands.recipes:recipe", "Write a first recipe for a table.", "trainers"
+        ),
         "train": CommandSpec(
             "scoreline_trainers.commands.training:train", "Train a model by a recipe, and publish it.", "trainers"
         ),

@@ -140,7 +140,7 @@ class Columns(Spec):
     weight: str | None = None
     class_weight: ClassWeight | None = None
     null_values: tuple[str, ...] | None = None
-    separator: str | None = Field(default=None, min_length=1, max_length=1)
+    separator: str | None = Field(default=None, pattern="^(.|\t|whitespace)$")
     decimal: Decimal = "."
     encoding: str | None = None
     dates: dict[str, str] = Field(default_factory=dict)

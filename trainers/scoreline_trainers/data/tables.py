@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import zlib
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import polars as pl
 from polars import selectors as cs
 
 from scoreline_registry.errors import first_line
-from scoreline_trainers.data.reading.csv_files import CsvFormat, Decimal, read_csv
+from scoreline_trainers.data.reading.csv_files import CsvFormat, Decimal, found_format, read_csv
+from scoreline_trainers.data.reading.numerals import decimal_of
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.problems import nearest_or_all
 
@@ -18,6 +20,7 @@ _TEXT = (".csv", ".tsv", ".txt")
 READABLE = (*_TEXT, *(f"{ending}.gz" for ending in _TEXT), ".parquet")
 
 _GZIP = b"\x1f\x8b"
+_ZIP = b"PK\x03\x04"
 _IN_WORDS_OF_CSV = {
     "invalid utf-8": "it is not UTF-8: name its `encoding` in the recipe",
     "found more fields than defined": "a row has more fields than the header: quote values that hold the separator",
@@ -66,14 +69,37 @@ def read_table(
     return _parse(path, raw, CsvFormat(separator, decimal, encoding)), hashlib.sha256(raw).hexdigest()
 
 
+def read_unknown(path: Path, *, separator: str | None = None) -> tuple[pl.DataFrame, CsvFormat]:
+    """Reads a file of which nothing is known, and says how it is written. Raises DataError."""
+    raw = read_bytes(path)
+    if path.name.endswith(".parquet"):
+        frame = _parse(path, raw, CsvFormat())
+        return frame, CsvFormat(decimal=decimal_of(frame))
+    try:
+        found = found_format(plain_text(raw))
+    except DataError as error:
+        raise DataError("", f"{path.name} {error}") from error
+    found = replace(found, separator=separator or found.separator)
+    frame = _parse(path, raw, found)
+    decimal = decimal_of(frame)
+    if decimal == ".":
+        return frame, found
+    # With points read as decimals, "1.234" would be a number near 1.
+    found = replace(found, decimal=decimal)
+    return _parse(path, raw, found), found
+
+
 def read_bytes(path: Path) -> bytes:
     """The bytes of a file with a table. Raises DataError where there is none, or one of another kind."""
     if path.is_dir() or (path.exists() and not path.name.endswith(READABLE)):
         raise DataError("", f"cannot read {path.name}: use {', '.join(READABLE)}{_OTHER_KINDS.get(path.suffix, '')}")
     try:
-        return path.read_bytes()
+        raw = path.read_bytes()
     except OSError as error:
         raise DataError("", f"cannot read {path}: {error.strerror}; pass the file with --data") from error
+    if raw.startswith(_ZIP):
+        raise DataError("", f"{path.name} is a spreadsheet or another archive under this name: save the sheet as CSV")
+    return raw
 
 
 def plain_text(raw: bytes) -> bytes:

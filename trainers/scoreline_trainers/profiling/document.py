@@ -25,11 +25,17 @@ Flag = Literal[
     "decimal_comma",
     "signs",
     "mixed",
+    "infinite",
     "many_names",
     "sorted",
     "step",
+    "varying",
 ]
-"""What is special about a column. ``signs`` are currencies, percent signs and thousands separators."""
+"""What is special about a column.
+
+``signs`` are currencies, percent signs and thousands separators; ``step`` orders the rows of a unit, and ``varying``
+values change within a unit.
+"""
 
 Severity = Literal["error", "warning", "note"]
 """An error prevents training until it is mended, a warning may make a model wrong, a note is good to know."""

@@ -20,6 +20,8 @@ Decimal = Literal[".", ","]
 _HEADER_BYTES = 2**20
 _MARGINS = re.compile(rb"^[ \t]+|[ \t]+(?=\r?$)", re.MULTILINE)
 _RUNS = re.compile(rb"[ \t]+")
+_NUMERAL = re.compile(r"\s*[+-]?\d+([.,]\d+)?\s*")
+_LINES = 20
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 # Excel's of Western Europe; latin-1 has a character for every byte.
 _GUESSES = ("utf-8", "cp1252", "latin-1")
@@ -64,6 +66,30 @@ def separator_of(text: bytes) -> str:
     """The separator that makes most columns of the header; of several, the first."""
     _, named = _without_separator_line(text)
     return named or max(SEPARATORS, key=lambda separator: len(_header(text, separator)))
+
+
+def found_format(raw: bytes) -> CsvFormat:
+    """How a CSV file is written, by looking at its bytes; the decimal sign is that of numbers, see ``numerals``.
+
+    Raises:
+        DataError: the first line holds numbers alone, and so no names.
+    """
+    encoding = encoding_of(raw)
+    text = raw.decode(encoding).encode()
+    separator = separator_of(text)
+    header = _header(_without_separator_line(text)[0], separator)
+    if len(header) == 1 and _in_runs(text):
+        separator = WHITESPACE
+        header = text.partition(b"\n")[0].decode().split()
+    if len(header) > 1 and all(_NUMERAL.fullmatch(name) for name in header):
+        raise DataError("", f"has no header: its first line is {', '.join(header[:4])}; put names of the columns there")
+    return CsvFormat(separator, encoding=None if encoding == "utf-8" else encoding)
+
+
+def _in_runs(text: bytes) -> bool:
+    """Whether runs of spaces cut the first lines into equally many columns, at least two."""
+    lines = [line.split() for line in text[:_HEADER_BYTES].splitlines()[:_LINES] if line.strip()]
+    return len(lines) > 1 and len(lines[0]) > 1 and len({len(line) for line in lines}) == 1
 
 
 def encoding_of(raw: bytes) -> str:

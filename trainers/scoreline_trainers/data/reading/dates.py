@@ -74,8 +74,12 @@ def _texts(values: pl.Series) -> pl.Series | None:
     if not values.dtype.is_integer():
         return None
     low, high = (year * 10_000 for year in _YEARS)
-    within = values.is_between(low, high).all()
-    return values.cast(pl.String) if within and values.null_count() < len(values) else None
+    within = values.null_count() < len(values) and low <= _whole(values.min()) <= _whole(values.max()) <= high
+    return values.cast(pl.String) if within else None
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _fits(texts: pl.Series, form: str) -> bool:
