@@ -7,6 +7,7 @@
     ├── FitError       a family that cannot learn from this dataset  (err.family)
     ├── ExportError    a fitted model that no exact graph exists for (err.family)
     ├── AdaptError     a version that cannot take in a segment       (err.version)
+    ├── RetrainError   a version that cannot be trained anew         (err.version)
     └── DemoError      the demo could not go on
 
 A graph that fails a check is the registry's ``GateError``. The facts stay attributes.
@@ -57,6 +58,14 @@ class ExportError(_FamilyProblemError):
 
 class AdaptError(TrainersError):
     """A version that cannot take in a segment as asked."""
+
+    def __init__(self, version: str, problem: str) -> None:
+        self.version = version
+        super().__init__(f"{version} {problem}")
+
+
+class RetrainError(TrainersError):
+    """A version that cannot be trained anew as asked."""
 
     def __init__(self, version: str, problem: str) -> None:
         self.version = version

@@ -50,8 +50,8 @@ def test_a_page_is_written_beside_by_the_name_of_the_version(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     result = run(registry, "income@champion")
-    assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr.startswith("wrote income-1.html: ")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("wrote income-1.html: ")
     text = Parsed((tmp_path / "income-1.html").read_text(encoding="utf-8")).text
     assert all(part in text for part in ("income@1", "champion", "To try things.", "Nobody real.", "export and prove"))
 

@@ -7,6 +7,7 @@ import yaml
 
 from scoreline_trainers.engineering import TRANSFORMERS
 from scoreline_trainers.training.recipe import Recipe
+from scoreline_trainers.training.retraining.rule import RetrainRule
 
 DOCS = Path(__file__).parents[3] / "docs" / "reference"
 
@@ -18,9 +19,15 @@ def test_the_example_is_a_recipe_and_every_key_stands_in_the_reference() -> None
     assert Recipe.parse(document).name == "delinquency"
     in_the_table_only = {"exclude", "neighbors", "positive", "null_values", "separator", "decimal", "encoding", "dates"}
     in_the_table_only |= {"warm_start", "task", "horizons", "weight", "class_weight"}
-    in_the_table_only |= {"intended_use", "limits", "search"}
+    in_the_table_only |= {"intended_use", "limits", "search", "retrain"}
     assert set(Recipe.model_fields) - document.keys() == in_the_table_only
     assert all(f"`{key}" in text for key in Recipe.model_fields)
+
+
+def test_the_example_of_a_rule_for_retraining_holds_its_defaults() -> None:
+    text = (DOCS.parent / "guides" / "retraining.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert yaml.safe_load(example)["retrain"] == RetrainRule().model_dump()
 
 
 def test_the_example_of_engineered_columns_is_one() -> None:

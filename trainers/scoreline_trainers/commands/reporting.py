@@ -34,16 +34,17 @@ def report(ref: ModelRef, address: str, page: str | None, document: str | None, 
     found = read_report(registry, *resolved(registry, ref))
     if page is None and document is None and card is None:
         page = _default_name(found)
+    quiet = _STDOUT in {page, document, card}
     if page is not None:
         from scoreline_trainers.reporting.page import report_page
 
-        _write(page, report_page(found))
+        _write(page, report_page(found), quiet=quiet)
     if document is not None:
-        _write(document, found.model_dump_json(indent=2) + "\n")
+        _write(document, found.model_dump_json(indent=2) + "\n", quiet=quiet)
     if card is not None:
         from scoreline_trainers.reporting.card import model_card
 
-        _write(card, model_card(found))
+        _write(card, model_card(found), quiet=quiet)
 
 
 def _default_name(found: "VersionReport") -> str:
@@ -51,9 +52,10 @@ def _default_name(found: "VersionReport") -> str:
     return f"{found.model}{version}.html"
 
 
-def _write(target: str, text: str) -> None:
+def _write(target: str, text: str, *, quiet: bool) -> None:
+    """Writes a file and says so, on standard error where standard output holds a document."""
     if target == _STDOUT:
         click.echo(text, nl=False)
         return
     Path(target).write_text(text, encoding="utf-8")
-    click.echo(f"wrote {target}: {len(text.encode()) / 1024:,.0f} KB", err=True)
+    click.echo(f"wrote {target}: {len(text.encode()) / 1024:,.0f} KB", err=quiet)

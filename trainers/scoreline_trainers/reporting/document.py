@@ -12,7 +12,7 @@ from pydantic import Field
 from scoreline_registry.documents.base import FrozenModel
 from scoreline_registry.documents.manifest import Manifest, Moment
 from scoreline_trainers.evaluation.band_summary import BandSummary
-from scoreline_trainers.evaluation.document import Evaluation
+from scoreline_trainers.evaluation.document import Evaluation, Interval
 from scoreline_trainers.explanation.document import Explanation
 from scoreline_trainers.profiling.document import TableProfile
 
@@ -70,6 +70,31 @@ class SelectionFacts(FrozenModel):
     features: tuple[Candidacy, ...]
 
 
+class PairedFigures(FrozenModel):
+    """A metric of champion and challenger on the same rows; ``difference`` is challenger minus champion."""
+
+    metric: str
+    champion: float
+    challenger: float
+    difference: Interval
+
+
+class ChampionComparison(FrozenModel):
+    """A challenger beside the version that it was trained to replace, on rows that neither has learned from.
+
+    ``reason`` says why it was trained. ``refitted`` says that the published model then learned from these rows too, so
+    that the figures are those of the model before.
+    """
+
+    champion: str
+    rows: int
+    positives: int | None = None
+    figures: tuple[PairedFigures, ...]
+    worse: bool = False
+    refitted: bool = False
+    reason: str = ""
+
+
 class RunReport(FrozenModel):
     """What a training run knows of a version beside its manifest.
 
@@ -83,6 +108,7 @@ class RunReport(FrozenModel):
         profile: of the table that the run read, without values of sensitive columns.
         evaluation: on rows that the model was not trained on.
         explanation: what the inputs contribute to the score.
+        champion: the comparison with the version before, where this one was trained by `scoreline retrain`.
         stages: of the run, in order.
     """
 
@@ -100,6 +126,7 @@ class RunReport(FrozenModel):
     explanation: Explanation | None = None
     search: SearchFacts | None = None
     selection: SelectionFacts | None = None
+    champion: ChampionComparison | None = None
     stages: tuple[StageFacts, ...] = ()
 
 

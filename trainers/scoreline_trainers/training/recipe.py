@@ -31,6 +31,7 @@ from scoreline_trainers.evaluation.tasks import TASK_METRICS
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.family import FamilyConfig, nested_families
 from scoreline_trainers.problems import nearest_or_all, problems_of
+from scoreline_trainers.training.retraining.rule import RetrainRule
 from scoreline_trainers.training.search.spec import Search
 
 PACKAGED = files("scoreline_trainers") / "recipes"
@@ -125,6 +126,7 @@ class Recipe(Columns):
         search: how the options are searched for, and the family.
         warm_start: a published version of the same family that training goes on from, such as "credit@champion".
         metrics: of the validation rows; by default all of the task's, see ``measures``.
+        retrain: when `scoreline retrain` trains the version anew, and how the challenger is compared.
         route: a route to apply once the version is published.
     """
 
@@ -144,6 +146,7 @@ class Recipe(Columns):
     warm_start: str | None = None
     metrics: tuple[str, ...] = ()
     score: ScoreSpec = ScoreSpec()
+    retrain: RetrainRule | None = None
     route: dict[str, Any] | None = None
 
     @field_validator("name")

@@ -1,6 +1,6 @@
 """What a run stores of itself beside the manifest, as ``report.json``."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import polars as pl
@@ -9,6 +9,7 @@ from scoreline_trainers.evaluation.band_summary import BandSummary
 from scoreline_trainers.reporting.document import RunReport, StageFacts
 from scoreline_trainers.training.quality import described
 from scoreline_trainers.training.stages import Stage
+from scoreline_trainers.training.times import moments_of
 from scoreline_trainers.training.trained import Trained
 
 
@@ -35,17 +36,13 @@ def run_report(
 def _period(trained: Trained) -> tuple[datetime | None, datetime | None]:
     """The times of the oldest and the newest row, where rows have a time that is a date."""
     parts = [trained.training.time, trained.judged.data.time, trained.test.data.time if trained.test else None]
-    moments = [moment for part in parts if part is not None for moment in _ends(part)]
+    moments = [moment for part in parts for moment in _ends(part)]
     return (min(moments), max(moments)) if moments else (None, None)
 
 
-def _ends(times: pl.Series) -> Iterable[datetime]:
-    """The oldest and the newest moment without their zone; nothing where the column holds no dates."""
-    if times.dtype == pl.String:
-        times = times.str.to_datetime(strict=False)
-    if not times.dtype.is_temporal():
-        return
-    moments = times.cast(pl.Datetime("us")).drop_nulls()
-    for moment in (moments.min(), moments.max()):
+def _ends(times: pl.Series | None) -> Iterator[datetime]:
+    """The oldest and the newest moment; nothing where the column holds no dates."""
+    moments = moments_of(times)
+    for moment in () if moments is None else (moments.min(), moments.max()):
         if isinstance(moment, datetime):
-            yield moment.replace(tzinfo=None)
+            yield moment

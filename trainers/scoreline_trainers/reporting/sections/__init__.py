@@ -11,6 +11,7 @@ _SECTIONS = (
     summary.score,
     quality.quality,
     quality.cuts,
+    training.champion,
     validation.validation,
     groups.segments,
     groups.over_time,

@@ -2,7 +2,7 @@
 
 from scoreline_trainers.reporting.blocks import Block, Bullets, Section, Table, Text, facts
 from scoreline_trainers.reporting.document import Trial, VersionReport
-from scoreline_trainers.reporting.text import in_order, number, options, plain, seconds, size
+from scoreline_trainers.reporting.text import in_order, interval, number, options, plain, seconds, size
 
 MAX_TRIALS = 100
 _SHOWN = (
@@ -60,6 +60,24 @@ def selection(report: VersionReport) -> Section:
     text = f"{len(kept):,} of {len(found.features):,} features were kept, by {found.method}."
     table = Table("Features", ("feature", "importance", "", "why"), rows, detail=True)
     return Section("Selection of features", (Text(text), table))
+
+
+def champion(report: VersionReport) -> Section:
+    """Beside the version that it was trained to replace, on the same rows."""
+    found = report.run.champion if report.run is not None else None
+    if found is None:
+        return Section("Compared with the champion", ())
+    rows = tuple(
+        (each.metric, number(each.champion), number(each.challenger), interval(each.difference))
+        for each in found.figures
+    )
+    positives = "" if found.positives is None else f", {found.positives:,} of them positive"
+    text = f"On the {found.rows:,} newest rows{positives}, which neither has learned from."
+    if found.refitted:
+        text += " This version then learned from them too: the figures are those of the model before."
+    why = f" Trained anew because: {found.reason}." if found.reason else ""
+    table = Table("", ("metric", found.champion, "this version", "difference (95 % interval)"), rows)
+    return Section("Compared with the champion", (Text(text + why), table))
 
 
 def proof(report: VersionReport) -> Section:
