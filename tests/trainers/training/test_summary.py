@@ -81,7 +81,24 @@ def test_a_column_that_alone_tells_the_label_is_named(leak: str) -> None:
         "with gaps": [None if row % 9 == 0 else each for row, each in enumerate(label)],
     }
     (line,) = found(table(leak=columns[leak]))
-    assert line.startswith("column 'leak' predicts the label by itself in the training rows: if it is known only after")
+    assert line.startswith("column 'leak' predicts the label by itself in the training rows (AUC ")
+    assert line.endswith("if it is known only after the outcome, exclude it")
+
+
+def test_a_label_with_one_percent_noise_is_named() -> None:
+    label = table()["y"].to_numpy()
+    noisy = [1 - one if row % 100 == 3 else one for row, one in enumerate(label)]
+    (line,) = found(table(leak=noisy))
+    assert line.startswith("column 'leak' predicts the label by itself in the training rows (AUC 0.9")
+
+
+def test_a_column_that_is_filled_after_the_event_is_named() -> None:
+    rare = pl.Series("y", [int(row % 5 == 0) for row in range(5 * ROWS)])
+    closed = [7.0 if row % 15 == 0 else None for row in range(5 * ROWS)]
+    frame = pl.concat([table()] * 5).with_columns(rare, closed=pl.Series(closed))
+    (line,) = [line for line in found(frame) if "closed" in line]
+    assert "is filled in" in line
+    assert "training rows, nearly all with label 1: if it is known only after the outcome, exclude it" in line
 
 
 def test_names_that_are_nearly_ids_tell_nothing() -> None:

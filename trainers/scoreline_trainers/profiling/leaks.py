@@ -27,7 +27,8 @@ def alone(values: Float64, label: Labels, *, category: bool) -> float | None:
     """Area under the ROC curve, 0.5 to 1, of the label's rate by the values of one column, on rows held out.
 
     The rates come from a drawn half of the rows, by quantiles of numbers and by names of categories; the rest is
-    ranked by them. So a column may rise and fall with the label.
+    ranked by them. So a column may rise and fall with the label. Where some values are missing, the larger of two
+    figures: of all rows, and of those that have a value.
 
     Args:
         values: float64 [N], NaN where missing; of a category, numbers of its names.
@@ -37,6 +38,14 @@ def alone(values: Float64, label: Labels, *, category: bool) -> float | None:
     Returns:
         None where either half has fewer than 20 rows of a label.
     """
+    known = ~np.isnan(values)
+    everywhere = _alone(values, label, category=category)
+    if everywhere is None or known.all():
+        return everywhere
+    return max(everywhere, _alone(values[known], label[known], category=category) or 0.0)
+
+
+def _alone(values: Float64, label: Labels, *, category: bool) -> float | None:
     half = _half(len(label))
     if min(_rarer(label[half]), _rarer(label[~half])) < _ROWS:
         return None

@@ -22,6 +22,7 @@ from scoreline_trainers.data.texts import read_texts
 from scoreline_trainers.evaluation.band_summary import FEW_ROWS
 from scoreline_trainers.evaluation.metrics import auc
 from scoreline_trainers.problems import as_yaml
+from scoreline_trainers.profiling.leaks import TOO_GOOD, alone, amount_alone, given_away
 
 _PERFECT = 0.9995
 _LEAK_ROWS = 50_000
@@ -124,28 +125,27 @@ def _column_warnings(frame: pl.DataFrame, columns: Columns, training: Dataset) -
         elif feature.kind == "category" and len(values) > FEW_ROWS and 2 * len(feature.vocabulary) > len(values):
             names = f"{len(feature.vocabulary):,} names in {len(values):,} training rows"
             yield f"column {feature.name!r} has {names}: if it identifies rows, exclude it"
-        elif training.labelled and _predicts_the_label(feature, training, place):
-            yield (
-                f"column {feature.name!r} predicts the label by itself in the training rows: if it is known only after "
-                "the outcome, exclude it"
-            )
+        elif training.labelled:
+            yield from _leak_warnings(feature, training, place)
 
 
-def _predicts_the_label(feature: Feature, training: Dataset, place: int) -> bool:
-    values, label = training.batch.table[:_LEAK_ROWS, place], training.outcome[:_LEAK_ROWS]
-    known = ~np.isnan(values)
-    values, label = values[known], label[known]
-    if len(label) < 2 * FEW_ROWS or not 0 < int(label.sum()) < len(label):
-        return False
-    if feature.kind == "category":
-        rows = np.bincount(values.astype(np.intp))
-        rate = np.bincount(values.astype(np.intp), weights=label) / np.maximum(rows, 1)
-        if np.count_nonzero(rows) * FEW_ROWS > len(label):
-            return False
-        found = auc(label, rate[values.astype(np.intp)])
-    else:
-        found = auc(label, values.astype(np.float64))
-    return max(found, 1 - found) >= _PERFECT
+def _leak_warnings(feature: Feature, training: Dataset, place: int) -> Iterator[str]:
+    """A warning where one column gives the label away, see ``profiling.leaks``."""
+    rows = slice(None, None, -(-len(training) // _LEAK_ROWS))
+    values, category = training.batch.table[rows, place].astype(np.float64), feature.kind == "category"
+    advice = "if it is known only after the outcome, exclude it"
+    if training.task == "regression":
+        explained = amount_alone(values, training.target[rows], category=category)
+        if explained is not None and explained >= TOO_GOOD:
+            yield f"column {feature.name!r} explains {explained:.1%} of the label's variance by itself: {advice}"
+        return
+    found = alone(values, training.outcome[rows], category=category)
+    given = given_away(values, training.outcome[rows], category=category)
+    if found is not None and found >= TOO_GOOD:
+        figure = f"AUC {found:.3f}"
+        yield f"column {feature.name!r} predicts the label by itself in the training rows ({figure}): {advice}"
+    elif given is not None:
+        yield f"column {feature.name!r} is {given[0]} in {given[1]:,} training rows, nearly all with label 1: {advice}"
 
 
 def _label_warnings(frame: pl.DataFrame, columns: Columns, validation: Dataset) -> Iterator[str]:
