@@ -48,16 +48,18 @@ def train(
     from scoreline_trainers.training.recipe import find_recipe
     from scoreline_trainers.training.run import train as run
     from scoreline_trainers.training.sources import data_source, recipe_table
+    from scoreline_trainers.training.warm_start import published_start
 
     written, folder = find_recipe(recipe)
-    registry = None if dry_run else Registry.open(address)
+    registry = None if dry_run and written.warm_start is None else Registry.open(address)
+    start = None if registry is None else published_start(written, registry)
     with progress_on_stderr() as progress:
         progress.begin("read the table")
         frame, digest = recipe_table(written, folder=folder, data=table)
         source = data_source(written, table)
-        candidate = run(written, frame, data_sha256=digest, data=source, progress=progress)
+        candidate = run(written, frame, data_sha256=digest, data=source, start=start, progress=progress)
     report = candidate.report
-    if registry is not None:
+    if registry is not None and not dry_run:
         names = aliases_of(aliases, registry, written.name)
         report = publish_candidate(candidate, written, registry, author=author, message=message, aliases=names)
     _show(report, as_json=as_json)

@@ -63,7 +63,7 @@ class Dataset:
         Raises:
             DataError: the table does not fit.
         """
-        examples = table_examples(table, columns if inputs is None else _limited(columns, inputs))
+        examples = table_examples(table, columns if inputs is None else limited(columns, inputs))
         return encode_examples(examples, columns, inputs or infer_inputs(examples, columns))
 
     def __len__(self) -> int:
@@ -221,7 +221,7 @@ def table_examples(table: object, columns: Columns) -> Examples:
     return replace(examples, neighbors=found.neighbors, neighbor_mask=found.mask)
 
 
-def _limited(columns: Columns, inputs: InputContract) -> Columns:
+def limited(columns: Columns, inputs: InputContract) -> Columns:
     """The same columns with at most as many items in each ragged input as the contract allows."""
     update = {}
     for ragged in inputs.ragged:

@@ -12,6 +12,7 @@ from scoreline_trainers.data.dataset import (
     Dataset,
     check_learnable,
     encode_examples,
+    limited,
     optional_column,
     table_examples,
 )
@@ -29,12 +30,14 @@ class Partition:
         columns: what the columns mean.
         plan: which rows learn, judge and test.
         known: the development rows of ``examples``, the only ones that a contract is inferred from.
+        inputs: a contract that is given instead: that of a published version that training goes on from.
     """
 
     examples: Examples
     columns: Columns
     plan: SplitPlan
     known: Examples
+    inputs: InputContract | None = None
 
     def training(self) -> Dataset:
         """The rows that the published model learns from, under the contract that they give. Raises DataError."""
@@ -72,18 +75,23 @@ class Partition:
 
     def _inputs(self, rows: RowIndices) -> InputContract:
         """Kinds and vocabularies of ``rows`` alone; whether a column may be missing, of all development rows."""
+        if self.inputs is not None:
+            return self.inputs
         return infer_inputs(self.known, self.columns, rows=np.searchsorted(self.plan.development, rows))
 
 
-def partition(table: object, columns: Columns, *, validation: Validation, seed: int = 0) -> Partition:
-    """Splits a table. Raises DataError where the table does not fit ``columns`` or ``validation``."""
+def partition(
+    table: object, columns: Columns, *, validation: Validation, seed: int = 0, inputs: InputContract | None = None
+) -> Partition:
+    """Splits a table, encoded by ``inputs`` where it is given. Raises DataError where the table does not fit."""
+    columns = columns if inputs is None else limited(columns, inputs)
     examples = table_examples(table, columns)
     plan = _plan(examples.frame, columns, validation, seed=seed)
     if plan.test is None:
-        return Partition(examples, columns, plan, examples)
+        return Partition(examples, columns, plan, examples, inputs)
     known = examples.take(plan.development)
     examples = examples if known.lengths is None else newest_steps(examples, int(known.lengths.max()))
-    return Partition(examples, columns, plan, examples.take(plan.development))
+    return Partition(examples, columns, plan, examples.take(plan.development), inputs)
 
 
 def _plan(

@@ -14,6 +14,7 @@ from scoreline_trainers.data.partition import partition
 from scoreline_trainers.data.tables import as_frame, table_digest
 from scoreline_trainers.evaluation.band_summary import BandSummary
 from scoreline_trainers.evaluation.bands import summarize_bands
+from scoreline_trainers.family import Start
 from scoreline_trainers.progress import Progress, Silent
 from scoreline_trainers.training.candidate import Candidate
 from scoreline_trainers.training.quality import described, quality_warnings
@@ -26,6 +27,7 @@ from scoreline_trainers.training.summary import summarize_columns, warnings
 from scoreline_trainers.training.trained import Trained
 from scoreline_trainers.training.validation.folds import fit_and_score
 from scoreline_trainers.training.version import Export, export, files_of, manifest_of, training_facts
+from scoreline_trainers.training.warm_start import check_warm_start
 
 Clock = Callable[[], datetime]
 
@@ -36,6 +38,7 @@ def train(
     *,
     data_sha256: str | None = None,
     data: str = "",
+    start: Start | None = None,
     progress: Progress | None = None,
     clock: Clock = system_clock,
 ) -> Candidate:
@@ -46,22 +49,26 @@ def train(
         table: anything with the Arrow PyCapsule interface.
         data_sha256: identifies the table; by default a digest of its columns.
         data: says where the table is from, on the model card.
+        start: the published version that ``warm_start`` names, see ``warm_start.published_start``.
         progress: receives every stage.
         clock: gives aware times.
 
     Raises:
         DataError: the table does not fit the recipe.
+        RecipeError: the recipe goes on from a version that was not read, or cannot.
         FamilyError, FitError, ExportError: the family cannot be used, learn or be exported.
         GateError: the graph differs from the native model.
     """
+    check_warm_start(recipe, start)
     stages = Stages(progress or Silent())
     frame = as_frame(table)
     source = {"data": data, "data_sha256": data_sha256 or table_digest(frame)}
 
     stages.begin("encode the table")
-    rows = partition(frame, recipe, validation=recipe.validation, seed=recipe.seed)
+    inputs = None if start is None else start.inputs
+    rows = partition(frame, recipe, validation=recipe.validation, seed=recipe.seed, inputs=inputs)
     best, searched = tuned(recipe, rows, data_sha256=source["data_sha256"], progress=stages)
-    trained = replace(fit_and_score(best, rows, progress=stages, clock=clock), search=searched)
+    trained = replace(fit_and_score(best, rows, progress=stages, clock=clock, start=start), search=searched)
 
     stages.begin("export and prove")
     exported = export(trained)

@@ -10,7 +10,7 @@ from scoreline_trainers.calibration.calibrated import Calibrated
 from scoreline_trainers.data.batch import Batch, Float64, RowIndices
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.partition import Partition
-from scoreline_trainers.family import Fitted
+from scoreline_trainers.family import Fitted, Start
 from scoreline_trainers.progress import Progress, Step
 from scoreline_trainers.training.fit import fit_model
 from scoreline_trainers.training.recipe import Recipe
@@ -19,35 +19,41 @@ from scoreline_trainers.training.trained import Scored, Trained
 Clock = Callable[[], datetime]
 
 
-def fit_and_score(recipe: Recipe, rows: Partition, *, progress: Progress, clock: Clock) -> Trained:
-    """Fits every model that the plan of ``rows`` asks for. Raises DataError, FamilyError, FitError."""
+def fit_and_score(
+    recipe: Recipe, rows: Partition, *, progress: Progress, clock: Clock, start: Start | None = None
+) -> Trained:
+    """Fits every model that the plan of ``rows`` asks for, each from ``start``.
+
+    Raises:
+        DataError, FamilyError, FitError: the rows do not fit, or the family cannot learn from them.
+    """
     if rows.plan.refits:
-        return _refitted(recipe, rows, progress=progress, clock=clock)
+        return _refitted(recipe, rows, progress=progress, clock=clock, start=start)
     training, validation = rows.fold(rows.plan.folds[0])
-    fitted, seconds = _timed_fit(recipe, training, progress=progress, clock=clock)
+    fitted, seconds = _timed_fit(recipe, training, progress=progress, clock=clock, start=start)
     progress.begin("evaluate")
     judged = _scored(rows, rows.plan.folds[0].validation, validation, fitted, learned_rows=len(training))
     test = _test_scores(rows, fitted, training)
     return Trained(recipe, fitted, training, judged, (judged,), seconds, test)
 
 
-def fold_scores(recipe: Recipe, rows: Partition, *, progress: Progress) -> Iterator[Scored]:
+def fold_scores(recipe: Recipe, rows: Partition, *, progress: Progress, start: Start | None = None) -> Iterator[Scored]:
     """Fits the model of each fold and scores its validation rows. Raises DataError, FamilyError, FitError."""
     for fold in rows.plan.folds:
         training, validation = rows.fold(fold)
-        fitted = fit_model(recipe, training, progress=Step(progress))
+        fitted = fit_model(recipe, training, progress=Step(progress), start=start)
         yield _scored(rows, fold.validation, validation, fitted, learned_rows=len(training))
 
 
-def _refitted(recipe: Recipe, rows: Partition, *, progress: Progress, clock: Clock) -> Trained:
+def _refitted(recipe: Recipe, rows: Partition, *, progress: Progress, clock: Clock, start: Start | None) -> Trained:
     plan = rows.plan
     progress.begin("fit folds", total=len(plan.folds))
     folds = []
-    for scored in fold_scores(recipe, rows, progress=progress):
+    for scored in fold_scores(recipe, rows, progress=progress, start=start):
         folds.append(scored)
         progress.advance(f"{len(scored.scores):,} rows scored by a model of {scored.learned_rows:,} others")
     training = rows.training()
-    fitted, seconds = _timed_fit(recipe, training, progress=progress, clock=clock)
+    fitted, seconds = _timed_fit(recipe, training, progress=progress, clock=clock, start=start)
     progress.begin("evaluate")
     numbers = np.concatenate([fold.validation for fold in plan.folds[: plan.first_repeat]])
     judged = Scored.together(folds[: plan.first_repeat], rows.encoded(numbers, training.inputs))
@@ -55,9 +61,11 @@ def _refitted(recipe: Recipe, rows: Partition, *, progress: Progress, clock: Clo
     return Trained(recipe, fitted, training, judged, tuple(folds), seconds, test, refitted=True)
 
 
-def _timed_fit(recipe: Recipe, training: Dataset, *, progress: Progress, clock: Clock) -> tuple[Fitted, float]:
+def _timed_fit(
+    recipe: Recipe, training: Dataset, *, progress: Progress, clock: Clock, start: Start | None
+) -> tuple[Fitted, float]:
     started = clock()
-    fitted = fit_model(recipe, training, progress=progress)
+    fitted = fit_model(recipe, training, progress=progress, start=start)
     return fitted, (clock() - started).total_seconds()
 
 
