@@ -1,6 +1,6 @@
 """Exact interventional Shapley values of trees, for many rows at once or for one row after another."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from scoreline_registry.attributions.trees import Bools, Float32, Float64, Int32
 # Beyond so many inner nodes a tree is walked by rows: tables of all its leaves would cost more than they save.
 MOST_TABLED = 256
 
+_COST_OF_DEPTH = 20
 _ROWS = 16_384
 _ROWS_OF_PAIRS = 256
 
@@ -41,6 +42,12 @@ class TreeExplainer:
         """The mean margin of the reference rows."""
         return float(self.trees.margin(self.reference).mean())
 
+    @property
+    def cost(self) -> int:
+        """Visits of nodes that one row takes, in units of a table's."""
+        sizes = (len(self.trees.below(root)) for root in self.trees.roots.tolist())
+        return sum(size if size // 2 <= MOST_TABLED else _COST_OF_DEPTH * size for size in sizes)
+
     def values(self, matrix: Float32) -> Float64:
         """The Shapley values of rows float32 [N, C]: float64 [N, players]. Each row's total margin minus ``base``.
 
@@ -57,21 +64,28 @@ class TreeExplainer:
                 self._add(found, root, inner, columns)
         return found.T
 
-    def interactions(self, matrix: Float32) -> Float64:
-        """The Shapley interaction indices of pairs of sources: float64 [N, players, players], 0 on the diagonal.
+    def interactions(self, matrix: Float32, among: Sequence[int]) -> Float64:
+        """The Shapley interaction indices of pairs among K sources: float64 [N, K, K], 0 on the diagonal.
 
         Raises:
             TooManySourcesError: see ``values``.
         """
-        found = np.zeros((len(matrix), self.players, self.players))
+        found = np.zeros((len(matrix), len(among), len(among)))
+        place = np.full(self.players, -1, np.intp)
+        place[list(among)] = np.arange(len(among))
         for start in range(0, len(matrix), _ROWS_OF_PAIRS):
             rows = slice(start, start + _ROWS_OF_PAIRS)
             for root in self.trees.roots.tolist():
                 outcomes = outcomes_of(self.trees, self.trees.inner_below(root)[root], matrix[rows])
                 for leaf in self.cutter(root).leaves():
+                    here = place[leaf.sources]
+                    kept = np.flatnonzero(here >= 0)
+                    if len(kept) < 2:
+                        continue
                     masks, where = np.unique(_failed(outcomes, leaf.path, len(matrix[rows])), return_inverse=True)
                     pairs = leaf_interactions(masks, leaf.reference, leaf.counts, len(leaf.sources))
-                    found[rows, leaf.sources[:, None], leaf.sources] += leaf.value * pairs[where]
+                    part = leaf.value * pairs[:, kept[:, None], kept]
+                    found[rows, here[kept, None], here[kept]] += part[where]
         return found
 
     def cutter(self, root: int) -> TreeCutter:

@@ -18,6 +18,8 @@ BASELINE_FILE = "baseline.json"
 BOOSTER_FILE = "booster.txt"
 CARD_FILE = "card.md"
 REPORT_FILE = "report.json"
+REFERENCE_FILE = "reference.npz"
+EXPLANATION_FILE = "explanation.json"
 CLAIM_FILE = "claim.json"
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

@@ -57,7 +57,10 @@ def test_one_row_at_a_time_gives_the_same(expected: Float64, leaf_bits: int, mon
 
 def test_interactions_are_those_by_the_definition(games: list[Game]) -> None:
     expected = np.stack([game.interactions() for game in games])
-    np.testing.assert_allclose(EXPLAINER.interactions(ROWS), expected, rtol=0, atol=1e-9)
+    every = list(range(PLAYERS))
+    np.testing.assert_allclose(EXPLAINER.interactions(ROWS, every), expected, rtol=0, atol=1e-9)
+    some = [4, 1, 3]
+    np.testing.assert_allclose(EXPLAINER.interactions(ROWS, some), expected[:, some][:, :, some], rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("leaves", [1, 2, 31, 400])

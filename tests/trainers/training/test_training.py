@@ -15,8 +15,10 @@ from scoreline_registry.documents.manifest import (
     BASELINE_FILE,
     BOOSTER_FILE,
     CARD_FILE,
+    EXPLANATION_FILE,
     GOLDEN_FILE,
     MODEL_FILE,
+    REFERENCE_FILE,
     REPORT_FILE,
 )
 from scoreline_registry.errors import GateError, RefusedError
@@ -70,7 +72,10 @@ def registry() -> Registry:
 
 
 def test_a_version_carries_everything_that_a_server_and_a_reviewer_need(candidate: Candidate) -> None:
-    assert candidate.files.keys() == {MODEL_FILE, GOLDEN_FILE, BASELINE_FILE, CARD_FILE, REPORT_FILE, BOOSTER_FILE}
+    assert candidate.files.keys() == {
+        *(MODEL_FILE, GOLDEN_FILE, BASELINE_FILE, CARD_FILE, REPORT_FILE, BOOSTER_FILE),
+        *(REFERENCE_FILE, EXPLANATION_FILE),
+    }
     manifest = candidate.manifest
     assert (manifest.family, manifest.score.meaning, manifest.created_at) == ("lightgbm", "is rich", NOW)
     assert [feature.name for feature in manifest.inputs.features] == ["income", "age", "city", "plan"]
@@ -186,6 +191,7 @@ def test_every_stage_is_told_and_fitting_is_timed(recipe: Recipe) -> None:
         "boost trees",
         "evaluate",
         "export and prove",
+        "explain",
     ]
     assert found.report.seconds == 2
 

@@ -12,8 +12,10 @@ from pydantic import ValidationError
 from scoreline_registry.documents.manifest import (
     BASELINE_FILE,
     CARD_FILE,
+    EXPLANATION_FILE,
     GOLDEN_FILE,
     MODEL_FILE,
+    REFERENCE_FILE,
     REPORT_FILE,
     Manifest,
     ParityFacts,
@@ -29,6 +31,7 @@ from scoreline_trainers.data.columns import Columns
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import AdaptError
 from scoreline_trainers.evaluation.baseline import Baseline
+from scoreline_trainers.explanation.version_files import explanation_problems
 from scoreline_trainers.gate.checks import Proof, prove
 from scoreline_trainers.gate.golden import read_arrays
 from scoreline_trainers.heads.record import ADAPTATION_FILE, Adapted, Record
@@ -211,8 +214,13 @@ def _files(
     """Those of the old version, with what changed."""
     history = (*(each for each in record.adapted if each.segment != entry.segment), entry)
     record = record.model_copy(update={"adapted": history})
+    kept = dict(published.files)
+    if explanation_problems({**kept, MODEL_FILE: model}):
+        # Reference rows of segments without a name of their own may be the new segment's now.
+        for name in (EXPLANATION_FILE, REFERENCE_FILE):
+            kept.pop(name, None)
     return {
-        **published.files,
+        **kept,
         MODEL_FILE: model,
         GOLDEN_FILE: proof.golden,
         ADAPTATION_FILE: record.model_dump_json(indent=2).encode(),

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Protocol
 
 import numpy as np
 import onnx
 
-from scoreline_registry.attributions.permutations import sampled_values
+from scoreline_registry.attributions.permutations import Mixture, sampled_values
 from scoreline_registry.attributions.tree_values import TreeExplainer
 from scoreline_registry.attributions.trees import Int32
 from scoreline_registry.documents.contract import InputContract
@@ -33,7 +34,11 @@ ADDITIVITY = 1e-4
 PAIRS = 8
 """Pairs of walks for each row where contributions are sampled."""
 
+MOST_NODES_FOR_PAIRS = 20_000
+"""Nodes of all trees up to which interactions are exact."""
+
 _AT_ONCE = 8192
+_DRAWS_OF_PAIRS = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,11 +78,21 @@ class Explainer(Protocol):
         """Mean margin of the reference rows."""
 
     @property
+    def sampled(self) -> bool:
+        """Whether contributions have errors."""
+
+    @property
     def cost(self) -> int:
-        """Evaluations or leaf visits that one row takes, to choose how many rows to explain."""
+        """Evaluations of the graph, or visits of nodes of trees, that one row takes."""
+
+    def margins(self, batch: Batch) -> Float64:
+        """The graph's margins, float64 [N]."""
 
     def explain(self, batch: Batch) -> Attributions:
         """The contributions of some rows."""
+
+    def interactions(self, batch: Batch, among: Sequence[int], *, seed: int = 0) -> Float64:
+        """Interaction indices of pairs among K sources: float64 [N, K, K]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,15 +124,21 @@ class GraphMargin:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AdditiveExplainer:
-    """Exact: trees by their leaves, columns by their weights."""
+    """Exact: trees by their leaves, columns by their weights.
+
+    Attributes:
+        linear: each term with the mean of its columns over the reference, and their sources (-1 for none).
+    """
 
     graph: GraphMargin
     sources: tuple[Source, ...]
+    reference: Batch
     form: AdditiveForm
     trees: tuple[tuple[str, TreeExplainer], ...]
     linear: tuple[tuple[LinearTerm, Float64, Int32], ...]
-    """Term, mean of each column over the reference, and the column's source (-1 for none)."""
     base: float
+
+    sampled = False
 
     @property
     def method(self) -> str:
@@ -132,8 +153,22 @@ class AdditiveExplainer:
 
     @property
     def cost(self) -> int:
-        """Nodes of all trees."""
-        return 1 + sum(_work(explainer) for _, explainer in self.trees)
+        """Nodes of all trees, those of deep trees many times."""
+        return 1 + sum(explainer.cost for _, explainer in self.trees)
+
+    def margins(self, batch: Batch) -> Float64:
+        """float64 [N]."""
+        return self.graph.margins(batch)
+
+    def interactions(self, batch: Batch, among: Sequence[int], *, seed: int = 0) -> Float64:
+        """Exact where the trees are few enough, else sampled; linear terms have none."""
+        if self.cost > MOST_NODES_FOR_PAIRS:
+            return sampled_interactions(self.graph, self.sources, batch, self.reference, among, seed=seed)
+        matrices = self.matrices(batch)
+        found = np.zeros((len(batch), len(among), len(among)))
+        for name, explainer in self.trees:
+            found += explainer.interactions(matrices[name].astype(np.float32, copy=False), among)
+        return found
 
     def explain(self, batch: Batch) -> Attributions:
         """Exact contributions; the margins are those of the sum."""
@@ -164,6 +199,7 @@ class SampledExplainer:
     seed: int = 0
 
     method = "sampled permutations"
+    sampled = True
 
     @property
     def link(self) -> Link:
@@ -180,16 +216,19 @@ class SampledExplainer:
         """Evaluations of the graph for a row."""
         return 2 * self.pairs * max(len(self.sources) - 1, 1)
 
+    def margins(self, batch: Batch) -> Float64:
+        """float64 [N]."""
+        return self.graph.margins(batch)
+
+    def interactions(self, batch: Batch, among: Sequence[int], *, seed: int = 0) -> Float64:
+        """Sampled indices."""
+        return sampled_interactions(self.graph, self.sources, batch, self.reference, among, seed=seed)
+
     def explain(self, batch: Batch) -> Attributions:
         """Sampled contributions with their errors."""
-        rows, reference = _as_long(batch, self.reference)
-
-        def mixture(row: RowIndices, other: RowIndices, chosen: Bools) -> Float64:
-            return self.graph.margins(mixed(rows.take(row), reference.take(other), chosen, self.sources))
-
         margins = self.graph.margins(batch)
         found = sampled_values(
-            mixture,
+            _mixture(self.graph, self.sources, batch, self.reference),
             margins,
             self.reference_margins,
             players=len(self.sources),
@@ -200,7 +239,7 @@ class SampledExplainer:
 
 
 def explainer_of(
-    model: bytes, inputs: InputContract, reference: Batch, *, pairs: int = PAIRS, seed: int = 0
+    model: bytes, inputs: InputContract, reference: Batch, *, pairs: int = PAIRS, seed: int = 0, exact: bool = True
 ) -> Explainer:
     """The exact explainer where the graph's margin is a sum of trees and columns with one source each, else sampling.
 
@@ -210,15 +249,52 @@ def explainer_of(
         reference: the cohort that rows are compared with, at least one row.
         pairs: of walks, where contributions are sampled.
         seed: of what is drawn then.
+        exact: False samples in any case.
     """
     proto = onnx.load_from_string(model)
     index = GraphIndex.of(proto)
     margin = margin_of(index)
-    exact = _additive(proto, index, margin, inputs, reference)
-    if exact is not None:
-        return exact
+    additive = _additive(proto, index, margin, inputs, reference) if exact else None
+    if additive is not None:
+        return additive
     graph = GraphMargin.of(proto, margin)
     return SampledExplainer(graph, sources_of(inputs), reference, graph.margins(reference), pairs, seed)
+
+
+def sampled_interactions(
+    graph: GraphMargin, sources: Sequence[Source], batch: Batch, reference: Batch, among: Sequence[int], *, seed: int
+) -> Float64:
+    """Interaction indices of pairs among K sources: float64 [N, K, K], means of eight draws each.
+
+    A draw is what the two change together beyond what each changes alone, beside a random coalition of the others whose
+    size is uniform: Grabisch and Roubens (1999) as an expectation.
+    """
+    mixture = _mixture(graph, sources, batch, reference)
+    draw = np.random.default_rng(seed)
+    rows = np.repeat(np.arange(len(batch)), _DRAWS_OF_PAIRS)
+    found = np.zeros((len(batch), len(among), len(among)))
+    for (i, first), (j, second) in combinations(enumerate(among), 2):
+        drawn = draw.integers(len(reference), size=len(rows))
+        ranks = draw.random((len(rows), len(sources)))
+        ranks[:, [first, second]] = np.inf
+        sizes = draw.integers(0, len(sources) - 1, len(rows))
+        others = np.argsort(np.argsort(ranks, axis=1), axis=1) < sizes[:, None]
+        total = np.zeros(len(rows))
+        for with_first, with_second in ((True, True), (True, False), (False, True), (False, False)):
+            chosen = others.copy()
+            chosen[:, first], chosen[:, second] = with_first, with_second
+            total += (1 if with_first == with_second else -1) * mixture(rows, drawn, chosen)
+        found[:, i, j] = found[:, j, i] = total.reshape(-1, _DRAWS_OF_PAIRS).mean(axis=1)
+    return found
+
+
+def _mixture(graph: GraphMargin, sources: Sequence[Source], batch: Batch, reference: Batch) -> Mixture:
+    rows, others = _as_long(batch, reference)
+
+    def mixture(row: RowIndices, other: RowIndices, chosen: Bools) -> Float64:
+        return graph.margins(mixed(rows.take(row), others.take(other), chosen, sources))
+
+    return mixture
 
 
 def _additive(
@@ -251,7 +327,8 @@ def _additive(
     native = graph.margins(reference)
     if np.any(np.abs(summed - native) > ADDITIVITY * np.maximum(1, np.abs(native))):
         return None
-    return AdditiveExplainer(graph, sources_of(inputs), form, tuple(trees), tuple(linear), float(summed.mean()))
+    base = float(summed.mean())
+    return AdditiveExplainer(graph, sources_of(inputs), reference, form, tuple(trees), tuple(linear), base)
 
 
 def _summed(form: AdditiveForm, matrices: Mapping[str, Float64], rows: int) -> Float64:
@@ -290,10 +367,6 @@ def _fetched(scorer: OnnxScorer, names: Sequence[str], batch: Batch) -> dict[str
 
 def _parts(rows: int) -> list[slice]:
     return [slice(start, start + _AT_ONCE) for start in range(0, rows, _AT_ONCE)]
-
-
-def _work(explainer: TreeExplainer) -> int:
-    return len(explainer.trees.column)
 
 
 def _as_long(first: Batch, second: Batch) -> tuple[Batch, Batch]:

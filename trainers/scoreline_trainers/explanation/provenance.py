@@ -89,8 +89,8 @@ class Provenances:
             return _elementwise(read)
         if node.op_type == "Gather":
             return self._gathered(node)
-        if node.op_type == "Concat" and attribute(node, "axis") == 1:
-            return _concatenated(read)
+        if node.op_type == "Concat":
+            return _concatenated(read, attribute(node, "axis"))
         if node.op_type in ("Unsqueeze", "Squeeze", "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"):
             return self._behind_columns(node, read)
         return Mixed(frozenset().union(*(each.all for each in read)))
@@ -104,7 +104,7 @@ class Provenances:
             read = self._known[places].all
             return Columns((read,) * table.shape[1]) if axis == 0 and table.ndim == 2 else Mixed(read)
         found = self._known[data]
-        if chosen is None or axis != 1 or not isinstance(found, Columns):
+        if chosen is None or not isinstance(found, Columns) or axis % found.rank != 1:
             return Mixed(found.all | (_NONE if chosen is not None else self._known[places].all))
         sources = tuple(found.sources[place] for place in chosen)
         return Columns(sources, found.rank) if self._graph.constants[places].ndim == 1 else Mixed(Columns(sources).all)
@@ -137,13 +137,14 @@ def _elementwise(read: Sequence[Provenance]) -> Provenance:
     )
 
 
-def _concatenated(read: Sequence[Provenance]) -> Provenance:
+def _concatenated(read: Sequence[Provenance], axis: int) -> Provenance:
     sources: list[Sources] = []
     for each in read:
-        if not isinstance(each, Columns):
+        if not isinstance(each, Columns) or axis % each.rank != 1:
             return Mixed(frozenset().union(*(part.all for part in read)))
         sources += each.sources
-    return Columns(tuple(sources))
+    ranks = [each.rank for each in read if isinstance(each, Columns)]
+    return Columns(tuple(sources), ranks[0])
 
 
 def _outer_reads(graph: onnx.GraphProto) -> Sequence[str]:

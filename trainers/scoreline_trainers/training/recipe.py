@@ -28,6 +28,7 @@ from scoreline_trainers.evaluation.bands import Bands, RateBands
 from scoreline_trainers.evaluation.metrics import Label
 from scoreline_trainers.evaluation.score_range import check_bands
 from scoreline_trainers.evaluation.tasks import TASK_METRICS
+from scoreline_trainers.explanation.version_files import ExplainSpec
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.family import FamilyConfig, nested_families
 from scoreline_trainers.problems import nearest_or_all, problems_of
@@ -122,6 +123,7 @@ class Recipe(Columns):
         calibration: what bends the score into a probability, by its method alone or with its options.
         family: one of FAMILIES.
         config: the family's options.
+        explain: what the version's explanation is made from, see ``ExplainSpec``.
         seed: of everything that is drawn.
         search: how the options are searched for, and the family.
         warm_start: a published version of the same family that training goes on from, such as "credit@champion".
@@ -141,6 +143,7 @@ class Recipe(Columns):
     family: str
     config: dict[str, Any] = Field(default_factory=dict)
     validation: Validation = Validation()
+    explain: ExplainSpec = ExplainSpec()
     seed: int = Field(default=0, ge=0)
     search: Search | None = None
     warm_start: str | None = None

@@ -14,9 +14,11 @@ from scoreline_trainers.data.partition import partition
 from scoreline_trainers.data.tables import as_frame, table_digest
 from scoreline_trainers.evaluation.band_summary import BandSummary
 from scoreline_trainers.evaluation.bands import summarize_bands
+from scoreline_trainers.explanation.version_files import check_explanation
 from scoreline_trainers.family import Start
 from scoreline_trainers.progress import Progress, Silent
 from scoreline_trainers.training.candidate import Candidate
+from scoreline_trainers.training.explaining import explaining_files
 from scoreline_trainers.training.quality import described, quality_warnings
 from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.report import TrainingReport
@@ -75,8 +77,12 @@ def train(
     manifest = manifest_of(trained, exported, training_facts(trained, source), created_at=clock())
     bands = summarize_bands(exported.contract.bands, trained.judged.data, trained.judged.scores)
     noted = (*warnings(frame, recipe, trained.training, trained.judged.data), *quality_warnings(trained, bands))
+    stages.begin("explain")
+    explaining = explaining_files(trained, exported)
     ended = stages.end()
-    files = files_of(trained, exported, manifest, run_report(trained, bands=bands, warnings=noted, stages=ended))
+    run = run_report(trained, bands=bands, warnings=noted, stages=ended)
+    files = {**files_of(trained, exported, manifest, run), **explaining}
+    check_explanation(recipe.name, files)
     proof = exported.proof
     check_gate(recipe.name, manifest=manifest, files=files, differences=proof.differences, tolerances=proof.tolerances)
     report = _report(trained, exported, manifest, frame=frame, bands=bands, warnings=noted, stages=ended)
