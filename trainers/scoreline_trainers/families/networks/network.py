@@ -16,6 +16,7 @@ from scoreline_trainers.errors import FitError
 from scoreline_trainers.families import BuiltIn
 from scoreline_trainers.families.networks.amounts import AmountScale
 from scoreline_trainers.families.networks.embedded import EmbeddedNet
+from scoreline_trainers.families.networks.gradients import Gradients, integrated_gradients
 from scoreline_trainers.families.networks.net import Fed, Feed, Net
 from scoreline_trainers.families.networks.network_training import (
     PREDICT_ROWS,
@@ -65,6 +66,10 @@ class FittedNetwork(Fitted):
         with torch.no_grad():
             parts = [self.net.eval().extras(self.feed.tensors(part)) for part in _parts(batch)]
         return {name: np.concatenate([part[name].numpy() for part in parts]).astype(np.float64) for name in parts[0]}
+
+    def gradients(self, batch: Batch, reference: Batch, *, points: int = 64) -> Gradients:
+        """Integrated gradients of the margin from the mean of the reference rows, and attention per step."""
+        return integrated_gradients(self.net, self.feed, batch, reference, points=points)
 
     def to_onnx(self) -> onnx.ModelProto:
         """The feed, the net and a sigmoid, or the scale of the amounts, as one graph."""
