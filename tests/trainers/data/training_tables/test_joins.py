@@ -20,7 +20,7 @@ def made(folder: Path, spec: Mapping[str, Any], **files: str) -> TrainingTable:
 
 
 def test_a_label_table_is_joined_by_key_and_the_order_of_rows_is_kept(tmp_path: Path) -> None:
-    join = {"file": "labels.csv", "on": {"id": "customer"}}
+    join = {"file": "labels.csv", "by": {"id": "customer"}}
     table = made(tmp_path, {"table": "rows.csv", "joins": [join]}, rows=ROWS, labels=LABELS)
     assert table.frame.columns == ["id", "when", "amount", "left"]
     assert table.frame["id"].to_list() == [3, 1, 2, 1]
@@ -31,7 +31,7 @@ def test_a_label_table_is_joined_by_key_and_the_order_of_rows_is_kept(tmp_path: 
 def test_the_newest_row_that_is_not_after_the_rows_time_is_joined(
     tmp_path: Path, how: str, found: list[str | None]
 ) -> None:
-    join = {"file": "segments.csv", "on": "id", "as_of": "since", "how": how}
+    join = {"file": "segments.csv", "by": "id", "as_of": "since", "how": how}
     spec = {"table": {"file": "rows.csv", "time": "when"}, "joins": [join]}
     table = made(tmp_path, spec, rows=ROWS, segments=SEGMENTS)
     assert table.frame["segment"].to_list() == found
@@ -39,14 +39,14 @@ def test_the_newest_row_that_is_not_after_the_rows_time_is_joined(
 
 
 def test_a_row_older_than_the_greatest_age_counts_as_missing(tmp_path: Path) -> None:
-    join = {"file": "segments.csv", "on": "id", "as_of": "since", "max_age_days": 30}
+    join = {"file": "segments.csv", "by": "id", "as_of": "since", "max_age_days": 30}
     spec = {"table": {"file": "rows.csv", "time": "when"}, "joins": [join]}
     assert made(tmp_path, spec, rows=ROWS, segments=SEGMENTS).frame["segment"].to_list() == [None, "new", None, "old"]
 
 
 def test_columns_are_chosen_and_prefixed(tmp_path: Path) -> None:
     rows = {"file": "rows.csv", "where": "id <= 2"}
-    join = {"file": "more.csv", "on": "id", "columns": ["amount"], "prefix": "limit_", "scale": {"amount": 0.01}}
+    join = {"file": "more.csv", "by": "id", "columns": ["amount"], "prefix": "limit_", "scale": {"amount": 0.01}}
     table = made(tmp_path, {"table": rows, "joins": [join]}, rows=ROWS, more="id,amount,x\n1,500,a\n2,700,b\n")
     assert table.frame.columns == ["id", "when", "amount", "limit_amount"]
     assert table.frame["limit_amount"].to_list() == [5.0, 7.0, 5.0]
@@ -54,7 +54,7 @@ def test_columns_are_chosen_and_prefixed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("keep", "score"), [("first", 10), ("last", 20)])
 def test_of_a_repeated_key_the_row_that_is_asked_for_is_joined(tmp_path: Path, keep: str, score: int) -> None:
-    join = {"file": "scores.csv", "on": "id", "keep": keep, "how": "inner"}
+    join = {"file": "scores.csv", "by": "id", "keep": keep, "how": "inner"}
     table = made(tmp_path, {"table": "rows.csv", "joins": [join]}, rows=ROWS, scores="id,score\n1,10\n1,20\n")
     assert table.frame["score"].to_list() == [score, score]
 
@@ -63,14 +63,14 @@ def test_of_a_repeated_key_the_row_that_is_asked_for_is_joined(tmp_path: Path, k
     ("join", "message"),
     [
         (
-            {"on": "id", "columns": ["x"]},
+            {"by": "id", "columns": ["x"]},
             r"column 'id' of more.csv has duplicate keys: 1 \(1 in all\)",
         ),
-        ({"on": "id", "keep": "last", "columns": ["left"]}, "more.csv: column 'left' is not in the table"),
-        ({"on": "id", "keep": "last", "columns": ["amount"]}, "column 'amount' of more.csv is in the table already"),
-        ({"on": {"id": "name"}, "columns": ["x"]}, "column 'id' holds Int64 and 'name' of more.csv holds String"),
-        ({"on": "idd"}, "column 'idd' is not in the table; did you mean 'id'"),
-        ({"on": "id", "as_of": "x", "columns": ["name"]}, "more.csv: 'as_of' needs the 'time' of the table's rows"),
+        ({"by": "id", "keep": "last", "columns": ["left"]}, "more.csv: column 'left' is not in the table"),
+        ({"by": "id", "keep": "last", "columns": ["amount"]}, "column 'amount' of more.csv is in the table already"),
+        ({"by": {"id": "name"}, "columns": ["x"]}, "column 'id' holds Int64 and 'name' of more.csv holds String"),
+        ({"by": "idd"}, "column 'idd' is not in the table; did you mean 'id'"),
+        ({"by": "id", "as_of": "x", "columns": ["name"]}, "more.csv: 'as_of' needs the 'time' of the table's rows"),
     ],
 )
 def test_a_join_that_does_not_fit_is_one_clear_error(tmp_path: Path, join: dict[str, object], message: str) -> None:

@@ -25,7 +25,7 @@ class JoinSpec(FileSpec, TimeSpec):
     """A file whose columns are put beside the rows of a table.
 
     Attributes:
-        on: columns of one name on both sides, or a mapping from the table's columns to the file's.
+        by: columns of one name on both sides, or a mapping from the table's columns to the file's.
         as_of: column of the file that says from when a row holds: the newest row that is not after the time of the
             table's row is taken. Without it, each key has one row.
         max_age_days: a row that is older at the time of the table's row counts as missing.
@@ -35,7 +35,7 @@ class JoinSpec(FileSpec, TimeSpec):
         how: "left" keeps rows without a match, whose joined columns are missing; "inner" leaves them out.
     """
 
-    on: tuple[str, ...] | dict[str, str]
+    by: tuple[str, ...] | dict[str, str]
     as_of: str | None = None
     max_age_days: float | None = Field(default=None, gt=0)
     columns: tuple[str, ...] | None = None
@@ -43,15 +43,15 @@ class JoinSpec(FileSpec, TimeSpec):
     keep: Keep = "refuse"
     how: Literal["left", "inner"] = "left"
 
-    @field_validator("on", mode="before")
+    @field_validator("by", mode="before")
     @classmethod
     def _one_key(cls, given: object) -> object:
         return (given,) if isinstance(given, str) else given
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if not self.on:
-            raise ValueError("'on' names no column")
+        if not self.by:
+            raise ValueError("'by' names no column")
         if self.as_of is None and self.max_age_days is not None:
             raise ValueError("'max_age_days' goes with 'as_of'")
         if self.as_of is None and (self.time_format or self.time_zone or self.time_unit):
@@ -61,7 +61,7 @@ class JoinSpec(FileSpec, TimeSpec):
     @property
     def keys(self) -> Mapping[str, str]:
         """The table's columns and those of the file that they equal."""
-        return self.on if isinstance(self.on, dict) else {name: name for name in self.on}
+        return self.by if isinstance(self.by, dict) else {name: name for name in self.by}
 
 
 def joined(table: pl.DataFrame, spec: JoinSpec, files: Files, *, times: Int64 | None, zone: str) -> pl.DataFrame:
