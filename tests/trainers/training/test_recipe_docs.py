@@ -19,7 +19,7 @@ def test_the_example_is_a_recipe_and_every_key_stands_in_the_reference() -> None
     assert Recipe.parse(document).name == "delinquency"
     in_the_table_only = {"exclude", "neighbors", "positive", "null_values", "separator", "decimal", "encoding", "dates"}
     in_the_table_only |= {"warm_start", "task", "horizons", "weight", "class_weight"}
-    in_the_table_only |= {"intended_use", "limits", "search", "retrain", "explain"}
+    in_the_table_only |= {"intended_use", "limits", "search", "retrain", "explain", "select"}
     assert set(Recipe.model_fields) - document.keys() == in_the_table_only
     assert all(f"`{key}" in text for key in Recipe.model_fields)
 

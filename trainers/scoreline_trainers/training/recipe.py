@@ -34,6 +34,7 @@ from scoreline_trainers.family import FamilyConfig, nested_families
 from scoreline_trainers.problems import nearest_or_all, problems_of
 from scoreline_trainers.training.retraining.rule import RetrainRule
 from scoreline_trainers.training.search.spec import Search
+from scoreline_trainers.training.selection.spec import Selection
 
 PACKAGED = files("scoreline_trainers") / "recipes"
 
@@ -125,6 +126,7 @@ class Recipe(Columns):
         config: the family's options.
         explain: what the version's explanation is made from, see ``ExplainSpec``.
         seed: of everything that is drawn.
+        select: how features are selected; "auto" for the smallest set that does as well.
         search: how the options are searched for, and the family.
         warm_start: a published version of the same family that training goes on from, such as "credit@champion".
         metrics: of the validation rows; by default all of the task's, see ``measures``.
@@ -145,6 +147,7 @@ class Recipe(Columns):
     validation: Validation = Validation()
     explain: ExplainSpec = ExplainSpec()
     seed: int = Field(default=0, ge=0)
+    select: Selection | None = None
     search: Search | None = None
     warm_start: str | None = None
     metrics: tuple[str, ...] = ()
@@ -186,6 +189,18 @@ class Recipe(Columns):
         if self.task == "regression" and isinstance(self.score.bands, RateBands):
             raise ValueError("'score.bands' by rates need labels of 0 and 1: give cut-offs or shares")
         return self
+
+    @model_validator(mode="after")
+    def _from_nothing(self) -> Self:
+        for key in ("select", "search"):
+            if self.warm_start is not None and getattr(self, key) is not None:
+                raise ValueError(f"{key!r} trains from nothing and does not go with 'warm_start'")
+        return self
+
+    @field_validator("select", mode="before")
+    @classmethod
+    def _by_itself(cls, select: object) -> object:
+        return {} if select == "auto" else select
 
     @field_validator("calibration", mode="before")
     @classmethod

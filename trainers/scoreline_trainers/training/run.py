@@ -24,6 +24,7 @@ from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.report import TrainingReport
 from scoreline_trainers.training.run_report import run_report
 from scoreline_trainers.training.search.tuning import tuned
+from scoreline_trainers.training.selection.selecting import selected
 from scoreline_trainers.training.stages import Stage, Stages
 from scoreline_trainers.training.summary import summarize_columns, warnings
 from scoreline_trainers.training.trained import Trained
@@ -69,8 +70,11 @@ def train(
     stages.begin("encode the table")
     inputs = None if start is None else start.inputs
     rows = partition(frame, recipe, validation=recipe.validation, seed=recipe.seed, inputs=inputs)
-    best, searched = tuned(recipe, rows, data_sha256=source["data_sha256"], progress=stages)
-    trained = replace(fit_and_score(best, rows, progress=stages, clock=clock, start=start), search=searched)
+    recipe, selection = selected(recipe, rows, progress=stages)
+    rows = rows if selection is None else replace(rows, columns=recipe)
+    recipe, search = tuned(recipe, rows, data_sha256=source["data_sha256"], progress=stages)
+    trained = fit_and_score(recipe, rows, progress=stages, clock=clock, start=start)
+    trained = replace(trained, selection=selection, search=search)
 
     stages.begin("export and prove")
     exported = export(trained)

@@ -28,6 +28,7 @@ def run_report(
         bands=tuple(bands),
         data_from=first,
         data_until=last,
+        selection=trained.selection,
         search=trained.search,
         stages=tuple(StageFacts(title=each.title, seconds=each.seconds, peak_bytes=each.peak_bytes) for each in stages),
     )

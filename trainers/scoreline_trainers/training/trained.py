@@ -10,7 +10,7 @@ from scoreline_registry.documents.signature import SCORE
 from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.family import Fitted
-from scoreline_trainers.reporting.document import SearchFacts
+from scoreline_trainers.reporting.document import SearchFacts, SelectionFacts
 from scoreline_trainers.training.recipe import Recipe
 
 
@@ -68,6 +68,7 @@ class Trained:
         seconds: spent fitting the model to publish.
         test: rows that nothing else has touched, scored by the model to publish.
         refitted: whether the model to publish learned from the judged rows, after other models were judged by them.
+        selection: what became of each feature, where the recipe selects them.
         search: the trials of the search that the recipe as run is from.
     """
 
@@ -79,4 +80,5 @@ class Trained:
     seconds: float
     test: Scored | None = None
     refitted: bool = False
+    selection: SelectionFacts | None = None
     search: SearchFacts | None = None

@@ -21,10 +21,10 @@ from scoreline_trainers.reporting.document import SearchFacts
 from scoreline_trainers.spaces import Choices, Range
 from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.run import train
-from scoreline_trainers.training.search.objective import inner_rows
 from scoreline_trainers.training.search.space import search_spaces
 from scoreline_trainers.training.search.study import Outcome, Study
 from scoreline_trainers.training.search.tuning import tuned
+from scoreline_trainers.training.validation.inner import inner_rows
 from tests.trainers.tables import people
 
 pytest.importorskip("optuna", reason="needs the extra search")

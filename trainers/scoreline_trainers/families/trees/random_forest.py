@@ -49,7 +49,6 @@ class RandomForestConfig(LibraryConfig):
     threads: int = Field(default=1, ge=-1)
 
     space: ClassVar[Space] = {
-        "max_leaf_nodes": Range(low=16, high=1024, log=True),
         "min_samples_leaf": Range(low=1, high=50, log=True),
         "max_features": Range(low=0.1, high=1.0),
     }

@@ -10,16 +10,14 @@ from typing import Any
 import numpy as np
 
 from scoreline_trainers.data.partition import Partition
-from scoreline_trainers.errors import RecipeError
-from scoreline_trainers.evaluation.tasks import TASK_METRICS
-from scoreline_trainers.problems import nearest_or_all
 from scoreline_trainers.progress import Progress
 from scoreline_trainers.reporting.document import SearchFacts, Trial
 from scoreline_trainers.training.recipe import Recipe
-from scoreline_trainers.training.search.objective import DEFAULT_METRICS, Objective
+from scoreline_trainers.training.search.objective import Objective
 from scoreline_trainers.training.search.space import FamilySpace, search_spaces
 from scoreline_trainers.training.search.spec import Search
 from scoreline_trainers.training.search.study import Outcome, Study
+from scoreline_trainers.training.validation.inner import metric_of
 
 
 def tuned(
@@ -45,7 +43,7 @@ def tuned(
     search = recipe.search
     if search is None:
         return recipe, None
-    metric = _metric(recipe, search)
+    metric = metric_of(recipe, search.metric, key="search.metric")
     spaces = search_spaces(recipe, search)
     objective = Objective.over(rows, validation=recipe.validation, folds=search.folds, metric=metric, seed=recipe.seed)
     study = Study(
@@ -143,13 +141,6 @@ def _facts(
         for path, dimension in each.space.items()
     }
     return SearchFacts(metric=metric, trials=trials, best=best, seconds=round(seconds, 3), space=space)
-
-
-def _metric(recipe: Recipe, search: Search) -> str:
-    metric, known = search.metric or DEFAULT_METRICS[recipe.task], TASK_METRICS[recipe.task]
-    if metric not in known:
-        raise RecipeError(recipe.name, [f"search.metric: {metric!r} is no metric; {nearest_or_all(metric, known)}"])
-    return metric
 
 
 def _study_name(

@@ -1,0 +1,1 @@
+"""Selection of features by their importance on rows that models have not learned from."""
