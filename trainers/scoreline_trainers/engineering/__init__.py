@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from scoreline_trainers.engineering import customers, sequences, tabular
+from scoreline_trainers.engineering import customers, personas, sequences, tabular
 from scoreline_trainers.engineering.base import Transformer
 
 TRANSFORMERS: Mapping[str, type[Transformer]] = {
@@ -18,6 +18,7 @@ TRANSFORMERS: Mapping[str, type[Transformer]] = {
     "engagement": customers.Engagement,
     "lifecycle": customers.Lifecycle,
     "value_tier": customers.ValueTier,
+    "personas": personas.Personas,
     "ratio": tabular.Ratio,
     "cross": tabular.Cross,
     "bins": tabular.Bins,
@@ -40,6 +41,7 @@ Entry = Annotated[
     | customers.Engagement
     | customers.Lifecycle
     | customers.ValueTier
+    | personas.Personas
     | tabular.Ratio
     | tabular.Cross
     | tabular.Bins
