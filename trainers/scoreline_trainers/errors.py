@@ -1,14 +1,15 @@
 """What can go wrong while training.
 
     TrainersError
-    ├── RecipeError    a recipe that cannot be run as written        (err.recipe, err.problems)
-    ├── DataError      a table that does not fit its recipe          (err.column)
-    ├── FamilyError    a family that is unknown or not installed     (err.family, err.problem)
-    ├── FitError       a family that cannot learn from this dataset  (err.family)
-    ├── ExportError    a fitted model that no exact graph exists for (err.family)
-    ├── AdaptError     a version that cannot take in a segment       (err.version)
-    ├── RetrainError   a version that cannot be trained anew         (err.version)
-    └── DemoError      the demo could not go on
+    ├── RecipeError       a recipe that cannot be run as written        (err.recipe, err.problems)
+    ├── DataError         a table that does not fit its recipe          (err.column)
+    ├── FamilyError       a family that is unknown or not installed     (err.family, err.problem)
+    ├── FitError          a family that cannot learn from this dataset  (err.family)
+    ├── RequirementError  a version that falls short of its `require`   (err.recipe, err.shortfalls)
+    ├── ExportError       a fitted model that no exact graph exists for (err.family)
+    ├── AdaptError        a version that cannot take in a segment       (err.version)
+    ├── RetrainError      a version that cannot be trained anew         (err.version)
+    └── DemoError         the demo could not go on
 
 A graph that fails a check is the registry's ``GateError``. The facts stay attributes.
 """
@@ -50,6 +51,14 @@ class FamilyError(_FamilyProblemError):
 
 class FitError(_FamilyProblemError):
     """A family that cannot learn from this dataset."""
+
+
+class RequirementError(TrainersError):
+    """A version that falls short of what its recipe requires."""
+
+    def __init__(self, recipe: str, shortfalls: Sequence[str]) -> None:
+        self.recipe, self.shortfalls = recipe, tuple(shortfalls)
+        super().__init__(f"recipe {recipe} requires more than this version has: {'; '.join(self.shortfalls)}")
 
 
 class ExportError(_FamilyProblemError):

@@ -135,6 +135,22 @@ def test_calibration_bins_hold_every_row_and_a_calibrated_score_is_within_their_
     assert found.slope.low < 1 < (found.slope.high or 0)
 
 
+def test_the_error_of_a_true_score_is_within_what_chance_gives_and_that_of_a_bent_one_is_not() -> None:
+    within = 0
+    for seed in range(40):
+        label, score = sample(400, seed=seed)
+        chance = calibration_of(label, score).error_by_chance
+        assert chance is not None
+        within += (chance.low or 0) <= evaluate(label, score)["ece_20_equal_mass"] <= (chance.high or 0)
+    assert within >= 35
+    label, score = sample(4000)
+    bent = calibration_of(label, np.sqrt(score)).error_by_chance
+    assert bent is not None
+    assert bent.low is not None
+    assert bent.high is not None
+    assert bent.low < bent.value < bent.high < evaluate(label, np.sqrt(score))["ece_20_equal_mass"]
+
+
 def test_deciles_give_lift_gain_and_ks() -> None:
     label, score = sample(1000)
     found = deciles(label, score)

@@ -16,7 +16,7 @@ from scoreline_registry.commands.options import (
     registry_option,
 )
 from scoreline_registry.names import ModelRef
-from scoreline_trainers.errors import TrainersError
+from scoreline_trainers.errors import RequirementError, TrainersError
 
 if TYPE_CHECKING:
     from scoreline_registry.registry import Registry
@@ -28,12 +28,20 @@ existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 CHAMPION_BY_DEFAULT = "What the new version is called; may be repeated.  [default: champion, while the model has none]"
 
 
+class FallsShort(Failure):
+    """A version that falls short of what its recipe requires; exit code 3."""
+
+    exit_code = 3
+
+
 class TrainersCommand(RegistryCommand):
     """A command that reports registry and training errors in one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except RequirementError as error:
+            raise FallsShort(str(error)) from error
         except TrainersError as error:
             raise Failure(str(error)) from error
 

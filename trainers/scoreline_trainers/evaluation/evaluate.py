@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scoreline_registry.documents.contract import Band
-from scoreline_trainers.data.batch import Int64
 from scoreline_trainers.evaluation.amounts.figures import regression_calibration
 from scoreline_trainers.evaluation.binary.calibration import calibration_of
 from scoreline_trainers.evaluation.binary.curves import precision_recall_curve, roc_curve
@@ -56,28 +55,28 @@ def evaluate_scores(
         metrics=scored_metrics(scored, draws=spec.bootstrap, seed=seed),
         by_segment={column: segment_figures(scored, column) for column in spec.segments},
         over_time=figures_over_time(scored, period=spec.period),
-        **_parts(scored, spec, costs, bands),
+        **_parts(scored, spec, costs, bands, seed),
     )
 
 
-def _parts(scored: Scored, spec: EvaluateSpec, costs: Costs | None, bands: Sequence[Band]) -> dict[str, Any]:
-    """The fields that only one task has."""
+def _parts(scored: Scored, spec: EvaluateSpec, costs: Costs | None, bands: Sequence[Band], seed: int) -> dict[str, Any]:
+    """The fields that not every task has; those of decisions are of the score, so of the last of several classes."""
     units = scored.clusters
     if scored.amount is not None:
         return {"calibration": regression_calibration(scored.amount, scored.score, units=units)}
     if scored.probabilities is not None:
-        return {
+        return _binary(scored.of_the_score, spec, costs, bands, seed) | {
             "classes": class_figures(scored.label, scored.probabilities, scored.classes, units=units),
             "confusion_matrix": confusion_matrix(scored.label, scored.probabilities),
         }
-    return _binary(scored, spec, costs, bands, units)
+    return _binary(scored, spec, costs, bands, seed)
 
 
 def _binary(
-    scored: Scored, spec: EvaluateSpec, costs: Costs | None, bands: Sequence[Band], units: Int64 | None
+    scored: Scored, spec: EvaluateSpec, costs: Costs | None, bands: Sequence[Band], seed: int
 ) -> dict[str, Any]:
-    label, score = scored.label, scored.score
-    found: dict[str, Any] = {"calibration": calibration_of(label, score, probability=scored.probability)}
+    label, score, units = scored.label, scored.score, scored.clusters
+    found: dict[str, Any] = {"calibration": calibration_of(label, score, probability=scored.probability, seed=seed)}
     cuts = named_cuts(label, score, _given_cuts(spec, bands), units)
     best = None if costs is None else best_cut(label, score, costs, units=units, probability=scored.probability)
     found |= {"cuts": cuts, "best_cut": best, "deciles": deciles(label, score)}

@@ -48,9 +48,19 @@ class Scored:
         return "binary" if self.probabilities is None else "multiclass"
 
     @property
+    def outcome(self) -> Label:
+        """What the score is the probability of: the label, or 1 where the class is the last one."""
+        return (self.label == len(self.classes) - 1).astype(np.int8) if self.classes else self.label
+
+    @property
     def positives(self) -> int | None:
-        """Rows with label 1; None for amounts and classes."""
-        return int(self.label.sum()) if self.task == "binary" else None
+        """Rows with an outcome of 1; None for amounts."""
+        return None if self.amount is not None else int(self.outcome.sum())
+
+    @property
+    def of_the_score(self) -> "Scored":
+        """The same rows with the label that the score is the probability of: of several classes, the last one."""
+        return replace(self, label=self.outcome, probabilities=None, classes=())
 
     @property
     def clusters(self) -> Int64 | None:

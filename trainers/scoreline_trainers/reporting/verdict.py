@@ -104,6 +104,10 @@ def _discrimination(found: Evaluation) -> Iterator[Note]:
 
 
 def _calibration(found: Evaluation) -> Iterator[Note]:
+    chance = found.calibration.error_by_chance
+    error = found.metrics.get("ece_20_equal_mass")
+    if chance is not None and chance.high is not None and error is not None and error.value <= chance.high:
+        return
     for name, error in found.metrics.items():
         low = error.value if error.low is None else error.low
         if name.startswith("ece") and low > LARGE_CALIBRATION_ERROR:

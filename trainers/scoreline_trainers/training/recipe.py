@@ -25,8 +25,11 @@ from scoreline_trainers.data.training_tables.spec import Sources
 from scoreline_trainers.engineering import Entry
 from scoreline_trainers.errors import RecipeError
 from scoreline_trainers.evaluation.bands import Bands, RateBands
+from scoreline_trainers.evaluation.costs import Costs
 from scoreline_trainers.evaluation.metrics import Label
+from scoreline_trainers.evaluation.requirements import check_requirement
 from scoreline_trainers.evaluation.score_range import check_bands
+from scoreline_trainers.evaluation.spec import EvaluateSpec
 from scoreline_trainers.evaluation.tasks import TASK_METRICS
 from scoreline_trainers.explanation.version_files import ExplainSpec
 from scoreline_trainers.families import FAMILIES
@@ -130,6 +133,9 @@ class Recipe(Columns):
         search: how the options are searched for, and the family.
         warm_start: a published version of the same family that training goes on from, such as "credit@champion".
         metrics: of the validation rows; by default all of the task's, see ``measures``.
+        costs: of decisions, for the best cut.
+        evaluate: what the evaluation shows beside the metrics.
+        require: figures that a version must reach to be published, see ``evaluation.requirements``.
         retrain: when `scoreline retrain` trains the version anew, and how the challenger is compared.
         route: a route to apply once the version is published.
     """
@@ -152,6 +158,9 @@ class Recipe(Columns):
     warm_start: str | None = None
     metrics: tuple[str, ...] = ()
     score: ScoreSpec = ScoreSpec()
+    costs: Costs | None = None
+    evaluate: EvaluateSpec = EvaluateSpec()
+    require: dict[str, float] = Field(default_factory=dict)
     retrain: RetrainRule | None = None
     route: dict[str, Any] | None = None
 
@@ -171,6 +180,23 @@ class Recipe(Columns):
             if name not in known:
                 raise ValueError(f"{name!r} is no metric; {nearest_or_all(name, known)}")
         return names
+
+    @field_validator("require")
+    @classmethod
+    def _can_be_required(cls, limits: dict[str, float]) -> dict[str, float]:
+        return {check_requirement(name): limit for name, limit in limits.items()}
+
+    @model_validator(mode="after")
+    def _can_be_evaluated(self) -> Self:
+        if self.task == "regression" and (self.costs is not None or self.evaluate.fairness):
+            raise ValueError("'costs' and 'evaluate.fairness' are of decisions at a cut: a regression has none")
+        if self.evaluate.lead_time is None:
+            return self
+        if self.sequence is None:
+            raise ValueError("'evaluate.lead_time' needs a 'sequence'")
+        if self.validation.is_folded and self.validation.test is None:
+            raise ValueError("'evaluate.lead_time' needs rows that the published model has not seen: add 'test: 0.2'")
+        return self
 
     @field_validator("warm_start")
     @classmethod
@@ -292,6 +318,7 @@ class Recipe(Columns):
         needing = [f"family {self.family!r}"] if FAMILIES.listing(self.family).needs_label else []
         needing += ["calibration"] if self.calibration is not None else []
         needing += ["score.bands by rates"] if isinstance(self.score.bands, RateBands) else []
+        needing += [key for key in ("costs", "require") if getattr(self, key)]
         return needing
 
     def route_spec(self, *, source: str = "recipe") -> RouteSpec | None:

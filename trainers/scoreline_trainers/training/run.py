@@ -11,13 +11,14 @@ from scoreline_registry.documents.signature import SCORE
 from scoreline_registry.registry import system_clock
 from scoreline_registry.versions.gate_rules import check_gate
 from scoreline_trainers.data.partition import partition
-from scoreline_trainers.data.tables import as_frame, table_digest
+from scoreline_trainers.data.tables import as_frame, require, table_digest
 from scoreline_trainers.evaluation.band_summary import BandSummary
 from scoreline_trainers.evaluation.bands import summarize_bands
 from scoreline_trainers.explanation.version_files import check_explanation
 from scoreline_trainers.family import Start
 from scoreline_trainers.progress import Progress, Silent
 from scoreline_trainers.training.candidate import Candidate
+from scoreline_trainers.training.evaluated import check_requirements, evaluation_of
 from scoreline_trainers.training.explaining import explaining_files
 from scoreline_trainers.training.quality import described, quality_warnings
 from scoreline_trainers.training.recipe import Recipe
@@ -60,6 +61,7 @@ def train(
         DataError: the table does not fit the recipe.
         RecipeError: the recipe goes on from a version that was not read, or cannot.
         FamilyError, FitError, ExportError: the family cannot be used, learn or be exported.
+        RequirementError: the version falls short of what the recipe requires.
         GateError: the graph differs from the native model.
     """
     check_warm_start(recipe, start)
@@ -68,6 +70,7 @@ def train(
     source = {"data": data, "data_sha256": data_sha256 or table_digest(frame)}
 
     stages.begin("encode the table")
+    require(frame, *recipe.evaluate.columns)
     inputs = None if start is None else start.inputs
     rows = partition(frame, recipe, validation=recipe.validation, seed=recipe.seed, inputs=inputs)
     recipe, selection = selected(recipe, rows, progress=stages)
@@ -75,6 +78,9 @@ def train(
     recipe, search = tuned(recipe, rows, data_sha256=source["data_sha256"], progress=stages)
     trained = fit_and_score(recipe, rows, progress=stages, clock=clock, start=start)
     trained = replace(trained, selection=selection, search=search)
+
+    evaluation = evaluation_of(trained)
+    check_requirements(recipe, evaluation)
 
     stages.begin("export and prove")
     exported = export(trained)
@@ -84,7 +90,7 @@ def train(
     stages.begin("explain")
     explaining = explaining_files(trained, exported)
     ended = stages.end()
-    run = run_report(trained, bands=bands, warnings=noted, stages=ended)
+    run = run_report(trained, evaluation=evaluation, bands=bands, warnings=noted, stages=ended)
     files = {**files_of(trained, exported, manifest, run), **explaining}
     check_explanation(recipe.name, files)
     proof = exported.proof

@@ -6,6 +6,7 @@ from datetime import datetime
 import polars as pl
 
 from scoreline_trainers.evaluation.band_summary import BandSummary
+from scoreline_trainers.evaluation.document import Evaluation
 from scoreline_trainers.reporting.document import RunReport, StageFacts
 from scoreline_trainers.training.quality import described
 from scoreline_trainers.training.stages import Stage
@@ -14,7 +15,12 @@ from scoreline_trainers.training.trained import Trained
 
 
 def run_report(
-    trained: Trained, *, bands: Sequence[BandSummary], warnings: Sequence[str], stages: Sequence[Stage]
+    trained: Trained,
+    *,
+    evaluation: Evaluation | None,
+    bands: Sequence[BandSummary],
+    warnings: Sequence[str],
+    stages: Sequence[Stage],
 ) -> RunReport:
     """The report of a run; ``stages`` are those that have ended."""
     recipe = trained.recipe
@@ -30,6 +36,7 @@ def run_report(
         data_until=last,
         selection=trained.selection,
         search=trained.search,
+        evaluation=evaluation,
         stages=tuple(StageFacts(title=each.title, seconds=each.seconds, peak_bytes=each.peak_bytes) for each in stages),
     )
 

@@ -64,4 +64,4 @@ def size_note(scored: Scored) -> str:
 def _rate(scored: Scored) -> Interval | None:
     if scored.amount is not None:
         return mean_interval(scored.amount, scored.clusters)
-    return rate_interval(np.asarray(scored.label, bool), scored.clusters) if scored.task == "binary" else None
+    return rate_interval(np.asarray(scored.outcome, bool), scored.clusters)
