@@ -16,7 +16,7 @@ from scoreline_trainers.families.ensembles.ensemble import Ensemble, WeightedMea
 from scoreline_trainers.families.ensembles.members import Member, MemberSpec
 from scoreline_trainers.families.ensembles.out_of_fold import OutOfFold, folds_of, held_out, out_of_fold
 from scoreline_trainers.families.ensembles.recency import Recency, recent
-from scoreline_trainers.families.ensembles.stacking import Meta, Stack, stacked
+from scoreline_trainers.families.ensembles.regressions import Meta, Stack, stacked
 from scoreline_trainers.families.ensembles.weighted import fitted_weights
 from scoreline_trainers.family import Fitted
 from scoreline_trainers.gate.checks import prove
