@@ -9,6 +9,7 @@
     ├── ExportError       a fitted model that no exact graph exists for (err.family)
     ├── AdaptError        a version that cannot take in a segment       (err.version)
     ├── RetrainError      a version that cannot be trained anew         (err.version)
+    ├── ExplainError      a version that cannot be explained as asked   (err.version)
     └── DemoError         the demo could not go on
 
 A graph that fails a check is the registry's ``GateError``. The facts stay attributes.
@@ -75,6 +76,14 @@ class AdaptError(TrainersError):
 
 class RetrainError(TrainersError):
     """A version that cannot be trained anew as asked."""
+
+    def __init__(self, version: str, problem: str) -> None:
+        self.version = version
+        super().__init__(f"{version} {problem}")
+
+
+class ExplainError(TrainersError):
+    """A version that cannot be explained as asked."""
 
     def __init__(self, version: str, problem: str) -> None:
         self.version = version

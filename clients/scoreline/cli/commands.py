@@ -41,6 +41,9 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
         "report": CommandSpec(
             "scoreline_trainers.commands.reporting:report", "Write the report of a model's version.", "trainers"
         ),
+        "explain": CommandSpec(
+            "scoreline_trainers.commands.explaining:explain", "Show what inputs contribute to a score.", "trainers"
+        ),
         "adapt": CommandSpec(
             "scoreline_trainers.commands.adaptation:adapt", "Add a segment to a model from a few rows.", "trainers"
         ),

@@ -67,7 +67,8 @@ def test_dependence_summary_and_waterfalls_fit_together(files: Files) -> None:
         total = each.base + sum(one.contribution for one in each.contributions) + each.others
         assert total == pytest.approx(each.margin, abs=1e-9)
         assert each.score == pytest.approx(1 / (1 + np.exp(-each.margin)), abs=1e-9)
-    assert {len(each.contributions) for each in (*found.dependence, *found.summary)} == {100}
+    assert {len(each.contributions) for each in found.dependence} == {100}
+    assert {len(each.contributions) for each in found.summary} == {100}
     assert [each.name for each in found.dependence] == [each.name for each in found.summary]
     assert found.interactions
 
