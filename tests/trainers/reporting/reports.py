@@ -71,6 +71,7 @@ def whole_report(name: str = "income") -> VersionReport:
             version=7, published_at=MOMENT, author="anna", message="with the new bureau", aliases=("champion",)
         ),
         run=_run(name),
+        explanation=_explanation(name),
     )
 
 
@@ -124,7 +125,6 @@ def _run(name: str) -> RunReport:
         bands=(BandSummary("low", 0, 800, 0.1), BandSummary("high", 0.5, 200, 0.6)),
         profile=_profile(name),
         evaluation=_evaluation(name),
-        explanation=_explanation(name),
         search=SearchFacts(
             metric="auc",
             trials=(

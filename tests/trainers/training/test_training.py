@@ -30,7 +30,8 @@ from scoreline_trainers.errors import RecipeError
 from scoreline_trainers.families.trees.lightgbm import FittedLightGBM
 from scoreline_trainers.graph.scorer import OnnxScorer
 from scoreline_trainers.progress import Lines
-from scoreline_trainers.reporting.document import RunReport
+from scoreline_trainers.reporting.document import RunReport, VersionReport
+from scoreline_trainers.reporting.verdict import notes_of
 from scoreline_trainers.training.candidate import Candidate, publish_candidate
 from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.run import train
@@ -107,6 +108,7 @@ def test_the_card_says_what_it_takes_to_train_the_model_again(recipe: Recipe) ->
     ):
         assert line in card
     assert "No problem was found" in card
+    assert "- 800 rows; take metrics with their intervals; small models do best" in card
     assert found.manifest.training is not None
     assert (found.manifest.training.data, found.manifest.training.data_sha256) == ("people.csv", "a" * 64)
 
@@ -192,6 +194,7 @@ def test_every_stage_is_told_and_fitting_is_timed(recipe: Recipe) -> None:
         "evaluate",
         "export and prove",
         "explain",
+        "profile the table",
     ]
     assert found.report.seconds == 2
 
@@ -226,3 +229,33 @@ def test_generators_and_files_are_tables_with_a_digest(tmp_path: Path) -> None:
     assert len(recipe_table(Recipe.parse(RECIPE), folder=tmp_path)[0]) == 20
     with pytest.raises(RecipeError, match="'weather' is unknown; there are propensity, delinquency"):
         recipe_table(Recipe.parse({**RECIPE, "data": {"synthetic": "weather"}}), folder=tmp_path)
+
+
+def test_the_report_profiles_the_table_without_values_that_are_not_for_every_reader() -> None:
+    frame = people().with_columns(pl.Series("name", [f"person {row}" for row in range(len(people()))]))
+    features = ["income", {"name": "age", "sensitive": True}, "plan"]
+    found = train(Recipe.parse({**RECIPE, "features": features, "route": None}), frame)
+    report = RunReport.model_validate_json(found.files[REPORT_FILE])
+    assert report.profile is not None
+    columns = {column.name: column for column in report.profile.columns}
+    assert columns["income"].histogram
+    assert columns["income"].label_auc is not None
+    assert columns["plan"].top
+    for hidden in ("age", "name", "city"):
+        assert (columns[hidden].top, columns[hidden].histogram, columns[hidden].quantiles) == ((), (), None)
+    assert "person 7" not in found.files[REPORT_FILE].decode()
+
+
+def test_a_planted_leak_is_a_problem_in_the_report_only_where_the_model_reads_it(recipe: Recipe) -> None:
+    flips = np.random.default_rng(3).random(len(people())) < 0.01
+    known_later = pl.Series(
+        "collected", np.where(flips, 1 - people()["label"].to_numpy(), people()["label"].to_numpy())
+    )
+    leaking = people().with_columns(known_later)
+    read = Recipe.parse({**RECIPE, "features": [*RECIPE["features"], "collected"], "route": None})
+    for used, expected in ((read, True), (recipe, False)):
+        found = train(used, leaking)
+        run = RunReport.model_validate_json(found.files[REPORT_FILE])
+        report = VersionReport(model="income", manifest=found.manifest, run=run)
+        problems = [note.text for note in notes_of(report) if note.severity == "problem"]
+        assert any("collected" in text for text in problems) == expected

@@ -36,7 +36,8 @@ from scoreline_trainers.gate.checks import Proof, prove
 from scoreline_trainers.gate.golden import read_arrays
 from scoreline_trainers.heads.record import ADAPTATION_FILE, Adapted, Record
 from scoreline_trainers.reporting.card import model_card
-from scoreline_trainers.reporting.document import RunReport, VersionReport
+from scoreline_trainers.reporting.document import RunReport
+from scoreline_trainers.reporting.stored import report_of
 
 # The most that a score may differ from what it must be. It does not differ at all where ONNX Runtime is the same.
 UNTOUCHED = 1e-7
@@ -219,14 +220,15 @@ def _files(
         # Reference rows of segments without a name of their own may be the new segment's now.
         for name in (EXPLANATION_FILE, REFERENCE_FILE):
             kept.pop(name, None)
-    return {
+    files = {
         **kept,
         MODEL_FILE: model,
         GOLDEN_FILE: proof.golden,
         ADAPTATION_FILE: record.model_dump_json(indent=2).encode(),
         BASELINE_FILE: _baseline(published.files[BASELINE_FILE], record.feature, entry),
-        **_documents(published, manifest, record),
+        REPORT_FILE: _report(published, record).model_dump_json().encode(),
     }
+    return {**files, CARD_FILE: model_card(report_of(published.model, manifest, files)).encode()}
 
 
 def _baseline(data: bytes, feature: str, entry: Adapted) -> bytes:
@@ -237,8 +239,8 @@ def _baseline(data: bytes, feature: str, entry: Adapted) -> bytes:
     return before.model_copy(update={"categories": {**before.categories, feature: grown}}).model_dump_json().encode()
 
 
-def _documents(published: Published, manifest: Manifest, record: Record) -> dict[str, bytes]:
-    """The report of the version from before, which says what was taken in since, and the card."""
+def _report(published: Published, record: Record) -> RunReport:
+    """The report of the version from before, which says what was taken in since."""
     lines = [
         f"- {each.segment}: {each.rows} rows, {each.positives} with label 1, added to version {each.version}"
         for each in record.adapted
@@ -250,6 +252,4 @@ def _documents(published: Published, manifest: Manifest, record: Record) -> dict
     ]
     stored = published.files.get(REPORT_FILE)
     before = RunReport() if stored is None else RunReport.model_validate_json(stored)
-    run = before.model_copy(update={"description": "\n\n".join(filter(None, notes))})
-    card = model_card(VersionReport(model=published.model, manifest=manifest, run=run))
-    return {REPORT_FILE: run.model_dump_json().encode(), CARD_FILE: card.encode()}
+    return before.model_copy(update={"description": "\n\n".join(filter(None, notes))})

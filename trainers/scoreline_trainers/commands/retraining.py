@@ -11,8 +11,6 @@ from scoreline_registry.names import ModelRef
 from scoreline_trainers.commands.options import TrainersCommand, version_options
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from polars import DataFrame
 
     from scoreline_registry.registry import Registry
@@ -69,7 +67,7 @@ def retrain(
     registry = Registry.open(address)
     named = ref if ref != ModelRef(ref.model) else ModelRef(ref.model, alias="champion")
     champion = read_champion(registry, *registry.latest().resolve(named))
-    decision, challenger = _trained(champion, data, now=registry.now(), check=check, at_once=at_once)
+    decision, challenger = _trained(registry, champion, data, check=check, at_once=at_once)
     refused = challenger is not None and challenger.comparison.worse and not force
     number = None
     if challenger is not None and not (dry_run or refused):
@@ -83,23 +81,27 @@ def retrain(
 
 
 def _trained(
-    champion: "Champion", data: Path, *, now: "datetime", check: bool, at_once: bool
+    registry: "Registry", champion: "Champion", data: Path, *, check: bool, at_once: bool
 ) -> "tuple[Decision, Challenger | None]":
     """The decision, and the challenger where one was to be trained."""
     from scoreline_trainers.progress import progress_on_stderr
     from scoreline_trainers.training.retraining.challenger import train_challenger
     from scoreline_trainers.training.retraining.decision import decide
     from scoreline_trainers.training.retraining.new_rows import new_rows
+    from scoreline_trainers.training.warm_start import published_start
 
     with progress_on_stderr() as progress:
         progress.begin("read the table")
         frame, digest = _table(champion, data)
         is_known = digest == champion.data_sha256
-        decision = decide(champion, new_rows(champion, frame), now=now, is_known=is_known)
+        decision = decide(champion, new_rows(champion, frame), now=registry.now(), is_known=is_known)
         if check or not (decision.due or at_once):
             return decision, None
         reason = decision.reasons or "asked for"
-        made = train_challenger(champion, frame, data_sha256=digest, data=str(data), reason=reason, progress=progress)
+        start = published_start(champion.recipe, registry)
+        made = train_challenger(
+            champion, frame, data_sha256=digest, data=str(data), reason=reason, start=start, progress=progress
+        )
         return decision, made
 
 

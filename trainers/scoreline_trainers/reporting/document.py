@@ -107,7 +107,6 @@ class RunReport(FrozenModel):
         data_from, data_until: times of the oldest and the newest row that the run used, where the recipe names a time.
         profile: of the table that the run read, without values of sensitive columns.
         evaluation: on rows that the model was not trained on.
-        explanation: what the inputs contribute to the score.
         champion: the comparison with the version before, where this one was trained by `scoreline retrain`.
         stages: of the run, in order.
     """
@@ -123,7 +122,6 @@ class RunReport(FrozenModel):
     data_until: datetime | None = None
     profile: TableProfile | None = None
     evaluation: Evaluation | None = None
-    explanation: Explanation | None = None
     search: SearchFacts | None = None
     selection: SelectionFacts | None = None
     champion: ChampionComparison | None = None
@@ -145,10 +143,12 @@ class VersionReport(FrozenModel):
     """Everything that is known of one version of a model.
 
     ``publication`` is None before the version is published; ``run`` is None for a version that was not trained here, or
-    by a Scoreline that stored no ``report.json``.
+    by a Scoreline that stored no ``report.json``. ``explanation`` is the version's ``explanation.json``, where there is
+    one.
     """
 
     model: str
     manifest: Manifest
     publication: Publication | None = None
     run: RunReport | None = None
+    explanation: Explanation | None = None

@@ -1,9 +1,27 @@
-"""Reads the report of a version out of a registry."""
+"""Reads the report of a version out of its files, or out of a registry."""
+
+from collections.abc import Mapping
 
 from scoreline_registry.documents.documents import VersionEntry, decode
-from scoreline_registry.documents.manifest import REPORT_FILE
+from scoreline_registry.documents.manifest import EXPLANATION_FILE, REPORT_FILE, Manifest
 from scoreline_registry.registry import Registry
+from scoreline_trainers.explanation.document import EXPLANATION_SCHEMA, Explanation
 from scoreline_trainers.reporting.document import REPORT_SCHEMA, Publication, RunReport, VersionReport
+
+
+def report_of(
+    model: str, manifest: Manifest, files: Mapping[str, bytes], publication: Publication | None = None
+) -> VersionReport:
+    """The report of a version with these files. Raises CorruptError, SchemaVersionError."""
+    report, explanation = files.get(REPORT_FILE), files.get(EXPLANATION_FILE)
+    name = model if publication is None else f"{model}@{publication.version}"
+    run = report and decode(RunReport, report, key=f"{REPORT_FILE} of {name}", supported=REPORT_SCHEMA)
+    explained = explanation and decode(
+        Explanation, explanation, key=f"{EXPLANATION_FILE} of {name}", supported=EXPLANATION_SCHEMA
+    )
+    return VersionReport(
+        model=model, manifest=manifest, publication=publication, run=run or None, explanation=explained or None
+    )
 
 
 def read_report(registry: Registry, model: str, version: int) -> VersionReport:
@@ -11,12 +29,9 @@ def read_report(registry: Registry, model: str, version: int) -> VersionReport:
     document = registry.latest().state.models.require(model)
     entry = document.entry(version)
     aliases = tuple(sorted(alias for alias, number in document.aliases.items() if number == version))
-    return VersionReport(
-        model=model,
-        manifest=registry.manifest(model, version),
-        publication=_publication(entry, version, aliases),
-        run=_run(registry, model, version, entry),
-    )
+    stored = {REPORT_FILE, EXPLANATION_FILE} & entry.files.keys()
+    files = {name: registry.read_file(model, version, name) for name in stored}
+    return report_of(model, registry.manifest(model, version), files, _publication(entry, version, aliases))
 
 
 def _publication(entry: VersionEntry, version: int, aliases: tuple[str, ...]) -> Publication:
@@ -28,11 +43,3 @@ def _publication(entry: VersionEntry, version: int, aliases: tuple[str, ...]) ->
         aliases=aliases,
         retired=entry.retired is not None,
     )
-
-
-def _run(registry: Registry, model: str, version: int, entry: VersionEntry) -> RunReport | None:
-    """The stored part; None where an older release or another tool published the version."""
-    if REPORT_FILE not in entry.files:
-        return None
-    stored = registry.read_file(model, version, REPORT_FILE)
-    return decode(RunReport, stored, key=f"{REPORT_FILE} of {model}@{version}", supported=REPORT_SCHEMA)

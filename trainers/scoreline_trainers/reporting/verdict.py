@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.evaluation.document import Evaluation, Interval
 from scoreline_trainers.profiling.document import Finding, TableProfile
 from scoreline_trainers.reporting.blocks import Note
@@ -24,7 +25,7 @@ def notes_of(report: VersionReport) -> tuple[Note, ...]:
     found = [*_record(report)]
     if report.run is not None:
         if report.run.profile is not None:
-            found += _profile(report.run.profile)
+            found += _profile(report.run.profile, report.manifest.inputs)
         if report.run.evaluation is not None:
             found += _evaluation(report.run.evaluation)
         found += [Note("caution", text) for text in report.run.warnings]
@@ -59,8 +60,14 @@ def _record(report: VersionReport) -> Iterator[Note]:
         yield Note("caution", "the graph was not compared with the model that it was exported from")
 
 
-def _profile(profile: TableProfile) -> Iterator[Note]:
+def _profile(profile: TableProfile, inputs: InputContract) -> Iterator[Note]:
+    """The findings about the table as a whole, its label, and the columns that the model reads."""
+    steps = (name for ragged in inputs.ragged for name in ragged.features)
+    read = {"", *(feature.name for feature in inputs.features), *steps}
+    read |= {profile.label.name} if profile.label is not None else set()
     for finding in profile.findings:
+        if finding.column not in read:
+            continue
         if finding.severity == "error" or finding.kind in _LEAKS:
             yield Note("problem", _text(finding))
         elif finding.severity == "warning":

@@ -28,6 +28,7 @@ from scoreline_trainers.training.search.tuning import tuned
 from scoreline_trainers.training.selection.selecting import selected
 from scoreline_trainers.training.stages import Stage, Stages
 from scoreline_trainers.training.summary import summarize_columns, warnings
+from scoreline_trainers.training.table_profile import table_profile
 from scoreline_trainers.training.trained import Trained
 from scoreline_trainers.training.validation.folds import fit_and_score
 from scoreline_trainers.training.version import Export, export, files_of, manifest_of, training_facts
@@ -89,9 +90,11 @@ def train(
     noted = (*warnings(frame, recipe, trained.training, trained.judged.data), *quality_warnings(trained, bands))
     stages.begin("explain")
     explaining = explaining_files(trained, exported)
+    stages.begin("profile the table")
+    profile = table_profile(frame, recipe, trained.training.inputs)
     ended = stages.end()
-    run = run_report(trained, evaluation=evaluation, bands=bands, warnings=noted, stages=ended)
-    files = {**files_of(trained, exported, manifest, run), **explaining}
+    stored = run_report(trained, profile=profile, evaluation=evaluation, bands=bands, warnings=noted, stages=ended)
+    files = files_of(trained, exported, manifest, stored, explaining)
     check_explanation(recipe.name, files)
     proof = exported.proof
     check_gate(recipe.name, manifest=manifest, files=files, differences=proof.differences, tolerances=proof.tolerances)

@@ -7,6 +7,7 @@ import polars as pl
 
 from scoreline_trainers.evaluation.band_summary import BandSummary
 from scoreline_trainers.evaluation.document import Evaluation
+from scoreline_trainers.profiling.document import TableProfile
 from scoreline_trainers.reporting.document import RunReport, StageFacts
 from scoreline_trainers.training.quality import described
 from scoreline_trainers.training.stages import Stage
@@ -18,6 +19,7 @@ def run_report(
     trained: Trained,
     *,
     evaluation: Evaluation | None,
+    profile: TableProfile,
     bands: Sequence[BandSummary],
     warnings: Sequence[str],
     stages: Sequence[Stage],
@@ -32,6 +34,7 @@ def run_report(
         described=described(trained),
         warnings=tuple(warnings),
         bands=tuple(bands),
+        profile=profile,
         data_from=first,
         data_until=last,
         selection=trained.selection,

@@ -25,7 +25,8 @@ from scoreline_trainers.families.ensembles.members import libraries_of
 from scoreline_trainers.gate.checks import TOLERANCE, Proof, prove
 from scoreline_trainers.graph.builder import output_names
 from scoreline_trainers.reporting.card import model_card
-from scoreline_trainers.reporting.document import RunReport, VersionReport
+from scoreline_trainers.reporting.document import RunReport
+from scoreline_trainers.reporting.stored import report_of
 from scoreline_trainers.training.quality import metrics_of
 from scoreline_trainers.training.trained import Trained
 
@@ -81,17 +82,19 @@ def manifest_of(trained: Trained, exported: Export, facts: TrainingFacts, *, cre
     )
 
 
-def files_of(trained: Trained, exported: Export, manifest: Manifest, report: RunReport) -> dict[str, bytes]:
-    """The version's files but the manifest."""
-    card = model_card(VersionReport(model=trained.recipe.name, manifest=manifest, run=report))
-    return {
+def files_of(
+    trained: Trained, exported: Export, manifest: Manifest, report: RunReport, explaining: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """The version's files but the manifest; ``explaining`` are those that explain its scores."""
+    files = {
         MODEL_FILE: exported.model,
         GOLDEN_FILE: exported.proof.golden,
         BASELINE_FILE: baseline(trained.training, trained.judged.scores).model_dump_json().encode(),
-        CARD_FILE: card.encode(),
         REPORT_FILE: report.model_dump_json().encode(),
+        **explaining,
         **trained.fitted.files(),
     }
+    return {**files, CARD_FILE: model_card(report_of(trained.recipe.name, manifest, files)).encode()}
 
 
 def library_versions(libraries: Sequence[str]) -> dict[str, str]:

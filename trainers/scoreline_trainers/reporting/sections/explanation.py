@@ -14,7 +14,7 @@ MAX_PICTURES = 6
 
 def explanation(report: VersionReport) -> Section:
     """The section of a version that was explained."""
-    found = report.run.explanation if report.run is not None else None
+    found = report.explanation
     if found is None or not found.ranking:
         return Section("Explanation", ())
     blocks: list[Block] = [Text(_method(found)), _ranking(found)]

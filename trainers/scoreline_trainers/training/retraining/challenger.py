@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -13,10 +14,12 @@ from scoreline_trainers.data.batch import RowIndices
 from scoreline_trainers.data.partition import Partition, partition
 from scoreline_trainers.data.splits import TestPart
 from scoreline_trainers.errors import RetrainError
+from scoreline_trainers.family import Start
 from scoreline_trainers.graph.scorer import OnnxScorer
 from scoreline_trainers.progress import Progress, Silent
 from scoreline_trainers.reporting.card import model_card
-from scoreline_trainers.reporting.document import ChampionComparison, RunReport, VersionReport
+from scoreline_trainers.reporting.document import ChampionComparison, RunReport
+from scoreline_trainers.reporting.stored import report_of
 from scoreline_trainers.training.candidate import Candidate
 from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.retraining.champion import Champion
@@ -41,6 +44,7 @@ def train_challenger(
     data_sha256: str,
     data: str = "",
     reason: str = "",
+    start: Start | None = None,
     progress: Progress | None = None,
     clock: Callable[[], datetime] = system_clock,
 ) -> Challenger:
@@ -50,21 +54,23 @@ def train_challenger(
     that are no newer than the champion's newest one are not compared on. With ``refit`` in the rule the challenger is
     then trained once more, on all rows, and published as such.
 
+    ``start`` is the version that the recipe's ``warm_start`` names.
+
     Raises:
         DataError: the table does not fit the recipe.
         RetrainError: the champion has no recipe, or has learned from all rows that would be compared.
         TrainersError, GateError: as ``train``.
     """
-    progress, written = progress or Silent(), champion.recipe
-    source = {"data_sha256": data_sha256, "data": data}
+    written = champion.recipe
+    fitted = partial(train, data_sha256=data_sha256, data=data, start=start, progress=progress or Silent(), clock=clock)
     recipe = held_out(written)
     rows = partition(frame, recipe, validation=recipe.validation, seed=recipe.seed)
     compared = _compared(champion, rows)
-    candidate = train(recipe, frame, progress=progress, clock=clock, **source)
+    candidate = fitted(recipe, frame)
     comparison = _compare(champion, candidate, rows, compared).model_copy(update={"reason": reason})
     if champion.rule.refit and not comparison.worse:
         recipe, comparison = written, comparison.model_copy(update={"refitted": True})
-        candidate = train(written, frame, progress=progress, clock=clock, **source)
+        candidate = fitted(written, frame)
     return Challenger(_with_comparison(candidate, recipe, comparison), recipe, comparison)
 
 
@@ -105,6 +111,6 @@ def _with_comparison(candidate: Candidate, recipe: Recipe, comparison: ChampionC
     """The candidate whose report and card say how it compares."""
     stored = RunReport.model_validate_json(candidate.files[REPORT_FILE])
     run = stored.model_copy(update={"champion": comparison})
-    card = model_card(VersionReport(model=recipe.name, manifest=candidate.manifest, run=run))
-    files = {**candidate.files, REPORT_FILE: run.model_dump_json().encode(), CARD_FILE: card.encode()}
-    return replace(candidate, files=files)
+    files = {**candidate.files, REPORT_FILE: run.model_dump_json().encode()}
+    card = model_card(report_of(recipe.name, candidate.manifest, files))
+    return replace(candidate, files={**files, CARD_FILE: card.encode()})
