@@ -135,7 +135,9 @@ def test_every_row_is_in_one_group() -> None:
     ranges = dict(groups_of(numbers))
     assert [int(mask.sum()) for mask in ranges.values()] == [20, 20, 20, 20, 20, 2]
     assert next(iter(ranges)) == "0 to 19"
-    assert list(dict(groups_of(pl.Series("age_band", [1.0, 2.0, 1.0])))) == ["1", "2"]
+    assert list(ranges)[1] == "20 to 39"
+    assert list(dict(groups_of(pl.Series("age_band", [10.0, 2.0, 10.0])))) == ["2", "10"]
+    assert list(dict(groups_of(pl.Series("name", ["a", "b", "b"])))) == ["b", "a"]
 
 
 def test_segments_have_figures_of_their_own() -> None:

@@ -20,7 +20,8 @@ def groups_of(values: pl.Series) -> Iterator[tuple[str, Bools]]:
     """Names of groups with masks [N]; every row is in one group, and groups are not empty.
 
     A column of numbers with more than MOST_GROUPS distinct values is cut into ranges of equally many rows. Other
-    columns have a group for each value, the largest first; beyond MOST_GROUPS the rest is one group.
+    columns have a group for each value, numbers ascending and names by their rows; beyond MOST_GROUPS the rest is one
+    group.
     """
     known = values.is_not_null()
     if values.dtype.is_float():
@@ -39,6 +40,8 @@ def _names(values: pl.Series, known: Bools) -> Iterator[tuple[str, Bools]]:
     counts = texts.filter(pl.Series(known)).value_counts(sort=True, name="rows")
     ordered = counts.sort(["rows", texts.name], descending=[True, False])[texts.name].to_list()
     kept = ordered if len(ordered) <= MOST_GROUPS else ordered[: MOST_GROUPS - 1]
+    if values.dtype.is_numeric():
+        kept = sorted(kept, key=float)
     for name in kept:
         yield name, (texts == name).fill_null(value=False).to_numpy() & known
     if len(kept) < len(ordered):
@@ -55,11 +58,10 @@ def _texts(values: pl.Series) -> pl.Series:
 
 
 def _ranges(values: Float64, known: Bools) -> Iterator[tuple[str, Bools]]:
-    """Ranges between quantiles, each above its lower end and up to its upper one."""
+    """Ranges between quantiles, named by the least and the largest value in them."""
     edges = quantile_edges(values[known], bins=RANGES)
-    ends = [float(values[known].min()), *edges.tolist(), float(values[known].max())]
     place = np.searchsorted(edges, values, side="left")
     for at in range(len(edges) + 1):
         mask = (place == at) & known
         if mask.any():
-            yield f"{ends[at]:.6g} to {ends[at + 1]:.6g}", mask
+            yield f"{values[mask].min():.6g} to {values[mask].max():.6g}", mask

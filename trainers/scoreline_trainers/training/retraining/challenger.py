@@ -12,7 +12,7 @@ from scoreline_registry.documents.manifest import CARD_FILE, MODEL_FILE, REPORT_
 from scoreline_registry.registry import system_clock
 from scoreline_trainers.data.batch import RowIndices
 from scoreline_trainers.data.partition import Partition, partition
-from scoreline_trainers.data.splits import TestPart
+from scoreline_trainers.data.splits import TestPart, unit_numbers
 from scoreline_trainers.errors import RetrainError
 from scoreline_trainers.family import Start
 from scoreline_trainers.graph.scorer import OnnxScorer
@@ -101,10 +101,10 @@ def _compare(champion: Champion, candidate: Candidate, rows: Partition, places: 
     new = encoded(examples, rows.columns, candidate.manifest.inputs)
     scorer = OnnxScorer(candidate.files[MODEL_FILE])
     scores = [found.astype(np.float64) for found in (champion.score(old), scorer.score(new.batch))]
-    name = str(champion)
+    name, units = str(champion), None if new.unit is None else unit_numbers(new.unit, len(new))
     if new.amount is not None:
-        return compare_amounts(name, new.amount, scores[0], scores[1], rule=champion.rule)
-    return compare_labels(name, new.outcome, scores[0], scores[1], rule=champion.rule)
+        return compare_amounts(name, new.amount, scores[0], scores[1], rule=champion.rule, units=units)
+    return compare_labels(name, new.outcome, scores[0], scores[1], rule=champion.rule, units=units)
 
 
 def _with_comparison(candidate: Candidate, recipe: Recipe, comparison: ChampionComparison) -> Candidate:
