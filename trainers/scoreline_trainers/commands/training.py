@@ -55,9 +55,12 @@ def train(
     start = None if registry is None else published_start(written, registry)
     with progress_on_stderr() as progress:
         progress.begin("read the table")
-        frame, digest = recipe_table(written, folder=folder, data=table)
-        source = data_source(written, table)
+        notes: list[str] = []
+        frame, digest = recipe_table(written, folder=folder, data=table, note=notes.append)
+        source = "; ".join([data_source(written, table), *notes])
         candidate = run(written, frame, data_sha256=digest, data=source, start=start, progress=progress)
+    for line in notes:
+        click.echo(f"data: {line}", err=True)
     report = candidate.report
     if registry is not None and not dry_run:
         names = aliases_of(aliases, registry, written.name)

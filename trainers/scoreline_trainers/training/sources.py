@@ -1,5 +1,6 @@
 """The table that a recipe names, and what the model card says of its source."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -12,8 +13,20 @@ from scoreline_trainers.synthetic import GENERATORS
 from scoreline_trainers.training.recipe import Recipe, Synthetic
 
 
-def recipe_table(recipe: Recipe, *, folder: Path, data: Path | None = None) -> tuple[pl.DataFrame, str]:
-    """The table that a recipe names, or the file ``data`` instead, with its digest. Raises DataError, RecipeError."""
+def recipe_table(
+    recipe: Recipe, *, folder: Path, data: Path | None = None, note: Callable[[str], None] | None = None
+) -> tuple[pl.DataFrame, str]:
+    """The table that a recipe names, with its digest.
+
+    Args:
+        recipe: names it.
+        folder: that the recipe's paths start from.
+        data: a file in its place.
+        note: receives lines about a table that is made of several files: what was left out, and why.
+
+    Raises:
+        DataError, RecipeError: the table cannot be read or made.
+    """
     if data is not None:
         return read_table(data, separator=recipe.separator, decimal=recipe.decimal, encoding=recipe.encoding)
     if isinstance(recipe.data, str):
@@ -22,6 +35,9 @@ def recipe_table(recipe: Recipe, *, folder: Path, data: Path | None = None) -> t
         )
     if isinstance(recipe.data, Sources):
         made = training_table(recipe.data, folder=folder)
+        if note is not None:
+            for line in made.notes:
+                note(line)
         return made.frame, made.digest
     return _synthetic_table(recipe.name, recipe.data)
 
