@@ -19,7 +19,7 @@ _TABLE_SETS = ("behaviour", "spending", "churn")
 
 @click.group()
 def data() -> None:
-    """Make synthetic tables."""
+    """Make synthetic tables, and the tables that recipes train on."""
 
 
 @data.command(cls=TrainersCommand, short_help="Write synthetic tables.")
@@ -68,3 +68,31 @@ def synth(kind: str, rows: int, seed: int, out: Path, force: bool, dry_run: bool
         return
     for path, frame in frames.items():
         click.echo(f"{'would write' if dry_run else 'wrote'} {path}: {len(frame):,} rows of {', '.join(frame.columns)}")
+
+
+@data.command(cls=TrainersCommand, short_help="Write the training table of a recipe.")
+@click.argument("recipe")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A .parquet or .csv file.")
+@click.option("--force", is_flag=True, help="Replace a file that exists.")
+@click.option("--dry-run", is_flag=True, help="Make the table and write nothing.")
+@json_option
+def table(recipe: str, out: Path, force: bool, dry_run: bool, as_json: bool) -> None:
+    """Write the table that RECIPE trains on: files joined, event logs as rows of cuts, labels beside them."""
+    if out.exists() and not force:
+        raise Failure(f"{out} exists already: name another, or replace it with --force")
+    from scoreline_trainers.data.tables import write_table
+    from scoreline_trainers.training.recipe import find_recipe
+    from scoreline_trainers.training.sources import recipe_table
+
+    written, folder = find_recipe(recipe)
+    notes: list[str] = []
+    frame, digest = recipe_table(written, folder=folder, note=notes.append)
+    if not dry_run:
+        write_table(frame, out)
+    if as_json:
+        facts = {"file": str(out), "rows": len(frame), "columns": frame.columns, "sha256": digest, "notes": notes}
+        print_json(facts)
+        return
+    for line in notes:
+        click.echo(line, err=True)
+    click.echo(f"{'would write' if dry_run else 'wrote'} {out}: {len(frame):,} rows of {', '.join(frame.columns)}")

@@ -111,10 +111,17 @@ def plain_text(raw: bytes) -> bytes:
 
 
 def write_table(frame: pl.DataFrame, path: Path) -> None:
-    """Writes ``frame`` as the file's ending says, .csv or .parquet. Raises DataError for another ending."""
+    """Writes ``frame`` as the file's ending says, .csv or .parquet.
+
+    Raises:
+        DataError: another ending, or lists in a CSV file.
+    """
     if path.name.endswith(".parquet"):
         frame.write_parquet(path)
     elif path.name.endswith(".csv"):
+        nested = next((name for name, dtype in frame.schema.items() if dtype.is_nested()), None)
+        if nested is not None:
+            raise DataError(nested, "holds lists, which CSV files cannot: name a .parquet file")
         frame.write_csv(path)
     else:
         raise DataError("", f"cannot write {path.name}: name a .parquet or .csv file")
