@@ -61,8 +61,8 @@ def _prepared(name: str, folder: Path, seeds: tuple[int, ...]) -> tuple[Partitio
     examples = table_examples(frame, roles)
     label = examples.frame[roles.label or ""].to_numpy().astype(np.int8)
     splits = list(folds(label, seeds=seeds, by_time=source.time))
-    plan = SplitPlan(tuple(Rows(fold.train, fold.test) for fold in splits), len(label))
-    return Partition(examples, roles, plan), columns, splits
+    plan = SplitPlan(tuple(Rows(fold.train, fold.test) for fold in splits), np.arange(len(label)), refits=True)
+    return Partition(examples, roles, plan, examples), columns, splits
 
 
 def _measured(
@@ -79,7 +79,7 @@ def _measured(
 
 def _automl(table: str, partition: Partition, splits: list[Fold], seconds: float) -> Iterator[Result]:
     """FLAML sees all rows under one contract; a name that only test rows have is a category that it never trained."""
-    everything = partition.encoded(np.arange(partition.plan.rows), partition.training().inputs)
+    everything = partition.encoded(partition.plan.development, partition.training().inputs)
     for fold, score in zip(splits, automl_scores(everything, splits, seconds=seconds), strict=True):
         yield _result(table, AUTOML, fold, everything.take(fold.test), score, seconds)
 
