@@ -9,8 +9,11 @@ from typing import Protocol, Self
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Display
+
+_LINE_SHARE = 0.05
+"""A line is written at most each time that a stage has become longer by this share."""
 
 
 class Progress(Protocol):
@@ -49,6 +52,23 @@ class Part:
         self.whole.advance(note)
 
 
+@dataclass(slots=True)
+class Watched:
+    """Passes progress on and knows the ``title`` of the stage that runs, empty before the first."""
+
+    whole: Progress
+    title: str = ""
+
+    def begin(self, title: str, *, total: int | None = None) -> None:
+        """Begins the stage."""
+        self.title = title
+        self.whole.begin(title, total=total)
+
+    def advance(self, note: str = "") -> None:
+        """Passes it on."""
+        self.whole.advance(note)
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """A piece of work that is one step of a stage: its own stages and steps are not shown."""
@@ -60,6 +80,15 @@ class Step:
 
     def advance(self, note: str = "") -> None:
         """Nothing."""
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: "40 s", "3 min" or "1 h 20 min"."""
+    whole = round(seconds)
+    if whole < 100:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
 @contextmanager
@@ -74,23 +103,39 @@ def progress_on_stderr() -> Iterator[Progress]:
 
 
 class Lines:
-    """One plain line per stage and per note at most every second, for logs."""
+    """One plain line per stage, and lines with its last note, its steps and the time left, for logs.
+
+    Such a line is written a second after the last one at the earliest, and later the longer the stage runs.
+    """
 
     def __init__(self, write: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._write, self._clock = write, clock
-        self._spoken = -1.0
+        self._began = self._spoken = -1.0
+        self._done = 0
+        self._total: int | None = None
 
     def begin(self, title: str, *, total: int | None = None) -> None:
         """Writes the title."""
-        del total
-        self._spoken = self._clock()
+        self._began = self._spoken = self._clock()
+        self._done, self._total = 0, total
         self._write(title)
 
     def advance(self, note: str = "") -> None:
-        """Writes the note unless the last line is younger than a second."""
-        if note and self._clock() - self._spoken >= 1:
-            self._spoken = self._clock()
-            self._write(f"  {note}")
+        """Writes the note unless the last line is too young."""
+        self._done += 1
+        now = self._clock()
+        if now - self._spoken < max(1.0, (now - self._began) * _LINE_SHARE):
+            return
+        shown = ", ".join(filter(None, (note, *self._steps(now - self._began))))
+        if shown:
+            self._spoken = now
+            self._write(f"  {shown}")
+
+    def _steps(self, elapsed: float) -> Iterator[str]:
+        if self._total is not None and self._done <= self._total:
+            yield f"{self._done} of {self._total}"
+            if self._done < self._total:
+                yield f"{duration(elapsed / self._done * (self._total - self._done))} left"
 
 
 class Bars:
@@ -102,6 +147,7 @@ class Bars:
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[note]}"),
         )
         self._display = Display(*columns, console=console)

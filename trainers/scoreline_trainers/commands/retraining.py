@@ -8,6 +8,7 @@ import click
 from scoreline_registry.commands.options import RefType
 from scoreline_registry.commands.output import print_json, print_table
 from scoreline_registry.names import ModelRef
+from scoreline_trainers.commands.interruption import progress_until_published, without_interruption
 from scoreline_trainers.commands.options import TrainersCommand, version_options
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ def retrain(
     number = None
     if challenger is not None and not (dry_run or refused):
         message = message or f"retrained {champion}: {challenger.comparison.reason}"
-        number = _publish(registry, challenger, author=author, message=message, aliases=aliases or (_DEFAULT_ALIAS,))
+        names = aliases or (_DEFAULT_ALIAS,)
+        with without_interruption():
+            number = _publish(registry, challenger, author=author, message=message, aliases=names)
     _show(champion, decision, challenger, number, as_json=as_json)
     if not as_json:
         click.echo(_outcome(champion, decision, challenger, number, refused=refused))
@@ -84,13 +87,12 @@ def _trained(
     registry: "Registry", champion: "Champion", data: Path, *, check: bool, at_once: bool
 ) -> "tuple[Decision, Challenger | None]":
     """The decision, and the challenger where one was to be trained."""
-    from scoreline_trainers.progress import progress_on_stderr
     from scoreline_trainers.training.retraining.challenger import train_challenger
     from scoreline_trainers.training.retraining.decision import decide
     from scoreline_trainers.training.retraining.new_rows import new_rows
     from scoreline_trainers.training.warm_start import published_start
 
-    with progress_on_stderr() as progress:
+    with progress_until_published() as progress:
         progress.begin("read the table")
         frame, digest = _table(champion, data)
         is_known = digest == champion.data_sha256

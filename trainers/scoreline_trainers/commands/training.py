@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scoreline_registry.commands.output import print_json, print_table
+from scoreline_trainers.commands.interruption import progress_until_published, without_interruption
 from scoreline_trainers.commands.options import (
     CHAMPION_BY_DEFAULT,
     TrainersCommand,
@@ -43,7 +44,6 @@ def train(
     if recipe is None:
         raise click.UsageError("name a recipe; --list shows the packaged ones")
     from scoreline_registry.registry import Registry
-    from scoreline_trainers.progress import progress_on_stderr
     from scoreline_trainers.training.candidate import publish_candidate
     from scoreline_trainers.training.recipe import find_recipe
     from scoreline_trainers.training.run import train as run
@@ -53,7 +53,7 @@ def train(
     written, folder = find_recipe(recipe)
     registry = None if dry_run and written.warm_start is None else Registry.open(address)
     start = None if registry is None else published_start(written, registry)
-    with progress_on_stderr() as progress:
+    with progress_until_published() as progress:
         progress.begin("read the table")
         notes: list[str] = []
         frame, digest = recipe_table(written, folder=folder, data=table, note=notes.append)
@@ -64,7 +64,8 @@ def train(
     report = candidate.report
     if registry is not None and not dry_run:
         names = aliases_of(aliases, registry, written.name)
-        report = publish_candidate(candidate, written, registry, author=author, message=message, aliases=names)
+        with without_interruption():
+            report = publish_candidate(candidate, written, registry, author=author, message=message, aliases=names)
     _show(report, as_json=as_json)
 
 

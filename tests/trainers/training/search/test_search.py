@@ -269,6 +269,7 @@ def test_nothing_of_optuna_is_printed_and_trials_are_notes(capfd: pytest.Capture
     assert capfd.readouterr() == ("", "")
     assert lines[0] == "search options"
     assert len(lines) == 4
+    assert lines[1].endswith(", 1 of 3, 4 s left")
     assert lines[1].strip().startswith("auc 0.")
     assert "best 0." in lines[3]
 

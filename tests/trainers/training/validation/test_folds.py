@@ -139,7 +139,7 @@ def test_folds_are_one_stage() -> None:
     found = train(recipe({"kind": "folds", "folds": 2}), dated(), progress=Lines(lines.append), clock=lambda: NOW)
     titles = [stage.title for stage in found.report.stages]
     assert titles[:2] == ["encode the table", "fit folds"]
-    assert titles[-3:] == ["evaluate", "export and prove", "explain"]
+    assert titles.index("fit folds") < titles.index("evaluate") < titles.index("export and prove")
     assert [line for line in lines if not line.startswith(" ")] == titles
 
 
