@@ -42,6 +42,7 @@ LONG = (
     Walk("docs/guides/own-models.md", ["Publish your own scikit-learn, LightGBM or PyTorch model", "PyTorch"]),
     Walk("docs/guides/reports.md"),
     Walk("docs/reference/model-card.md"),
+    Walk("docs/guides/training-in-python.md"),
     Walk("docs/tutorials/experiment.md"),
     Walk("docs/tutorials/own-table.md"),
     Walk(

@@ -1,6 +1,5 @@
 """The commands ``scoreline recipe``: a first recipe for a table, and those that come with this package."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,15 +61,10 @@ def new(
     """
     if out is not None and out.exists() and not force:
         raise Failure(f"{out} exists already: name another file, or replace it with --force")
-    from scoreline_trainers.data.tables import read_unknown
-    from scoreline_trainers.profiling.profile import profile
-    from scoreline_trainers.training.first_recipe.first_recipe import first_recipe, model_name
+    from scoreline_trainers.training.first_recipe.files import first_recipe
 
-    frame, form = read_unknown(file)
-    looked_at = profile(frame, label=label, positive=positive, time=time, unit=unit, decimal=form.decimal)
-    data = os.path.relpath(file, Path.cwd() if out is None else out.parent)
-    named = name or model_name(file.name.partition(".")[0])
-    found = first_recipe(looked_at, name=named, data=data, form=form)
+    folder = Path.cwd() if out is None else out.parent
+    found = first_recipe(file, label, positive=positive, time=time, unit=unit, name=name, folder=folder)
     if out is not None:
         out.write_text(found.text, encoding="utf-8")
     if as_json:

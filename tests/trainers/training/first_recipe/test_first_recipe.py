@@ -59,7 +59,7 @@ def test_what_is_no_input_is_left_out_with_its_reason() -> None:
     found = made(frame)
     assert found.recipe.exclude == ("empty", "constant", "notes", "copied", "born", "nested")
     assert found.recipe.unit == "key"
-    assert "copied  # gives 'y' away" in found.text
+    assert "copied  # predicts the label alone: it has an AUC of 1.000 on rows held out: known only after" in found.text
 
 
 def test_facts_that_training_would_not_infer_are_written() -> None:
@@ -68,6 +68,18 @@ def test_facts_that_training_would_not_infer_are_written() -> None:
     described = {spec.name: spec for spec in made(frame).recipe.described}
     assert described["education"].kind == "category"
     assert described["city"].max_names == 100
+
+
+def test_ids_of_other_things_are_left_out() -> None:
+    many = [f"s{n % 300}" for n in range(2 * ROWS)]
+    frame = repeated(table(customer_id=range(ROWS)), 2).with_columns(session_id=pl.Series(many))
+    assert made(frame).recipe.exclude == ("session_id",)
+
+
+def test_a_class_of_few_rows_is_refused() -> None:
+    frame = table().with_columns(y=pl.Series(["a", "b"] * 297 + ["c"] * 6))
+    with pytest.raises(DataError, match="'y' has 6 rows of the class 'c': leave them out, or name the one that counts"):
+        made(frame)
 
 
 def test_a_table_without_an_input_is_refused_with_reasons() -> None:
@@ -93,6 +105,8 @@ def test_the_family_goes_by_the_rows(rows: int, positives: int, family: str) -> 
 def test_other_labels_than_yes_and_no_have_their_task() -> None:
     classes = made(table().with_columns(y=pl.Series(["a", "b", "c"] * 200))).recipe
     assert classes.task == "multiclass"
+    amounts = made(table().with_columns(y=pl.Series(np.random.default_rng(0).normal(0, 1, ROWS)))).recipe
+    assert (amounts.task, amounts.score.meaning) == ("regression", "expected y")
     assert classes.score.meaning.startswith("probability that y is ")
 
 

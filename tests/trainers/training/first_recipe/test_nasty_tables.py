@@ -59,7 +59,8 @@ def trained(recipe: Recipe, folder: Path) -> Mapping[str, float]:
     frame, _ = read_table(
         folder / str(recipe.data), separator=recipe.separator, decimal=recipe.decimal, encoding=recipe.encoding
     )
-    quick = {"family": "logistic", "config": {}, "validation": {"kind": "random"}}
+    family = "linear" if recipe.task == "regression" else "logistic"
+    quick = {"family": family, "config": {}, "validation": {"kind": "random"}}
     document = recipe.model_dump(mode="json", exclude_unset=True) | quick
     return train(Recipe.parse(document), frame).report.metrics
 
@@ -89,6 +90,10 @@ MODELS: Mapping[str, Callable[[], str | bytes]] = {
     "spaces in thousands": lambda: as_csv(rows(spent=[text.replace(",", "\u00a0") for text in signed("{:,.0f}")])),
     "percent": lambda: as_csv(rows(rate=signed("{:.0f} %"))),
     "currencies": lambda: as_csv(rows(spent=signed("${:,.2f}"), income=signed("{:,.0f} EUR"))),
+    "label of three values": lambda: as_csv(
+        {**rows(), "y": [f"class {int(value > -0.5) + int(value > 1)}" for value in _NUMBER]}
+    ),
+    "label of amounts": lambda: as_csv({**rows(), "y": [f"{1000 * value:,.2f} EUR" for value in _NUMBER]}),
     "label of words": lambda: as_csv({**rows(), "y": ["churned" if one else "stayed" for one in _LABEL]}),
     "label of booleans": lambda: as_csv({**rows(), "y": [str(bool(one)) for one in _LABEL]}),
     "copies of rows": lambda: as_csv(rows()) + as_csv(rows()).partition("\n")[2],
@@ -108,7 +113,8 @@ def test_a_nasty_table_gives_a_model(tmp_path: Path, kind: str) -> None:
     (tmp_path / "t.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
     found = looked_at(tmp_path / "t.csv")
     metrics = trained(found.recipe, tmp_path)
-    assert metrics["auc"] > 0.6
+    assert metrics.get("auc", 1) > 0.6
+    assert metrics
 
 
 ERRORS: Mapping[str, tuple[Callable[[], str | bytes], str]] = {

@@ -6,6 +6,7 @@ from scoreline_trainers.data.columns import row_numbers
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.profiling.document import ColumnProfile, TableProfile
 from scoreline_trainers.profiling.measures import MANY_NAMES
+from scoreline_trainers.profiling.names import names_an_id
 from scoreline_trainers.training.first_recipe.choices import Choice, Item
 
 _BY_FLAG = {
@@ -48,20 +49,18 @@ def inputs_of(table: TableProfile) -> tuple[Choice, ...]:
 
 def _why_not(table: TableProfile, column: ColumnProfile) -> str:
     """Why a column is no input; empty for one that is, or that has another role."""
-    flags, label = set(column.flags), table.label
+    flags = set(column.flags)
     if flags & {"label", "unit", "time", "step"} or column.name in row_numbers([each.name for each in table.columns]):
         return ""
     if "leak" in flags or "after_the_event" in flags:
-        figure = f", AUC {column.label_auc:.3f} alone" if column.label_auc is not None and _is_binary(table) else ""
-        return f"gives {label.name if label else 'the label'!r} away{figure}: known only after the event?"
+        found = (each.text for each in table.findings if each.column == column.name and each.kind == "leak")
+        return f"{next(found, 'gives the label away')}: known only after the event?"
+    if column.unique > MANY_NAMES and names_an_id(column.name):
+        return f"{column.unique:,} ids of something else than the rows are about"
     reason = next((text for flag, text in _BY_FLAG.items() if flag in flags), "") or _BY_KIND.get(column.kind, "")
     if not reason and table.shape == "histories" and "varying" in flags and not _is_step(column):
         reason = "changes from step to step, and is no number"
     return reason or _unfit(column.name)
-
-
-def _is_binary(table: TableProfile) -> bool:
-    return table.label is not None and table.label.task == "binary"
 
 
 def _unfit(name: str) -> str:

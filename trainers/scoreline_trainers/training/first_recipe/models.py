@@ -10,6 +10,7 @@ SMALL = 2_000
 """Up to so many rows an ensemble is quick enough, and one model alone unsteady."""
 
 _FOLDED = 100_000
+_ROWS_OF_A_CLASS = 20
 _MOMENTS = 10
 _FEW_MOMENTS = 3
 _LEARNERS = ("lightgbm", "catboost", "xgboost", "random_forest", "linear", "logistic")
@@ -28,12 +29,24 @@ def family_of(table: TableProfile) -> tuple[Choice, ...]:
         reason = f"{table.rows:,} rows are few: several models together are steadier than one{weights}"
         config = {"members": [{"family": name} for name in members]}
         return (Choice("family", "stacking", reason), Choice("config", config))
+    _check_classes(table)
+    learner = _learner(table)
     if table.shape == "histories":
-        reason = (
-            f"boosted trees over the computed columns; with the extra `deep`, `lstm` or `tcn` read the steps{weights}"
-        )
-        return (Choice("family", "lightgbm", reason),)
-    return (Choice("family", "lightgbm", f"boosted trees take any table; `catboost` is worth a try{weights}"),)
+        reason = f"trees over the computed columns; with the extra `deep`, `lstm` or `tcn` read the steps{weights}"
+        return (Choice("family", learner, reason),)
+    return (Choice("family", learner, f"trees take any table as it is; compare with `catboost`{weights}"),)
+
+
+def _check_classes(table: TableProfile) -> None:
+    label = table.label
+    if label is None or label.task != "multiclass" or label.values[-1].rows >= _ROWS_OF_A_CLASS:
+        return
+    rarest = label.values[-1]
+    raise DataError(
+        label.name,
+        f"has {rarest.rows} rows of the class {rarest.value!r}: leave them out, or name the one that counts as 1 with "
+        "--positive",
+    )
 
 
 def _learner(table: TableProfile) -> str:
@@ -49,7 +62,9 @@ def _learner(table: TableProfile) -> str:
 def validation_of(table: TableProfile) -> Choice:
     """The key ``validation``."""
     time = next((column for column in table.columns if column.name == table.time), None)
-    dated = time is not None and time.kind == "date" and not time.missing and table.shape == "rows"
+    # Early folds of a walk forward may lack a class.
+    classes = table.label is not None and table.label.task == "multiclass"
+    dated = not classes and time is not None and time.kind == "date" and not time.missing and table.shape == "rows"
     test = {"test": 0.2}
     if dated and time is not None and time.unique >= _FEW_MOMENTS:
         last = "a fifth of the rows, the newest, is the test part that nothing else reads"
