@@ -64,7 +64,7 @@ def _groups(report: VersionReport) -> Iterator[str]:
     if not run.evaluation.fairness:
         yield "Differences between groups of people were not measured: the recipe names no column for fairness."
     few = [
-        f"{column} {group.name}"
+        f"{column} = {group.name}"
         for column, groups in run.evaluation.by_segment.items()
         for group in groups
         if "few" in group.note

@@ -1,11 +1,11 @@
 """What to look at before a version is believed: notes from all parts of its report, and the verdict they add up to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.evaluation.document import Evaluation, Interval
 from scoreline_trainers.profiling.document import Finding, TableProfile
-from scoreline_trainers.reporting.blocks import Note
+from scoreline_trainers.reporting.blocks import Note, Severity
 from scoreline_trainers.reporting.document import VersionReport
 from scoreline_trainers.reporting.text import interval, number, percent
 
@@ -17,6 +17,15 @@ LARGE_SPREAD = 0.03
 """Standard deviation of the AUC over folds from which one fold may mislead."""
 
 _LEAKS = frozenset({"leak", "after_the_event"})
+_SAME: Mapping[str, tuple[str, ...]] = {
+    "leak": ("predicts the label", "gives the label away"),
+    "after_the_event": ("predicts the label", "gives the label away"),
+    "constant": ("one value",),
+    "id": ("identifies rows",),
+    "nearly_unique": ("identifies rows",),
+}
+"""Words of warnings that say the same as a kind of finding."""
+
 _ORDER = ("problem", "caution", "info")
 
 
@@ -24,11 +33,11 @@ def notes_of(report: VersionReport) -> tuple[Note, ...]:
     """The notes of a report, problems first, each text once."""
     found = [*_record(report)]
     if report.run is not None:
-        if report.run.profile is not None:
-            found += _profile(report.run.profile, report.manifest.inputs)
+        findings = () if report.run.profile is None else _findings(report.run.profile, report.manifest.inputs)
+        found += [Note(_severity(finding), _text(finding)) for finding in findings]
         if report.run.evaluation is not None:
             found += _evaluation(report.run.evaluation)
-        found += [Note("caution", text) for text in report.run.warnings]
+        found += [Note("caution", text) for text in report.run.warnings if not _is_said(text, findings)]
     ranked = sorted(found, key=lambda note: _ORDER.index(note.severity))
     return tuple({note.text: note for note in reversed(ranked)}.values())[::-1]
 
@@ -53,25 +62,32 @@ def _record(report: VersionReport) -> Iterator[Note]:
     if report.run is None:
         yield Note(
             "info",
-            "this version has no report.json: it was not trained by this command, or by an older release. The report "
-            "holds what its manifest knows; profile, curves, groups and explanation are missing",
+            "this version has no report.json: it was published from elsewhere, or trained by an older release. The "
+            "report shows what its manifest knows; profile, curves and groups are missing",
         )
     if report.manifest.parity is None:
         yield Note("caution", "the graph was not compared with the model that it was exported from")
 
 
-def _profile(profile: TableProfile, inputs: InputContract) -> Iterator[Note]:
-    """The findings about the table as a whole, its label, and the columns that the model reads."""
+def _findings(profile: TableProfile, inputs: InputContract) -> tuple[Finding, ...]:
+    """Errors and warnings about the table as a whole, its label, and the columns that the model reads."""
     steps = (name for ragged in inputs.ragged for name in ragged.features)
     read = {"", *(feature.name for feature in inputs.features), *steps}
     read |= {profile.label.name} if profile.label is not None else set()
-    for finding in profile.findings:
-        if finding.column not in read:
-            continue
-        if finding.severity == "error" or finding.kind in _LEAKS:
-            yield Note("problem", _text(finding))
-        elif finding.severity == "warning":
-            yield Note("caution", _text(finding))
+    return tuple(each for each in profile.findings if each.column in read and each.severity != "note")
+
+
+def _severity(finding: Finding) -> Severity:
+    return "problem" if finding.severity == "error" or finding.kind in _LEAKS else "caution"
+
+
+def _is_said(warning: str, findings: Sequence[Finding]) -> bool:
+    """Whether a finding says the same of the same column as a warning of the run."""
+    return any(
+        warning.startswith(f"column {finding.column!r}")
+        and any(words in warning for words in _SAME.get(finding.kind, ()))
+        for finding in findings
+    )
 
 
 def _text(finding: Finding) -> str:

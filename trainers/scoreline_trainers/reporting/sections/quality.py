@@ -9,6 +9,11 @@ from scoreline_trainers.reporting.document import VersionReport
 from scoreline_trainers.reporting.pictures import curves
 from scoreline_trainers.reporting.text import in_order, interval, number, percent, plain
 
+_FIRST = (
+    "auc", "average_precision", "ks", "gini", "brier", "log_loss", "ece_20_equal_mass", "ece_10_equal_mass", "mae",
+    "rmse", "r2",
+)  # fmt: skip
+
 _SENTENCE = "On {rows}, which the model was not trained on."
 
 
@@ -54,7 +59,7 @@ def _metrics(found: Evaluation) -> Table:
     columns += ["on the test part"] if test else []
     columns += ["mean of folds ± deviation"] if found.fold_spread else []
     rows = []
-    for name, figure in found.metrics.items():
+    for name, figure in sorted(found.metrics.items(), key=_place):
         row = [name, interval(figure)]
         row += [interval(test.get(name))] if test else []
         if found.fold_spread:
@@ -62,6 +67,11 @@ def _metrics(found: Evaluation) -> Table:
             row.append("-" if spread is None else f"{number(spread.mean)} ± {number(spread.deviation)}")
         rows.append(tuple(row))
     return Table("", tuple(columns), tuple(rows))
+
+
+def _place(metric: tuple[str, object]) -> int:
+    """Where a metric stands: the ones that are asked for first, then all others in their own order."""
+    return _FIRST.index(metric[0]) if metric[0] in _FIRST else len(_FIRST)
 
 
 def _classes(found: Evaluation) -> Table:
@@ -115,6 +125,7 @@ def _calibration(found: Evaluation) -> Iterator[Block]:
     parts = {
         "intercept (0 where calibrated)": interval(calibration.intercept),
         "slope (1 where calibrated)": interval(calibration.slope),
+        "calibration error by chance alone": interval(calibration.error_by_chance),
         "reliability": number(calibration.reliability),
         "resolution": number(calibration.resolution),
         "uncertainty": number(calibration.uncertainty),
