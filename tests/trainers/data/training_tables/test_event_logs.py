@@ -72,7 +72,7 @@ def test_an_event_at_the_cut_is_of_the_label_and_incomplete_rows_are_left_out_an
         ({"within_days": 30, "kind": "no_event"}, [0, 0, 0, 1]),
         ({"within_days": 60, "kind": "sum", "column": "amount"}, [12.0, 50.0]),
         ({"within_days": 30, "kind": "max", "column": "amount", "where": "amount > 6"}, [0.0, 7.0, 50.0, 0.0]),
-        ({"within_days": 30, "kind": "count", "classes": {"none": 0, "one": 1}}, ["one", "one", "one", "none"]),
+        ({"within_days": 30, "kind": "count", "classes": {"one": 1, "none": 0}}, ["one", "one", "one", "none"]),
         ({"within_days": 30, "kind": "first", "column": "kind"}, ["food", "food", "toys"]),
     ],
 )
@@ -142,6 +142,19 @@ def test_cuts_relative_to_each_entity(tmp_path: Path) -> None:
     events = made(tmp_path, {"cuts": {"after_events": [2]}, "events": LOG})
     assert events.frame.select("customer", "count_31d").rows() == [("a", 2), ("b", 2)]
     assert events.frame["days_since_last"].to_list() == pytest.approx([0, 0], abs=1e-6)
+
+
+def test_at_a_cut_whose_days_are_not_over_rows_with_the_event_are_left_out_too(tmp_path: Path) -> None:
+    spec = {"cuts": {"at": ["2024-02-01", "2024-03-15"]}, "events": LOG, "label": {"within_days": 30}}
+    # a orders on 20 March, but nobody knows who else would have until 14 April.
+    assert cells(made(tmp_path, spec), "customer", "cut") == [("a", "2024-02-01"), ("b", "2024-02-01")]
+    spec["label"] = {"within_days": 30, "complete": "entity"}
+    assert cells(made(tmp_path, spec), "customer", "cut") == [("a", "2024-02-01"), ("b", "2024-02-01")]
+    spec["label"] = {"within_days": 30, "until": "2024-04-14"}
+    assert cells(made(tmp_path, spec), "customer", "cut", "label")[1:3] == [
+        ("a", "2024-03-15", 1),
+        ("b", "2024-02-01", 1),
+    ]
 
 
 def test_numbered_months_have_numbered_cuts(tmp_path: Path) -> None:
@@ -247,6 +260,8 @@ def test_a_recipe_knows_the_roles_of_the_columns(tmp_path: Path) -> None:
     [
         ({"cuts": {"at": ["2024-13-01"]}}, "data.cuts: '2024-13-01' is no date"),
         ({"cuts": {"every": "month"}}, "data.cuts: 'every' goes with 'first' and 'last'"),
+        ({"label": {"within_days": 7, "until": "soon"}}, "data.label: 'soon' is no date"),
+        ({"events": {**LOG, "aggregates": [{"aggregate": "count"}] * 2}}, "duplicate feature 'count_31d'"),
         ({"cuts": {}}, "data.cuts: give one of 'at', 'every', 'after_first_days' and 'after_events'"),
         ({"label": {"within_days": [30, 7]}}, "data.label: 'within_days' ascend"),
         ({"label": {"within_days": 7, "kind": "sum"}}, "data.label: 'column' goes with the kinds 'sum', 'max'"),

@@ -1,9 +1,7 @@
 """Cuts: the moments at which entities become rows, and which entities do."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, Literal, Self
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -12,7 +10,7 @@ from pydantic import Field, model_validator
 from scoreline_trainers.data.batch import Bools, Int64
 from scoreline_trainers.data.events.log import Log, Part, Rows
 from scoreline_trainers.data.sources.conditions import Where
-from scoreline_trainers.data.sources.times import DAY, NUMBERED, Calendar, SourceSpec
+from scoreline_trainers.data.sources.times import DAY, NUMBERED, Calendar, SourceSpec, check_date
 from scoreline_trainers.errors import DataError
 
 Every = Literal["day", "week", "month", "quarter", "year"]
@@ -56,7 +54,7 @@ class Cuts(SourceSpec):
         if any(days <= 0 for days in self.after_first_days) or any(number < 1 for number in self.after_events):
             raise ValueError("numbers of days and events are above 0")
         for value in (*self.at, *(each for each in (self.first, self.last) if each is not None)):
-            _check_date(value)
+            check_date(value)
         return self
 
     @property
@@ -83,7 +81,12 @@ class Cuts(SourceSpec):
         interval = _INTERVALS[self.every] if isinstance(self.every, str) else f"{self.every}d"
         begin, end = (calendar.local(np.array([each])).item() for each in (first, last))
         local = pl.datetime_range(begin, end, interval, time_unit="us", eager=True)
-        return local.dt.replace_time_zone(calendar.zone, non_existent="null").drop_nulls().dt.epoch("us").to_list()
+        return (
+            local.dt.replace_time_zone(calendar.zone, ambiguous="earliest", non_existent="null")
+            .drop_nulls()
+            .dt.epoch("us")
+            .to_list()
+        )
 
 
 class Eligible(SourceSpec):
@@ -143,11 +146,3 @@ def rows_at_cuts(log: Log, codes: Int64, cuts: Cuts, calendar: Calendar) -> Rows
     reached = place < end[:, None]
     # A microsecond later, so that the event itself is before the cut.
     return Rows(np.repeat(codes, reached.sum(axis=1)), log.times[place[reached]] + 1)
-
-
-def _check_date(value: str | int) -> None:
-    if isinstance(value, str):
-        try:
-            datetime.fromisoformat(value).replace(tzinfo=ZoneInfo("UTC"))
-        except ValueError as error:
-            raise ValueError(f"{value!r} is no date: write 2024-01-31") from error

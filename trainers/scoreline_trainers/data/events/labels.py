@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 from pydantic import Field, model_validator
 
-from scoreline_trainers.data.batch import Bools, Float64, Int64
+from scoreline_trainers.data.batch import Bools, Float64
 from scoreline_trainers.data.events.log import Log, Part, Rows, Span
 from scoreline_trainers.data.events.ranges import reduced
 from scoreline_trainers.data.sources.conditions import Where
-from scoreline_trainers.data.sources.times import DAY, SourceSpec
+from scoreline_trainers.data.sources.times import DAY, SourceSpec, check_date
 from scoreline_trainers.errors import DataError
 
 Kind = Literal["event", "no_event", "count", "sum", "max", "first"]
@@ -26,9 +26,10 @@ class WindowLabel(SourceSpec):
         within_days: how many days; several make one label for each of several horizons.
         gap_days: days after the cut that do not count.
         where: conditions that the events meet.
-        classes: name -> the amount it starts at, ascending: makes classes of an amount.
+        classes: name -> the amount it starts at: makes classes of an amount.
         complete: when a row's days are over and its label known: "log" when the newest event of the log is after them,
-            "entity" when the entity's own newest event is, for logs in which entities end.
+            "entity" when the entity's own newest event is too, for logs in which entities end.
+        until: until when the log was kept, where its newest event does not say so.
         name: of the column; with several horizons ``label_7d`` and so on.
     """
 
@@ -40,6 +41,7 @@ class WindowLabel(SourceSpec):
     where: Where = ()
     classes: dict[str, float] = Field(default_factory=dict)
     complete: Literal["log", "entity"] = "log"
+    until: str | int | None = None
     name: str = "label"
 
     @model_validator(mode="before")
@@ -57,10 +59,12 @@ class WindowLabel(SourceSpec):
             raise ValueError("'column' goes with the kinds 'sum', 'max' and 'first', and these need it")
         if len(self.within_days) > 1 and self.kind not in ("event", "no_event"):
             raise ValueError("several 'within_days' go with the kinds 'event' and 'no_event'")
+        if self.until is not None:
+            check_date(self.until)
         if self.classes and self.kind not in ("count", "sum", "max"):
             raise ValueError("'classes' go with the kinds 'count', 'sum' and 'max'")
-        if self.classes and list(self.classes.values()) != sorted(set(self.classes.values())):
-            raise ValueError("'classes' start at ascending amounts")
+        if len(set(self.classes.values())) < len(self.classes):
+            raise ValueError("each of the 'classes' starts at an amount of its own")
         return self
 
     @property
@@ -77,20 +81,28 @@ class WindowLabel(SourceSpec):
             return "binary"
         return "multiclass" if self.classes or self.kind == "first" else "regression"
 
-    def known(self, log: Log, rows: Rows, *, end: Int64) -> Bools:
+    def known(self, log: Log, rows: Rows, *, end: int, resolution: int) -> Bools:
         """bool [N]: whether the label of each row is complete.
 
         Args:
             log: the events.
             rows: N rows.
-            end: int64 [M + 1]: until when each entity has been observed; the last one is for entities without events.
+            end: until when the log was kept, in microseconds.
+            resolution: how long an entity's newest event lasts, in microseconds.
         """
         over = rows.moments + round((self.gap_days + self.within_days[-1]) * DAY)
-        complete = over <= end[rows.codes]
-        if self.kind in ("event", "no_event"):
-            # Once the event is seen, no later one can change the label of any horizon.
-            complete |= self._met(log, rows, self.within_days[0]).count > 0
-        return complete if self.kind != "first" else complete & (self._met(log, rows, self.within_days[0]).count > 0)
+        complete: Bools = over <= end
+        if self.complete == "entity":
+            own = np.append(log.times[log.firsts[1:] - 1] + resolution, end)
+            ended = over > own[rows.codes]
+            # An entity that ended after the event has its label; one that ended before has none. Of a log that ended,
+            # rows with the event are left out like all others, or the last cuts would have no other rows.
+            if self.kind in ("event", "no_event"):
+                ended &= self._met(log, rows, self.within_days[0]).count == 0
+            complete &= ~ended
+        if self.kind == "first":
+            complete &= self._met(log, rows, self.within_days[0]).count > 0
+        return complete
 
     def values(self, log: Log, rows: Rows) -> pl.DataFrame:
         """The label of each row, one column for each horizon. Raises DataError."""
@@ -109,10 +121,11 @@ class WindowLabel(SourceSpec):
         amount = self._amount(log, span)
         if not self.classes:
             return pl.Series(name, amount)
-        starts = np.array(list(self.classes.values()))
+        by_start = sorted(self.classes, key=self.classes.__getitem__)
+        starts = np.array([self.classes[each] for each in by_start])
         if len(amount) and amount.min() < starts[0]:
             raise DataError(name, f"has an amount of {amount.min():g}, below the first class's {starts[0]:g}")
-        names = np.array(list(self.classes))
+        names = np.array(by_start)
         return pl.Series(name, names[np.searchsorted(starts, amount, side="right") - 1].tolist(), dtype=pl.String)
 
     def _amount(self, log: Log, span: Span) -> Float64:

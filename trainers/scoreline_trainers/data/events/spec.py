@@ -5,6 +5,7 @@ from typing import Self
 import polars as pl
 from pydantic import Field, model_validator
 
+from scoreline_registry.documents.base import refuse_duplicates
 from scoreline_trainers.data.events.features import AggregateSpec, WindowFeature, usual_aggregates
 from scoreline_trainers.data.events.log import Log
 from scoreline_trainers.data.events.steps import Steps
@@ -40,6 +41,8 @@ class EventLog(FileSpec, TimeSpec):
     def _windows(self) -> Self:
         if any(days <= 0 for days in self.windows_days):
             raise ValueError("'windows_days' are above 0")
+        refuse_duplicates("feature", [feature.name for feature in self.window_features(pl.Schema())])
+        refuse_duplicates("step feature", [] if self.steps is None else self.steps.names(self.name))
         return self
 
     @property

@@ -95,6 +95,15 @@ class Calendar:
         return microseconds_of(moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(self.zone)))
 
 
+def check_date(value: str | int) -> None:
+    """Raises ValueError where a moment of a recipe is text and no ISO date."""
+    if isinstance(value, str):
+        try:
+            datetime.fromisoformat(value)
+        except ValueError as error:
+            raise ValueError(f"{value!r} is no date: write 2024-01-31") from error
+
+
 def microseconds_of(moment: datetime) -> int:
     """An aware time as microseconds since 1970."""
     return round((moment - datetime.fromtimestamp(0, tz=ZoneInfo("UTC"))).total_seconds() * SECOND)

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from scoreline_trainers.data.batch import Int64
 from scoreline_trainers.data.events.aggregates import window_table
 from scoreline_trainers.data.events.cuts import Eligible, rows_at_cuts
 from scoreline_trainers.data.events.labels import WindowLabel
@@ -69,7 +68,8 @@ class _Assembly:
 
     def __init__(self, sources: Sources, files: Files) -> None:
         self._sources, self._files = sources, files
-        timed: list[TimeSpec] = [*sources.events, *([sources.table] if sources.table and sources.table.time else [])]
+        timed: list[TimeSpec] = [*sources.events, *(join for join in sources.joins if join.as_of is not None)]
+        timed += [sources.table] if sources.table and sources.table.time else []
         self._calendar = calendar_of(timed, sources.time_zone) if timed else Calendar(sources.time_zone)
         self._logs: dict[str, Log] = {}
 
@@ -127,10 +127,11 @@ class _Assembly:
         spec = next(each for each in self._sources.events if each.name == self._sources.label_log)
         log = self._log(spec)
         rows = _rows_of(frame, log, spec)
-        known = label.known(log, rows, end=self._ends(log, label))
+        known = label.known(log, rows, end=self._end(log, label), resolution=resolution(log.times, self._calendar))
         if not known.all():
             out = len(known) - int(known.sum())
-            span = f"the {label.gap_days + label.within_days[-1]:g} days after the cut are not over"
+            days = label.gap_days + label.within_days[-1]
+            span = f"the {days:g} days after the cut are not over" + " or have no event" * (label.kind == "first")
             self._files.notes.append(f"{out:,} of {len(known):,} rows left out: {span}")
         kept = np.flatnonzero(known)
         values = label.values(log, rows.take(kept))
@@ -139,13 +140,14 @@ class _Assembly:
             raise DataError(collision, "is in the table already: give the label another `name`")
         return pl.concat([frame[kept], values], how="horizontal")
 
-    def _ends(self, log: Log, label: WindowLabel) -> Int64:
-        """int64 [M + 1]: until when each entity is observed, and the log as a whole."""
-        whole = int(log.times.max()) + resolution(log.times, self._calendar) if len(log) else 0
-        if label.complete == "log":
-            return np.full(len(log.entities) + 1, whole)
-        own = log.times[log.firsts[1:] - 1] + resolution(log.times, self._calendar)
-        return np.append(own, whole)
+    def _end(self, log: Log, label: WindowLabel) -> int:
+        """Until when the log was kept."""
+        if label.until is None:
+            return int(log.times.max()) + resolution(log.times, self._calendar)
+        try:
+            return self._calendar.moment(label.until)
+        except ValueError as error:
+            raise DataError("", f"label.until: {error}") from error
 
     def _beside(self, frame: pl.DataFrame, spec: EventLog) -> pl.DataFrame:
         """The frame with the window features and steps of a log."""
