@@ -61,7 +61,19 @@ def test_lead_times_count_the_steps_before_the_newest() -> None:
     assert (found.unit, found.entities) == ("days", 3)
     assert found.warned.value == pytest.approx(2 / 3)
     assert found.mean == pytest.approx((2 * 7 + 0) / 2)
+    assert found.alerted is not None
+    assert found.alerted.value == pytest.approx(2 / 3)
+    assert found.first_alert is not None
+    assert found.first_alert.value == pytest.approx((2 * 7 + 0) / 2)
     assert found.shares == pytest.approx({0: 2 / 3, 1: 1 / 3, 2: 1 / 3, 3: 0})
+
+
+def test_the_first_alert_may_be_taken_back() -> None:
+    scores = np.array([[0.1, 0.1, 0.9, 0.1], [0.9, 0.1, 0.9, NONE], [0.2, 0.2, 0.2, 0.2]])
+    (found,) = lead_times(np.array([1, 1, 0], np.int8), scores, false_alarm_rates=(0.01,))
+    assert found.alerted is not None
+    assert found.first_alert is not None
+    assert (found.warned.value, found.alerted.value, found.first_alert.value) == (0.5, 1, 2)
 
 
 def test_the_cut_keeps_the_false_alarm_rate() -> None:

@@ -282,6 +282,9 @@ class LeadTime(FrozenModel):
         entities: entities with the event.
         warned: share of them that were above the cut at the end of their history.
         median, mean, lower_quartile, upper_quartile: lead time of the warned ones; None without any.
+        alerted: share of them that were above the cut at any of the steps, also where the score went down again: the
+            counterpart of the false alarms.
+        first_alert: the median time from the first such step to the end of the history.
         shares: by steps: share of all entities with the event that were warned at least so many steps before.
     """
 
@@ -294,6 +297,8 @@ class LeadTime(FrozenModel):
     mean: float | None = None
     lower_quartile: float | None = None
     upper_quartile: float | None = None
+    alerted: Interval | None = None
+    first_alert: Interval | None = None
     shares: dict[int, float] = Field(default_factory=dict)
 
 

@@ -26,7 +26,8 @@ def lead_times(
     An entity without the event is a false alarm where any of its scores passes the cut. One with it is warned where the
     newest score passes; its warning began with the first of the unbroken run of scores above the cut that ends there,
     and the lead time is the number of steps from that one to the newest. Runs that begin before the window are cut to
-    it, so that lead times are at most ``window - 1``. Steps count to the end of the history: what lies between it and
+    it, so that lead times are at most ``window - 1``. Beside that stands the first alert: the oldest score in the
+    window that passes, whether or not later ones do. Steps count to the end of the history: what lies between it and
     the event adds to every lead time.
 
     Args:
@@ -64,6 +65,9 @@ def _at(cut: float, rate: float, scores: Float64, step_days: float | None) -> Le
     steps = steps_of_warning(scores, cut)
     warned: Bools = steps > 0
     scale = 1.0 if step_days is None else step_days
+    passed: Bools = scores >= cut
+    alerted: Bools = passed.any(axis=1)
+    first = (scores.shape[1] - 1 - passed[alerted, ::-1].argmax(axis=1)) * np.float64(scale)
     lead: Float64 = (steps[warned] - 1) * np.float64(scale)
     longest = scores.shape[1]
     return LeadTime(
@@ -76,6 +80,8 @@ def _at(cut: float, rate: float, scores: Float64, step_days: float | None) -> Le
         mean=float(lead.mean()) if len(lead) else None,
         lower_quartile=float(np.quantile(lead, 0.25)) if len(lead) else None,
         upper_quartile=float(np.quantile(lead, 0.75)) if len(lead) else None,
+        alerted=rate_interval(alerted, None),
+        first_alert=_median(first),
         shares={at: float((steps > at).mean()) for at in _shown(longest)},
     )
 

@@ -48,7 +48,17 @@ def lead_time(report: VersionReport) -> Section:
         return Section("Lead time", ())
     table = Table(
         "Warnings before the event",
-        ("false alarms", "cut", "entities with the event", "warned", "median lead", "quartiles", "mean"),
+        (
+            "false alarms",
+            "cut",
+            "entities with the event",
+            "warned",
+            "median lead",
+            "quartiles",
+            "mean",
+            "alerted at any step",
+            "median first alert",
+        ),
         tuple(_lead(each) for each in found.lead_time),
     )
     return Section("Lead time", (table, Pictures((partial(pictures.lead_times, found.lead_time),))))
@@ -125,4 +135,6 @@ def _lead(found: LeadTime) -> tuple[str, ...]:
         "-" if found.median is None else f"{found.median.value:g} {unit}",
         quartiles,
         "-" if found.mean is None else f"{found.mean:.1f} {unit}",
+        interval(found.alerted, as_percent=True),
+        "-" if found.first_alert is None else f"{found.first_alert.value:g} {unit}",
     )
