@@ -119,5 +119,5 @@ def shown(counts: Mapping[str, int], rows: int) -> str:
 
 
 def _counts(texts: pl.Series) -> dict[str, int]:
-    counted = texts.value_counts(sort=True)
-    return dict(zip(counted[texts.name].to_list(), counted["count"].to_list(), strict=True))
+    counted = texts.alias("text").value_counts(sort=True, name="rows")
+    return dict(zip(counted["text"].to_list(), counted["rows"].to_list(), strict=True))

@@ -166,7 +166,7 @@ def _stands_together(values: pl.Series) -> bool:
     rows = len(values)
     if not 3 <= values.n_unique() <= rows / 20 or values.is_sorted() or values.is_sorted(descending=True):
         return False
-    shares = values.value_counts()["count"] / rows
+    shares = values.alias("value").value_counts(name="rows")["rows"] / rows
     expected = rows * (1 - float((shares**2).sum()))
     changes = int((values != values.shift(1)).sum())
     return changes < expected / 20
