@@ -81,6 +81,7 @@ def _show(report: "TrainingReport", *, as_json: bool) -> None:
         ("family", report.family),
         ("rows", f"{report.training_rows:,} to train, {report.validation_rows:,} to validate"),
         *((name, f"{value:.4f}") for name, value in report.metrics.items()),
+        *report.chosen.items(),
         *report.described.items(),
         ("fitted in", f"{report.seconds:.1f} s"),
         ("graph", f"{report.model_bytes:,} bytes"),

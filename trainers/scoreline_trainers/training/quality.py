@@ -1,6 +1,6 @@
 """The figures of a trained model on rows that it has not learned from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -50,6 +50,33 @@ def described(trained: Trained) -> dict[str, str | int | float]:
     return facts
 
 
+def choices_of(trained: Trained) -> dict[str, str]:
+    """What the selection of features and the search chose, in words."""
+    found, selection, search = {}, trained.selection, trained.search
+    if selection is not None:
+        kept = sum(feature.kept for feature in selection.features)
+        found["features kept"] = f"{kept} of {len(selection.features)}; {selection.method}"
+    if search is not None and search.best is not None:
+        best, own = search.trials[search.best], search.trials[0]
+        options = ", ".join(f"{name} {value}" for name, value in best.config.items())
+        found["options found"] = (
+            f"{options}; {search.metric} {best.value:.4f} in trial {best.number} of {len(search.trials) - 1}, "
+            f"{own.value:.4f} with the recipe's own"
+        )
+    return found
+
+
 def quality_warnings(trained: Trained, bands: Sequence[BandSummary]) -> tuple[str, ...]:
-    """The warnings about the score and its bands."""
-    return (*score_warnings(trained.judged.data, trained.judged.scores), *band_warnings(bands))
+    """The warnings about the score, its bands, and figures of rows on which options or features were chosen."""
+    return (
+        *score_warnings(trained.judged.data, trained.judged.scores),
+        *band_warnings(bands),
+        *_choice_warnings(trained),
+    )
+
+
+def _choice_warnings(trained: Trained) -> Iterator[str]:
+    chosen = [key for key, found in (("select", trained.selection), ("search", trained.search)) if found is not None]
+    if chosen and trained.refitted and trained.test is None:
+        what = " and ".join(f"`{key}`" for key in chosen)
+        yield f"{what} chose on the rows of the folds, so the metrics are a little too good: set a `test` part aside"

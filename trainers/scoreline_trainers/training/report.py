@@ -1,6 +1,6 @@
 """The report of a training run."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from scoreline_trainers.evaluation.band_summary import BandSummary
@@ -21,6 +21,7 @@ class TrainingReport:
         bands: the score's bands, with the validation rows in each.
         warnings: what a person should look at, one line each.
         stages: of the run, with their time and peak memory.
+        chosen: what a selection of features and a search chose, in words.
     """
 
     model: str
@@ -37,6 +38,7 @@ class TrainingReport:
     bands: tuple[BandSummary, ...] = ()
     warnings: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
+    chosen: dict[str, str] = field(default_factory=dict)
     version: int | None = None
     aliases: tuple[str, ...] = ()
     route: str | None = None

@@ -20,7 +20,7 @@ from scoreline_trainers.progress import Progress, Silent
 from scoreline_trainers.training.candidate import Candidate
 from scoreline_trainers.training.evaluated import check_requirements, evaluation_of
 from scoreline_trainers.training.explaining import explaining_files
-from scoreline_trainers.training.quality import described, quality_warnings
+from scoreline_trainers.training.quality import choices_of, described, quality_warnings
 from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.report import TrainingReport
 from scoreline_trainers.training.run_report import run_report
@@ -127,4 +127,5 @@ def _report(
         bands=tuple(bands),
         warnings=tuple(warnings),
         stages=tuple(stages),
+        chosen=choices_of(trained),
     )

@@ -10,6 +10,7 @@ import pytest
 from scoreline_registry.documents.manifest import MODEL_FILE, REPORT_FILE
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.partition import partition
+from scoreline_trainers.data.splits import Validation
 from scoreline_trainers.errors import DataError, RecipeError
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.progress import Lines, Silent
@@ -180,6 +181,15 @@ def test_selected_features_are_searched_and_judged_by_folds() -> None:
     version = train(written, planted(), clock=lambda: NOW)
     assert [feature.name for feature in version.manifest.inputs.features] == ["strong", "other"]
     assert {"auc", "auc_std", "test_auc"} <= version.manifest.metrics.keys()
+    assert (
+        version.report.chosen["features kept"]
+        == "2 of 9; permutation importance on 2 folds: as many as the recipe keeps"
+    )
+    assert version.report.chosen["options found"].startswith("family logistic")
+    assert not any("a little too good" in warning for warning in version.report.warnings)
+    untested = written.model_copy(update={"validation": Validation(kind="folds", folds=2)})
+    warned = train(untested, planted(), clock=lambda: NOW).report.warnings
+    assert any(warning.startswith("`select` and `search` chose on the rows of the folds") for warning in warned)
     titles = [stage.title for stage in version.report.stages]
     assert titles[:4] == ["encode the table", "select features", "search options", "fit folds"]
 
