@@ -39,6 +39,12 @@ def recipe() -> None:
 @click.option("--positive", help="The value of the label that counts as 1.  [default: found]")
 @click.option("--time", help="The column that says when a row was observed.  [default: found]")
 @click.option("--unit", help="The column that says whom a row is about.  [default: found]")
+@click.option(
+    "--within",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="DAYS",
+    help="Of an event log: predict an event in the days after a cut.",
+)
 @click.option("--name", type=NameType("model"), help="Of the model.  [default: that of the file]")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the recipe to this file.")
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
@@ -49,12 +55,17 @@ def new(
     positive: str | None,
     time: str | None,
     unit: str | None,
+    within: float | None,
     name: str | None,
     out: Path | None,
     force: bool,
     as_json: bool,
 ) -> None:
     """Look at the table in FILE and write a recipe that trains a first model of its LABEL.
+
+    An event log has many rows for each customer: with --within, or without a label where one is recognised, the recipe
+    makes a row of each customer at each of several cuts, and the label is whether an event follows; --label and
+    --positive say which event.
 
     Prints what is in each column, what a person should know of it, and why each key of the recipe is as it is. Without
     --out the recipe itself goes to standard output.
@@ -64,7 +75,9 @@ def new(
     from scoreline_trainers.training.first_recipe.files import first_recipe
 
     folder = Path.cwd() if out is None else out.parent
-    found = first_recipe(file, label, positive=positive, time=time, unit=unit, name=name, folder=folder)
+    found = first_recipe(
+        file, label, positive=positive, time=time, unit=unit, within_days=within, name=name, folder=folder
+    )
     if out is not None:
         out.write_text(found.text, encoding="utf-8")
     if as_json:

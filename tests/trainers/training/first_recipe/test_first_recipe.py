@@ -165,3 +165,10 @@ def test_items_have_their_reasons_beside_them() -> None:
         "# head\nname: m\n# two of them\nfeatures:\n  - a  # first\n  - {name: b}\n"
     )
     assert document(choices) == {"name": "m", "features": ["a", {"name": "b"}]}
+
+
+def test_long_mappings_have_a_line_for_each_key() -> None:
+    value = {"files": {f"part_{n}": "a" * 20 for n in range(5)}, "n": 1}
+    text = yaml_text([Choice("data", value)])
+    assert text.splitlines()[:3] == ["data:", "  files:", f"    part_0: {'a' * 20}"]
+    assert read_yaml(text, source="text") == {"data": value}

@@ -61,12 +61,23 @@ def yaml_text(choices: Sequence[Choice], head: Sequence[str] = ()) -> str:
 def _lines(choice: Choice) -> Iterator[str]:
     yield from _comment(choice.reason)
     if not isinstance(choice.value, tuple):
-        yield f"{choice.key}: {_flow(choice.value)}"
+        yield from _entry(choice.key, choice.value)
         return
     yield f"{choice.key}:"
     for item in choice.value:
         reason = f"  # {_one_line(item.reason)}" if item.reason else ""
         yield f"  - {_flow(item.value)}{reason}"
+
+
+def _entry(key: str, value: Any) -> Iterator[str]:
+    """A key with its value: in one line, or a mapping that is too long for it with a line for each of its keys."""
+    line = f"{key}: {_flow(value)}"
+    if len(line) <= _WIDTH or not isinstance(value, dict):
+        yield line
+        return
+    yield f"{key}:"
+    for inner, part in value.items():
+        yield from (f"  {each}" for each in _entry(inner, part))
 
 
 def _comment(text: str) -> list[str]:

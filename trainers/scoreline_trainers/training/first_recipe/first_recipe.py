@@ -8,6 +8,7 @@ from scoreline_trainers.data.reading.csv_files import CsvFormat
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.profiling.document import LabelProfile, TableProfile
 from scoreline_trainers.training.first_recipe.choices import Choice, document, yaml_text
+from scoreline_trainers.training.first_recipe.event_logs import Event, choices_of_log
 from scoreline_trainers.training.first_recipe.inputs import inputs_of
 from scoreline_trainers.training.first_recipe.models import family_of, validation_of
 from scoreline_trainers.training.recipe import Recipe
@@ -52,7 +53,7 @@ def first_recipe(table: TableProfile, *, name: str, data: str, form: CsvFormat |
     """Chooses the keys of a recipe by a profile.
 
     Args:
-        table: with a label.
+        table: with a label; without one an event log, whose next event is predicted.
         name: of the model.
         data: the table's file as the recipe is to name it.
         form: how the file is written, where it is a CSV file.
@@ -60,6 +61,8 @@ def first_recipe(table: TableProfile, *, name: str, data: str, form: CsvFormat |
     Raises:
         DataError: the profile has no label, or no column is left as an input.
     """
+    if table.label is None and table.shape == "events":
+        return first_recipe_of_log(table, Event(), name=name, data=data, form=form)
     if table.label is None:
         raise DataError("", f"name the label, the column to predict: {_candidates(table)}")
     choices = (
@@ -74,6 +77,18 @@ def first_recipe(table: TableProfile, *, name: str, data: str, form: CsvFormat |
         Choice("score", {"meaning": _meaning(table.label)}),
     )
     return FirstRecipe(Recipe.parse(document(choices), source="of this table"), choices, table)
+
+
+def first_recipe_of_log(
+    table: TableProfile, event: Event, *, name: str, data: str, form: CsvFormat | None = None
+) -> FirstRecipe:
+    """Chooses the keys of a recipe that predicts an event in a log; arguments as for ``first_recipe``.
+
+    Raises:
+        DataError: the log is too short, or has no units or times.
+    """
+    choices = choices_of_log(table, event, name=name, data=data, form=form or CsvFormat())
+    return FirstRecipe(Recipe.parse(document(choices), source="of this log"), choices, table)
 
 
 def model_name(text: str) -> str:

@@ -1,0 +1,91 @@
+"""The first recipe of an event log: cuts, windows and a label of the days after a cut."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from scoreline_trainers.data.reading.csv_files import CsvFormat
+from scoreline_trainers.data.reading.dates import EPOCH_MILLISECONDS, EPOCH_SECONDS
+from scoreline_trainers.errors import DataError
+from scoreline_trainers.profiling.document import ColumnProfile, TableProfile
+from scoreline_trainers.training.first_recipe.choices import Choice, Item
+
+_HORIZONS = (90, 30, 14, 7, 3, 1)
+_WINDOWS = (7, 30, 90, 180)
+_CUTS = (("month", 30, 240), ("week", 7, 56), ("day", 1, 0))
+_PART = 6
+_FEW_CUTS = 8
+_UNITS = {EPOCH_SECONDS: "second", EPOCH_MILLISECONDS: "millisecond"}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What is to be predicted: an event within days of a cut; of one value of a column, or any."""
+
+    column: str | None = None
+    value: str | None = None
+    within_days: float | None = None
+
+
+def choices_of_log(table: TableProfile, event: Event, *, name: str, data: str, form: CsvFormat) -> tuple[Choice, ...]:
+    """The keys of a recipe that predicts ``event`` for each unit of the log. Raises DataError for logs too short."""
+    if not table.unit or not table.time:
+        missing = "whose the events are (--unit)" if not table.unit else "when they happened (--time)"
+        raise DataError("", f"an event log needs a column that says {missing}; none was found")
+    time = table.column(table.time)
+    first, last = (datetime.fromisoformat(text) for text in (time.earliest, time.latest))
+    span = (last - first).days
+    days = event.within_days or next((each for each in _HORIZONS if each * _PART <= span), None)
+    if days is None or days * 3 > span:
+        raise DataError(table.time, f"spans {span} days, too few for an event in the days after a cut: give --within")
+    windows = [each for each in _WINDOWS if each * 3 <= span] or [1]
+    every, length, _ = next(each for each in _CUTS if span >= each[2])
+    start, end = first + timedelta(days=max(days, windows[0])), last - timedelta(days=days)
+    log = {**_file(data, form), "entity": table.unit, "time": table.time, **_times(time), "windows_days": windows}
+    happens = {"within_days": days, **_condition(event)}
+    cuts = {"every": every, "first": _day(start), "last": _day(end)}
+    what = f"{event.column} == {event.value}" if event.value is not None else "any event"
+    reason = (
+        f"{table.rows:,} events of {table.units:,} units from {_day(first)} to {_day(last)}: each unit is a row at "
+        f"each cut; features are of the windows before it, the label is 1 where {what} follows within {days:g} days"
+    )
+    folded = (end - start).days // length >= _FEW_CUTS
+    return (
+        Choice("name", name),
+        Choice("data", {"cuts": cuts, "events": log, "label": happens}, reason),
+        Choice("features", (Item("auto", "counts, recency, sums and means in each window"),)),
+        Choice("family", "lightgbm", "trees take any table as it is"),
+        _validation(days, folded=folded),
+        Choice("score", {"meaning": f"probability of {what} within {days:g} days"}),
+    )
+
+
+def _validation(days: float, *, folded: bool) -> Choice:
+    if not folded:
+        return Choice("validation", {"kind": "time"}, "the newest cuts judge the model; there are few of them")
+    reason = f"the newest cuts are the test part; {days:g} days between parts, as labels are known only then"
+    return Choice("validation", {"kind": "time", "gap_days": days, "test": 0.2}, reason)
+
+
+def _file(data: str, form: CsvFormat) -> dict[str, Any]:
+    found: dict[str, Any] = {"file": data}
+    if form.separator not in (None, ","):
+        found["separator"] = form.separator
+    if form.decimal == ",":
+        found["decimal"] = ","
+    return found if form.encoding in (None, "utf-8-sig", "utf-16") else {**found, "encoding": form.encoding}
+
+
+def _times(time: ColumnProfile) -> dict[str, str]:
+    """How the log's times are written, where that is not as in ISO 8601."""
+    if time.date_format in _UNITS:
+        return {"time_unit": _UNITS[time.date_format]}
+    return {} if not time.date_format or time.date_format.startswith("%Y-%m-%d") else {"time_format": time.date_format}
+
+
+def _condition(event: Event) -> dict[str, str]:
+    return {} if event.value is None else {"where": f"{event.column} == {event.value}"}
+
+
+def _day(moment: datetime) -> str:
+    return moment.date().isoformat()
