@@ -1,6 +1,7 @@
 """Contributions that are read from a published graph equal those of the native model."""
 
 import json
+from math import factorial
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,25 @@ def model(request: pytest.FixtureRequest) -> Fitted:
     return fitted(request.param, EXACT[request.param])
 
 
+def definition(found: Explainer, row: Batch) -> Float64:
+    """Shapley values of one row by all coalitions of its sources, through the graph."""
+    players = len(found.sources)
+    places = np.arange(1 << players)
+    members = (places[:, None] >> np.arange(players) & 1).astype(np.bool_)
+    chosen = np.repeat(members, len(REFERENCE), axis=0)
+    each_row = row.take(np.zeros(len(chosen), np.intp))
+    each_reference = REFERENCE.take(np.tile(np.arange(len(REFERENCE)), len(members)))
+    margins = found.margins(mixed(each_row, each_reference, chosen, found.sources))
+    worth = margins.reshape(len(members), -1).mean(axis=1)
+    sizes = members.sum(axis=1)
+    values = np.zeros(players)
+    for player in range(players):
+        without = places[~members[:, player]]
+        weight = [factorial(size) * factorial(players - size - 1) / factorial(players) for size in sizes[without]]
+        values[player] = np.dot(weight, worth[without | 1 << player] - worth[without])
+    return values
+
+
 def margins(model: Fitted, found: Explainer, batch: Batch) -> Float64:
     score = model.predict(batch)
     return np.asarray(np.log(score / (1 - score)) if found.link == "log odds" else score)
@@ -63,6 +83,13 @@ def test_additive_graphs_are_explained_exactly(model: Fitted) -> None:
     np.testing.assert_allclose(
         values.values.sum(axis=1), margins(model, found, ROWS) - margins(model, found, REFERENCE).mean(), atol=1e-5
     )
+
+
+def test_exact_values_are_those_by_the_definition(model: Fitted) -> None:
+    found = explainer(model)
+    rows = ROWS.take(np.arange(3))
+    by_definition = [definition(found, rows.take(np.array([row]))) for row in range(3)]
+    np.testing.assert_allclose(found.explain(rows).values, by_definition, atol=2e-6)
 
 
 def test_exact_values_are_what_sampling_comes_near_to(model: Fitted) -> None:
