@@ -70,28 +70,19 @@ def train(
     frame = as_frame(table)
     source = {"data": data, "data_sha256": data_sha256 or table_digest(frame)}
 
-    stages.begin("encode the table")
-    require(frame, *recipe.evaluate.columns)
-    inputs = None if start is None else start.inputs
-    rows = partition(frame, recipe, validation=recipe.validation, seed=recipe.seed, inputs=inputs)
-    recipe, selection = selected(recipe, rows, progress=stages)
-    rows = rows if selection is None else replace(rows, columns=recipe)
-    recipe, search = tuned(recipe, rows, data_sha256=source["data_sha256"], progress=stages)
-    trained = fit_and_score(recipe, rows, progress=stages, clock=clock, start=start)
-    trained = replace(trained, selection=selection, search=search)
-
+    trained = _trained(recipe, frame, source["data_sha256"], start=start, stages=stages, clock=clock)
     evaluation = evaluation_of(trained)
-    check_requirements(recipe, evaluation)
+    check_requirements(trained.recipe, evaluation)
 
     stages.begin("export and prove")
     exported = export(trained)
     manifest = manifest_of(trained, exported, training_facts(trained, source), created_at=clock())
     bands = summarize_bands(exported.contract.bands, trained.judged.data, trained.judged.scores)
-    noted = (*warnings(frame, recipe, trained.training, trained.judged.data), *quality_warnings(trained, bands))
+    noted = (*warnings(frame, trained.recipe, trained.training, trained.judged.data), *quality_warnings(trained, bands))
     stages.begin("explain")
     explaining = explaining_files(trained, exported)
     stages.begin("profile the table")
-    profile = table_profile(frame, recipe, trained.training.inputs)
+    profile = table_profile(frame, trained.recipe, trained.training.inputs)
     ended = stages.end()
     stored = run_report(trained, profile=profile, evaluation=evaluation, bands=bands, warnings=noted, stages=ended)
     files = files_of(trained, exported, manifest, stored, explaining)
@@ -100,6 +91,21 @@ def train(
     check_gate(recipe.name, manifest=manifest, files=files, differences=proof.differences, tolerances=proof.tolerances)
     report = _report(trained, exported, manifest, frame=frame, bands=bands, warnings=noted, stages=ended)
     return Candidate(trained.fitted, manifest, files, report)
+
+
+def _trained(
+    recipe: Recipe, frame: pl.DataFrame, data_sha256: str, *, start: Start | None, stages: Stages, clock: Clock
+) -> Trained:
+    """Splits the table, chooses features and options where the recipe says so, and fits and scores."""
+    stages.begin("encode the table")
+    require(frame, *recipe.evaluate.columns)
+    inputs = None if start is None else start.inputs
+    rows = partition(frame, recipe, validation=recipe.validation, seed=recipe.seed, inputs=inputs)
+    recipe, selection = selected(recipe, rows, progress=stages)
+    rows = rows if selection is None else replace(rows, columns=recipe)
+    recipe, search = tuned(recipe, rows, data_sha256=data_sha256, progress=stages)
+    trained = fit_and_score(recipe, rows, progress=stages, clock=clock, start=start)
+    return replace(trained, selection=selection, search=search)
 
 
 def _report(

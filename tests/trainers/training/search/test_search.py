@@ -65,6 +65,18 @@ def test_the_best_options_are_those_of_the_recipe_as_run() -> None:
     assert again.files[MODEL_FILE] == version.files[MODEL_FILE]
 
 
+def test_equal_recipes_give_equal_models_with_all_that_chooses() -> None:
+    written = recipe(
+        {"families": ["logistic", "lightgbm"], "trials": 3},
+        validation={"kind": "folds", "folds": 2, "test": 0.2},
+        select={"folds": 2},
+    )
+    first, second = (train(written, people(240), clock=lambda: NOW) for _ in range(2))
+    assert first.files[MODEL_FILE] == second.files[MODEL_FILE]
+    assert first.manifest.metrics == second.manifest.metrics
+    assert first.manifest.inputs == second.manifest.inputs
+
+
 def test_own_options_are_tried_first_and_the_best_is_never_worse() -> None:
     best, facts = searched(recipe({}))
     assert facts.trials[0].config == {"family": "logistic"}

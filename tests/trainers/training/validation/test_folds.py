@@ -174,3 +174,28 @@ def test_longer_histories_of_the_test_part_change_no_input() -> None:
     assert test is not None
     assert test.sequence is not None
     assert test.sequence[-1, :, 0].tolist() == [2.0, 7.0, 8.0]
+
+
+def test_folds_of_several_classes_score_every_class() -> None:
+    frame = dated().with_columns(pl.Series("plan", ["basic", "plus", "gold"] * (ROWS // 3)))
+    keys = {"task": "multiclass", "label": "plan", "features": ["income", "age"], "metrics": ["auc_macro"]}
+    written = recipe({"kind": "folds", "folds": 3, "test": 0.2}, **keys)
+    found = trained(written, frame)
+    assert found.judged.outputs["class_probabilities"].shape == (len(found.judged.scores), 3)
+    for fold in found.folds:
+        assert np.ptp(np.bincount(fold.data.label)) <= 1
+    assert {"auc_macro", "auc_macro_std", "test_auc_macro"} <= published(written, frame).manifest.metrics.keys()
+
+
+def test_folds_of_amounts_are_measured_by_their_errors() -> None:
+    written = recipe(
+        {"kind": "folds", "folds": 3, "test": 0.2},
+        task="regression",
+        label="visits",
+        family="lightgbm",
+        config={"n_estimators": 5},
+        metrics=["mae", "r2"],
+    )
+    found = published(written, dated()).manifest
+    assert found.metrics.keys() >= {"mae", "mae_std", "r2", "test_mae"}
+    assert found.score.kind == "value"
