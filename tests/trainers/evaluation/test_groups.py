@@ -175,6 +175,9 @@ def test_times_may_be_text_or_numbers_or_missing() -> None:
     assert numbers is not None
     assert numbers.period == "value"
     assert [each.rows for each in numbers.periods] == [4] * 10
+    elapsed = figures_over_time(Scored(score, label, time=pl.Series("t", [timedelta(hours=at) for at in range(40)])))
+    assert elapsed is not None
+    assert sum(each.rows for each in elapsed.periods) == 40
     assert figures_over_time(Scored(score, label, time=pl.Series("t", ["soon"] * 40))) is None
     assert figures_over_time(Scored(score, label)) is None
 

@@ -128,6 +128,19 @@ def test_amounts_and_classes_are_evaluated_too() -> None:
     assert classes.roc is not None
 
 
+def test_every_horizon_has_an_area_of_its_own() -> None:
+    draw = np.random.default_rng(5)
+    frame = customers().with_columns(
+        pl.max_horizontal("label", pl.Series(draw.integers(0, 2, 800))).cast(pl.Int8).alias("later")
+    )
+    candidate = trained(frame, label="later", horizons=["label", "later"], evaluate={"bootstrap": 0}, costs=None)
+    found, metrics = evaluation(candidate).metrics, candidate.manifest.metrics
+    for name in ("auc_label", "auc_later"):
+        assert found[name].value == pytest.approx(metrics[name])
+        assert found[name].method == "DeLong"
+    assert found["auc"].value == found["auc_later"].value
+
+
 def test_histories_have_the_lead_time_of_their_warnings() -> None:
     found = evaluation(train(Recipe.parse(SEQUENCE), delinquency(900, seed=2)))
     strict, lax = found.lead_time

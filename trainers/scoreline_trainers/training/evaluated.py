@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from scoreline_registry.documents.contract import Band
-from scoreline_registry.documents.signature import CLASS_PROBABILITIES
+from scoreline_registry.documents.signature import CLASS_PROBABILITIES, HORIZON_SCORES
 from scoreline_trainers.data.splits import unit_numbers
 from scoreline_trainers.errors import RequirementError
-from scoreline_trainers.evaluation.document import Evaluation, LeadTime
+from scoreline_trainers.evaluation.binary.figures import binary_metrics
+from scoreline_trainers.evaluation.document import Evaluation, Interval, LeadTime
 from scoreline_trainers.evaluation.evaluate import evaluate_scores
 from scoreline_trainers.evaluation.groups.folds import fold_figures, spread_of
 from scoreline_trainers.evaluation.lead_time.lead_time import lead_times
@@ -46,8 +47,8 @@ def check_requirements(recipe: Recipe, evaluation: Evaluation | None) -> None:
         raise RequirementError(recipe.name, short)
 
 
-def rows_of(scored: Scored) -> ScoredRows:
-    """The rows as the evaluation takes them."""
+def rows_of(scored: Scored, columns: Sequence[str] = ()) -> ScoredRows:
+    """The rows as the evaluation takes them, with the columns of the table that they are grouped by."""
     data = scored.data
     return ScoredRows(
         score=scored.scores,
@@ -57,19 +58,33 @@ def rows_of(scored: Scored) -> ScoredRows:
         classes=data.classes,
         units=None if data.unit is None else unit_numbers(data.unit, len(data)),
         time=data.time,
-        columns=scored.frame,
+        columns=scored.frame.select(columns),
     )
 
 
 def _evaluated(recipe: Recipe, scored: Scored, bands: Sequence[Band], evaluated_on: str) -> Evaluation:
-    return evaluate_scores(
-        rows_of(scored),
+    found = evaluate_scores(
+        rows_of(scored, recipe.evaluate.columns),
         recipe.evaluate,
         costs=recipe.costs,
         bands=bands,
         seed=recipe.seed,
         evaluated_on=evaluated_on,
     )
+    return found.model_copy(update={"metrics": found.metrics | _horizon_areas(scored)})
+
+
+def _horizon_areas(scored: Scored) -> dict[str, Interval]:
+    """The AUC of each horizon by its own score, as ``auc_<horizon>``."""
+    data = scored.data
+    if data.horizon_labels is None:
+        return {}
+    found = {}
+    for name, label, score in zip(data.horizons, data.horizon_labels.T, scored.extras[HORIZON_SCORES].T, strict=True):
+        area = binary_metrics(label, score, draws=0).get("auc")
+        if area is not None:
+            found[f"auc_{name}"] = area
+    return found
 
 
 def _lead_times(trained: Trained) -> tuple[LeadTime, ...]:

@@ -10,6 +10,7 @@ from scoreline_trainers.data.batch import Bools, Float64, RowIndices
 from scoreline_trainers.evaluation.document import Calibration, CalibrationBin, Interval
 from scoreline_trainers.evaluation.metrics import Label
 from scoreline_trainers.evaluation.uncertainty.intervals import WILSON, interval_of
+from scoreline_trainers.evaluation.uncertainty.resampling import affordable
 
 TABLE_BINS = 2 * BINS
 
@@ -50,7 +51,7 @@ def error_by_chance(score: Float64, *, bins: int = TABLE_BINS, draws: int = CHAN
 
     Labels are drawn by their own scores (consistency resampling: Broecker and Smith, Weather and Forecasting 22, 2007).
     """
-    ascending, draw = np.sort(score), np.random.default_rng(seed)
+    ascending, draw, draws = np.sort(score), np.random.default_rng(seed), affordable(draws, len(score))
     ends = np.cumsum([0, *map(len, np.array_split(ascending, bins))])
     block = max(1, _CELLS // len(score))
     errors = np.concatenate(

@@ -57,7 +57,9 @@ def _moments(time: pl.Series) -> pl.Series:
             return pl.Series(time.name, [None] * len(time), pl.Datetime)
     if time.dtype.is_float():
         return time.fill_nan(None)
-    return time if time.dtype.is_temporal() or time.dtype.is_numeric() else time.cast(pl.Float64, strict=False)
+    if time.dtype in (pl.Date, pl.Datetime):
+        return time
+    return time.to_physical().cast(pl.Float64, strict=False)
 
 
 def _number_starts(time: pl.Series) -> pl.Series:

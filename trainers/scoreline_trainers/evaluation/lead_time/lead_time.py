@@ -66,7 +66,7 @@ def _at(cut: float, rate: float, scores: Float64, step_days: float | None) -> Le
     warned: Bools = steps > 0
     scale = 1.0 if step_days is None else step_days
     passed: Bools = scores >= cut
-    alerted: Bools = passed.any(axis=1)
+    alerted: Bools = np.asarray(passed.any(axis=1))
     first = (scores.shape[1] - 1 - passed[alerted, ::-1].argmax(axis=1)) * np.float64(scale)
     lead: Float64 = (steps[warned] - 1) * np.float64(scale)
     longest = scores.shape[1]

@@ -38,11 +38,11 @@ def standard_errors(
 def draw_counts(rows: int, *, units: Int64 | None = None, draws: int = DRAWS, seed: int = 0) -> Iterator[Float64]:
     """Blocks of counts float64 [B, N]: how often each row is in each of ``draws`` draws of as many units as there are.
 
-    Above 100,000 rows there are fewer draws, but at least 50.
+    There are as many draws as are ``affordable``.
     """
     numbers = np.arange(rows) if units is None else np.unique(units, return_inverse=True)[1]
     drawn = int(numbers.max()) + 1
-    draws = min(draws, max(_FEWEST_DRAWS, _MOST_CELLS // rows))
+    draws = affordable(draws, rows)
     draw = np.random.default_rng(seed)
     block = max(1, _CELLS // rows)
     for start in range(0, draws, block):
@@ -50,6 +50,11 @@ def draw_counts(rows: int, *, units: Int64 | None = None, draws: int = DRAWS, se
         chosen = draw.integers(0, drawn, (size, drawn)) + drawn * np.arange(size)[:, None]
         counts = np.bincount(chosen.ravel(), minlength=size * drawn).reshape(size, drawn).astype(np.float64)
         yield counts if units is None else counts[:, numbers]
+
+
+def affordable(draws: int, rows: int) -> int:
+    """``draws``, or fewer above 100,000 rows, but at least 50."""
+    return min(draws, max(_FEWEST_DRAWS, _MOST_CELLS // rows))
 
 
 def _deviation(values: Float64) -> float:
