@@ -7,12 +7,13 @@ PROTOS := $(wildcard protos/scoreline/v1/*.proto)
 DEMO ?=
 BENCH ?=
 QUALITY ?=
+RECIPES ?=
 MUTANTS ?= --help
 # A run that is not over by then is ended, whatever holds it: 8 minutes on a quiet machine, more on a busy one.
 TEST_SECONDS ?= 2400
 export SCORELINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: help demo test conformance acceptance image-test sizes check mutants docs reference layers proto bench quality bench-peers clean
+.PHONY: help demo test conformance acceptance image-test sizes check mutants docs reference layers proto bench quality recipes bench-peers clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -67,6 +68,9 @@ bench: $(VENV)/.dev  ## how fast the server is, against others on this machine; 
 
 quality: $(VENV)/.dev  ## how well families predict real tables, beside other libraries on the same folds; hours
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.quality $(QUALITY)
+
+recipes: $(VENV)/.dev  ## train the packaged recipes with 100,000 customers each; an hour or two
+	@OMP_NUM_THREADS=2 $(BIN)/python -m tests.benchmarks.recipes $(RECIPES)
 
 bench-peers: $(VENV)/.dev  ## install what is measured against under .bench
 	@$(BIN)/python -m tests.benchmarks.installing

@@ -31,9 +31,11 @@ Codes = npt.NDArray[np.int64]
 def churn(customers: int, *, seed: int = 0) -> Mapping[str, pl.DataFrame]:
     """Five tables about ``customers`` subscribers.
 
-    ``customers``: customer_id, joined_on, age, country, plan, monthly_fee. ``clicks``: customer_id, moment, session_id,
-    page, dwell_seconds, cart_value; about 50 a customer. ``referrals``: customer_id, friend_id. ``offers``:
-    customer_id, offered_on, offer. ``labels``: customer_id, as_of, churned (0 or 1).
+    ``customers``: customer_id, joined_on, age, country, plan, monthly_fee, friends (list of ids).
+    ``clicks``: customer_id, moment, session_id, page, dwell_seconds, cart_value; about 50 a customer.
+    ``referrals``: customer_id, friend_id.
+    ``offers``: customer_id, offered_on, offer.
+    ``labels``: customer_id, as_of, churned (0 or 1).
     """
     draw = np.random.default_rng(seed)
     joined = np.where(draw.random(customers) < _NEW_SHARE, draw.uniform(DAYS - 14, DAYS - 1, customers), 0.0)
@@ -55,11 +57,13 @@ def churn(customers: int, *, seed: int = 0) -> Mapping[str, pl.DataFrame]:
             "monthly_fee": np.array([9.0, 15.0, 22.0])[plan],
         }
     )
+    referrals = _referrals(identifiers, friend)
+    friends = referrals.group_by("customer_id").agg(friends=pl.col("friend_id").sort())
     chance = _chance(discontent, plan, offer, joined, draw)
     return {
-        "customers": people,
+        "customers": people.join(friends, on="customer_id", how="left", maintain_order="left"),
         "clicks": _clicks(times, discontent, draw),
-        "referrals": _referrals(identifiers, friend),
+        "referrals": referrals,
         "offers": pl.DataFrame(
             {
                 "customer_id": identifiers,

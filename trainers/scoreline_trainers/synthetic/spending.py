@@ -23,6 +23,8 @@ CATEGORIES = (
     "groceries", "fuel", "restaurants", "clothing", "electronics", "travel", "gifts", "games", "health", "home",
 )  # fmt: skip
 PAYMENTS = ("card", "cash", "wallet", "pay_later")
+# Merchant category codes (ISO 18245) of the categories.
+_MERCHANTS = np.array([5411, 5541, 5812, 5651, 5732, 4722, 5947, 5816, 5912, 5712], np.int16)
 _TEMPTING = (3, 4, 5, 7)
 _REGRET_DAYS = (2, 14)
 
@@ -32,8 +34,9 @@ Codes = npt.NDArray[np.int64]
 def spending(customers: int, *, seed: int = 0) -> Mapping[str, pl.DataFrame]:
     """Two tables about ``customers`` cardholders, about 50 purchases each.
 
-    ``cardholders``: customer_id, age, region, monthly_income. ``purchases``: purchase_id, customer_id, moment, amount,
-    category, payment_method, hour, impulse (0 or 1) and regretted_at, when it became known (null where never).
+    ``cardholders``: customer_id, age, region, monthly_income.
+    ``purchases``: purchase_id, customer_id, moment, amount, category, payment_method, hour, day (from 0),
+    category_code, payment_code, impulse (0 or 1) and regretted_at, when it became known (null where never).
     """
     draw = np.random.default_rng(seed)
     income = np.exp(draw.normal(7.5, 0.45, customers)).round(2)
@@ -56,6 +59,7 @@ def _purchases(times: EventTimes, income: Float64, draw: np.random.Generator) ->
     showing = impulse & (draw.random(events) < 0.93)
     category = _categories(whose, showing, len(income), draw)
     hour = np.where(showing & (draw.random(events) < 0.85), draw.normal(23.5, 1.3, events) % 24, times.hour)
+    payment = _payments(whose, showing, len(income), draw)
     regretted = times.day + draw.uniform(*_REGRET_DAYS, events)
     frame = pl.DataFrame(
         {
@@ -64,8 +68,11 @@ def _purchases(times: EventTimes, income: Float64, draw: np.random.Generator) ->
             "moment": EventTimes(whose, np.floor(times.day) + hour / 24).moments(START),
             "amount": _amounts(whose, category, showing, income, draw),
             "category": np.array(CATEGORIES)[category],
-            "payment_method": np.array(PAYMENTS)[_payments(whose, showing, len(income), draw)],
+            "payment_method": np.array(PAYMENTS)[payment],
             "hour": hour.round(2),
+            "day": times.day.astype(np.int16),
+            "category_code": _MERCHANTS[category],
+            "payment_code": payment.astype(np.int16),
             "impulse": impulse.astype(np.int8),
             "regretted_at": EventTimes(whose, regretted).moments(START),
         }

@@ -30,10 +30,25 @@ class EntitySpec(FileSpec):
     keep: Keep = "refuse"
 
 
+class GeneratorSpec(SourceSpec):
+    """Synthetic tables in place of files: ``scoreline data synth`` writes the same.
+
+    Attributes:
+        name: behaviour, spending or churn.
+        customers: how many the tables are about.
+        seed: equal seeds give equal tables.
+    """
+
+    name: str
+    customers: int = Field(default=20_000, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
 class Sources(SourceSpec):
     """Several files that make one training table.
 
     Attributes:
+        generator: makes synthetic tables, which ``file`` then names.
         table: the file whose rows are trained on; or else
         cuts: the moments at which each entity of the first log, or of ``entities``, becomes a row.
         entities: a file of entities, those without events among them.
@@ -45,6 +60,7 @@ class Sources(SourceSpec):
         time_zone: of times without an offset, and where days and months begin.
     """
 
+    generator: GeneratorSpec | None = None
     table: TableSpec | None = None
     cuts: Cuts | None = None
     entities: EntitySpec | None = None
