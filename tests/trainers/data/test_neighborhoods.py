@@ -13,6 +13,7 @@ from scoreline_registry.errors import GateError
 from scoreline_trainers.data.batch import Batch
 from scoreline_trainers.data.columns import Columns, FeatureSpec, NeighborSpec
 from scoreline_trainers.data.dataset import Dataset, split_table
+from scoreline_trainers.data.partition import partition
 from scoreline_trainers.data.splits import Validation
 from scoreline_trainers.errors import DataError, FitError
 from scoreline_trainers.evaluation.baseline import baseline
@@ -207,3 +208,24 @@ def test_a_batch_has_neighbors_with_their_mask(parts: dict[str, object], message
 def test_a_model_that_needs_neighbors_says_so() -> None:
     with pytest.raises(ValueError, match="the batch has none"):
         _ = dataset(TABLE).batch.neighborhood
+
+
+def test_rows_of_the_test_part_are_no_neighbors_of_others() -> None:
+    frame = friends(60)
+    validation = Validation.model_validate({"test": {"fraction": 0.25, "kind": "last_fraction"}})
+    tested = pl.Series(np.arange(60) >= 45)
+    feature = GRAPH.neighbors.features[0] if GRAPH.neighbors else pytest.fail("a graph")
+    other = frame.with_columns(pl.when(tested).then(1e6).otherwise(pl.col(feature)).alias(feature))
+    for table in (frame, other):
+        rows = partition(table, GRAPH, validation=validation)
+        training = rows.training()
+        neighbors, mask = training.batch.neighborhood
+        assert not (neighbors == 1e6).any()
+        assert mask.any()
+        assert (mask[:, :-1] >= mask[:, 1:]).all()
+    whole = partition(other, GRAPH, validation=Validation())
+    assert (whole.training().batch.neighborhood[0] == 1e6).any()
+    test = rows.test(training.inputs)
+    assert test is not None
+    assert test.batch.neighborhood[1].shape[1] == mask.shape[1]
+    assert (test.batch.neighborhood[0] == 1e6).any()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from scoreline_trainers.data.batch import Bools, Float32
+from scoreline_trainers.data.batch import Bools, Float32, RowIndices
 from scoreline_trainers.data.columns import NeighborSpec
 from scoreline_trainers.data.sequences import number_column
 from scoreline_trainers.data.tables import require
@@ -27,19 +27,24 @@ class Neighborhoods:
     mask: Bools
 
 
-def neighborhoods(frame: pl.DataFrame, spec: NeighborSpec, *, unit: str) -> Neighborhoods:
+def neighborhoods(
+    frame: pl.DataFrame, spec: NeighborSpec, *, unit: str, apart: RowIndices | None = None
+) -> Neighborhoods:
     """Looks up each row's neighbors among the rows of the same table; K is at least 1.
 
     Args:
         frame: N rows, one per unit.
         spec: which column names the neighbors, and what of them is read.
         unit: the column that says whom each row is about.
+        apart: rows that are no neighbors of the other rows, which decide K; they may have neighbors themselves.
 
     Raises:
         DataError: a column is missing or of the wrong kind, a duplicate unit, or a neighbor is not in the table.
     """
     require(frame, unit, spec.ids, *spec.features)
     edges = _edges(frame, spec, unit)
+    if apart is not None:
+        edges = _apart(edges, apart)
     if spec.max_neighbors is not None:
         edges = edges.filter(pl.col(_PLACE) < spec.max_neighbors)
     rows, places, others = (edges[name].to_numpy().astype(np.intp) for name in (_ROW, _PLACE, _OTHER))
@@ -48,6 +53,14 @@ def neighborhoods(frame: pl.DataFrame, spec: NeighborSpec, *, unit: str) -> Neig
     block, mask = np.zeros((*shape, len(spec.features)), np.float32), np.zeros(shape, np.bool_)
     block[rows, places], mask[rows, places] = values[others], True
     return Neighborhoods(block, mask)
+
+
+def _apart(edges: pl.DataFrame, rows: RowIndices) -> pl.DataFrame:
+    """Without the edges from other rows to ``rows``, and with no more neighbors of these than of the others."""
+    named_by, named = (pl.col(name).is_in(rows.tolist()) for name in (_ROW, _OTHER))
+    kept = edges.filter(named_by | ~named).with_columns(pl.int_range(pl.len()).over(_ROW).alias(_PLACE))
+    most = kept.filter(~named_by)[_PLACE].max()
+    return kept.filter(pl.col(_PLACE) <= (0 if most is None else most))
 
 
 def _edges(frame: pl.DataFrame, spec: NeighborSpec, unit: str) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from scoreline_trainers.data.dataset import (
     table_examples,
 )
 from scoreline_trainers.data.encoding import infer_inputs
+from scoreline_trainers.data.neighborhoods import neighborhoods
 from scoreline_trainers.data.sequences import Examples, newest_steps
 from scoreline_trainers.data.splits import Fold, SplitPlan, Validation, plan_splits
 
@@ -89,9 +90,18 @@ def partition(
     plan = _plan(examples.frame, columns, validation, seed=seed)
     if plan.test is None:
         return Partition(examples, columns, plan, examples, inputs)
+    examples = _apart(examples, columns, plan.test)
     known = examples.take(plan.development)
     examples = examples if known.lengths is None else newest_steps(examples, int(known.lengths.max()))
     return Partition(examples, columns, plan, examples.take(plan.development), inputs)
+
+
+def _apart(examples: Examples, columns: Columns, test: RowIndices) -> Examples:
+    """The same without test rows among the neighbors of other rows."""
+    if columns.neighbors is None or columns.subject is None:
+        return examples
+    found = neighborhoods(examples.frame, columns.neighbors, unit=columns.subject, apart=test)
+    return replace(examples, neighbors=found.neighbors, neighbor_mask=found.mask)
 
 
 def _plan(
