@@ -12,6 +12,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import click
+from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
 from scoreline.cli.app import scoreline
@@ -151,13 +152,14 @@ def _options(family: str) -> str:
     meanings = _meanings(config)
     library = _LIBRARIES.get(family, "")
     rows = []
+    others = {option: _other_names(config, option) for option in config.model_fields}
     for option, field in _own_first(config).items():
         cells = [f"`{option}`", _type(field), _default(field)]
-        if library:
-            cells.append(_other_names(config, option))
+        if any(others.values()):
+            cells.append(others[option])
         meaning = meanings.get(option) or (f"as in {library}" if library else "")
         rows.append("| " + " | ".join([*cells, _sentence(meaning)]) + " |")
-    titles = ["option", "type", "default", *(["also written"] if library else []), "meaning"]
+    titles = ["option", "type", "default", *(["also written"] if any(others.values()) else []), "meaning"]
     return "\n".join(["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|", *rows, ""])
 
 
@@ -170,7 +172,10 @@ def _own_first(config: type[FamilyConfig]) -> dict[str, FieldInfo]:
 
 def _other_names(config: type[FamilyConfig], option: str) -> str:
     aliases = config.aliases if issubclass(config, LibraryConfig) else {}
-    return ", ".join(f"`{name}`" for name, target in aliases.items() if target == option)
+    names = [name for name, target in aliases.items() if target == option]
+    choices = config.model_fields[option].validation_alias
+    names += [str(name) for name in choices.choices if name != option] if isinstance(choices, AliasChoices) else []
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _meanings(config: type) -> dict[str, str]:

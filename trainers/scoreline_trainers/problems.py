@@ -10,11 +10,22 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-# What boosting and forest libraries call the same option.
-_SYNONYMS = (
+# What people and libraries call the same family or option.
+_SYNONYMS: Sequence[set[str]] = (
+    {"lightgbm", "lgbm", "lgb", "gbdt", "gbm"},
+    {"xgboost", "xgb"},
+    {"catboost", "cat"},
+    {"random_forest", "rf", "forest", "randomforest"},
+    {"logistic", "logistic_regression", "logreg", "lr"},
+    {"linear", "linear_regression", "ridge", "ols"},
+    {"mlp", "nn", "dnn", "dense", "neural_network"},
+    {"transformer", "attention", "bert"},
+    {"lstm", "rnn", "gru"},
+    {"voting", "mean", "average", "blend"},
+    {"stacking", "stack", "super_learner"},
     {"n_estimators", "num_iterations", "num_boost_round", "iterations", "max_iterations", "num_trees", "n_trees"},
     {"num_threads", "threads", "n_jobs", "nthread", "thread_count"},
-    {"learning_rate", "eta"},
+    {"learning_rate", "eta", "lr"},
     {"max_depth", "depth"},
     {"num_leaves", "max_leaf_nodes", "max_leaves"},
     {"min_data_in_leaf", "min_child_samples", "min_samples_leaf"},
@@ -35,6 +46,11 @@ _WORDS = (
     ("a valid dictionary", "a mapping"),
     ("an object", "a mapping"),
 )
+# What libraries take with the options and a recipe has beside them.
+_IN_THE_RECIPE = {
+    **dict.fromkeys(("seed", "random_state", "random_seed"), "seed"),
+    **dict.fromkeys(("class_weight", "scale_pos_weight", "is_unbalance"), "class_weight"),
+}
 _LISTED = 40
 _SHOWN = 40
 # At 0.6, difflib's own, "income" would be the nearest to "nope".
@@ -84,6 +100,9 @@ def _message(detail: ErrorDetails, model: type[BaseModel], *, listing: bool) -> 
     location, context = detail["loc"], detail.get("ctx", {})
     if detail["type"] == "extra_forbidden":
         known = _keys_at(model, location[:-1])
+        beside = _IN_THE_RECIPE.get(str(location[-1])) if listing else None
+        if beside is not None:
+            return f"unknown key; {beside!r} stands in the recipe itself, beside 'config'"
         near = "" if listing else nearest(str(location[-1]), known)
         return f"unknown key; {near or nearest_or_all(str(location[-1]), known)}"
     if detail["type"] == "union_tag_invalid":

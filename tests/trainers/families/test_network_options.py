@@ -1,5 +1,6 @@
 """What all networks share: embeddings, row weights, amounts, refit and warm start."""
 
+import json
 from dataclasses import replace
 from typing import Any, cast
 
@@ -177,3 +178,14 @@ def test_a_regression_does_not_go_on_from_probabilities() -> None:
     start = Start("test@1", "mlp", data.inputs, trained(data, epochs=1).files())
     with pytest.raises(FitError, match="another task"):
         warm("mlp").fit_from(start, amounts(data), FAMILIES["mlp"].config_type(**QUICK), seed=0, progress=Silent())
+
+
+@pytest.mark.parametrize("family", ["mlp", "lstm", "cnn_lstm", "tcn", "transformer", "gat", "transfer", "maml"])
+def test_networks_take_the_names_of_other_libraries(family: str) -> None:
+    config = FAMILIES[family].config_type
+    required = {"segment": "city"} if "segment" in config.model_fields else {}
+    other = {"lr": 0.01, "max_epochs": 3, "n_iter_no_change": 2, "dropout_rate": 0.2, "num_threads": 2}
+    own = {"learning_rate": 0.01, "epochs": 3, "patience": 2, "dropout": 0.2, "threads": 2}
+    read = [config.model_validate_json(json.dumps(given | required)) for given in (other, own)]
+    assert read[0] == read[1]
+    assert read[0].model_dump().items() >= own.items()

@@ -20,6 +20,14 @@ ROUTE = {"route": "churn", "schema": {"like": "churn@champion"}, "rules": [{"spl
 LONG = {"entity": "id", "order": "day", "features": ["v"]}
 
 
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("lightgbn", "lightgbm"), ("lgbm", "lightgbm"), ("xgb", "xgboost"), ("rf", "random_forest"), ("nn", "mlp")],
+)
+def test_the_nearest_family_is_named(name: str, near: str) -> None:
+    assert FAMILIES.problem(name).startswith(f"is unknown; did you mean {near!r}? there are catboost, ")
+
+
 def test_a_feature_is_its_name_or_its_facts() -> None:
     recipe = Recipe.parse(MINIMAL)
     first, second = recipe.feature_specs(["age", "plan", "left"])
@@ -89,6 +97,10 @@ def test_bands_ascend_as_written() -> None:
         ),
         ({"config": {"Z": 1}}, "config: Z: unknown key; there are C,"),
         ({"config": {"C": -1}}, "config: C: must be greater than 0"),
+        (
+            {"config": {"random_state": 3}},
+            "config: random_state: unknown key; 'seed' stands in the recipe itself",
+        ),
         ({"route": {**ROUTE, "holdouts": 5}}, "route: unknown key 'holdouts'; did you mean 'holdout'?"),
     ],
 )

@@ -1,8 +1,9 @@
 """Options of networks in a recipe."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, AliasGenerator, ConfigDict, Field
 
 from scoreline_trainers.family import FamilyConfig
 from scoreline_trainers.graph.scaling import ScalingMethod
@@ -17,6 +18,24 @@ Schedule = Literal["constant", "cosine"]
 # Vocabularies up to this size are one-hot under ``auto``, and widths of embeddings end here.
 ONE_HOT_NAMES = 32
 _WIDEST = 50
+
+
+OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
+    "batch_size": ("minibatch_size",),
+    "dropout": ("dropout_rate",),
+    "epochs": ("max_epochs", "num_epochs", "n_epochs", "max_iter"),
+    "hidden": ("hidden_sizes", "hidden_layer_sizes"),
+    "learning_rate": ("lr", "learning_rate_init"),
+    "patience": ("n_iter_no_change", "early_stopping_rounds"),
+    "stopping_fraction": ("validation_fraction", "validation_split"),
+    "threads": ("num_threads", "n_jobs"),
+    "weight_decay": ("l2",),
+}
+"""Names of the options in PyTorch Lightning, Keras, skorch and scikit-learn."""
+
+
+def _names_of(option: str) -> AliasChoices:
+    return AliasChoices(option, *OTHER_NAMES.get(option, ()))
 
 
 class DescentConfig(FamilyConfig):
@@ -34,6 +53,8 @@ class DescentConfig(FamilyConfig):
         stopping_fraction: share of the training rows that is held out to decide when to stop.
         threads: threads of torch. The model depends on it in the last digits.
     """
+
+    model_config = ConfigDict(alias_generator=AliasGenerator(validation_alias=_names_of))
 
     scaling: ScalingMethod = "auto"
     dropout: float = Field(default=0.1, ge=0, lt=1)
