@@ -12,6 +12,7 @@ PACKAGES: Mapping[str, Sequence[str]] = {
     "kserve": ("kserve", "onnxruntime"),
     "triton": ("nvidia-pytriton", "tritonclient[grpc]", "onnxruntime"),
     "flaml": ("flaml[automl]", "pandas"),
+    "shap": ("shap==0.51.*", "woodelf-explainer", "lightgbm", "pandas"),
 }
 
 
