@@ -1,7 +1,7 @@
 """``python -m tests.benchmarks.contributions``: time of exact contributions beside ``shap`` and ``woodelf-explainer``.
 
-100 trees of 31 leaves by LightGBM over 30 numbers, 100 reference rows, one core. shap takes ``--shap-rows`` only, for
-its time grows in proportion; both run in ``.bench/shap`` (``make bench-peers``) or by ``--python``. Values are compared,
+100 trees of 31 leaves by LightGBM over 30 numbers, 100 reference rows, one core. shap takes ``--shap-rows`` only: its
+time grows in proportion. Both run in ``.bench/shap`` (``make bench-peers``) or by ``--python``. Values are compared,
 so that all three do the same.
 """
 
