@@ -176,3 +176,11 @@ def test_every_packaged_recipe_is_a_recipe_of_its_own_name(name: str) -> None:
 
 def test_every_packaged_recipe_is_summed_up_in_a_line() -> None:
     assert [name for name, text in packaged_summaries() if text and "\n" not in text] == list(packaged_recipes())
+
+
+def test_an_explanation_is_skipped_by_a_key_that_yaml_reads_as_text(tmp_path: Path) -> None:
+    # YAML reads `off` as false.
+    written = tmp_path / "income.yaml"
+    document = "name: income\ndata: people.csv\nlabel: label\nfeatures: auto\nfamily: logistic\n"
+    written.write_text(f"{document}explain: {{skip: true}}\n")
+    assert Recipe.load(written).explain.skip

@@ -54,12 +54,12 @@ class ExplainSpec(Spec):
     Attributes:
         rows: at most so many held-out rows are explained; fewer where the model is large, see the guide.
         reference: how many training rows they are compared with.
-        off: leaves the explanation out.
+        skip: leaves the explanation out.
     """
 
     rows: int = Field(default=2000, ge=1)
     reference: int = Field(default=POPULATION_ROWS, ge=1, le=POPULATION_ROWS)
-    off: bool = False
+    skip: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,9 +8,9 @@ from scoreline_trainers.training.version import Export
 
 
 def explaining_files(trained: Trained, exported: Export) -> dict[str, bytes]:
-    """``reference.npz`` and ``explanation.json``; none where the recipe has them off."""
+    """``reference.npz`` and ``explanation.json``; none where the recipe skips them."""
     spec = trained.recipe.explain
-    if spec.off:
+    if spec.skip:
         return {}
     judged = trained.judged
     return explanation_files(
