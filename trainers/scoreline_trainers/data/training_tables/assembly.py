@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,17 +41,18 @@ class TrainingTable:
     notes: tuple[str, ...] = ()
 
 
-def training_table(sources: Sources, *, folder: Path) -> TrainingTable:
+def training_table(sources: Sources, *, folder: Path, replaced: Mapping[str, Path] | None = None) -> TrainingTable:
     """Makes the table.
 
     Args:
         sources: its description.
         folder: that relative paths start from.
+        replaced: files in place of others, by the name that the description gives them.
 
     Raises:
         DataError: a file cannot be read or does not fit the description, or no row is left.
     """
-    files = Files(folder)
+    files = Files(folder, replaced)
     assembly = _Assembly(sources, files)
     frame = assembly.frame()
     if frame.is_empty():
