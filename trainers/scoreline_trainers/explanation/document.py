@@ -111,6 +111,29 @@ class ReferenceFacts(FrozenModel):
     cut: float | None = None
 
 
+class StepProfile(FrozenModel):
+    """One step feature: the mean absolute integrated gradient at each age of a step, the newest step first."""
+
+    name: str
+    gradients: tuple[float, ...]
+
+
+class HistoryProfile(FrozenModel):
+    """Which steps of a history a network looks at, by age: the newest step first, at most 60.
+
+    Attributes:
+        rows: how many rows the means are over.
+        steps: of each step feature.
+        attention: mean share of each age; None for a network without attention.
+        error: mean difference of the gradients' sum from the margin, as the integration is not exact.
+    """
+
+    rows: int = Field(ge=1)
+    steps: tuple[StepProfile, ...]
+    attention: tuple[float, ...] | None = None
+    error: float = 0.0
+
+
 class Explanation(FrozenModel):
     """What a version's inputs contribute to its margin.
 
@@ -127,6 +150,7 @@ class Explanation(FrozenModel):
         summary: of the first sources of the ranking; the same rows in each.
         interactions: pairs of the first sources, the strongest first.
         waterfalls: some rows.
+        history: of a network over histories.
     """
 
     schema_number: int = Field(default=EXPLANATION_SCHEMA, ge=1)
@@ -143,3 +167,4 @@ class Explanation(FrozenModel):
     summary: tuple[SummaryRow, ...] = ()
     interactions: tuple[Interaction, ...] = ()
     waterfalls: tuple[Waterfall, ...] = ()
+    history: HistoryProfile | None = None

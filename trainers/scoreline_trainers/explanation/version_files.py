@@ -24,6 +24,7 @@ from scoreline_trainers.explanation.explainers import (
     explainer_of,
 )
 from scoreline_trainers.explanation.graph_index import GraphIndex
+from scoreline_trainers.explanation.history import history_profile
 from scoreline_trainers.explanation.summary import (
     TOP,
     dependence,
@@ -72,9 +73,26 @@ class ExplainedRows:
 
 
 def explanation_files(
-    model: bytes, inputs: InputContract, *, training: Batch, held_out: ExplainedRows, spec: ExplainSpec, seed: int
+    model: bytes,
+    inputs: InputContract,
+    *,
+    training: Batch,
+    held_out: ExplainedRows,
+    spec: ExplainSpec,
+    seed: int,
+    native: object = None,
 ) -> dict[str, bytes]:
-    """``reference.npz`` and ``explanation.json`` of a model; equal arguments give equal bytes."""
+    """``reference.npz`` and ``explanation.json`` of a model; equal arguments give equal bytes.
+
+    Args:
+        model: the graph.
+        inputs: its contract.
+        training: rows that it learned from, of which the cohort is drawn.
+        held_out: rows to explain.
+        spec: how many.
+        seed: of the draws.
+        native: the trained model, of which networks have gradients.
+    """
     cohort = Cohort.drawn(training, count=spec.reference, seed=seed)
     if held_out.cut is not None:
         near = Cohort.drawn(held_out.batch, held_out.scores, cut=held_out.cut, count=1, seed=seed)
@@ -87,6 +105,8 @@ def explanation_files(
     except TooManySourcesError:
         explainer = explainer_of(model, inputs, cohort.population, seed=seed, exact=False)
         explanation = explain_version(explainer, cohort, held_out, spec=spec, seed=seed)
+    history = history_profile(native, inputs, held_out.batch, cohort.population, seed=seed)
+    explanation = explanation.model_copy(update={"history": history})
     return {REFERENCE_FILE: cohort.write(), EXPLANATION_FILE: explanation.model_dump_json().encode()}
 
 

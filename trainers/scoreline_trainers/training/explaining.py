@@ -20,6 +20,7 @@ def explaining_files(trained: Trained, exported: Export) -> dict[str, bytes]:
         held_out=ExplainedRows(judged.data.batch, judged.scores, _cut(trained, exported)),
         spec=spec,
         seed=trained.recipe.seed,
+        native=trained.fitted,
     )
 
 
