@@ -1,5 +1,6 @@
 """Segments, periods, folds and fairness."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -163,6 +164,12 @@ def test_periods_fit_the_span_and_hold_every_row() -> None:
     first = datetime(2020, 1, 1, tzinfo=UTC)
     lengths = [period_of(pl.Series([first, first + timedelta(days=days)])) for days in (20, 100, 700, 3000, 9000)]
     assert lengths == ["day", "week", "month", "quarter", "year"]
+
+
+def test_rows_without_columns_to_group_by_have_periods_too() -> None:
+    rows = scored()
+    found = figures_over_time(replace(rows, columns=pl.DataFrame()))
+    assert found == figures_over_time(replace(rows, columns=None)) == figures_over_time(rows)
 
 
 def test_times_may_be_text_or_numbers_or_missing() -> None:

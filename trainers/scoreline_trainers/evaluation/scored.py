@@ -72,7 +72,9 @@ class Scored:
         places = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
         arrays = {
             name: values[places]
-            for name in ("score", "label", "amount", "probabilities", "units", "time", "columns")
+            for name in ("score", "label", "amount", "probabilities", "units", "time")
             if (values := getattr(self, name)) is not None
         }
-        return replace(self, **arrays)
+        # A frame without columns has no rows either.
+        columns = self.columns[places] if self.columns is not None and self.columns.width else self.columns
+        return replace(self, **arrays, columns=columns)
