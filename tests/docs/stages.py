@@ -1,10 +1,12 @@
 """What pages take for granted: registries with a past, models from elsewhere, a journal with rows."""
 
+import gzip
 import shutil
 from pathlib import Path
 
 import numpy as np
 import onnx
+import polars as pl
 from onnx import TensorProto, helper, numpy_helper
 
 import scoreline
@@ -130,6 +132,22 @@ def scored_rows_with_labels(folder: Path) -> None:
     labels = [f"{id_},{at % 2},2026-03-0{at + 1}" for at, id_ in enumerate(ids)]
     (folder / "labels.csv").write_text("\n".join(["prediction_id,defaulted,observed_at", *labels, ""]))
     (folder / "spend.csv").write_text("unit,name,value,observed_at\na,spend,12.5,2026-03-01\nb,spend,0,2026-03-01\n")
+
+
+def files_of_loans_and_orders(folder: Path) -> None:
+    """Loans with their outcomes, customers and limits; orders of two years with segments."""
+    (folder / "loans.csv").write_text("loan_id,customer_id,granted_on,amount\n1,7,2024-02-01,500\n2,8,2024-03-01,900\n")
+    (folder / "outcomes.csv").write_text("loan_id,defaulted\n1,0\n2,1\n")
+    (folder / "customers.csv").write_text("customer_id,age\n7,30\n8,40\n8,41\n")
+    limits = pl.DataFrame({"customer_id": [7, 7], "valid_from": ["2024-01-01", "2024-02-15"], "cards": [1, 2]})
+    limits.write_parquet(folder / "limits.parquet")
+    draw = np.random.default_rng(0)
+    days = [f"{2023 + day // 336}-{day // 28 % 12 + 1:02}-{day % 28 + 1:02}" for day in draw.integers(0, 800, 300)]
+    status = draw.choice(["kept", "returned"], 300).tolist()
+    columns = {"customer_id": draw.integers(0, 9, 300), "ordered_at": days, "amount": draw.gamma(2, 9, 300)}
+    orders = pl.DataFrame({**columns, "status": status}).write_csv()
+    (folder / "orders.csv.gz").write_bytes(gzip.compress(orders.encode()))
+    (folder / "segments.csv").write_text("customer_id,valid_from,segment\n1,2023-01-01,new\n1,2024-06-01,loyal\n")
 
 
 def _classifier() -> bytes:

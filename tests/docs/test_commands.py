@@ -35,6 +35,11 @@ QUICK = (
     Walk("docs/guides/routes.md", prepare=stages.route_with_an_experiment),
     Walk("docs/reference/settings.md", prepare=stages.registry_with_a_past),
     Walk("docs/guides/tls.md", prepare=stages.registry_with_a_past),
+    Walk(
+        "docs/guides/training-tables.md",
+        ["Training tables of several files", "Event logs"],
+        prepare=stages.files_of_loans_and_orders,
+    ),
 )
 REAL_DATA = ["Real borrowers"] if os.environ.get("SCORELINE_DATA") else []
 LONG = (
