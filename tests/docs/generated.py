@@ -160,7 +160,13 @@ def _options(family: str) -> str:
         meaning = meanings.get(option) or (f"as in {library}" if library else "")
         rows.append("| " + " | ".join([*cells, _sentence(meaning)]) + " |")
     titles = ["option", "type", "default", *(["also written"] if any(others.values()) else []), "meaning"]
-    return "\n".join(["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|", *rows, ""])
+    return "\n".join(["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|", *rows, "", *_searched(config)])
+
+
+def _searched(config: type[FamilyConfig]) -> list[str]:
+    """What a search tries, where the family declares a space."""
+    tried = "; ".join(f"`{option}` {dimension}" for option, dimension in config.space.items())
+    return [f"A [search](recipes.md#search) tries {tried}.", ""] if tried else []
 
 
 def _own_first(config: type[FamilyConfig]) -> dict[str, FieldInfo]:

@@ -36,7 +36,7 @@ class Range(_Dimension):
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     def __str__(self) -> str:
-        return f"{self.low:g} to {self.high:g}{', logarithmic' if self.log else ''}"
+        return f"{self.low:g} to {self.high:g}{' on a log scale' if self.log else ''}"
 
 
 class Choices(_Dimension):

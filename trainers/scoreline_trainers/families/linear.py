@@ -19,6 +19,7 @@ from scoreline_trainers.graph.preprocessing import Design
 from scoreline_trainers.graph.scaling import ScalingMethod
 from scoreline_trainers.graph.tensor import graph_input
 from scoreline_trainers.progress import Progress
+from scoreline_trainers.spaces import Range, Space
 
 
 class LinearConfig(LibraryConfig):
@@ -32,6 +33,7 @@ class LinearConfig(LibraryConfig):
     alpha: float = Field(default=1.0, gt=0)
     scaling: ScalingMethod = "auto"
 
+    space: ClassVar[Space] = {"alpha": Range(low=0.001, high=1000.0, log=True)}
     aliases: ClassVar[Mapping[str, str]] = {"l2": "alpha", "reg_lambda": "alpha"}
 
 

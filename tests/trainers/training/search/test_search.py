@@ -85,7 +85,7 @@ def test_own_options_are_tried_first_and_the_best_is_never_worse() -> None:
     found = [trial.value for trial in facts.trials if trial.value is not None]
     assert facts.trials[facts.best].value == max(found)
     assert facts.trials[facts.best].config.get("C", 1.0) == best.family_config().C
-    assert facts.space == {"C": "0.001 to 100, logarithmic"}
+    assert facts.space == {"C": "0.001 to 100 on a log scale"}
 
 
 def test_a_metric_of_errors_is_minimised() -> None:
