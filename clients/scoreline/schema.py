@@ -1,7 +1,7 @@
 """The schema of a route: its features and their order, as the server describes them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
 from operator import itemgetter
@@ -34,10 +34,15 @@ class FeatureSchema:
 
 @dataclass(frozen=True, slots=True)
 class SequenceSchema:
-    """The step features, all numbers, in the order of a step's columns, and the most steps that an entity may have."""
+    """The step features in the order of a step's columns, and the most steps that an entity may have.
+
+    Those in ``vocabularies`` are categories; in arrays they are the index of the name, the number of names for any
+    other name, and NaN where missing. The others are numbers.
+    """
 
     features: tuple[str, ...]
     max_length: int
+    vocabularies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,12 @@ class RouteSchema:
             features=tuple(
                 FeatureSchema(f.name, FeatureKind(f.kind), f.required, tuple(f.vocabulary)) for f in message.features
             ),
-            sequence=sequence and SequenceSchema(tuple(sequence.features), sequence.max_length),
+            sequence=sequence
+            and SequenceSchema(
+                tuple(sequence.features),
+                sequence.max_length,
+                {each.feature: tuple(each.names) for each in sequence.vocabularies},
+            ),
             unit=message.unit,
             extras=tuple(message.extras),
             max_entities=message.max_entities,
@@ -88,6 +98,12 @@ class RouteSchema:
     def step_features(self) -> tuple[str, ...] | None:
         """The columns of a step; None where the route takes no sequence."""
         return None if self.sequence is None else self.sequence.features
+
+    @cached_property
+    def step_codes(self) -> Mapping[str, Mapping[str, int]]:
+        """The index of each name of the step features that are categories."""
+        vocabularies = {} if self.sequence is None else self.sequence.vocabularies
+        return {name: {text: code for code, text in enumerate(names)} for name, names in vocabularies.items()}
 
     @property
     def neighbor_features(self) -> tuple[str, ...] | None:

@@ -13,8 +13,10 @@ from scoreline.encoding.tables import Column, items, sliced, taken, values
 Value: TypeAlias = float | str | bool | None
 """A number, a category's name or a text, a flag, or None for missing. NaN is missing too."""
 
-Steps: TypeAlias = Sequence[Mapping[str, float | None]] | npt.NDArray[Any]
+Steps: TypeAlias = Sequence[Mapping[str, float | str | None]] | npt.NDArray[Any]
 """A history, oldest step first: a mapping per step, or numbers [T, S] in the order of the route's step features.
+
+In mappings a step feature that is a category is its name; in arrays the index of the name in the schema's vocabulary.
 
 Neighbours come in the same forms, in any order: a mapping per neighbour, or numbers [K, G]."""
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from scoreline.encoding.entities import Columns, Entity, Steps
 from scoreline.encoding.validation import invalid, unexpected, unknown_name, wrong_shape, wrong_type
-from scoreline.encoding.values import Float32, Int64, Locator, floats, is_numeric, narrow
+from scoreline.encoding.values import Float32, Int64, Locator, floats, is_missing, is_numeric, narrow
 from scoreline.schema import RouteSchema
 
 
@@ -87,7 +87,8 @@ def _ragged(items: Sequence[Steps | None], kind: Kind, schema: RouteSchema, firs
             if given is not None:
                 raise unexpected(kind.name, schema.route, first_row + index)
         return None
-    parts = [_items(given, names, kind, schema.route, first_row + index) for index, given in enumerate(items)]
+    codes = schema.step_codes if kind.name == "sequence" else {}
+    parts = [_items(given, names, codes, kind, schema.route, first_row + index) for index, given in enumerate(items)]
     values = np.concatenate([np.empty((0, len(names)), np.float32), *parts])
     return Ragged(kind, values, _offsets(np.array([len(part) for part in parts], np.int64)))
 
@@ -108,7 +109,9 @@ def _ragged_column(columns: Columns, kind: Kind, schema: RouteSchema, rows: int,
     return Ragged(kind, block.reshape(values.shape), offsets)
 
 
-def _items(items: Steps | None, names: Sequence[str], kind: Kind, route: str, row: int) -> Float32:
+def _items(
+    items: Steps | None, names: Sequence[str], codes: Mapping[str, Mapping[str, int]], kind: Kind, route: str, row: int
+) -> Float32:
     locate = _locator(names, np.zeros(1, np.int64), kind, row)
     if items is None:
         return np.empty((0, len(names)), np.float32)
@@ -119,8 +122,22 @@ def _items(items: Steps | None, names: Sequence[str], kind: Kind, route: str, ro
         return narrow(array.reshape(-1), locate).reshape(array.shape)
     for item in items:
         _check_item(item, names, kind, route, row)
-    values = [item.get(name) for item in items for name in names]
+    values: list[Any] = [item.get(name) for item in items for name in names]
+    for place, name in enumerate(names) if codes else ():
+        if name in codes:
+            for index in range(place, len(values), len(names)):
+                values[index] = _code(values[index], codes[name], locate, index)
     return floats(values, locate).reshape(len(items), len(names))
+
+
+def _code(value: Any, codes: Mapping[str, int], locate: Locator, index: int) -> int | None:
+    """The index of a category's name; the number of names for any other name, None where it is missing."""
+    if isinstance(value, str):
+        return codes.get(value, len(codes))
+    if is_missing(value):
+        return None
+    name, row = locate(index)
+    raise wrong_type(name, "a category's name as text", value, row)
 
 
 def _check_item(item: Any, names: Sequence[str], kind: Kind, route: str, row: int) -> None:

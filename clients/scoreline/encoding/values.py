@@ -67,7 +67,7 @@ def codes(values: Sequence[Any], words: dict[str, int], locate: Locator) -> Int3
             if value not in words and not is_text(value):
                 raise no_text(*locate(index))
             found[index] = words.setdefault(str(value), len(words))
-        elif not _is_missing(value):
+        elif not is_missing(value):
             name, row = locate(index)
             raise wrong_type(name, "a category's name as text", value, row)
     return found
@@ -179,7 +179,7 @@ def check_column(
     """Raises InvalidRequestError where a column has values and none is of ``types``, so that no row can be right."""
     if isinstance(column, np.ndarray):
         return
-    found = {type(value) for value in column if not _is_missing(value)}
+    found = {type(value) for value in column if not is_missing(value)}
     if found and not any(issubclass(kind, types) and not issubclass(kind, without) for kind in found):
         kinds = ", ".join(sorted(kind.__name__ for kind in found))
         raise invalid(f"{name!r} takes {wanted}, not {kinds}", "WRONG_TYPE", name)
@@ -193,5 +193,5 @@ def _float(value: Any, index: int, locate: Locator) -> float:
         raise out_of_range(*locate(index)) from None
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float | np.floating) and bool(np.isnan(value)))

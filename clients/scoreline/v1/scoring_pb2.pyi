@@ -584,19 +584,45 @@ class Step(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class CategoriesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     FEATURES_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def features(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """Step feature values by name. A name that is absent is missing (NaN)."""
+        """Values of number features by name. A name that is absent is missing (NaN)."""
+
+    @_builtins.property
+    def categories(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Names of category features by name. One that is absent is missing; one outside the vocabulary is scored as "other"."""
 
     def __init__(
         self,
         *,
         features: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        categories: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["features", b"features"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "features", b"features"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -671,7 +697,10 @@ class PackedEntities(_message.Message):
     categories: _builtins.bytes
     """int32 [N, category features], row-major, in schema order: indices into `dictionary`; -1 means missing."""
     steps: _builtins.bytes
-    """float32 [sum of lengths, step features], row-major: the steps of all entities one after another, oldest first."""
+    """float32 [sum of lengths, step features], row-major: the steps of all entities one after another, oldest first. A
+    category is the index of its name in the schema's vocabulary, the size of the vocabulary for any other name, and NaN
+    where it is missing.
+    """
     lengths: _builtins.bytes
     """int32 [N]: the number of steps of each entity. Empty where the schema has no sequence."""
     neighbors: _builtins.bytes
@@ -1184,7 +1213,7 @@ class GetSchemaResponse(_message.Message):
     revision: _builtins.int
     """The revision of the registry that this route was adopted from."""
     schema_digest: _builtins.str
-    """The digest of names, kinds and order of the features; PackedEntities carries it."""
+    """The digest of names, kinds and order of the features and of the vocabularies of steps; PackedEntities carries it."""
     unit: _builtins.str
     """The unit that the split hashes: "entity_id" or "context.<name>"."""
     max_entities: _builtins.int
@@ -1270,25 +1299,59 @@ class SequenceSchema(_message.Message):
 
     FEATURES_FIELD_NUMBER: _builtins.int
     MAX_LENGTH_FIELD_NUMBER: _builtins.int
+    VOCABULARIES_FIELD_NUMBER: _builtins.int
     max_length: _builtins.int
     """The most steps an entity may have."""
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The step features in the order of the packed block. All are numbers."""
+        """The step features in the order of the packed block. Those without a vocabulary are numbers."""
+
+    @_builtins.property
+    def vocabularies(self) -> _containers.RepeatedCompositeFieldContainer[Global___StepVocabulary]:
+        """The step features that are categories. Empty where all are numbers."""
 
     def __init__(
         self,
         *,
         features: _abc.Iterable[_builtins.str] | None = ...,
         max_length: _builtins.int = ...,
+        vocabularies: _abc.Iterable[Global___StepVocabulary] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "max_length", b"max_length"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "max_length", b"max_length", "vocabularies", b"vocabularies"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SequenceSchema: _TypeAlias = SequenceSchema  # noqa: Y015
+
+@_typing.final
+class StepVocabulary(_message.Message):
+    """The names of one step feature that is a category."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FEATURE_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    feature: _builtins.str
+    """The step feature."""
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Its names, in the order of the indices that PackedEntities holds."""
+
+    def __init__(
+        self,
+        *,
+        feature: _builtins.str = ...,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["feature", b"feature", "names", b"names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StepVocabulary: _TypeAlias = StepVocabulary  # noqa: Y015
 
 @_typing.final
 class NeighborSchema(_message.Message):

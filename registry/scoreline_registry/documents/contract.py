@@ -92,12 +92,29 @@ class RaggedContract(FrozenModel):
         return self
 
 
-class SequenceContract(RaggedContract):
-    """A history: ``sequence`` float32 [N, T, S], S = the step features, and ``lengths`` int64 [N], 1 <= T <= max."""
+class SequenceContract(OmitDefaults, RaggedContract):
+    """A history: ``sequence`` float32 [N, T, S], S = the step features, and ``lengths`` int64 [N], 1 <= T <= max.
+
+    Step features that are categories have their names in ``vocabularies``; their values are the index of the name, the
+    number of names for any other name, and NaN where missing. The others are numbers.
+    """
+
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"vocabularies"})
 
     kind = SEQUENCE
 
     max_length: int = Field(ge=1, le=MAX_SEQUENCE_LENGTH)
+    vocabularies: dict[FeatureName, tuple[FeatureName, ...]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _vocabularies_fit(self) -> Self:
+        for name, names in self.vocabularies.items():
+            if name not in self.features:
+                raise ValueError(f"the vocabulary {name!r} is of no step feature; there are {', '.join(self.features)}")
+            if not 1 <= len(names) <= MAX_VOCABULARY:
+                raise ValueError(f"step feature {name!r}: a category needs 1 to {MAX_VOCABULARY} names")
+            refuse_duplicates(f"name of step feature {name!r}:", names)
+        return self
 
 
 class NeighborContract(RaggedContract):
@@ -115,8 +132,14 @@ class NeighborContract(RaggedContract):
 def ragged_inputs(*contracts: RaggedContract | None) -> tuple[RaggedInput, ...]:
     """The ragged inputs of some contracts, without None, in the order given."""
     return tuple(
-        RaggedInput(each.kind, each.features, getattr(each, each.kind.limit)) for each in contracts if each is not None
+        RaggedInput(each.kind, each.features, getattr(each, each.kind.limit), _vocabularies(each))
+        for each in contracts
+        if each is not None
     )
+
+
+def _vocabularies(contract: RaggedContract) -> Mapping[str, tuple[str, ...]]:
+    return contract.vocabularies if isinstance(contract, SequenceContract) else {}
 
 
 class InputContract(OmitDefaults):

@@ -5,7 +5,7 @@ their own for each; everything else reads both as ``RaggedInput``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -68,11 +68,15 @@ RAGGED_KINDS = (SEQUENCE, NEIGHBORS)
 
 @dataclass(frozen=True, slots=True)
 class RaggedInput:
-    """One ragged input of a model or a route: its columns in order, and the most items of an entity."""
+    """One ragged input of a model or a route: its columns in order, and the most items of an entity.
+
+    ``vocabularies`` has the names of each column that is a category; its values are their indices.
+    """
 
     kind: RaggedKind
     features: tuple[str, ...]
     max_items: int
+    vocabularies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -81,4 +85,7 @@ class RaggedInput:
 
     def written(self) -> Mapping[str, Any]:
         """The JSON of the input in documents."""
-        return {"features": list(self.features), self.kind.limit: self.max_items}
+        written: dict[str, Any] = {"features": list(self.features), self.kind.limit: self.max_items}
+        if self.vocabularies:
+            written["vocabularies"] = {name: list(names) for name, names in self.vocabularies.items()}
+        return written

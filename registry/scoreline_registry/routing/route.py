@@ -95,16 +95,22 @@ class RouteSchema(OmitDefaults):
 
 
 def schema_digest(schema: RouteSchema) -> str:
-    """Identifies the layout of packed entities: names, kinds and order, never vocabularies or lengths.
+    """Identifies the layout of packed entities: names, kinds and order, never lengths or vocabularies of features.
+
+    Steps hold categories as indices into the route's vocabularies, so those belong to the layout.
 
     The sha256 of the canonical JSON of ``{"features": [[name, kind], ...], "sequence": [name, ...] or null}``, with
-    ``"neighbors": [name, ...]`` where there are any: layouts without neighbors keep their earlier digest.
+    ``"neighbors": [name, ...]`` and ``"vocabularies": {name: [name, ...]}`` where there are any: layouts without them
+    keep their earlier digest.
     """
     layout: dict[str, Any] = {
         "features": [[feature.name, feature.kind] for feature in schema.features],
         "sequence": None,
     }
     layout |= {each.name: list(each.features) for each in schema.ragged}
+    for each in schema.ragged:
+        if each.vocabularies:
+            layout["vocabularies"] = {name: list(names) for name, names in each.vocabularies.items()}
     return sha256_hex(canonical_json(layout))
 
 

@@ -96,5 +96,9 @@ def _ragged_errors(schema: RouteSchema, inputs: InputContract) -> Iterator[str]:
         for name in taken.features:
             if name not in given.features:
                 yield f"requires the {kind.item} feature {name!r}, which the route's schema lacks"
+            elif (name in taken.vocabularies) != (name in given.vocabularies):
+                kinds = {True: "category", False: "number"}
+                own, offers = kinds[name in taken.vocabularies], kinds[name in given.vocabularies]
+                yield f"takes the {kind.item} feature {name!r} as a {own}, the route's schema has a {offers}"
         if given.max_items > taken.max_items:
             yield f"takes {kind.most.format(taken.max_items)}, the route's schema allows {given.max_items}"

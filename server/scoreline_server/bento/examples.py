@@ -34,7 +34,8 @@ def example_entity(registry: Registry, route: str) -> dict[str, Any]:
         for feature in document.input_schema.features
     }
     if document.input_schema.sequence is not None:
-        entity["sequence"] = [dict.fromkeys(document.input_schema.sequence.features, 1.0)] * 2
+        steps = document.input_schema.sequence
+        entity["sequence"] = [{name: steps.vocabularies.get(name, (1.0,))[0] for name in steps.features}] * 2
     return entity
 
 

@@ -13,6 +13,7 @@ from scoreline_server.scoring.rows import MAX_ENTITIES
 JsonValue = float | bool | str | None
 Values = dict[str, JsonValue]
 Row = dict[str, float | None]
+StepRow = dict[str, float | str | None]
 
 
 class _Sent(BaseModel):
@@ -32,7 +33,7 @@ class Entity(Unit):
     """One entity; null means missing."""
 
     features: Values = Field(default={}, description="Feature values by name, as `schema` lists them.")
-    sequence: list[Row] | None = Field(default=None, description="The entity's history, oldest step first.")
+    sequence: list[StepRow] | None = Field(default=None, description="The entity's history, oldest step first.")
     neighbors: list[Row] = Field(default=[], description="The units around the entity.")
 
 
@@ -200,7 +201,7 @@ def assignment(answer: pb.GetAssignmentResponse) -> Assignment:
 def _entity(entity: Entity) -> pb.Entity:
     message = pb.Entity(entity_id=entity.entity_id, features=_values(entity.features), context=_values(entity.context))
     if entity.sequence is not None:
-        message.sequence.steps.extend(pb.Step(features=_numbers(step)) for step in entity.sequence)
+        message.sequence.steps.extend(map(_step, entity.sequence))
     message.neighbors.extend(pb.Neighbor(features=_numbers(row)) for row in entity.neighbors)
     return message
 
@@ -218,6 +219,13 @@ def _value(value: JsonValue) -> pb.Value:
         case str():
             return pb.Value(text=value)
     return pb.Value(number=value)
+
+
+def _step(row: StepRow) -> pb.Step:
+    """A step's texts as categories, the rest as numbers."""
+    texts = {name: value for name, value in row.items() if isinstance(value, str)}
+    numbers = {name: value for name, value in row.items() if not isinstance(value, str)}
+    return pb.Step(features=_numbers(numbers), categories=texts)
 
 
 def _numbers(row: Row) -> dict[str, float]:

@@ -37,6 +37,8 @@ def schema(request: pb.GetSchemaRequest, catalog: Catalog, _caller: Caller = ANO
         part = getattr(response, each.name)
         part.features.extend(each.features)
         setattr(part, each.kind.limit, each.max_items)
+        for name, names in each.vocabularies.items():
+            part.vocabularies.add(feature=name, names=names)
     return response
 
 

@@ -9,7 +9,9 @@ import numpy.typing as npt
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.documents.ragged import RaggedInput
 from scoreline_server.errors import ErrorReason, ScoringError
+from scoreline_server.scoring.arrays import Float32
 from scoreline_server.scoring.layout import Layout
+from scoreline_server.scoring.ragged import recoded, recodes_of
 from scoreline_server.scoring.ragged_messages import MESSAGES
 from scoreline_server.scoring.rows import Context, EncodedRows, RaggedBytes, check_count, context_of
 
@@ -19,13 +21,13 @@ class ColumnRemap:
     """Converts rows of an earlier layout to a route's present one.
 
     Each array holds, per present column, the old column, or -1 where the old layout has none. Of each present ragged
-    input there is its place in the old layout, or None.
+    input there is its place in the old layout, or None, and the present code of each old one where they differ.
     """
 
     old: Layout
     numbers: npt.NDArray[np.intp]
     categories: npt.NDArray[np.intp]
-    ragged: Sequence[tuple[int | None, npt.NDArray[np.intp]]]
+    ragged: Sequence[tuple[int | None, npt.NDArray[np.intp], Mapping[int, Float32]]]
 
     @classmethod
     def between(cls, old: Layout, new: Layout) -> "ColumnRemap":
@@ -42,23 +44,33 @@ class ColumnRemap:
         nan, none = np.float32(np.nan), np.int32(-1)
         rows.numbers = _gather(rows.numbers, "<f4", len(self.old.numbers), self.numbers, nan)
         rows.categories = _gather(rows.categories, "<i4", len(self.old.categories), self.categories, none)
-        rows.ragged = [self._items(rows, place, sources) for place, sources in self.ragged]
+        rows.ragged = [self._items(rows, *each) for each in self.ragged]
         return rows
 
-    def _items(self, rows: EncodedRows, place: int | None, sources: npt.NDArray[np.intp]) -> RaggedBytes:
+    def _items(
+        self, rows: EncodedRows, place: int | None, sources: npt.NDArray[np.intp], recodes: Mapping[int, Float32]
+    ) -> RaggedBytes:
         """One ragged input; no row has items where the old layout has none."""
         if place is None:
             return RaggedBytes(b"", bytes(4 * len(rows)))
         values, counts = rows.ragged[place]
         columns = len(self.old.ragged[place].features)
-        return RaggedBytes(_gather(values, "<f4", columns, sources, np.float32(np.nan)), counts)
+        gathered = _gather(values, "<f4", columns, sources, np.float32(np.nan))
+        if recodes:
+            block = np.frombuffer(gathered, "<f4").reshape(-1, len(sources)).copy()
+            for column, table in recodes.items():
+                block[:, column] = recoded(block[:, column], table)
+            gathered = block.tobytes()
+        return RaggedBytes(gathered, counts)
 
 
 def _ragged_sources(
     new: RaggedInput, columns: Mapping[str, int], old: Layout
-) -> tuple[int | None, npt.NDArray[np.intp]]:
+) -> tuple[int | None, npt.NDArray[np.intp], Mapping[int, Float32]]:
     place = old.places.get(new.name)
-    return place, _sources(columns, {} if place is None else old.items[place])
+    if place is None:
+        return None, _sources(columns, {}), {}
+    return place, _sources(columns, old.items[place]), recodes_of(old.ragged[place], new)
 
 
 def _sources(new: Mapping[str, int], old: Mapping[str, int]) -> npt.NDArray[np.intp]:

@@ -4,7 +4,7 @@ A layout is the schema as columns: number features in one float32 block, categor
 schema order, and one float32 block of items for each ragged input.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -45,6 +45,18 @@ class Layout:
         """For each ragged input, the column of each of its features in its block of items."""
         return tuple({name: column for column, name in enumerate(each.features)} for each in self.ragged)
 
+    @cached_property
+    def item_codes(self) -> tuple[Mapping[int, Mapping[str, int]], ...]:
+        """For each ragged input, the codes of each column that is a category, by column."""
+        return tuple(
+            {each.features.index(name): _codes(names) for name, names in each.vocabularies.items()}
+            for each in self.ragged
+        )
+
     def _columns(self, kind: FeatureKind) -> Mapping[str, int]:
         names = [name for name, its_kind in self.features.items() if its_kind == kind]
         return {name: column for column, name in enumerate(names)}
+
+
+def _codes(names: Sequence[str]) -> Mapping[str, int]:
+    return {name: code for code, name in enumerate(names)}

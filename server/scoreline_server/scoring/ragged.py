@@ -53,18 +53,22 @@ class RaggedBinding:
         kind: sequence or neighbors.
         place: which of the layout's ragged inputs it reads.
         sources: for each of the model's columns, the layout's.
+        recodes: the model's code of each of the layout's, by the model's column; empty where the vocabularies are the
+            same.
     """
 
     kind: RaggedKind
     place: int
     sources: Indices
+    recodes: Mapping[int, Float32]
 
     @classmethod
     def of(cls, taken: RaggedInput, layout: Layout) -> Self:
         """Where the layout has the columns that the model reads, in its order."""
         place = layout.places[taken.name]
         columns = layout.items[place]
-        return cls(taken.kind, place, np.array([columns[name] for name in taken.features], np.intp))
+        sources = np.array([columns[name] for name in taken.features], np.intp)
+        return cls(taken.kind, place, sources, recodes_of(layout.ragged[place], taken))
 
     def check(self, block: RaggedBlock, rows: Indices, errors: dict[int, ScoringError]) -> None:
         """Notes an error for each of ``rows`` without items where some are required, or with an infinite number."""
@@ -96,13 +100,37 @@ class RaggedBinding:
 
     def items(self, block: RaggedBlock, rows: Indices) -> Items:
         """The items of ``rows`` in the model's columns."""
-        return Items.of(block.values, block.counts, rows, self.sources)
+        items = Items.of(block.values, block.counts, rows, self.sources)
+        for column, table in self.recodes.items():
+            items.values[:, column] = recoded(items.values[:, column], table)
+        return items
 
     def inputs(self, items: Items, group: Indices) -> Mapping[str, npt.NDArray[Any]]:
         """The graph's inputs for a group of rows."""
         values, counts = items.padded(group), items.counts[group]
         presence = np.arange(values.shape[1]) < counts[:, None] if self.kind.masked else counts.astype(np.int64)
         return {self.kind.name: values, self.kind.presence: presence}
+
+
+def recodes_of(given: RaggedInput, wanted: RaggedInput) -> dict[int, Float32]:
+    """The codes by ``wanted`` of the codes by ``given``, of each of the columns whose vocabularies differ.
+
+    A table is float32 [names + 1]: the last is that of names outside the vocabulary.
+    """
+    tables = {}
+    for column, name in enumerate(wanted.features):
+        before, after = given.vocabularies.get(name, ()), wanted.vocabularies.get(name, ())
+        if before and before != after:
+            codes = {text: code for code, text in enumerate(after)}
+            tables[column] = np.array([*(codes.get(text, len(after)) for text in before), len(after)], np.float32)
+    return tables
+
+
+def recoded(codes: Float32, table: Float32) -> Float32:
+    """Codes [n] by another vocabulary; what is no code is missing."""
+    known = codes > -1
+    places = np.where(known, np.minimum(codes, len(table) - 1), 0).astype(np.intp)
+    return np.where(known, table[places], np.float32(np.nan))
 
 
 def groups_of(items: Sequence[Items]) -> list[Indices]:

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 import numpy as np
 
 from scoreline.v1 import scoring_pb2 as pb
+from scoreline_registry.documents.ragged import SEQUENCE
 from scoreline_server.errors import ErrorReason, ScoringError
 from scoreline_server.scoring.arrays import Float32
 from scoreline_server.scoring.layout import Layout
@@ -99,11 +100,17 @@ def _items(entity: pb.Entity, layout: Layout) -> list[Float32]:
         taken = layout.ragged[place]
         if len(items) > taken.max_items:
             raise message.too_many(len(items), taken.max_items)
-        blocks.append(_block([item.features for item in items], layout.items[place], f"{taken.kind.item} feature"))
+        codes, what = layout.item_codes[place], f"{taken.kind.item} feature"
+        block = _block([item.features for item in items], layout.items[place], codes, what)
+        if name == SEQUENCE.name:
+            _add_categories(entity.sequence.steps, block, layout.items[place], codes)
+        blocks.append(block)
     return blocks
 
 
-def _block(items: Sequence[Mapping[str, float]], columns: Mapping[str, int], what: str) -> Float32:
+def _block(
+    items: Sequence[Mapping[str, float]], columns: Mapping[str, int], codes: Mapping[int, object], what: str
+) -> Float32:
     """[items, columns], NaN where an item has no value."""
     block = np.full((len(items), len(columns)), np.nan, np.float32)
     for at, item in enumerate(items):
@@ -111,8 +118,27 @@ def _block(items: Sequence[Mapping[str, float]], columns: Mapping[str, int], wha
             column = columns.get(name)
             if column is None:
                 raise _unknown(what, name, columns)
+            if column in codes:
+                text = f"step feature {name!r} is a category, send its name in the step's categories"
+                raise ScoringError(ErrorReason.WRONG_TYPE, text, feature=name)
             block[at, column] = _float32(name, number)
     return block
+
+
+def _add_categories(
+    steps: Sequence[pb.Step], block: Float32, columns: Mapping[str, int], codes: Mapping[int, Mapping[str, int]]
+) -> None:
+    """Writes the codes of the categories of each step; the number of names stands for any other name."""
+    for at, step in enumerate(steps):
+        for name, text in step.categories.items():
+            column = columns.get(name)
+            if column is None:
+                raise _unknown("step feature", name, columns)
+            if column not in codes:
+                wrong = f"step feature {name!r} is a number, got a text"
+                raise ScoringError(ErrorReason.WRONG_TYPE, wrong, feature=name)
+            known = codes[column]
+            block[at, column] = known.get(text, len(known))
 
 
 def _unknown(what: str, name: str, known: Mapping[str, object]) -> ScoringError:

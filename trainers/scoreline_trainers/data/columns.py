@@ -63,7 +63,8 @@ class SequenceSpec(Spec):
     Lists: ``lists`` names the step features, each a column that holds a list per row, oldest step first. Wide:
     ``steps`` maps each step feature to its columns, oldest first. Long: the table has one row per step; ``entity``
     groups them, ``order`` sorts them, ``features`` are the step features, and everything else is read from each
-    entity's last row. ``max_length`` keeps the newest steps; by default the longest history decides.
+    entity's last row. ``max_length`` keeps the newest steps; by default the longest history decides. ``categories``
+    are the step features that hold names.
     """
 
     steps: dict[FeatureName, tuple[str, ...]] = Field(default_factory=dict)
@@ -72,6 +73,7 @@ class SequenceSpec(Spec):
     features: tuple[FeatureName, ...] = ()
     lists: tuple[FeatureName, ...] = ()
     max_length: int | None = Field(default=None, ge=1)
+    categories: tuple[FeatureName, ...] = ()
 
     @model_validator(mode="after")
     def _one_shape(self) -> Self:
@@ -83,6 +85,10 @@ class SequenceSpec(Spec):
         if any(not columns for columns in self.steps.values()):
             raise ValueError("every step feature needs at least one column")
         refuse_duplicates("feature", self.step_features)
+        refuse_duplicates("category", self.categories)
+        unknown = next((name for name in self.categories if name not in self.step_features), None)
+        if unknown is not None:
+            raise ValueError(f"'categories' names {unknown!r}, no step feature; {', '.join(self.step_features)} are")
         return self
 
     @property

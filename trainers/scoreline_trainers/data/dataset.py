@@ -11,7 +11,7 @@ from scoreline_trainers.data.columns import Columns, NeighborSpec, SequenceSpec,
 from scoreline_trainers.data.encoding import encode, infer_inputs
 from scoreline_trainers.data.labels import Labels, amounts, class_label, encoded_label, row_weights
 from scoreline_trainers.data.neighborhoods import neighborhoods
-from scoreline_trainers.data.sequences import Examples, to_examples
+from scoreline_trainers.data.sequences import Examples, recoded_steps, to_examples
 from scoreline_trainers.data.splits import Validation, split_rows
 from scoreline_trainers.data.tables import as_frame, require
 from scoreline_trainers.data.texts import read_texts
@@ -189,7 +189,7 @@ def encode_examples(examples: Examples, columns: Columns, inputs: InputContract)
     frame = examples.frame
     batch = Batch(
         features=encode(frame, inputs.features) if inputs.features else None,
-        sequence=examples.sequence,
+        sequence=recoded_steps(examples, inputs.sequence),
         lengths=examples.lengths,
         neighbors=examples.neighbors,
         neighbor_mask=examples.neighbor_mask,

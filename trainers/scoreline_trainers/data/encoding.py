@@ -22,8 +22,9 @@ from scoreline_registry.names import check_feature_name
 from scoreline_trainers.data.batch import Float32, Float64, RowIndices
 from scoreline_trainers.data.columns import Columns, FeatureSpec
 from scoreline_trainers.data.features import limits
+from scoreline_trainers.data.names import category_names
 from scoreline_trainers.data.nulls import DECIMAL_COMMA, has_decimal_commas, not_numbers, numbers_in, shown
-from scoreline_trainers.data.sequences import Examples, finite
+from scoreline_trainers.data.sequences import Examples, finite, step_vocabularies
 from scoreline_trainers.data.tables import require
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.problems import as_yaml
@@ -45,7 +46,11 @@ def infer_inputs(examples: Examples, columns: Columns, *, rows: RowIndices | Non
     features = tuple(_feature(frame, spec, rows) for spec in columns.feature_specs(frame.columns))
     sequence = None
     if columns.sequence is not None and examples.sequence is not None:
-        sequence = SequenceContract(features=columns.sequence.step_features, max_length=examples.sequence.shape[1])
+        sequence = SequenceContract(
+            features=columns.sequence.step_features,
+            max_length=examples.sequence.shape[1],
+            vocabularies=step_vocabularies(examples, columns.sequence, rows=rows),
+        )
     neighbors = None
     if columns.neighbors is not None and examples.neighbors is not None:
         most = examples.neighbors.shape[1]
@@ -109,7 +114,7 @@ def _kind(values: pl.Series) -> FeatureKind:
 
 def _vocabulary(values: pl.Series, most: int | None) -> tuple[str, ...]:
     """The names in order; of more than ``most``, the most frequent ones."""
-    counted = _texts(values).drop_nulls().alias("name").value_counts(name="rows")
+    counted = category_names(values).drop_nulls().alias("name").value_counts(name="rows")
     names = sorted(
         counted.sort(["rows", "name"], descending=[True, False]).head(most or len(counted))["name"].to_list()
     )
@@ -134,16 +139,6 @@ def _advice(values: pl.Series) -> str:
     return f" because of {shown(texts, len(values))}: `null_values: {first}` reads it as missing, the rest as numbers"
 
 
-def _texts(values: pl.Series) -> pl.Series:
-    """Category names. Whole numbers read as floats, as happens beside missing values, are written as integers."""
-    if values.dtype.is_float():
-        known = values.fill_nan(None)
-        if (known.drop_nulls() % 1 != 0).any():
-            raise DataError(values.name, "is a category but holds fractions: declare it a number")
-        return known.cast(pl.Int64).cast(pl.String)
-    return values.cast(pl.String)
-
-
 def _numbers(values: pl.Series, feature: Feature) -> Float64:
     if values.null_count() == len(values):
         return np.full(len(values), np.nan)
@@ -157,7 +152,7 @@ def _numbers(values: pl.Series, feature: Feature) -> Float64:
 
 
 def _codes(values: pl.Series, feature: Feature) -> Float64:
-    texts, other = _texts(values), float(len(feature.vocabulary))
+    texts, other = category_names(values), float(len(feature.vocabulary))
     known = list(feature.vocabulary)
     codes = texts.replace_strict(known, np.arange(len(known)), default=other, return_dtype=pl.Float64)
     encoded = codes.to_numpy().astype(np.float64)

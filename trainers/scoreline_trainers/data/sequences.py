@@ -1,15 +1,23 @@
 """Reads the sequences of a table, as lists, wide or long, into one padded array."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 
+from scoreline_registry.documents.contract import SequenceContract
 from scoreline_trainers.data.batch import Bools, Float32, Float64, Int64, RowIndices
 from scoreline_trainers.data.columns import Columns, SequenceSpec
+from scoreline_trainers.data.names import category_names
 from scoreline_trainers.data.nulls import numbers_in
 from scoreline_trainers.data.tables import require
 from scoreline_trainers.errors import DataError
+
+Names = Mapping[str, tuple[str, ...]]
+
+# More names than this are ids far more often than categories.
+MAX_STEP_NAMES = 1000
 
 _ROW = "__entity_row"
 _LARGEST = float(np.finfo(np.float32).max)
@@ -24,6 +32,8 @@ class Examples:
         sequence: float32 [N, T, S], oldest step first, zeros after a row's length.
         lengths: int64 [N], 1 to T.
         neighbors, neighbor_mask: float32 [N, K, G] and bool [N, K], see ``neighborhoods``.
+        step_names: of each step feature that is a category, all names in the table; the sequence holds their indices,
+            NaN where missing.
     """
 
     frame: pl.DataFrame
@@ -31,6 +41,7 @@ class Examples:
     lengths: Int64 | None = None
     neighbors: Float32 | None = None
     neighbor_mask: Bools | None = None
+    step_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def take(self, rows: RowIndices) -> "Examples":
         """The given rows, in the given order."""
@@ -40,6 +51,7 @@ class Examples:
             None if self.lengths is None else self.lengths[rows],
             None if self.neighbors is None else self.neighbors[rows],
             None if self.neighbor_mask is None else self.neighbor_mask[rows],
+            self.step_names,
         )
 
 
@@ -62,9 +74,69 @@ def to_examples(frame: pl.DataFrame, columns: Columns) -> Examples:
     if spec is None:
         return Examples(frame)
     require(frame, *sorted(spec.source_columns))
+    names = {name: _names_of(frame, _columns_of(spec, name)) for name in spec.categories}
     if spec.lists:
-        return _lists(frame, spec)
-    return _wide(frame, spec) if spec.steps else _long(frame, spec, columns.label)
+        found = _lists(frame, spec, names)
+    else:
+        found = _wide(frame, spec, names) if spec.steps else _long(frame, spec, names, columns.label)
+    return replace(found, step_names=names)
+
+
+def step_vocabularies(
+    examples: Examples, spec: SequenceSpec, *, rows: RowIndices | None = None
+) -> dict[str, tuple[str, ...]]:
+    """The names that each step feature that is a category has in some rows, or in all. Raises DataError for none."""
+    found: dict[str, tuple[str, ...]] = {}
+    if examples.sequence is None or examples.lengths is None:
+        return found
+    chosen = slice(None) if rows is None else rows
+    sequence, lengths = examples.sequence[chosen], examples.lengths[chosen]
+    real = np.arange(sequence.shape[1]) < lengths[:, None]
+    for name, names in examples.step_names.items():
+        codes = sequence[..., spec.step_features.index(name)][real]
+        found[name] = tuple(names[int(code)] for code in np.unique(codes[~np.isnan(codes)]))
+        if not 1 <= len(found[name]) <= MAX_STEP_NAMES:
+            raise DataError(
+                name, f"has {len(found[name]):,} names in the training rows' steps, not 1 to {MAX_STEP_NAMES}"
+            )
+    return found
+
+
+def recoded_steps(examples: Examples, contract: SequenceContract | None) -> Float32 | None:
+    """The sequence with its categories as indices into the contract's vocabularies; other names are their number."""
+    if contract is None or examples.sequence is None or not examples.step_names:
+        return examples.sequence
+    sequence = examples.sequence.copy()
+    for name, names in examples.step_names.items():
+        known = {text: code for code, text in enumerate(contract.vocabularies.get(name, ()))}
+        table = np.array([known.get(text, len(known)) for text in names] or [0], np.float32)
+        column = sequence[..., contract.features.index(name)]
+        missing = np.isnan(column)
+        column[...] = np.where(missing, np.nan, table[np.where(missing, 0, column).astype(np.intp)])
+    return sequence
+
+
+def _columns_of(spec: SequenceSpec, name: str) -> tuple[str, ...]:
+    return spec.steps[name] if spec.steps else (name,)
+
+
+def _names_of(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[str, ...]:
+    """All names in some columns of one category, sorted."""
+    texts = [_flat_names(frame[column]) for column in columns]
+    return tuple(pl.concat([each.alias("names") for each in texts]).drop_nulls().unique().sort().to_list())
+
+
+def _flat_names(values: pl.Series) -> pl.Series:
+    return category_names(values.explode() if isinstance(values.dtype, pl.List) else values)
+
+
+def _step_column(frame: pl.DataFrame, column: str, names: Sequence[str] | None) -> Float32:
+    """A column of steps as float32 [N]: numbers, or the indices of ``names`` where it is a category."""
+    if names is None:
+        return number_column(frame, column)
+    texts = category_names(frame[column])
+    codes = texts.replace_strict(list(names), np.arange(len(names)), default=None, return_dtype=pl.Float32)
+    return codes.to_numpy().astype(np.float32)
 
 
 def number_column(frame: pl.DataFrame, name: str, *, what: str = "step feature") -> Float32:
@@ -89,14 +161,16 @@ def finite(column: pl.Series) -> Float64:
     return values
 
 
-def _lists(frame: pl.DataFrame, spec: SequenceSpec) -> Examples:
+def _lists(frame: pl.DataFrame, spec: SequenceSpec, names: Names) -> Examples:
     lengths = _common_lengths(frame, spec)
     longest = min(int(lengths.max()), spec.max_length or int(lengths.max()))
     kept = np.minimum(lengths, longest)
     block = np.zeros((len(frame), longest, len(spec.lists)), np.float32)
     real = np.arange(longest) < kept[:, None]
     for at, name in enumerate(spec.lists):
-        block[..., at][real] = number_column(frame.select(pl.col(name).list.tail(longest).list.explode()), name)
+        block[..., at][real] = _step_column(
+            frame.select(pl.col(name).list.tail(longest).list.explode()), name, names.get(name)
+        )
     return Examples(frame, block, kept)
 
 
@@ -116,14 +190,16 @@ def _common_lengths(frame: pl.DataFrame, spec: SequenceSpec) -> Int64:
     return lengths
 
 
-def _wide(frame: pl.DataFrame, spec: SequenceSpec) -> Examples:
-    columns = [[number_column(frame, name) for name in names] for names in spec.steps.values()]
+def _wide(frame: pl.DataFrame, spec: SequenceSpec, names: Names) -> Examples:
+    columns = [
+        [_step_column(frame, column, names.get(name)) for column in sources] for name, sources in spec.steps.items()
+    ]
     block = np.ascontiguousarray(np.array(columns, np.float32).transpose(2, 1, 0))
     block = block[:, -(spec.max_length or block.shape[1]) :]
     return Examples(frame, block, np.full(len(frame), block.shape[1], np.int64))
 
 
-def _long(frame: pl.DataFrame, spec: SequenceSpec, label: str | None) -> Examples:
+def _long(frame: pl.DataFrame, spec: SequenceSpec, names: Names, label: str | None) -> Examples:
     entity, order = spec.entity or "", spec.order or ""
     _check_order(frame, entity, order)
     numbered = frame[entity].unique(maintain_order=True).to_frame().with_row_index(_ROW)
@@ -131,12 +207,12 @@ def _long(frame: pl.DataFrame, spec: SequenceSpec, label: str | None) -> Example
     if label is not None:
         _check_label(steps, label, entity)
     rows = steps[_ROW].to_numpy().astype(np.intp)
-    block, lengths = _folded(steps, rows, spec)
+    block, lengths = _folded(steps, rows, spec, names)
     last = np.cumsum(np.bincount(rows)) - 1
     return Examples(steps[last].drop(_ROW), block, lengths)
 
 
-def _folded(steps: pl.DataFrame, rows: RowIndices, spec: SequenceSpec) -> tuple[Float32, Int64]:
+def _folded(steps: pl.DataFrame, rows: RowIndices, spec: SequenceSpec, names: Names) -> tuple[Float32, Int64]:
     """Puts step k of entity i, which is row j of ``steps``, at [i, k]; older steps than fit are left out."""
     counts = np.bincount(rows)
     longest = min(int(counts.max()), spec.max_length or int(counts.max()))
@@ -145,7 +221,7 @@ def _folded(steps: pl.DataFrame, rows: RowIndices, spec: SequenceSpec) -> tuple[
     kept = from_end < longest
     block = np.zeros((len(counts), longest, len(spec.features)), np.float32)
     at = lengths[rows] - 1 - from_end
-    values = np.stack([number_column(steps, name) for name in spec.features], axis=1)
+    values = np.stack([_step_column(steps, name, names.get(name)) for name in spec.features], axis=1)
     block[rows[kept], at[kept]] = values[kept]
     return block, lengths.astype(np.int64)
 

@@ -60,7 +60,9 @@ class FitContext:
         for name in names:
             if name not in there:
                 raise DataError(name, f"is no step feature; there are {', '.join(there)}")
-        return tuple(names) or there
+            if name in self.inputs.sequence.vocabularies:
+                raise DataError(name, "is a category of steps where 'engineered' needs a number")
+        return tuple(names) or tuple(name for name in there if name not in self.inputs.sequence.vocabularies)
 
     def _of_kind(self, name: str, kind: str) -> Feature:
         feature = self.feature(name)

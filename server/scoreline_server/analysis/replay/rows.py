@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scoreline_registry.documents.ragged import RaggedInput
+from scoreline_registry.documents.ragged import SEQUENCE, RaggedInput
 from scoreline_server.errors import ErrorReason
 from scoreline_server.journal.format.facts import FileFacts, RouteFacts
 from scoreline_server.journal.reading.records import Records
@@ -113,7 +113,10 @@ def layout_of(route: RouteFacts) -> Layout:
     features = {**dict.fromkeys(route.numbers, "number"), **dict.fromkeys(route.categories, "category")}
     items = {kind: names for kind, names in route.ragged.items() if names}
     # The maximum is a check of requests, which these rows have passed.
-    ragged = tuple(RaggedInput(kind, names, max_items=0) for kind, names in items.items())
+    vocabularies = {name: tuple(names) for name, names in route.step_vocabularies.items()}
+    ragged = tuple(
+        RaggedInput(kind, names, 0, vocabularies if kind is SEQUENCE else {}) for kind, names in items.items()
+    )
     return Layout(features, ragged, route.schema_digest)  # type: ignore[arg-type]  # the kinds are literals
 
 

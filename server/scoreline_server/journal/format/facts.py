@@ -1,7 +1,7 @@
 """The facts that a journal file holds once, its writer and routes, so that rows are readable without the registry."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -129,6 +129,7 @@ class RouteFacts(_Facts):
         outcome_days: how long an outcome may still reach a row, in days after it was scored.
         experiment: identifies the route's experiment section; empty without one.
         has_inputs: whether the rows have their inputs; retention takes them, and their columns' names here.
+        step_vocabularies: the names of the step features that are categories, to which their values in STEPS point.
     """
 
     key: int
@@ -150,6 +151,7 @@ class RouteFacts(_Facts):
     outcome_days: int = DEFAULT_KEEP_DAYS
     experiment: str = ""
     has_inputs: bool = True
+    step_vocabularies: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def ragged(self) -> Mapping[RaggedKind, tuple[str, ...]]:
@@ -161,7 +163,7 @@ class RouteFacts(_Facts):
         nothing: tuple[str, ...] = ()
         return replace(
             self, numbers=nothing, categories=nothing, hashed=nothing, step_features=nothing, neighbor_features=nothing,
-            has_inputs=False,
+            has_inputs=False, step_vocabularies={},
         )  # fmt: skip
 
     def body(self) -> bytes:

@@ -25,6 +25,7 @@ from scoreline_server.journal.format.facts import ArmFacts, RouteFacts, RuleFact
 from scoreline_server.journal.format.privacy import Hasher, Shown
 from scoreline_server.scoring.arrays import Float32, Indices
 from scoreline_server.scoring.compiled_route import NO_BAND, CompiledRoute
+from scoreline_server.scoring.layout import Layout
 from scoreline_server.scoring.model import LoadedModel
 from scoreline_server.scoring.results import RowResults, ScoredBatch
 from scoreline_server.scoring.rows import Context
@@ -188,6 +189,7 @@ def _facts(route: CompiledRoute, key: int, shown: Shown, *, hashed: bool) -> Rou
         left_out=() if hashed else shown.sensitive,
         step_features=ragged.get(SEQUENCE.name, ()),
         neighbor_features=ragged.get(NEIGHBORS.name, ()),
+        step_vocabularies=_vocabularies(layout, ragged.get(SEQUENCE.name, ())),
         arms=tuple(ArmFacts(arm.ref, *_version(arm.model), *_bands(arm.model)) for arm in route.arms),
         bands=tuple(dict.fromkeys(name for arm in route.arms for name in arm.band_names)),
         rules=tuple(RuleFacts({arm.ref: arm.millionths for arm in rule.arms}) for rule in route.document.rules),
@@ -209,6 +211,11 @@ def _bands(model: LoadedModel) -> tuple[tuple[float, ...], tuple[str, ...]]:
     """Where each band begins, and the bands' names."""
     bands = model.manifest.score.bands
     return tuple(band.from_score for band in bands), tuple(band.name for band in bands)
+
+
+def _vocabularies(layout: Layout, shown: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The names of each step feature that is a category and is written."""
+    return {name: names for each in layout.ragged for name, names in each.vocabularies.items() if name in shown}
 
 
 def _calls(batches: Sequence[Observed]) -> dict[Column, bytes]:

@@ -231,6 +231,9 @@ def _part(data: Dataset, config: ProfileDeviationConfig, role: Role) -> Part:
     feature, steps = config.roles[role], data.inputs.sequence
     now = _place([each.name for each in data.inputs.features], feature, f"the {role}'s feature")
     past = _place(steps.features if steps else [], config.past.get(role, feature), f"the {role}'s step feature")
+    if steps is not None and steps.features[past] in steps.vocabularies:
+        problem = f"compares numbers: take the step feature {steps.features[past]!r} out of the sequence's categories"
+        raise FitError(ProfileDeviation.name, problem)
     names = _names(data.inputs.features[now])
     return Part(role, now, past, _measure(config, role, named(data.batch.table[:, now], names)), names)
 

@@ -106,10 +106,10 @@ def _attributed(net: Net, feed: Feed, fed: Fed, mean: _Means, *, count: int, poi
         attention = net.extras(fed).get("attention")
     return Gradients(
         _by_feature(features, feed, count),
-        None if feed.steps is None else _by_value(steps * fed.real[:, :, None]),
+        None if feed.steps is None else _by_value(steps * fed.real[:, :, None], feed.step_sources),
         None
         if neighbors is None or fed.neighbor_mask is None
-        else _by_value(neighbors * fed.neighbor_mask[:, :, None]),
+        else _by_value(neighbors * fed.neighborhood[1][:, :, None], 2 * tuple(range(feed.neighbor_width // 2))),
         base,
         margin,
         None if attention is None else attention.numpy(),
@@ -143,11 +143,12 @@ def _by_feature(values: torch.Tensor, feed: Feed, count: int) -> Float32:
     return summed.astype(np.float32)
 
 
-def _by_value(values: torch.Tensor) -> Float32:
-    """[N, T, 2S] -> [N, T, S]: a value with its flag."""
-    scaled, flags = values.numpy().reshape(*values.shape[:2], 2, -1).transpose(2, 0, 1, 3)
-    summed: Float32 = (scaled + flags).astype(np.float32)
-    return summed
+def _by_value(values: torch.Tensor, sources: Sequence[int]) -> Float32:
+    """[N, T, W] -> [N, T, S]: the columns of each value summed."""
+    summed = np.zeros((*values.shape[:2], max(sources) + 1))
+    for column, source in enumerate(sources):
+        summed[..., source] += values[..., column].numpy()
+    return summed.astype(np.float32)
 
 
 def _concatenated(parts: Sequence[Gradients]) -> Gradients:

@@ -27,8 +27,8 @@ class Fed:
     """The inputs of a net for N rows; a part that the model does not take has width 0.
 
     Attributes:
-        steps: float32 [N, T, 2S]: scaled values, gaps filled, then a flag for each value that was missing. Padding is
-            finite.
+        steps: float32 [N, T, W]: scaled numbers, gaps filled, then a flag for each number that was missing, then each
+            category one-hot with "other" and "missing". Padding is finite.
         lengths: int64 [N].
         features: float32 [N, D]: scaled numbers, gaps filled, and one-hot categories.
         neighbors: float32 [N, K, 2G] like ``steps``, finite everywhere; None where the model takes none.
@@ -136,6 +136,8 @@ class Feed:
         embedded: the columns of ``features`` that are embedded.
         sizes: vocabulary length of each of them.
         widths: of their embeddings.
+        step_categories: the step features that are categories, [C]; ``steps`` scales the others.
+        step_sizes: vocabulary length of each of them.
     """
 
     steps: Scaling | None = None
@@ -144,27 +146,48 @@ class Feed:
     embedded: tuple[int, ...] = ()
     sizes: tuple[int, ...] = ()
     widths: tuple[int, ...] = ()
+    step_categories: tuple[int, ...] = ()
+    step_sizes: tuple[int, ...] = ()
 
     @classmethod
     def fit(cls, data: Dataset, *, scaling: ScalingMethod = "standard", embedding: Embedding = "none") -> "Feed":
         """Fits on real steps and all features of a dataset."""
         steps = design = neighbors = None
+        contract = data.inputs.sequence
+        vocabularies = (
+            {} if contract is None else {contract.features.index(n): len(v) for n, v in contract.vocabularies.items()}
+        )
         names = [len(feature.vocabulary) for feature in data.inputs.features]
         widths = {column: width for column, size in enumerate(names) if (width := embedding_width(size, embedding))}
         if data.sequence is not None and data.lengths is not None:
-            steps = Scaling.fit(real_steps(data.sequence, data.lengths), scaling, curved=False)
+            real = np.delete(real_steps(data.sequence, data.lengths), list(vocabularies), axis=1)
+            steps = Scaling.fit(real, scaling, curved=False)
         if data.features is not None:
             design = Design.fit(data.features, data.inputs.features, scaling=scaling, without=tuple(widths))
         if data.batch.neighbors is not None:
             values, mask = data.batch.neighborhood
             neighbors = Scaling.fit(values[mask], scaling, curved=False)
         sizes = tuple(names[column] for column in widths)
-        return cls(steps, design, neighbors, tuple(widths), sizes, tuple(widths.values()))
+        codes = tuple(vocabularies), tuple(vocabularies.values())
+        return cls(steps, design, neighbors, tuple(widths), sizes, tuple(widths.values()), *codes)
 
     @property
     def step_width(self) -> int:
-        """2S."""
-        return 0 if self.steps is None else 2 * len(self.steps.fill)
+        """W."""
+        return len(self.step_sources)
+
+    @property
+    def step_numbers(self) -> list[int]:
+        """The step features that are numbers."""
+        count = 0 if self.steps is None else len(self.steps.fill) + len(self.step_categories)
+        return [column for column in range(count) if column not in self.step_categories]
+
+    @property
+    def step_sources(self) -> tuple[int, ...]:
+        """The step feature that each column of ``Fed.steps`` is made of, [W]."""
+        one_hot = zip(self.step_categories, self.step_sizes, strict=True)
+        numbers = self.step_numbers
+        return (*numbers, *numbers, *(column for column, size in one_hot for _ in range(size + 2)))
 
     @property
     def neighbor_width(self) -> int:
@@ -181,7 +204,7 @@ class Feed:
         steps, lengths = np.zeros((len(batch), 1, 0), np.float32), np.ones(len(batch), np.int64)
         if self.steps is not None:
             sequence, lengths = batch.history
-            steps = _flagged(self.steps, sequence)
+            steps = self._steps(self.steps, sequence)
         features = np.zeros((len(batch), 0), np.float32)
         if self.design is not None:
             features = self.design.apply(batch.table).astype(np.float32)
@@ -198,7 +221,7 @@ class Feed:
         """Graph nodes of ``tensors``."""
         steps = real = features = neighbors = mask = codes = None
         if self.steps is not None:
-            steps, real = _emit_flagged(self.steps, graph_input(graph, "sequence")), emit_real_steps(graph)
+            steps, real = self._emit_steps(self.steps, graph_input(graph, "sequence")), emit_real_steps(graph)
         if self.embedded:
             codes = emit_category_slots(graph_input(graph, "features").columns(self.embedded), self.sizes)
         if self.design is not None and self.design.width:
@@ -207,6 +230,28 @@ class Feed:
             neighbors = _emit_flagged(self.neighbors, graph_input(graph, "neighbors"))
             mask = graph_input(graph, "neighbor_mask")
         return Symbols(steps, real, features, neighbors, mask, codes)
+
+    def _steps(self, scaling: Scaling, sequence: Float32) -> Float32:
+        """[N, T, S] -> float32 [N, T, W]."""
+        if not self.step_categories:
+            return _flagged(scaling, sequence)
+        codes = sequence[..., self.step_categories]
+        slots = category_slots(codes.reshape(-1, len(self.step_sizes)), self.step_sizes).reshape(codes.shape)
+        one_hot = [np.eye(size + 2, dtype=np.float32)[slots[..., at]] for at, size in enumerate(self.step_sizes)]
+        return np.concatenate([_flagged(scaling, sequence[..., self.step_numbers]), *one_hot], axis=-1)
+
+    def _emit_steps(self, scaling: Scaling, sequence: Tensor) -> Tensor:
+        """Graph nodes of ``_steps``."""
+        if not self.step_categories:
+            return _emit_flagged(scaling, sequence)
+        slots = emit_category_slots(sequence.gather(self.step_categories, axis=-1), self.step_sizes)
+        widths = [size + 2 for size in self.step_sizes]
+        owner = np.repeat(np.arange(len(widths)), widths).tolist()
+        place = np.concatenate([np.arange(width) for width in widths])
+        one_hot = slots.gather(owner, axis=-1).equal(place).cast(np.float32)
+        if not self.step_numbers:
+            return one_hot
+        return _emit_flagged(scaling, sequence.gather(self.step_numbers, axis=-1)).concat(one_hot, axis=-1)
 
 
 @dataclass(frozen=True, slots=True)
