@@ -117,11 +117,11 @@ def test_gradients_are_of_each_value_of_a_step() -> None:
     data = many()
     fitted = FAMILIES["lstm"].fit(data, FAMILIES["lstm"].config_type(**SMALL["lstm"]), seed=0, progress=Silent())
     assert isinstance(fitted, FittedNetwork)
-    found = fitted.gradients(data.batch.take(slice(0, 10)), data.batch)
+    found = fitted.gradients(data.batch.take(slice(0, 10)), data.batch, points=256)
     assert data.sequence is not None
     assert found.sequence is not None
     assert found.sequence.shape == (10, *data.sequence.shape[1:])
-    assert found.error.mean() < 0.02
+    assert found.error.max() < 0.01 * np.abs(found.margin - found.base).max()
 
 
 def test_windows_are_computed_from_numbers_alone() -> None:
