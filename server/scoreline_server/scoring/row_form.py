@@ -102,7 +102,8 @@ def _items(entity: pb.Entity, layout: Layout) -> list[Float32]:
             raise message.too_many(len(items), taken.max_items)
         codes, what = layout.item_codes[place], f"{taken.kind.item} feature"
         block = _block([item.features for item in items], layout.items[place], codes, what)
-        if name == SEQUENCE.name:
+        # Steps that have all their numbers, where there are only numbers, cost no look at each step's categories.
+        if name == SEQUENCE.name and (codes or np.isnan(block).any()):
             _add_categories(entity.sequence.steps, block, layout.items[place], codes)
         blocks.append(block)
     return blocks

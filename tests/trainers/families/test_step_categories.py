@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from scoreline_registry.documents.contract import InputContract, ScoreContract, SequenceContract
-from scoreline_trainers.data.columns import Columns
+from scoreline_trainers.data.columns import Columns, SequenceSpec
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.sequences import to_examples
 from scoreline_trainers.engineering.pipeline import FeaturePipeline
@@ -33,7 +33,7 @@ WIDE = pl.DataFrame({"s1": [1.0, 2.0], "s2": [3.0, 4.0], "t1": ["paid", None], "
 
 
 def columns(**sequence: Any) -> Columns:
-    return Columns(label="label", sequence={"categories": ("status",), **sequence})
+    return Columns(label="label", sequence=SequenceSpec(**{"categories": ("status",), **sequence}))
 
 
 BY_DAY = columns(entity="person", order="day", features=("spent", "status"))
