@@ -144,6 +144,43 @@ def test_cuts_relative_to_each_entity(tmp_path: Path) -> None:
     assert events.frame["days_since_last"].to_list() == pytest.approx([0, 0], abs=1e-6)
 
 
+def test_rows_of_any_file_from_the_cut_on_change_nothing_but_the_label(tmp_path: Path) -> None:
+    steps = {"every": "month", "sequence_length": 3, "features": [{"aggregate": "sum", "column": "amount"}]}
+    aggregates = [
+        {"aggregate": ["count", "days_since_last", "gap_std"]},
+        {"aggregate": ["mean", "std", "last"], "column": "amount"},
+        {"aggregate": "distinct", "column": "kind"},
+    ]
+    (tmp_path / "tiers.csv").write_text("customer,since,tier\na,2024-01-01,low\n")
+    spec = {
+        "cuts": {"at": ["2024-02-01"]},
+        "events": {**LOG, "aggregates": aggregates, "steps": steps},
+        "joins": [{"file": "tiers.csv", "by": "customer", "as_of": "since"}],
+        "label": {"within_days": 30, "where": "kind == toys"},
+    }
+    before = made(tmp_path, spec).frame
+    (tmp_path / "tiers.csv").write_text("customer,since,tier\na,2024-02-02,high\na,2024-01-01,low\nb,2024-03-01,high\n")
+    later = "a,2024-02-01,900,toys\nb,2024-02-01,77,new\na,2024-04-09,1,other\nd,2024-02-01,5,toys\n"
+    after = made(tmp_path, spec, ORDERS + later).frame
+    assert after.drop("label").equals(before.drop("label"))
+    assert (before["label"].to_list(), after["label"].to_list()) == ([0, 1], [1, 1])
+
+
+def test_days_and_months_begin_where_the_time_zone_says(tmp_path: Path) -> None:
+    orders = "customer,day,amount\na,2024-01-31T23:30:00Z,10\na,2024-01-31T22:30:00Z,20\na,2024-06-30T22:30:00Z,5\n"
+    spec = {
+        "cuts": {"every": "month", "first": "2024-02-01", "last": "2024-07-01"},
+        "events": {**LOG, "windows_days": [29]},
+    }
+    berlin = made(tmp_path, {**spec, "time_zone": "Europe/Berlin"}, orders).frame
+    assert berlin["cut"].dt.to_string("%d %H:%M").unique().to_list() == ["01 00:00"]
+    assert berlin["amount_sum_29d"].to_list()[:2] == [20.0, 10.0]
+    assert made(tmp_path, spec, orders).frame["amount_sum_29d"].to_list()[:2] == [30.0, 0.0]
+    # In summer, midnight in Berlin is at 22:00 UTC.
+    assert berlin["amount_sum_29d"].to_list()[-1] == 0.0
+    assert made(tmp_path, spec, orders).frame["amount_sum_29d"].to_list()[-1] == 5.0
+
+
 def test_at_a_cut_whose_days_are_not_over_rows_with_the_event_are_left_out_too(tmp_path: Path) -> None:
     spec = {"cuts": {"at": ["2024-02-01", "2024-03-15"]}, "events": LOG, "label": {"within_days": 30}}
     # a orders on 20 March, but nobody knows who else would have until 14 April.
