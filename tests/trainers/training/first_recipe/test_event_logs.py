@@ -58,6 +58,22 @@ def test_the_event_can_be_named(tmp_path: Path) -> None:
     assert found.recipe.score.meaning == "probability of kind == return within 14 days"
 
 
+def test_months_that_are_numbers_are_a_scale_of_their_own(tmp_path: Path) -> None:
+    draw = np.random.default_rng(3)
+    months = [(client, month) for client in range(80) for month in range(-int(draw.integers(6, 30)), 1)]
+    frame = pl.DataFrame(months, schema=["client_id", "month_number"], orient="row")
+    late = draw.random(len(frame)) < 0.1 + 0.3 * (frame["client_id"].to_numpy() % 2)
+    frame.with_columns(status=pl.Series(late).cast(pl.String)).write_csv(tmp_path / "t.csv")
+    options = {"positive": "true", "time": "month_number", "within_days": 90.0, "folder": tmp_path}
+    found = first_recipe(tmp_path / "t.csv", "status", **options)  # type: ignore[arg-type]
+    data = sources(found)
+    assert data.cuts is not None
+    assert (data.cuts.every, data.cuts.first, data.cuts.last) == (1, -26, -3)
+    assert data.events[0].time_unit == "month"
+    quick = Recipe.parse({**found.document, "family": "logistic"})
+    assert train(quick, folder=tmp_path).report.training_rows > 100
+
+
 @pytest.mark.parametrize("positive", [None, "refund"])
 def test_an_event_that_is_not_there_is_refused(tmp_path: Path, positive: str | None) -> None:
     with pytest.raises(DataError, match="'kind' says which event it is: name one with --positive, such as order, retu"):

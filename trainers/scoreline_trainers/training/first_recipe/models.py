@@ -20,7 +20,8 @@ _MEMBERS = ("logistic", "lightgbm", "random_forest")
 def family_of(table: TableProfile) -> tuple[Choice, ...]:
     """The keys ``family`` and ``config``."""
     positives = _rarer(table)
-    weights = "; class weights are left out, so that scores stay probabilities" if table.label else ""
+    amounts = table.label is None or table.label.task == "regression"
+    weights = "" if amounts else "; class weights are left out, so that scores stay probabilities"
     if positives is not None and positives < FEW_POSITIVES:
         return (Choice("family", "logistic", f"{positives:,} rows of the rarer label are few for trees{weights}"),)
     members = [name for name in _MEMBERS if not FAMILIES.problem(name)]
