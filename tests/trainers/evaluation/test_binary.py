@@ -177,6 +177,13 @@ def test_the_best_cut_earns_most_among_all_cuts() -> None:
     assert list(found.curve.x) == sorted(found.curve.x)
 
 
+def test_where_every_selection_loses_the_best_cut_selects_no_row() -> None:
+    label, score = np.array([0, 1, 0, 0], np.int8), np.array([0.9, 0.8, 0.3, 0.1])
+    found = best_cut(label, score, Costs(false_positive=1000, false_negative=1))
+    assert (found.cut.selected, found.cut.precision) == (0, None)
+    assert found.profit.value == found.select_none == pytest.approx(-label.mean())
+
+
 def test_the_theoretical_cut_is_elkans_and_near_the_best_for_a_calibrated_score() -> None:
     # c_FP / (c_FP + b_TP): a call costs 1 and a purchase brings 4 beyond it.
     costs = Costs(false_positive=1, false_negative=0, true_positive=-4)

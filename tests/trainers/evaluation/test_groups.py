@@ -8,6 +8,8 @@ import polars as pl
 import pytest
 
 from scoreline_registry.documents.contract import Band
+from scoreline_registry.statistics.contrasts.proportions import rate_difference
+from scoreline_registry.statistics.figures import Estimate
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.evaluation.costs import Costs
 from scoreline_trainers.evaluation.document import Evaluation, FairnessTable
@@ -84,6 +86,18 @@ def test_a_gap_that_is_certain_and_small_is_not_flagged() -> None:
     gaps = [gap for group in found.groups for gap in group.gaps]
     assert any(gap.beyond_chance and not gap.large for gap in gaps)
     assert not any(gap.flagged for gap in gaps if gap.measure == "true_positive_rate")
+
+
+def test_intervals_of_gaps_allow_for_all_gaps_of_the_table() -> None:
+    scores = scored(unfair=0.8)
+    assert scores.columns is not None
+    women = next(group for group in table(scores).groups if group.name == "f")
+    selected = {name: scores.score[(scores.columns["gender"] == name).to_numpy()] >= 0.4 for name in ("m", "f")}
+    counts = [(int(hits.sum()), len(hits)) for hits in selected.values()]
+    expected = rate_difference(*counts, alpha=0.05 / len(women.gaps))
+    assert isinstance(expected, Estimate)
+    gap = next(gap for gap in women.gaps if gap.measure == "selected")
+    assert (gap.difference.low, gap.difference.high) == pytest.approx((expected.low, expected.high))
 
 
 def test_a_group_with_few_rows_says_so_and_has_no_gaps() -> None:

@@ -74,14 +74,16 @@ def test_calibration_of_amounts_is_the_line_through_them() -> None:
     assert [each.score for each in found.bins] == sorted(each.score for each in found.bins)
 
 
-def test_whites_interval_of_the_slope_covers_the_truth() -> None:
-    draw, covered = np.random.default_rng(2), 0
+def test_whites_intervals_of_slope_and_intercept_cover_the_truth() -> None:
+    draw, covered = np.random.default_rng(2), np.zeros(2)
     for _ in range(200):
         score = draw.gamma(2, 50, 200)
-        slope = regression_calibration(score * draw.uniform(0.5, 1.5, 200), score).slope
-        assert slope is not None
-        covered += (slope.low or 0) < 1 < (slope.high or 0)
-    assert 0.88 <= covered / 200 <= 0.99
+        found = regression_calibration(score * draw.uniform(0.5, 1.5, 200), score)
+        assert found.slope is not None
+        assert found.intercept is not None
+        covered[0] += (found.slope.low or 0) < 1 < (found.slope.high or 0)
+        covered[1] += (found.intercept.low or 0) < 0 < (found.intercept.high or 0)
+    assert ((covered >= 0.88 * 200) & (covered <= 0.99 * 200)).all()
 
 
 def test_figures_of_classes_equal_those_of_scikit_learn() -> None:
