@@ -5,6 +5,7 @@ Results are appended to a file, and a run that is started again leaves out what 
 """
 
 import argparse
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -57,7 +58,8 @@ def main() -> None:
 def _prepared(name: str, folder: Path, seeds: tuple[int, ...]) -> tuple[Partition, dict[str, Any], list[Fold]]:
     source = tables.TABLES[name]
     frame, columns = tables.load(source, folder)
-    roles = Columns.model_validate({key: value for key, value in columns.items() if key in Columns.model_fields})
+    given = {key: value for key, value in columns.items() if key in Columns.model_fields}
+    roles = Columns.model_validate_json(json.dumps(given))
     examples = table_examples(frame, roles)
     label = examples.frame[roles.label or ""].to_numpy().astype(np.int8)
     splits = list(folds(label, seeds=seeds, by_time=source.time))

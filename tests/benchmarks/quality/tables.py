@@ -56,7 +56,7 @@ TABLES: Mapping[str, Source] = {
     "bank_marketing_by_time": Source("bank_marketing/bank-additional-full.csv.gz", _BANK, time=True),
     "online_shoppers": Source(
         "online_shoppers/online_shoppers_intention.csv.gz",
-        {"label": "Revenue", "positive": "TRUE", "features": "auto"},
+        {"label": "Revenue", "positive": True, "features": "auto"},
         aim=0.93,
     ),
     "german_credit": Source(

@@ -36,7 +36,7 @@ def groups_of(values: pl.Series) -> Iterator[tuple[str, Bools]]:
 
 
 def _names(values: pl.Series, known: Bools) -> Iterator[tuple[str, Bools]]:
-    texts = _texts(values)
+    texts = _texts(values).alias("value")
     counts = texts.filter(pl.Series(known)).value_counts(sort=True, name="rows")
     ordered = counts.sort(["rows", texts.name], descending=[True, False])[texts.name].to_list()
     kept = ordered if len(ordered) <= MOST_GROUPS else ordered[: MOST_GROUPS - 1]

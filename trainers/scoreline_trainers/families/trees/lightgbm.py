@@ -30,19 +30,22 @@ from scoreline_trainers.spaces import Choices, Range, Space
 
 
 class LightGBMConfig(BoosterConfig):
-    """Options of the family; names and defaults of LightGBM unless said otherwise. The model is the same on any cores.
+    """Options of the family, by LightGBM's names. The model is the same on any cores.
+
+    Each tree has at most 15 leaves and sees 70 % of the features and 80 % of the rows, where LightGBM's own defaults
+    are 31 leaves and all of both: on tables of some thousand rows that generalises better.
 
     Attributes:
         boosting: "dart" drops earlier trees at random and cannot stop early.
     """
 
     boosting: Literal["gbdt", "dart"] = "gbdt"
-    num_leaves: int = Field(default=31, ge=2)
+    num_leaves: int = Field(default=15, ge=2)
     max_depth: int = -1
     min_data_in_leaf: int = Field(default=20, ge=1)
-    feature_fraction: float = Field(default=1.0, gt=0, le=1)
-    bagging_fraction: float = Field(default=1.0, gt=0, le=1)
-    bagging_freq: int = Field(default=0, ge=0)
+    feature_fraction: float = Field(default=0.7, gt=0, le=1)
+    bagging_fraction: float = Field(default=0.8, gt=0, le=1)
+    bagging_freq: int = Field(default=1, ge=0)
     lambda_l1: float = Field(default=0.0, ge=0)
     lambda_l2: float = Field(default=0.0, ge=0)
 

@@ -59,5 +59,5 @@ def _check_event(frame: pl.DataFrame, column: str | None, value: str | None) -> 
     require(frame, column)
     names = frame[column].cast(pl.String).drop_nulls()
     if value is None or value not in names:
-        common = names.value_counts(sort=True)[column].head(_SHOWN).to_list()
+        common = names.alias("value").value_counts(sort=True, name="rows")["value"].head(_SHOWN).to_list()
         raise DataError(column, f"says which event it is: name one with --positive, such as {', '.join(common)}")
