@@ -59,6 +59,7 @@ from scoreline_trainers.reporting.document import (
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 AUC = Interval(value=0.81, low=0.79, high=0.83, method="DeLong")
 RATE = Interval(value=0.2, low=0.18, high=0.22, method="Wilson")
+FOLD_METRICS = {f"metric_of_a_fold_{place}": 0.1234 for place in range(14)}
 COUNTS = Confusion(true_positives=120, false_positives=80, true_negatives=720, false_negatives=80)
 
 
@@ -242,7 +243,9 @@ def _evaluation(name: str) -> Evaluation:
             )
         },
         folds=tuple(
-            FoldFigures(fold=fold, training_rows=4000, rows=200, positives=40, metrics={"auc": 0.8 + fold / 100})
+            FoldFigures(
+                fold=fold, training_rows=4000, rows=200, positives=40, metrics={"auc": 0.8 + fold / 100} | FOLD_METRICS
+            )
             for fold in range(5)
         ),
         fold_spread={"auc": Spread(mean=0.82, deviation=0.0158, low=0.8, high=0.84)},

@@ -11,7 +11,7 @@ from scoreline_trainers.reporting.sections import report_sections
 from tests.trainers.reporting.reports import bare_report, whole_report
 
 HOSTILE = "<script>alert('x')</script>\"ünïcode$\\frac{1}{$"
-VOID = frozenset({"meta", "br", "hr", "img", "input", "link", "path", "rect", "use"})
+VOID = frozenset({"meta", "br", "hr", "img", "input", "link", "path", "rect", "use", "wbr"})
 
 
 class Parsed(HTMLParser):
@@ -118,7 +118,7 @@ def test_links_of_the_contents_lead_to_every_section(parsed: Parsed) -> None:
         "Contributions of 2 inputs in 80 rows",
         "The contribution of city over its value",
         "Inputs that matter together",
-        "highest score, a score of 0.9: from the base -1.4000 to -0.8000",
+        "Highest score, a score of 0.9: from the base -1.4000 to -0.8000",
         "histogram of income from 0 to 20",
         "predicts the label alone; exclude it",
         "lightgbm 4.6.0",

@@ -10,13 +10,14 @@ from scoreline_registry.pictures.page import table as html_table
 from scoreline_trainers.reporting.blocks import Bars, Block, Bullets, Cell, Notes, Pictures, Section, Table, Text
 
 CSS = """
-nav ul { columns: 14rem; padding-left: 1.2rem; font-size: .9rem } nav a, a { color: #0050a0 }
+nav ul { columns: 9rem; padding-left: 1.2rem; font-size: .9rem } nav a, a { color: #0050a0 }
 .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: .5rem 1.5rem }
 .pictures figure svg { width: 100%; max-width: 30rem }
 .bars { vertical-align: middle; width: 6rem; height: 1.4rem }
-td:first-child { max-width: 22rem; overflow-wrap: anywhere } td { max-width: 34rem }
+td.long { max-width: 34rem }
 .text { white-space: pre-line; max-width: 46rem } .verdict { font-size: 1.05rem; font-weight: 600 }
-@media (max-width: 480px) { body { margin: .8rem auto } h1 { font-size: 1.35rem } td { max-width: 16rem } }
+@media screen and (max-width: 480px) { body { margin: .8rem auto }
+  h1 { font-size: 1.35rem } td.long { max-width: 18rem } }
 @media print { nav { display: none } .pictures { grid-template-columns: 1fr 1fr; gap: .2rem 1rem }
   section.long { break-before: page } a { color: inherit; text-decoration: none } }
 """

@@ -1,11 +1,15 @@
 """Figures of a report as text."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scoreline_trainers.evaluation.document import Interval
 
 _FIRST = frozenset({"kind", "choose", "family", "python"})
+_METRICS = (
+    "auc", "average_precision", "ks", "gini", "brier", "log_loss", "ece_20_equal_mass", "ece_10_equal_mass", "mae",
+    "rmse", "r2",
+)  # fmt: skip
 _UNITS = ("bytes", "KB", "MB", "GB")
 
 
@@ -65,6 +69,11 @@ def plain(value: object) -> str:
 def in_order(mapping: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """The entries by name, what says the kind of the others first: stored manifests keep no other order."""
     return sorted(mapping.items(), key=lambda item: (item[0] not in _FIRST, item[0]))
+
+
+def metrics_in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Each name once: the ones that are asked for first, then all others in their own order."""
+    return tuple(sorted(dict.fromkeys(names), key=lambda name: (*_METRICS, name).index(name)))
 
 
 def options(config: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

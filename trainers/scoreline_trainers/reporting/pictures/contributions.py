@@ -48,8 +48,7 @@ def summary(rows: Sequence[SummaryRow], link: str) -> Picture:
         axes.axvline(0, color="black", linewidth=0.8)
         axes.set_yticks(range(len(drawn)), [_short(row.name) for row in drawn])
         axes.set_ylim(len(drawn) - 0.5, -0.5)
-        axes.set(xlabel=f"contribution, {link}", title="Contributions of rows: blue low values, red high ones")
-        axes.title.set_fontsize(10)
+        axes.set(xlabel=f"contribution, {link}", title="Contributions of rows")
         return page.picture(
             f"Contributions of {len(drawn)} inputs in {len(drawn[0].contributions[:MAX_POINTS])} rows; each point is a "
             "row, blue for a low value of the input and red for a high one."
@@ -66,6 +65,7 @@ def dependence(found: Dependence, link: str) -> Picture:
             known = [value is not None for value in found.values]
             values = [value for value in found.values if value is not None]
             axes.plot(values, contributions[known], linestyle="", marker="o", markersize=3, color=COLOURS[0], alpha=0.6)
+            axes.locator_params(axis="x", nbins=5)
         else:
             _by_name(axes, found.values, contributions)
         axes.axhline(0, color="black", linewidth=0.8)
@@ -92,11 +92,11 @@ def waterfall(found: Waterfall, link: str) -> Picture:
         axes.axvline(found.base, color=GREY, linewidth=1, linestyle=":")
         axes.set_yticks(range(len(steps)), [name for name, _ in steps])
         axes.set_ylim(len(steps) - 0.5, -0.5)
-        axes.margins(x=0.12)
-        axes.set(xlabel=link, title=f"{found.title[:1].upper()}{found.title[1:]}: {short(found.score)}")
+        axes.margins(x=0.18)
+        axes.set(xlabel=link, title=f"{_capital(found.title)}: {short(found.score)}")
         parts = "; ".join(f"{name} {value:+.3g}" for name, value in steps)
         return page.picture(
-            f"{found.title}, a score of {short(found.score)}: from the base {number(found.base)} to "
+            f"{_capital(found.title)}, a score of {short(found.score)}: from the base {number(found.base)} to "
             f"{number(found.margin)} by {parts}."
         )
 
@@ -147,6 +147,10 @@ def _named(name: str, value: SourceValue) -> str:
     if value is None:
         return _short(name)
     return _short(f"{name} = {short(value) if isinstance(value, int | float) else value}")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _short(name: str, most: int = 22) -> str:

@@ -1,9 +1,9 @@
 """The table that a version was learned from, column by column, and what callers send."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from scoreline_registry.documents.contract import Feature
-from scoreline_trainers.profiling.document import ColumnProfile, TableProfile
+from scoreline_trainers.profiling.document import ColumnProfile, Finding, TableProfile
 from scoreline_trainers.reporting.blocks import Bars, Block, Cell, Section, Table, Text, facts
 from scoreline_trainers.reporting.document import VersionReport
 from scoreline_trainers.reporting.text import percent, short
@@ -22,8 +22,7 @@ def data(report: VersionReport) -> Section:
     if len(profile.columns) > MAX_COLUMNS:
         blocks.append(Text(f"{len(profile.columns) - MAX_COLUMNS:,} more columns are in the JSON form.", detail=True))
     if notes:
-        rows = tuple((note.column, note.text, note.advice) for note in notes)
-        blocks.append(Table("Good to know", ("column", "found", "advice"), rows, detail=True))
+        blocks.append(_notes(notes))
     return Section("Data", tuple(blocks))
 
 
@@ -39,6 +38,15 @@ def inputs(report: VersionReport) -> Section:
         names = ", ".join(ragged.features)
         blocks.append(Text(f"{counts} {ragged.max_items} {ragged.kind.items}{rest}, each with: {names}."))
     return Section("Inputs", tuple(blocks))
+
+
+def _notes(notes: Sequence[Finding]) -> Table:
+    """Columns of which the same was found share a row."""
+    columns: dict[tuple[str, str], list[str]] = {}
+    for note in notes:
+        columns.setdefault((note.text, note.advice), []).append(note.column)
+    rows = tuple((", ".join(filter(None, names)), *said) for said, names in columns.items())
+    return Table("Good to know", ("column", "found", "advice"), rows, detail=True)
 
 
 def _table_facts(profile: TableProfile) -> dict[str, str]:
@@ -57,7 +65,7 @@ def _table_facts(profile: TableProfile) -> dict[str, str]:
 
 
 def _columns(profile: TableProfile) -> Table:
-    columns = ("column", "kind", "missing", "distinct", "values", "distribution", "alone: AUC", "flags")
+    columns = ("column", "distribution", "kind", "missing", "distinct", "values", "alone: AUC", "flags")
     rows = tuple(_row(column) for column in profile.columns[:MAX_COLUMNS])
     return Table("Columns", columns, rows, detail=True)
 
@@ -65,11 +73,11 @@ def _columns(profile: TableProfile) -> Table:
 def _row(column: ColumnProfile) -> tuple[Cell, ...]:
     return (
         column.name,
+        _distribution(column),
         column.kind,
         percent(column.missing),
         f"{column.unique:,}",
         "; ".join(_values(column)),
-        _distribution(column),
         "-" if column.label_auc is None else f"{column.label_auc:.3f}",
         ", ".join(flag.replace("_", " ") for flag in column.flags),
     )

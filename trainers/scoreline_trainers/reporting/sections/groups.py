@@ -7,7 +7,7 @@ from scoreline_trainers.evaluation.document import Evaluation, FairnessTable, Gr
 from scoreline_trainers.reporting.blocks import Block, Bullets, Pictures, Section, Table, Text
 from scoreline_trainers.reporting.document import VersionReport
 from scoreline_trainers.reporting.pictures import groups as pictures
-from scoreline_trainers.reporting.text import interval, number, percent
+from scoreline_trainers.reporting.text import interval, metrics_in_order, number, percent
 
 
 def segments(report: VersionReport) -> Section:
@@ -73,7 +73,7 @@ def _has(groups: Sequence[GroupFigures], metric: str) -> bool:
 
 
 def _figures(title: str, groups: Sequence[GroupFigures], found: Evaluation | None) -> Table:
-    names = tuple(dict.fromkeys(name for group in groups for name in group.metrics))
+    names = metrics_in_order(name for group in groups for name in group.metrics)
     amounts = found is not None and found.task == "regression"
     rows = tuple(
         (

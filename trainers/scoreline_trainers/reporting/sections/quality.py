@@ -7,12 +7,7 @@ from scoreline_trainers.evaluation.document import BestCut, Cut, Evaluation
 from scoreline_trainers.reporting.blocks import Block, Drawing, Pictures, Section, Table, Text
 from scoreline_trainers.reporting.document import VersionReport
 from scoreline_trainers.reporting.pictures import curves
-from scoreline_trainers.reporting.text import in_order, interval, number, percent, plain
-
-_FIRST = (
-    "auc", "average_precision", "ks", "gini", "brier", "log_loss", "ece_20_equal_mass", "ece_10_equal_mass", "mae",
-    "rmse", "r2",
-)  # fmt: skip
+from scoreline_trainers.reporting.text import in_order, interval, metrics_in_order, number, percent, plain
 
 _SENTENCE = "On {rows}, which the model was not trained on."
 
@@ -59,8 +54,8 @@ def _metrics(found: Evaluation) -> Table:
     columns += ["on the test part"] if test else []
     columns += ["mean of folds ± deviation"] if found.fold_spread else []
     rows = []
-    for name, figure in sorted(found.metrics.items(), key=_place):
-        row = [name, interval(figure)]
+    for name in metrics_in_order(found.metrics):
+        row = [name, interval(found.metrics[name])]
         row += [interval(test.get(name))] if test else []
         if found.fold_spread:
             spread = found.fold_spread.get(name)
@@ -69,13 +64,8 @@ def _metrics(found: Evaluation) -> Table:
     return Table("", tuple(columns), tuple(rows))
 
 
-def _place(metric: tuple[str, object]) -> int:
-    """Where a metric stands: the ones that are asked for first, then all others in their own order."""
-    return _FIRST.index(metric[0]) if metric[0] in _FIRST else len(_FIRST)
-
-
 def _classes(found: Evaluation) -> Table:
-    names = tuple(dict.fromkeys(name for each in found.classes for name in each.metrics))
+    names = metrics_in_order(name for each in found.classes for name in each.metrics)
     rows = tuple(
         (each.name, f"{each.rows:,}", *(interval(each.metrics.get(name)) for name in names)) for each in found.classes
     )

@@ -6,7 +6,10 @@ from scoreline_trainers.evaluation.document import Evaluation
 from scoreline_trainers.reporting.blocks import Block, Pictures, Section, Table, Text
 from scoreline_trainers.reporting.document import VersionReport
 from scoreline_trainers.reporting.pictures import groups
-from scoreline_trainers.reporting.text import number, plain
+from scoreline_trainers.reporting.text import metrics_in_order, number, plain
+
+MAX_METRICS = 9
+"""Columns that a page of paper has room for."""
 
 
 def validation(report: VersionReport) -> Section:
@@ -23,7 +26,7 @@ def validation(report: VersionReport) -> Section:
 
 
 def _folds(found: Evaluation) -> list[Block]:
-    names = tuple(dict.fromkeys(name for fold in found.folds for name in fold.metrics))
+    names = metrics_in_order(name for fold in found.folds for name in fold.metrics)[:MAX_METRICS]
     rows = [
         (
             str(fold.fold),
