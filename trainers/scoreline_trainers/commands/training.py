@@ -37,7 +37,10 @@ def train(
     as_json: bool,
     listing: bool,
 ) -> None:
-    """Train, check and publish a model by RECIPE: a YAML file, or a packaged recipe's name."""
+    """Train, check and publish a model by RECIPE: a YAML file, or a packaged recipe's name.
+
+    The exit code is 3 when the version falls short of what the recipe requires; it is then not published.
+    """
     if listing:
         _list(as_json=as_json)
         return
