@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks.contributions``: time of exact contributions beside ``shap`` and ``woodelf-explainer``.
+"""``python -m tests.benchmarks.contributions``: CPU time of exact contributions beside ``shap`` and WOODELF.
 
 100 trees of 31 leaves by LightGBM over 30 numbers, 100 reference rows, one core. shap takes ``--shap-rows`` only: its
 time grows in proportion. Both run in ``.bench/shap`` (``make bench-peers``) or by ``--python``. Values are compared,
@@ -57,7 +57,7 @@ def explainer(model: lightgbm.Booster, reference: Float32) -> TreeExplainer:
 def theirs(
     engine: str, model: lightgbm.Booster, rows: Float32, reference: Float32, python: str
 ) -> tuple[float, Float64]:
-    """Seconds and the values of the first rows, by another engine in its own environment."""
+    """CPU seconds and the values of the first rows, by another engine in its own environment."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model.save_model(str(folder / "booster.txt"))
@@ -79,18 +79,18 @@ def main() -> None:
     rows = draw.normal(size=(chosen.rows, FEATURES)).astype(np.float32)
     model, reference = booster(), draw.normal(size=(REFERENCE, FEATURES)).astype(np.float32)
     ours = explainer(model, reference)
-    table = Table("engine", "rows", "seconds", "µs a row", "largest difference from ours")
+    table = Table("engine", "rows", "CPU seconds", "µs a row", "largest difference from ours")
 
-    started = time.perf_counter()
+    started = time.process_time()
     values = ours.values(rows)
-    _add(table, "scoreline, batch", len(rows), time.perf_counter() - started)
-    started = time.perf_counter()
+    _add(table, "scoreline, batch", len(rows), time.process_time() - started)
+    started = time.process_time()
     compiled = CompiledTrees.of(ours)
-    _add(table, "scoreline, tables for one row at a time", 0, time.perf_counter() - started)
+    _add(table, "scoreline, tables for one row at a time", 0, time.process_time() - started)
     online = rows[:_ONLINE_ROWS]
-    started = time.perf_counter()
+    started = time.process_time()
     one_by_one = np.stack([compiled.values(row) for row in online])
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     _add(table, "scoreline, one row at a time", len(online), seconds, np.abs(one_by_one - values[: len(online)]).max())
     for engine, count in (("woodelf", len(rows)), ("shap", chosen.shap_rows)):
         seconds, found = theirs(engine, model, rows[:count], reference, python)
