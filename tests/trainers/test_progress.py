@@ -36,7 +36,7 @@ def test_a_long_stage_writes_fewer_lines() -> None:
     for _ in range(4000):
         progress.advance()
     assert 100 < len(lines) < 200
-    assert lines[1] == "  1 of 5000, 83 min left"
+    assert lines[1] == "  1 of 5,000, 83 min left"
 
 
 def test_durations_are_said_as_people_say_them() -> None:

@@ -133,7 +133,7 @@ class Lines:
 
     def _steps(self, elapsed: float) -> Iterator[str]:
         if self._total is not None and self._done <= self._total:
-            yield f"{self._done} of {self._total}"
+            yield f"{self._done:,} of {self._total:,}"
             if self._done < self._total:
                 yield f"{duration(elapsed / self._done * (self._total - self._done))} left"
 

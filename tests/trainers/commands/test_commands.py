@@ -187,7 +187,10 @@ import {module}
             "scoreline_trainers.publishing.inspection",
             ("polars", "pyarrow", "sklearn", "scipy", "lightgbm", "torch", "skl2onnx"),
         ),
-        ("scoreline_trainers.training.run", ("sklearn", "lightgbm", "torch", "skl2onnx", "onnxmltools", "pyarrow")),
+        (
+            "scoreline_trainers.training.run",
+            ("sklearn", "lightgbm", "torch", "optuna", "skl2onnx", "onnxmltools", "pyarrow"),
+        ),
         ("scoreline_trainers.families.logistic", ("lightgbm", "torch")),
         ("scoreline_trainers.families.trees.lightgbm", ("sklearn", "torch", "xgboost", "catboost")),
         ("scoreline_trainers.families.trees.xgboost", ("torch", "lightgbm", "catboost")),
