@@ -122,6 +122,9 @@ def test_a_named_positive_makes_yes_and_no_of_classes() -> None:
         ([0], None, "'y' is the label and has one value only, '0'"),
         ([0, None], None, "'y' is the label and missing in 300 of 600 rows"),
         (["a", "b"], "c", "'y' is the label and never 'c'; it holds 'a', 'b'"),
+        ([[1]], None, r"'y' is the label and holds List\(Int64\): take a column"),
+        ([timedelta(days=1)], None, "'y' is the label and holds Duration"),
+        (["2024-01-31"], None, "'y' is the label and holds dates: take a column"),
         ([f"t{n}" for n in range(100)], None, "'y' is the label and has 100 different texts: name .* --positive"),
     ],
 )

@@ -150,9 +150,7 @@ def test_a_folder_and_a_table_are_no_recipes(tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_text("a,b\n1,0\n")
     with pytest.raises(RecipeError, match="this is a folder: name a recipe in it, a "):
         find_recipe(str(tmp_path))
-    with pytest.raises(
-        RecipeError, match="this is a table: name a recipe, and its table by the key `data` or with --d"
-    ):
+    with pytest.raises(RecipeError, match="this is a table: write a recipe for it with `scoreline recipe "):
         find_recipe(str(tmp_path / "people.csv"))
 
 

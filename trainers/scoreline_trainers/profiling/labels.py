@@ -27,6 +27,9 @@ def label_profile(column: ReadColumn, *, positive: str | None = None) -> LabelPr
     Raises:
         DataError: the label is missing in a row, has one value, or never the one named.
     """
+    if column.kind in ("nested", "date"):
+        held = "dates" if column.kind == "date" else column.type
+        raise DataError(column.name, f"is the label and holds {held}: take a column of classes or amounts")
     _check_known(column)
     named = texts_of(column).alias("value").value_counts(sort=True, name="rows")
     values = tuple(ValueCount(value=str(row["value"]), rows=row["rows"]) for row in named.iter_rows(named=True))

@@ -367,7 +367,7 @@ def find_recipe(text: str) -> tuple[Recipe, Path]:
     if path.is_dir():
         raise RecipeError(text, ["this is a folder: name a recipe in it, a .yaml file"])
     if path.name.endswith(READABLE):
-        raise RecipeError(text, ["this is a table: name a recipe, and its table by the key `data` or with --data"])
+        raise RecipeError(text, [f"this is a table: write a recipe for it with `scoreline recipe {text} --label NAME`"])
     return Recipe.load(path), path.parent
 
 

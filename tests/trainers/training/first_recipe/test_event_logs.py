@@ -63,13 +63,16 @@ def test_months_that_are_numbers_are_a_scale_of_their_own(tmp_path: Path) -> Non
     months = [(client, month) for client in range(80) for month in range(-int(draw.integers(6, 30)), 1)]
     frame = pl.DataFrame(months, schema=["client_id", "month_number"], orient="row")
     late = draw.random(len(frame)) < 0.1 + 0.3 * (frame["client_id"].to_numpy() % 2)
-    frame.with_columns(status=pl.Series(late).cast(pl.String)).write_csv(tmp_path / "t.csv")
-    options = {"positive": "true", "time": "month_number", "within_days": 90.0, "folder": tmp_path}
+    status = pl.Series(["1" if one else "X" for one in late])
+    frame.with_columns(status=status).write_csv(tmp_path / "t.csv")
+    options = {"positive": "1", "time": "month_number", "within_days": 90.0, "folder": tmp_path}
     found = first_recipe(tmp_path / "t.csv", "status", **options)  # type: ignore[arg-type]
     data = sources(found)
     assert data.cuts is not None
     assert (data.cuts.every, data.cuts.first, data.cuts.last) == (1, -26, -3)
     assert data.events[0].time_unit == "month"
+    assert data.label is not None
+    assert data.label.where == ("status == '1'",)
     quick = Recipe.parse({**found.document, "family": "logistic"})
     assert train(quick, folder=tmp_path).report.training_rows > 100
 

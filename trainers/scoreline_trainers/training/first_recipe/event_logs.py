@@ -7,6 +7,7 @@ from typing import Any
 from scoreline_trainers.data.reading.csv_files import CsvFormat
 from scoreline_trainers.data.reading.dates import EPOCH_MILLISECONDS, EPOCH_SECONDS
 from scoreline_trainers.errors import DataError
+from scoreline_trainers.problems import as_yaml
 from scoreline_trainers.profiling.document import ColumnProfile, TableProfile
 from scoreline_trainers.profiling.names import words
 from scoreline_trainers.training.first_recipe.choices import Choice, Item
@@ -73,7 +74,7 @@ def choices_of_log(table: TableProfile, event: Event, *, name: str, data: str, f
         **_times(time, scale),
         "windows_days": windows,
     }
-    happens = {"within_days": days, **_condition(event)}
+    happens = {"within_days": days, **_condition(table, event)}
     step = every if scale.name is None else max(1, length // scale.unit)
     cuts = {"every": step, "first": scale.at(start), "last": scale.at(end)}
     what = f"{event.column} == {event.value}" if event.value is not None else "any event"
@@ -130,5 +131,9 @@ def _scale(time: ColumnProfile) -> Scale:
     return Scale(int(span), int(time.quantiles.min), name, _NUMBERED[name])
 
 
-def _condition(event: Event) -> dict[str, str]:
-    return {} if event.value is None else {"where": f"{event.column} == {event.value}"}
+def _condition(table: TableProfile, event: Event) -> dict[str, str]:
+    """Which events count; a text that looks like a number is quoted, as the value is YAML."""
+    if event.column is None or event.value is None:
+        return {}
+    named = table.column(event.column).kind in ("category", "text")
+    return {"where": f"{event.column} == {as_yaml(event.value) if named else event.value}"}

@@ -13,6 +13,8 @@ from scoreline_trainers.training.first_recipe.inputs import inputs_of
 from scoreline_trainers.training.first_recipe.models import family_of, validation_of
 from scoreline_trainers.training.recipe import Recipe
 
+_MEANING = 200
+
 
 @dataclass(frozen=True, slots=True)
 class FirstRecipe:
@@ -139,7 +141,7 @@ def _of_roles(table: TableProfile) -> list[Choice]:
 def _meaning(label: LabelProfile) -> str:
     if label.task == "regression":
         return f"expected {label.name}"
-    return f"probability that {label.name} is {label.positive or label.values[-1].value}"
+    return f"probability that {label.name} is {label.positive or label.values[-1].value}"[:_MEANING]
 
 
 def _candidates(table: TableProfile) -> str:

@@ -55,9 +55,9 @@ def _why_not(table: TableProfile, column: ColumnProfile) -> str:
     if "leak" in flags or "after_the_event" in flags:
         found = (each.text for each in table.findings if each.column == column.name and each.kind == "leak")
         return f"{next(found, 'gives the label away')}: known only after the event?"
-    if column.unique > MANY_NAMES and names_an_id(column.name):
-        return f"{column.unique:,} ids of something else than the rows are about"
     reason = next((text for flag, text in _BY_FLAG.items() if flag in flags), "") or _BY_KIND.get(column.kind, "")
+    if not reason and column.unique > MANY_NAMES and names_an_id(column.name):
+        reason = f"{column.unique:,} ids of something else than the rows are about"
     if not reason and table.shape == "histories" and "varying" in flags and not _is_step(column):
         reason = "changes from step to step, and is no number"
     return reason or _unfit(column.name)
