@@ -20,7 +20,7 @@ from scoreline_trainers.families.networks.weights import WEIGHTS_FILE, unpacked
 from scoreline_trainers.family import Start, WarmFamily
 from scoreline_trainers.gate.checks import prove
 from scoreline_trainers.progress import Silent
-from tests.trainers.tables import BOTH, SMALL, TABLE, dataset
+from tests.trainers.tables import BOTH, FEW_SHOT, SMALL, TABLE, dataset
 
 NAMES = tuple(f"shop {number}" for number in range(40))
 QUICK = {"hidden": (8,), "epochs": 6, "batch_size": 64, "learning_rate": 0.02, "dropout": 0.0}
@@ -189,3 +189,14 @@ def test_networks_take_the_names_of_other_libraries(family: str) -> None:
     read = [config.model_validate_json(json.dumps(given | required)) for given in (other, own)]
     assert read[0] == read[1]
     assert read[0].model_dump().items() >= own.items()
+
+
+@pytest.mark.parametrize("family", [*FEW_SHOT, "gan_hardened"])
+def test_families_of_other_training_loops_count_weights_too(family: str) -> None:
+    data = dataset(TABLE)
+    heavy = replace(data, weight=np.where(data.label == 1, 6.0, 1.0))
+    config = FAMILIES[family].config_type(**SMALL[family])
+    plain, weighted = (
+        FAMILIES[family].fit(each, config, seed=0, progress=Silent()).predict(data.batch) for each in (data, heavy)
+    )
+    assert weighted.mean() > plain.mean() + 0.1

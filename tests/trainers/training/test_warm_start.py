@@ -54,6 +54,21 @@ def test_trees_are_added_to_those_of_the_version_under_its_contract(family: str,
     assert repeated.files["model.onnx"] == more.files["model.onnx"]
 
 
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_a_network_goes_on_from_the_weights_of_a_version(task: str) -> None:
+    if lacking("mlp"):
+        pytest.skip(lacking("mlp"))
+    asked: Mapping[str, Any] = {"task": task, "label": "label" if task == "binary" else "spend"}
+    registry, first = published("mlp", **asked)
+    again = recipe("mlp", **asked, warm_start="rich@champion", config={**SMALL["mlp"], "epochs": 1})
+    newer = rows(400, seed=5).with_columns(pl.lit("paris").alias("city"))
+    start = published_start(again, registry)
+    more = train(again, newer, start=start)
+    assert more.manifest.inputs == first.manifest.inputs
+    assert more.files["weights.npz"] != first.files["weights.npz"]
+    assert train(again, newer, start=start).files["model.onnx"] == more.files["model.onnx"]
+
+
 def _booster(candidate: Candidate) -> str:
     (name,) = [name for name in candidate.files if name.startswith("booster")]
     return name
