@@ -5,11 +5,12 @@ its own segment only, so what a large batch costs does not grow with the number 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 import onnx
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from scoreline_registry.documents.contract import InputContract
 from scoreline_registry.documents.signature import SCORE
@@ -18,12 +19,18 @@ from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families import BuiltIn
 from scoreline_trainers.families.ensembles.members import Member, MemberSpec, edges_of, fit_member, tolerances_of
+from scoreline_trainers.families.ensembles.out_of_fold import folds_of
+from scoreline_trainers.families.ensembles.segment_choice import SegmentChoice, choose_by_segment
 from scoreline_trainers.family import FamilyConfig, Fitted
 from scoreline_trainers.graph.builder import GraphBuilder
 from scoreline_trainers.graph.tensor import Tensor, concat, graph_input
+from scoreline_trainers.heads.likeness import meta_features
 from scoreline_trainers.heads.segments import Segments
 from scoreline_trainers.progress import Progress
 from scoreline_trainers.spaces import Space
+
+# Segments to compare.
+_LEAST_ALIKE = 2
 
 
 class SegmentedConfig(FamilyConfig):
@@ -31,42 +38,48 @@ class SegmentedConfig(FamilyConfig):
 
     Attributes:
         segment: the category feature whose names are the segments.
-        member: family and options of the member of each segment.
+        member: family and options of the member of each segment; or
+        candidates: at least two: each segment takes the one with the least loss on rows of its own that it was not
+            trained on, or none where the fallback is better; the fallback is the best of them on all rows.
         members: by name of a segment, another family and options.
         fallback: family and options of the fallback, trained on all rows; null takes those of ``member``. It scores
             segments without a member, names outside the vocabulary, and rows without a segment.
         min_rows: a segment with fewer training rows has no member of its own.
         min_labels: a segment with fewer rows of either label has none either.
+        folds: parts of the rows by which candidates are compared.
     """
 
     segment: str
-    member: MemberSpec
+    member: MemberSpec | None = None
+    candidates: tuple[MemberSpec, ...] = ()
     members: dict[str, MemberSpec] = Field(default_factory=dict)
     fallback: MemberSpec | None = None
     min_rows: int = Field(default=200, ge=1)
     min_labels: int = Field(default=10, ge=2)
+    folds: int = Field(default=4, ge=2, le=20)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.member is None) == (not self.candidates):
+            raise ValueError("give either 'member', of every segment, or 'candidates' to choose from")
+        if self.candidates and (self.members or self.fallback is not None):
+            raise ValueError("'members' and 'fallback' go with 'member': 'candidates' are chosen from by their loss")
+        titles = [spec.title for spec in self.candidates]
+        if len(titles) == 1 or len(set(titles)) < len(titles):
+            raise ValueError("'candidates' are at least two with different names: give each a 'name'")
+        return self
 
     def search_space(self) -> Space:
         """That of the members of all segments that have no options of their own, and of the fallback's."""
+        member = {} if self.member is None else self.member.search_space("member")
         fallback = {} if self.fallback is None else self.fallback.search_space("fallback")
-        return {**self.member.search_space("member"), **fallback}
+        return {**member, **fallback}
 
     @property
     def nested(self) -> Sequence[tuple[str, FamilyConfig]]:
-        """Every member's, and the fallback's."""
-        return [(spec.family, spec.options()) for spec in (self.member, *self.members.values(), self._last)]
-
-    def spec(self, segment: str) -> MemberSpec:
-        """The member to train on a segment's rows, named like the segment."""
-        return self.members.get(segment, self.member).model_copy(update={"name": segment})
-
-    def fallback_spec(self) -> MemberSpec:
-        """The member to train on all rows."""
-        return self._last.model_copy(update={"name": "fallback"})
-
-    @property
-    def _last(self) -> MemberSpec:
-        return self.fallback or self.member
+        """Every member's, the fallback's and every candidate's."""
+        listed = (self.member, *self.members.values(), self.fallback or self.member, *self.candidates)
+        return [(spec.family, spec.options()) for spec in listed if spec is not None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,12 +91,14 @@ class FittedSegmented(Fitted):
         segments: K.
         members: K + 1.
         rows: how many rows each of them learned from.
+        facts: how members were chosen, and which segments are alike.
     """
 
     inputs: InputContract
     segments: Segments
     members: tuple[Member, ...]
     rows: tuple[int, ...]
+    facts: Mapping[str, str | int | float] = field(default_factory=dict)
 
     def predict(self, batch: Batch) -> Float64:
         """float64 [N]."""
@@ -115,7 +130,7 @@ class FittedSegmented(Fitted):
         """Which segments have a member of their own, and the members' facts."""
         own = ", ".join(f"{name} ({rows:,} rows)" for name, rows in zip(self.segments.names, self.rows, strict=False))
         others = [name for name in self.segments.vocabulary if name not in self.segments.names]
-        facts = {"own members": own or "none", "fallback": ", ".join([*others, "any other", "missing"])}
+        facts = {"own members": own or "none", "fallback": ", ".join([*others, "any other", "missing"]), **self.facts}
         return facts | {name: value for member in self.members for name, value in member.describe().items()}
 
 
@@ -133,15 +148,43 @@ class Segmented(BuiltIn):
         if strange:
             there = ", ".join(every.names[:40])
             raise FitError(self.name, f"has a member for {strange[0]!r}, no {config.segment}; there are {there}")
-        segments = every.only(_large_enough(every, data, config))
+        large = every.only(_large_enough(every, data, config))
+        choice = self._choice(data, config, large, seed=seed, progress=progress)
+        segments = large.only(choice.members)
         place = segments.places(data.batch.table)
         taken = [np.flatnonzero(place == index) for index in range(segments.fallback)] + [np.arange(len(data))]
-        specs = [*(config.spec(name) for name in segments.names), config.fallback_spec()]
+        specs = [_named(choice.members[name], name) for name in segments.names] + [_named(choice.fallback, "fallback")]
         members = tuple(
             fit_member(spec, data.take(rows), ensemble=self.name, seed=seed, progress=progress)
             for spec, rows in zip(specs, taken, strict=True)
         )
-        return FittedSegmented(data.inputs, segments, members, tuple(map(len, taken)))
+        facts = {**choice.facts, **_alike(data, every)}
+        return FittedSegmented(data.inputs, segments, members, tuple(map(len, taken)), facts)
+
+    def _choice(
+        self, data: Dataset, config: SegmentedConfig, segments: Segments, *, seed: int, progress: Progress
+    ) -> SegmentChoice:
+        """The members that the options name, or that are chosen among the candidates. Raises FitError."""
+        if config.member is not None:
+            named = {name: config.members.get(name, config.member) for name in segments.names}
+            return SegmentChoice(config.fallback or config.member, named)
+        fold = folds_of(data, folds=config.folds, seed=seed)
+        return choose_by_segment(
+            config.candidates, data, segments, fold, ensemble=self.name, seed=seed, progress=progress
+        )
+
+
+def _named(spec: MemberSpec, name: str) -> MemberSpec:
+    return spec.model_copy(update={"name": name})
+
+
+def _alike(data: Dataset, segments: Segments) -> Mapping[str, str]:
+    """Each segment's most alike other segment, for the model card."""
+    found = meta_features(data, segments)
+    if len(found.segments) < _LEAST_ALIKE:
+        return {}
+    nearest = ((name, *found.nearest(name)[0]) for name in found.segments)
+    return {"most alike segments": ", ".join(f"{name} to {other} {share:.2f}" for name, other, share in nearest)}
 
 
 def _large_enough(segments: Segments, data: Dataset, config: SegmentedConfig) -> list[str]:
