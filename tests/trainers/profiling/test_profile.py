@@ -182,6 +182,19 @@ def test_whom_rows_are_about_is_found() -> None:
     assert profile(table(order_id=orders), label="y").unit == "order_id"
 
 
+def test_dated_rows_of_repeated_units_hint_at_their_histories() -> None:
+    days = [datetime.fromisoformat("2024-01-01") + timedelta(days=n) for n in range(ROWS)]
+    people = [n % 200 for n in range(ROWS)]
+    (finding,) = [
+        each
+        for each in profile(table(customer_id=people, paid_on=days), label="y").findings
+        if each.column == "customer_id"
+    ]
+    assert "what a unit did before can become features" in finding.advice
+    (other,) = [each for each in profile(table(customer_id=people), label="y").findings if each.column == "customer_id"]
+    assert "whole units" in other.advice
+
+
 def test_steps_of_units_are_histories() -> None:
     people, label = np.repeat(np.arange(100), 6), np.repeat(np.arange(100) % 2, 6)
     frame = pl.DataFrame({"client_id": people, "month": np.tile(np.arange(6), 100), "spent": people * 1.5, "y": label})

@@ -126,7 +126,10 @@ def _of_rows(table: TableProfile, runs: Sequence[str]) -> Iterator[Finding]:
         yield (_warning if table.unit else _note)("duplicates", "", text, advice)
     if table.unit and table.units < table.rows:
         text = f"{table.units:,} units in {table.rows:,} rows"
-        yield _note("repeated_units", table.unit, text, "validation keeps the rows of a unit together")
+        advice = "rows that are drawn for validation are whole units"
+        if table.time and table.label is not None and table.shape == "rows":
+            advice = "what a unit did before can become features: `data: {table: ..., events: ...}`"
+        yield _note("repeated_units", table.unit, text, advice)
     if table.ordered_by:
         yield _note("order", table.ordered_by, "is ascending or descending in the file", "validate by time")
     elif len(runs) > 1:

@@ -134,7 +134,7 @@ def _of_roles(table: TableProfile) -> list[Choice]:
         choices.append(Choice("dates", forms, "as they are written"))
     if table.unit and table.shape == "rows":
         repeats = f"{table.units:,} in {table.rows:,} rows" if table.units < table.rows else "one a row"
-        choices.append(Choice("unit", table.unit, f"whom a row is about, {repeats}: no input, never on both sides"))
+        choices.append(Choice("unit", table.unit, f"whom a row is about, {repeats}: not an input"))
     return choices
 
 
