@@ -52,7 +52,7 @@ def leaf_interactions(rows: Masks, reference: Masks, counts: Float64, sources: i
     failed, passed = np.bitwise_count(rows), np.bitwise_count(reference)
     both_p, both_q, mixed = (table[passed, failed[:, None]] * alive for table in _pair_weights(sources))
     row_bits, reference_bits = _bits(rows, sources), _bits(reference, sources)
-    pairs: Float64 = np.einsum("mu,ui,uj->mij", both_p, reference_bits, reference_bits, optimize=True)
+    pairs: Float64 = (both_p[:, None, :] * reference_bits.T) @ reference_bits
     pairs += both_q.sum(axis=1)[:, None, None] * row_bits[:, :, None] * row_bits[:, None]
     crossed = (mixed @ reference_bits)[:, :, None] * row_bits[:, None]
     pairs -= crossed + crossed.transpose(0, 2, 1)
