@@ -181,6 +181,12 @@ import {module}
             "scoreline_trainers.commands.training",
             ("numpy", "onnx", "onnxruntime", "polars", "sklearn", "lightgbm", "torch"),
         ),
+        (
+            "scoreline_trainers.reporting.card",
+            ("polars", "pyarrow", "onnx", "onnxruntime", "sklearn", "scipy", "matplotlib"),
+        ),
+        ("scoreline_trainers.commands.reporting", ("numpy", "onnx", "onnxruntime", "polars", "matplotlib")),
+        ("scoreline_trainers.commands.retraining", ("numpy", "onnx", "onnxruntime", "polars", "matplotlib")),
         ("scoreline_trainers.publishing.external", ("numpy", "onnx", "onnxruntime", "polars", "sklearn")),
         ("scoreline_trainers.commands.publishing", ("numpy", "onnx", "onnxruntime", "polars", "sklearn")),
         (

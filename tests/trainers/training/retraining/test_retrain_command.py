@@ -10,6 +10,10 @@ from click.testing import CliRunner, Result
 
 from scoreline_registry.registry import Registry
 from scoreline_trainers.commands.retraining import DUE, WORSE, retrain
+from scoreline_trainers.training.candidate import publish_candidate
+from scoreline_trainers.training.recipe import Recipe
+from scoreline_trainers.training.run import train
+from scoreline_trainers.training.sources import recipe_table
 from tests.trainers.training.retraining.world import RECIPE, applications, publish
 
 Run = Callable[..., Result]
@@ -105,3 +109,24 @@ def test_a_model_without_a_champion_is_one_line(trained: Path, tmp_path: Path) -
     result = CliRunner().invoke(retrain, options)
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1].startswith("Error: ")
+
+
+def test_a_folder_stands_for_the_files_of_a_table_that_is_made_of_several(tmp_path: Path) -> None:
+    """The new files have the names that the recipe knows."""
+    spec = {"table": "applications.parquet", "joins": [{"file": "regions.parquet", "by": "region"}]}
+    recipe = Recipe.parse({**RECIPE, "data": spec, "features": ["income", "debt", "wage"]})
+    wages = pl.DataFrame({"region": ["north", "south"], "wage": [1.0, 2.0]})
+    for name, days, flipped in (("old", range(100), False), ("new", range(100, 180), True)):
+        (tmp_path / name).mkdir()
+        applications(days, flipped=flipped).write_parquet(tmp_path / name / "applications.parquet")
+        wages.write_parquet(tmp_path / name / "regions.parquet")
+    registry = Registry.create(tmp_path / "registry")
+    frame, digest = recipe_table(recipe, folder=tmp_path / "old")
+    publish_candidate(train(recipe, frame, data_sha256=digest), recipe, registry, author="anna")
+    options = ["credit", "--registry", str(tmp_path / "registry"), "--json"]
+    same = CliRunner().invoke(retrain, [*options, "--data", str(tmp_path / "old"), "--now"])
+    assert same.exit_code == 1
+    assert same.stderr.splitlines()[-1].startswith("Error: credit@1 has learned from all rows up to 2026-04-10")
+    result = CliRunner().invoke(retrain, [*options, "--data", str(tmp_path / "new")])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["version"] == 2
