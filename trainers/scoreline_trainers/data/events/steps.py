@@ -5,7 +5,6 @@ from typing import Literal, Self
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 from pydantic import Field, model_validator
 
 from scoreline_trainers.data.batch import Float64, Int64
@@ -210,4 +209,6 @@ def _lists(values: pl.Series, counts: npt.NDArray[np.int64]) -> pl.Series:
     """Values one after another as lists of the given lengths."""
     offsets = np.concatenate([[0], np.cumsum(counts)])
     flat = values.to_arrow()
+    import pyarrow as pa  # noqa: PLC0415 - reading a recipe needs no pyarrow
+
     return pl.Series("steps", pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), flat))
