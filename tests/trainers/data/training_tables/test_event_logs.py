@@ -257,6 +257,9 @@ def test_steps_of_events_are_the_newest_ones_with_their_age(tmp_path: Path) -> N
         "entities": {"file": "people.csv", "key": "customer"},
         "events": {**LOG, "windows_days": [], "steps": steps},
     }
+    roles = Sources.model_validate({**spec, "events": {**LOG, "steps": {**steps, "categories": ["kind"]}}}).roles()
+    names = ["event_amount", "event_kind", "event_days_before_cut", "event_days_since_previous"]
+    assert roles["sequence"] == {"lists": names, "categories": ["event_kind"]}
     frame = made(tmp_path, spec).frame.drop("cut")
     assert frame.rows() == [
         ("z", [None], [None], [None], [None]),
@@ -298,7 +301,7 @@ def test_a_recipe_knows_the_roles_of_the_columns(tmp_path: Path) -> None:
         ({"cuts": {"at": ["2024-13-01"]}}, "data.cuts: '2024-13-01' is no date"),
         ({"cuts": {"every": "month"}}, "data.cuts: 'every' goes with 'first' and 'last'"),
         ({"label": {"within_days": 7, "until": "soon"}}, "data.label: 'soon' is no date"),
-        ({"events": {**LOG, "aggregates": [{"aggregate": "count"}] * 2}}, "duplicate feature 'count_31d'"),
+        ({"events": {**LOG, "aggregates": [{"aggregate": "count"}] * 2}}, "'count_31d' is computed twice: leave one"),
         ({"cuts": {}}, "data.cuts: give one of 'at', 'every', 'after_first_days' and 'after_events'"),
         ({"label": {"within_days": [30, 7]}}, "data.label: 'within_days' ascend"),
         ({"label": {"within_days": 7, "kind": "sum"}}, "data.label: 'column' goes with the kinds 'sum', 'max'"),
@@ -308,6 +311,10 @@ def test_a_recipe_knows_the_roles_of_the_columns(tmp_path: Path) -> None:
         ({"events": {**LOG, "aggregates": [{"aggregate": "sum"}]}}, "aggregates.0: 'sum' needs a 'column'"),
         ({"events": {**LOG, "aggregates": [{"aggregate": "summ"}]}}, "aggregates.0.aggregate.0: must be 'count'"),
         ({"events": {**LOG, "entiti": "id"}}, "entiti: unknown key; did you mean 'entity'?"),
+        (
+            {"events": {**LOG, "steps": {"sequence_length": 3, "columns": ["amount"], "categories": ["kind"]}}},
+            "'categories' names 'kind', which is none of the 'columns'",
+        ),
         ({"events": {**LOG, "steps": {"sequence_length": 3}}}, "steps: steps of events need 'columns'"),
     ],
 )

@@ -12,7 +12,6 @@ from scoreline_trainers.data.events.steps import Steps
 from scoreline_trainers.data.sources.conditions import conditions
 from scoreline_trainers.data.sources.files import Files, FileSpec
 from scoreline_trainers.data.sources.times import TimeSpec, moments
-from scoreline_trainers.errors import DataError
 
 
 class EventLog(FileSpec, TimeSpec):
@@ -42,7 +41,10 @@ class EventLog(FileSpec, TimeSpec):
     def _windows(self) -> Self:
         if any(days <= 0 for days in self.windows_days):
             raise ValueError("'windows_days' are above 0")
-        refuse_duplicates("feature", [feature.name for feature in self.window_features(pl.Schema())])
+        names = [feature.name for feature in self.window_features(pl.Schema())]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice!r} is computed twice: leave one of the 'aggregates' out, or give it a 'name'")
         refuse_duplicates("step feature", [] if self.steps is None else self.steps.names(self.name))
         return self
 
@@ -57,22 +59,17 @@ class EventLog(FileSpec, TimeSpec):
         return bool(self.windows_days) and not self.aggregates
 
     def window_features(self, schema: pl.Schema) -> tuple[WindowFeature, ...]:
-        """The features of the windows, given the log's columns. Raises DataError where two have one name."""
+        """The features of the windows, given the log's columns."""
         entries = self.aggregates
         if self.takes_usual_aggregates:
             others = {name: dtype for name, dtype in schema.items() if name not in (self.entity, self.time)}
             numbers = tuple(name for name, dtype in others.items() if dtype.is_numeric())
             entries = usual_aggregates(numbers, tuple(name for name, dtype in others.items() if dtype == pl.String))
-        found = tuple(
+        return tuple(
             feature
             for entry in entries
             for feature in entry.features(self.windows_days, delay=self.delay_days, prefix=self.name)
         )
-        names = [feature.name for feature in found]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise DataError(twice, f"is computed twice of {self.file}: leave one of its `aggregates` out, or `name` it")
-        return found
 
     def read(self, files: Files, *, zone: str, also: frozenset[str] = frozenset()) -> Log:
         """The log. ``also`` are columns that something else needs of it. Raises DataError."""

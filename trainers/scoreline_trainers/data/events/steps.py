@@ -48,6 +48,7 @@ class Steps(SourceSpec):
         every: "event", or the "day", "week" or "month" before the cut: 24 hours, 7 days, a calendar month back from it.
         sequence_length: the newest so many steps are kept.
         columns: of events that are steps: columns of the log, ``days_before_cut`` and ``days_since_previous``.
+        categories: those of ``columns`` whose values are names.
         features: of steps that are made of events.
         empty: what a step without events holds: "zero", or "missing". Counts and sums are 0 with either.
     """
@@ -55,6 +56,7 @@ class Steps(SourceSpec):
     every: Every = "event"
     sequence_length: int = Field(ge=1)
     columns: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
     features: tuple[StepFeature, ...] = ()
     empty: Literal["zero", "missing"] = "zero"
 
@@ -64,6 +66,9 @@ class Steps(SourceSpec):
             raise ValueError("steps of events need 'columns' and have no 'features'")
         if self.every != "event" and (not self.features or self.columns):
             raise ValueError(f"steps of a {self.every} need 'features' and have no 'columns'")
+        unknown = next((name for name in self.categories if name not in self.columns), None)
+        if unknown is not None:
+            raise ValueError(f"'categories' names {unknown!r}, which is none of the 'columns'")
         return self
 
     @property
@@ -71,6 +76,11 @@ class Steps(SourceSpec):
         """The columns of the log that are read."""
         named = {column for column in self.columns if column not in (DAYS_BEFORE, GAP_DAYS)}
         return frozenset({*named, *(each.column for each in self.features if each.column is not None)})
+
+    def category_names(self, prefix: str) -> tuple[str, ...]:
+        """The names of the step features that are categories."""
+        named = zip(self.columns, self.names(prefix), strict=False)
+        return tuple(name for column, name in named if column in self.categories)
 
     def names(self, prefix: str) -> tuple[str, ...]:
         """The names of the step features: ``daily_amount_sum``."""

@@ -122,6 +122,12 @@ class Sources(SourceSpec):
         """The columns of lists."""
         return tuple(name for log in self.events if log.steps is not None for name in log.steps.names(log.name))
 
+    @property
+    def step_categories(self) -> tuple[str, ...]:
+        """The columns of lists that hold names."""
+        stepped = ((log.steps, log.name) for log in self.events if log.steps is not None)
+        return tuple(name for steps, prefix in stepped for name in steps.category_names(prefix))
+
     def roles(self) -> Mapping[str, Any]:
         """The keys of a recipe that follow from this: label, time, unit, task, horizons, sequence."""
         found: dict[str, Any] = {}
@@ -134,5 +140,5 @@ class Sources(SourceSpec):
         elif self.table is not None and self.table.time is not None:
             found |= {"time": self.table.time}
         if self.steps:
-            found |= {"sequence": {"lists": list(self.steps)}}
+            found |= {"sequence": {"lists": list(self.steps), "categories": list(self.step_categories)}}
         return found
