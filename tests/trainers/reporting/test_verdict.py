@@ -29,6 +29,8 @@ def test_a_version_without_notes_has_no_problem() -> None:
     ("update", "severity", "text"),
     [
         ({"metrics": {"auc": Interval(value=0.52, low=0.49, high=0.55)}}, "problem", "no better than chance"),
+        ({"metrics": {"auc_macro": Interval(value=0.52, low=0.49, high=0.55)}}, "problem", "no better than chance"),
+        ({"metrics": {"r2": Interval(value=0.02, low=-0.01, high=0.05)}}, "problem", "than the mean of the label"),
         ({"rows": 150}, "caution", "the figures rest on 150 validation rows"),
         ({"positives": 12}, "caution", "12 of them positive"),
         ({"test": Evaluation(rows=500, metrics={"auc": WORSE})}, "caution", "the AUC on the test part, 0.7000"),

@@ -117,7 +117,10 @@ def _amount_of_rows(found: Evaluation) -> Iterator[Note]:
 
 
 def _discrimination(found: Evaluation) -> Iterator[Note]:
-    auc = found.metrics.get("auc")
+    explained = found.metrics.get("r2")
+    if explained is not None and (explained.value if explained.low is None else explained.low) <= 0:
+        yield Note("problem", f"the score may be no better than the mean of the label: its R² is {interval(explained)}")
+    auc = found.metrics.get("auc") or found.metrics.get("auc_macro")
     if auc is not None and auc.low is not None and auc.low <= 0.5:
         yield Note("problem", f"the score may be no better than chance: its AUC is {interval(auc)}")
     test = found.test.metrics.get("auc") if found.test is not None else None
