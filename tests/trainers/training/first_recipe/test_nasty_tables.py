@@ -14,6 +14,7 @@ from scoreline_trainers.data.tables import read_table, read_unknown
 from scoreline_trainers.errors import TrainersError
 from scoreline_trainers.profiling.profile import profile
 from scoreline_trainers.training.first_recipe.first_recipe import FirstRecipe, first_recipe
+from scoreline_trainers.training.in_python import train as train_file
 from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.run import train
 
@@ -115,6 +116,20 @@ def test_a_nasty_table_gives_a_model(tmp_path: Path, kind: str) -> None:
     metrics = trained(found.recipe, tmp_path)
     assert metrics.get("auc", 1) > 0.6
     assert metrics
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize(
+    "kind",
+    ["semicolons and decimal commas", "duplicate ids", "dates as text", "label of three values", "label of amounts"],
+)
+def test_a_recipe_trains_as_it_is_written(tmp_path: Path, kind: str) -> None:
+    content = MODELS[kind]()
+    assert isinstance(content, str)
+    (tmp_path / "t.csv").write_text(content)
+    found = looked_at(tmp_path / "t.csv")
+    (tmp_path / "t.yaml").write_text(found.text)
+    assert train_file(tmp_path / "t.yaml").report.validation_rows > 0
 
 
 ERRORS: Mapping[str, tuple[Callable[[], str | bytes], str]] = {
