@@ -33,9 +33,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frame.write_csv(root / "people.csv")
     frame.drop("label").write_parquet(root / "new.parquet")
     Registry.create(root / "registry")
-    for number, off in enumerate((False, True)):
+    for number, skip in enumerate((False, True)):
         path = root / f"{number}.yaml"
-        path.write_text(yaml.safe_dump({**RECIPE, "explain": {"off": off}}), encoding="utf-8")
+        path.write_text(yaml.safe_dump({**RECIPE, "explain": {"skip": skip}}), encoding="utf-8")
         done = CliRunner().invoke(train, [str(path), "--registry", str(root / "registry")])
         assert done.exit_code == 0, done.output
     return root

@@ -10,7 +10,9 @@ import pytest
 from scoreline_registry.attributions.tree_values import TreeExplainer
 from scoreline_trainers.data.batch import Batch, Float64
 from scoreline_trainers.data.dataset import Dataset
-from scoreline_trainers.explanation.explainers import AdditiveExplainer, Explainer, SampledExplainer, explainer_of
+from scoreline_trainers.explanation.exact import AdditiveExplainer
+from scoreline_trainers.explanation.explainers import Explainer, explainer_of
+from scoreline_trainers.explanation.sampled import SampledExplainer
 from scoreline_trainers.explanation.sources import HISTORY, mixed, sources_of
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.families.trees.trees import Branch, FittedTrees

@@ -19,7 +19,8 @@ from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import ExplainError
 from scoreline_trainers.explanation.cohort import POPULATION_ROWS, Cohort
 from scoreline_trainers.explanation.document import EXPLANATION_SCHEMA, Explanation
-from scoreline_trainers.explanation.explainers import Attributions, Explainer, explainer_of
+from scoreline_trainers.explanation.explainers import Explainer, explainer_of
+from scoreline_trainers.explanation.margins import Attributions
 
 _AT_ONCE = 65_536
 

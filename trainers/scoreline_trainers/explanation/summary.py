@@ -15,7 +15,8 @@ from scoreline_trainers.explanation.document import (
     SummaryRow,
     Waterfall,
 )
-from scoreline_trainers.explanation.explainers import Attributions, Explainer
+from scoreline_trainers.explanation.explainers import Explainer
+from scoreline_trainers.explanation.margins import Attributions
 from scoreline_trainers.explanation.sources import Source
 
 TOP = 10

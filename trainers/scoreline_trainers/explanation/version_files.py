@@ -16,15 +16,11 @@ from scoreline_trainers.data.columns import Spec
 from scoreline_trainers.explanation.additive import margin_of
 from scoreline_trainers.explanation.cohort import POPULATION_ROWS, Cohort
 from scoreline_trainers.explanation.document import Explanation, ReferenceFacts
-from scoreline_trainers.explanation.explainers import (
-    PAIRS,
-    Attributions,
-    Explainer,
-    GraphMargin,
-    explainer_of,
-)
+from scoreline_trainers.explanation.explainers import Explainer, explainer_of
 from scoreline_trainers.explanation.graph_index import GraphIndex
 from scoreline_trainers.explanation.history import history_profile
+from scoreline_trainers.explanation.margins import Attributions, GraphMargin
+from scoreline_trainers.explanation.sampled import PAIRS
 from scoreline_trainers.explanation.summary import (
     TOP,
     dependence,
