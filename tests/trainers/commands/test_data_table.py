@@ -45,7 +45,7 @@ def test_the_training_table_is_written_with_what_was_left_out(recipe: Path) -> N
     assert made.exit_code == 0, made.output
     frame = pl.read_parquet(out)
     assert f"wrote {out}: {len(frame):,} rows of customer, cut, label, count_7d, count_30d" in made.stdout
-    assert "rows left out: the 7 days after the cut are not over" in made.stderr
+    assert "rows left out: their label window of 7 days is not over" in made.stderr
     again = run(recipe, "--out", out)
     assert again.exit_code == 1
     assert "exists already" in again.output
@@ -65,6 +65,6 @@ def test_lists_are_not_written_as_csv(recipe: Path) -> None:
 def test_a_model_of_an_event_log_is_trained_and_proved(recipe: Path) -> None:
     trained = run(recipe, "--dry-run", command=train)
     assert trained.exit_code == 0, trained.output
-    assert "rows left out: the 7 days after the cut are not over" in trained.stderr
+    assert "rows left out: their label window of 7 days is not over" in trained.stderr
     assert "amount_sum_30d" in trained.stdout
     assert "customer " not in trained.stdout

@@ -62,7 +62,7 @@ def test_an_event_at_the_cut_is_of_the_label_and_incomplete_rows_are_left_out_an
         ("b", "2024-02-01", 1),
         ("b", "2024-03-01", 0),
     ]
-    assert table.notes[1] == "3 of 7 rows left out: the 30 days after the cut are not over"
+    assert table.notes[1] == "3 of 7 rows left out: their label window of 30 days is not over"
 
 
 @pytest.mark.parametrize(

@@ -133,9 +133,9 @@ class _Assembly:
         if not known.all():
             out = len(known) - int(known.sum())
             days = label.gap_days + label.within_days[-1]
-            span = f"the {days:g} day{'s' * (days != 1)} after the cut are not over" + " or have no event" * (
-                label.kind == "first"
-            )
+            span = f"their label window of {days:g} days is not over"
+            span += ", or their entity ended in it" * (label.complete == "entity")
+            span += ", or has no event" * (label.kind == "first")
             self._files.notes.append(f"{out:,} of {len(known):,} rows left out: {span}")
         kept = np.flatnonzero(known)
         values = label.values(log, rows.take(kept))
