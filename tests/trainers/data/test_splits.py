@@ -94,7 +94,7 @@ def test_no_model_is_judged_or_calibrated_on_units_that_it_has_seen(
         return calibrated(model, held_out, method)
 
     monkeypatch.setattr(fit, "calibrated", remember)
-    recipe = Recipe.parse({**RECIPE, "calibration": "sigmoid"})
+    recipe = Recipe.parse({**RECIPE, "calibration": {"method": "sigmoid", "fraction": 0.2}})
     fit.fit_model(recipe, learned, progress=Silent())
     assert held
     assert {held.count(unit) for unit in held} == {3}
