@@ -25,6 +25,11 @@ TABLE = Columns(
         FeatureSpec(name="plan", kind="category"),
     ),
 )
+SPEND = Columns(
+    label="visits",
+    task="regression",
+    features=(FeatureSpec(name="income"), FeatureSpec(name="age"), FeatureSpec(name="label"), FeatureSpec(name="city")),
+)
 HISTORY = Columns(
     label="label",
     sequence=SequenceSpec(entity="person", order="day", features=("spent", "earned", "calls")),
@@ -69,6 +74,7 @@ FEW_SHOT = ("transfer", "multitask", "maml")
 CASES: dict[str, tuple[str, Columns]] = {
     **{name: (name, TABLE) for name in OVER_FEATURES},
     **{name: (name, TABLE) for name in FEW_SHOT},
+    "linear": ("linear", SPEND),
     "profile_deviation": ("profile_deviation", PURCHASES),
     "gat": ("gat", GRAPH),
     **{name: (name, HISTORY) for name in OVER_HISTORIES},
@@ -237,7 +243,9 @@ def friends(rows: int = 400, *, most: int = 5, seed: int = 0) -> pl.DataFrame:
 
 def table(columns: Columns, **options: int) -> pl.DataFrame:
     """The table that has these columns."""
-    return {id(TABLE): people, id(PURCHASES): purchases, id(GRAPH): friends}.get(id(columns), histories)(**options)
+    return {id(TABLE): people, id(SPEND): people, id(PURCHASES): purchases, id(GRAPH): friends}.get(
+        id(columns), histories
+    )(**options)
 
 
 def dataset(columns: Columns = TABLE, *, seed: int = 0) -> Dataset:

@@ -48,7 +48,8 @@ def test_a_model_learns_something(case: FamilyCase) -> None:
     if case.family.name in UNSUPERVISED:
         assert score.std() > 0.01
         return
-    assert score[case.data.label == 1].mean() > score[case.data.label == 0].mean() + 0.02
+    high = case.data.target > case.data.target.mean()
+    assert score[high].mean() > score[~high].mean() + 0.02
 
 
 def test_a_family_that_lacks_its_input_says_so(case: FamilyCase) -> None:
@@ -70,7 +71,7 @@ def test_a_model_that_is_a_little_off_does_not_pass(case: FamilyCase) -> None:
     last = next(node for node in model.graph.node if node.output[0] == "score")
     last.op_type = "Mul"
     last.input.append("nearly_one")
-    with pytest.raises(GateError, match=r"of the native model: .* rows differ by more than 1e-05; worst: row"):
+    with pytest.raises(GateError, match=r"of the native model: .* rows differ by more than \S+; worst: row"):
         case.prove(model.SerializeToString())
 
 

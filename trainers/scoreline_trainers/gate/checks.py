@@ -17,6 +17,7 @@ from scoreline_registry.documents.ragged import RaggedKind
 from scoreline_registry.documents.signature import SCORE
 from scoreline_registry.errors import GateError, first_line
 from scoreline_trainers.data.batch import Batch, Float32, Float64, RowIndices
+from scoreline_trainers.family import Fitted
 from scoreline_trainers.gate.golden import golden_file, golden_rows
 from scoreline_trainers.gate.probes import Edges, Probes, make_probes, with_garbage
 from scoreline_trainers.graph.scorer import OnnxScorer
@@ -104,6 +105,23 @@ def prove(
     kept = probes.take(golden_rows(probes))
     differences = {name: float(row_differences(outputs[name], values).max()) for name, values in native.items()}
     return Proof(len(probes), golden_file(scorer, kept), _golden_facts(len(kept), allowed), allowed, differences)
+
+
+def task_tolerances(fitted: Fitted, amount: Float64 | None, score: ScoreContract) -> Tolerances:
+    """A model's tolerances by output.
+
+    Of amounts, the gate's own is a share of the largest one that the model learned from.
+
+    Args:
+        fitted: the model.
+        amount: float64 [N], what it learned from; None for probabilities.
+        score: names its further outputs.
+    """
+    own = fitted.tolerances()
+    if amount is None:
+        return own
+    scaled = TOLERANCE * (float(np.abs(amount).max()) or 1.0)
+    return {name: max(scaled, own.get(name, 0.0)) for name in (SCORE, *score.extras)}
 
 
 def _golden_facts(rows: int, allowed: Tolerances) -> GoldenFacts:

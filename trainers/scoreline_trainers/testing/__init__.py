@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from scoreline_trainers.calibration.calibrated import Calibrated
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.family import Family, FamilyConfig, Fitted
-from scoreline_trainers.gate.checks import Proof, prove
+from scoreline_trainers.gate.checks import Proof, prove, task_tolerances
 from scoreline_trainers.graph.scorer import OnnxScorer
 from scoreline_trainers.progress import Silent
 
@@ -57,15 +57,18 @@ class FamilyCase:
 
     def prove(self, model: bytes) -> Proof:
         """Runs the gate over a graph, as training does. Raises GateError."""
+        extras = tuple(self.fitted.extras(self.data.batch))
+        kind: Literal["probability", "value"] = "probability" if self.data.amount is None else "value"
+        score = ScoreContract(meaning="test", kind=kind, extras=extras)
         return prove(
             model,
             subject=self.family.name,
             inputs=self.data.inputs,
-            score=ScoreContract(meaning="test", extras=tuple(self.fitted.extras(self.data.batch))),
+            score=score,
             samples=self.data.batch,
             reference=lambda batch: {SCORE: self.fitted.predict(batch), **self.fitted.extras(batch)},
             edges=self.fitted.edges(),
-            tolerances=self.fitted.tolerances(),
+            tolerances=task_tolerances(self.fitted, self.data.amount, score),
         )
 
 

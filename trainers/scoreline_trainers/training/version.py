@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version as version_of
 
-import numpy as np
-
 from scoreline_registry.documents.contract import ScoreContract
 from scoreline_registry.documents.manifest import (
     BASELINE_FILE,
@@ -22,7 +20,7 @@ from scoreline_registry.documents.signature import SCORE
 from scoreline_trainers.data.batch import Batch, Float64
 from scoreline_trainers.evaluation.baseline import baseline
 from scoreline_trainers.families.ensembles.members import libraries_of
-from scoreline_trainers.gate.checks import TOLERANCE, Proof, prove
+from scoreline_trainers.gate.checks import Proof, prove, task_tolerances
 from scoreline_trainers.graph.builder import output_names
 from scoreline_trainers.reporting.card import model_card
 from scoreline_trainers.reporting.document import RunReport
@@ -111,18 +109,9 @@ def _proof(trained: Trained, model: bytes, contract: ScoreContract) -> Proof:
         samples=trained.judged.data.batch,
         reference=_native(trained),
         edges=trained.fitted.edges(),
-        tolerances=_tolerances(trained, contract),
+        tolerances=task_tolerances(trained.fitted, trained.training.amount, contract),
         seed=trained.recipe.seed,
     )
-
-
-def _tolerances(trained: Trained, contract: ScoreContract) -> Mapping[str, float]:
-    """The model's; of amounts, the gate's own is a share of the largest one that was learned from."""
-    own, amount = trained.fitted.tolerances(), trained.training.amount
-    if amount is None:
-        return own
-    scaled = TOLERANCE * (float(np.abs(amount).max()) or 1.0)
-    return {name: max(scaled, own.get(name, 0.0)) for name in (SCORE, *contract.extras)}
 
 
 def _native(trained: Trained) -> Callable[[Batch], dict[str, Float64]]:

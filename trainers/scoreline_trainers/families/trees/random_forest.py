@@ -43,7 +43,7 @@ class RandomForestConfig(LibraryConfig):
 
     n_estimators: int = Field(default=200, ge=1)
     max_leaf_nodes: int | None = Field(default=None, ge=2)
-    min_samples_leaf: int = Field(default=2, ge=1)
+    min_samples_leaf: int = Field(default=5, ge=1)
     max_features: float | None = Field(default=None, gt=0, le=1)
     balanced: bool = False
     threads: int = Field(default=1, ge=-1)
