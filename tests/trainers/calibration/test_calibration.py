@@ -18,8 +18,8 @@ from scoreline_trainers.calibration.odds import log_odds
 from scoreline_trainers.calibration.sigmoid import EXTREME, Sigmoid
 from scoreline_trainers.data.batch import Batch, Float64
 from scoreline_trainers.errors import DataError
+from scoreline_trainers.evaluation.binary.pooling import pooled
 from scoreline_trainers.evaluation.metrics import auc
-from scoreline_trainers.evaluation.pooling import pooled
 from scoreline_trainers.family import Fitted
 from scoreline_trainers.gate.checks import prove
 from scoreline_trainers.graph.builder import Extra, GraphBuilder

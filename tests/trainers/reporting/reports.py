@@ -6,7 +6,7 @@ import numpy as np
 
 from scoreline_registry.documents.contract import Band, Feature, InputContract, Points, ScoreContract, SequenceContract
 from scoreline_registry.documents.manifest import FileDigest, GoldenFacts, Manifest, ParityFacts, TrainingFacts
-from scoreline_trainers.evaluation.band_summary import BandSummary
+from scoreline_trainers.evaluation.bands.summary import BandSummary
 from scoreline_trainers.evaluation.document import (
     BestCut,
     Calibration,

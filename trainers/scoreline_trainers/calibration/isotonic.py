@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from scoreline_trainers.data.batch import Float64
+from scoreline_trainers.evaluation.binary.pooling import pooled
 from scoreline_trainers.evaluation.metrics import Label
-from scoreline_trainers.evaluation.pooling import pooled
 from scoreline_trainers.graph.tensor import Tensor
 
 # A graph's score may be 3e-7 from the native one, which a steeper line would stretch to more than the gate allows.

@@ -11,7 +11,7 @@ from scoreline_registry.documents.manifest import GoldenFacts, ParityFacts
 from scoreline_registry.documents.tensors import TensorContract
 from scoreline_registry.errors import InvalidError
 from scoreline_registry.strict_yaml import read_yaml
-from scoreline_trainers.evaluation.score_range import check_bands
+from scoreline_trainers.evaluation.bands.score_range import check_bands
 from scoreline_trainers.problems import problems_of
 
 INSPECTION_FILE = "inspection.json"

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from scoreline_registry.documents.base import FrozenModel
 from scoreline_registry.documents.manifest import Manifest, Moment
-from scoreline_trainers.evaluation.band_summary import BandSummary
+from scoreline_trainers.evaluation.bands.summary import BandSummary
 from scoreline_trainers.evaluation.document import Evaluation, Interval
 from scoreline_trainers.explanation.document import Explanation
 from scoreline_trainers.profiling.document import TableProfile

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from scoreline_trainers.evaluation.band_summary import BandSummary, band_warnings
+from scoreline_trainers.evaluation.bands.summary import BandSummary, band_warnings
 from scoreline_trainers.evaluation.metrics import evaluate
 from scoreline_trainers.evaluation.tasks import evaluate_task
 from scoreline_trainers.training.summary import score_warnings

@@ -24,11 +24,11 @@ from scoreline_trainers.data.tables import READABLE
 from scoreline_trainers.data.training_tables.spec import Sources
 from scoreline_trainers.engineering import Entry
 from scoreline_trainers.errors import RecipeError
-from scoreline_trainers.evaluation.bands import Bands, RateBands
+from scoreline_trainers.evaluation.bands.cut_offs import Bands, RateBands
+from scoreline_trainers.evaluation.bands.score_range import check_bands
 from scoreline_trainers.evaluation.costs import Costs
 from scoreline_trainers.evaluation.metrics import Label
 from scoreline_trainers.evaluation.requirements import check_requirement
-from scoreline_trainers.evaluation.score_range import check_bands
 from scoreline_trainers.evaluation.spec import EvaluateSpec
 from scoreline_trainers.evaluation.tasks import TASK_METRICS
 from scoreline_trainers.explanation.version_files import ExplainSpec

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from scoreline_trainers.evaluation.band_summary import BandSummary
+from scoreline_trainers.evaluation.bands.summary import BandSummary
 from scoreline_trainers.training.stages import Stage
 from scoreline_trainers.training.summary import ColumnSummary
 

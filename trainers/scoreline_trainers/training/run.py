@@ -12,8 +12,8 @@ from scoreline_registry.registry import system_clock
 from scoreline_registry.versions.gate_rules import check_gate
 from scoreline_trainers.data.partition import partition
 from scoreline_trainers.data.tables import as_frame, require, table_digest
-from scoreline_trainers.evaluation.band_summary import BandSummary
-from scoreline_trainers.evaluation.bands import summarize_bands
+from scoreline_trainers.evaluation.bands.cut_offs import summarize_bands
+from scoreline_trainers.evaluation.bands.summary import BandSummary
 from scoreline_trainers.explanation.version_files import check_explanation
 from scoreline_trainers.family import Start
 from scoreline_trainers.progress import Progress, Silent

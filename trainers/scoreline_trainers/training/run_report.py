@@ -5,7 +5,7 @@ from datetime import datetime
 
 import polars as pl
 
-from scoreline_trainers.evaluation.band_summary import BandSummary
+from scoreline_trainers.evaluation.bands.summary import BandSummary
 from scoreline_trainers.evaluation.document import Evaluation
 from scoreline_trainers.profiling.document import TableProfile
 from scoreline_trainers.reporting.document import RunReport, StageFacts

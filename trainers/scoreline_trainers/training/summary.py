@@ -19,7 +19,7 @@ from scoreline_trainers.data.nulls import (
     shown,
 )
 from scoreline_trainers.data.texts import read_texts
-from scoreline_trainers.evaluation.band_summary import FEW_ROWS
+from scoreline_trainers.evaluation.bands.summary import FEW_ROWS
 from scoreline_trainers.evaluation.metrics import auc
 from scoreline_trainers.problems import as_yaml
 from scoreline_trainers.profiling.leaks import TOO_GOOD, alone, amount_alone, given_away

@@ -11,9 +11,9 @@ from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.data.columns import Spec
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import DataError
-from scoreline_trainers.evaluation.band_summary import BandSummary
+from scoreline_trainers.evaluation.bands.summary import BandSummary
+from scoreline_trainers.evaluation.binary.pooling import pooled
 from scoreline_trainers.evaluation.metrics import Label
-from scoreline_trainers.evaluation.pooling import pooled
 
 Cuts = dict[FeatureName, float]
 
