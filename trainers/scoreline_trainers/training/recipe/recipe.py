@@ -2,32 +2,26 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from importlib.resources import files
+from collections.abc import Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from scoreline_registry.documents.contract import Band, Points, ScoreContract
 from scoreline_registry.errors import InvalidError, InvalidNameError
 from scoreline_registry.names import ModelRef, check_name
 from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_registry.strict_yaml import read_yaml
 from scoreline_trainers.calibration import Calibration
-from scoreline_trainers.data.batch import Float64
-from scoreline_trainers.data.columns import Columns, Spec, Task
+from scoreline_trainers.data.columns import Columns
 from scoreline_trainers.data.sources.files import unset_variable
 from scoreline_trainers.data.splits import Validation
-from scoreline_trainers.data.tables import READABLE
-from scoreline_trainers.data.training_tables.spec import Sources
 from scoreline_trainers.engineering import Entry
 from scoreline_trainers.errors import RecipeError
-from scoreline_trainers.evaluation.bands.cut_offs import Bands, RateBands
+from scoreline_trainers.evaluation.bands.cut_offs import RateBands
 from scoreline_trainers.evaluation.bands.score_range import check_bands
 from scoreline_trainers.evaluation.costs import Costs
-from scoreline_trainers.evaluation.metrics import Label
 from scoreline_trainers.evaluation.requirements import check_requirement
 from scoreline_trainers.evaluation.spec import EvaluateSpec
 from scoreline_trainers.evaluation.tasks import TASK_METRICS
@@ -35,82 +29,12 @@ from scoreline_trainers.explanation.version_files import ExplainSpec
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.family import FamilyConfig, nested_families
 from scoreline_trainers.problems import nearest_or_all, problems_of
+from scoreline_trainers.training.recipe.data import Data
+from scoreline_trainers.training.recipe.score import ScoreSpec
+from scoreline_trainers.training.recipe.shorthand import expanded
 from scoreline_trainers.training.retraining.rule import RetrainRule
 from scoreline_trainers.training.search.spec import Search
 from scoreline_trainers.training.selection.spec import Selection
-
-PACKAGED = files("scoreline_trainers") / "recipes"
-
-_MEANING = "probability that the label is 1"
-
-
-class Synthetic(Spec):
-    """Data that a generator makes: ``scoreline data synth`` writes the same."""
-
-    synthetic: str
-    rows: int = Field(default=20_000, ge=1)
-    seed: int = Field(default=0, ge=0)
-
-
-def _kind_of_data(given: object) -> str:
-    """Which kind of ``data`` is meant, so that mistakes are reported about that kind alone."""
-    if isinstance(given, str):
-        return "str"
-    if isinstance(given, Mapping):
-        return "Synthetic" if "synthetic" in given else "Sources"
-    return type(given).__name__ if isinstance(given, Synthetic | Sources) else "str"
-
-
-Data = Annotated[
-    Annotated[Synthetic, Tag("Synthetic")] | Annotated[str, Tag("str")] | Annotated[Sources, Tag("Sources")],
-    Discriminator(_kind_of_data),
-]
-"""A file, a generator, or several files that make one table."""
-
-
-class PointsSpec(Spec):
-    """Scorecard points, see ``scoreline_registry.documents.contract.Points``."""
-
-    base: float
-    odds: float = Field(gt=0)
-    pdo: float = Field(gt=0)
-
-
-class ScoreSpec(Spec):
-    """The meaning of the score, its bands and points.
-
-    ``bands`` maps each band's name to the score it starts at, ascending from 0 to 1, or says how the cut-offs are
-    chosen.
-    """
-
-    meaning: str = Field(default=_MEANING, min_length=1)
-    bands: Bands = Field(default_factory=dict)
-    points: PointsSpec | None = None
-
-    def with_cuts(self, label: Label, score: Float64) -> "ScoreSpec":
-        """The same with cut-offs chosen on validation rows, where they are to be chosen. Raises DataError."""
-        if isinstance(self.bands, dict):
-            return self
-        return self.model_copy(update={"bands": self.bands.cuts(label, score)})
-
-    def contract(
-        self, *, task: Task = "binary", classes: Sequence[str] = (), extras: Sequence[str] = ()
-    ) -> ScoreContract:
-        """The same as the registry stores it; cut-offs that are still to be chosen are left out."""
-        cuts = self.bands if isinstance(self.bands, dict) else {}
-        return ScoreContract(
-            meaning=self._meaning(task, classes),
-            kind="value" if task == "regression" else "probability",
-            classes=tuple(classes),
-            bands=tuple(Band(name=name, from_score=start) for name, start in cuts.items()),
-            points=None if self.points is None else Points(**self.points.model_dump()),
-            extras=tuple(extras),
-        )
-
-    def _meaning(self, task: Task, classes: Sequence[str]) -> str:
-        if self.meaning != _MEANING or task == "binary":
-            return self.meaning
-        return "expected value of the label" if not classes else f"probability of the class {classes[-1]!r}"
 
 
 class Recipe(Columns):
@@ -263,7 +187,7 @@ class Recipe(Columns):
             raise RecipeError(source, ["it is not a mapping of keys to values"])
         try:
             # JSON is what strict validation can take a list for a tuple from.
-            recipe = cls.model_validate_json(json.dumps(_with_roles(_named(document)), default=str))
+            recipe = cls.model_validate_json(json.dumps(expanded(document), default=str))
         except ValidationError as error:
             raise RecipeError(source, problems_of(error, cls)) from error
         recipe.family_config(source=source)
@@ -336,58 +260,3 @@ class Recipe(Columns):
         if (variable := unset_variable(text)) is not None:
             raise RecipeError(self.name, [f"its data is {text}: set {variable} or pass the file with --data"])
         return folder / Path(os.path.expandvars(text)).expanduser()
-
-
-def packaged_recipes() -> Mapping[str, Traversable]:
-    """The recipes that come with this package, by name."""
-    found = (entry for entry in PACKAGED.iterdir() if entry.name.endswith(".yaml"))
-    return {entry.name.removesuffix(".yaml"): entry for entry in sorted(found, key=lambda entry: entry.name)}
-
-
-def packaged_summaries() -> list[tuple[str, str]]:
-    """Name and first line of the description of each packaged recipe. No family is imported."""
-    documents = (
-        (name, read_yaml(entry.read_text("utf-8"), source=entry.name)) for name, entry in packaged_recipes().items()
-    )
-    return [(name, str(document["description"]).splitlines()[0]) for name, document in documents]
-
-
-def find_recipe(text: str) -> tuple[Recipe, Path]:
-    """Loads a recipe by path, or one that comes with this package by name.
-
-    Returns:
-        The recipe and the folder that its paths are relative to. Raises RecipeError.
-    """
-    path, packaged = Path(text), packaged_recipes()
-    if text in packaged and not path.exists():
-        return Recipe.load(packaged[text]), Path.cwd()
-    if not path.exists():
-        hint = f"there is no such file, and no packaged recipe of this name; {nearest_or_all(text, packaged)}"
-        raise RecipeError(text, [hint])
-    if path.is_dir():
-        raise RecipeError(text, ["this is a folder: name a recipe in it, a .yaml file"])
-    if path.name.endswith(READABLE):
-        raise RecipeError(text, [f"this is a table: write a recipe for it with `scoreline recipe {text} --label NAME`"])
-    return Recipe.load(path), path.parent
-
-
-def _named(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A feature may be written as its name alone; "auto" among them stays."""
-    features = document.get("features")
-    if not isinstance(features, list):
-        return dict(document)
-    named = [{"name": item} if isinstance(item, str) and item != "auto" else item for item in features]
-    return {**document, "features": named}
-
-
-def _with_roles(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A table of cuts and labels says by itself what its columns are; what the recipe says comes first."""
-    data = document.get("data")
-    if not isinstance(data, Mapping) or "synthetic" in data:
-        return dict(document)
-    try:
-        sources = Sources.model_validate_json(json.dumps(data, default=str))
-    except ValidationError:
-        # The mistakes are reported where the whole recipe is read.
-        return dict(document)
-    return {**sources.roles(), **document}
