@@ -141,6 +141,8 @@ def test_the_list_names_recipes_and_families() -> None:
     extras = {family["family"]: family["extra"] for family in listed["families"]}
     assert extras.keys() >= BUILT_IN.keys()
     assert (extras["lightgbm"], extras["transformer"]) == ("trainers", "deep")
+    learned = {family["family"]: family["learns"] for family in listed["families"]}
+    assert (learned["lightgbm"], learned["linear"]) == ("binary, regression", "regression")
     assert "delinquency-lstm" in run(train, "--list").stdout
 
 

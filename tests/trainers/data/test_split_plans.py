@@ -1,5 +1,6 @@
 """Plans of rows: folds, walk-forward windows, gaps and test parts."""
 
+import math
 from datetime import date, timedelta
 from typing import Any
 
@@ -120,6 +121,7 @@ def test_the_test_part_is_the_newest_where_there_are_times(
         (["yesterday"] * 300, "holds texts that are no ISO dates"),
         ([1.7e9 + row for row in range(300)], "holds numbers too large to count days"),
         ([None, *range(299)], "has missing values"),
+        ([math.nan, *range(299)], "has missing values"),
     ],
 )
 def test_a_gap_needs_days(values: list[Any], message: str) -> None:
@@ -140,6 +142,7 @@ def test_numbers_count_days_and_texts_are_dates() -> None:
         ({"kind": "groups"}, {}, "name a 'unit' column"),
         ({"kind": "walk_forward"}, {}, "name a 'time' column"),
         ({"kind": "folds", "folds": 9}, {"rows": 5}, "5 rows are too few"),
+        ({"kind": "folds", "folds": 10**9}, {}, "300 rows are too few for 1000000000 folds"),
         ({"kind": "walk_forward", "gap_days": 40}, {"time": DAYS}, "no rows before the gap of 40 days"),
         ({"test": {"fraction": 0.9, "kind": "time"}}, {"time": pl.Series("t", [1] * 300)}, "all rows or none"),
     ],

@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -63,6 +64,11 @@ def test_only_known_endings_are_written(tmp_path: Path) -> None:
 def test_equal_tables_have_equal_digests() -> None:
     halves = pl.concat([FRAME[:1], FRAME[1:]], rechunk=False)
     assert table_digest(FRAME) == table_digest(halves) != table_digest(FRAME[:1])
+
+
+def test_tables_that_differ_in_their_durations_alone_have_different_digests() -> None:
+    one, other = (pl.DataFrame({"d": [timedelta(days=days)]}) for days in (1, 2))
+    assert table_digest(one) != table_digest(other)
 
 
 def test_tables_that_differ_in_their_lists_alone_have_different_digests() -> None:

@@ -1,5 +1,6 @@
 """Rows that nobody has labelled: who can learn from them, and what is refused."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,12 @@ def test_anomalies_are_found_without_labels() -> None:
     assert found.manifest.parity is not None
     assert found.fitted.predict(dataset().batch).std() > 0.01
     assert labelled.predict(dataset().batch).shape == (len(frame),)
+
+
+def test_weights_of_rows_are_refused_where_all_count_alike() -> None:
+    data = dataset()
+    with pytest.raises(FitError, match="remove 'weight' and 'class_weight'"):
+        fit("isolation_forest", replace(data, weight=np.ones(len(data))))
 
 
 def test_a_purchase_is_judged_by_given_weights_without_labels() -> None:

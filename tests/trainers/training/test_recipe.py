@@ -54,6 +54,10 @@ def test_bands_ascend_as_written() -> None:
         ({"features": ["left"]}, "the label 'left' cannot be an input too"),
         ({"features": ["x", {"name": "x"}]}, "duplicate feature 'x'"),
         ({"sequence": {**LONG, "features": ["v", "v"]}}, "sequence: duplicate feature 'v'"),
+        (
+            {"sequence": {**LONG, "order": LONG["entity"]}},
+            f"sequence: duplicate column of the sequence {LONG['entity']!r}",
+        ),
         ({"unit": "u", "neighbors": {"ids": "n", "features": ["x", "x"]}}, "neighbors: duplicate feature 'x'"),
         ({"exclude": ["x"]}, "'exclude' goes with 'features: auto'"),
         ({"validation": {"kind": "last", "fraction": 0.2}}, "validation.kind: must be"),

@@ -16,6 +16,7 @@ from scoreline_trainers.commands.options import (
 )
 
 if TYPE_CHECKING:
+    from scoreline_trainers.families import Listing
     from scoreline_trainers.training.report import TrainingReport
 
 _SHOWN_COLUMNS = 60
@@ -120,14 +121,19 @@ def _show_bands(report: "TrainingReport") -> None:
     click.echo()
 
 
+def _learned(family: "Listing") -> str:
+    """Labels of 0 and 1, amounts, or both, as a recipe's ``task`` calls them."""
+    return ", ".join(sorted(family.tasks))
+
+
 def _list(*, as_json: bool) -> None:
     from scoreline_trainers.families import FAMILIES
     from scoreline_trainers.training.recipe import packaged_summaries
 
     recipes = packaged_summaries()
-    columns = ("family", "summary", "extra", "state")
+    columns = ("family", "summary", "learns", "extra", "state")
     listed = ((name, FAMILIES.listing(name)) for name in FAMILIES)
-    families = [(name, each.summary, each.origin, each.problem or "ready") for name, each in listed]
+    families = [(name, each.summary, _learned(each), each.origin, each.problem or "ready") for name, each in listed]
     if as_json:
         named = [dict(zip(columns, family, strict=True)) for family in families]
         print_json({"recipes": [{"recipe": name, "summary": text} for name, text in recipes], "families": named})

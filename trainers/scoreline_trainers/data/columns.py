@@ -85,6 +85,8 @@ class SequenceSpec(Spec):
         if any(not columns for columns in self.steps.values()):
             raise ValueError("every step feature needs at least one column")
         refuse_duplicates("feature", self.step_features)
+        if any(long):
+            refuse_duplicates("column of the sequence", [str(self.entity), str(self.order), *self.features])
         refuse_duplicates("category", self.categories)
         unknown = next((name for name in self.categories if name not in self.step_features), None)
         if unknown is not None:

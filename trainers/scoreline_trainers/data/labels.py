@@ -6,6 +6,7 @@ import polars as pl
 
 from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.data.columns import Positive, Task
+from scoreline_trainers.data.names import whole_texts
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.problems import as_yaml, nearest
 
@@ -42,8 +43,8 @@ def named_classes(values: pl.Series, positive: Positive | None = None) -> pl.Ser
         DataError: a label is missing, there are not 2 to MAX_CLASSES classes, or none is ``positive``.
     """
     _refuse_missing(values)
-    names = _names(values)
-    distinct = _names(values.unique().sort()).to_list()
+    names = whole_texts(values)
+    distinct = whole_texts(values.unique().sort()).to_list()
     if not 2 <= len(distinct) <= MAX_CLASSES:
         raise DataError(values.name, f"is the label and has {len(distinct):,} classes, not 2 to {MAX_CLASSES}")
     unfit = next((name for name in distinct if not 1 <= len(name) <= 200 or name != name.strip()), None)
@@ -92,7 +93,7 @@ def binary_label(values: pl.Series, positive: Positive | None = None) -> pl.Seri
     _refuse_missing(values)
     if positive is None:
         return _as_it_is(values)
-    names = _names(values)
+    names = whole_texts(values)
     return (names == _found(positive, names)).cast(pl.Int8).alias(values.name)
 
 
@@ -127,13 +128,6 @@ def _refuse_missing(values: pl.Series) -> None:
             values.name,
             f"is the label and missing in {count:,} of {len(values):,} rows (row {rows}): remove or fill these rows",
         )
-
-
-def _names(values: pl.Series) -> pl.Series:
-    """The values as text; whole numbers that were read as floats are written as integers."""
-    if values.dtype.is_float() and not (values % 1 != 0).any():
-        return values.cast(pl.Int64).cast(pl.String)
-    return values.cast(pl.String)
 
 
 def _name(positive: Positive, names: pl.Series) -> str:

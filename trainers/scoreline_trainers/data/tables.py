@@ -135,7 +135,9 @@ def table_digest(frame: pl.DataFrame) -> str:
     buffer = BytesIO()
     ids = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List) and _names_ids(dtype)]
     texts = (pl.col(name).cast(pl.List(pl.String)).list.join("\n") for name in ids)
-    frame.with_columns(texts).select(~(cs.nested() | cs.binary())).write_csv(buffer)
+    frame.with_columns(texts).with_columns(cs.duration().dt.total_nanoseconds()).select(
+        ~(cs.nested() | cs.binary())
+    ).write_csv(buffer)
     return hashlib.sha256(buffer.getbuffer()).hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from scoreline_trainers.data.names import whole_texts
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.profiling.document import LabelProfile, Task, ValueCount
 from scoreline_trainers.profiling.reading import ReadColumn
@@ -51,10 +52,7 @@ def label_profile(column: ReadColumn, *, positive: str | None = None) -> LabelPr
 
 def texts_of(column: ReadColumn) -> pl.Series:
     """The values as a recipe names them; whole numbers that were read as floats are written as integers."""
-    values = column.values
-    if values.dtype.is_float() and not (values.drop_nulls() % 1 != 0).any():
-        values = values.cast(pl.Int64)
-    return values.cast(pl.String)
+    return whole_texts(column.values)
 
 
 def _check_known(column: ReadColumn) -> None:

@@ -150,7 +150,7 @@ def _derivatives(label: Label, score: Values, coefficients: Float64) -> tuple[fl
         clipped = np.clip(np.asarray(score[start : start + BLOCK], np.float64), CLIPPED, 1 - CLIPPED)
         columns = np.stack([np.ones(len(event)), np.log(clipped / (1 - clipped))])
         linear = coefficients @ columns
-        share = 1 / (1 + np.exp(-linear))
+        share = np.exp(-np.logaddexp(0, -linear))
         likelihood += float(event @ linear - np.logaddexp(0, linear).sum())
         gradient += columns @ (event - share)
         information += (columns * (share * (1 - share))) @ columns.T

@@ -42,6 +42,12 @@ def test_the_brier_score_is_that_of_scikit_learn() -> None:
     assert halves.mean == pytest.approx(found.value)
 
 
+def test_scores_of_0_and_1_have_a_recalibration() -> None:
+    label, score = drawn(5, rows=200)
+    sure = recalibration(label, np.where(score > 0.3, 1.0, 0.0))
+    assert np.isfinite(estimate(sure.slope).value)
+
+
 def test_a_recalibration_is_the_logistic_regression_on_the_log_odds() -> None:
     label, score = drawn(2, intercept=0.4, slope=0.7)
     found = recalibration(label, score)

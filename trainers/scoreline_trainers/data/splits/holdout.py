@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 
 from scoreline_trainers.data.batch import Int64, RowIndices
+from scoreline_trainers.data.splits.moments import check_known
 from scoreline_trainers.data.splits.validation import Validation
 from scoreline_trainers.errors import DataError
 
@@ -75,7 +76,6 @@ def _split(
         return everything[:cut], everything[cut:]
     if time is None:
         raise DataError("", "a validation by time needs the recipe to name a 'time' column")
-    if time.null_count():
-        raise DataError(time.name, "has missing values, so rows cannot be split by it")
+    check_known(time)
     late = (time >= time.sort()[cut]).to_numpy()
     return everything[~late], everything[late]

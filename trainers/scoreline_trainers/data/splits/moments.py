@@ -32,8 +32,7 @@ class Moments:
         """
         if time is None:
             raise DataError("", "a validation by time needs the recipe to name a 'time' column")
-        if time.null_count():
-            raise DataError(time.name, "has missing values, so rows cannot be split by it")
+        check_known(time)
         return cls(_days(time) if in_days else time.rank("dense").to_numpy().astype(np.float64))
 
     def newest(self, rows: RowIndices, count: int) -> tuple[RowIndices, float]:
@@ -57,6 +56,12 @@ class Moments:
         starts = np.unique(days[places])
         starts = starts[starts > days[0]]
         yield from zip(starts.tolist(), [*starts[1:].tolist(), np.inf], strict=True)
+
+
+def check_known(time: pl.Series) -> None:
+    """Raises DataError for a time column with missing values, or NaN, which would count as the newest."""
+    if time.null_count() or (time.dtype.is_float() and time.is_nan().any()):
+        raise DataError(time.name, "has missing values, so rows cannot be split by it")
 
 
 def _days(time: pl.Series) -> Float64:

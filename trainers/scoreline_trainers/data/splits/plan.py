@@ -158,6 +158,8 @@ def _dealt(validation: Validation, table: _Rows, development: RowIndices) -> Ite
         raise DataError("", "a validation by groups needs the recipe to name a 'unit' column")
     strata = table.strata(stratify=validation.stratify)[development]
     unit = None if table.unit is None else table.unit[development]
+    if validation.fold_count > len(development):
+        raise DataError("", f"{len(development)} rows are too few for {validation.fold_count} folds")
     for repeat in range(validation.repeats or 1):
         fold = turns(strata, unit, seed=(table.seed, repeat)) % validation.fold_count
         for each in range(validation.fold_count):

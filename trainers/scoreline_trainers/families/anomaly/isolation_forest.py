@@ -102,6 +102,8 @@ class IsolationForest(BuiltIn):
         features = features_only(data, family=self.name)
         if len(data) < 2:
             raise FitError(self.name, "needs at least two rows to tell apart")
+        if data.weight is not None:
+            raise FitError(self.name, "counts all rows alike: remove 'weight' and 'class_weight'")
         columns = TreeColumns.of(data.inputs.features, family=self.name)
         progress.begin("grow trees")
         forest = Forest(

@@ -77,7 +77,9 @@ def _check_overrides(recipe: Recipe, search: Search, spaces: Mapping[str, Family
     }
     unknown = next((name for name in search.space if name not in known), None)
     if unknown is not None:
-        raise RecipeError(recipe.name, [f"search.space: {unknown!r} is no option; {nearest_or_all(unknown, known)}"])
+        raise RecipeError(
+            recipe.name, [f"search.space: {unknown!r} is no option; {nearest_or_all(unknown, sorted(known))}"]
+        )
 
 
 def _put(config: Any, path: list[str], value: object) -> None:
