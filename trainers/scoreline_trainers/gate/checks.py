@@ -17,7 +17,6 @@ from scoreline_registry.documents.ragged import RaggedKind
 from scoreline_registry.documents.signature import SCORE
 from scoreline_registry.errors import GateError, first_line
 from scoreline_trainers.data.batch import Batch, Float32, Float64, RowIndices
-from scoreline_trainers.family import Fitted
 from scoreline_trainers.gate.golden import golden_file, golden_rows
 from scoreline_trainers.gate.probes import Edges, Probes, make_probes, with_garbage
 from scoreline_trainers.graph.scorer import OnnxScorer
@@ -107,17 +106,16 @@ def prove(
     return Proof(len(probes), golden_file(scorer, kept), _golden_facts(len(kept), allowed), allowed, differences)
 
 
-def task_tolerances(fitted: Fitted, amount: Float64 | None, score: ScoreContract) -> Tolerances:
+def task_tolerances(own: Tolerances, amount: Float64 | None, score: ScoreContract) -> Tolerances:
     """A model's tolerances by output.
 
     Of amounts, the gate's own is a share of the largest one that the model learned from.
 
     Args:
-        fitted: the model.
+        own: the tolerances that the model states.
         amount: float64 [N], what it learned from; None for probabilities.
         score: names its further outputs.
     """
-    own = fitted.tolerances()
     if amount is None:
         return own
     scaled = TOLERANCE * (float(np.abs(amount).max()) or 1.0)

@@ -68,7 +68,7 @@ class FamilyCase:
             samples=self.data.batch,
             reference=lambda batch: {SCORE: self.fitted.predict(batch), **self.fitted.extras(batch)},
             edges=self.fitted.edges(),
-            tolerances=task_tolerances(self.fitted, self.data.amount, score),
+            tolerances=task_tolerances(self.fitted.tolerances(), self.data.amount, score),
         )
 
 

@@ -109,7 +109,7 @@ def _proof(trained: Trained, model: bytes, contract: ScoreContract) -> Proof:
         samples=trained.judged.data.batch,
         reference=_native(trained),
         edges=trained.fitted.edges(),
-        tolerances=task_tolerances(trained.fitted, trained.training.amount, contract),
+        tolerances=task_tolerances(trained.fitted.tolerances(), trained.training.amount, contract),
         seed=trained.recipe.seed,
     )
 
