@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scoreline_trainers.training.first_recipe.first_recipe import FirstRecipe
     from scoreline_trainers.training.in_python import load_recipe, publish, read_table, recipe_of, train
     from scoreline_trainers.training.recipe import Recipe
-    from scoreline_trainers.training.report import TrainingReport
+    from scoreline_trainers.training.reports.training_report import TrainingReport
 
 __all__ = [
     "Candidate",
@@ -41,7 +41,7 @@ _MODULES = {
     "Recipe": "training.recipe",
     "TableProfile": "profiling.document",
     "TrainersError": "errors",
-    "TrainingReport": "training.report",
+    "TrainingReport": "training.reports.training_report",
     "first_recipe": "training.first_recipe.files",
     "profile": "profiling.profile",
     **dict.fromkeys(("load_recipe", "publish", "read_table", "recipe_of", "train"), "training.in_python"),

@@ -17,7 +17,7 @@ from scoreline_trainers.commands.options import (
 
 if TYPE_CHECKING:
     from scoreline_trainers.families import Listing
-    from scoreline_trainers.training.report import TrainingReport
+    from scoreline_trainers.training.reports.training_report import TrainingReport
 
 _SHOWN_COLUMNS = 60
 

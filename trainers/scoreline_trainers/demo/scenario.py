@@ -23,7 +23,7 @@ from scoreline_trainers.progress import Part, Progress
 from scoreline_trainers.synthetic import GENERATORS
 from scoreline_trainers.training.candidate import Candidate, publish_candidate
 from scoreline_trainers.training.recipe import Recipe, find_recipe
-from scoreline_trainers.training.report import TrainingReport
+from scoreline_trainers.training.reports.training_report import TrainingReport
 from scoreline_trainers.training.run import train
 
 AUTHOR = "scoreline demo"

@@ -7,7 +7,7 @@ from scoreline_registry.documents.manifest import Manifest
 from scoreline_registry.registry import Registry
 from scoreline_trainers.family import Fitted
 from scoreline_trainers.training.recipe import Recipe
-from scoreline_trainers.training.report import TrainingReport
+from scoreline_trainers.training.reports.training_report import TrainingReport
 
 
 @dataclass(frozen=True, slots=True)

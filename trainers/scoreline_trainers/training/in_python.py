@@ -16,7 +16,7 @@ from scoreline_trainers.progress import Progress
 from scoreline_trainers.training import run
 from scoreline_trainers.training.candidate import Candidate, publish_candidate
 from scoreline_trainers.training.recipe import Recipe, find_recipe
-from scoreline_trainers.training.report import TrainingReport
+from scoreline_trainers.training.reports.training_report import TrainingReport
 from scoreline_trainers.training.sources import data_source, recipe_table
 from scoreline_trainers.training.warm_start import published_start
 

@@ -20,15 +20,15 @@ from scoreline_trainers.progress import Progress, Silent
 from scoreline_trainers.training.candidate import Candidate
 from scoreline_trainers.training.evaluated import check_requirements, evaluation_of
 from scoreline_trainers.training.explaining import explaining_files
-from scoreline_trainers.training.quality import choices_of, described, quality_warnings
 from scoreline_trainers.training.recipe import Recipe
-from scoreline_trainers.training.report import TrainingReport
-from scoreline_trainers.training.run_report import run_report
+from scoreline_trainers.training.reports.quality import choices_of, described, quality_warnings
+from scoreline_trainers.training.reports.run_report import run_report
+from scoreline_trainers.training.reports.summary import summarize_columns, warnings
+from scoreline_trainers.training.reports.table_profile import table_profile
+from scoreline_trainers.training.reports.training_report import TrainingReport
 from scoreline_trainers.training.search.tuning import tuned
 from scoreline_trainers.training.selection.selecting import selected
 from scoreline_trainers.training.stages import Stage, Stages
-from scoreline_trainers.training.summary import summarize_columns, warnings
-from scoreline_trainers.training.table_profile import table_profile
 from scoreline_trainers.training.trained import Trained
 from scoreline_trainers.training.validation.folds import fit_and_score
 from scoreline_trainers.training.version import Export, export, files_of, manifest_of, training_facts

@@ -25,7 +25,7 @@ from scoreline_trainers.graph.builder import output_names
 from scoreline_trainers.reporting.card import model_card
 from scoreline_trainers.reporting.document import RunReport
 from scoreline_trainers.reporting.stored import report_of
-from scoreline_trainers.training.quality import metrics_of
+from scoreline_trainers.training.reports.quality import metrics_of
 from scoreline_trainers.training.trained import Trained
 
 _LIBRARIES = ("numpy", "onnx", "onnxruntime", "polars")

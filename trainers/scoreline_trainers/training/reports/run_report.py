@@ -9,7 +9,7 @@ from scoreline_trainers.evaluation.bands.summary import BandSummary
 from scoreline_trainers.evaluation.document import Evaluation
 from scoreline_trainers.profiling.document import TableProfile
 from scoreline_trainers.reporting.document import RunReport, StageFacts
-from scoreline_trainers.training.quality import described
+from scoreline_trainers.training.reports.quality import described
 from scoreline_trainers.training.stages import Stage
 from scoreline_trainers.training.times import moments_of
 from scoreline_trainers.training.trained import Trained

@@ -9,7 +9,7 @@ import pytest
 from scoreline_trainers.data.columns import Columns, FeatureSpec
 from scoreline_trainers.data.dataset import split_table
 from scoreline_trainers.data.splits import Validation
-from scoreline_trainers.training.summary import ColumnSummary, score_warnings, summarize_columns, warnings
+from scoreline_trainers.training.reports.summary import ColumnSummary, score_warnings, summarize_columns, warnings
 
 ROWS = 200
 

@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from scoreline_trainers.evaluation.bands.summary import BandSummary
+from scoreline_trainers.training.reports.summary import ColumnSummary
 from scoreline_trainers.training.stages import Stage
-from scoreline_trainers.training.summary import ColumnSummary
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import numpy as np
 from scoreline_trainers.evaluation.bands.summary import BandSummary, band_warnings
 from scoreline_trainers.evaluation.metrics import evaluate
 from scoreline_trainers.evaluation.tasks import evaluate_task
-from scoreline_trainers.training.summary import score_warnings
+from scoreline_trainers.training.reports.summary import score_warnings
 from scoreline_trainers.training.trained import Trained
 
 CALIBRATION_METRICS = ("brier", "ece_10_equal_mass")
