@@ -16,13 +16,14 @@ from rich.console import Console
 from rich.table import Table
 
 from scoreline_trainers.data.columns import Columns
-from scoreline_trainers.data.dataset import Dataset, split_table
+from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.splits import Validation
 from scoreline_trainers.data.tables import read_table
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.family import Fitted
 from scoreline_trainers.progress import Silent
 from tests.trainers.attacks import Attack, Outcome, outcome, spenders
+from tests.trainers.tables import split_table
 
 EPSILONS = (0.2, 0.5)
 MODELS = ("lightgbm", "gan_hardened")

@@ -8,7 +8,9 @@ import polars as pl
 import pyarrow as pa
 
 from scoreline_trainers.data.columns import Columns, FeatureSpec, NeighborSpec, SequenceSpec
-from scoreline_trainers.data.dataset import Dataset
+from scoreline_trainers.data.dataset import Dataset, check_learnable, encode_examples, optional_column, table_examples
+from scoreline_trainers.data.encoding import infer_inputs
+from scoreline_trainers.data.splits import Validation, split_rows
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.family import Fitted
 from scoreline_trainers.progress import Silent
@@ -275,3 +277,15 @@ class Capsule:
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self._table.__arrow_c_stream__(requested_schema)
+
+
+def split_table(table: object, columns: Columns, *, validation: Validation, seed: int = 0) -> tuple[Dataset, Dataset]:
+    """Training and validation datasets under one contract, by a validation of one split."""
+    examples = table_examples(table, columns)
+    time = optional_column(examples.frame, columns.time)
+    unit = optional_column(examples.frame, columns.subject)
+    train, validation_rows = split_rows(validation, rows=len(examples.frame), time=time, unit=unit, seed=seed)
+    inputs = infer_inputs(examples, columns, rows=train)
+    training = encode_examples(examples.take(train), columns, inputs)
+    check_learnable(training, columns)
+    return training, encode_examples(examples.take(validation_rows), columns, inputs)

@@ -9,10 +9,10 @@ import pytest
 from scoreline_registry.documents.contract import Feature, InputContract
 from scoreline_trainers.data.batch import Batch
 from scoreline_trainers.data.columns import Columns, FeatureSpec, Positive, SequenceSpec
-from scoreline_trainers.data.dataset import Dataset, split_table
+from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.splits import Validation
 from scoreline_trainers.errors import DataError
-from tests.trainers.tables import HISTORY, TABLE, Capsule, histories, people
+from tests.trainers.tables import HISTORY, TABLE, Capsule, histories, people, split_table
 
 
 @pytest.mark.parametrize("wrap", [pa.table, Capsule, lambda frame: frame])

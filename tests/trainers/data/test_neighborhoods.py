@@ -12,7 +12,7 @@ from scoreline_registry.documents.ragged import NEIGHBORS
 from scoreline_registry.errors import GateError
 from scoreline_trainers.data.batch import Batch
 from scoreline_trainers.data.columns import Columns, FeatureSpec, NeighborSpec
-from scoreline_trainers.data.dataset import Dataset, split_table
+from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.partition import partition
 from scoreline_trainers.data.splits import Validation
 from scoreline_trainers.errors import DataError, FitError
@@ -21,7 +21,7 @@ from scoreline_trainers.gate.checks import prove
 from scoreline_trainers.gate.golden import read_arrays
 from scoreline_trainers.gate.probes import from_contract, make_probes, with_garbage
 from scoreline_trainers.graph.builder import GraphBuilder
-from tests.trainers.tables import GRAPH, TABLE, dataset, fit, friends
+from tests.trainers.tables import GRAPH, TABLE, dataset, fit, friends, split_table
 
 NAN = float("nan")
 COLUMNS = Columns(

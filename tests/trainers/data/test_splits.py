@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 
 from scoreline_trainers.calibration import Method, calibrated
 from scoreline_trainers.calibration.calibrated import Calibrated
-from scoreline_trainers.data.dataset import Dataset, split_table
+from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.splits import Validation, hold_out, split_rows
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.family import Fitted
 from scoreline_trainers.progress import Silent
 from scoreline_trainers.training import fit
 from scoreline_trainers.training.recipe import Recipe
-from tests.trainers.tables import TABLE, people
+from tests.trainers.tables import TABLE, people, split_table
 
 RECIPE = {**TABLE.model_dump(mode="json", exclude_defaults=True), "name": "r", "data": "r.csv", "family": "logistic"}
 

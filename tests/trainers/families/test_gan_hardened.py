@@ -7,14 +7,14 @@ import pytest
 from scoreline_registry.documents.contract import ScoreContract
 from scoreline_trainers.data.batch import Batch
 from scoreline_trainers.data.columns import Columns, FeatureSpec
-from scoreline_trainers.data.dataset import Dataset, split_table
+from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.splits import Validation
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.gate.checks import prove
 from scoreline_trainers.graph.scorer import OnnxScorer
 from tests.trainers.attacks import SPENDERS, Attack, Outcome, outcome, spenders
-from tests.trainers.tables import dataset, fit, people
+from tests.trainers.tables import dataset, fit, people, split_table
 
 if FAMILIES.problem("gan_hardened"):
     pytest.skip(FAMILIES.problem("gan_hardened"), allow_module_level=True)

@@ -12,12 +12,11 @@ from scoreline_trainers.data.encoding import encode, infer_inputs
 from scoreline_trainers.data.labels import Labels, amounts, class_label, encoded_label, row_weights
 from scoreline_trainers.data.neighborhoods import neighborhoods
 from scoreline_trainers.data.sequences import Examples, recoded_steps, to_examples
-from scoreline_trainers.data.splits import Validation, split_rows
 from scoreline_trainers.data.tables import as_frame, require
 from scoreline_trainers.data.texts import read_texts
 from scoreline_trainers.errors import DataError
 
-__all__ = ["Dataset", "Labels", "encode_examples", "prepared", "split_table"]
+__all__ = ["Dataset", "Labels", "encode_examples", "prepared"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,24 +131,6 @@ class Dataset:
     def with_label(self, label: Labels) -> "Dataset":
         """The same rows with one other label of 0 and 1: a class against the others, or one horizon."""
         return replace(self, label=label, amount=None, classes=(), horizons=(), horizon_labels=None)
-
-
-def split_table(table: object, columns: Columns, *, validation: Validation, seed: int = 0) -> tuple[Dataset, Dataset]:
-    """Training and validation datasets under one contract.
-
-    Kinds and vocabularies are inferred from the training rows alone; whether a column may be missing, from all rows.
-
-    Raises:
-        DataError: the table does not fit, or the training rows hold one label only.
-    """
-    examples = table_examples(table, columns)
-    time = optional_column(examples.frame, columns.time)
-    unit = optional_column(examples.frame, columns.subject)
-    train, validation_rows = split_rows(validation, rows=len(examples.frame), time=time, unit=unit, seed=seed)
-    inputs = infer_inputs(examples, columns, rows=train)
-    training = encode_examples(examples.take(train), columns, inputs)
-    check_learnable(training, columns)
-    return training, encode_examples(examples.take(validation_rows), columns, inputs)
 
 
 def check_learnable(training: Dataset, columns: Columns) -> None:

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from scoreline_trainers.data.columns import Columns, FeatureSpec
-from scoreline_trainers.data.dataset import split_table
 from scoreline_trainers.data.splits import Validation
 from scoreline_trainers.training.reports.summary import ColumnSummary, score_warnings, summarize_columns, warnings
+from tests.trainers.tables import split_table
 
 ROWS = 200
 
