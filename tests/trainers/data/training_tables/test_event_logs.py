@@ -82,6 +82,12 @@ def test_labels_of_every_kind(tmp_path: Path, label: dict[str, Any], values: lis
     assert table.frame["label"].to_list() == values
 
 
+def test_the_score_is_of_the_class_of_the_largest_amounts() -> None:
+    label = {"within_days": 30, "kind": "count", "classes": {"none": 0, "many": 3, "one": 1}}
+    roles = Sources.model_validate({"cuts": {"at": ["2024-02-01"]}, "events": LOG, "label": label}).roles()
+    assert (roles["task"], roles["positive"]) == ("multiclass", "many")
+
+
 def test_several_horizons_are_several_columns(tmp_path: Path) -> None:
     spec = {"cuts": {"at": ["2024-02-01"]}, "events": LOG, "label": {"within_days": [1, 7, 14], "name": "buys"}}
     table = made(tmp_path, spec)

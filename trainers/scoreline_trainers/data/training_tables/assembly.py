@@ -80,6 +80,7 @@ class _Assembly:
         frame = self._table() if self._sources.cuts is None else self._at_cuts()
         frame = self._labelled(frame)
         for join in self._sources.joins:
+            require(frame.drop(_MOMENT, strict=False), *join.keys)
             times = frame[_MOMENT].to_numpy() if _MOMENT in frame.columns else None
             frame = joined(frame, join, self._files, times=times, zone=self._sources.time_zone)
         for spec in self._sources.events:

@@ -129,11 +129,14 @@ class Sources(SourceSpec):
         return tuple(name for steps, prefix in stepped for name in steps.category_names(prefix))
 
     def roles(self) -> Mapping[str, Any]:
-        """The keys of a recipe that follow from this: label, time, unit, task, horizons, sequence."""
+        """The keys of a recipe that follow from this: label, positive, time, unit, task, horizons, sequence."""
         found: dict[str, Any] = {}
         if self.label is not None:
             found |= {"label": self.label.columns[-1]}
             found |= {} if self.label.task == "binary" else {"task": self.label.task}
+            found |= (
+                {"positive": max(self.label.classes, key=self.label.classes.__getitem__)} if self.label.classes else {}
+            )
             found |= {"horizons": list(self.label.columns)} if len(self.label.columns) > 1 else {}
         if self.entity is not None:
             found |= {"time": CUT, "unit": self.entity}
