@@ -98,3 +98,17 @@ def test_a_version_without_a_recipe_cannot_be_retrained(champion: Champion) -> N
     registry.publish("old", files={MODEL_FILE: champion.graph}, manifest=manifest(), author="ben", message="m")
     with pytest.raises(RetrainError, match="old@1 holds no recipe"):
         challenger_of(read_champion(registry, "old", 1), applications(range(100, 180)))
+
+
+def test_a_class_that_is_new_does_not_change_which_one_is_scored() -> None:
+    recipe = {**RECIPE, "label": "region", "task": "multiclass", "features": ["income", "debt"]}
+    champion = read_champion(registry_with_champion(recipe), "credit", 1)
+    frame = applications(range(100, 180), seed=2).with_columns(
+        region=pl.when(pl.int_range(pl.len()) % 4 == 0).then(pl.lit("west")).otherwise("region")
+    )
+    made = challenger_of(champion, frame)
+    assert made.candidate.manifest.score.classes == ("north", "west", "south")
+    assert made.recipe.positive == "south"
+    scored = frame.tail(160)["region"].to_numpy() == "south"
+    brier = next(each for each in made.comparison.figures if each.metric == "brier")
+    assert brier.champion == pytest.approx(np.mean((champion.score(new_rows(champion, frame.tail(160))) - scored) ** 2))

@@ -46,11 +46,21 @@ class Champion:
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe as it was run. Raises RetrainError where there is none, RecipeError where it is not read here."""
+        """The recipe as it was run. Of several classes it names the one whose probability is the score.
+
+        New tables may hold other classes, and the score keeps its meaning.
+
+        Raises:
+            RetrainError: there is none.
+            RecipeError: this release cannot read it.
+        """
         training = self.manifest.training
         if training is None or training.recipe is None:
             raise RetrainError(str(self), "holds no recipe: only versions that `scoreline train` made can be retrained")
-        return Recipe.parse(training.recipe, source=f"of {self}")
+        recipe, classes = Recipe.parse(training.recipe, source=f"of {self}"), self.manifest.score.classes
+        if not classes or recipe.positive is not None:
+            return recipe
+        return recipe.model_copy(update={"positive": classes[-1]})
 
     @property
     def rule(self) -> RetrainRule:
