@@ -8,7 +8,7 @@
     ├── RequirementError  a version that falls short of its `require`   (err.recipe, err.shortfalls)
     ├── ExportError       a fitted model that no exact graph exists for (err.family)
     ├── AdaptError        a version that cannot take in a segment       (err.version)
-    ├── RetrainError      a version that cannot be trained anew         (err.version)
+    ├── RetrainError      a version that cannot be retrained         (err.version)
     ├── ExplainError      a version that cannot be explained as asked   (err.version)
     └── DemoError         the demo could not go on
 
@@ -75,7 +75,7 @@ class AdaptError(TrainersError):
 
 
 class RetrainError(TrainersError):
-    """A version that cannot be trained anew as asked."""
+    """A version that cannot be retrained as asked."""
 
     def __init__(self, version: str, problem: str) -> None:
         self.version = version

@@ -103,7 +103,7 @@ class Fitted(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Start:
-    """A published version that training goes on from.
+    """A published version that training continues from.
 
     Attributes:
         name: of the version, such as "credit@7".
@@ -126,7 +126,7 @@ class Family(Protocol[ConfigT]):
 
     A family may learn more than labels of 0 and 1: those that say so have an attribute ``tasks``, a frozenset of
     ``Task``. Several classes and several horizons need nothing of a family: one model of it is trained for each, see
-    ``families.tasks``. A family that can go on from a published version has a method ``fit_from``, see ``WarmFamily``.
+    ``families.tasks``. A family that can continue from a version has a method ``fit_from``, see ``WarmFamily``.
 
     ``testing.FAMILY_CHECKS`` are what every family must pass.
     """
@@ -160,13 +160,13 @@ class Family(Protocol[ConfigT]):
 
 
 class WarmFamily(Family[ConfigT], Protocol[ConfigT]):
-    """A family whose training can go on from a published version of the same family."""
+    """A family whose training can continue from a published version of the same family."""
 
     def fit_from(self, start: Start, data: Dataset, config: ConfigT, *, seed: int, progress: Progress) -> Fitted:
-        """Goes on training from ``start`` on ``data``, which is encoded by the contract of ``start``.
+        """Continues training from ``start`` on ``data``, which is encoded by the contract of ``start``.
 
         Raises:
-            FitError: the version lacks what training goes on from, or the options do not fit it.
+            FitError: the version lacks what training continues from, or the options do not fit it.
         """
 
 

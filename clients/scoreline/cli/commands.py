@@ -36,7 +36,7 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
             "scoreline_trainers.commands.training:train", "Train a model by a recipe, and publish it.", "trainers"
         ),
         "retrain": CommandSpec(
-            "scoreline_trainers.commands.retraining:retrain", "Train a version anew when its rule says so.", "trainers"
+            "scoreline_trainers.commands.retraining:retrain", "Retrain a version when its rule says so.", "trainers"
         ),
         "report": CommandSpec(
             "scoreline_trainers.commands.reporting:report", "Write the report of a model's version.", "trainers"

@@ -251,13 +251,13 @@ def test_an_ensemble_with_a_member_that_has_heads_is_refused_with_the_reason() -
 def test_a_graph_of_another_family_is_refused_whatever_stands_beside_it(plain: Published) -> None:
     other = published(train(recipe("logistic"), KNOWN))
     files = {**other.files, "adaptation.json": plain.files["adaptation.json"]}
-    with pytest.raises(AdaptError, match="world@1 has 0 sets of heads in its graph, not one: train it anew"):
+    with pytest.raises(AdaptError, match="world@1 has 0 sets of heads in its graph, not one: train it again"):
         taken_in(Published("world", 1, other.manifest, files))
 
 
 def test_columns_computed_from_the_segment_forbid_new_ones() -> None:
     crossed = published(train(recipe("transfer", engineered=[{"kind": "one_hot", "columns": ["segment"]}]), KNOWN))
-    with pytest.raises(AdaptError, match=r"world@1 computes columns from 'segment', .*: train it anew"):
+    with pytest.raises(AdaptError, match=r"world@1 computes columns from 'segment', .*: train it again"):
         taken_in(crossed)
 
 

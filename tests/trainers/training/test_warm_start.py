@@ -1,4 +1,4 @@
-"""Training goes on from a published version: the recipe's key, the version's files, and what is refused."""
+"""Training continues from a published version: the recipe's key, the version's files, and what is refused."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -82,7 +82,7 @@ def test_a_version_that_stops_early_keeps_all_trees_of_the_one_before() -> None:
     assert 31 <= int(trees) < 70
 
 
-def test_what_cannot_go_on_from_a_version_is_refused() -> None:
+def test_what_cannot_continue_from_a_version_is_refused() -> None:
     registry, candidate = published("lightgbm")
     other = recipe("xgboost", warm_start="rich@1")
     with pytest.raises(RecipeError, match="rich@1 is of family 'lightgbm' and task binary, not 'xgboost', binary"):
@@ -94,8 +94,8 @@ def test_what_cannot_go_on_from_a_version_is_refused() -> None:
     ):
         with pytest.raises(RecipeError, match=problem):
             train(recipe("lightgbm", warm_start="rich@1", **changes), rows(400))
-    with pytest.raises(RecipeError, match="family 'logistic' cannot go on"):
+    with pytest.raises(RecipeError, match="family 'logistic' cannot continue"):
         train(recipe("logistic", warm_start="rich@1"), rows(400))
     bare = Start("rich@1", "lightgbm", candidate.manifest.inputs, {})
-    with pytest.raises(FitError, match=f"cannot go on from rich@1: the version has no {BOOSTER_FILE}"):
+    with pytest.raises(FitError, match=f"cannot continue from rich@1: the version has no {BOOSTER_FILE}"):
         train(recipe("lightgbm", warm_start="rich@1"), rows(400), start=bare)

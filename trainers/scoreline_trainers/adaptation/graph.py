@@ -31,7 +31,7 @@ class HeadedGraph:
         model = onnx.load_model_from_string(data)
         found = [tensor.name for tensor in model.graph.initializer if tensor.name.rpartition("/")[2] == HEADS]
         if len(found) != 1:
-            raise AdaptError(subject, f"has {len(found)} sets of heads in its graph, not one: train it anew")
+            raise AdaptError(subject, f"has {len(found)} sets of heads in its graph, not one: train it again")
         return cls(model, found[0].removesuffix(HEADS))
 
     @property

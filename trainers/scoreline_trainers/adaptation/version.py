@@ -70,7 +70,7 @@ class Published:
         except ValidationError as error:
             raise AdaptError(str(self), f"has an {ADAPTATION_FILE} that this release cannot read") from error
         if json.dumps(record.feature) in json.dumps(self.recipe.get("engineered", [])):
-            problem = f"computes columns from {record.feature!r}, which change with its names: train it anew"
+            problem = f"computes columns from {record.feature!r}, which change with its names: train it again"
             raise AdaptError(str(self), problem)
         return record
 

@@ -54,7 +54,7 @@ def retrain(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Train MODEL anew on new data when its recipe's rule says so, and publish the result as challenger.
+    """Retrain MODEL on new data when its recipe's rule says so, and publish the result as challenger.
 
     The rule looks at the champion's age, at the drift of the new rows and at how the champion does on them. Champion
     and challenger are compared on the newest rows, which neither has learned from. MODEL alone means its champion.

@@ -31,7 +31,7 @@ class Partition:
         columns: what the columns mean.
         plan: which rows learn, judge and test.
         known: the development rows of ``examples``, the only ones that a contract is inferred from.
-        inputs: a contract that is given instead: that of a published version that training goes on from.
+        inputs: a contract that is given instead: that of a published version that training continues from.
     """
 
     examples: Examples
@@ -53,7 +53,7 @@ class Partition:
     def within(
         self, rows: RowIndices, validation: Validation, *, seed: int, time: pl.Series | None = None
     ) -> "Partition":
-        """The given rows alone, split anew; ``time`` replaces the column that says when. Raises DataError."""
+        """The given rows alone, split again; ``time`` replaces the column that says when. Raises DataError."""
         examples = self.examples.take(rows)
         plan = _plan(examples.frame, self.columns, validation, seed=seed, time=time)
         return Partition(examples, self.columns, plan, examples)

@@ -26,7 +26,7 @@ def fit_model(recipe: Recipe, data: Dataset, *, progress: Progress, start: Start
         recipe: how.
         data: the training rows.
         progress: receives every stage.
-        start: the published version to go on from, by whose contract ``data`` is encoded; None trains from nothing.
+        start: the published version to continue from, by whose contract ``data`` is encoded; None trains from scratch.
 
     Raises:
         DataError: the rows do not fit what is computed from them, or a class has a weight and no rows.

@@ -51,7 +51,7 @@ def train(
         recipe: a Recipe, or what ``load_recipe`` takes.
         table: anything with the Arrow PyCapsule interface: Polars, pandas, PyArrow; without one, the recipe's data.
         folder: that the recipe's files are relative to; that of its file, or the current one.
-        registry: with the version that a recipe with ``warm_start`` goes on from.
+        registry: with the version that a recipe with ``warm_start`` continues from.
         progress: receives every stage.
 
     Raises:

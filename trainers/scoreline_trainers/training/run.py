@@ -60,7 +60,7 @@ def train(
 
     Raises:
         DataError: the table does not fit the recipe.
-        RecipeError: the recipe goes on from a version that was not read, or cannot.
+        RecipeError: the recipe continues from a version that was not read, or cannot.
         FamilyError, FitError, ExportError: the family cannot be used, learn or be exported.
         RequirementError: the version falls short of what the recipe requires.
         GateError: the graph differs from the native model.

@@ -1,4 +1,4 @@
-"""Reads the published version that a recipe's training goes on from."""
+"""Reads the published version that a recipe's training continues from."""
 
 from scoreline_registry.documents.manifest import MANIFEST_FILE
 from scoreline_registry.registry import Registry
@@ -28,18 +28,18 @@ def published_start(recipe: Recipe, registry: Registry) -> Start | None:
 
 
 def check_warm_start(recipe: Recipe, start: Start | None) -> None:
-    """Raises RecipeError where the recipe cannot go on from a version, or names one and none was read."""
+    """Raises RecipeError where the recipe cannot continue from a version, or names one and none was read."""
     if recipe.warm_start is None:
         return
     problem = ""
     if not hasattr(FAMILIES[recipe.family], "fit_from"):
-        problem = f"family {recipe.family!r} cannot go on from a published version: leave it out"
+        problem = f"family {recipe.family!r} cannot continue from a published version: leave it out"
     elif recipe.engineered:
-        problem = "the columns that 'engineered' computes are fitted anew: leave one of the two out"
+        problem = "the columns that 'engineered' computes are fitted again: leave one of the two out"
     elif recipe.task == "multiclass" or recipe.horizons:
-        problem = "models of several classes or horizons cannot go on from a published version: leave it out"
+        problem = "models of several classes or horizons cannot continue from a published version: leave it out"
     elif recipe.search is not None:
-        problem = "'search' tries trainings from nothing: leave one of the two out"
+        problem = "'search' tries trainings from scratch: leave one of the two out"
     elif start is None:
         problem = "no registry was read: pass `start`, see `training.warm_start.published_start`"
     if problem:

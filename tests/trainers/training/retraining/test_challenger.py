@@ -70,7 +70,7 @@ def test_the_report_and_the_card_of_a_challenger_say_how_it_compares(champion: C
     card = made.candidate.files[CARD_FILE].decode()
     assert "## Compared with the champion" in card
     assert "On the 160 newest rows" in card
-    assert "Trained anew because: it is old." in card
+    assert "Retrained because: it is old." in card
     assert "| metric | credit@1 | this version | difference (95 % interval) |" in card
 
 

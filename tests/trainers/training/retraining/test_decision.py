@@ -1,4 +1,4 @@
-"""When a version is due to be trained anew."""
+"""When a version is due to be retrained."""
 
 from dataclasses import replace
 from datetime import timedelta

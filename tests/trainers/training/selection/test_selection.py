@@ -224,5 +224,5 @@ def test_a_selection_that_is_none_is_refused(select: object, message: str) -> No
 
 @pytest.mark.parametrize("key", ["select", "search"])
 def test_what_trains_from_nothing_does_not_go_with_a_warm_start(key: str) -> None:
-    with pytest.raises(RecipeError, match=f"'{key}' trains from nothing and does not go with 'warm_start'"):
+    with pytest.raises(RecipeError, match=f"'{key}' trains from scratch and does not go with 'warm_start'"):
         Recipe.parse({**BASE, "select": None, key: {}, "warm_start": "planted@champion"})

@@ -48,7 +48,7 @@ class Validation(Spec):
             "walk_forward" cuts the rows by time and judges each fold by a model of what was before it.
         fraction: of the rows, for a kind with one split.
         folds: how many, 5 by default.
-        repeats: how often the rows are dealt anew.
+        repeats: how often the rows are dealt again.
         stratify: whether every fold has its share of each label; by default where there are labels.
         gap_days: time between the last training row and the first validation row, so that labels that are known only
             days later do not reach into training; also before a test part by time.

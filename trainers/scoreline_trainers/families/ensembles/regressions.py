@@ -59,7 +59,7 @@ class AmountMeta:
 
     @classmethod
     def fit(cls, scores: Float64, amount: Float64, *, C: float, weight: Float64 | None = None) -> "AmountMeta":
-        """Fits on amounts [R, M] that members foretold for rows that they had not learned from."""
+        """Fits on amounts [R, M] that members predicted for rows that they had not learned from."""
         scale = float(np.abs(amount).max()) or 1.0
         model = Ridge(alpha=1 / C, positive=True).fit(scores / scale, amount / scale, sample_weight=weight)
         return cls(np.asarray(model.coef_, np.float64), float(model.intercept_) * scale)

@@ -120,16 +120,16 @@ class NetworkFamily(BuiltIn, Generic[NetworkConfigT]):
     def fit_from(
         self, start: Start, data: Dataset, config: NetworkConfigT, *, seed: int, progress: Progress
     ) -> FittedNetwork:
-        """Goes on from the weights of a version, with its scales of numbers; see ``WarmFamily``."""
+        """Continues from the weights of a version, with its scales of numbers; see ``WarmFamily``."""
         self._check_parts(data)
         if WEIGHTS_FILE not in start.files:
-            raise FitError(self.name, f"goes on from {WEIGHTS_FILE}, which {start.name} lacks: train it again")
+            raise FitError(self.name, f"continues from {WEIGHTS_FILE}, which {start.name} lacks: train it again")
         try:
             weights = unpacked(start.files[WEIGHTS_FILE])
         except ValueError as error:
-            raise FitError(self.name, f"cannot go on from {start.name}: {error}") from error
+            raise FitError(self.name, f"cannot continue from {start.name}: {error}") from error
         if (weights.scale is None) != (data.amount is None):
-            raise FitError(self.name, f"cannot go on from {start.name}, which learned another task")
+            raise FitError(self.name, f"cannot continue from {start.name}, which learned another task")
         return self._fit(data, weights, config, seed=seed, progress=progress)
 
     def _fit(
@@ -168,7 +168,7 @@ class NetworkFamily(BuiltIn, Generic[NetworkConfigT]):
             try:
                 net.load_state_dict(weights.state)
             except RuntimeError as error:
-                problem = "cannot go on from weights of other sizes: give the options that they were trained with"
+                problem = "cannot continue from weights of other sizes: give the options that they were trained with"
                 raise FitError(self.name, problem) from error
         return net
 

@@ -82,7 +82,7 @@ def train_network(
     """Trains in place and returns the epoch whose weights were kept, from 1.
 
     Args:
-        net: with fresh weights, or with those to go on from.
+        net: with fresh weights, or with those to continue from.
         lesson: all training rows.
         split: the rows to learn from, and those that decide when to stop, see ``stopping_split``.
         config: when to stop, and how to step.

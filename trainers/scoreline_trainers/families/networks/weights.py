@@ -1,4 +1,4 @@
-"""A trained network as arrays by name, so that training can go on from a published version. Needs the extra ``deep``.
+"""A trained network as arrays by name: what later training continues from. Needs the extra ``deep``.
 
 The file holds numbers and texts alone and is read without pickle: nothing in it can run.
 """

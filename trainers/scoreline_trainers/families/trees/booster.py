@@ -183,5 +183,5 @@ def _units(data: Dataset) -> int:
 
 
 def missing_start(family: str, start: Start, file: str) -> FitError:
-    """The error of a version without the file that training goes on from."""
-    return FitError(family, f"cannot go on from {start.name}: the version has no {file}; train it anew once")
+    """The error of a version without the file that training continues from."""
+    return FitError(family, f"cannot continue from {start.name}: the version has no {file}; train it again once")

@@ -129,7 +129,7 @@ class FittedCatBoost(FittedBooster):
         return {"trees": self.rounds, "matter most": ", ".join(names[column] for column in top)}
 
     def files(self) -> Mapping[str, bytes]:
-        """The model as CatBoost's own JSON, without times and random ids; later training can go on from it."""
+        """The model as CatBoost's own JSON, without times and random ids; later training can continue from it."""
         dump = {name: value for name, value in self.dump().items() if name != "model_info"}
         return {CATBOOST_FILE: json.dumps(dump, sort_keys=True).encode()}
 

@@ -125,7 +125,7 @@ class FittedLightGBM(FittedBooster):
         return {"trees": self.booster.num_trees(), "gain most": names}
 
     def files(self) -> Mapping[str, bytes]:
-        """The booster as LightGBM's own text, which later training can go on from."""
+        """The booster as LightGBM's own text, which later training can continue from."""
         return {BOOSTER_FILE: self.booster.model_to_string().encode()}
 
 

@@ -126,7 +126,7 @@ class FittedXGBoost(FittedBooster):
         return {"trees": self.booster.num_boosted_rounds(), "gain most": names}
 
     def files(self) -> Mapping[str, bytes]:
-        """The booster as XGBoost's own file, which later training can go on from."""
+        """The booster as XGBoost's own file, which later training can continue from."""
         return {XGBOOST_FILE: bytes(self.booster.save_raw("ubj"))}
 
     def _column_name(self, column: int) -> str:

@@ -75,7 +75,7 @@ def champion(report: VersionReport) -> Section:
     text = f"On the {found.rows:,} newest rows{positives}, which neither has learned from."
     if found.refitted:
         text += " This version then learned from them too: the figures are those of the model before."
-    why = f" Trained anew because: {found.reason}." if found.reason else ""
+    why = f" Retrained because: {found.reason}." if found.reason else ""
     table = Table("", ("metric", found.champion, "this version", "difference (95 % interval)"), rows)
     return Section("Compared with the champion", (Text(text + why), table))
 

@@ -55,12 +55,12 @@ class Recipe(Columns):
         seed: of everything that is drawn.
         select: how features are selected; "auto" for the smallest set that does as well.
         search: how the options are searched for, and the family.
-        warm_start: a published version of the same family that training goes on from, such as "credit@champion".
+        warm_start: a published version of the same family that training continues from, such as "credit@champion".
         metrics: of the validation rows; by default all of the task's, see ``measures``.
         costs: of decisions, for the best cut.
         evaluate: what the evaluation shows beside the metrics.
         require: figures that a version must reach to be published, see ``evaluation.requirements``.
-        retrain: when `scoreline retrain` trains the version anew, and how the challenger is compared.
+        retrain: when `scoreline retrain` trains the version again, and how the challenger is compared.
         route: a route to apply once the version is published.
     """
 
@@ -144,7 +144,7 @@ class Recipe(Columns):
     def _from_nothing(self) -> Self:
         for key in ("select", "search"):
             if self.warm_start is not None and getattr(self, key) is not None:
-                raise ValueError(f"{key!r} trains from nothing and does not go with 'warm_start'")
+                raise ValueError(f"{key!r} trains from scratch and does not go with 'warm_start'")
         return self
 
     @field_validator("select", mode="before")

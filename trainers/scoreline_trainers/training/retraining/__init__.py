@@ -1,1 +1,1 @@
-"""Trains a published version anew: whether to, the challenger, and its comparison with the champion."""
+"""Retrains a published version: whether to, the challenger, and its comparison with the champion."""

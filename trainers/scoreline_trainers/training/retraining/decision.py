@@ -1,4 +1,4 @@
-"""Whether a version is due to be trained anew: its age, the drift of new rows, and how it does on them."""
+"""Whether a version is due to be retrained: its age, the drift of new rows, and how it does on them."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -27,7 +27,7 @@ class Check(FrozenModel):
 
 
 class Decision(FrozenModel):
-    """Whether to train anew, by every check.
+    """Whether to retrain, by every check.
 
     Attributes:
         checks: each with what was found.

@@ -6,7 +6,7 @@ from scoreline_trainers.data.columns import Spec
 
 
 class RetrainRule(Spec):
-    """When a version is due to be trained anew. A limit of None is not looked at.
+    """When a version is due to be retrained. A limit of None is not looked at.
 
     Attributes:
         min_rows: fewer new rows are too few to decide on, and nothing is due.
