@@ -17,8 +17,8 @@ from scoreline_registry.errors import GateError
 from scoreline_trainers.data.batch import Batch
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families.networks.gat import ATTENTION, GRAPH_WEIGHT, GATNet
-from scoreline_trainers.families.networks.graph_attention import GraphAttention, design_columns
-from scoreline_trainers.families.networks.net import Emitted, Symbols
+from scoreline_trainers.families.networks.modules.graph_attention import GraphAttention, design_columns
+from scoreline_trainers.families.networks.modules.net import Emitted, Symbols
 from scoreline_trainers.families.networks.network import FittedNetwork
 from scoreline_trainers.gate.checks import prove
 from scoreline_trainers.gate.probes import with_garbage

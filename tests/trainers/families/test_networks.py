@@ -19,7 +19,7 @@ from scoreline_registry.errors import GateError
 from scoreline_trainers.data.batch import Batch
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.families.networks.lstm import LSTMNet
-from scoreline_trainers.families.networks.net import Emitted, Symbols
+from scoreline_trainers.families.networks.modules.net import Emitted, Symbols
 from scoreline_trainers.families.networks.network import FittedNetwork, probabilities
 from scoreline_trainers.families.networks.network_training import Lesson, mean_loss, minibatches, tensor_of
 from scoreline_trainers.families.networks.tcn import TCNNet

@@ -23,10 +23,10 @@ from scoreline_trainers.data.batch import Batch, Float32, Float64, RowIndices
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families import BuiltIn
-from scoreline_trainers.families.networks.network_layers import dense
+from scoreline_trainers.families.networks.modules.layers import dense
+from scoreline_trainers.families.networks.modules.widths import Widths
 from scoreline_trainers.families.networks.network_training import seeded, stopping_split, weights_of
 from scoreline_trainers.families.networks.options import DescentConfig
-from scoreline_trainers.families.networks.widths import Widths
 from scoreline_trainers.family import Fitted
 from scoreline_trainers.graph.builder import GraphBuilder
 from scoreline_trainers.graph.layers import DenseLayer, emit_dense

@@ -7,9 +7,9 @@ from torch import nn
 
 from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.families.few_shot.few_shot import Body, FewShotConfig, FewShotFamily, FittedHeads, Tasks
-from scoreline_trainers.families.networks.net import Fed, Learner
+from scoreline_trainers.families.networks.modules.net import Fed, Learner
+from scoreline_trainers.families.networks.modules.widths import Widths
 from scoreline_trainers.families.networks.network_training import Lesson, train_network
-from scoreline_trainers.families.networks.widths import Widths
 from scoreline_trainers.heads.rules import Shrink
 from scoreline_trainers.heads.trials import STRENGTHS, best_rule, trials_of
 from scoreline_trainers.progress import Progress

@@ -3,10 +3,10 @@
 import torch
 
 from scoreline_trainers.families.networks.lstm import LSTMConfig
-from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, Symbols
+from scoreline_trainers.families.networks.modules.layers import Convolutions, Head, Recurrent
+from scoreline_trainers.families.networks.modules.net import Emitted, Fed, Feed, Net, Symbols
+from scoreline_trainers.families.networks.modules.widths import OddKernel, Widths
 from scoreline_trainers.families.networks.network import NetworkFamily
-from scoreline_trainers.families.networks.network_layers import Convolutions, Head, Recurrent
-from scoreline_trainers.families.networks.widths import OddKernel, Widths
 
 
 class CNNLSTMConfig(LSTMConfig):

@@ -22,7 +22,7 @@ from scoreline_trainers.errors import FitError
 from scoreline_trainers.families import BuiltIn
 from scoreline_trainers.families.anomaly.detectors import Alarm, Distance, Isolation, Statistical, View
 from scoreline_trainers.families.networks.hardening import Hardened, HardeningConfig, harden
-from scoreline_trainers.families.networks.network_layers import dense
+from scoreline_trainers.families.networks.modules.layers import dense
 from scoreline_trainers.families.networks.network_training import seeded, stopping_split, weights_of
 from scoreline_trainers.family import Fitted, features_only
 from scoreline_trainers.graph.builder import Extra, GraphBuilder

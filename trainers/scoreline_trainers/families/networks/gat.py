@@ -7,12 +7,12 @@ from pydantic import Field
 
 from scoreline_registry.documents.contract import Feature, InputContract
 from scoreline_trainers.errors import FitError
-from scoreline_trainers.families.networks.graph_attention import Blend, Clusters, GraphAttention, design_columns
-from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, Symbols
+from scoreline_trainers.families.networks.modules.graph_attention import Blend, Clusters, GraphAttention, design_columns
+from scoreline_trainers.families.networks.modules.layers import Head
+from scoreline_trainers.families.networks.modules.net import Emitted, Fed, Feed, Net, Symbols
+from scoreline_trainers.families.networks.modules.widths import Width
 from scoreline_trainers.families.networks.network import NetworkFamily
-from scoreline_trainers.families.networks.network_layers import Head
 from scoreline_trainers.families.networks.options import Embedding, NetworkConfig
-from scoreline_trainers.families.networks.widths import Width
 from scoreline_trainers.graph.builder import Extra
 from scoreline_trainers.graph.preprocessing import Design
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from scoreline_trainers.data.batch import Batch, Float32, Float64
-from scoreline_trainers.families.networks.embedded import EmbeddedNet
-from scoreline_trainers.families.networks.net import Fed, Feed, Net
+from scoreline_trainers.families.networks.modules.embedded import EmbeddedNet
+from scoreline_trainers.families.networks.modules.net import Fed, Feed, Net
 
 # Rows times points that are scored at once.
 _AT_ONCE = 8192

@@ -13,9 +13,9 @@ from pydantic import Field
 from torch import nn
 
 from scoreline_trainers.data.batch import RowIndices
+from scoreline_trainers.families.networks.modules.widths import Width, Widths
 from scoreline_trainers.families.networks.network_training import early_stopped, log_loss, minibatches
 from scoreline_trainers.families.networks.options import DescentConfig
-from scoreline_trainers.families.networks.widths import Width, Widths
 from scoreline_trainers.graph.scaling import ScalingMethod
 from scoreline_trainers.progress import Progress
 

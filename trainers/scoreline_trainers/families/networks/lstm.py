@@ -3,11 +3,11 @@
 import torch
 from pydantic import Field
 
-from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, Symbols
+from scoreline_trainers.families.networks.modules.layers import Head, Recurrent
+from scoreline_trainers.families.networks.modules.net import Emitted, Fed, Feed, Net, Symbols
+from scoreline_trainers.families.networks.modules.widths import Widths
 from scoreline_trainers.families.networks.network import NetworkFamily
-from scoreline_trainers.families.networks.network_layers import Head, Recurrent
 from scoreline_trainers.families.networks.options import NetworkConfig
-from scoreline_trainers.families.networks.widths import Widths
 
 
 class LSTMConfig(NetworkConfig):

@@ -7,11 +7,11 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, Symbols
+from scoreline_trainers.families.networks.modules.layers import dense
+from scoreline_trainers.families.networks.modules.net import Emitted, Fed, Feed, Net, Symbols
+from scoreline_trainers.families.networks.modules.widths import Widths
 from scoreline_trainers.families.networks.network import NetworkFamily
-from scoreline_trainers.families.networks.network_layers import dense
 from scoreline_trainers.families.networks.options import NetworkConfig, Schedule
-from scoreline_trainers.families.networks.widths import Widths
 from scoreline_trainers.graph.layers import emit_dense
 from scoreline_trainers.spaces import Choices, Space
 

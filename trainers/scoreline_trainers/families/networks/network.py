@@ -15,9 +15,9 @@ from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
 from scoreline_trainers.families import BuiltIn
 from scoreline_trainers.families.networks.amounts import AmountScale
-from scoreline_trainers.families.networks.embedded import EmbeddedNet
 from scoreline_trainers.families.networks.gradients import Gradients, integrated_gradients
-from scoreline_trainers.families.networks.net import Fed, Feed, Net
+from scoreline_trainers.families.networks.modules.embedded import EmbeddedNet
+from scoreline_trainers.families.networks.modules.net import Fed, Feed, Net
 from scoreline_trainers.families.networks.network_training import (
     PREDICT_ROWS,
     Lesson,

@@ -13,7 +13,7 @@ from torch import nn
 from scoreline_trainers.data.batch import Float64, Int64, RowIndices
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.data.splits import hold_out
-from scoreline_trainers.families.networks.net import Fed, Learner
+from scoreline_trainers.families.networks.modules.net import Fed, Learner
 from scoreline_trainers.families.networks.options import DescentConfig, Schedule
 from scoreline_trainers.progress import Progress
 

@@ -3,11 +3,11 @@
 import torch
 from pydantic import Field
 
-from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, Symbols
+from scoreline_trainers.families.networks.modules.layers import Convolutions, Head, emit_pooled, pooled
+from scoreline_trainers.families.networks.modules.net import Emitted, Fed, Feed, Net, Symbols
+from scoreline_trainers.families.networks.modules.widths import OddKernel, Width, Widths
 from scoreline_trainers.families.networks.network import NetworkFamily
-from scoreline_trainers.families.networks.network_layers import Convolutions, Head, emit_pooled, pooled
 from scoreline_trainers.families.networks.options import NetworkConfig
-from scoreline_trainers.families.networks.widths import OddKernel, Width, Widths
 from scoreline_trainers.graph.tensor import concat
 
 

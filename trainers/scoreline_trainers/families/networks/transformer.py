@@ -11,16 +11,16 @@ from torch import nn
 
 from scoreline_registry.documents.contract import InputContract
 from scoreline_trainers.data.batch import Float32
-from scoreline_trainers.families.networks.net import Emitted, Fed, Feed, Net, Symbols
-from scoreline_trainers.families.networks.network import NetworkFamily
-from scoreline_trainers.families.networks.network_layers import (
+from scoreline_trainers.families.networks.modules.layers import (
     Head,
     SelfAttention,
     dense,
     emit_layer_norm,
 )
+from scoreline_trainers.families.networks.modules.net import Emitted, Fed, Feed, Net, Symbols
+from scoreline_trainers.families.networks.modules.widths import Width
+from scoreline_trainers.families.networks.network import NetworkFamily
 from scoreline_trainers.families.networks.options import NetworkConfig
-from scoreline_trainers.families.networks.widths import Width
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
 from scoreline_trainers.graph.layers import emit_linear, emit_softmax
 from scoreline_trainers.graph.tensor import Tensor, arange, constant, graph_input

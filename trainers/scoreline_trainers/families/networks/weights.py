@@ -14,8 +14,8 @@ import numpy.typing as npt
 import torch
 
 from scoreline_trainers.families.networks.amounts import AmountScale
-from scoreline_trainers.families.networks.net import Feed
-from scoreline_trainers.families.networks.network_layers import array
+from scoreline_trainers.families.networks.modules.layers import array
+from scoreline_trainers.families.networks.modules.net import Feed
 from scoreline_trainers.graph.preprocessing import Design
 from scoreline_trainers.graph.scaling import Bend, Curves, Scaling
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from scoreline_trainers.families.networks.net import Emitted, Fed, Net, Symbols
-from scoreline_trainers.families.networks.network_layers import array
+from scoreline_trainers.families.networks.modules.layers import array
+from scoreline_trainers.families.networks.modules.net import Emitted, Fed, Net, Symbols
 from scoreline_trainers.graph.tensor import constant
 
 # Share of the names that training shows as "other", so that its embedding is that of a name in general.

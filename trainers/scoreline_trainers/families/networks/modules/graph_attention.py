@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans
 from torch import nn
 
 from scoreline_registry.documents.contract import Feature
-from scoreline_trainers.families.networks.network_layers import array, dense
+from scoreline_trainers.families.networks.modules.layers import array, dense
 from scoreline_trainers.graph.layers import emit_linear, emit_softmax
 from scoreline_trainers.graph.preprocessing import Design
 from scoreline_trainers.graph.tensor import Tensor, constant

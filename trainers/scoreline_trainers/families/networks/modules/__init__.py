@@ -1,0 +1,1 @@
+"""Modules of torch that also emit themselves as ONNX nodes, and the nets made of them."""
