@@ -43,6 +43,7 @@ SERVED = ("lstm", "transformer")
 # Every family at its default size; trees never stop early, networks learn no longer than a bench may take.
 SIZES: dict[str, dict[str, Any]] = {
     "logistic": {},
+    "linear": {},
     "lightgbm": {"n_estimators": 300, "early_stopping_rounds": 0, "threads": 1},
     "xgboost": {"n_estimators": 300, "early_stopping_rounds": 0},
     "catboost": {"n_estimators": 300, "early_stopping_rounds": 0},
@@ -106,7 +107,8 @@ def make(family: str) -> tuple[Recipe, Candidate, pl.DataFrame]:
     frame, columns = _table(family)
     name = family.replace("_", "-")
     route = {"route": name, "schema": {"like": f"{name}@champion"}, "rules": [{"split": {f"{name}@champion": 100}}]}
-    about = {"name": name, "data": "unused.csv", "label": "label", "family": family}
+    task = "binary" if "binary" in FAMILIES[family].tasks else "regression"
+    about = {"name": name, "data": "unused.csv", "label": "label", "task": task, "family": family}
     recipe = Recipe.parse({**about, **columns, "config": SIZES[family], "route": route})
     return recipe, train(recipe, frame), frame
 
