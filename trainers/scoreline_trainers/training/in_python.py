@@ -120,5 +120,7 @@ def _opened(registry: Registry | Path | str) -> Registry:
 
 def _recipe_in(facts: TrainingFacts | None, source: str) -> Recipe:
     if facts is None or facts.recipe is None:
-        raise RecipeError(source, ["there is none: the version was not trained by a recipe"])
+        raise RecipeError(
+            source, ["there is none: the version was not trained by a recipe; `scoreline train` stores one"]
+        )
     return Recipe.parse(facts.recipe, source=source)

@@ -259,7 +259,7 @@ def test_a_search_that_cannot_be_run_is_one_error(search: dict[str, Any], messag
         ({"space": {"C": {"low": 2, "high": 1}}}, "'low' is below 'high'"),
         ({"space": {"C": {"low": 0, "high": 1, "log": True}}}, "above 0"),
         ({"trials": 0}, "greater than or equal to 1"),
-        ({"families": ["mlp", "mlp"]}, "names one twice"),
+        ({"families": ["mlp", "mlp"]}, "duplicate family"),
         ({"budget": 3}, "unknown key"),
     ],
 )

@@ -51,7 +51,7 @@ class JoinSpec(FileSpec, TimeSpec):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if not self.by:
-            raise ValueError("'by' names no column")
+            raise ValueError("'by' is empty: name the key's columns")
         if self.as_of is None and self.max_age_days is not None:
             raise ValueError("'max_age_days' goes with 'as_of'")
         if self.as_of is None and (self.time_format or self.time_zone or self.time_unit):

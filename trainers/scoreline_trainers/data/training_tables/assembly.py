@@ -179,7 +179,7 @@ class _Assembly:
                 also |= {each.column for each in conditions((*eligible.last_event, *eligible.never))}
             log = spec.read(self._files, zone=self._sources.time_zone, also=frozenset(also))
             if not len(log):
-                raise DataError("", f"{spec.file} has no events")
+                raise DataError("", f"{spec.file} has no events: look at the file and at 'where'")
             self._logs[spec.name] = log
         return self._logs[spec.name]
 

@@ -41,5 +41,5 @@ class Search(Spec):
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         if len(set(self.families)) < len(self.families):
-            raise ValueError("'families' names one twice")
+            raise ValueError("duplicate family in 'families'")
         return self

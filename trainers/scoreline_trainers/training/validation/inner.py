@@ -40,7 +40,7 @@ def measured(fitted: Fitted, rows: Dataset, metric: str, *, family: str) -> floa
     """The metric of a model on rows. Raises FitError where they have none, such as with one label only."""
     found = evaluate_task(rows, outputs_of(fitted, rows), [metric]).get(metric, np.nan)
     if not np.isfinite(found):
-        raise FitError(family, f"has no {metric!r} on a fold of {len(rows)} rows")
+        raise FitError(family, f"has no {metric!r} on a fold of {len(rows)} rows: give fewer folds or another metric")
     return found
 
 
