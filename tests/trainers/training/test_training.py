@@ -155,10 +155,15 @@ def test_publishing_moves_the_alias_and_applies_the_route(
     assert json.loads(json.dumps(again.as_dict()))["version"] == 2
 
 
-def test_a_route_to_a_model_that_is_not_there_is_refused(candidate: Candidate, registry: Registry) -> None:
-    route = {**RECIPE["route"], "rules": [{"split": {"other@champion": 100}}]}
-    with pytest.raises(RefusedError, match="'other' is not in the registry"):
-        publish_candidate(candidate, Recipe.parse({**RECIPE, "route": route}), registry, author="tester")
+@pytest.mark.parametrize("wrong", [{"rules": [{"split": {"other@champion": 100}}]}, {"schema": {"like": "other@1"}}])
+def test_a_route_that_is_refused_says_that_the_version_is_published(
+    candidate: Candidate, registry: Registry, wrong: dict[str, Any]
+) -> None:
+    recipe = Recipe.parse({**RECIPE, "route": {**RECIPE["route"], **wrong}})
+    with pytest.raises(RefusedError, match="'other' is not in the registry") as refused:
+        publish_candidate(candidate, recipe, registry, author="tester")
+    assert str(refused.value).startswith("income@1 is published, but route income was not applied")
+    assert list(registry.latest().models["income"].versions) == [1]
 
 
 def test_equal_recipes_and_tables_give_equal_bytes(candidate: Candidate, recipe: Recipe) -> None:

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from scoreline_registry.documents.manifest import Manifest
+from scoreline_registry.errors import RefusedError, RegistryError
 from scoreline_registry.registry import Registry
+from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_trainers.family import Fitted
 from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.reports.training_report import TrainingReport
@@ -29,7 +31,12 @@ def publish_candidate(
     message: str = "",
     aliases: Sequence[str] = ("champion",),
 ) -> TrainingReport:
-    """Publishes a version and applies the recipe's route, where it has one. Raises RegistryError."""
+    """Publishes a version and applies the recipe's route, where it has one.
+
+    Raises:
+        RegistryError: the version cannot be published, or its route cannot be applied; then it is published all the
+            same, and the error says so.
+    """
     message = message or f"trained {recipe.family}"
     version = registry.publish(
         recipe.name,
@@ -41,7 +48,7 @@ def publish_candidate(
     )
     route = recipe.route_spec()
     if route is not None:
-        registry.apply_route(route, author=author, message=message)
+        _apply(route, registry, f"{recipe.name}@{version}", author=author, message=message)
     return replace(
         candidate.report,
         version=version,
@@ -49,3 +56,13 @@ def publish_candidate(
         route=None if route is None else route.route,
         revision=registry.latest().revision,
     )
+
+
+def _apply(route: RouteSpec, registry: Registry, published: str, *, author: str, message: str) -> None:
+    try:
+        registry.apply_route(route, author=author, message=message)
+    except RegistryError as error:
+        problem = (
+            f"{published} is published, but route {route.route} was not applied: mend it, then `scoreline route apply`"
+        )
+        raise RefusedError(problem, [str(error)]) from error
