@@ -107,7 +107,7 @@ def make(family: str) -> tuple[Recipe, Candidate, pl.DataFrame]:
     frame, columns = _table(family)
     name = family.replace("_", "-")
     route = {"route": name, "schema": {"like": f"{name}@champion"}, "rules": [{"split": {f"{name}@champion": 100}}]}
-    task = "binary" if "binary" in FAMILIES[family].tasks else "regression"
+    task = "binary" if FAMILIES.listing(family).learns("binary") else "regression"
     about = {"name": name, "data": "unused.csv", "label": "label", "task": task, "family": family}
     recipe = Recipe.parse({**about, **columns, "config": SIZES[family], "route": route})
     return recipe, train(recipe, frame), frame
