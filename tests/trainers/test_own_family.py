@@ -60,6 +60,7 @@ def test_the_example_is_listed_and_trains_without_a_label(site: Path) -> None:
         "family": "acme_distance",
         "summary": "distance from the average row, without labels",
         "extra": "acme-distance",
+        "learns": "binary",
         "state": "ready",
     }
     trained = json.loads(run(site, "scoreline", "train", "recipe.yaml", "--dry-run", "--json"))
