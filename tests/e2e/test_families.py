@@ -20,7 +20,7 @@ from scoreline_trainers.gate.probes import with_garbage
 from scoreline_trainers.training.candidate import Candidate, publish_candidate
 from scoreline_trainers.training.recipe import Recipe
 from scoreline_trainers.training.run import train
-from tests.trainers.tables import CASES, GRAPH, PURCHASES, SMALL, TABLE, lacking, table
+from tests.trainers.tables import CASES, PURCHASES, SMALL, lacking, table
 
 ROWS = 2000
 LEARNED = 400
@@ -103,7 +103,7 @@ def test_calls_of_any_size_over_histories_of_any_length(served: Served, case: st
 
 def _rows(columns: Columns, rows: int) -> dict[str, int]:
     """The options of ``table`` for so many rows; histories are as long as any that is sent."""
-    if columns in (TABLE, GRAPH):
+    if columns.sequence is None:
         return {"rows": rows}
     return {"rows" if columns is PURCHASES else "entities": rows, "longest": STEPS[-1]}
 

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,13 +51,22 @@ def test_ctrl_c_while_fitting_publishes_nothing(tmp_path: Path, keys: dict[str, 
             if line.strip() == stage:
                 break
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=240)
     assert (process.returncode, out) == (130, "")
     assert err.splitlines()[-1] == f"interrupted in the stage {stage!r}: nothing was published"
     assert "Traceback" not in err
     assert sorted(path.relative_to(tmp_path) for path in (tmp_path / "registry").rglob("*")) == before
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, whatever other tests of this process have left."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_publication_that_has_begun_is_not_interrupted() -> None:
     with without_interruption():
         signal.raise_signal(signal.SIGINT)
