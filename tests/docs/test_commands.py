@@ -15,6 +15,7 @@ from tests.docs.walks import Walk, not_printed, run, run_script
 
 QUICK = (
     Walk("CONTRIBUTING.md"),
+    Walk("docs/benchmarks.md"),
     Walk("README.md", ["Try it", "Install"]),
     Walk("docs/guides/clients.md", ["Without this client"], python=False),
     Walk("docs/guides/deploy.md", ["The test of the image"]),
