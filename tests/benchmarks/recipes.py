@@ -12,12 +12,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from scoreline_trainers.training.recipe import Recipe, find_recipe
+from scoreline_trainers.data.training_tables.spec import Sources
+from scoreline_trainers.training.recipe import Recipe, Synthetic, find_recipe
 from scoreline_trainers.training.run import train
 from scoreline_trainers.training.sources import recipe_table
 
@@ -98,12 +98,14 @@ def measure(name: str, customers: int) -> Run:
     )
 
 
-def sized(recipe: Recipe, customers: int) -> Any:
-    """The recipe's data with so many customers."""
-    data: Any = recipe.data
-    if hasattr(data, "generator"):
+def sized(recipe: Recipe, customers: int) -> Sources | Synthetic:
+    """The recipe's data with so many customers. Raises ValueError for a recipe of files."""
+    data = recipe.data
+    if isinstance(data, Sources) and data.generator is not None:
         return data.model_copy(update={"generator": data.generator.model_copy(update={"customers": customers})})
-    return data.model_copy(update={"rows": customers})
+    if isinstance(data, Synthetic):
+        return data.model_copy(update={"rows": customers})
+    raise ValueError(f"{recipe.name} is trained on files, which have a size of their own")
 
 
 def _arguments() -> argparse.Namespace:

@@ -7,8 +7,10 @@ make() {
   local word
   command make --dry-run -C "$ROOT" "$@" >/dev/null
   for word in "$@"; do
-    case $word in BENCH=*) "$PYTHON" -c "from tests.benchmarks.__main__ import _arguments as read; read()" ${word#BENCH=} ;; esac
-    case $word in QUALITY=*) "$PYTHON" -c "from tests.benchmarks.quality.__main__ import _arguments as read; read()" ${word#QUALITY=} ;; esac
+    case $word in
+      BENCH=*) "$PYTHON" -c "from tests.benchmarks.__main__ import _arguments as read; read()" ${word#BENCH=} ;;
+      QUALITY=*) "$PYTHON" -c "from tests.benchmarks.quality.__main__ import _arguments as read; read()" ${word#QUALITY=} ;;
+    esac
   done
 }
 

@@ -87,7 +87,7 @@ def _dates(days: Float64) -> pl.Series:
 
 
 def _friends(customers: int, draw: np.random.Generator) -> Codes:
-    """int64 [N]: who referred each customer, or whom they referred; pairs, mostly."""
+    """int64 [N]: who referred each customer; a ring through all of them, so that each referred one too."""
     order = draw.permutation(customers)
     friend = np.empty(customers, np.int64)
     friend[order] = np.roll(order, 1)
