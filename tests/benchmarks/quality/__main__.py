@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from scoreline_registry.statistics.scores.calibration import expected_calibration_error
 from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.data.columns import Columns
-from scoreline_trainers.data.dataset import Dataset, table_examples
+from scoreline_trainers.data.dataset import Dataset, Labels, table_examples
 from scoreline_trainers.data.partition import Partition
 from scoreline_trainers.data.splits import Fold as Rows
 from scoreline_trainers.data.splits import SplitPlan
@@ -28,6 +27,9 @@ from tests.benchmarks.quality.automl import automl_scores
 from tests.benchmarks.quality.folds import Fold, folds
 from tests.benchmarks.quality.results import Result
 from tests.benchmarks.quality.rivals import RIVALS
+
+Measured = tuple[Result, Labels, Float64]
+"""The figures of one candidate on one fold, and its test rows' labels and scores."""
 
 LIBRARY = "library: "
 AUTOML = "FLAML"
@@ -44,15 +46,17 @@ def main() -> None:
         partition, columns, splits = _prepared(name, folder, tuple(arguments.seed or (0, 1, 2)))
         for fold in splits:
             open_ones = [each for each in arguments.candidate or NAMES if (name, each, fold.name) not in done]
-            for candidate, result in _measured(open_ones, name, partition, columns, fold):
-                console.log(f"{name}, {fold.name}, {candidate}: auc {result.auc:.4f} in {result.seconds:.0f} s")
-                results.append(arguments.results, result)
+            for measured in _measured(open_ones, name, partition, columns, fold):
+                result, label, score = measured
+                console.log(f"{name}, {fold.name}, {result.candidate}: {result.auc:.4f} in {result.seconds:.0f} s")
+                results.append(arguments.results, result, label, score)
         if arguments.automl and (name, AUTOML, splits[-1].name) not in done:
-            for result in _automl(name, partition, splits, arguments.automl):
-                results.append(arguments.results, result)
+            for result, label, score in _automl(name, partition, splits, arguments.automl):
+                results.append(arguments.results, result, label, score)
     found = results.read(arguments.results)
-    for metric in ("auc", "average_precision", "ece", "seconds"):
+    for metric in ("auc", "average_precision", "seconds"):
         print(f"\n## {metric}\n\n{results.table(found, metric=metric)}")
+    print(f"\n## calibration error\n\n{results.calibration_table(arguments.results)}")
 
 
 def _prepared(name: str, folder: Path, seeds: tuple[int, ...]) -> tuple[Partition, dict[str, Any], list[Fold]]:
@@ -69,33 +73,33 @@ def _prepared(name: str, folder: Path, seeds: tuple[int, ...]) -> tuple[Partitio
 
 def _measured(
     names: list[str], table: str, partition: Partition, columns: dict[str, Any], fold: Fold
-) -> Iterator[tuple[str, Result]]:
+) -> Iterator[Measured]:
     if not names:
         return
     train, test = partition.fold(Rows(fold.train, fold.test))
     for name in names:
         begun = time.perf_counter()
         score = _scorer(name, columns)(train, test, fold.seed)
-        yield name, _result(table, name, fold, test, score, time.perf_counter() - begun)
+        yield _result(table, name, fold, test, score, time.perf_counter() - begun)
 
 
-def _automl(table: str, partition: Partition, splits: list[Fold], seconds: float) -> Iterator[Result]:
+def _automl(table: str, partition: Partition, splits: list[Fold], seconds: float) -> Iterator[Measured]:
     """FLAML sees all rows under one contract; a name that only test rows have is a category that it never trained."""
     everything = partition.encoded(partition.plan.development, partition.training().inputs)
     for fold, score in zip(splits, automl_scores(everything, splits, seconds=seconds), strict=True):
         yield _result(table, AUTOML, fold, everything.take(fold.test), score, seconds)
 
 
-def _result(table: str, name: str, fold: Fold, test: Dataset, score: Float64, seconds: float) -> Result:
-    return Result(
+def _result(table: str, name: str, fold: Fold, test: Dataset, score: Float64, seconds: float) -> Measured:
+    result = Result(
         table,
         name,
         fold.name,
         auc(test.label, score),
         average_precision(test.label, score),
-        expected_calibration_error(test.label, score, bins=20),
         seconds,
     )
+    return result, test.label, score
 
 
 def _scorer(name: str, columns: dict[str, Any]) -> Callable[[Dataset, Dataset, int], Float64]:
