@@ -110,3 +110,7 @@ class ReplayError(ServingError):
     def __init__(self, detail: str) -> None:
         self.detail = detail
         super().__init__(detail)
+
+
+class ProfileStoreError(Exception):
+    """A store of profiles could not be opened, reached or written; the text says which and what to do."""

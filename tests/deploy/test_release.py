@@ -28,6 +28,8 @@ PROOFS: Mapping[str, tuple[str, str]] = {
     "publish": ("import scoreline_trainers.commands.publishing", "sklearn"),
     "trainers": ("import scoreline_trainers.training.run, sklearn, lightgbm, catboost, xgboost", "torch"),
     "search": ("import optuna, scoreline_trainers.training.run", "torch"),
+    "redis": ("import redis, scoreline_server.app", "sklearn"),
+    "kafka": ("import confluent_kafka, scoreline_server.app", "sklearn"),
     "deep": ("import scoreline_trainers.training.run, torch", "structlog"),
     "all": ("import scoreline_server.processes.serve, torch", "pytest"),
     "bento": ("import bentoml, scoreline_server.app", "torch"),

@@ -1,0 +1,29 @@
+"""Events as the computation takes them."""
+
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
+
+FieldValue: TypeAlias = float | str
+
+
+class Event(NamedTuple):
+    """Something that an entity did, as its profile declares it.
+
+    Attributes:
+        entity: whose profile it belongs to, 1 to 256 printable characters.
+        id: of the event, 1 to 128 printable characters. One that comes again with the same id is the same event.
+        time: when it happened, in microseconds since 1970, UTC.
+        type: one of the profile's event types.
+        fields: numbers as float64, categories and entities as texts. A field that is absent is missing.
+    """
+
+    entity: str
+    id: str
+    time: int
+    type: str
+    fields: Mapping[str, FieldValue]
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """Its place in the order in which an entity's events are folded: by time, then by id."""
+        return self.time, self.id

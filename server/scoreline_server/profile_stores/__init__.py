@@ -1,0 +1,1 @@
+"""Stores of profiles: where the state of each entity lives."""

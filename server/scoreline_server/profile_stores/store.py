@@ -1,0 +1,113 @@
+"""The seam of stores: what keeps the state of each entity, and its events that are not folded into it yet."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+from scoreline_registry.profiles.events import Event
+
+
+class Receipt(IntEnum):
+    """What became of one event that was given to a store."""
+
+    KEPT = 0
+    REPEATED = 1
+    """An event with its id is there already."""
+    LATE = 2
+    """It happened before what may still change: it is counted and not kept."""
+
+
+class Offset(NamedTuple):
+    """A place in a stream of events that a consumer has read up to."""
+
+    consumer: str
+    topic: str
+    partition: int
+    next: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a store has of one entity in one profile.
+
+    Attributes:
+        folded: the encoded state that events up to ``folded_until`` have been folded into; empty before the first.
+        folded_until: the place of the last event in it.
+        newest: the time of the newest event that was kept, in microseconds since 1970.
+        pending: the kept events after ``folded_until``, in order of their places.
+        version: grows with each change of ``folded``; 0 before the first.
+    """
+
+    folded: bytes = b""
+    folded_until: tuple[int, str] = (0, "")
+    newest: int = 0
+    pending: Sequence[Event] = ()
+    version: int = 0
+
+
+class Fold(NamedTuple):
+    """A new state of one entity. It is taken only where the stored version is still ``version``."""
+
+    entity: str
+    version: int
+    folded: bytes
+    folded_until: tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The size of one profile in a store."""
+
+    entities: int
+    pending: int
+    bytes: int
+    late: int
+    repeated: int
+
+
+class ProfileStore(Protocol):
+    """Keeps profiles. Every method may be called by several threads and processes at once.
+
+    All raise ProfileStoreError where the store cannot be reached or is full; then nothing of the call is kept.
+    """
+
+    def append(
+        self, profile: str, events: Sequence[Event], *, lateness: int, offsets: Sequence[Offset] = ()
+    ) -> list[Receipt]:
+        """Keeps events and the offsets that they came from, all in one durable step; the receipt of each, in order.
+
+        An event is late where its place is not after its entity's ``folded_until``, or where its time is more than
+        ``lateness`` microseconds before the entity's newest. Of several with one id, also within the call, the first
+        is kept.
+        """
+
+    def read(self, profile: str, entities: Sequence[str]) -> dict[str, Stored]:
+        """What is stored of entities; one that is not there is left out."""
+
+    def crowded(self, profile: str, entities: Sequence[str], *, more_than: int) -> list[str]:
+        """Those of the entities with more pending events than that."""
+
+    def fold(self, profile: str, folds: Sequence[Fold]) -> int:
+        """Replaces states and drops the pending events that are in them; how many were taken."""
+
+    def entities(self, profile: str, *, after: str = "") -> Iterator[str]:
+        """The ids of all entities, ascending, from the first after ``after``."""
+
+    def forget(self, profile: str, entity: str) -> bool:
+        """Removes all that is stored of an entity; whether there was anything."""
+
+    def expire(self, profile: str, *, before: int) -> int:
+        """Removes entities whose newest event is older than that; how many."""
+
+    def clear(self, profile: str) -> None:
+        """Removes all entities of a profile."""
+
+    def offsets(self, consumer: str) -> Mapping[tuple[str, int], int]:
+        """The next offset of each topic and partition that a consumer has read."""
+
+    def stats(self, profile: str) -> Stats:
+        """How much is stored."""
+
+    def close(self) -> None:
+        """Releases files and connections."""
