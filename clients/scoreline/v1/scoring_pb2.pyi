@@ -60,6 +60,34 @@ REASON_OVERRIDE: Reason.ValueType  # 6
 """The route's definition gives this unit the arm."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
+class _ProfileState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ProfileStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ProfileState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PROFILE_STATE_UNSPECIFIED: _ProfileState.ValueType  # 0
+    """The route reads no profile."""
+    PROFILE_STATE_READ: _ProfileState.ValueType  # 1
+    """The profile was read."""
+    PROFILE_STATE_NEW: _ProfileState.ValueType  # 2
+    """The entity has no events before the time of scoring: its features have their defaults."""
+    PROFILE_STATE_UNREACHABLE: _ProfileState.ValueType  # 3
+    """The store of profiles did not answer in time: the features have their defaults, as those of a new entity."""
+
+class ProfileState(_ProfileState, metaclass=_ProfileStateEnumTypeWrapper):
+    """Whether a profile was read for an entity."""
+
+PROFILE_STATE_UNSPECIFIED: ProfileState.ValueType  # 0
+"""The route reads no profile."""
+PROFILE_STATE_READ: ProfileState.ValueType  # 1
+"""The profile was read."""
+PROFILE_STATE_NEW: ProfileState.ValueType  # 2
+"""The entity has no events before the time of scoring: its features have their defaults."""
+PROFILE_STATE_UNREACHABLE: ProfileState.ValueType  # 3
+"""The store of profiles did not answer in time: the features have their defaults, as those of a new entity."""
+Global___ProfileState: _TypeAlias = ProfileState  # noqa: Y015
+
 class _FeatureKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -463,6 +491,7 @@ class Entity(_message.Message):
     SEQUENCE_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
     NEIGHBORS_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
     entity_id: _builtins.str
     """The id that the route's split hashes, unless the route names another unit. Required where the route has a split."""
     @_builtins.property
@@ -485,6 +514,12 @@ class Entity(_message.Message):
         Refused where the route takes no neighbors.
         """
 
+    @_builtins.property
+    def event(self) -> Global___Event:
+        """The event at hand, where the route reads profiles: it is compared with the entity's past events, and its fields are
+        features where the route's schema names them and the caller sends none. Scoring does not record it. Optional.
+        """
+
     def __init__(
         self,
         *,
@@ -493,14 +528,80 @@ class Entity(_message.Message):
         sequence: Global___Sequence | None = ...,
         context: _abc.Mapping[_builtins.str, Global___Value] | None = ...,
         neighbors: _abc.Iterable[Global___Neighbor] | None = ...,
+        event: Global___Event | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["sequence", b"sequence"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "sequence", b"sequence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "entity_id", b"entity_id", "features", b"features", "neighbors", b"neighbors", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "entity_id", b"entity_id", "event", b"event", "features", b"features", "neighbors", b"neighbors", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Entity: _TypeAlias = Entity  # noqa: Y015
+
+@_typing.final
+class Event(_message.Message):
+    """Something that an entity did, as a profile declares it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FieldsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___Value: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___Value | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """One of the profile's event types. Required."""
+    id: _builtins.str
+    """Unique among the entity's events: 1 to 128 printable characters. An event that comes again with the same id is the
+    same event. Required where it is recorded; not used where it is scored.
+    """
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it happened, from 1970 to 2262; what is finer than a microsecond is cut off. Required where it is recorded.
+        Unset where it is scored, it is the time of the call.
+        """
+
+    @_builtins.property
+    def fields(self) -> _containers.MessageMap[_builtins.str, Global___Value]:
+        """Values of the type's fields by name: finite numbers from -1e30 to 1e30, and texts of at most 256 characters for
+        categories and entities. A field that is absent, or whose value is unset, is missing. Other names are refused.
+        """
+
+    def __init__(
+        self,
+        *,
+        type: _builtins.str = ...,
+        id: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        fields: _abc.Mapping[_builtins.str, Global___Value] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "id", b"id", "time", b"time", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Event: _TypeAlias = Event  # noqa: Y015
 
 @_typing.final
 class Value(_message.Message):
@@ -688,6 +789,7 @@ class PackedEntities(_message.Message):
     CONTEXTS_FIELD_NUMBER: _builtins.int
     NEIGHBORS_FIELD_NUMBER: _builtins.int
     NEIGHBOR_COUNTS_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
     schema_digest: _builtins.str
     """The digest of the layout that the blocks follow. A digest that the route no longer accepts is refused with
     FAILED_PRECONDITION and reason STALE_SCHEMA: fetch the schema again and repack.
@@ -719,6 +821,10 @@ class PackedEntities(_message.Message):
     def contexts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Context]:
         """None, one for all entities, or N in row order."""
 
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
+        """The events at hand, as `Entity.event` describes them: none, or N in row order. An event without a type is none."""
+
     def __init__(
         self,
         *,
@@ -732,10 +838,11 @@ class PackedEntities(_message.Message):
         contexts: _abc.Iterable[Global___Context] | None = ...,
         neighbors: _builtins.bytes = ...,
         neighbor_counts: _builtins.bytes = ...,
+        events: _abc.Iterable[Global___Event] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "contexts", b"contexts", "dictionary", b"dictionary", "entity_ids", b"entity_ids", "lengths", b"lengths", "neighbor_counts", b"neighbor_counts", "neighbors", b"neighbors", "numbers", b"numbers", "schema_digest", b"schema_digest", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "contexts", b"contexts", "dictionary", b"dictionary", "entity_ids", b"entity_ids", "events", b"events", "lengths", b"lengths", "neighbor_counts", b"neighbor_counts", "neighbors", b"neighbors", "numbers", b"numbers", "schema_digest", b"schema_digest", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -890,7 +997,7 @@ class EntityScore(_message.Message):
 
     @_builtins.property
     def quality(self) -> Global___DataQuality:
-        """How many features were missing, replaced or clipped."""
+        """How many features were missing, replaced or clipped, and whether a profile was read."""
 
     def __init__(
         self,
@@ -947,7 +1054,7 @@ Global___Tensor: _TypeAlias = Tensor  # noqa: Y015
 
 @_typing.final
 class DataQuality(_message.Message):
-    """How many of an entity's features were missing, replaced or clipped."""
+    """How many of an entity's features were missing, replaced or clipped, and whether its profile was read."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -955,6 +1062,7 @@ class DataQuality(_message.Message):
     DEFAULTED_FIELD_NUMBER: _builtins.int
     UNSEEN_FIELD_NUMBER: _builtins.int
     CLIPPED_FIELD_NUMBER: _builtins.int
+    PROFILE_STATE_FIELD_NUMBER: _builtins.int
     missing: _builtins.int
     """Missing and passed to the model as missing. Of a sequence or neighbors: features that no step or neighbor has."""
     defaulted: _builtins.int
@@ -963,6 +1071,8 @@ class DataQuality(_message.Message):
     """Categories that the model's vocabulary does not have, scored as "other"."""
     clipped: _builtins.int
     """Numbers outside the model's range, moved to its edge."""
+    profile_state: Global___ProfileState.ValueType
+    """Whether the entity's profile was read. Of several profiles the one with the largest number counts."""
     def __init__(
         self,
         *,
@@ -970,10 +1080,11 @@ class DataQuality(_message.Message):
         defaulted: _builtins.int = ...,
         unseen: _builtins.int = ...,
         clipped: _builtins.int = ...,
+        profile_state: Global___ProfileState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clipped", b"clipped", "defaulted", b"defaulted", "missing", b"missing", "unseen", b"unseen"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clipped", b"clipped", "defaulted", b"defaulted", "missing", b"missing", "profile_state", b"profile_state", "unseen", b"unseen"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1089,6 +1200,7 @@ class PackedScores(_message.Message):
     QUALITY_FIELD_NUMBER: _builtins.int
     EXTRAS_FIELD_NUMBER: _builtins.int
     ERRORS_FIELD_NUMBER: _builtins.int
+    PROFILE_STATES_FIELD_NUMBER: _builtins.int
     scores: _builtins.bytes
     """float32 [N]."""
     served_index: _builtins.bytes
@@ -1101,6 +1213,8 @@ class PackedScores(_message.Message):
     """float64 [N]: scorecard points, NaN for none. Empty where no arm has points."""
     quality: _builtins.bytes
     """uint16 [N, 4]: missing, defaulted, unseen and clipped counts. Empty where all are zero."""
+    profile_states: _builtins.bytes
+    """uint8 [N]: values of ProfileState. Empty where all are 0."""
     @_builtins.property
     def served(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServedArm]:
         """The arms that served."""
@@ -1130,10 +1244,11 @@ class PackedScores(_message.Message):
         quality: _builtins.bytes = ...,
         extras: _abc.Iterable[Global___ExtraColumn] | None = ...,
         errors: _abc.Iterable[Global___EntityError] | None = ...,
+        profile_states: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["band_index", b"band_index", "bands", b"bands", "errors", b"errors", "extras", b"extras", "points", b"points", "quality", b"quality", "reasons", b"reasons", "scores", b"scores", "served", b"served", "served_index", b"served_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["band_index", b"band_index", "bands", b"bands", "errors", b"errors", "extras", b"extras", "points", b"points", "profile_states", b"profile_states", "quality", b"quality", "reasons", b"reasons", "scores", b"scores", "served", b"served", "served_index", b"served_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
