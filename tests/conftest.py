@@ -1,6 +1,11 @@
 """What holds for every test."""
 
+import os
 from collections.abc import Iterator
+
+# Before a library that reads it is imported. Processes of tests share the cores; threads of OpenMP that wait for each
+# other at every step of a small model then cost a hundred times what one thread costs.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import structlog
