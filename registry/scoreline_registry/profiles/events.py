@@ -6,6 +6,14 @@ from typing import NamedTuple, TypeAlias
 FieldValue: TypeAlias = float | str
 
 
+class EventError(ValueError):
+    """An event that is refused. ``field`` is the wrong one: entity_id, id, time, type, or one of the type's fields."""
+
+    def __init__(self, field: str, message: str) -> None:
+        self.field, self.message = field, message
+        super().__init__(f"{field}: {message}")
+
+
 class Event(NamedTuple):
     """Something that an entity did, as its profile declares it.
 
