@@ -6,7 +6,8 @@
     ├── LoadError      a version that cannot be served                          (err.model, err.version, err.detail)
     ├── StopError      a server that did not stop as it should                  (err.detail)
     ├── StartError     a server that cannot start                               (err.detail)
-    └── ReplayError    journaled rows that cannot be scored again               (err.detail)
+    ├── ReplayError    journaled rows that cannot be scored again               (err.detail)
+    └── ProfileStoreError  a store of profiles that cannot be read or written   (err.detail)
 
 No transport is known here: ``status_codes`` gives each reason its gRPC code.
 """
@@ -112,5 +113,9 @@ class ReplayError(ServingError):
         super().__init__(detail)
 
 
-class ProfileStoreError(Exception):
+class ProfileStoreError(ServingError):
     """A store of profiles could not be opened, reached or written; the text says which and what to do."""
+
+    def __init__(self, detail: str) -> None:
+        self.detail = detail
+        super().__init__(detail)

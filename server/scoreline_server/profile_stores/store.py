@@ -47,29 +47,50 @@ class Stored:
 
 
 class Fold(NamedTuple):
-    """A new state of one entity. It is taken only where the stored version is still ``version``."""
+    """A new state of one entity, made from what was read of it.
+
+    It is taken only where the stored version is still ``version`` and as many events as then are pending up to
+    ``folded_until``: an event that arrived since and belongs among them is folded by the next attempt.
+
+    Attributes:
+        entity: whose state it is.
+        version: of the state that it was made from; 0 where there was none.
+        events: how many pending events were folded into it.
+        folded: the encoded state.
+        folded_until: the place of the last event in it.
+    """
 
     entity: str
     version: int
+    events: int
     folded: bytes
     folded_until: tuple[int, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """The size of one profile in a store."""
+    """The size of one profile in a store.
 
-    entities: int
-    pending: int
-    bytes: int
-    late: int
-    repeated: int
+    Attributes:
+        entities: how many there are.
+        pending: events that are not folded yet.
+        bytes: of ids, states and pending events, without the store's own overhead.
+        late: events that came too late, since the profile was first written or cleared.
+        repeated: events that came again, since then.
+    """
+
+    entities: int = 0
+    pending: int = 0
+    bytes: int = 0
+    late: int = 0
+    repeated: int = 0
 
 
 class ProfileStore(Protocol):
     """Keeps profiles. Every method may be called by several threads and processes at once.
 
-    All raise ProfileStoreError where the store cannot be reached or is full; then nothing of the call is kept.
+    All raise ProfileStoreError where the store cannot be reached, is full or damaged. A call that failed has changed
+    all or nothing, and which of both is unknown where the connection was lost: the same events may be sent again.
     """
 
     def append(
@@ -89,25 +110,28 @@ class ProfileStore(Protocol):
         """Those of the entities with more pending events than that."""
 
     def fold(self, profile: str, folds: Sequence[Fold]) -> int:
-        """Replaces states and drops the pending events that are in them; how many were taken."""
+        """Replaces states and drops the pending events that are in them; how many folds were taken."""
 
     def entities(self, profile: str, *, after: str = "") -> Iterator[str]:
-        """The ids of all entities, ascending, from the first after ``after``."""
+        """The ids of all entities in order of their code points, from the first after ``after``.
+
+        Those that arrive or go in the meantime may or may not be among them.
+        """
 
     def forget(self, profile: str, entity: str) -> bool:
-        """Removes all that is stored of an entity; whether there was anything."""
+        """Removes all that is stored of an entity for good; whether there was anything."""
 
     def expire(self, profile: str, *, before: int) -> int:
         """Removes entities whose newest event is older than that; how many."""
 
     def clear(self, profile: str) -> None:
-        """Removes all entities of a profile."""
+        """Removes all entities of a profile and its counts; offsets of consumers stay."""
 
     def offsets(self, consumer: str) -> Mapping[tuple[str, int], int]:
         """The next offset of each topic and partition that a consumer has read."""
 
     def stats(self, profile: str) -> Stats:
-        """How much is stored."""
+        """How much is stored. Looks at every entity: not for each scrape of metrics."""
 
     def close(self) -> None:
         """Releases files and connections."""
