@@ -27,7 +27,12 @@ class ResponseEncoder:
         self._reasons = results.reasons.tobytes()
         self._served: list[int] = results.served.tolist()
         self._bands = b"" if results.bands is None else wire.bands(results.band_names)
-        self._rated = results.bands is not None or results.points is not None or results.quality is not None
+        self._rated = (
+            results.bands is not None
+            or results.points is not None
+            or results.quality is not None
+            or results.profile_states is not None
+        )
 
     def encode(self, requests: Sequence[DecodedRequest]) -> list[bytes | ScoringError]:
         """The serialized ScoreResponse to each request, whose rows follow one another.
@@ -72,6 +77,8 @@ class ResponseEncoder:
             fields += wire.points(results.points[row].tobytes())
         if results.quality is not None and results.quality[row].any():
             fields += wire.quality(results.quality[row].tobytes())
+        if results.profile_states is not None and results.profile_states[row]:
+            fields += wire.profile_states(results.profile_states[row].tobytes())
         return fields
 
     def _pack(self, packed: pb.PackedScores, extras: Sequence[str], start: int, stop: int) -> None:
@@ -88,6 +95,8 @@ class ResponseEncoder:
             packed.points = results.points[rows].tobytes()
         if results.quality is not None and results.quality[rows].any():
             packed.quality = results.quality[rows].tobytes()
+        if results.profile_states is not None and results.profile_states[rows].any():
+            packed.profile_states = results.profile_states[rows].tobytes()
         for name in extras:
             packed.extras.extend(_extra_column(name, results, start, stop))
         if results.errors:
@@ -117,6 +126,7 @@ class ResponseEncoder:
                 defaulted=quality[DEFAULTED],
                 unseen=quality[UNSEEN],
                 clipped=quality[CLIPPED],
+                profile_state=_profile_state(results, row),
             ),
         )
         for name in extras:
@@ -133,6 +143,12 @@ def entity_error(row: int, error: CallError) -> pb.EntityError:
         message=error.message,
         metadata=error.metadata,
     )
+
+
+def _profile_state(results: RowResults, row: int) -> "pb.ProfileState.ValueType":
+    if results.profile_states is None:
+        return pb.PROFILE_STATE_UNSPECIFIED
+    return pb.ProfileState.ValueType(int(results.profile_states[row]))
 
 
 def _points(results: RowResults, row: int) -> float | None:

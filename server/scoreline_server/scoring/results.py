@@ -50,6 +50,7 @@ class RowResults:
         points: float64 [N] with NaN for none, or None where no arm has points.
         quality: uint16 [N, 4], how many inputs of the row were missing, defaulted, unseen and clipped (the columns
             MISSING, DEFAULTED, UNSEEN and CLIPPED of ``binding``); None where all are 0.
+        profile_states: uint8 [N], values of pb.ProfileState, 0 where there is an error; None where no profile is read.
         band_names: the names of the bands of all arms that ran.
         extras: by name of an extra output, (rows, values) of each run.
         runs: the runs of models, in order.
@@ -64,6 +65,7 @@ class RowResults:
     bands: npt.NDArray[np.uint16] | None = None
     points: npt.NDArray[np.float64] | None = None
     quality: npt.NDArray[np.uint16] | None = None
+    profile_states: npt.NDArray[np.uint8] | None = None
     band_names: list[str] = field(default_factory=list)
     extras: dict[str, list[tuple[Indices, npt.NDArray[Any]]]] = field(default_factory=dict)
     runs: list[ArmRun] = field(default_factory=list)

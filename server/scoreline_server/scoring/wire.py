@@ -69,7 +69,7 @@ class RowEncoder:
             score: float32, 4 bytes.
             reason: uint8, 1 byte.
             call_id: CALL_ID_BYTES.
-            optional: further fields of PackedScores, as ``bands``, ``band_index``, ``points`` and ``quality`` encode.
+            optional: further fields of PackedScores, as the functions below encode them, in their order.
         """
         head = self._start(optional) if optional else self._head
         return b"".join((head, score, self._before, reason, optional, self._after, call_id))
@@ -99,6 +99,11 @@ def quality(counts: bytes) -> bytes:
     return _QUALITY + counts
 
 
+def profile_states(state: bytes) -> bytes:
+    """PackedScores.profile_states of one row, uint8."""
+    return _PROFILE_STATES + state
+
+
 _PACKED_TAG = _tag(_RESPONSE["packed"])
 _CALL_ID = _prefix(_RESPONSE["call_id"], CALL_ID_BYTES)
 _SCORES = _prefix(_PACKED["scores"], 4)
@@ -106,3 +111,4 @@ _REASONS = _prefix(_PACKED["reasons"], 1)
 _BAND_INDEX = _prefix(_PACKED["band_index"], 2)
 _POINTS = _prefix(_PACKED["points"], 8)
 _QUALITY = _prefix(_PACKED["quality"], 8)
+_PROFILE_STATES = _prefix(_PACKED["profile_states"], 1)

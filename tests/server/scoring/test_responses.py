@@ -44,7 +44,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> CompiledRoute:
 def results_of(
     scores: Sequence[float], served: Sequence[int], reasons: Sequence[int],
     bands: Sequence[int] | None, names: Sequence[str], points: Sequence[float] | None,
-    quality: Sequence[Sequence[int]] | None,
+    quality: Sequence[Sequence[int]] | None, profile_states: Sequence[int] | None,
 ) -> RowResults:  # fmt: skip
     arms = np.array(served, np.uint16)
     return RowResults(
@@ -57,6 +57,7 @@ def results_of(
         band_names=list(names) if bands is not None else [],
         points=None if points is None else np.array(points, np.float64),
         quality=None if quality is None else np.array(quality, np.uint16),
+        profile_states=None if profile_states is None else np.array(profile_states, np.uint8),
     )
 
 
@@ -79,6 +80,7 @@ def batches(draw: st.DrawFn) -> tuple[list[pb.ServedArm], RowResults, bytes]:
         names,
         draw(st.none() | column(st.floats())),
         draw(st.none() | st.lists(COUNTS, min_size=count, max_size=count)),
+        draw(st.none() | st.lists(st.sampled_from(pb.ProfileState.values()), min_size=count, max_size=count)),
     )
     return arms, results, draw(st.binary(min_size=CALL_ID_BYTES * count, max_size=CALL_ID_BYTES * count))
 
@@ -98,6 +100,8 @@ def expected(arms: Sequence[pb.ServedArm], results: RowResults, row: int, revisi
         packed.points = results.points[row].tobytes()
     if results.quality is not None and any(results.quality[row]):
         packed.quality = results.quality[row].tobytes()
+    if results.profile_states is not None and results.profile_states[row]:
+        packed.profile_states = results.profile_states[row].tobytes()
     return pb.ScoreResponse(packed=packed, revision=revision, call_id=call_id).SerializeToString(deterministic=True)
 
 
@@ -134,6 +138,7 @@ def by_rows(response: pb.ScoreResponse, band_names: Sequence[str]) -> list[dict[
     assert (len(scores), len(served), list(packed.bands)) == (count, count, list(band_names))
     bands, points = np.frombuffer(packed.band_index, "<u2"), np.frombuffer(packed.points, "<f8")
     quality = np.frombuffer(packed.quality or bytes(8 * count), "<u2").reshape(count, 4)
+    states = packed.profile_states or bytes(count)
     errors = {error.row: error for error in packed.errors}
     for row in range(count):
         if row in errors:
@@ -149,7 +154,7 @@ def by_rows(response: pb.ScoreResponse, band_names: Sequence[str]) -> list[dict[
         rows.append({
             "score": scores[row], "band": "" if bands[row] == NO_BAND else packed.bands[bands[row]],
             "points": None if np.isnan(points[row]) else points[row], "arm": arm.arm, "reason": packed.reasons[row],
-            "quality": quality[row].tolist(), "extras": extras,
+            "quality": quality[row].tolist(), "profile_state": states[row], "extras": extras,
         })  # fmt: skip
     assert not errors
     return rows
@@ -164,7 +169,7 @@ def stated(score: pb.EntityScore) -> dict[str, object]:
     return {
         "score": np.float32(score.score), "band": score.band, "points": score.points or None, "arm": score.arm,
         "reason": score.reason, "quality": [found.missing, found.defaulted, found.unseen, found.clipped],
-        "extras": extras,
+        "profile_state": found.profile_state, "extras": extras,
     }  # fmt: skip
 
 
@@ -175,7 +180,7 @@ def test_calls_of_several_rows_say_the_same_in_rows_and_in_columns(compiled: Com
     results = results_of(
         [row / 8 for row in range(9)], [2, 1, 0, 0, 2, 2, 1, 1, 2], [1, 2, 3, 4, 5, 1, 2, 3, 4],
         [0, 1, NO_BAND, 1, 0, 1, 0, NO_BAND, 1], ["low", "high"], [1, 2, np.nan, 4, 5, np.nan, 7, 8, 9],
-        [[row, row + 1, row + 2, row % 2] for row in range(9)],
+        [[row, row + 1, row + 2, row % 2] for row in range(9)], [1, 0, 2, 3, 0, 1, 0, 0, 0],
     )  # fmt: skip
     extra_runs(results, [0, 3, 4, 5], 1, "logit")
     extra_runs(results, [2, 6, 8], 2, "logit")

@@ -88,6 +88,8 @@ class Column(IntEnum):
     RULES = 29
     """uint8 [R]: the rule that decided, an index into the route's rules, 255 where none did (the holdout, overrides);
     left out where it is the last one throughout."""
+    PROFILE_STATES = 30
+    """uint8 [R]: scoreline.v1.ProfileState, whether the row's profiles were read."""
 
 
 RAGGED_COLUMNS: Mapping[str, tuple[Column, Column]] = {
@@ -101,6 +103,7 @@ RESULT_COLUMNS = (
     Column.FACTS, Column.CALL_IDS, Column.CALL_ROWS, Column.CALL_TIMES, Column.CALL_LATENCIES, Column.REQUEST_IDS,
     Column.ENTITY_IDS, Column.CONTEXTS, Column.CONTEXT_INDEX, Column.ASSIGNED, Column.SERVED, Column.REASONS,
     Column.SCORES, Column.BANDS, Column.QUALITY, Column.ERRORS, Column.PLACES, Column.RULES,
+    Column.PROFILE_STATES,
 )  # fmt: skip
 """The columns of ids, contexts and results, which retention keeps longer than inputs and extra outputs."""
 

@@ -45,6 +45,7 @@ FIXED: Mapping[str, str] = {
     "defaulted": "int32",
     "unseen": "int32",
     "clipped": "int32",
+    "profile_state": "string",
     "latency_ms": "float64",
     "context": "string",
     "schema_digest": "string",
@@ -186,6 +187,7 @@ class Records:
             "band": [None if band == NO_BAND else route.bands[band] for band in block.bands.tolist()],
             "error": [errors.get(row) for row in range(count)],
             **{name: block.quality[:, at].tolist() for at, name in enumerate(_QUALITY)},
+            "profile_state": _profile_states(block.profile_states),
             "latency_ms": (block.microseconds / 1000).tolist(),
             "context": [contexts[index] for index in block.context_index.tolist()],
             "schema_digest": [route.schema_digest] * count,
@@ -246,6 +248,12 @@ def height(columns: Mapping[str, Values]) -> int:
 def _or_none(numbers: npt.NDArray[np.floating[Any]]) -> list[float | None]:
     """Numbers with None for NaN."""
     return [None if number != number else number for number in numbers.tolist()]  # noqa: PLR0124  NaN differs from itself
+
+
+def _profile_states(states: npt.NDArray[np.uint8]) -> list[str | None]:
+    """READ, NEW or UNREACHABLE; None where no profile was read."""
+    names = {value: name.removeprefix("PROFILE_STATE_") for name, value in pb.ProfileState.items() if value}
+    return [names.get(state) for state in states.tolist()]
 
 
 def _reasons(reasons: npt.NDArray[np.uint8], errors: Mapping[int, str]) -> list[str | None]:

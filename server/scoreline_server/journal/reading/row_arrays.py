@@ -203,6 +203,11 @@ class RowArrays:
         """How many inputs were missing, defaulted, unseen and clipped in each row: uint16 [N, 4]."""
         return self._selected(self._column(Column.QUALITY, "<u2", self.height * 4).reshape(-1, 4))
 
+    @cached_property
+    def profile_states(self) -> UInt8:
+        """Whether each row's profiles were read, scoreline.v1.ProfileState: uint8 [N]."""
+        return self._selected(self._column(Column.PROFILE_STATES, "u1", self.height))
+
     @property
     def missing(self) -> UInt16:
         """How many inputs were missing in each row: uint16 [N]."""

@@ -138,6 +138,8 @@ class RouteEncoder:
             columns[Column.RULES] = b"".join(map(self._rules, results))
         if any(each.quality is not None for each in results):
             columns[Column.QUALITY] = b"".join(map(_quality, results))
+        if any(each.profile_states is not None for each in results):
+            columns[Column.PROFILE_STATES] = b"".join(map(_profile_states, results))
         if self._bands:
             columns[Column.BANDS] = b"".join([self._band_indices(one) for one in scored])
         if any(each.errors for each in results):
@@ -168,6 +170,11 @@ def _taken(block: Float32, columns: Indices) -> Float32:
 def _quality(results: RowResults) -> bytes:
     """uint16 [rows, 4], zeros where there are no counts."""
     return bytes(8 * len(results.scores)) if results.quality is None else results.quality.tobytes()
+
+
+def _profile_states(results: RowResults) -> bytes:
+    """uint8 [rows], zeros where no profile was read."""
+    return bytes(len(results.scores)) if results.profile_states is None else results.profile_states.tobytes()
 
 
 def _facts(route: CompiledRoute, key: int, shown: Shown, *, hashed: bool) -> RouteFacts:

@@ -15,7 +15,7 @@ from scoreline_registry.documents.contract import Band
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.assignment import NO_RULE
 from scoreline_registry.routing.experiment import DEFAULT_KEEP_DAYS
-from scoreline_server.journal.format.columns import Column, packed_texts
+from scoreline_server.journal.format.columns import RESULT_COLUMNS, Column, packed_texts
 from scoreline_server.journal.format.facts import ArmFacts, RouteFacts, RuleFacts, ShadowFacts
 from scoreline_server.journal.format.fingerprints import packed_keys, text_keys
 from scoreline_server.journal.reading.reader import read_records
@@ -117,6 +117,28 @@ def test_arrays_say_what_the_columns_say(by_customer: Registry, tmp_path: Path, 
     assert np.array_equal(arrays.unit_keys, text_keys(arrays.units))
     assert np.array_equal(arrays.request_keys, text_keys(arrays.request_ids))
     assert arrays.has_inputs
+
+
+def test_rows_say_whether_their_profiles_were_read(by_customer: Registry, tmp_path: Path) -> None:
+    catalog = catalog_of(by_customer)
+    _, (without,) = scored(catalog, calls()[0])
+    _, (batch,) = scored(catalog, *calls()[1:3])
+    batch.results.profile_states = np.array([1, 2, 3, 0, 1], np.uint8)
+    journal = journal_in(tmp_path)
+    for each in (without, batch):
+        journal(each)
+    journal.close()
+    (records,) = read_records([tmp_path])
+    assert records.columns["profile_state"] == [None, "READ", "NEW", "UNREACHABLE", None, "READ"]
+    assert replace(records, kept=np.arange(6) >= 2).arrays.profile_states.tolist() == [2, 3, 0, 1]
+    slim = {column: data for column, data in records.raw.items() if column in RESULT_COLUMNS}
+    assert Records(records.file, records.route, slim).arrays.profile_states.tolist() == [0, 1, 2, 3, 0, 1]
+
+
+def test_rows_of_routes_without_profiles_have_no_column_for_them(by_customer: Registry, tmp_path: Path) -> None:
+    records = journaled(by_customer, tmp_path, *calls())
+    assert Column.PROFILE_STATES not in records.raw
+    assert set(records.columns["profile_state"]) == {None}
 
 
 def test_a_route_is_described_with_its_shares_shadows_and_band_edges(by_customer: Registry, tmp_path: Path) -> None:
