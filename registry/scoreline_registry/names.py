@@ -5,7 +5,9 @@ with a letter, at most 64 characters. No such name can leave its folder, clash b
 Feature, category and context names never become paths and only have to be printable.
 """
 
+import difflib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scoreline_registry.errors import InvalidNameError
@@ -27,6 +29,17 @@ def check_feature_name(name: str) -> str:
     if not isinstance(name, str) or not 1 <= len(name) <= 200 or not name.isprintable() or name != name.strip():
         raise InvalidNameError("feature", str(name), _FEATURE_RULE)
     return name
+
+
+def hint(name: str, known: Iterable[str], kind: str) -> str:
+    """What to write instead of an unknown name: the nearest known one, or the first of all; ``kind`` names them."""
+    names = sorted(known)
+    if not names:
+        return f"there is no {kind} yet"
+    near = difflib.get_close_matches(name, names, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"there are {', '.join(names[:8])}{', …' if len(names) > 8 else ''}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """The state after a commit as a value: models and routes by name, loaded when first read."""
 
-import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Generic, TypeVar
@@ -11,7 +10,7 @@ from scoreline_registry.documents.manifest import MANIFEST_FILE, Manifest
 from scoreline_registry.documents.model import Model
 from scoreline_registry.documents.model_versions import LoadPart
 from scoreline_registry.errors import NotFoundError, RefusedError
-from scoreline_registry.names import ModelRef
+from scoreline_registry.names import ModelRef, hint
 from scoreline_registry.routing.route import RouteDocument
 
 D = TypeVar("D", Model, RouteDocument)
@@ -49,7 +48,7 @@ class Documents(Mapping[str, D], Generic[D]):
     def require(self, name: str) -> D:
         """The document with this name. Raises NotFoundError with the nearest names."""
         if name not in self.digests:
-            raise NotFoundError(self.kind, name, _hint(name, self.digests, self.kind))
+            raise NotFoundError(self.kind, name, hint(name, self.digests, self.kind))
         return self[name]
 
     def put(self, name: str, document: D, data: bytes, parts: Mapping[str, bytes] = NO_PARTS) -> "Documents[D]":
@@ -130,13 +129,3 @@ class State:
     def same_as(self, other: "State") -> bool:
         """Whether nothing differs."""
         return self.models.digests == other.models.digests and self.routes.digests == other.routes.digests
-
-
-def _hint(name: str, known: Iterable[str], kind: str) -> str:
-    names = sorted(known)
-    if not names:
-        return f"there is no {kind} yet"
-    near = difflib.get_close_matches(name, names, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"there are {', '.join(names[:8])}{', …' if len(names) > 8 else ''}"

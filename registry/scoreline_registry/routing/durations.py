@@ -8,16 +8,17 @@ from pydantic import BeforeValidator, Field
 _SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _WRITTEN = re.compile(r"([0-9]{1,9})([smhd])", re.ASCII)
 _LONGEST = 366 * 86_400
+_YEARS = 3_660 * 86_400
 
 
-def seconds_of(text: object) -> int:
-    """The seconds of a duration such as 30m. Raises ValueError for anything else, and for none or over 366 days."""
+def seconds_of(text: object, *, longest: int = _LONGEST) -> int:
+    """The seconds of a duration such as 30m. Raises ValueError for anything else, for none and for over ``longest``."""
     found = _WRITTEN.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         raise ValueError(f"write a duration as a whole number with its unit, such as 45s, 30m, 2h or 7d, not {text!r}")
     seconds = int(found[1]) * _SECONDS[found[2]]
-    if not 0 < seconds <= _LONGEST:
-        raise ValueError(f"a duration is between 1s and 366d, not {text}")
+    if not 0 < seconds <= longest:
+        raise ValueError(f"a duration is between 1s and {duration_text(longest)}, not {text}")
     return seconds
 
 
@@ -29,3 +30,6 @@ def duration_text(seconds: int) -> str:
 
 Seconds = Annotated[int, Field(ge=1, le=_LONGEST)]
 Duration = Annotated[Seconds, BeforeValidator(seconds_of)]
+# Spans of history: up to ten years.
+SpanSeconds = Annotated[int, Field(ge=1, le=_YEARS)]
+Span = Annotated[SpanSeconds, BeforeValidator(lambda text: seconds_of(text, longest=_YEARS))]
