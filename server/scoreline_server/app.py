@@ -31,6 +31,8 @@ from scoreline_server.rpc.pipeline import Pipeline
 from scoreline_server.rpc.registry_reads import RegistryReads
 from scoreline_server.rpc.registry_writes import RegistryWrites
 from scoreline_server.scoring import engine
+from scoreline_server.scoring.answer_cache import AnswerCaching
+from scoreline_server.scoring.answer_memory import MemoryAnswers
 from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.scoring.results import Observe
 from scoreline_server.settings import Settings
@@ -79,6 +81,7 @@ class Server:
             loading_lock=FileLock(runtime / "loading.lock").held if runtime else nullcontext,
             loading=self.metrics.loading,
             load=load,
+            caching=self._caching(),
         )
         self.journal = open_journal(settings, worker=worker, counting=self.metrics)
         self.outcomes = open_outcomes(settings, worker=worker)
@@ -129,6 +132,11 @@ class Server:
     def admin_address(self) -> str:
         """The address that accepts changes from other hosts; empty for none."""
         return self._admin.address if self._admin else ""
+
+    def _caching(self) -> AnswerCaching | None:
+        """The cache of answers, empty; None where the settings turn it off."""
+        size = self.settings.answer_cache_bytes
+        return AnswerCaching(MemoryAnswers(size), counting=self.metrics) if size else None
 
     def start(self) -> None:
         """Adopts the registry's newest revision, then opens for calls."""

@@ -114,6 +114,11 @@ class Settings(BaseSettings):
     shadow_queue_rows: int = Field(
         default=4096, ge=1, description="Largest queue of the shadows, in rows; rows beyond it are dropped and counted."
     )
+    answer_cache_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=0,
+        description="Memory of each worker for the answers of routes with a section cache; 0 keeps none.",
+    )
     controllers: bool = Field(
         default=False,
         description="Run the ramps and allocations of routes in a process beside the workers, at a low priority.",

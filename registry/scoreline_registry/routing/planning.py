@@ -57,6 +57,7 @@ def next_document(spec: RouteSpec, *, schema: RouteSchema, before: RouteDocument
         experiment=spec.experiment.document if spec.experiment else None,
         ramp=spec.ramp.document if spec.ramp else None,
         allocate=spec.allocate.document if spec.allocate else None,
+        cache=spec.cache.document if spec.cache else None,
     )
     return _numbered(document if before is None else continued(document, before))
 

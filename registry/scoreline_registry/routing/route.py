@@ -25,6 +25,7 @@ from scoreline_registry.documents.documents import Name, canonical_json, sha256_
 from scoreline_registry.documents.ragged import RaggedInput
 from scoreline_registry.names import check_feature_name, check_name
 from scoreline_registry.routing.allocation import Allocation, AllocationState
+from scoreline_registry.routing.answer_cache import AnswerCache
 from scoreline_registry.routing.experiment import DEFAULT_KEEP_DAYS, Experiment, Outcomes
 from scoreline_registry.routing.ramp import Ramp, RampState
 from scoreline_registry.routing.rules import MAX_RULES, Ref, Rule, check_last_rule
@@ -134,7 +135,7 @@ class RouteDocument(OmitDefaults):
     """
 
     OMITTED: ClassVar[frozenset[str]] = frozenset(
-        {"testers", "shadows", "outcomes", "experiment", "ramp", "ramp_state", "allocate", "allocation_state"}
+        {"testers", "shadows", "outcomes", "experiment", "ramp", "ramp_state", "allocate", "allocation_state", "cache"}
     )
 
     schema_number: int = Field(default=FIRST_ROUTE_SCHEMA, ge=1)
@@ -154,6 +155,7 @@ class RouteDocument(OmitDefaults):
     ramp_state: RampState | None = None
     allocate: Allocation | None = None
     allocation_state: AllocationState | None = None
+    cache: AnswerCache | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

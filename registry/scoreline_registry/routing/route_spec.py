@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from scoreline_registry.documents.base import refuse_duplicates
 from scoreline_registry.documents.contract import FeatureKind, FeatureName, NeighborContract, SequenceContract
+from scoreline_registry.routing.answer_cache import AnswerCacheSpec
 from scoreline_registry.routing.experiment_spec import AllocationSpec, ExperimentSpec, OutcomesSpec, RampSpec
 from scoreline_registry.routing.route import (
     MAX_OVERRIDES,
@@ -89,6 +90,7 @@ class RouteSpec(Strict):
     experiment: ExperimentSpec | None = None
     ramp: RampSpec | None = None
     allocate: AllocationSpec | None = None
+    cache: AnswerCacheSpec | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

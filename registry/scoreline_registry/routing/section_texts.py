@@ -27,6 +27,9 @@ def section_facts(document: RouteDocument) -> dict[str, str]:
         facts |= _ramp_facts(document.ramp)
     if document.allocate is not None:
         facts["allocation"] = _allocation_text(document.allocate)
+    if document.cache is not None:
+        kept = duration_text(document.cache.keep_seconds)
+        facts["cache"] = f"answers kept for {kept}, of arms from {document.cache.from_microseconds} µs a row"
     return facts
 
 

@@ -1,10 +1,11 @@
-"""The sections ``outcomes``, ``experiment``, ``ramp`` and ``allocate`` of a stored route, as YAML data. Pure."""
+"""The sections of a stored route (``outcomes``, ``experiment``, ``ramp``, ``allocate``, ``cache``) as data. Pure."""
 
 from typing import Any
 
 from pydantic import BaseModel
 
 from scoreline_registry.routing.allocation import Allocation
+from scoreline_registry.routing.answer_cache import AnswerCache
 from scoreline_registry.routing.bucketing import percent_of
 from scoreline_registry.routing.durations import duration_text
 from scoreline_registry.routing.experiment import Experiment
@@ -23,6 +24,8 @@ def written_sections(document: RouteDocument) -> dict[str, Any]:
         written["ramp"] = _ramp(document.ramp)
     if document.allocate is not None:
         written["allocate"] = _allocation(document.allocate)
+    if document.cache is not None:
+        written["cache"] = _cache(document.cache)
     return written
 
 
@@ -48,6 +51,10 @@ def _allocation(allocation: Allocation) -> dict[str, Any]:
         "every": duration_text(allocation.every_seconds),
         "floor": percent_of(allocation.floor_millionths),
     }
+
+
+def _cache(cache: AnswerCache) -> dict[str, Any]:
+    return {"keep": duration_text(cache.keep_seconds), "from_microseconds": cache.from_microseconds}
 
 
 def _known(section: BaseModel) -> dict[str, Any]:

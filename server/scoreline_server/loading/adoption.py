@@ -14,6 +14,7 @@ from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.routing.route import RouteDocument
 from scoreline_registry.routing.route_validation import contract_errors
 from scoreline_server.errors import ErrorReason, LoadError
+from scoreline_server.scoring.answer_cache import AnswerCaching
 from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.scoring.compiled_route import CompiledRoute, compile_route
 from scoreline_server.scoring.model import LoadedModel, VersionKey
@@ -22,7 +23,13 @@ LoadAll = Callable[[Sequence[VersionKey]], Mapping[VersionKey, LoadedModel | Loa
 
 
 def adopt(
-    snapshot: Snapshot, previous: Catalog, load_all: LoadAll, *, pins: Sequence[VersionKey] = (), budget_bytes: int = 0
+    snapshot: Snapshot,
+    previous: Catalog,
+    load_all: LoadAll,
+    *,
+    pins: Sequence[VersionKey] = (),
+    budget_bytes: int = 0,
+    caching: AnswerCaching | None = None,
 ) -> Catalog:
     """The catalog of a revision.
 
@@ -32,11 +39,14 @@ def adopt(
         load_all: loads versions; what must not serve comes back as its LoadError.
         pins: versions to load although nothing reaches them, the most wanted last.
         budget_bytes: how much all models may take before pins have to go; 0 for no limit.
+        caching: the cache of answers; without it a route's section ``cache`` has no effect.
     """
-    return _Adoption(snapshot, previous, load_all).catalog(pins, budget_bytes)
+    return _Adoption(snapshot, previous, load_all, caching).catalog(pins, budget_bytes)
 
 
-def adopt_earlier(snapshot: Snapshot, current: Catalog, load_all: LoadAll) -> Catalog:
+def adopt_earlier(
+    snapshot: Snapshot, current: Catalog, load_all: LoadAll, *, caching: AnswerCaching | None = None
+) -> Catalog:
     """The current catalog with those of its missing routes that an earlier revision lets serve.
 
     A process that starts has no last good revision in memory; the registry has them all.
@@ -44,7 +54,7 @@ def adopt_earlier(snapshot: Snapshot, current: Catalog, load_all: LoadAll) -> Ca
     missing = [name for name in current.problems if name not in current.routes and name in snapshot.routes]
     if not missing:
         return current
-    adoption = _Adoption(snapshot, current, load_all)
+    adoption = _Adoption(snapshot, current, load_all, caching)
     found = adoption.routes(missing)
     models = {model.key: model for route in found.values() for model in route.models}
     return replace(
@@ -58,8 +68,9 @@ def adopt_earlier(snapshot: Snapshot, current: Catalog, load_all: LoadAll) -> Ca
 class _Adoption:
     """One pass over a revision; loads each version at most once."""
 
-    def __init__(self, snapshot: Snapshot, previous: Catalog, load_all: LoadAll) -> None:
+    def __init__(self, snapshot: Snapshot, previous: Catalog, load_all: LoadAll, caching: AnswerCaching | None) -> None:
         self._snapshot, self._previous, self._load_all = snapshot, previous, load_all
+        self._caching = caching
         self._digests = {
             **{("route", name): digest for name, digest in snapshot.route_digests.items()},
             **{("model", name): digest for name, digest in snapshot.model_digests.items()},
@@ -196,7 +207,8 @@ class _Adoption:
         if lost:
             self._degraded.append(f"route {name} is served without its fallback {document.fallback}: {lost}")
         models = {ref: self._models[key] for ref, key in refs.items() if ref not in failed}
-        return compile_route(document, self._snapshot.revision, models, self._fit(document, shadows[name]))
+        fit = self._fit(document, shadows[name])
+        return compile_route(document, self._snapshot.revision, models, fit, caching=self._caching)
 
     def _fit(self, document: RouteDocument, keys: Mapping[str, VersionKey]) -> Mapping[str, LoadedModel]:
         """The shadows that are loaded and fit the route's schema; the others are reported and left out."""

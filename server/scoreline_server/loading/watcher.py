@@ -17,6 +17,7 @@ from scoreline_server.gil_switching import background_work
 from scoreline_server.loading import loader
 from scoreline_server.loading.adoption import adopt, adopt_earlier
 from scoreline_server.loading.pins import Pins
+from scoreline_server.scoring.answer_cache import AnswerCaching
 from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.scoring.model import LoadedModel, VersionKey
 
@@ -38,8 +39,9 @@ class Watcher:
         loading_lock: Callable[[], AbstractContextManager[object]] = nullcontext,
         loading: Callable[[str], AbstractContextManager[object]] = nullcontext,
         load: loader.Load = loader.load,
+        caching: AnswerCaching | None = None,
     ) -> None:
-        """Follows a registry.
+        """Follows a registry. ``caching`` is the cache of answers for routes that have one.
 
         ``loading_lock`` is held while models are loaded, so that one worker loads at a time. ``loading`` is entered
         with a model's name around the loading of one version by ``load``, and sees the LoadError of one that fails.
@@ -49,6 +51,7 @@ class Watcher:
         self.pins = pins or Pins()
         self._budget_bytes = budget_bytes
         self._loading_lock, self._loading, self._load_version = loading_lock, loading, load
+        self._caching = caching
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._follow, name="registry-watcher", daemon=True)
@@ -82,7 +85,9 @@ class Watcher:
             return False
         with self._loading_lock(), background_work():
             load_all = self._load_on_every_core if at_start else self._load_all
-            adopted = adopt(snapshot, before, load_all, pins=pins, budget_bytes=self._budget_bytes)
+            adopted = adopt(
+                snapshot, before, load_all, pins=pins, budget_bytes=self._budget_bytes, caching=self._caching
+            )
             self._catalog = self._with_earlier(adopted) if at_start else adopted
         self._adopted_pins = pins
         _report(before, self._catalog)
@@ -95,7 +100,8 @@ class Watcher:
             if catalog.routes.keys() >= catalog.problems.keys():
                 break
             try:
-                catalog = adopt_earlier(self._registry.at(revision), catalog, self._load_all)
+                earlier = self._registry.at(revision)
+                catalog = adopt_earlier(earlier, catalog, self._load_all, caching=self._caching)
             except RegistryError as error:
                 _log.warning("an earlier revision is unreadable", revision=revision, error=str(error))
         return catalog

@@ -59,6 +59,10 @@ ROW_ERRORS = _counter("row_errors", "Rows that could not be scored.", "route", "
 FALLBACK_ROWS = _counter("fallback_rows", "Rows left to the route's fallback.", "route")
 ARM_SECONDS = _histogram("arm_seconds", "Scoring one batch's rows by one arm.", _CALL_SECONDS, "route", "arm")
 ARM_FAILURES = _counter("arm_failures", "Batches that an arm's model failed on.", "route", "arm")
+ANSWER_CACHE_HITS = _counter("answer_cache_hits", "Rows that a cache of answers had.", "route", "model", "version")
+ANSWER_CACHE_MISSES = _counter(
+    "answer_cache_misses", "Rows that a cache of answers lacked.", "route", "model", "version"
+)
 LOADS = _counter("loads", "Versions that were loaded.", "model")
 LOAD_FAILURES = _counter("load_failures", "Versions that failed to load.", "model")
 LOAD_SECONDS = _histogram("load_seconds", "Loading and self-testing one version.", _LOAD_SECONDS)

@@ -21,6 +21,7 @@ from scoreline_server.metrics import definitions
 from scoreline_server.metrics.definitions import MetricFamily
 from scoreline_server.metrics.shared_counters import Counts, SharedCounters
 from scoreline_server.scoring.compiled_route import CompiledRoute, CompiledShadow
+from scoreline_server.scoring.model import LoadedModel
 from scoreline_server.scoring.results import RowResults
 
 _P = ParamSpec("_P")
@@ -90,6 +91,13 @@ class Metrics:
             if results.errors:
                 for reason, rows in Bag(error.reason for error in results.errors.values()).items():
                     self._add(definitions.ROW_ERRORS, (route.name, reason), rows)
+
+    def looked_up(self, route: str, model: LoadedModel, *, hits: int, misses: int) -> None:
+        """Counts the rows of one run that a cache of answers had and those that it lacked."""
+        labels = (route, model.name, str(model.version))
+        with self._lock:
+            self._add(definitions.ANSWER_CACHE_HITS, labels, hits)
+            self._add(definitions.ANSWER_CACHE_MISSES, labels, misses)
 
     @contextmanager
     def loading(self, model: str) -> Iterator[None]:

@@ -116,6 +116,15 @@ class Binding:
             groups.append((bound.rows[group], inputs))
         return groups
 
+    def row_bytes(self, block: RowBlock, bound: Bound) -> list[bytes]:
+        """The bytes of each row's inputs without padding: equal for rows that the model gets equal."""
+        count = len(bound.rows)
+        parts = [
+            [row.tobytes() for row in bound.features],
+            *(ragged.items(block.ragged[ragged.place], bound.rows).row_bytes() for ragged in self._ragged),
+        ]
+        return parts[0] if len(parts) == 1 else [b"".join(part[at] for part in parts) for at in range(count)]
+
     def _gathered(self, block: RowBlock, rows: Indices) -> Float32:
         """The number columns in the model's order; everything else NaN. May be the block's own array."""
         whole = len(rows) == len(block)

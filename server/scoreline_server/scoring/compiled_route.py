@@ -1,9 +1,10 @@
 """A route compiled for serving: its layout, its arms bound to loaded models, and its assigner."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
+from typing import TypeAlias
 
 import numpy as np
 
@@ -13,35 +14,42 @@ from scoreline_registry.routing.assignment import Assigner, shadow_salt
 from scoreline_registry.routing.bucketing import WHOLE, UnitHasher
 from scoreline_registry.routing.route import RouteDocument, RouteSchema, schema_digest
 from scoreline_server.errors import ErrorReason, ScoringError
+from scoreline_server.scoring.answer_cache import AnswerCaching
 from scoreline_server.scoring.binding import Binding
 from scoreline_server.scoring.column_form import ColumnRemap
 from scoreline_server.scoring.layout import Layout
 from scoreline_server.scoring.model import LoadedModel
+from scoreline_server.scoring.model_run import ModelRun, direct_run
 from scoreline_server.scoring.wire import RowEncoder
 
 NO_BAND = 65535
 
+RunOf: TypeAlias = Callable[[LoadedModel, Binding], ModelRun]
+"""Makes the run of an arm."""
+
 
 @dataclass(frozen=True)
 class Arm:
-    """One model that a route can assign, under the reference in the route."""
+    """One model that a route can assign, under the reference in the route; ``run`` scores bound rows by it."""
 
     ref: str
     model: LoadedModel
     binding: Binding
+    run: ModelRun
     band_edges: np.ndarray[tuple[int], np.dtype[np.float64]]
     band_names: tuple[str, ...]
     points: Points | None
     served_arm: pb.ServedArm
 
     @classmethod
-    def of(cls, ref: str, model: LoadedModel, layout: Layout) -> "Arm":
-        """Binds a model to the route's layout."""
-        score = model.manifest.score
+    def of(cls, ref: str, model: LoadedModel, layout: Layout, *, run: RunOf = direct_run) -> "Arm":
+        """Binds a model to the route's layout; ``run`` makes what runs it."""
+        score, binding = model.manifest.score, Binding(model.manifest.inputs, layout)
         return cls(
             ref,
             model,
-            Binding(model.manifest.inputs, layout),
+            binding,
+            run(model, binding),
             np.array([band.from_score for band in score.bands], np.float64),
             tuple(band.name for band in score.bands),
             score.points,
@@ -147,10 +155,12 @@ def compile_route(
     revision: int,
     models: Mapping[str, LoadedModel],
     shadows: Mapping[str, LoadedModel] = MappingProxyType({}),
+    *,
+    caching: AnswerCaching | None = None,
 ) -> CompiledRoute:
     """Compiles a route whose arms are all loaded; both mappings hold models by reference text.
 
-    A fallback that is not among ``models`` is left out.
+    A fallback that is not among ``models`` is left out. Without ``caching`` a section ``cache`` has no effect.
     """
     layout = layout_of(document.input_schema)
     assigner = Assigner(document)
@@ -158,7 +168,8 @@ def compile_route(
     fallback = document.fallback if document.fallback in models else None
     if fallback is not None and fallback not in refs:
         refs.append(fallback)
-    arms = tuple(Arm.of(ref, models[ref], layout) for ref in refs)
+    run = partial(caching.run, document.route, document.cache) if caching else direct_run
+    arms = tuple(Arm.of(ref, models[ref], layout, run=run) for ref in refs)
     return CompiledRoute(
         name=document.route,
         revision=revision,

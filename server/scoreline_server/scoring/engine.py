@@ -148,10 +148,7 @@ def _score_arm(
 def _run(block: RowBlock, arm: Arm, bound: Bound, extras: Sequence[str], results: RowResults) -> None:
     """Runs the model on its groups of rows and writes scores, extras, data quality, bands and points."""
     own_extras = [name for name in extras if name in arm.model.manifest.score.extras] if extras else extras
-    outputs = []
-    for rows, inputs in arm.binding.inputs(block, bound) if len(bound.rows) else ():
-        outputs.append((rows, arm.model.run(inputs, own_extras)))
-    for rows, (scores, *extra_values) in outputs:
+    for rows, (scores, *extra_values) in arm.run(block, bound, own_extras):
         results.scores[results.index_of(rows)] = scores
         for name, values in zip(own_extras, extra_values, strict=True):
             results.extras.setdefault(name, []).append((rows, values))

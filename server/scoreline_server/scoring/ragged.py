@@ -35,6 +35,14 @@ class Items:
         starts = np.cumsum(counts, dtype=np.intp) - counts
         return cls(values[:, sources], starts[rows], counts[rows])
 
+    def row_bytes(self) -> list[bytes]:
+        """The bytes of each row's items, their number first."""
+        ends = self.starts + self.counts
+        return [
+            int(end - start).to_bytes(4, "little") + self.values[start:end].tobytes()
+            for start, end in zip(self.starts, ends, strict=True)
+        ]
+
     def padded(self, group: Indices) -> Float32:
         """float32 [len(group), the most of them but at least 1, W]; zero after each row's end."""
         starts, counts = self.starts[group], self.counts[group]

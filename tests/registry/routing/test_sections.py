@@ -1,4 +1,4 @@
-"""The sections of a route for experiments: written, stored, and written again."""
+"""The sections of a route: written, stored, and written again."""
 
 import json
 from datetime import UTC, datetime
@@ -44,6 +44,12 @@ rules: [{split: {credit@8: 50, credit@9: 50}}]
 experiment: {primary: sale, metrics: {sale: {outcome: sale, kind: rate, direction: increase}}}
 allocate: {by: thompson, metric: sale, every: 1h, floor: 5}
 """
+CACHED = """\
+route: credit
+schema: {features: {balance: number}}
+rules: [{split: {credit@8: 100}}]
+cache: {keep: 2h}
+"""
 
 
 def document(text: str, before: RouteDocument | None = None) -> RouteDocument:
@@ -67,12 +73,17 @@ def test_every_section_is_stored() -> None:
     allocate = document(ALLOCATED).allocate
     assert allocate is not None
     assert (allocate.every_seconds, allocate.floor_millionths) == (3600, 50_000)
+    cache = document(CACHED).cache
+    assert cache is not None
+    assert (cache.keep_seconds, cache.from_microseconds) == (7200, 100)
 
 
 DETAILED = WHOLE.replace("0.05, flip", "{limit: 0.05, by: context.channel, against: others, rows: 50}, flip")
 
 
-@pytest.mark.parametrize("text", [WHOLE, ALLOCATED, DETAILED, WHOLE.replace("hold: 30m", "hold: 30m\n  prove: true")])
+@pytest.mark.parametrize(
+    "text", [WHOLE, ALLOCATED, DETAILED, CACHED, WHOLE.replace("hold: 30m", "hold: 30m\n  prove: true")]
+)
 def test_a_stored_section_is_written_read_and_applied_without_a_change(text: str) -> None:
     stored = document(text)
     assert RouteDocument.model_validate_json(encode(stored)) == stored
@@ -96,6 +107,20 @@ def test_any_change_of_the_plan_gives_the_experiment_another_digest() -> None:
     digests = {document(text).experiment_digest for text in (WHOLE, WHOLE.replace("alpha: 0.01", "alpha: 0.02"))}
     assert len(digests) == 2
     assert document(WHOLE).experiment_digest == document(WHOLE.replace("hold: 30m", "hold: 2h")).experiment_digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("keep", "kept", "cache: unknown key 'kept'; did you mean 'keep'?"),
+        ("2h", "300", "such as 45s, 30m, 2h or 7d, not 300"),
+        ("2h", "2h, from_microseconds: -1", "cache.from_microseconds: Input should be greater than or equal to 0"),
+    ],
+)
+def test_a_mistake_in_the_cache_is_named(old: str, new: str, problem: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        document(CACHED.replace(old, new, 1))
+    assert problem in str(caught.value)
 
 
 def test_a_zone_is_another_way_to_write_the_same_start() -> None:

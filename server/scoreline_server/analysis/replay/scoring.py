@@ -3,7 +3,7 @@
 A graph may sum in another order when it gets more rows at once, which changes the last bits of some families' scores,
 and a model that fails on one row fails all that are scored with it. Rows are therefore scored in large pieces first,
 which is fast, and those that differ or failed are scored again in the server's batches; what then still differs is
-scored call by call.
+scored call by call, and row by row where the route has a cache of answers.
 """
 
 from collections.abc import Iterator, Mapping
@@ -85,6 +85,8 @@ def score_again(rows: JournaledRows, route: ReplayRoute) -> ReplayedRows:
     if route.as_decided:
         _score_where(replayed, rows.batches, ~replayed.equal)
         _score_where(replayed, rows.calls, ~replayed.equal)
+        if route.compiled.document.cache is not None:
+            _score_where(replayed, np.arange(len(rows)), ~replayed.equal)
     else:
         _score_where(replayed, rows.batches, _failed(replayed))
     return replayed
