@@ -30,7 +30,7 @@ from scoreline_server.outcomes.importing import (
 )
 from scoreline_server.outcomes.keeper import FolderImport
 from scoreline_server.outcomes.summary import RouteSummary, summaries
-from scoreline_server.outcomes.table_files import column_names
+from scoreline_server.table_files import column_names
 
 _POLL_SECONDS = 0.2
 _SHOWN = 10
@@ -82,10 +82,10 @@ def import_(
     file: Path, route: str, name: str, columns: dict[str, str], by: str | None, within: int,
     folder: Path | None, registry: str | None, as_json: bool, **connection: Any,
 ) -> None:  # fmt: skip
-    """Report the outcomes of FILE, Parquet or CSV, to a server.
+    """Report the outcomes of FILE, Parquet, CSV or JSON Lines, to a server.
 
     Its columns are value; prediction_id, or unit with since and until; name, and where they are there weight and
-    observed_at. Times of a CSV are ISO 8601, in UTC unless they say otherwise. Rows without a value are left out. Wrong
+    observed_at. Times in texts are ISO 8601, in UTC unless they say otherwise. Rows without a value are left out. Wrong
     rows fail alone, and the exit code is then 1. Importing a file again is harmless.
     """
     plan = plan_of(column_names(file), columns=columns, name=name, by=by or "", within=within)

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from scoreline.errors import InvalidRequestError
 from scoreline.outcomes import Outcome, OutcomesReport, nanoseconds
-from scoreline_server.outcomes.table_files import Nanoseconds, parts
+from scoreline_server.table_files import is_missing, parts, time_of
 
 FIELDS = ("prediction_id", "unit", "name", "value", "weight", "observed_at", "since", "until")
 """The fields of an outcome; a column of the same name is taken where no other is named."""
@@ -102,7 +101,7 @@ def import_table(path: Path, plan: ImportPlan, send: Send, *, on_rows: Callable[
         rows: list[int] = []
         outcomes: list[Outcome] = []
         for row, values in enumerate(_rows(part, plan), seen + 1):
-            if _is_missing(values["value"]):
+            if is_missing(values["value"]):
                 report.without_value += 1
                 continue
             try:
@@ -144,23 +143,16 @@ def _outcome(values: Mapping[str, Any], plan: ImportPlan) -> Outcome:
         _number("value", values["value"]),
         prediction_id=_text("prediction_id", values["prediction_id"]) if "prediction_id" in values else "",
         unit=_text("unit", values["unit"]) if "unit" in values else "",
-        weight=1.0 if _is_missing(weight) else _number("weight", weight),
+        weight=1.0 if is_missing(weight) else _number("weight", weight),
         **times,
     )
 
 
 def _moment(name: str, value: Any) -> int:
-    """A time in ns since 1970. A text is ISO 8601, in UTC unless it says otherwise; a bare number says no unit."""
-    if _is_missing(value):
+    """A time in ns since 1970 of an outcome."""
+    if is_missing(value):
         raise _wrong(f"{name}: is missing")
-    if isinstance(value, Nanoseconds):
-        return nanoseconds(name, value)
-    try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        shown = repr(value)[:40]
-        raise _wrong(f"{name}: takes a column of times, or texts such as 2026-11-01T12:30:00Z, not {shown}") from None
-    return nanoseconds(name, moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    return nanoseconds(name, time_of(name, value))
 
 
 def _number(name: str, value: Any) -> Any:
@@ -173,15 +165,11 @@ def _number(name: str, value: Any) -> Any:
 
 
 def _text(name: str, value: Any) -> str:
-    if _is_missing(value):
+    if is_missing(value):
         raise _wrong(f"{name}: is missing")
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value  # type: ignore[no-any-return]  # Outcome refuses what is no text
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value)
 
 
 def _wrong(text: str) -> InvalidRequestError:

@@ -93,6 +93,20 @@ def test_a_parquet_of_units_and_windows_goes_into_the_journal_of_a_registry(
     assert first["observed_at"] == NOVEMBER + 1
 
 
+def test_lines_of_json_are_rows_and_an_absent_key_is_missing(tmp_path: Path) -> None:
+    file = tmp_path / "labels.jsonl"
+    rows = [{"prediction_id": f"{ZEROS}-0", "value": 1, "observed_at": "2026-11-01T12:30:00+01:00"},
+            {"prediction_id": f"{ZEROS}-1", "value": True}, {"prediction_id": f"{ZEROS}-2"}]  # fmt: skip
+    file.write_text("\n".join(map(json.dumps, rows)))
+    done = run("import", file, "--route", "credit", "--name", "x", "--journal", tmp_path / "j", "--json")
+    report = json.loads(done.stdout)
+    assert (report["accepted"], report["without_value"]) == (1, 1)
+    [refused] = report["refused"]
+    assert (refused["row"], refused["message"]) == (2, "observed_at: is missing")
+    [row] = kept(tmp_path / "j")
+    assert row["observed_at"] == NOVEMBER + (11 * 60 + 30) * 60 * 10**9
+
+
 def test_wrong_rows_fail_alone_and_the_exit_code_says_so(tmp_path: Path) -> None:
     ahead = f"{datetime.fromtimestamp(time.time() + 4 * 86_400, UTC):%Y-%m-%d}"
     file = tmp_path / "labels.csv"
@@ -185,7 +199,9 @@ def test_wrong_options_are_bad_usage(tmp_path: Path, arguments: list[str], says:
         ("a.csv", b"prediction_id,value\n\xff,1\n", "not CSV in UTF-8"),
         ("a.csv", b"", "there is no column 'value'"),
         ("a.parquet", b"PAR1", "is not Parquet"),
-        ("a.txt", b"", "ends in neither .parquet nor .csv"),
+        ("a.jsonl", b'{"value": 1}\n\n{"value"\n', "line 3: not JSON"),
+        ("a.jsonl", b"[1]\n", "line 1: not a JSON object"),
+        ("a.txt", b"", "ends in none of .parquet, .csv, .jsonl"),
     ],
 )
 def test_a_file_that_is_no_table_is_named(tmp_path: Path, name: str, content: bytes, says: str) -> None:

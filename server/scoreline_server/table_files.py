@@ -1,12 +1,14 @@
-"""Columns of Parquet and CSV files, part by part, so that a file of any size is read in little memory."""
+"""Columns of Parquet, CSV and JSON Lines files, part by part, so that a file of any size is read in little memory."""
 
 import csv
+import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from scoreline.errors import InvalidRequestError
 
@@ -17,6 +19,7 @@ Part: TypeAlias = Mapping[str, Sequence[Any]]
 """Some rows by column, all of one length; None or an empty text where a value is missing."""
 
 _ROWS = 10_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Nanoseconds(int):
@@ -24,19 +27,58 @@ class Nanoseconds(int):
 
 
 def column_names(path: Path) -> list[str]:
-    """The columns of a file. Raises InvalidRequestError where it is neither Parquet nor CSV."""
-    return _parquet(path).schema_arrow.names if _is_parquet(path) else _csv_header(path)
+    """The columns of a file; those of JSON Lines are the keys of all its lines.
+
+    Raises InvalidRequestError where it is none of the three formats.
+    """
+    return _reader(path).names(path)
 
 
 def parts(path: Path, columns: Sequence[str]) -> Iterator[Part]:
     """Some columns of a file, 10,000 rows at a time. Raises InvalidRequestError for a file that cannot be read."""
-    return _parquet_parts(path, columns) if _is_parquet(path) else _csv_parts(path, columns)
+    return _reader(path).parts(path, columns)
 
 
-def _is_parquet(path: Path) -> bool:
-    if path.suffix not in {".parquet", ".csv"}:
-        raise InvalidRequestError(f"{path} ends in neither .parquet nor .csv", reason="WRONG_TYPE")
-    return path.suffix == ".parquet"
+def time_of(column: str, value: Any) -> Nanoseconds:
+    """The time of a cell. A text is ISO 8601, in UTC unless it says otherwise.
+
+    Raises InvalidRequestError that names the column for any other value; a bare number says no unit.
+    """
+    if isinstance(value, Nanoseconds):
+        return value
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        shown = repr(value)[:40]
+        problem = f"{column}: takes a column of times, or texts such as 2026-11-01T12:30:00Z, not {shown}"
+        raise InvalidRequestError(problem, reason="WRONG_TYPE") from None
+    since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
+    return Nanoseconds(((since.days * 86_400 + since.seconds) * 10**6 + since.microseconds) * 1000)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell is empty."""
+    return value is None or (isinstance(value, str) and not value)
+
+
+class _Reader(NamedTuple):
+    """How the files of a format are read."""
+
+    names: Callable[[Path], list[str]]
+    parts: Callable[[Path, Sequence[str]], Iterator[Part]]
+
+
+def _reader(path: Path) -> _Reader:
+    found = _READERS.get(path.suffix)
+    if found is None:
+        raise InvalidRequestError(f"{path} ends in none of {', '.join(_READERS)}", reason="WRONG_TYPE")
+    return found
+
+
+def _parquet_names(path: Path) -> list[str]:
+    with _parquet(path) as file:
+        names: list[str] = file.schema_arrow.names
+        return names
 
 
 def _parquet(path: Path) -> Any:
@@ -101,3 +143,35 @@ def _csv_lines(path: Path, reader: "Reader", fields: int) -> Iterator[Sequence[s
     except (csv.Error, UnicodeDecodeError) as error:
         problem = f"{path}, line {reader.line_num}: not CSV in UTF-8: {error}"
         raise InvalidRequestError(problem, reason="WRONG_TYPE") from error
+
+
+def _json_names(path: Path) -> list[str]:
+    return list(dict.fromkeys(name for row in _json_rows(path) for name in row))
+
+
+def _json_parts(path: Path, columns: Sequence[str]) -> Iterator[Part]:
+    lines = _json_rows(path)
+    while rows := list(islice(lines, _ROWS)):
+        yield {name: [row.get(name) for row in rows] for name in columns}
+
+
+def _json_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    """The objects of a file with one in each line; empty lines are left out."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise InvalidRequestError(f"{path}, line {number}: not JSON: {error}", reason="WRONG_TYPE") from error
+            if not isinstance(row, dict):
+                raise InvalidRequestError(f"{path}, line {number}: not a JSON object", reason="WRONG_TYPE")
+            yield row
+
+
+_READERS: Mapping[str, _Reader] = {
+    ".parquet": _Reader(_parquet_names, _parquet_parts),
+    ".csv": _Reader(_csv_header, _csv_parts),
+    ".jsonl": _Reader(_json_names, _json_parts),
+}
