@@ -1,5 +1,6 @@
 """The manifest of one version: inputs, score, metrics, training and files."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Self
 
@@ -70,10 +71,11 @@ class TrainingFacts(OmitDefaults):
     """Where a version came from.
 
     ``recipe`` is the recipe as run, with the defaults of its options; ``data`` says where the table was read from and
-    ``data_sha256`` identifies it; ``rows`` were learned from, ``validation_rows`` were not.
+    ``data_sha256`` identifies it; ``rows`` were learned from, ``validation_rows`` were not. ``profiles`` has the
+    digest of each profile feature that the table had, by profile.
     """
 
-    OMITTED = frozenset({"data", "validation_rows"})
+    OMITTED = frozenset({"data", "validation_rows", "profiles"})
 
     rows: int = Field(ge=1)
     positives: int | None = Field(default=None, ge=0)
@@ -83,6 +85,7 @@ class TrainingFacts(OmitDefaults):
     data_sha256: Digest | None = None
     recipe: dict[str, Any] | None = None
     libraries: dict[str, str] = Field(default_factory=dict)
+    profiles: dict[str, dict[str, Digest]] = Field(default_factory=dict)
 
 
 class Manifest(OmitDefaults):
@@ -114,3 +117,8 @@ class Manifest(OmitDefaults):
         if self.tensors is not None and not self.inputs.is_empty:
             raise ValueError("a model that takes raw tensors has no features, sequence or neighbors")
         return self
+
+    @property
+    def trained_profiles(self) -> Mapping[str, Mapping[str, str]]:
+        """The digest of each profile feature that it was trained on, by profile and feature."""
+        return {} if self.training is None else self.training.profiles

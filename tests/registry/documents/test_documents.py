@@ -16,7 +16,7 @@ from scoreline_registry.documents.documents import (
     encode,
     sha256_hex,
 )
-from scoreline_registry.documents.manifest import MANIFEST_SCHEMA, Manifest
+from scoreline_registry.documents.manifest import MANIFEST_SCHEMA, Manifest, TrainingFacts
 from scoreline_registry.documents.model import Model
 from scoreline_registry.documents.model_versions import P
 from scoreline_registry.documents.version_pages import VersionDocument, VersionIndex, VersionPage, VersionRef
@@ -164,3 +164,14 @@ def test_a_missing_version_or_alias_says_what_there_is() -> None:
 
 def test_a_manifest_is_read_with_its_own_schema_number() -> None:
     assert decode(Manifest, encode(manifest()), key="k", supported=MANIFEST_SCHEMA).family == "lightgbm"
+
+
+def test_a_manifest_says_which_profile_features_it_was_trained_on_and_keeps_its_bytes_without() -> None:
+    facts = TrainingFacts(rows=9, seconds=1)
+    plain = manifest().model_copy(update={"training": facts})
+    assert b"profiles" not in encode(plain)
+    assert (plain.trained_profiles, manifest().trained_profiles) == ({}, {})
+    recorded = {"spending": {"spent_30d": "a" * 64}}
+    trained = plain.model_copy(update={"training": facts.model_copy(update={"profiles": recorded})})
+    again = decode(Manifest, encode(trained), key="manifest.json", supported=MANIFEST_SCHEMA)
+    assert again.trained_profiles == recorded
