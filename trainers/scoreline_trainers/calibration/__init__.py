@@ -16,11 +16,15 @@ from scoreline_trainers.evaluation.metrics import Label
 from scoreline_trainers.family import Fitted
 
 Method = Literal["isotonic", "sigmoid"]
+MethodChoice = Literal["auto", "isotonic", "sigmoid"]
+"""A method, or "auto" for the one that suits the number of rows."""
 
 CALIBRATORS: Mapping[Method, Callable[[Label, Float64], Calibrator]] = {
     "isotonic": Isotonic.fit,
     "sigmoid": Sigmoid.fit,
 }
+
+_ENOUGH_FOR_ISOTONIC = 1_000
 
 
 class Calibration(Spec):
@@ -35,6 +39,18 @@ class Calibration(Spec):
     method: Method
     folds: int = Field(default=5, ge=2)
     fraction: float | None = Field(default=None, gt=0, lt=1)
+
+
+def method_for(choice: MethodChoice, label: Label) -> Method:
+    """The method to fit to ``label`` [N]: of "auto", isotonic where 1,000 rows have each label, else sigmoid.
+
+    With fewer rows isotonic regression follows their noise: Niculescu-Mizil and Caruana, Predicting Good Probabilities
+    with Supervised Learning (ICML 2005).
+    """
+    if choice != "auto":
+        return choice
+    positives = int(label.sum())
+    return "isotonic" if min(positives, len(label) - positives) >= _ENOUGH_FOR_ISOTONIC else "sigmoid"
 
 
 def calibrated(model: Fitted, held_out: Dataset, method: Method) -> Calibrated:

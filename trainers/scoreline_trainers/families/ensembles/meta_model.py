@@ -13,7 +13,7 @@ import onnx
 
 from scoreline_registry.documents.contract import Feature, InputContract
 from scoreline_registry.documents.signature import SCORE
-from scoreline_trainers.calibration import CALIBRATORS, Method
+from scoreline_trainers.calibration import CALIBRATORS, MethodChoice, method_for
 from scoreline_trainers.calibration.calibrated import Calibrator
 from scoreline_trainers.calibration.odds import log_odds, log_odds_nodes
 from scoreline_trainers.data.batch import Batch, Float32, Float64, Int64
@@ -155,7 +155,7 @@ def fit_meta_model(
     rows: Dataset,
     fold: Int64,
     *,
-    calibration: Method | None,
+    calibration: MethodChoice | None,
     facts: Mapping[str, str | int | float],
     seed: int,
     progress: Progress,
@@ -176,5 +176,5 @@ def fit_meta_model(
         for each in np.unique(fold):
             learned, held = (rows.take(np.flatnonzero(side)) for side in (fold != each, fold == each))
             score[fold == each] = fitted(learned).predict(held.batch)
-        calibrator = CALIBRATORS[calibration](rows.label, score)
+        calibrator = CALIBRATORS[method_for(calibration, rows.label)](rows.label, score)
     return MetaModel(columns, columns.scorer(), fitted(rows), calibrator, facts)

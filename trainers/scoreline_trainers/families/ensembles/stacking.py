@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field, field_validator
 
-from scoreline_trainers.calibration import Method
+from scoreline_trainers.calibration import MethodChoice
 from scoreline_trainers.data.batch import Int64
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import FitError
@@ -38,21 +38,21 @@ class StackingConfig(EnsembleConfig):
     Attributes:
         folds: number of folds; every member is trained once without each fold, then on all rows. Rows of one unit share
             a fold.
-        C: inverse strength of the regression's ridge penalty.
+        C: inverse strength of the ridge penalty that draws the regression's weights to each other.
         meta: the model over the scores: a family by its name, or with its options; null takes a logistic regression, of
             amounts a linear one.
         passthrough: gives that model the features too.
-        calibration: method, fitted on out-of-fold scores of that model; null leaves the scores as they are. Amounts
-            are never calibrated.
+        calibration: method, fitted on out-of-fold scores of that model; auto takes isotonic where 1,000 rows have each
+            label, else sigmoid; null leaves the scores as they are. Amounts are never calibrated.
     """
 
     folds: int = Field(default=5, ge=2)
-    C: float = Field(default=1.0, gt=0)
+    C: float = Field(default=0.01, gt=0)
     meta: MemberSpec | None = None
     passthrough: bool = False
-    calibration: Method | None = "isotonic"
+    calibration: MethodChoice | None = "auto"
 
-    space: ClassVar[Space] = {"C": Range(low=0.01, high=100.0, log=True)}
+    space: ClassVar[Space] = {"C": Range(low=0.001, high=10.0, log=True)}
 
     @field_validator("meta", mode="before")
     @classmethod
