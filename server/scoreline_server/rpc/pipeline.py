@@ -16,7 +16,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.errors import RegistryError
-from scoreline_server.errors import CallError, ErrorReason
+from scoreline_server.errors import CallError, ErrorReason, ProfileStoreError
 from scoreline_server.failure_log import log_failure
 from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.rpc.admission import Admission
@@ -295,5 +295,7 @@ def failed(error: Exception) -> Answer:
         return Answer.failed(error)
     if isinstance(error, RegistryError):
         return Answer.failed(CallError(reason_of(error), str(error)))
+    if isinstance(error, ProfileStoreError):
+        return Answer.failed(CallError(ErrorReason.PROFILE_STORE_FAILED, str(error)))
     log_failure("unexpected failure", error)
     return Answer.failed(CallError(ErrorReason.INTERNAL, "the server failed; its log says how"))
