@@ -111,6 +111,10 @@ class Settings(BaseSettings):
     outcome_keep_days: float = Field(
         default=730.0, ge=0, description="How long reported outcomes are kept beside the journal; 0 for ever."
     )
+    profile_store: str = Field(
+        default="auto",
+        description="Store of profiles: auto is a SQLite file in the journal's folder, off has none; or sqlite:PATH.",
+    )
     shadow_queue_rows: int = Field(
         default=4096, ge=1, description="Largest queue of the shadows, in rows; rows beyond it are dropped and counted."
     )

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
 from scoreline_server.journal.reading.reader import journal_files, read_records
+from tests.disks import small_disk
 from tests.e2e.load import total
 from tests.server.routes import apply
 from tests.server.toys import publish_linear
@@ -130,19 +130,6 @@ def test_a_killed_worker_loses_nothing_that_is_older_than_the_interval(
     assert len(journal_files([folder])) == deaths + 1
     print(f"{deaths} kills: {len(answers)} rows answered, {len(ages)} lost, the oldest "
           f"{1000 * max(ages, default=0.0):.0f} ms before its kill; 0 beyond the interval")  # fmt: skip
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of that size; skips where this user may not mount one."""
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a tmpfs is not allowed here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_a_full_disk_is_told_while_scoring_goes_on_and_ends_by_itself(registry: Registry, tmp_path: Path) -> None:

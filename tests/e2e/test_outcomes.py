@@ -18,8 +18,9 @@ from scoreline_registry.registry import Registry
 from scoreline_server.journal.format.blocks import Fault
 from scoreline_server.outcomes.reader import outcome_files, read_outcomes
 from scoreline_server.outcomes.table import last_words
+from tests.disks import small_disk
 from tests.e2e.load import total
-from tests.e2e.test_journal import has_another, small_disk
+from tests.e2e.test_journal import has_another
 from tests.server.routes import apply
 from tests.server.toys import publish_linear
 from tests.serving import running

@@ -1,0 +1,206 @@
+"""The file of the embedded store: its tables, connections and transactions, and its failures in words."""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from scoreline_server.errors import ProfileStoreError
+
+Synchronous: TypeAlias = Literal["full", "normal"]
+
+SCHEMA = 1
+"""Written to the file as ``user_version``."""
+
+_APPLICATION = 0x53434C50
+"""SQLite's ``application_id`` of such a file: SCLP."""
+
+_TABLES = """
+CREATE TABLE profiles (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    late INTEGER NOT NULL DEFAULT 0,
+    repeated INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE entities (
+    number INTEGER PRIMARY KEY,
+    profile INTEGER NOT NULL,
+    entity TEXT NOT NULL,
+    newest INTEGER NOT NULL,
+    until_time INTEGER NOT NULL DEFAULT 0,
+    until_id TEXT NOT NULL DEFAULT '',
+    version INTEGER NOT NULL DEFAULT 0,
+    count INTEGER NOT NULL,
+    pending BLOB NOT NULL,
+    UNIQUE (profile, entity)
+);
+CREATE TABLE states (
+    number INTEGER PRIMARY KEY,
+    folded BLOB NOT NULL
+);
+CREATE TABLE offsets (
+    consumer TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    partition INTEGER NOT NULL,
+    next INTEGER NOT NULL,
+    PRIMARY KEY (consumer, topic, partition)
+) WITHOUT ROWID;
+"""
+# An entity's state has a table of its own, so that an append need not write it again. Its pending events stand in its
+# row: an append touches one page an event, where a row for each event would touch two.
+
+_PRAGMAS = """
+PRAGMA secure_delete = ON;
+PRAGMA cache_size = -16384;
+PRAGMA wal_autocheckpoint = 4096;
+PRAGMA journal_size_limit = 67108864;
+"""
+# What is removed is overwritten with zeros. A checkpoint each 16 MB of log, whose file is cut to 64 MB.
+
+_OPEN_PAUSE_SECONDS = 0.01
+
+_HINTS = {
+    sqlite3.SQLITE_FULL: "the disk is full: make room on it and send the same events again",
+    sqlite3.SQLITE_READONLY: "it may not be written: let this user write the file and its folder",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: its folder must exist and be writable for this user",
+    sqlite3.SQLITE_PERM: "it may not be opened: let this user read and write the file and its folder",
+    sqlite3.SQLITE_BUSY: "another process has it locked: end the backup or shell that holds it and try again",
+    sqlite3.SQLITE_CORRUPT: "it is damaged: restore it from a backup, or move it away with its -wal and -shm",
+    sqlite3.SQLITE_NOTADB: "it is damaged or no SQLite file: restore it from a backup, or set another profile_store",
+    sqlite3.SQLITE_IOERR: "the disk failed to read or write it: look at the system's log",
+}
+
+
+class SqliteFile:
+    """A database in WAL mode. Nothing is opened or created before the first transaction.
+
+    A connection is used by one thread at a time and kept for the next. Writers of this process queue on a lock, those
+    of several processes on SQLite's own.
+    """
+
+    def __init__(self, path: Path, *, synchronous: Synchronous, busy_seconds: float) -> None:
+        self.path = path
+        self._synchronous, self._busy_seconds = synchronous, busy_seconds
+        self._idle: list[sqlite3.Connection] = []
+        self._writer = threading.Lock()
+        self._closed = False
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection; each statement sees one state of the file. Raises ProfileStoreError."""
+        try:
+            connection = self._idle.pop() if self._idle else self._connect()
+            try:
+                yield connection
+            except BaseException:
+                connection.close()
+                raise
+            self._release(connection)
+        except sqlite3.DatabaseError as error:
+            raise self._explained(error) from error
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that is durable at its end, and leaves nothing where it fails. Raises ProfileStoreError."""
+        if not self._writer.acquire(timeout=self._busy_seconds):
+            raise ProfileStoreError(f"{self.path}: other threads have been writing for {self._busy_seconds:g} s")
+        try:
+            with self.reading() as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
+        finally:
+            self._writer.release()
+
+    def empty_log(self) -> None:
+        """Moves the write-ahead log into the file and cuts it to nothing. Raises ProfileStoreError where it is read."""
+        with self.reading() as connection:
+            (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise ProfileStoreError(f"{self.path}-wal is being read and may hold what was removed: try again")
+
+    def close(self) -> None:
+        """Closes the connections; those in use are closed when they come back."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+    def _release(self, connection: sqlite3.Connection) -> None:
+        self._idle.append(connection)
+        if self._closed:
+            self.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._closed:
+            raise ProfileStoreError(f"{self.path}: this store is closed")
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise ProfileStoreError(f"{self.path} cannot be opened: {error.strerror}") from error
+        connection = sqlite3.connect(
+            self.path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        if self._schema(connection) == 0:
+            self._use_log(connection)
+            self._create(connection)
+        connection.executescript(_PRAGMAS)
+        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+
+    def _schema(self, connection: sqlite3.Connection) -> int:
+        """The file's schema; 0 where it is empty. Raises ProfileStoreError for the file of another program."""
+        (schema,) = connection.execute("PRAGMA user_version").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and application != _APPLICATION:
+            raise ProfileStoreError(f"{self.path} is the database of another program: set another profile_store")
+        if schema > SCHEMA:
+            raise ProfileStoreError(
+                f"{self.path} has schema {schema} and this server knows {SCHEMA}: "
+                "install a newer scoreline, or set another profile_store"
+            )
+        return int(schema)
+
+    def _use_log(self, connection: sqlite3.Connection) -> None:
+        """Turns WAL mode on, which does not wait for the lock of another process that does the same."""
+        deadline = time.monotonic() + self._busy_seconds
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(_OPEN_PAUSE_SECONDS)
+            else:
+                return
+
+    def _create(self, connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        # Another process may have been first.
+        if self._schema(connection) == 0:
+            for statement in _TABLES.split(";")[:-1]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA}")
+        connection.execute("COMMIT")
+
+    def _explained(self, error: sqlite3.DatabaseError) -> ProfileStoreError:
+        hint = _HINTS.get(_code(error), "send the same events again")
+        return ProfileStoreError(f"{self.path}: {error}; {hint}")
+
+
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code, 0 where there is none."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

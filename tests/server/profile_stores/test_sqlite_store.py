@@ -1,0 +1,194 @@
+"""The embedded store."""
+
+import sqlite3
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from scoreline_registry.profiles.events import Event
+from scoreline_server.errors import ProfileStoreError
+from scoreline_server.profile_stores.sqlite_file import SqliteFile, Synchronous
+from scoreline_server.profile_stores.sqlite_store import SqliteStore
+from scoreline_server.profile_stores.store import Fold, Receipt
+from tests.disks import small_disk
+from tests.server.profile_stores.contract import LATENESS, P, ProfileStoreContract
+from tests.server.profile_stores.reference import event
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the file of ``store`` is made."""
+    return tmp_path / "profiles.sqlite"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[SqliteStore]:
+    """A store whose file does not exist yet. A long patience, because this machine may be busy."""
+    opened = SqliteStore(path, busy_seconds=60)
+    yield opened
+    opened.close()
+
+
+class TestSqliteStore(ProfileStoreContract):
+    """The contract, on files."""
+
+    @pytest.fixture
+    def url(self, path: Path) -> str:
+        """The same file for other processes."""
+        return f"sqlite:{path}"
+
+
+def kept(store: SqliteStore, event_id: str) -> list[Receipt]:
+    """The receipt of one new event of ann's."""
+    return store.append(P, [event("ann", event_id, 1)], lateness=LATENESS)
+
+
+def test_nothing_is_created_before_the_first_call(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "profiles.sqlite"
+    store = SqliteStore(path)
+    assert not path.parent.exists()
+    kept(store, "e1")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.with_name("profiles.sqlite-wal").stat().st_mode) == 0o600
+    store.close()
+    assert [each.name for each in path.parent.iterdir()] == ["profiles.sqlite"]
+
+
+@pytest.mark.parametrize(("synchronous", "value"), [("full", 2), ("normal", 1)])
+def test_writes_are_synced_as_asked(path: Path, synchronous: Synchronous, value: int) -> None:
+    file = SqliteFile(path, synchronous=synchronous, busy_seconds=1)
+    with file.writing() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (value,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    file.close()
+
+
+def test_a_store_that_was_closed_is_read_by_the_next(store: SqliteStore, path: Path) -> None:
+    kept(store, "e1")
+    store.close()
+    with pytest.raises(ProfileStoreError, match="this store is closed"):
+        store.read(P, ["ann"])
+    after = SqliteStore(path)
+    assert [each.id for each in after.read(P, ["ann"])["ann"].pending] == ["e1"]
+    after.close()
+
+
+def test_what_is_forgotten_stands_in_no_file(store: SqliteStore, path: Path) -> None:
+    secret = [Event("secret-ann", f"secret-{i}", i, "click", {"c": "secret" * 40}) for i in range(300)]
+    store.append(P, [*secret, event("bob", "e", 1)], lateness=1000)
+    stored = store.read(P, ["secret-ann"])["secret-ann"]
+    store.fold(P, [Fold("secret-ann", 0, 100, b"secret" * 9000, stored.pending[99].place)])
+    assert any(b"secret" in each.read_bytes() for each in path.parent.iterdir())
+    assert store.forget(P, "secret-ann")
+    assert not any(b"secret" in each.read_bytes() for each in path.parent.iterdir())
+    assert list(store.entities(P)) == ["bob"]
+
+
+def test_a_log_that_is_being_read_is_said_and_emptied_later(path: Path) -> None:
+    store = SqliteStore(path, busy_seconds=0.05)
+    store.append(P, [Event("ann", "secret", 1, "click", {})], lateness=0)
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM entities").fetchone()
+    with pytest.raises(ProfileStoreError, match=r"profiles\.sqlite-wal is being read .*: try again"):
+        store.forget(P, "ann")
+    reader.close()
+    assert not store.forget(P, "ann")
+    assert not any(b"secret" in each.read_bytes() for each in path.parent.iterdir())
+    store.close()
+
+
+def test_a_newer_schema_is_refused(store: SqliteStore, path: Path) -> None:
+    kept(store, "e1")
+    store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    with pytest.raises(ProfileStoreError, match=r"has schema 2 and this server knows 1: install a newer scoreline"):
+        kept(SqliteStore(path), "e2")
+
+
+def test_the_database_of_another_program_is_left_alone(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE orders (number INTEGER)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(ProfileStoreError, match="is the database of another program: set another profile_store"):
+        kept(SqliteStore(path), "e1")
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
+    path.write_bytes(b"not a database, but long enough to have a header " * 100)
+    with pytest.raises(ProfileStoreError, match=r"is damaged or no SQLite file: restore it from a backup"):
+        kept(SqliteStore(path), "e1")
+    assert path.read_bytes().startswith(b"not a database")
+
+
+def test_a_damaged_file_is_said(store: SqliteStore, path: Path) -> None:
+    store.append(P, [event(f"u{i}", "e", i) for i in range(2000)], lateness=LATENESS)
+    store.close()
+    damaged = bytearray(path.read_bytes())
+    damaged[8192:] = b"\xff" * len(damaged[8192:])
+    path.write_bytes(damaged)
+    after = SqliteStore(path)
+    with pytest.raises(ProfileStoreError, match="it is damaged: restore it from a backup"):
+        list(after.entities(P))
+    after.close()
+
+
+def test_a_path_that_cannot_be_a_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ProfileStoreError, match=r"file/p\.sqlite cannot be opened: (Not a directory|File exists)"):
+        kept(SqliteStore(tmp_path / "file" / "p.sqlite"), "e1")
+
+
+def test_a_lock_that_is_held_is_said_and_then_over(path: Path) -> None:
+    store = SqliteStore(path, busy_seconds=0.05)
+    kept(store, "e1")
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(ProfileStoreError, match="database is locked; another process has it locked"):
+        kept(store, "e2")
+    assert [each.id for each in store.read(P, ["ann"])["ann"].pending] == ["e1"]
+    holder.execute("COMMIT")
+    holder.close()
+    assert kept(store, "e2") == [Receipt.KEPT]
+    store.close()
+
+
+def test_a_thread_that_holds_the_writer_is_said(path: Path) -> None:
+    file = SqliteFile(path, synchronous="full", busy_seconds=0.05)
+    with file.writing(), ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(file.writing().__enter__)
+        with pytest.raises(ProfileStoreError, match=r"other threads have been writing for 0\.05 s"):
+            waiting.result()
+    file.close()
+
+
+def append_until_refused(store: SqliteStore) -> tuple[list[str], str]:
+    """The ids that were acknowledged, and why the next was not."""
+    acknowledged: list[str] = []
+    while True:
+        number = len(acknowledged)
+        try:
+            store.append(P, [Event("ann", f"e{number}", number, "click", {"c": f"{number}" * 200})], lateness=10_000)
+        except ProfileStoreError as error:
+            return acknowledged, error.detail
+        acknowledged.append(f"e{number}")
+
+
+def test_a_full_disk_refuses_events_and_loses_none(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "2m") as disk:
+        store = SqliteStore(disk / "profiles.sqlite")
+        acknowledged, detail = append_until_refused(store)
+        assert "is full; the disk is full: make room on it and send the same events again" in detail
+        assert len(acknowledged) > 10
+        assert [each.id for each in store.read(P, ["ann"])["ann"].pending] == acknowledged
+        store.close()
+        after = SqliteStore(disk / "profiles.sqlite")
+        assert [each.id for each in after.read(P, ["ann"])["ann"].pending] == acknowledged
+        after.close()
