@@ -1,0 +1,66 @@
+"""Hours of the day: how unusual that of the event at hand is."""
+
+import math
+
+from scoreline_registry.profiles.computation.readers import NAN, Moment, NumberReader
+from scoreline_registry.profiles.computation.tiles import Tiles, drop_before, first_of
+from scoreline_registry.profiles.events import Event
+
+QUARTERS = 96
+"""Of an hour, in a day."""
+NEAR_HOURS = 2
+STRENGTH = 5
+_QUARTER = 900_000_000
+_NEAR = 4 * (NEAR_HOURS + 1)
+
+
+def quarter_of(time: int, offset: int) -> int:
+    """The quarter of an hour, 0 to 95, at a time by a clock ahead of UTC; both are microseconds."""
+    return (time + offset) // _QUARTER % QUARTERS
+
+
+class Hours:
+    """Tiles ``[index, counts]``: how many events each quarter of an hour of the day has had."""
+
+    __slots__ = ("kept", "offset")
+    stride = 2
+
+    def __init__(self, offset: int) -> None:
+        self.kept = 0
+        self.offset = offset
+
+    def add(self, tiles: Tiles, index: int, event: Event) -> None:
+        """Counts the event's quarter of an hour."""
+        quarter = quarter_of(event.time, self.offset)
+        if not tiles or tiles[-2] != index:
+            tiles += (index, {quarter: 1})
+            if tiles[0] < index - self.kept:
+                drop_before(tiles, 2, index - self.kept)
+        else:
+            counts = tiles[-1]
+            counts[quarter] = counts.get(quarter, 0) + 1
+
+
+def hour_rarity_reader(place: int, bound: int, offset: int) -> NumberReader:
+    """Reads the surprise ``-ln p`` of the hour h of the event at hand, hours being rounded down to a quarter.
+
+    ``p = (sum of K(distance to h) / (w + 1) over the n past events + k / 24) / (n + k)`` with the triangle
+    ``K(d) = max(0, 1 - d / (w + 1))``, w = 2 hours, distances around the clock, and k = 5 imaginary events that are
+    spread over the day. So it is ln 24 = 3.2 without a past, near 1.1 at an hour of all events, and grows with n at an
+    hour that has none. It is the ``HourRarity`` of the family ``profile_deviation`` with equal shares of hours.
+    """
+
+    def read(moment: Moment) -> float:
+        if moment.event is None:
+            return NAN
+        tiles = moment.series[place]
+        past: dict[int, int] = {}
+        for counts in tiles[first_of(tiles, 2, moment.bounds[bound]) + 1 :: 2]:
+            for quarter, n in counts.items():
+                past[quarter] = past.get(quarter, 0) + n
+        here = quarter_of(moment.event.time, offset)
+        near = sum((_NEAR - abs(step)) * past.get((here + step) % QUARTERS, 0) for step in range(1 - _NEAR, _NEAR))
+        share = (near / (_NEAR * (NEAR_HOURS + 1)) + STRENGTH / 24) / (sum(past.values()) + STRENGTH)
+        return -math.log(share)
+
+    return read
