@@ -19,7 +19,8 @@ def feature_digests(profile: Profile) -> dict[str, str]:
     """The sha256 of each feature, by its name, over all that changes its values and nothing else.
 
     That is its definition without name and description, the event types that it is computed from, the kinds of the
-    fields that it names, the time zone where it depends on hours, and the digests of the features that it refers to.
+    fields that it names, the time zone where it depends on hours, all event types where it looks at sessions, which
+    events of any type go on with, and the digests of the features that it refers to.
     """
     digests: dict[str, str] = {}
     for feature in profile.features:
@@ -36,6 +37,7 @@ def _identity(feature: ProfileFeature, profile: Profile, earlier: Mapping[str, s
         "events": _kinds(profile, profile.types_of(feature), _fields(feature)),
         "event_at_hand": {name: kinds for name, kinds in _kinds(profile, profile.events, at_hand).items() if kinds},
         "features": {name: earlier[name] for name in derived},
+        "session_events": [] if feature.session_seconds is None else sorted(profile.events),
         "timezone_offset_minutes": profile.timezone_offset_minutes if feature.aggregate in _HOURLY else 0,
     }
 

@@ -72,7 +72,8 @@ class ProfileFeature(FrozenModel):
         window_seconds: it looks so far back, to the edge of a tile. Without window, session and half-life it looks back
             to the first event.
         tile_seconds: how far the edge of the window moves at a time; set where ``window_seconds`` is.
-        session_seconds: it looks at the current session, which a gap of more than so many seconds ends.
+        session_seconds: it looks at the current session, a run of events of any type of the profile, which a gap of
+            more than so many seconds ends.
         half_life_seconds: after so many seconds an event weighs half.
         per: the unit of time of a rate.
         unit: the unit of a time.

@@ -44,7 +44,7 @@ def test_what_changes_no_value_changes_no_digest(old: str, new: str) -> None:
         ("offset_minutes: 60", "offset_minutes: 0", {"hour_rarity"}),
         ("events: click, session: 30m}", "events: click, session: 20m}", {"clicks", "per_click"}),
         ("refund: {fields: {amount: number}}", "refund: {fields: {total: number}}", {"spent_mean", "per_click"}),
-        ("  referral: {", "  visit: {}\n  referral: {", {"age_days"}),
+        ("  referral: {", "  visit: {}\n  referral: {", {"age_days", "clicks", "clicks_per_minute", "per_click"}),
         ("referrer: entity", "referrer: entity, category: category", {"category_rarity", "is_new_category"}),
     ],
 )
