@@ -1,4 +1,4 @@
-"""The registry: reads any revision, publishes versions, and commits changes of aliases, routes and models."""
+"""The registry: reads any revision, publishes versions, and commits changes of aliases, routes, profiles and models."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -11,6 +11,7 @@ from scoreline_registry.errors import CorruptError, MissingKeyError, NoRegistryE
 from scoreline_registry.history.changes import AddVersion, ApplyRoute, Change
 from scoreline_registry.history.commits import Commit, Commits, check_signature, random_id, system_clock
 from scoreline_registry.history.differences import HistoryEntry
+from scoreline_registry.history.profile_changes import ApplyProfile
 from scoreline_registry.history.publication import (
     check_claim,
     check_files,
@@ -22,6 +23,8 @@ from scoreline_registry.history.publication import (
 from scoreline_registry.history.revision import REGISTRY_KEY, RegistryRoot, first_entry
 from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.names import check_name
+from scoreline_registry.profiles.profile import Profile
+from scoreline_registry.profiles.profile_plan import ProfilePlan
 from scoreline_registry.routing.route_plan import RoutePlan
 from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_registry.storage import FrozenStorage, Storage, open_storage
@@ -221,6 +224,17 @@ class Registry:
         """Commits ``ApplyRoute`` and returns what that did to the route."""
         done = self.commit(ApplyRoute(spec), author=author, message=message, if_match=if_match)
         return done.route_plan(spec.route, revision=done.revision)
+
+    def plan_profile(self, definition: Profile, *, if_match: str | None = None) -> ProfilePlan:
+        """What ``apply_profile`` would do now; raises what it would raise."""
+        return self._commits.preview(ApplyProfile(definition), if_match=if_match).profile_plan(definition.profile)
+
+    def apply_profile(
+        self, definition: Profile, *, author: str, message: str, if_match: str | None = None
+    ) -> ProfilePlan:
+        """Commits ``ApplyProfile`` and returns what that did to the profile."""
+        done = self.commit(ApplyProfile(definition), author=author, message=message, if_match=if_match)
+        return done.profile_plan(definition.profile, revision=done.revision)
 
     def _holding(self, model: str, version: int) -> Snapshot:
         """A revision that has this version: the newest known one where possible, without a read from the store."""

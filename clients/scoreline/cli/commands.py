@@ -60,9 +60,10 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
         "models": CommandSpec("scoreline_registry.commands:models", "List models and show their versions.", "registry"),
         "alias": CommandSpec("scoreline_registry.commands:alias", "Move aliases such as champion.", "registry"),
         "route": CommandSpec("scoreline_registry.commands:route", "Plan, apply and show routes.", "registry"),
+        "profile": CommandSpec("scoreline_registry.commands:profile", "Plan, apply and show profiles.", "registry"),
         "history": CommandSpec("scoreline_registry.commands:history", "Show who changed what, and why.", "registry"),
         "rollback": CommandSpec(
-            "scoreline_registry.commands:rollback", "Restore aliases and routes of an earlier revision.", "registry"
+            "scoreline_registry.commands:rollback", "Restore what an earlier revision had.", "registry"
         ),
         "retire": CommandSpec("scoreline_registry.commands:retire", "Take a version out of use.", "registry"),
         "unretire": CommandSpec("scoreline_registry.commands:unretire", "Bring a retired version back.", "registry"),

@@ -36,7 +36,7 @@ class RegistryCommand(click.Command):
 
 
 class NameType(click.ParamType[str]):
-    """The name of a model, route, alias or label; shells complete models and routes."""
+    """The name of a model, route, profile, alias or label; shells complete those of documents."""
 
     name = "name"
 
@@ -45,7 +45,7 @@ class NameType(click.ParamType[str]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click gives it
         state = _state(ctx)
-        names: Mapping[str, Iterable[str]] = {"model": state.models, "route": state.routes} if state else {}
+        names: Mapping[str, Iterable[str]] = {str(kind): each for kind, each in state.by_kind.items()} if state else {}
         return _beginning(names.get(self._kind, ()), incomplete)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:

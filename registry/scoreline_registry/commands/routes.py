@@ -7,8 +7,8 @@ from typing import Any, BinaryIO
 
 import click
 
+from scoreline_registry.commands.files import read_text
 from scoreline_registry.commands.options import (
-    Failure,
     NameType,
     RefType,
     RegistryCommand,
@@ -160,11 +160,7 @@ def _asked(document: RouteDocument, unit: str, facts: Context) -> tuple[str, Con
 
 
 def _read(file: BinaryIO) -> RouteSpec:
-    source = getattr(file, "name", "<stdin>")
-    try:
-        text = file.read().decode()
-    except UnicodeDecodeError as error:
-        raise Failure(f"{source} is not UTF-8 text") from error
+    source, text = read_text(file)
     return read_route(text, source=source)
 
 

@@ -1,5 +1,6 @@
 """``scoreline rollback``, ``retire``, ``unretire``, ``gc`` and ``verify``."""
 
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -18,8 +19,9 @@ from scoreline_registry.commands.output import print_commit, print_json
 from scoreline_registry.errors import NoRegistryError
 from scoreline_registry.history.changes import Change
 from scoreline_registry.history.retirement import Retire, Unretire
-from scoreline_registry.history.rollback import RollbackAll, RollbackModel, RollbackRoute
+from scoreline_registry.history.rollback import RollbackAll, RollbackModel, RollbackProfile, RollbackRoute
 from scoreline_registry.history.snapshot import Snapshot
+from scoreline_registry.history.state import Kind
 from scoreline_registry.names import ModelRef
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import open_storage
@@ -27,12 +29,17 @@ from scoreline_registry.upkeep.garbage_collection import DEFAULT_RETENTION, Coll
 from scoreline_registry.upkeep.verification import Verification
 from scoreline_registry.upkeep.verification import verify as verify_storage
 
-_KINDS = {"models": "model", "routes": "route"}
+_FOLDERS: Mapping[str, Kind] = {"models": "model", "routes": "route", "profiles": "profile"}
+_ROLLBACKS: Mapping[Kind, Callable[[str, Snapshot], Change]] = {
+    "model": RollbackModel,
+    "route": RollbackRoute,
+    "profile": RollbackProfile,
+}
 
 
 @click.command(cls=RegistryCommand)
-@click.argument("target", required=False, metavar="[models/NAME|routes/NAME|NAME]")
-@click.option("--all", "everything", is_flag=True, help="Every alias and every route, instead of one TARGET.")
+@click.argument("target", required=False, metavar="[models/NAME|routes/NAME|profiles/NAME|NAME]")
+@click.option("--all", "everything", is_flag=True, help="Every alias, route and profile, instead of one TARGET.")
 @click.option("--to", type=click.IntRange(min=0), required=True, metavar="REVISION", help="Where they were then.")
 @registry_option
 @json_option
@@ -40,14 +47,14 @@ _KINDS = {"models": "model", "routes": "route"}
 def rollback(
     target: str | None, everything: bool, to: int, address: str, as_json: bool, if_match: str | None, **signed: Any
 ) -> None:
-    """Move the aliases of a model, or a route, back to where an earlier revision had them, as a new revision.
+    """Move the aliases of a model, a route or a profile back to where an earlier revision had them, as a new revision.
 
     \b
     scoreline rollback routes/credit --to 41
     scoreline rollback --all --to 41 --dry-run
     """
     if everything == (target is not None):
-        raise click.UsageError("name one model or route, or give --all")
+        raise click.UsageError("name one model, route or profile, or give --all")
     if everything and if_match is not None:
         raise click.UsageError("--if-match is the digest of one document; with --all there are many")
     registry = Registry.open(address)
@@ -58,16 +65,20 @@ def rollback(
 
 
 def _rollback_of(registry: Registry, text: str, past: Snapshot) -> Change:
-    """The rollback of a target, models/NAME or routes/NAME; a bare NAME must be one of the two only."""
+    """The rollback of a target, models/NAME, routes/NAME or profiles/NAME; a bare NAME must be one of them only."""
     folder, separator, name = text.rpartition("/")
-    if separator and folder not in _KINDS:
-        raise click.UsageError(f"{text!r}: write models/NAME, routes/NAME or NAME")
-    name = NameType(_KINDS.get(folder, "target")).convert(name, None, click.get_current_context())
-    snapshot = registry.latest()
-    if not separator and name in snapshot.models and name in snapshot.routes:
-        raise click.UsageError(f"{name} is a model and a route: write models/{name} or routes/{name}")
-    is_route = folder == "routes" if separator else name in snapshot.routes
-    return RollbackRoute(name, past) if is_route else RollbackModel(name, past)
+    if separator and folder not in _FOLDERS:
+        raise click.UsageError(f"{text!r}: write {', '.join(f'{known}/NAME' for known in _FOLDERS)} or NAME")
+    name = NameType(_FOLDERS.get(folder, "target")).convert(name, None, click.get_current_context())
+    found = [folder] if separator else _folders_with(registry.latest(), name)
+    if len(found) > 1:
+        kinds, places = (f"a {_FOLDERS[known]}" for known in found), (f"{known}/{name}" for known in found)
+        raise click.UsageError(f"{name} is {' and '.join(kinds)}: write {' or '.join(places)}")
+    return _ROLLBACKS[_FOLDERS[found[0] if found else "models"]](name, past)
+
+
+def _folders_with(snapshot: Snapshot, name: str) -> list[str]:
+    return [folder for folder, kind in _FOLDERS.items() if name in snapshot.state.by_kind[kind]]
 
 
 @click.command(cls=RegistryCommand)

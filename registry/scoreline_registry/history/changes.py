@@ -8,12 +8,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from scoreline_registry.documents.documents import VersionEntry
 from scoreline_registry.documents.model import Model
 from scoreline_registry.errors import ClaimLostError, ConflictError, InvalidError, RefusedError
-from scoreline_registry.history.state import State
+from scoreline_registry.history.state import Kind, State
 from scoreline_registry.names import ModelRef, check_name
 from scoreline_registry.routing.planning import next_document, schema_like, without_arm, written_schema
 from scoreline_registry.routing.route_spec import RouteSpec
@@ -24,9 +24,9 @@ _MAX_TEXT = 200
 
 
 class DocumentName(NamedTuple):
-    """The document of one model or route."""
+    """The document of one model, route or profile."""
 
-    kind: Literal["model", "route"]
+    kind: Kind
     name: str
 
 

@@ -16,6 +16,7 @@ from scoreline_registry.history.revision import LogEntry, next_entry
 from scoreline_registry.history.revision_log import RevisionLog
 from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.history.state import State
+from scoreline_registry.profiles.profile_plan import ProfilePlan, profile_plan
 from scoreline_registry.routing.route_plan import RoutePlan, route_plan
 from scoreline_registry.routing.route_validation import route_warnings
 from scoreline_registry.routing.section_validation import section_warnings
@@ -71,6 +72,16 @@ class Commit:
             revision=revision,
             at=self.at,
             warnings=[*route_warnings(after, self.state.usable), *section_warnings(after)],
+        )
+
+    def profile_plan(self, profile: str, *, revision: int | None = None) -> ProfilePlan:
+        """The plan that the change carried out for one profile; ``revision`` is None for a dry run."""
+        return profile_plan(
+            self.before.profiles.get(profile),
+            self.state.profiles[profile],
+            etag=self.before.profile_digests.get(profile, ""),
+            routes=(),
+            revision=revision,
         )
 
 
@@ -129,7 +140,7 @@ class Commits:
             state = _applied(change, before, signature, if_match)
             if state.same_as(before.state):
                 return Commit(before, before.state, before.revision, written=False, at=signature.at)
-            self._store({**state.models.unwritten, **state.routes.unwritten}, stored)
+            self._store(state.unwritten, stored)
             if self._append(before.entry, state, signature, commit_id):
                 after = self.at(before.revision + 1)
                 return Commit(before, after.state, after.revision, written=True, at=signature.at)
@@ -151,6 +162,7 @@ class Commits:
             message=signature.message,
             models=state.models.digests,
             routes=state.routes.digests,
+            profiles=state.profiles.digests,
         )
         return self._log.append(entry, data)
 
@@ -179,8 +191,7 @@ def _applied(change: Change, before: Snapshot, signature: Signature, if_match: s
         if change.document is None:
             raise InvalidError("if_match", ["it is the digest of one document, and this change may be of several"])
         kind, name = change.document
-        digests = before.model_digests if kind == "model" else before.route_digests
-        if digests.get(name, "") != if_match:
+        if before.state.by_kind[kind].digests.get(name, "") != if_match:
             raise ConflictError(kind, name)
     return change.signed(signature).apply(before.state)
 

@@ -8,10 +8,12 @@ from typing import Literal, TypeAlias
 from scoreline_registry.documents.model import Model
 from scoreline_registry.documents.model_versions import ModelVersions
 from scoreline_registry.history.state import D, Documents, State
+from scoreline_registry.profiles.profile import Profile
+from scoreline_registry.profiles.profile_plan import profile_differences
 from scoreline_registry.routing.route import RouteDocument
 from scoreline_registry.routing.route_plan import route_plan
 
-EventKind: TypeAlias = Literal["version", "alias", "model", "route"]
+EventKind: TypeAlias = Literal["version", "alias", "model", "route", "profile"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ def events_between(older: State, newer: State, *, at: datetime | None = None) ->
     """
     return (
         *(event for pair in _changed(older.models, newer.models) for event in _model_events(*pair)),
+        *(event for pair in _changed(older.profiles, newer.profiles) for event in _profile_events(*pair)),
         *(event for pair in _changed(older.routes, newer.routes) for event in _route_events(*pair, at=at)),
     )
 
@@ -93,6 +96,14 @@ def _alias_events(name: str, before: Mapping[str, int], after: Mapping[str, int]
         old, new = before.get(alias), after.get(alias)
         if old != new:
             yield Event("alias", f"{name}@{alias}", f"{old or 'nothing'} -> {new or 'nothing'}")
+
+
+def _profile_events(name: str, older: Profile | None, newer: Profile | None) -> Iterator[Event]:
+    if newer is None:
+        yield Event("profile", name, "removed")
+        return
+    for difference in tuple(profile_differences(older, newer)) or ("fields of a newer Scoreline",):
+        yield Event("profile", name, difference)
 
 
 def _route_events(

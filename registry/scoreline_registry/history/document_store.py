@@ -13,6 +13,7 @@ from scoreline_registry.history.cache import Cache
 from scoreline_registry.history.publication import version_key
 from scoreline_registry.history.revision import Revision
 from scoreline_registry.history.state import Documents, State
+from scoreline_registry.profiles.profile import PROFILE_SCHEMA, Profile
 from scoreline_registry.routing.route import ROUTE_SCHEMA, RouteDocument
 from scoreline_registry.storage import Storage
 
@@ -31,6 +32,7 @@ class DocumentStore:
         self._storage = storage
         self._models: Cache[str, Model] = Cache(_DOCUMENT_BYTES)
         self._routes: Cache[str, RouteDocument] = Cache(_DOCUMENT_BYTES)
+        self._profiles: Cache[str, Profile] = Cache(_DOCUMENT_BYTES)
         self._parts: Cache[str, VersionDocument | VersionIndex | VersionPage] = Cache(_PART_BYTES)
         self._manifests: Cache[str, Manifest] = Cache(_MANIFEST_BYTES)
 
@@ -39,14 +41,16 @@ class DocumentStore:
         return State(
             Documents("model", revision.models, self.model),
             Documents("route", revision.routes, self._route),
+            Documents("profile", revision.profiles, self._profile),
             self._manifest,
             self.part,
         )
 
     def keep(self, revision: Revision) -> None:
-        """Forgets the documents of models and routes that this revision does not name."""
+        """Forgets the documents that this revision does not name."""
         self._models.keep(frozenset(revision.models.values()))
         self._routes.keep(frozenset(revision.routes.values()))
+        self._profiles.keep(frozenset(revision.profiles.values()))
 
     def read(self, key: str, digest: str) -> bytes:
         """The bytes of a file with a committed digest. Raises CorruptError when they are missing or differ."""
@@ -78,6 +82,10 @@ class DocumentStore:
     def _route(self, digest: str) -> RouteDocument:
         key = document_key(digest)
         return self._routes.get(digest, lambda: self._decoded(RouteDocument, key, digest, ROUTE_SCHEMA))
+
+    def _profile(self, digest: str) -> Profile:
+        key = document_key(digest)
+        return self._profiles.get(digest, lambda: self._decoded(Profile, key, digest, PROFILE_SCHEMA))
 
     def _manifest(self, model: str, version: int, digest: str) -> Manifest:
         key = version_key(model, version, MANIFEST_FILE)

@@ -42,13 +42,15 @@ class RegistryRoot(OmitDefaults):
     frozen_at: int | None = Field(default=None, ge=1)
 
 
-class Revision(FrozenModel):
-    """The root of the state after commit ``revision``: digests of every model's and every route's document.
+class Revision(OmitDefaults):
+    """The root of the state after commit ``revision``: digests of the documents of every model, route and profile.
 
     ``parent`` is the sha256 of the previous revision's file, for revision 1 that of ``registry.json``. ``commit_id``
     is random: it tells a writer whether a revision is its own. ``created_at`` is for people and never falls; only
     numbers order events. An unknown field counts as state and goes on into the next revision.
     """
+
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"profiles"})
 
     schema_number: int = Field(default=REVISION_SCHEMA, ge=1)
     revision: int = Field(ge=0, le=99_999_999)
@@ -59,6 +61,7 @@ class Revision(FrozenModel):
     message: str
     models: dict[Name, Digest] = Field(default_factory=dict)
     routes: dict[Name, Digest] = Field(default_factory=dict)
+    profiles: dict[Name, Digest] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,7 @@ def next_entry(
     message: str,
     models: Mapping[str, str],
     routes: Mapping[str, str],
+    profiles: Mapping[str, str],
 ) -> tuple[LogEntry, bytes]:
     """The revision that follows ``parent``, and the bytes of its file."""
     kept = parent.revision.model_extra or {}
@@ -160,6 +164,7 @@ def next_entry(
         message=message,
         models=dict(models),
         routes=dict(routes),
+        profiles=dict(profiles),
     )
     data = encode(revision)
     return LogEntry(revision, sha256_hex(data)), data

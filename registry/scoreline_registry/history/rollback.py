@@ -1,8 +1,8 @@
-"""Changes that move aliases and routes back to where an earlier revision had them. Pure.
+"""Changes that bring aliases, routes and profiles back to where an earlier revision had them. Pure.
 
-Pointers are aliases and the definitions of routes. Versions, their numbers and the layouts that callers may still send
-only grow. What an earlier revision did not have yet is removed: an alias set since, and with ``RollbackAll`` a route
-made since.
+Pointers are aliases and the definitions of routes and profiles. Versions, their numbers and the layouts that callers
+may still send only grow. What an earlier revision did not have yet is removed: an alias set since, and with
+``RollbackAll`` a route or profile made since.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from scoreline_registry.errors import NotFoundError, RefusedError
 from scoreline_registry.history.changes import Change, ModelChange, RouteChange, check_routes
+from scoreline_registry.history.profile_changes import ProfileChange
 from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.history.state import State
 from scoreline_registry.names import ModelRef
@@ -31,7 +32,7 @@ class RollbackModel(ModelChange):
         state.models.require(self.model)
         if self.model not in self.to.models:
             raise NotFoundError("model", self.model, f"revision {self.to.revision} did not have it yet")
-        return _rolled_back(state, self.to, models=[self.model], routes=[])
+        return _rolled_back(state, self.to, models=[self.model])
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +45,37 @@ class RollbackRoute(RouteChange):
         """The state with the earlier definition."""
         if self.route not in self.to.routes:
             raise NotFoundError("route", self.route, f"revision {self.to.revision} did not have it yet")
-        return _rolled_back(state, self.to, models=[], routes=[self.route])
+        return _rolled_back(state, self.to, routes=[self.route])
 
 
 @dataclass(frozen=True, slots=True)
-class RollbackAll(Change):
-    """Brings every alias and every route to where revision ``to`` had them. Raises RefusedError with every error."""
+class RollbackProfile(ProfileChange):
+    """Brings one profile to its definition in revision ``to``, or back if it was removed. Raises NotFoundError."""
 
     to: Snapshot
 
     def apply(self, state: State) -> State:
-        """The state with all aliases and routes moved."""
-        routes = {**state.routes.digests, **self.to.route_digests}
-        return _rolled_back(state, self.to, models=list(state.models), routes=list(routes))
+        """The state with the earlier definition."""
+        if self.profile not in self.to.profiles:
+            raise NotFoundError("profile", self.profile, f"revision {self.to.revision} did not have it yet")
+        return _rolled_back(state, self.to, profiles=[self.profile])
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackAll(Change):
+    """Brings every alias, route and profile to where revision ``to`` had them. Raises RefusedError with every error."""
+
+    to: Snapshot
+
+    def apply(self, state: State) -> State:
+        """The state with all aliases, routes and profiles moved."""
+        return _rolled_back(
+            state,
+            self.to,
+            models=list(state.models),
+            routes=list({**state.routes.digests, **self.to.route_digests}),
+            profiles=list({**state.profiles.digests, **self.to.profile_digests}),
+        )
 
 
 def _aliases(past: Snapshot, model: str) -> Mapping[str, int]:
@@ -64,7 +83,14 @@ def _aliases(past: Snapshot, model: str) -> Mapping[str, int]:
     return past.models[model].aliases if model in past.models else {}
 
 
-def _rolled_back(state: State, past: Snapshot, *, models: Collection[str], routes: Collection[str]) -> State:
+def _rolled_back(
+    state: State,
+    past: Snapshot,
+    *,
+    models: Collection[str] = (),
+    routes: Collection[str] = (),
+    profiles: Collection[str] = (),
+) -> State:
     subject = f"rollback to revision {past.revision}"
     moved = [name for name in models if state.models[name].aliases != _aliases(past, name)]
     errors = [error for name in moved for error in _retired(state, past, name)]
@@ -73,6 +99,8 @@ def _rolled_back(state: State, past: Snapshot, *, models: Collection[str], route
     after = state
     for name in moved:
         after = after.with_model(state.models[name].changed(aliases=dict(_aliases(past, name))))
+    for name in profiles:
+        after = _with_past_profile(after, past, name)
     for name in routes:
         after = _with_past_route(after, past, name)
     refs = {ref for name in moved for ref in _moved_refs(state, past, name)}
@@ -97,6 +125,10 @@ def _with_past_route(state: State, past: Snapshot, name: str) -> State:
     if state.routes.digests.get(name) == past.route_digests[name]:
         return state
     return state.with_route(restored(past.routes[name], before=state.routes.get(name)))
+
+
+def _with_past_profile(state: State, past: Snapshot, name: str) -> State:
+    return state.with_profile(past.profiles[name]) if name in past.profiles else state.without_profile(name)
 
 
 def _moved_refs(state: State, past: Snapshot, model: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from scoreline_registry.documents.model import Model
 from scoreline_registry.history.revision import LogEntry
 from scoreline_registry.history.state import State
 from scoreline_registry.names import ModelRef
+from scoreline_registry.profiles.profile import Profile
 from scoreline_registry.routing.route import RouteDocument
 
 
@@ -39,6 +40,11 @@ class Snapshot:
         return self.state.routes
 
     @property
+    def profiles(self) -> Mapping[str, Profile]:
+        """Every profile by name; a document is loaded when it is read."""
+        return self.state.profiles
+
+    @property
     def model_digests(self) -> Mapping[str, str]:
         """The digest of each model's document: equal digests, equal models."""
         return self.state.models.digests
@@ -47,6 +53,11 @@ class Snapshot:
     def route_digests(self) -> Mapping[str, str]:
         """The digest of each route's document: equal digests, equal routes."""
         return self.state.routes.digests
+
+    @property
+    def profile_digests(self) -> Mapping[str, str]:
+        """The digest of each profile's document: equal digests, equal profiles."""
+        return self.state.profiles.digests
 
     def resolve(self, ref: ModelRef | str) -> tuple[str, int]:
         """The model and version that a reference means in this revision. Raises NotFoundError, InvalidNameError."""

@@ -1,9 +1,9 @@
-"""The state after a commit as a value: models and routes by name, loaded when first read."""
+"""The state after a commit as a value: models, routes and profiles by name, loaded when first read."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from scoreline_registry.documents.documents import encode, sha256_hex
 from scoreline_registry.documents.manifest import MANIFEST_FILE, Manifest
@@ -11,9 +11,12 @@ from scoreline_registry.documents.model import Model
 from scoreline_registry.documents.model_versions import LoadPart
 from scoreline_registry.errors import NotFoundError, RefusedError
 from scoreline_registry.names import ModelRef, hint
+from scoreline_registry.profiles.profile import Profile
 from scoreline_registry.routing.route import RouteDocument
 
-D = TypeVar("D", Model, RouteDocument)
+D = TypeVar("D", Model, RouteDocument, Profile)
+
+Kind: TypeAlias = Literal["model", "route", "profile"]
 
 LoadManifest = Callable[[str, int, str], Manifest]
 NO_PARTS: Mapping[str, bytes] = MappingProxyType({})
@@ -26,7 +29,7 @@ class Documents(Mapping[str, D], Generic[D]):
     ``unwritten`` holds the bytes, by digest, of documents added by ``put``, which a commit stores.
     """
 
-    kind: str
+    kind: Kind
     digests: Mapping[str, str]
     load: Callable[[str], D]
     unwritten: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
@@ -68,10 +71,11 @@ class Documents(Mapping[str, D], Generic[D]):
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """Every model and every route. A change of the registry is a function from one State to the next."""
+    """Every model, route and profile. A change of the registry is a function from one State to the next."""
 
     models: Documents[Model]
     routes: Documents[RouteDocument]
+    profiles: Documents[Profile]
     load_manifest: LoadManifest
     load_part: LoadPart
 
@@ -126,6 +130,24 @@ class State:
         """The same without one route."""
         return replace(self, routes=self.routes.without(name))
 
+    def with_profile(self, document: Profile) -> "State":
+        """The same with one profile added or replaced."""
+        return replace(self, profiles=self.profiles.put(document.profile, document, encode(document)))
+
+    def without_profile(self, name: str) -> "State":
+        """The same without one profile."""
+        return replace(self, profiles=self.profiles.without(name))
+
+    @property
+    def by_kind(self) -> Mapping[Kind, Documents[Any]]:
+        """The documents of each kind."""
+        return {each.kind: each for each in (self.models, self.routes, self.profiles)}
+
+    @property
+    def unwritten(self) -> Mapping[str, bytes]:
+        """The bytes, by digest, of documents that a commit stores."""
+        return {digest: data for each in self.by_kind.values() for digest, data in each.unwritten.items()}
+
     def same_as(self, other: "State") -> bool:
         """Whether nothing differs."""
-        return self.models.digests == other.models.digests and self.routes.digests == other.routes.digests
+        return all(each.digests == other.by_kind[kind].digests for kind, each in self.by_kind.items())

@@ -5,8 +5,9 @@ others commit or collect meanwhile is left out, so no finding is about work in p
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property, partial
+from typing import TypeVar
 
 from scoreline_registry.documents.documents import VersionEntry, decode, document_key, encode, sha256_hex
 from scoreline_registry.documents.manifest import CLAIM_FILE, MANIFEST_FILE, MANIFEST_SCHEMA, Manifest
@@ -24,11 +25,14 @@ from scoreline_registry.history.revision import (
     revision_key,
     seal_key,
 )
+from scoreline_registry.profiles.profile import PROFILE_SCHEMA, Profile
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route import ROUTE_SCHEMA, RouteDocument
 from scoreline_registry.storage import Storage
 from scoreline_registry.upkeep.inspection import Defect, Inspector, Verification
 from scoreline_registry.upkeep.model_inspection import ModelInspection, VersionId
+
+D = TypeVar("D", RouteDocument, Profile)
 
 __all__ = ["Defect", "Verification", "verify"]
 
@@ -110,11 +114,17 @@ class _Inspection:
         for name, digest in entry.revision.models.items():
             self._models.check(name, digest)
         for name, digest in entry.revision.routes.items():
-            key = document_key(digest)
-            if key not in self._files.checked:
-                route = self._files.stored(RouteDocument, digest, supported=ROUTE_SCHEMA)
-                if route is not None and route.route != name:
-                    self._files.found(key, f"a revision names it {name!r}, it says {route.route!r}")
+            self._document(name, digest, RouteDocument, supported=ROUTE_SCHEMA, name_of=lambda route: route.route)
+        for name, digest in entry.revision.profiles.items():
+            self._document(name, digest, Profile, supported=PROFILE_SCHEMA, name_of=lambda profile: profile.profile)
+
+    def _document(self, name: str, digest: str, kind: type[D], *, supported: int, name_of: Callable[[D], str]) -> None:
+        key = document_key(digest)
+        if key in self._files.checked:
+            return
+        document = self._files.stored(kind, digest, supported=supported)
+        if document is not None and name_of(document) != name:
+            self._files.found(key, f"a revision names it {name!r}, it says {name_of(document)!r}")
 
     def _version(self, version: VersionId, entry: VersionEntry | None) -> None:
         """Every file of a version; those of one whose files were given up may be there or not."""

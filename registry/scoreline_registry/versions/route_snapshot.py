@@ -114,6 +114,7 @@ def _roots(
         message=revision.message,
         models=models,
         routes=routes,
+        profiles={},
     )
     yield revision_key(entry.number), data
     yield seal_key(entry.number), seal_bytes(entry)
