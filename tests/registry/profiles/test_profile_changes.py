@@ -14,14 +14,13 @@ from scoreline_registry.profiles.profile import Profile
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import MemoryStorage, Storage
 from scoreline_registry.upkeep.verification import verify
+from tests.registry.history.test_rollback import signed
 from tests.registry.profiles.samples import changed, profile
 from tests.registry.samples import Edit, apply, publish, spec
 
-AUTHOR = {"author": "ann", "message": "as planned"}
-
 
 def filled(registry: Registry) -> None:
-    registry.apply_profile(profile(), **AUTHOR)
+    registry.apply_profile(profile(), **signed())
 
 
 def events(registry: Registry) -> list[str]:
@@ -30,7 +29,7 @@ def events(registry: Registry) -> list[str]:
 
 def test_a_profile_is_committed_and_read_back(storage: Storage) -> None:
     registry = Registry.create(storage)
-    plan = registry.apply_profile(profile(), **AUTHOR)
+    plan = registry.apply_profile(profile(), **signed())
     assert (plan.revision, plan.etag, plan.before) == (1, "", None)
     snapshot = Registry.open(storage).latest()
     assert dict(snapshot.profiles) == {"spending": profile()}
@@ -40,7 +39,7 @@ def test_a_profile_is_committed_and_read_back(storage: Storage) -> None:
 
 def test_the_same_definition_makes_no_revision(registry: Registry) -> None:
     filled(registry)
-    again = registry.apply_profile(profile(), **AUTHOR)
+    again = registry.apply_profile(profile(), **signed())
     assert (again.revision, again.differences, again.changes_anything) == (1, (), False)
 
 
@@ -70,7 +69,7 @@ def test_the_order_of_features_is_a_difference(registry: Registry) -> None:
     moved["features"] = [each for each in moved["features"] if each["name"] != "referrers"]
     plain = profile().model_dump(mode="json")
     plain["features"] = [each for each in plain["features"] if each["name"] != "referrers"]
-    registry.apply_profile(Profile.model_validate(plain), **AUTHOR)
+    registry.apply_profile(Profile.model_validate(plain), **signed())
     plan = registry.plan_profile(Profile.model_validate(moved))
     assert [line.partition(":")[0] for line in plan.differences] == ["order of features"]
     assert plan.other_values == ()
@@ -79,9 +78,9 @@ def test_the_order_of_features_is_a_difference(registry: Registry) -> None:
 def test_a_change_is_refused_when_another_was_made_since(registry: Registry) -> None:
     filled(registry)
     seen = registry.latest().profile_digests["spending"]
-    registry.apply_profile(profile(changed("lateness: 1h", "lateness: 2h")), if_match=seen, **AUTHOR)
+    registry.apply_profile(profile(changed("lateness: 1h", "lateness: 2h")), if_match=seen, **signed())
     with pytest.raises(ConflictError, match="profile 'spending' was changed by someone else"):
-        registry.apply_profile(profile(), if_match=seen, **AUTHOR)
+        registry.apply_profile(profile(), if_match=seen, **signed())
     with pytest.raises(ConflictError):
         registry.plan_profile(profile(), if_match="")
 
@@ -89,23 +88,23 @@ def test_a_change_is_refused_when_another_was_made_since(registry: Registry) -> 
 def test_a_profile_is_removed_and_brought_back(registry: Registry) -> None:
     filled(registry)
     past = registry.latest()
-    registry.commit(RemoveProfile("spending"), **AUTHOR)
+    registry.commit(RemoveProfile("spending"), **signed())
     assert events(registry) == ["profile spending: removed"]
     assert dict(registry.latest().profiles) == {}
     with pytest.raises(NotFoundError, match="there is no profile yet"):
-        registry.commit(RemoveProfile("spending"), **AUTHOR)
-    registry.commit(RollbackProfile("spending", past), **AUTHOR)
+        registry.commit(RemoveProfile("spending"), **signed())
+    registry.commit(RollbackProfile("spending", past), **signed())
     assert registry.latest().profile_digests == past.profile_digests
     with pytest.raises(NotFoundError, match="revision 0 did not have it yet"):
-        registry.commit(RollbackProfile("spending", registry.at(0)), **AUTHOR)
+        registry.commit(RollbackProfile("spending", registry.at(0)), **signed())
 
 
 def test_everything_goes_back_profiles_too(registry: Registry) -> None:
     filled(registry)
     past = registry.latest()
-    registry.apply_profile(profile(changed("lateness: 1h", "lateness: 2h")), **AUTHOR)
-    registry.apply_profile(profile(changed("profile: spending", "profile: other")), **AUTHOR)
-    registry.commit(RollbackAll(past), **AUTHOR)
+    registry.apply_profile(profile(changed("lateness: 1h", "lateness: 2h")), **signed())
+    registry.apply_profile(profile(changed("profile: spending", "profile: other")), **signed())
+    registry.commit(RollbackAll(past), **signed())
     assert registry.latest().profile_digests == past.profile_digests
     assert events(registry) == ["profile other: removed", "profile spending: lateness: 2h -> 1h"]
 
@@ -121,7 +120,7 @@ def test_a_damaged_profile_is_found(memory: MemoryStorage, registry: Registry) -
 
 def test_a_profile_under_another_name_is_found(memory: MemoryStorage, registry: Registry) -> None:
     renamed = Edit(lambda state: replace(state, profiles=state.profiles.put("other", profile(), encode(profile()))))
-    registry.commit(renamed, **AUTHOR)
+    registry.commit(renamed, **signed())
     [found] = verify(memory).findings
     assert "a revision names it 'other', it says 'spending'" in str(found)
 
@@ -136,6 +135,6 @@ def test_revisions_without_profiles_keep_their_bytes(memory: MemoryStorage, regi
 
 def test_fields_of_a_newer_scoreline_stay_in_a_profile_that_is_applied_again(registry: Registry) -> None:
     newer = Profile.model_validate({**profile().model_dump(mode="json"), "tags": ["fraud"]})
-    registry.apply_profile(newer, **AUTHOR)
-    registry.apply_profile(profile(changed("lateness: 1h", "lateness: 2h")), **AUTHOR)
+    registry.apply_profile(newer, **signed())
+    registry.apply_profile(profile(changed("lateness: 1h", "lateness: 2h")), **signed())
     assert registry.latest().profiles["spending"].model_extra == {"tags": ["fraud"]}
