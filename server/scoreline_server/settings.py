@@ -113,7 +113,7 @@ class Settings(BaseSettings):
     )
     profile_store: str = Field(
         default="auto",
-        description="Store of profiles: auto is a SQLite file in the journal's folder, off has none; or sqlite:PATH.",
+        description="Store of profiles: auto is a file in the journal's folder; or off, sqlite:PATH, redis://HOST:PORT/DB.",
     )
     shadow_queue_rows: int = Field(
         default=4096, ge=1, description="Largest queue of the shadows, in rows; rows beyond it are dropped and counted."

@@ -76,7 +76,7 @@ def appended_by_processes(url: str, processes: int) -> list[int]:
     started = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
     outputs = [process.communicate(timeout=120)[0] for process in started]
     assert [process.returncode for process in started] == [0] * processes
-    return [int(output) for output in outputs]
+    return [int(output.split()[-1]) for output in outputs]
 
 
 class ProfileStoreContract:

@@ -6,6 +6,7 @@ import pytest
 
 from scoreline_server.errors import ProfileStoreError
 from scoreline_server.profile_stores.opening import open_store
+from scoreline_server.profile_stores.redis_store import RedisStore
 from scoreline_server.profile_stores.sqlite_store import SqliteStore
 from tests.server.profile_stores.reference import event
 
@@ -20,6 +21,21 @@ def test_a_file_is_made_at_the_first_call(tmp_path: Path, url: str, file: str) -
     assert (tmp_path / file).is_file()
 
 
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "rediss://127.0.0.1:1", "unix:///no/such/socket"])
+def test_a_server_is_not_connected_to_before_the_first_call(url: str) -> None:
+    store = open_store(url, None, read_seconds=0.5)
+    assert isinstance(store, RedisStore)
+    with pytest.raises(ProfileStoreError, match=r"Redis at (127\.0\.0\.1:1|/no/such/socket) cannot be reached"):
+        store.read("p", ["ann"])
+    store.close()
+
+
+def test_a_missing_library_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scoreline_server.profile_stores.opening.find_spec", lambda _: None)
+    with pytest.raises(ProfileStoreError, match=r"needs the extra redis: pip install 'scoreline\[redis\]'"):
+        open_store("redis://localhost", None)
+
+
 @pytest.mark.parametrize(("url", "folder"), [("off", Path()), ("", Path()), ("auto", None)])
 def test_a_store_may_be_off(url: str, folder: Path | None) -> None:
     assert open_store(url, folder) is None
@@ -29,6 +45,7 @@ def test_a_store_may_be_off(url: str, folder: Path | None) -> None:
     ("url", "complaint"),
     [
         ("mysql://host", "unknown store 'mysql', must be auto, off, sqlite:PATH"),
+        ("redis://host:port", "wrong redis address: Port could not be cast"),
         ("sqlite:", "'sqlite:' must be sqlite:PATH"),
         ("sqlite:p.db?synchronous=off", "must be sqlite:PATH or"),
         ("sqlite:p.db?cache=1", "must be sqlite:PATH or"),

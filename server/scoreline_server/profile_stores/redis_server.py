@@ -1,0 +1,118 @@
+"""A Redis or Valkey server as the store sees it: connections, scripts, what it keeps, and its failures in words."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as LostError
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as SlowError
+from redis.retry import Retry
+
+from scoreline_server.errors import ProfileStoreError
+
+_log = structlog.get_logger()
+
+_FOLDER = Path(__file__).with_name("redis_scripts")
+_ENTITIES = (_FOLDER / "entities.lua").read_text(encoding="utf-8")
+
+Part: TypeAlias = str | bytes | int
+
+
+class RedisServer:
+    """A server that is connected to at the first call, and looked at then: what it may lose is logged as a warning.
+
+    A call is sent again, once, where its connection was lost, such as one that the server has closed.
+    """
+
+    def __init__(self, url: str, *, read_seconds: float, write_seconds: float) -> None:
+        self._readers = _client(url, read_seconds)
+        self._writers = _client(url, write_seconds)
+        given = self._writers.connection_pool.connection_kwargs
+        self.place = str(given.get("path") or f"{given.get('host', 'localhost')}:{given.get('port', 6379)}")
+        names = ("append", "fold", "expire", "stats")
+        texts = {name: _ENTITIES + (_FOLDER / f"{name}.lua").read_text(encoding="utf-8") for name in names}
+        self._scripts = {name: self._writers.register_script(text) for name, text in texts.items()}
+        self._looked = False
+
+    def run(self, script: str, keys: Sequence[str], args: Sequence[Part]) -> Any:
+        """Runs a script, which changes all it does in one step. Raises ProfileStoreError."""
+        with self.writing():
+            return self._scripts[script](keys=keys, args=args)
+
+    def reading(self) -> AbstractContextManager["redis.Redis"]:
+        """A client that waits for an answer as long as a read may take. Raises ProfileStoreError."""
+        return self._used(self._readers)
+
+    def writing(self) -> AbstractContextManager["redis.Redis"]:
+        """A client that waits as long as everything else may take. Raises ProfileStoreError."""
+        return self._used(self._writers)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._readers.close()
+        self._writers.close()
+
+    @contextmanager
+    def _used(self, client: "redis.Redis") -> Iterator["redis.Redis"]:
+        try:
+            if not self._looked:
+                self._look()
+                self._looked = True
+            yield client
+        except (LostError, SlowError) as error:
+            raise ProfileStoreError(
+                f"Redis at {self.place} cannot be reached: {error}; see that it runs, and check profile_store"
+            ) from error
+        except RedisError as error:
+            raise ProfileStoreError(f"Redis at {self.place} refused: {error}") from error
+
+    def _look(self) -> None:
+        pipeline = self._writers.pipeline(transaction=False)
+        for section in ("cluster", "persistence", "memory"):
+            pipeline.info(section)
+        pipeline.config_get("appendfsync")
+        cluster, persistence, memory, fsync = (_known(each) for each in pipeline.execute(raise_on_error=False))
+        if cluster.get("cluster_enabled"):
+            raise ProfileStoreError(
+                f"Redis at {self.place} is a cluster, which cannot change events and offsets at once"
+            )
+        for risk in risks(persistence, memory, fsync):
+            _log.warning(f"Redis may lose profiles: {risk}", server=self.place)
+
+
+def risks(persistence: Mapping[str, Any], memory: Mapping[str, Any], fsync: Mapping[str, Any]) -> Iterator[str]:
+    """What a server may lose, by INFO and CONFIG GET; a server that does not say is not suspected."""
+    if persistence.get("aof_enabled") == 0:
+        yield "it does not log writes: set appendonly yes and appendfsync always"
+    elif fsync.get("appendfsync", "always") != "always":
+        yield f"its appendfsync is {fsync['appendfsync']}: set appendfsync always"
+    if memory.get("maxmemory") and memory.get("maxmemory_policy", "noeviction") != "noeviction":
+        yield f"its maxmemory-policy is {memory['maxmemory_policy']}: set maxmemory-policy noeviction"
+
+
+def _known(answer: Any) -> Mapping[str, Any]:
+    """The answer to a question about the server; empty where this user may not ask. Raises what else went wrong."""
+    if isinstance(answer, ResponseError):
+        return {}
+    if isinstance(answer, Exception):
+        raise answer
+    return dict(answer)
+
+
+def _client(url: str, seconds: float) -> "redis.Redis":
+    try:
+        return redis.Redis.from_url(
+            url,
+            socket_timeout=seconds,
+            socket_connect_timeout=seconds,
+            retry=Retry(NoBackoff(), 1, supported_errors=(LostError,)),
+            protocol=2,
+        )
+    except (ValueError, TypeError) as error:
+        scheme = url.partition(":")[0]
+        raise ProfileStoreError(f"profile_store: wrong {scheme} address: {error}") from error
