@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scoreline_registry.commands.options import Failure, json_option
+from scoreline_registry.commands.options import Failure, json_option, registry_option
 from scoreline_registry.commands.output import print_json
 from scoreline_trainers.commands.options import TrainersCommand
 
@@ -75,16 +75,24 @@ def synth(kind: str, rows: int, seed: int, out: Path, force: bool, dry_run: bool
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A .parquet or .csv file.")
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
 @click.option("--dry-run", is_flag=True, help="Make the table and write nothing.")
+@registry_option
 @json_option
-def table(recipe: str, out: Path, force: bool, dry_run: bool, as_json: bool) -> None:
-    """Write the table that RECIPE trains on: files joined, event logs as rows of cuts, labels beside them."""
+def table(recipe: str, out: Path, force: bool, dry_run: bool, address: str, as_json: bool) -> None:
+    """Write the table that RECIPE trains on: files joined, event logs as rows of cuts, labels beside them.
+
+    The registry is read only where the recipe names a profile of it.
+    """
     if out.exists() and not force:
         raise Failure(f"{out} exists already: name another, or replace it with --force")
+    from scoreline_registry.registry import Registry
     from scoreline_trainers.data.tables import write_table
+    from scoreline_trainers.training.profiles import needs_registry, with_profiles
     from scoreline_trainers.training.recipe import find_recipe
     from scoreline_trainers.training.sources import recipe_table
 
     written, folder = find_recipe(recipe)
+    registry = Registry.open(address) if needs_registry(written) else None
+    written = with_profiles(written, folder=folder, registry=registry)
     notes: list[str] = []
     frame, digest = recipe_table(written, folder=folder, note=notes.append)
     if not dry_run:

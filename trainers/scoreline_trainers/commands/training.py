@@ -49,13 +49,16 @@ def train(
         raise click.UsageError("name a recipe; --list shows the packaged ones")
     from scoreline_registry.registry import Registry
     from scoreline_trainers.training.candidate import publish_candidate
+    from scoreline_trainers.training.profiles import needs_registry, with_profiles
     from scoreline_trainers.training.recipe import find_recipe
     from scoreline_trainers.training.run import train as run
     from scoreline_trainers.training.sources import data_source, recipe_table
     from scoreline_trainers.training.warm_start import published_start
 
     written, folder = find_recipe(recipe)
-    registry = None if dry_run and written.warm_start is None else Registry.open(address)
+    reads = written.warm_start is not None or needs_registry(written)
+    registry = None if dry_run and not reads else Registry.open(address)
+    written = with_profiles(written, folder=folder, registry=registry)
     start = None if registry is None else published_start(written, registry)
     with progress_until_published() as progress:
         progress.begin("read the table")

@@ -1,7 +1,7 @@
 """Roles of a table's columns: the part of a recipe that says how data is read."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -60,18 +60,18 @@ class FeatureSpec(Spec):
 class SequenceSpec(Spec):
     """Which columns hold the history of each entity, in one of three layouts.
 
-    Lists: ``lists`` names the step features, each a column that holds a list per row, oldest step first. Wide:
-    ``steps`` maps each step feature to its columns, oldest first. Long: the table has one row per step; ``entity``
-    groups them, ``order`` sorts them, ``features`` are the step features, and everything else is read from each
-    entity's last row. ``max_length`` keeps the newest steps; by default the longest history decides. ``categories``
-    are the step features that hold names.
+    Lists: ``lists`` names the step features, each a column that holds a list per row, oldest step first, or maps them
+    to their columns. Wide: ``steps`` maps each step feature to its columns, oldest first. Long: the table has one row
+    per step; ``entity`` groups them, ``order`` sorts them, ``features`` are the step features, and everything else is
+    read from each entity's last row. ``max_length`` keeps the newest steps; by default the longest history decides.
+    ``categories`` are the step features that hold names.
     """
 
     steps: dict[FeatureName, tuple[str, ...]] = Field(default_factory=dict)
     entity: str | None = None
     order: str | None = None
     features: tuple[FeatureName, ...] = ()
-    lists: tuple[FeatureName, ...] = ()
+    lists: tuple[FeatureName, ...] | dict[FeatureName, str] = ()
     max_length: int | None = Field(default=None, ge=1)
     categories: tuple[FeatureName, ...] = ()
 
@@ -96,13 +96,18 @@ class SequenceSpec(Spec):
     @property
     def step_features(self) -> tuple[str, ...]:
         """The step features in the order of the contract."""
-        return tuple(self.steps) or self.lists or self.features
+        return tuple(self.steps) or tuple(self.lists) or self.features
+
+    @property
+    def list_columns(self) -> Mapping[str, str]:
+        """The column of lists of each step feature, in the order of the contract."""
+        return self.lists if isinstance(self.lists, dict) else {name: name for name in self.lists}
 
     @property
     def source_columns(self) -> frozenset[str]:
         """Every column of the table that the sequence uses."""
         wide = {column for columns in self.steps.values() for column in columns}
-        return frozenset({*wide, *self.lists, *self.features, *filter(None, (self.entity, self.order))})
+        return frozenset({*wide, *self.list_columns.values(), *self.features, *filter(None, (self.entity, self.order))})
 
 
 class NeighborSpec(Spec):

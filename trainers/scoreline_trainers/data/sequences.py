@@ -117,7 +117,7 @@ def recoded_steps(examples: Examples, contract: SequenceContract | None) -> Floa
 
 
 def _columns_of(spec: SequenceSpec, name: str) -> tuple[str, ...]:
-    return spec.steps[name] if spec.steps else (name,)
+    return spec.steps[name] if spec.steps else (spec.list_columns.get(name, name),)
 
 
 def _names_of(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[str, ...]:
@@ -162,31 +162,32 @@ def finite(column: pl.Series) -> Float64:
 
 
 def _lists(frame: pl.DataFrame, spec: SequenceSpec, names: Names) -> Examples:
-    lengths = _common_lengths(frame, spec)
+    columns = spec.list_columns
+    lengths = _common_lengths(frame, list(columns.values()))
     longest = min(int(lengths.max()), spec.max_length or int(lengths.max()))
     kept = np.minimum(lengths, longest)
-    block = np.zeros((len(frame), longest, len(spec.lists)), np.float32)
+    block = np.zeros((len(frame), longest, len(columns)), np.float32)
     real = np.arange(longest) < kept[:, None]
-    for at, name in enumerate(spec.lists):
+    for at, (name, column) in enumerate(columns.items()):
         block[..., at][real] = _step_column(
-            frame.select(pl.col(name).list.tail(longest).list.explode()), name, names.get(name)
+            frame.select(pl.col(column).list.tail(longest).list.explode()), column, names.get(name)
         )
     return Examples(frame, block, kept)
 
 
-def _common_lengths(frame: pl.DataFrame, spec: SequenceSpec) -> Int64:
+def _common_lengths(frame: pl.DataFrame, columns: Sequence[str]) -> Int64:
     """int64 [N]: how many steps each row's lists hold. Raises DataError where lists differ in length or are empty."""
-    for name in spec.lists:
+    for name in columns:
         if not isinstance(frame.schema[name], pl.List):
             raise DataError(name, f"is one of the sequence's lists and holds {frame.schema[name]}")
-    counts = frame.select(pl.col(name).list.len().fill_null(0).cast(pl.Int64) for name in spec.lists)
-    lengths: Int64 = counts[spec.lists[0]].to_numpy()
-    other = next((name for name in spec.lists if (counts[name] != counts[spec.lists[0]]).any()), None)
+    counts = frame.select(pl.col(name).list.len().fill_null(0).cast(pl.Int64) for name in columns)
+    lengths: Int64 = counts[columns[0]].to_numpy()
+    other = next((name for name in columns if (counts[name] != counts[columns[0]]).any()), None)
     if other is not None:
-        raise DataError(other, f"holds lists of other lengths than {spec.lists[0]!r}: each step needs all its values")
+        raise DataError(other, f"holds lists of other lengths than {columns[0]!r}: each step needs all its values")
     if (lengths == 0).any():
         rows = int((lengths == 0).sum())
-        raise DataError(spec.lists[0], f"holds no step in {rows:,} of {len(frame):,} rows: every row needs one")
+        raise DataError(columns[0], f"holds no step in {rows:,} of {len(frame):,} rows: every row needs one")
     return lengths
 
 

@@ -15,6 +15,7 @@ from scoreline_trainers.errors import RecipeError
 from scoreline_trainers.progress import Progress
 from scoreline_trainers.training import run
 from scoreline_trainers.training.candidate import Candidate, publish_candidate
+from scoreline_trainers.training.profiles import with_profiles
 from scoreline_trainers.training.recipe import Recipe, find_recipe
 from scoreline_trainers.training.reports.training_report import TrainingReport
 from scoreline_trainers.training.sources import data_source, recipe_table
@@ -51,7 +52,7 @@ def train(
         recipe: a Recipe, or what ``load_recipe`` takes.
         table: anything with the Arrow PyCapsule interface: Polars, pandas, PyArrow; without one, the recipe's data.
         folder: that the recipe's files are relative to; that of its file, or the current one.
-        registry: with the version that a recipe with ``warm_start`` continues from.
+        registry: with the version that a recipe with ``warm_start`` continues from, and the profiles that it names.
         progress: receives every stage.
 
     Raises:
@@ -61,10 +62,13 @@ def train(
         GateError: the graph differs from the native model.
     """
     written, beside = _located(recipe)
-    start = None if registry is None else published_start(written, _opened(registry))
+    opened = None if registry is None else _opened(registry)
+    beside = beside if folder is None else Path(folder)
+    written = with_profiles(written, folder=beside, registry=opened)
+    start = None if opened is None else published_start(written, opened)
     if table is not None:
         return run.train(written, table, start=start, progress=progress)
-    frame, digest = recipe_table(written, folder=Path(folder) if folder is not None else beside)
+    frame, digest = recipe_table(written, folder=beside)
     return run.train(written, frame, data_sha256=digest, data=data_source(written), start=start, progress=progress)
 
 

@@ -25,6 +25,7 @@ from scoreline_trainers.graph.builder import output_names
 from scoreline_trainers.reporting.card import model_card
 from scoreline_trainers.reporting.document import RunReport
 from scoreline_trainers.reporting.stored import report_of
+from scoreline_trainers.training.profiles import profile_digests, profile_files
 from scoreline_trainers.training.reports.quality import metrics_of
 from scoreline_trainers.training.trained import Trained
 
@@ -61,6 +62,7 @@ def training_facts(trained: Trained, source: Mapping[str, str]) -> TrainingFacts
         seconds=round(trained.seconds, 3),
         recipe=recipe.with_defaults(),
         libraries=library_versions(libraries_of(recipe.family, recipe.family_config())),
+        profiles=profile_digests(recipe, training.inputs),
         **source,
     )
 
@@ -91,6 +93,7 @@ def files_of(
         REPORT_FILE: report.model_dump_json().encode(),
         **explaining,
         **trained.fitted.files(),
+        **profile_files(trained.recipe),
     }
     return {**files, CARD_FILE: model_card(report_of(trained.recipe.name, manifest, files)).encode()}
 

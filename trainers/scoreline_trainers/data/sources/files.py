@@ -66,12 +66,13 @@ class Files:
         replaced: files in place of others, by the name that a recipe gives them.
 
     Attributes:
+        folder: that relative paths start from.
         notes: lines about what cleaning left out.
     """
 
     def __init__(self, folder: Path, replaced: Mapping[str, Path] | None = None) -> None:
         self._replaced = dict(replaced or {})
-        self._folder = folder
+        self.folder = folder
         self._tables: dict[tuple[Path, str | None], pl.LazyFrame] = {}
         self._digests: dict[str, str] = {}
         self.notes: list[str] = []
@@ -122,7 +123,7 @@ class Files:
         return kept
 
     def _open(self, spec: FileSpec) -> pl.LazyFrame:
-        path = self._replaced.get(spec.file) or self._folder / expanded(spec.file)
+        path = self._replaced.get(spec.file) or self.folder / expanded(spec.file)
         if (path, spec.separator) in self._tables:
             return self._tables[path, spec.separator]
         if path.name.endswith(".parquet") and path.is_file():

@@ -15,6 +15,9 @@ from scoreline_trainers.data.events.labels import WindowLabel
 from scoreline_trainers.data.events.log import Log, Rows
 from scoreline_trainers.data.events.spec import EventLog
 from scoreline_trainers.data.events.steps import step_table
+from scoreline_trainers.data.profiles.documents import find_profile
+from scoreline_trainers.data.profiles.spec import ProfileSource
+from scoreline_trainers.data.profiles.table import profile_table, with_field
 from scoreline_trainers.data.sources.conditions import conditions
 from scoreline_trainers.data.sources.files import Files
 from scoreline_trainers.data.sources.joins import joined, one_per_key
@@ -71,6 +74,7 @@ class _Assembly:
     def __init__(self, sources: Sources, files: Files) -> None:
         self._sources, self._files = sources, files
         timed: list[TimeSpec] = [*sources.events, *(join for join in sources.joins if join.as_of is not None)]
+        timed += [file for profile in sources.profiles for file in profile.events]
         timed += [sources.table] if sources.table and sources.table.time else []
         self._calendar = calendar_of(timed, sources.time_zone) if timed else Calendar(sources.time_zone)
         self._logs: dict[str, Log] = {}
@@ -85,12 +89,16 @@ class _Assembly:
             frame = joined(frame, join, self._files, times=times, zone=self._sources.time_zone)
         for spec in self._sources.events:
             frame = self._beside(frame, spec)
+        for source in self._sources.profiles:
+            frame = self._profiled(frame, source)
         return frame.drop(_MOMENT, strict=False)
 
     def _table(self) -> pl.DataFrame:
         spec = self._sources.table
         assert spec is not None  # noqa: S101 -- one of table and cuts is given
-        keys = {log.key for log in self._sources.events} | {key for join in self._sources.joins for key in join.keys}
+        sources = self._sources
+        keys = {log.key for log in sources.events} | {key for join in sources.joins for key in join.keys}
+        keys |= {profile.entity for profile in sources.profiles}
         frame = self._files.read(spec, ids=keys)
         if spec.time is None:
             return frame
@@ -168,6 +176,20 @@ class _Assembly:
         if repeated is not None:
             raise DataError(repeated, f"is in the table already: give the log {spec.file} another `name`")
         return pl.concat(parts, how="horizontal")
+
+    def _profiled(self, frame: pl.DataFrame, source: ProfileSource) -> pl.DataFrame:
+        """The frame with the features of a profile."""
+        profile = find_profile(source, folder=self._files.folder)
+        made = profile_table(
+            frame, source, profile, self._files, times=frame[_MOMENT].to_numpy(), zone=self._sources.time_zone
+        )
+        self._files.notes.append(made.note)
+        for field in made.fields:
+            frame = with_field(frame, field, source)
+        repeated = next((name for name in made.features.columns if name in frame.columns), None)
+        if repeated is not None:
+            raise DataError(repeated, f"of profile {profile.profile} is in the table already: list its `features`")
+        return pl.concat([frame, made.features], how="horizontal")
 
     def _log(self, spec: EventLog) -> Log:
         if spec.name not in self._logs:

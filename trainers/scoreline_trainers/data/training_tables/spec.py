@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from scoreline_registry.documents.base import refuse_duplicates
 from scoreline_trainers.data.events.cuts import Cuts, Eligible
 from scoreline_trainers.data.events.labels import WindowLabel
 from scoreline_trainers.data.events.spec import EventLog
+from scoreline_trainers.data.profiles.spec import ProfileSource
 from scoreline_trainers.data.sources.files import FileSpec
 from scoreline_trainers.data.sources.joins import JoinSpec, Keep
 from scoreline_trainers.data.sources.times import SourceSpec, TimeSpec, Zone
@@ -55,6 +56,7 @@ class Sources(SourceSpec):
         eligible: which entities become rows.
         joins: files whose columns are put beside the rows, in order: a later one may use columns of an earlier one.
         events: event logs.
+        profiles: profiles whose features are put beside the rows, as of their times.
         observe_days: nothing further back than that is read of the logs.
         label: what happens after the cut.
         time_zone: of times without an offset, and where days and months begin.
@@ -67,6 +69,7 @@ class Sources(SourceSpec):
     eligible: Eligible | None = None
     joins: tuple[JoinSpec, ...] = ()
     events: tuple[EventLog, ...] = ()
+    profiles: tuple[ProfileSource, ...] = ()
     observe_days: float | None = Field(default=None, gt=0)
     label: WindowLabel | None = None
     time_zone: Zone = "UTC"
@@ -74,9 +77,9 @@ class Sources(SourceSpec):
     @model_validator(mode="before")
     @classmethod
     def _one_or_several(cls, given: object) -> object:
-        if isinstance(given, dict) and isinstance(given.get("events"), dict):
-            return {**given, "events": (given["events"],)}
-        return given
+        if not isinstance(given, dict):
+            return given
+        return {**given, **{key: (given[key],) for key in ("events", "profiles") if isinstance(given.get(key), dict)}}
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -87,8 +90,9 @@ class Sources(SourceSpec):
         needing = [name for name in ("cuts", "label", "observe_days") if getattr(self, name) is not None]
         if needing and not self.events:
             raise ValueError(f"'{needing[0]}' needs 'events'")
-        if self.table is not None and self.events and self.table.time is None:
-            raise ValueError("'events' need the 'time' of the table's rows: name its column in 'table'")
+        timed = next((name for name in ("events", "profiles") if getattr(self, name)), None)
+        if self.table is not None and timed is not None and self.table.time is None:
+            raise ValueError(f"'{timed}' need the 'time' of the table's rows: name its column in 'table'")
         names = [log.name for log in self.events]
         if len(names) > 1 and "" in names:
             raise ValueError("each of several 'events' needs a 'name'")
@@ -99,10 +103,16 @@ class Sources(SourceSpec):
             raise ValueError("cuts after events need no 'entities'")
         return self
 
+    @model_serializer(mode="wrap")
+    def _without_profiles(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Sources without profiles keep the digest that they had before there were any."""
+        return {name: value for name, value in serialize(self).items() if value or name != "profiles"}
+
     @property
     def files(self) -> tuple[str, ...]:
         """The files as the recipe names them."""
-        specs = (self.table, self.entities, *self.events, *self.joins)
+        of_profiles = (file for profile in self.profiles for file in profile.events)
+        specs = (self.table, self.entities, *self.events, *of_profiles, *self.joins)
         return tuple(dict.fromkeys(spec.file for spec in specs if spec is not None))
 
     @property
