@@ -5,7 +5,7 @@ time to a newer state, and refuses what that state does not allow.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -13,11 +13,12 @@ from typing import NamedTuple
 from scoreline_registry.documents.documents import VersionEntry
 from scoreline_registry.documents.model import Model
 from scoreline_registry.errors import ClaimLostError, ConflictError, InvalidError, RefusedError
+from scoreline_registry.history.route_checks import check_routes, serving_errors
 from scoreline_registry.history.state import Kind, State
 from scoreline_registry.names import ModelRef, check_name
 from scoreline_registry.routing.planning import next_document, schema_like, without_arm, written_schema
 from scoreline_registry.routing.route_spec import RouteSpec
-from scoreline_registry.routing.route_validation import routable, route_errors
+from scoreline_registry.routing.route_validation import routable
 from scoreline_registry.routing.section_validation import section_errors
 
 _MAX_TEXT = 200
@@ -217,7 +218,7 @@ class ApplyRoute(Change):
         like = written.like
         schema = schema_like(routable(like, state.usable(like)).inputs) if like else written_schema(written)
         after = next_document(self.spec, schema=schema, before=before)
-        errors = [*route_errors(after, state.usable), *section_errors(after)]
+        errors = [*serving_errors(state, after), *section_errors(after)]
         if errors:
             raise RefusedError(f"route {self.spec.route}", errors)
         return state.with_route(after)
@@ -235,18 +236,6 @@ class StopArm(RouteChange):
     def apply(self, state: State) -> State:
         """The state with the route without the arm."""
         return state.with_route(without_arm(state.routes.require(self.route), self.ref))
-
-
-def check_routes(state: State, refs: Collection[str], *, subject: str, also: Collection[str] = ()) -> None:
-    """Raises RefusedError with the errors of every route that uses one of ``refs`` or is named in ``also``."""
-    errors = [
-        f"route {name}: {error}"
-        for name, route in (state.routes.items() if refs or also else ())
-        if name in also or not set(refs).isdisjoint(route.refs)
-        for error in route_errors(route, state.usable)
-    ]
-    if errors:
-        raise RefusedError(subject, errors)
 
 
 def _with_moved_aliases(state: State, model: Model, aliases: Iterable[str]) -> State:

@@ -14,11 +14,11 @@ from scoreline_registry.history.differences import Event, HistoryEntry, events_b
 from scoreline_registry.history.document_store import DocumentStore
 from scoreline_registry.history.revision import LogEntry, next_entry
 from scoreline_registry.history.revision_log import RevisionLog
+from scoreline_registry.history.route_checks import serving_warnings, users_of
 from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.history.state import State
 from scoreline_registry.profiles.profile_plan import ProfilePlan, profile_plan
 from scoreline_registry.routing.route_plan import RoutePlan, route_plan
-from scoreline_registry.routing.route_validation import route_warnings
 from scoreline_registry.routing.section_validation import section_warnings
 from scoreline_registry.storage import Storage, put_same
 
@@ -71,7 +71,7 @@ class Commit:
             etag=self.before.route_digests.get(route, ""),
             revision=revision,
             at=self.at,
-            warnings=[*route_warnings(after, self.state.usable), *section_warnings(after)],
+            warnings=[*serving_warnings(self.state, after), *section_warnings(after)],
         )
 
     def profile_plan(self, profile: str, *, revision: int | None = None) -> ProfilePlan:
@@ -80,7 +80,7 @@ class Commit:
             self.before.profiles.get(profile),
             self.state.profiles[profile],
             etag=self.before.profile_digests.get(profile, ""),
-            routes=(),
+            routes=users_of(self.state, [profile]),
             revision=revision,
         )
 

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from scoreline_registry.errors import RefusedError
 from scoreline_registry.history.changes import Change, DocumentName
+from scoreline_registry.history.route_checks import check_routes, users_of
 from scoreline_registry.history.state import State
 from scoreline_registry.names import check_name
 from scoreline_registry.profiles.profile import Profile
@@ -10,7 +12,10 @@ from scoreline_registry.profiles.profile import Profile
 
 @dataclass(frozen=True, slots=True)
 class ApplyProfile(Change):
-    """Creates a profile or brings it to a definition."""
+    """Creates a profile or brings it to a definition.
+
+    Raises RefusedError with the errors of every route that uses it.
+    """
 
     definition: Profile
 
@@ -20,10 +25,13 @@ class ApplyProfile(Change):
         return DocumentName("profile", self.definition.profile)
 
     def apply(self, state: State) -> State:
-        """The state with the profile."""
+        """The state with the profile, once every route that uses it has been checked."""
         before = state.profiles.get(self.definition.profile)
         kept = (before.model_extra or {}) if before is not None else {}
-        return state.with_profile(self.definition.model_copy(update=kept))
+        after = state.with_profile(self.definition.model_copy(update=kept))
+        name = self.definition.profile
+        check_routes(after, (), subject=f"profile {name}", also=users_of(after, [name]))
+        return after
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +51,16 @@ class ProfileChange(Change):
 
 @dataclass(frozen=True, slots=True)
 class RemoveProfile(ProfileChange):
-    """Removes a profile. What stores have of its entities stays until it is cleared there."""
+    """Removes a profile; what stores have of its entities stays there.
+
+    Raises RefusedError with every route that uses it.
+    """
 
     def apply(self, state: State) -> State:
         """The state without the profile."""
         state.profiles.require(self.profile)
+        users = users_of(state, [self.profile])
+        if users:
+            errors = [f"route {name} uses it: change the route first" for name in users]
+            raise RefusedError(f"profile {self.profile} cannot be removed", errors)
         return state.without_profile(self.profile)

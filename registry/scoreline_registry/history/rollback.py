@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from scoreline_registry.errors import NotFoundError, RefusedError
-from scoreline_registry.history.changes import Change, ModelChange, RouteChange, check_routes
+from scoreline_registry.history.changes import Change, ModelChange, RouteChange
 from scoreline_registry.history.profile_changes import ProfileChange
+from scoreline_registry.history.route_checks import check_routes, users_of
 from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.history.state import State
 from scoreline_registry.names import ModelRef
@@ -105,7 +106,8 @@ def _rolled_back(
         after = _with_past_route(after, past, name)
     refs = {ref for name in moved for ref in _moved_refs(state, past, name)}
     changed = {name for name in routes if after.routes.digests.get(name) != state.routes.digests.get(name)}
-    check_routes(after, refs, subject=subject, also=changed)
+    redefined = {name for name in profiles if after.profiles.digests.get(name) != state.profiles.digests.get(name)}
+    check_routes(after, refs, subject=subject, also={*changed, *users_of(after, redefined)})
     return after
 
 

@@ -6,16 +6,16 @@
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from scoreline_registry.documents.base import OmitDefaults
 from scoreline_registry.documents.contract import FeatureName
-from scoreline_registry.names import check_name
 from scoreline_registry.profiles.aggregates import FeatureKind
 from scoreline_registry.profiles.feature import Description, EventType, ProfileFeature
 from scoreline_registry.profiles.validation import Problem, profile_errors, result_kind, types_of
 from scoreline_registry.routing.durations import SpanSeconds
+from scoreline_registry.routing.profile_inputs import ProfileName
 
 PROFILE_SCHEMA = 1
 MAX_EVENT_TYPES = 64
@@ -25,7 +25,6 @@ DEFAULT_FUTURE_SECONDS = 300
 _FARTHEST_ZONE = 14 * 60
 
 OffsetMinutes = Annotated[int, Field(ge=-_FARTHEST_ZONE, le=_FARTHEST_ZONE)]
-ProfileName = Annotated[str, AfterValidator(lambda name: check_name("profile", name))]
 
 
 class Profile(OmitDefaults):

@@ -23,9 +23,9 @@ from scoreline_registry.profiles.profile import (
     DEFAULT_LATENESS_SECONDS,
     OffsetMinutes,
     Profile,
-    ProfileName,
 )
 from scoreline_registry.routing.durations import Span
+from scoreline_registry.routing.profile_inputs import ProfileName
 from scoreline_registry.routing.rules import When
 from scoreline_registry.routing.strict_spec import Strict
 

@@ -157,7 +157,7 @@ class _Checks:
         for key in dict.fromkeys(test.key for test in tests_of(condition)):
             if key not in fields:
                 yield f"where: none of its event types has the field {key!r}; {hint(key, fields, 'field')}"
-        yield from _operand_errors("where", condition, fields)
+        yield from operand_errors("where", condition, fields)
 
     def _step_errors(self) -> Iterator[str]:
         columns = self._feature.fields
@@ -184,7 +184,7 @@ class _Checks:
         if feature.when_condition is not None:
             kinds = {name: result_kind(each, self._events) for name, each in self._earlier.items()}
             facts = {f"{EVENT_FIELD}{name}": kind for name, kind in _fields(self._events).items()}
-            yield from _operand_errors("when", feature.when_condition, {**kinds, **facts})
+            yield from operand_errors("when", feature.when_condition, {**kinds, **facts})
 
     def _reference_error(self, name: str) -> str | None:
         if name.startswith(EVENT_FIELD):
@@ -248,8 +248,11 @@ def _fields(events: Events) -> dict[str, FieldKind]:
     return {field: kind for event in events.values() for field, kind in event.fields.items()}
 
 
-def _operand_errors(place: str, condition: Condition, kinds: Mapping[str, str]) -> Iterator[str]:
-    """Tests that cannot hold because their operand is of another type than the value."""
+def operand_errors(place: str, condition: Condition, kinds: Mapping[str, str]) -> Iterator[str]:
+    """The tests that cannot hold because their operand is of another type than the value.
+
+    ``kinds`` has the kind of each key that is known; ``place`` says where the condition is.
+    """
     for test in tests_of(condition):
         kind = kinds.get(test.key)
         if kind is not None and test.operator != "exists" and not _fits(test, is_number=kind == "number"):

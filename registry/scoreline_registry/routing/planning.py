@@ -58,6 +58,7 @@ def next_document(spec: RouteSpec, *, schema: RouteSchema, before: RouteDocument
         ramp=spec.ramp.document if spec.ramp else None,
         allocate=spec.allocate.document if spec.allocate else None,
         cache=spec.cache.document if spec.cache else None,
+        profiles={name: inputs.document for name, inputs in spec.profiles.items()},
     )
     return _numbered(document if before is None else continued(document, before))
 

@@ -27,10 +27,12 @@ from scoreline_registry.names import check_feature_name, check_name
 from scoreline_registry.routing.allocation import Allocation, AllocationState
 from scoreline_registry.routing.answer_cache import AnswerCache
 from scoreline_registry.routing.experiment import DEFAULT_KEEP_DAYS, Experiment, Outcomes
+from scoreline_registry.routing.profile_inputs import MAX_PROFILES, ProfileInputs, ProfileName
 from scoreline_registry.routing.ramp import Ramp, RampState
 from scoreline_registry.routing.rules import MAX_RULES, Ref, Rule, check_last_rule
 
-ROUTE_SCHEMA = 2
+ROUTE_SCHEMA = 3
+LAYERS_ROUTE_SCHEMA = 2
 FIRST_ROUTE_SCHEMA = 1
 MAX_EARLIER_SCHEMAS = 8
 MAX_OVERRIDES = 1000
@@ -128,14 +130,26 @@ class RouteDocument(OmitDefaults):
     ``earlier_schemas`` are the last layouts before this one, newest first, so that callers who still pack by them can
     be understood. ``overrides``, under the key "testers", give units a fixed arm before anything else is looked at.
     ``holdout_millionths`` of the other units always get the first arm of the last rule. A route with overrides or
-    layers is of schema 2, because a reader that knows neither would give units other arms. ``shadows`` and all after
-    them ask for no higher schema: a reader that does not know them gives the same answers.
+    layers is of schema 2, because a reader that knows neither would give units other arms; one with ``profiles`` is of
+    schema 3, because a reader that does not know them would score without their features. ``shadows`` and the other
+    sections ask for no higher schema: a reader that does not know them gives the same answers.
 
     ``ramp_state`` and ``allocation_state`` are where the route's ramp and allocation stand; None before they began.
     """
 
     OMITTED: ClassVar[frozenset[str]] = frozenset(
-        {"testers", "shadows", "outcomes", "experiment", "ramp", "ramp_state", "allocate", "allocation_state", "cache"}
+        {
+            "testers",
+            "shadows",
+            "outcomes",
+            "experiment",
+            "ramp",
+            "ramp_state",
+            "allocate",
+            "allocation_state",
+            "cache",
+            "profiles",
+        }
     )
 
     schema_number: int = Field(default=FIRST_ROUTE_SCHEMA, ge=1)
@@ -156,6 +170,7 @@ class RouteDocument(OmitDefaults):
     allocate: Allocation | None = None
     allocation_state: AllocationState | None = None
     cache: AnswerCache | None = None
+    profiles: dict[ProfileName, ProfileInputs] = Field(default_factory=dict, max_length=MAX_PROFILES)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -182,8 +197,10 @@ class RouteDocument(OmitDefaults):
     @property
     def least_schema(self) -> int:
         """The lowest schema number whose readers understand all of this."""
+        if self.profiles:
+            return ROUTE_SCHEMA
         later = self.overrides or any(rule.layer for rule in self.rules)
-        return ROUTE_SCHEMA if later else FIRST_ROUTE_SCHEMA
+        return LAYERS_ROUTE_SCHEMA if later else FIRST_ROUTE_SCHEMA
 
     @property
     def outcome_days(self) -> int:

@@ -9,6 +9,7 @@ from scoreline_registry.documents.base import refuse_duplicates
 from scoreline_registry.documents.contract import FeatureKind, FeatureName, NeighborContract, SequenceContract
 from scoreline_registry.routing.answer_cache import AnswerCacheSpec
 from scoreline_registry.routing.experiment_spec import AllocationSpec, ExperimentSpec, OutcomesSpec, RampSpec
+from scoreline_registry.routing.profile_inputs import MAX_PROFILES, ProfileInputsSpec, ProfileName
 from scoreline_registry.routing.route import (
     MAX_OVERRIDES,
     MAX_SHADOWS,
@@ -91,6 +92,7 @@ class RouteSpec(Strict):
     ramp: RampSpec | None = None
     allocate: AllocationSpec | None = None
     cache: AnswerCacheSpec | None = None
+    profiles: dict[ProfileName, ProfileInputsSpec] = Field(default_factory=dict, max_length=MAX_PROFILES)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -30,7 +30,7 @@ def section_facts(document: RouteDocument) -> dict[str, str]:
     if document.cache is not None:
         kept = duration_text(document.cache.keep_seconds)
         facts["cache"] = f"answers kept for {kept}, of arms from {document.cache.from_microseconds} µs a row"
-    return facts
+    return facts | {f"profile {name}": inputs.text for name, inputs in document.profiles.items()}
 
 
 def section_moves(before: RouteDocument, after: RouteDocument) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The sections of a stored route (``outcomes``, ``experiment``, ``ramp``, ``allocate``, ``cache``) as data. Pure."""
+"""The sections of a stored route, such as ``experiment`` and ``ramp``, as YAML data. Pure."""
 
 from typing import Any
 
@@ -26,6 +26,8 @@ def written_sections(document: RouteDocument) -> dict[str, Any]:
         written["allocate"] = _allocation(document.allocate)
     if document.cache is not None:
         written["cache"] = _cache(document.cache)
+    if document.profiles:
+        written["profiles"] = {name: inputs.written for name, inputs in document.profiles.items()}
     return written
 
 

@@ -49,7 +49,7 @@ class Frozen:
 
 
 def freeze(source: Registry, route: str, target: Storage, *, revision: int | None = None) -> Frozen:
-    """Copies a route with its arms, shadows and fallback as of a revision, the newest one by default.
+    """Copies a route with its arms, shadows, fallback and profiles as of a revision, the newest one by default.
 
     Raises NotFoundError, CorruptError, and RefusedError when ``target`` holds something already.
     """
@@ -62,10 +62,16 @@ def freeze(source: Registry, route: str, target: Storage, *, revision: int | Non
         target.put_if_absent(key, data)
     models = {name: _only(snapshot, name, reached) for name, _ in reached}
     documents = {name: model.stored() for name, model in models.items()}
-    for data in (*(data for root, parts in documents.values() for data in (*parts.values(), root)), encode(document)):
+    profiles = {name: encode(snapshot.state.profiles.require(name)) for name in document.profiles}
+    parts = [data for root, parts in documents.values() for data in (*parts.values(), root)]
+    for data in (*parts, *profiles.values(), encode(document)):
         target.put_if_absent(document_key(sha256_hex(data)), data)
-    digests = {name: sha256_hex(root) for name, (root, _) in documents.items()}
-    for key, data in _roots(source, snapshot, digests, {route: sha256_hex(encode(document))}):
+    digests = {
+        "models": {name: sha256_hex(root) for name, (root, _) in documents.items()},
+        "routes": {route: sha256_hex(encode(document))},
+        "profiles": {name: sha256_hex(data) for name, data in profiles.items()},
+    }
+    for key, data in _roots(source, snapshot, digests):
         target.put_if_absent(key, data)
     versions = tuple(_facts(models[name], version) for name, version in reached)
     return Frozen(source.registry_id, snapshot.revision, route, versions)
@@ -95,7 +101,7 @@ def _only(snapshot: Snapshot, name: str, reached: list[tuple[str, int]]) -> Mode
 
 
 def _roots(
-    source: Registry, snapshot: Snapshot, models: Mapping[str, str], routes: Mapping[str, str]
+    source: Registry, snapshot: Snapshot, digests: Mapping[str, Mapping[str, str]]
 ) -> Iterator[tuple[str, bytes]]:
     """The files that make the copy a registry: its only revision, that revision's seal, and last ``registry.json``."""
     revision = snapshot.entry.revision
@@ -112,9 +118,9 @@ def _roots(
         now=snapshot.created_at,
         author=revision.author,
         message=revision.message,
-        models=models,
-        routes=routes,
-        profiles={},
+        models=digests["models"],
+        routes=digests["routes"],
+        profiles=digests["profiles"],
     )
     yield revision_key(entry.number), data
     yield seal_key(entry.number), seal_bytes(entry)
