@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2
 from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
 from scoreline_server.errors import StartError
+from scoreline_server.events.opening import open_profiles, remaining_data
 from scoreline_server.file_lock import FileLock
 from scoreline_server.journal.writing.opening import journal_folder, open_journal
 from scoreline_server.loading import loader
@@ -28,6 +29,7 @@ from scoreline_server.rpc.control import Control
 from scoreline_server.rpc.methods import status_method
 from scoreline_server.rpc.outcome_reports import OutcomeReports
 from scoreline_server.rpc.pipeline import Pipeline
+from scoreline_server.rpc.profile_calls import ProfileCalls
 from scoreline_server.rpc.registry_reads import RegistryReads
 from scoreline_server.rpc.registry_writes import RegistryWrites
 from scoreline_server.scoring import engine
@@ -85,6 +87,7 @@ class Server:
         )
         self.journal = open_journal(settings, worker=worker, counting=self.metrics)
         self.outcomes = open_outcomes(settings, worker=worker)
+        self.profiles = open_profiles(settings, registry, counting=self.metrics)
         admission = _admission(settings)
         self.shadows = Shadows(
             queue_rows=settings.shadow_queue_rows,
@@ -93,9 +96,10 @@ class Server:
             keep=self.journal.shadows if self.journal else discard,
         )
         reports = OutcomeReports(self.outcomes, counting=self.metrics, threads=settings.threads)
+        profile_calls = ProfileCalls(self.profiles, remaining=remaining_data(settings), threads=settings.threads)
         self._comparisons = Comparisons(settings.registry, journal_folder(settings.journal_dir, settings.registry))
         reading = (RegistryReads(registry), self._comparisons)
-        control = (*reading, RegistryWrites(registry), Control(registry, self.watcher), reports)
+        control = (*reading, RegistryWrites(registry), Control(registry, self.watcher), reports, profile_calls)
         self.pipeline = Pipeline(
             lambda: self.watcher.catalog,
             metrics=self.metrics,
@@ -105,7 +109,7 @@ class Server:
             observers=[*observers, *([self.journal] if self.journal else []), self.shadows],
             score=score,
         )
-        self.streams = Streams(self.pipeline, registry, self.watcher, threads=settings.stream_threads)
+        self.streams = Streams(self.pipeline, registry, self.watcher, profile_calls, threads=settings.stream_threads)
         self.health = Health()
         threads = CountedThreads(settings.threads, self.metrics)
         self._endpoint = Endpoint(settings.listen, settings, threads=threads, reuse_port=reuse_port)
@@ -181,6 +185,8 @@ class Server:
             if self.journal:
                 parts.callback(_within, "journal", self.journal.close, limits.journal_seconds)
             parts.callback(self._comparisons.close)
+            if self.profiles:
+                parts.callback(self.profiles.store.close)
             if self.outcomes:
                 parts.callback(_within, "outcomes", self.outcomes.log.close, limits.journal_seconds)
             parts.callback(_within, "shadows", self.shadows.close, limits.shadows_seconds)

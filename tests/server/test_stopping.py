@@ -63,6 +63,7 @@ def in_flight(server: Server) -> float:
         "/scoreline.v1.ScoringService/Score",
         "/scoreline.v1.ScoringService/ScoreStream",
         "/scoreline.v1.RegistryService/WatchRevisions",
+        "/scoreline.v1.ProfileService/RecordEventStream",
     ],
 )
 def test_bytes_that_are_no_request_are_refused_alike_by_every_service_and_a_stop_ends(

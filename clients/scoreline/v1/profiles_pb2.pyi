@@ -94,7 +94,9 @@ class RecordEventsResponse(_message.Message):
 
     @_builtins.property
     def late_indices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Indices of events that came later than the profile allows, ascending. They are counted and not kept."""
+        """Indices of events that happened before what may still change, ascending: they came later than the profile allows, or
+        repeat one of long ago. They are counted and not kept.
+        """
 
     @_builtins.property
     def errors(self) -> _containers.RepeatedCompositeFieldContainer[Global___EventError]:
@@ -195,7 +197,7 @@ class RecordEventStreamResponse(_message.Message):
 
     @_builtins.property
     def error(self) -> _scoring_pb2.EntityError:
-        """Why the batch as a whole failed, so that none of it is kept; `row` is not set."""
+        """Why the batch as a whole failed; `row` is not set. Where the store failed, send it again."""
 
     def __init__(
         self,

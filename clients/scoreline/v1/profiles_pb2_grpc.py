@@ -72,7 +72,8 @@ class ProfileServiceServicer(object):
     def RecordEvents(self, request, context):
         """Records up to 10,000 events of one profile. They are durable before the answer. Events fail alone: one that is
         wrong gets an error in the answer and the others are kept. Recording an event again changes nothing, so a call may
-        be repeated. Fails with INVALID_ARGUMENT for too many events; where the store fails, none of the call is kept.
+        be repeated. Fails with INVALID_ARGUMENT for too many events. Where the store fails, all of a call is kept or
+        nothing: send it again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

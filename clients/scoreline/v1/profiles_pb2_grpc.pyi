@@ -41,7 +41,8 @@ class ProfileServiceStub:
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_profiles_pb2.RecordEventsRequest, _profiles_pb2.RecordEventsResponse]
     """Records up to 10,000 events of one profile. They are durable before the answer. Events fail alone: one that is
     wrong gets an error in the answer and the others are kept. Recording an event again changes nothing, so a call may
-    be repeated. Fails with INVALID_ARGUMENT for too many events; where the store fails, none of the call is kept.
+    be repeated. Fails with INVALID_ARGUMENT for too many events. Where the store fails, all of a call is kept or
+    nothing: send it again.
     """
     RecordEventStream: _grpc.StreamStreamMultiCallable[_profiles_pb2.RecordEventStreamRequest, _profiles_pb2.RecordEventStreamResponse]
     """Records batches one after another on one stream. Answers come in the order of the batches, each once its events are
@@ -70,7 +71,8 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     RecordEvents: _aio.UnaryUnaryMultiCallable[_profiles_pb2.RecordEventsRequest, _profiles_pb2.RecordEventsResponse]  # type: ignore[assignment]
     """Records up to 10,000 events of one profile. They are durable before the answer. Events fail alone: one that is
     wrong gets an error in the answer and the others are kept. Recording an event again changes nothing, so a call may
-    be repeated. Fails with INVALID_ARGUMENT for too many events; where the store fails, none of the call is kept.
+    be repeated. Fails with INVALID_ARGUMENT for too many events. Where the store fails, all of a call is kept or
+    nothing: send it again.
     """
     RecordEventStream: _aio.StreamStreamMultiCallable[_profiles_pb2.RecordEventStreamRequest, _profiles_pb2.RecordEventStreamResponse]  # type: ignore[assignment]
     """Records batches one after another on one stream. Answers come in the order of the batches, each once its events are
@@ -102,7 +104,8 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_profiles_pb2.RecordEventsResponse, _abc.Awaitable[_profiles_pb2.RecordEventsResponse]]:
         """Records up to 10,000 events of one profile. They are durable before the answer. Events fail alone: one that is
         wrong gets an error in the answer and the others are kept. Recording an event again changes nothing, so a call may
-        be repeated. Fails with INVALID_ARGUMENT for too many events; where the store fails, none of the call is kept.
+        be repeated. Fails with INVALID_ARGUMENT for too many events. Where the store fails, all of a call is kept or
+        nothing: send it again.
         """
 
     @_abc_1.abstractmethod

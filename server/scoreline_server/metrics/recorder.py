@@ -146,6 +146,26 @@ class Metrics:
         with self._lock:
             self._add(definitions.OUTCOME_FAILURES, (), 1)
 
+    def events_recorded(
+        self, profile: str, *, kept: int, repeated: int, late: int, refused: int, ages: Sequence[float]
+    ) -> None:
+        """Counts the events of one call; ``ages`` are the seconds from each kept one to its recording."""
+        results = {"kept": kept, "repeated": repeated, "late": late, "refused": refused}
+        with self._lock:
+            for result, count in results.items():
+                self._add(definitions.PROFILE_EVENTS, (profile, result), count)
+            self._observe(definitions.PROFILE_EVENT_AGE, (profile,), ages)
+
+    def events_folded_early(self, profile: str, count: int) -> None:
+        """Counts events that were folded while earlier ones could still come."""
+        with self._lock:
+            self._add(definitions.PROFILE_FOLDED_EARLY, (profile,), count)
+
+    def events_failed(self, profile: str) -> None:
+        """Counts a call whose events could not be kept."""
+        with self._lock:
+            self._add(definitions.PROFILE_FAILURES, (profile,), 1)
+
     def shadowed(
         self, route: str, shadow: CompiledShadow, *, rows: int, seconds: float, errors: Mapping[str, int]
     ) -> None:

@@ -1,7 +1,7 @@
 """Authorization: one decision, ``authorize(caller, action)``, by a static policy.
 
-By default changes, outcomes and comparisons are accepted from this machine and on the admin address only. A policy file
-allows other callers:
+By default changes, outcomes, comparisons, events and profiles are accepted from this machine and on the admin address
+only. A policy file allows other callers:
 
     [[allow]]
     actions = ["registry.write"]
@@ -33,6 +33,9 @@ class Action(StrEnum):
     CONTROL = "control"
     OUTCOMES_REPORT = "outcomes.report"
     ANALYSIS_READ = "analysis.read"
+    EVENTS_RECORD = "events.record"
+    PROFILES_READ = "profiles.read"
+    PROFILES_FORGET = "profiles.forget"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,9 @@ _DEFAULTS: Mapping[Action, tuple[str, ...]] = {
     Action.CONTROL: ("loopback", "admin"),
     Action.OUTCOMES_REPORT: ("loopback", "admin"),
     Action.ANALYSIS_READ: ("loopback", "admin"),
+    Action.EVENTS_RECORD: ("loopback", "admin"),
+    Action.PROFILES_READ: ("loopback", "admin"),
+    Action.PROFILES_FORGET: ("loopback", "admin"),
 }
 
 

@@ -15,6 +15,7 @@ SCORE = "/scoreline.v1.ScoringService/Score"
 SCORE_STREAM = "/scoreline.v1.ScoringService/ScoreStream"
 GET_STATUS = "/scoreline.v1.StatusService/GetStatus"
 WATCH_REVISIONS = "/scoreline.v1.RegistryService/WatchRevisions"
+RECORD_EVENT_STREAM = "/scoreline.v1.ProfileService/RecordEventStream"
 
 
 @dataclass(frozen=True, slots=True)

@@ -290,12 +290,17 @@ def _answer(response: engine.Response) -> Answer:
 
 
 def failed(error: Exception) -> Answer:
-    """The answer to a call that raised; an unexpected exception is logged and answered INTERNAL with a generic text."""
+    """The answer to a call that raised."""
+    return Answer.failed(refusal(error))
+
+
+def refusal(error: Exception) -> CallError:
+    """What a caller is told of an error; an unexpected exception is logged and becomes INTERNAL with a generic text."""
     if isinstance(error, CallError):
-        return Answer.failed(error)
+        return error
     if isinstance(error, RegistryError):
-        return Answer.failed(CallError(reason_of(error), str(error)))
+        return CallError(reason_of(error), str(error))
     if isinstance(error, ProfileStoreError):
-        return Answer.failed(CallError(ErrorReason.PROFILE_STORE_FAILED, str(error)))
+        return CallError(ErrorReason.PROFILE_STORE_FAILED, str(error))
     log_failure("unexpected failure", error)
-    return Answer.failed(CallError(ErrorReason.INTERNAL, "the server failed; its log says how"))
+    return CallError(ErrorReason.INTERNAL, "the server failed; its log says how")

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterator, Mapping
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.profiles.events import Event, EventError, FieldValue
 
@@ -21,7 +23,7 @@ def decoded_event(entity: str, message: pb.Event, *, now: int | None = None) -> 
     Raises EventError for a time that is missing or none.
     """
     if message.HasField("time"):
-        time = _microseconds(message.time.seconds, message.time.nanos)
+        time = microseconds_of(message.time)
     elif now is not None:
         time = now
     else:
@@ -29,10 +31,11 @@ def decoded_event(entity: str, message: pb.Event, *, now: int | None = None) -> 
     return Event(entity, message.id, time, message.type, dict(_fields(message.fields)))
 
 
-def _microseconds(seconds: int, nanos: int) -> int:
-    if not 0 <= nanos < _SECOND_NANOSECONDS:
+def microseconds_of(time: Timestamp) -> int:
+    """A time in microseconds since 1970. Raises EventError where its nanos are not those of one second."""
+    if not 0 <= time.nanos < _SECOND_NANOSECONDS:
         raise EventError("time", "has nanos outside 0 to 999,999,999")
-    return seconds * _SECOND + nanos // 1000
+    return time.seconds * _SECOND + time.nanos // 1000
 
 
 def _fields(values: Mapping[str, pb.Value]) -> Iterator[tuple[str, FieldValue]]:

@@ -1,17 +1,18 @@
-"""The handlers of the streaming methods, ScoreStream and WatchRevisions."""
+"""The handlers of the streaming methods: ScoreStream, RecordEventStream and WatchRevisions."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import grpc
 
-from scoreline.v1 import registry_pb2, scoring_pb2
+from scoreline.v1 import profiles_pb2, registry_pb2, scoring_pb2
 from scoreline_registry.registry import Registry
 from scoreline_server.loading.watcher import Watcher
 from scoreline_server.rpc import resources
 from scoreline_server.rpc.authority import Action
-from scoreline_server.rpc.methods import SCORE, SCORE_STREAM, WATCH_REVISIONS
-from scoreline_server.rpc.pipeline import Call, Pipeline, decoded
+from scoreline_server.rpc.methods import RECORD_EVENT_STREAM, SCORE, SCORE_STREAM, WATCH_REVISIONS
+from scoreline_server.rpc.pipeline import Call, Pipeline, decoded, refusal
+from scoreline_server.rpc.profile_calls import ProfileCalls
 from scoreline_server.scoring.responses import entity_error
 from scoreline_server.transport.servicer import Handler, caller_of
 from scoreline_server.transport.stream_pool import Serve, StreamPool
@@ -22,16 +23,21 @@ _LOOK_SECONDS = 1.0
 class Streams:
     """The handlers of the streaming methods."""
 
-    def __init__(self, pipeline: Pipeline, registry: Registry, watcher: Watcher, *, threads: int) -> None:
+    def __init__(
+        self, pipeline: Pipeline, registry: Registry, watcher: Watcher, profiles: ProfileCalls, *, threads: int
+    ) -> None:
         self._pipeline, self._registry, self._watcher = pipeline, registry, watcher
+        self._profiles = profiles
         self._pool = StreamPool(threads)
 
     def handlers(self, *, by_admin_address: bool = False) -> dict[str, Handler]:
         """The handlers by path."""
         score = self._allowed(Action.SCORE, self._score, by_admin_address=by_admin_address)
+        record = self._allowed(Action.EVENTS_RECORD, self._record, by_admin_address=by_admin_address)
         watch = self._allowed(Action.REGISTRY_READ, self._watch, by_admin_address=by_admin_address)
         return {
             SCORE_STREAM: grpc.stream_stream_rpc_method_handler(score),
+            RECORD_EVENT_STREAM: grpc.stream_stream_rpc_method_handler(record),
             WATCH_REVISIONS: grpc.unary_stream_rpc_method_handler(watch),
         }
 
@@ -59,6 +65,20 @@ class Streams:
             response.response.ParseFromString(answer.message)
         else:
             response.error.CopyFrom(entity_error(0, answer.error))
+        return response
+
+    def _record(self, incoming: Iterator[bytes], _context: grpc.ServicerContext) -> Iterator[bytes]:
+        for message in incoming:
+            yield self._recorded(message).SerializeToString()
+
+    def _recorded(self, message: bytes) -> profiles_pb2.RecordEventStreamResponse:
+        """The answer to one batch of a stream. It waits for the store on the stream's own thread."""
+        request = decoded(profiles_pb2.RecordEventStreamRequest, message)
+        response = profiles_pb2.RecordEventStreamResponse(batch_id=request.batch_id)
+        try:
+            response.response.CopyFrom(self._profiles.record_batch(request.request, self._watcher.catalog))
+        except Exception as error:  # noqa: BLE001
+            response.error.CopyFrom(entity_error(0, refusal(error)))
         return response
 
     def _watch(self, message: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:

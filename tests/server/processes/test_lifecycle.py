@@ -11,7 +11,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from scoreline.v1 import registry_pb2, scoring_pb2
+from scoreline.v1 import profiles_pb2, registry_pb2, scoring_pb2
 from scoreline.v1 import scoring_pb2_grpc as rpc
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
@@ -66,7 +66,9 @@ def code_of(channel: grpc.Channel, path: str) -> grpc.StatusCode:
 
 
 def test_every_announced_method_is_served(server: Server, channel: grpc.Channel) -> None:
-    services = [s for file in (scoring_pb2, registry_pb2) for s in file.DESCRIPTOR.services_by_name.values()]
+    services = [
+        s for file in (scoring_pb2, registry_pb2, profiles_pb2) for s in file.DESCRIPTOR.services_by_name.values()
+    ]
     paths = [f"/{service.full_name}/{method.name}" for service in services for method in service.methods]
     codes = {path: code_of(channel, path) for path in paths}
     assert len(codes) > 15

@@ -1,0 +1,74 @@
+"""Profiles of a registry with the computation of each, compiled once."""
+
+import threading
+from dataclasses import dataclass
+
+from scoreline_registry.history.snapshot import Snapshot
+from scoreline_registry.profiles.computation.compiling import compile_profile
+from scoreline_registry.profiles.computation.computation import Computation
+from scoreline_registry.profiles.profile import Profile
+from scoreline_registry.registry import Registry
+
+_SECOND = 10**6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Definition:
+    """A profile, its computation, and the digest of its document."""
+
+    document: Profile
+    computation: Computation
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """The profile's name."""
+        return self.document.profile
+
+    @property
+    def lateness(self) -> int:
+        """How much older than its entity's newest an event may be, in microseconds."""
+        return self.document.lateness_seconds * _SECOND
+
+    @property
+    def future(self) -> int:
+        """How far ahead of the clock an event may be, in microseconds."""
+        return self.document.future_seconds * _SECOND
+
+    @property
+    def keep(self) -> int:
+        """After so long without events an entity is dropped, in microseconds."""
+        return self.document.keep_seconds * _SECOND
+
+
+class Definitions:
+    """The profiles of a registry, compiled when they are first needed. Safe for threads."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._snapshot: Snapshot | None = None
+        self._compiled: dict[str, Definition] = {}
+        self._lock = threading.Lock()
+
+    def names(self, revision: int | None = None) -> list[str]:
+        """The names of all profiles at a revision, the newest by default, sorted."""
+        with self._lock:
+            return sorted(self._at(revision).profiles)
+
+    def require(self, name: str, revision: int | None = None) -> Definition:
+        """A profile at a revision, the newest by default. Raises NotFoundError with the nearest names."""
+        with self._lock:
+            profiles = self._at(revision).state.profiles
+            document = profiles.require(name)
+            digest = profiles.digests[name]
+            found = self._compiled.get(name)
+            if found is None or found.digest != digest:
+                found = self._compiled[name] = Definition(document, compile_profile(document), digest)
+            return found
+
+    def _at(self, revision: int | None) -> Snapshot:
+        if revision is None:
+            return self._registry.latest()
+        if self._snapshot is None or self._snapshot.revision != revision:
+            self._snapshot = self._registry.at(revision)
+        return self._snapshot

@@ -1,0 +1,101 @@
+"""Handlers of ProfileService: they record events, read the profile of an entity, and forget it.
+
+They run on the ordinary server's threads, never on the hot lane, and leave one of them free: a store that hangs holds
+up recording, not the other calls.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from scoreline.v1 import profiles_pb2 as pb
+from scoreline_server.errors import CallError, ErrorReason
+from scoreline_server.events.live import LiveProfiles
+from scoreline_server.events.recording import MAX_EVENTS
+from scoreline_server.gil_switching import background_work
+from scoreline_server.rpc.authority import Action, Caller
+from scoreline_server.rpc.methods import Method
+from scoreline_server.rpc.profile_messages import asked, decoded_events, profile_response, record_response
+from scoreline_server.scoring.catalog import Catalog
+
+_SERVICE = "/scoreline.v1.ProfileService/"
+_RETRY_SECONDS = 0.05
+
+
+class ProfileCalls:
+    """Answers ProfileService. ``profiles`` is None where the server has no store of profiles."""
+
+    def __init__(self, profiles: LiveProfiles | None, *, remaining: Sequence[str], threads: int) -> None:
+        """All but one of the server's ``threads`` may wait for the store.
+
+        ``remaining`` says where else this server keeps data of entities, one sentence each.
+        """
+        self._profiles, self._remaining = profiles, remaining
+        self._waiting = threading.BoundedSemaphore(max(1, threads - 1))
+
+    def methods(self) -> list[Method]:
+        """The rows of the method table."""
+        return [
+            Method(_SERVICE + "RecordEvents", pb.RecordEventsRequest, Action.EVENTS_RECORD, self.record),
+            Method(_SERVICE + "GetEntityProfile", pb.GetEntityProfileRequest, Action.PROFILES_READ, self.get),
+            Method(_SERVICE + "ForgetEntity", pb.ForgetEntityRequest, Action.PROFILES_FORGET, self.forget),
+        ]
+
+    def record(self, request: pb.RecordEventsRequest, catalog: Catalog, _caller: Caller) -> pb.RecordEventsResponse:
+        """Keeps the events of a call that are right, and says what is wrong with the others."""
+        with self._slot():
+            return self.record_batch(request, catalog)
+
+    def record_batch(self, request: pb.RecordEventsRequest, catalog: Catalog) -> pb.RecordEventsResponse:
+        """The same for one batch of a stream, which has a thread of its own."""
+        profiles = self._on()
+        profile = profiles.definitions.require(request.profile, catalog.revision)
+        if len(request.events) > MAX_EVENTS:
+            raise CallError(
+                ErrorReason.TOO_MANY_EVENTS,
+                f"{len(request.events):,} events in one call; send at most {MAX_EVENTS:,}, in several calls",
+            )
+        with background_work():
+            events = decoded_events(profile, request.events)
+        return record_response(profiles.record(profile, events))
+
+    def get(
+        self, request: pb.GetEntityProfileRequest, catalog: Catalog, _caller: Caller
+    ) -> pb.GetEntityProfileResponse:
+        """Reads the features of an entity."""
+        profiles = self._on()
+        profile = profiles.definitions.require(request.profile, catalog.revision)
+        at, event = asked(profile, request, profiles.now())
+        with self._slot():
+            return profile_response(profiles.read(profile, request.entity_id, at=at, event=event))
+
+    def forget(self, request: pb.ForgetEntityRequest, catalog: Catalog, _caller: Caller) -> pb.ForgetEntityResponse:
+        """Removes what is stored of an entity."""
+        profiles = self._on()
+        definitions = profiles.definitions
+        if request.profile:
+            names = [definitions.require(request.profile, catalog.revision).name]
+        else:
+            names = definitions.names(catalog.revision)
+        with self._slot():
+            return pb.ForgetEntityResponse(
+                profiles=profiles.forget(names, request.entity_id), remaining=self._remaining
+            )
+
+    def _on(self) -> LiveProfiles:
+        """The profiles. Raises CallError where the server has none."""
+        if self._profiles is None:
+            raise CallError(ErrorReason.PROFILES_OFF, "this server keeps no profiles: set profile_store")
+        return self._profiles
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        """Counts a call among those that wait for the store. Raises CallError with OVERLOADED where they are many."""
+        if not self._waiting.acquire(blocking=False):
+            error = CallError(ErrorReason.OVERLOADED, "other calls wait for the store of profiles: try again")
+            error.retry_after_seconds = _RETRY_SECONDS
+            raise error
+        try:
+            yield
+        finally:
+            self._waiting.release()
