@@ -34,22 +34,23 @@ class RedisServer:
         self._writers = _client(url, write_seconds)
         given = self._writers.connection_pool.connection_kwargs
         self.place = str(given.get("path") or f"{given.get('host', 'localhost')}:{given.get('port', 6379)}")
-        names = ("append", "fold", "expire", "stats")
+        names = ("append", "read", "crowded", "fold", "expire", "stats")
         texts = {name: _ENTITIES + (_FOLDER / f"{name}.lua").read_text(encoding="utf-8") for name in names}
         self._scripts = {name: self._writers.register_script(text) for name, text in texts.items()}
         self._looked = False
 
     def run(self, script: str, keys: Sequence[str], args: Sequence[Part]) -> Any:
-        """Runs a script, which changes all it does in one step. Raises ProfileStoreError."""
+        """Runs a script, whose changes are one step. Raises ProfileStoreError."""
         with self.writing():
             return self._scripts[script](keys=keys, args=args)
 
-    def reading(self) -> AbstractContextManager["redis.Redis"]:
-        """A client that waits for an answer as long as a read may take. Raises ProfileStoreError."""
-        return self._used(self._readers)
+    def read(self, script: str, keys: Sequence[str]) -> Any:
+        """Runs a script that changes nothing, and waits as long as a read may take. Raises ProfileStoreError."""
+        with self._used(self._readers) as client:
+            return self._scripts[script](keys=keys, client=client)
 
     def writing(self) -> AbstractContextManager["redis.Redis"]:
-        """A client that waits as long as everything else may take. Raises ProfileStoreError."""
+        """A client for what is no script. Raises ProfileStoreError where it fails within the block."""
         return self._used(self._writers)
 
     def close(self) -> None:

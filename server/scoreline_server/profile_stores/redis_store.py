@@ -55,23 +55,15 @@ class RedisStore:
 
     def read(self, profile: str, entities: Sequence[str]) -> dict[str, Stored]:
         """What is stored of entities, in one round trip; one that is not there is left out."""
-        with self._server.reading() as client:
-            pipeline = client.pipeline(transaction=False)
-            for entity in entities:
-                pipeline.hmget(_entity(profile, entity), "m", "p", "f")
-            found = pipeline.execute()
-        rows = zip(entities, found, strict=True)
-        return {entity: _stored(entity, *row) for entity, row in rows if row[0] is not None}
+        keys = [_entity(profile, entity) for entity in entities]
+        found = self._server.read("read", keys)
+        rows = zip(entities, found[::3], found[1::3], found[2::3], strict=True)
+        return {entity: _stored(entity, *row) for entity, *row in rows if row[0] is not None}
 
     def crowded(self, profile: str, entities: Sequence[str], *, more_than: int) -> list[str]:
         """Those of the entities with more pending events than that."""
-        with self._server.writing() as client:
-            pipeline = client.pipeline(transaction=False)
-            for entity in entities:
-                pipeline.hget(_entity(profile, entity), "m")
-            found = pipeline.execute()
-        rows = zip(entities, found, strict=True)
-        return [entity for entity, facts in rows if facts is not None and _facts(facts)[-1] > more_than]
+        keys = [_entity(profile, entity) for entity in entities]
+        return [entities[place - 1] for place in self._server.run("crowded", keys, [more_than])]
 
     def fold(self, profile: str, folds: Sequence[Fold]) -> int:
         """Replaces states and drops the pending events that are in them, by one script; how many folds were taken."""

@@ -4,14 +4,18 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from scoreline_server.errors import ProfileStoreError
 
 Synchronous: TypeAlias = Literal["full", "normal"]
+T = TypeVar("T")
+_Work: TypeAlias = "tuple[Callable[[sqlite3.Connection], Any], Future[Any]]"
 
 SCHEMA = 1
 """Written to the file as ``user_version``."""
@@ -62,6 +66,8 @@ PRAGMA journal_size_limit = 67108864;
 # What is removed is overwritten with zeros. A checkpoint each 16 MB of log, whose file is cut to 64 MB.
 
 _OPEN_PAUSE_SECONDS = 0.01
+_TOGETHER = 64
+"""Calls of threads that share a transaction at most."""
 
 _HINTS = {
     sqlite3.SQLITE_FULL: "the disk is full: make room on it and send the same events again",
@@ -78,14 +84,15 @@ _HINTS = {
 class SqliteFile:
     """A database in WAL mode. Nothing is opened or created before the first transaction.
 
-    A connection is used by one thread at a time and kept for the next. Writers of this process queue on a lock, those
-    of several processes on SQLite's own.
+    A connection is used by one thread at a time and kept for the next. Threads that write queue on a lock, and the
+    first of them commits for all that came in the meantime; processes queue on SQLite's own lock.
     """
 
     def __init__(self, path: Path, *, synchronous: Synchronous, busy_seconds: float) -> None:
         self.path = path
         self._synchronous, self._busy_seconds = synchronous, busy_seconds
         self._idle: list[sqlite3.Connection] = []
+        self._queue: deque[_Work] = deque()
         self._writer = threading.Lock()
         self._closed = False
 
@@ -103,18 +110,40 @@ class SqliteFile:
         except sqlite3.DatabaseError as error:
             raise self._explained(error) from error
 
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that is durable at its end, and leaves nothing where it fails. Raises ProfileStoreError."""
-        if not self._writer.acquire(timeout=self._busy_seconds):
-            raise ProfileStoreError(f"{self.path}: other threads have been writing for {self._busy_seconds:g} s")
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """The result of ``work``, whose changes are durable then; where it fails nothing is changed.
+
+        What other threads want to write at the same time shares the transaction, and its wait for the disk.
+
+        Raises:
+            ProfileStoreError: the file could not be locked or written.
+        """
+        future: Future[T] = Future()
+        self._queue.append((work, future))
+        with self._writer:
+            while not future.done():
+                self._commit([self._queue.popleft() for _ in range(min(len(self._queue), _TOGETHER))])
+        return future.result()
+
+    def _commit(self, group: Sequence[_Work]) -> None:
+        """Does some work in one transaction; each by itself where that fails."""
+        begun = False
         try:
             with self.reading() as connection:
                 connection.execute("BEGIN IMMEDIATE")
-                yield connection
+                begun = True
+                results = [work(connection) for work, _ in group]
                 connection.execute("COMMIT")
-        finally:
-            self._writer.release()
+        except BaseException as error:  # noqa: BLE001  raised in each thread that waits for it
+            if begun and len(group) > 1 and isinstance(error, Exception):
+                for each in group:
+                    self._commit([each])
+                return
+            for _, future in group:
+                future.set_exception(error)
+        else:
+            for (_, future), result in zip(group, results, strict=True):
+                future.set_result(result)
 
     def empty_log(self) -> None:
         """Moves the write-ahead log into the file and cuts it to nothing. Raises ProfileStoreError where it is read."""

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from scoreline_registry.profiles.events import Event
@@ -78,7 +79,8 @@ class SqliteStore:
     ) -> list[Receipt]:
         """Keeps events and offsets in one transaction."""
         packed = [pack_event(event) for event in events]
-        with self._file.writing() as connection:
+
+        def append(connection: sqlite3.Connection) -> list[Receipt]:
             rows = _rows(connection, profile, {event.entity for event in events})
             receipts = [
                 rows[event.entity].append(event, each, lateness=lateness)
@@ -88,7 +90,9 @@ class SqliteStore:
             _write(connection, profile, [rows[entity] for entity in kept])
             _count(connection, profile, receipts)
             connection.executemany("INSERT OR REPLACE INTO offsets VALUES (?, ?, ?, ?)", offsets)
-        return receipts
+            return receipts
+
+        return self._file.write(append)
 
     def read(self, profile: str, entities: Sequence[str]) -> dict[str, Stored]:
         """What is stored of entities; one that is not there is left out."""
@@ -103,14 +107,17 @@ class SqliteStore:
 
     def fold(self, profile: str, folds: Sequence[Fold]) -> int:
         """Replaces states and drops the pending events that are in them; how many folds were taken."""
-        with self._file.writing() as connection:
+
+        def replace(connection: sqlite3.Connection) -> int:
             rows = _rows(connection, profile, {fold.entity for fold in folds})
             taken = [fold for fold in folds if rows[fold.entity].fold(fold)]
             changed = {fold.entity: fold.folded for fold in taken}
             _write(connection, profile, [rows[entity] for entity in changed])
             states = ((rows[entity].number, folded) for entity, folded in changed.items())
             connection.executemany("INSERT OR REPLACE INTO states VALUES (?, ?)", states)
-        return len(taken)
+            return len(taken)
+
+        return self._file.write(replace)
 
     def entities(self, profile: str, *, after: str = "") -> Iterator[str]:
         """The ids of all entities in order of their code points, from the first after ``after``."""
@@ -129,11 +136,15 @@ class SqliteStore:
         moved into the file, which is done here, and the log is cut to nothing. Backups, snapshots of the disk and
         blocks that the file system has freed are out of reach.
         """
-        with self._file.writing() as connection:
+
+        def remove(connection: sqlite3.Connection) -> bool:
             number = _rows(connection, profile, {entity})[entity].number
             _remove(connection, [] if number is None else [number])
+            return number is not None
+
+        found = self._file.write(remove)
         self._file.empty_log()
-        return number is not None
+        return found
 
     def expire(self, profile: str, *, before: int) -> int:
         """Removes entities whose newest event is older than that; how many."""
@@ -142,8 +153,8 @@ class SqliteStore:
     def clear(self, profile: str) -> None:
         """Removes all entities of a profile and its counts; offsets of consumers stay."""
         self._remove_older(profile, _NEVER)
-        with self._file.writing() as connection:
-            connection.execute("UPDATE profiles SET late = 0, repeated = 0 WHERE name = ?", (profile,))
+        reset = "UPDATE profiles SET late = 0, repeated = 0 WHERE name = ?"
+        self._file.write(lambda connection: connection.execute(reset, (profile,)))
 
     def offsets(self, consumer: str) -> Mapping[tuple[str, int], int]:
         """The next offset of each topic and partition that a consumer has read."""
@@ -169,11 +180,7 @@ class SqliteStore:
                 page = [number for (number,) in connection.execute(_OLD_ENTITIES, (profile, after, before, _PAGE))]
             if not page:
                 return removed
-            with self._file.writing() as connection:
-                # An event may have come to one of them since the page was read.
-                old = [number for (number,) in connection.execute(_STILL_OLD, (profile, json.dumps(page), before))]
-                _remove(connection, old)
-            removed += len(old)
+            removed += self._file.write(partial(_remove_old, profile=profile, page=page, before=before))
             after = page[-1]
 
 
@@ -229,6 +236,13 @@ def _count(connection: sqlite3.Connection, profile: str, receipts: Sequence[Rece
     if late or repeated:
         statement = "UPDATE profiles SET late = late + ?, repeated = repeated + ? WHERE name = ?"
         connection.execute(statement, (late, repeated, profile))
+
+
+def _remove_old(connection: sqlite3.Connection, profile: str, page: Sequence[int], before: int) -> int:
+    """Removes those of some entities that still have no event since ``before``; how many."""
+    old = [number for (number,) in connection.execute(_STILL_OLD, (profile, json.dumps(page), before))]
+    _remove(connection, old)
+    return len(old)
 
 
 def _remove(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import TypeAlias
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoreline_registry.profiles.events import Event
@@ -35,7 +35,6 @@ _STEPS: st.SearchStrategy[Step] = st.one_of(
     st.tuples(st.just("expire"), st.integers(0, 40)),
     st.tuples(st.just("clear"), st.none()),
 )
-_names = count()
 
 
 def done(store: ProfileStore, profile: str, step: Step) -> object:
@@ -82,13 +81,18 @@ def appended_by_processes(url: str, processes: int) -> list[int]:
 class ProfileStoreContract:
     """What the recording and reading of events rely on."""
 
-    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    @given(steps=st.lists(_STEPS, max_size=12))
-    def test_any_steps_give_what_the_reference_gives(self, store: ProfileStore, steps: Sequence[Step]) -> None:
-        profile, reference = f"p{next(_names)}", ReferenceStore()
-        for step in steps:
-            assert done(store, profile, step) == done(reference, profile, step)
-            assert contents(store, profile) == contents(reference, profile)
+    def test_any_steps_give_what_the_reference_gives(self, store: ProfileStore) -> None:
+        names = count()
+
+        @settings(max_examples=40)
+        @given(steps=st.lists(_STEPS, max_size=12))
+        def check(steps: Sequence[Step]) -> None:
+            profile, reference = f"p{next(names)}", ReferenceStore()
+            for step in steps:
+                assert done(store, profile, step) == done(reference, profile, step)
+                assert contents(store, profile) == contents(reference, profile)
+
+        check()
 
     def test_events_are_read_back_as_they_were(self, store: ProfileStore) -> None:
         given = Event(

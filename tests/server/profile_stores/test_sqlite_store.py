@@ -2,8 +2,10 @@
 
 import sqlite3
 import stat
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from scoreline_server.profile_stores.store import Fold, Receipt
 from tests.disks import small_disk
 from tests.server.profile_stores.contract import LATENESS, P, ProfileStoreContract
 from tests.server.profile_stores.reference import event
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -60,7 +63,7 @@ def test_nothing_is_created_before_the_first_call(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("synchronous", "value"), [("full", 2), ("normal", 1)])
 def test_writes_are_synced_as_asked(path: Path, synchronous: Synchronous, value: int) -> None:
     file = SqliteFile(path, synchronous=synchronous, busy_seconds=1)
-    with file.writing() as connection:
+    with file.reading() as connection:
         assert connection.execute("PRAGMA synchronous").fetchone() == (value,)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     file.close()
@@ -160,12 +163,32 @@ def test_a_lock_that_is_held_is_said_and_then_over(path: Path) -> None:
     store.close()
 
 
-def test_a_thread_that_holds_the_writer_is_said(path: Path) -> None:
-    file = SqliteFile(path, synchronous="full", busy_seconds=0.05)
-    with file.writing(), ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(file.writing().__enter__)
-        with pytest.raises(ProfileStoreError, match=r"other threads have been writing for 0\.05 s"):
-            waiting.result()
+def test_threads_that_write_at_once_share_a_transaction(path: Path) -> None:
+    file = SqliteFile(path, synchronous="full", busy_seconds=60)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def first(connection: sqlite3.Connection) -> int:
+        begun.set()
+        assert go_on.wait(60)
+        return connection.total_changes
+
+    def insert(connection: sqlite3.Connection, name: str) -> int:
+        connection.execute("INSERT INTO profiles (name) VALUES (?)", (name,))
+        return connection.total_changes
+
+    with ThreadPoolExecutor(4) as pool:
+        pool.submit(file.write, first)
+        assert begun.wait(60)
+        others = [pool.submit(file.write, partial(insert, name=name)) for name in ("a", "b", "a")]
+        wait_until(lambda: len(file._queue) == 3)
+        go_on.set()
+        failed = [each for each in others if each.exception() is not None]
+    # Two have the same name: the transaction of all three fails, then each is done by itself.
+    assert len(failed) == 1
+    with pytest.raises(ProfileStoreError, match="UNIQUE constraint failed"):
+        failed[0].result()
+    with file.reading() as connection:
+        assert connection.execute("SELECT name FROM profiles ORDER BY name").fetchall() == [("a",), ("b",)]
     file.close()
 
 
