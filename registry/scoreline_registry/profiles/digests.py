@@ -38,7 +38,6 @@ def _identity(feature: ProfileFeature, profile: Profile, earlier: Mapping[str, s
         "event_at_hand": {name: kinds for name, kinds in _kinds(profile, profile.events, at_hand).items() if kinds},
         "session_of": sorted(profile.events) if feature.session_seconds is not None else [],
         "features": {name: earlier[name] for name in derived},
-        "session_events": [] if feature.session_seconds is None else sorted(profile.events),
         "timezone_offset_minutes": profile.timezone_offset_minutes if feature.aggregate in _HOURLY else 0,
     }
 
