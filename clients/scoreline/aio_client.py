@@ -3,16 +3,21 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import numpy.typing as npt
 
 from scoreline.batching.asyncio_driver import AioCoalescer
+from scoreline.batching.event_outcomes import OnRefused
+from scoreline.batching.event_queue import MAX_QUEUED_EVENTS, EventQueue
+from scoreline.batching.event_tasks import AioEventSender
 from scoreline.batching.policy import OPEN_PER_CONNECTION
 from scoreline.calls.call_options import CallOptions
 from scoreline.calls.chunks import ChunkFlow, ScoredRows, chunk_flows
 from scoreline.calls.comparison_calls import ComparisonOptions, comparison_flow
+from scoreline.calls.event_calls import forget_flow, profile_flow
 from scoreline.calls.flows import Flows
 from scoreline.calls.outcome_calls import report_flow
 from scoreline.calls.retry import RetryPolicy
@@ -22,12 +27,16 @@ from scoreline.calls.transport import AsyncTransport, Flow, run_async
 from scoreline.channel.channels import Metadata, endpoint
 from scoreline.channel.grpc_transport import AioTransport
 from scoreline.channel.tls import TlsOptions
-from scoreline.client import DEFAULT_TIMEOUT_SECONDS, NO_CONTEXT
+from scoreline.client import DEFAULT_TIMEOUT_SECONDS, NO_CONTEXT, NO_FEATURES
+from scoreline.decoding.profiles import EntityProfile, EventsReport, Forgotten
 from scoreline.decoding.results import Score, Scores
 from scoreline.encoding.entities import Entity, EntityId, Steps, Value
+from scoreline.encoding.events import Event, EventLike
 from scoreline.encoding.row_chunks import RowsLike, row_chunks
 from scoreline.encoding.tables import Column
-from scoreline.outcomes import Outcome, OutcomesReport, Time
+from scoreline.errors import ScorelineError
+from scoreline.fields import Time
+from scoreline.outcomes import Outcome, OutcomesReport
 from scoreline.schema import RouteSchema
 from scoreline.status import Health, ServerStatus
 
@@ -54,6 +63,8 @@ class AsyncClient:
         metadata: Metadata = (),
         connections: int = 1,
         coalesce: bool = True,
+        max_queued_events: int = MAX_QUEUED_EVENTS,
+        on_refused_events: OnRefused | None = None,
         transport: AsyncTransport | None = None,
     ) -> None:
         place = endpoint(target, tls=tls, metadata=metadata, connections=connections)
@@ -61,22 +72,31 @@ class AsyncClient:
         self._flows = Flows(RetryingCalls(timeout_seconds=timeout_seconds, retry=retry))
         self._most_open = OPEN_PER_CONNECTION * connections
         self._coalescer = AioCoalescer(self._flows, self._transport, max_open=self._most_open) if coalesce else None
+        self._events = AioEventSender(
+            self._flows.retrying,
+            self._transport,
+            queue=EventQueue(max_events=max_queued_events),
+            on_refused=on_refused_events,
+        )
 
     async def score(
         self,
         route: str,
-        features: Mapping[str, Value],
+        features: Mapping[str, Value] = NO_FEATURES,
         *,
         entity_id: EntityId = "",
         sequence: Steps | None = None,
         neighbors: Steps | None = None,
         context: Mapping[str, Value] = NO_CONTEXT,
+        event: EventLike | None = None,
         extras: Sequence[str] = (),
         request_id: str | None = None,
         timeout_seconds: float | None = None,
     ) -> Score:
         """Scores one entity, as Client.score does."""
-        entity = Entity(entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context)
+        entity = Entity(
+            entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context, event=event
+        )
         options = CallOptions(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
         if self._coalescer is None or request_id is not None:
             return await self._run(self._flows.score(options, entity))
@@ -93,6 +113,7 @@ class AsyncClient:
         neighbors: npt.NDArray[Any] | Sequence[Steps | None] | None = None,
         neighbor_counts: npt.NDArray[Any] | Sequence[int] | None = None,
         contexts: Sequence[Mapping[str, Value]] | None = None,
+        events: Sequence[EventLike | None] | None = None,
         extras: Sequence[str] = (),
         request_id: str | None = None,
         timeout_seconds: float | None = None,
@@ -101,12 +122,46 @@ class AsyncClient:
         options = CallOptions(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
         given = row_chunks(
             rows, entity_ids=entity_ids, sequences=sequences, lengths=lengths,
-            neighbors=neighbors, neighbor_counts=neighbor_counts, contexts=contexts,
+            neighbors=neighbors, neighbor_counts=neighbor_counts, contexts=contexts, events=events,
         )  # fmt: skip
         await self._run(self._flows.schema(route, refresh=False, timeout_seconds=timeout_seconds))
         builder = ScoresBuilder(given.count)
         await self._gather(chunk_flows(self._flows, options, given.chunks), builder)
         return builder.scores()
+
+    async def record(
+        self, profile: str, entity_id: EntityId, event: EventLike, *, timeout_seconds: float | None = None
+    ) -> str:
+        """Records an event of an entity, as Client.record does."""
+        return await self._events.record(profile, entity_id, Event.of(event), timeout_seconds=timeout_seconds)
+
+    async def flush_events(self, *, timeout_seconds: float | None = None) -> EventsReport:
+        """Waits until every recorded event has its answer, as Client.flush_events does."""
+        return await self._events.flush(timeout_seconds=timeout_seconds)
+
+    async def profile(
+        self,
+        profile: str,
+        entity_id: EntityId,
+        *,
+        time: Time | None = None,
+        event: EventLike | None = None,
+        timeout_seconds: float | None = None,
+    ) -> EntityProfile:
+        """Reads the profile of an entity, as Client.profile does."""
+        return await self._run(
+            profile_flow(
+                self._flows.retrying, profile, entity_id, time=time, event=event, timeout_seconds=timeout_seconds
+            )
+        )
+
+    async def forget(
+        self, entity_id: EntityId, *, profile: str | None = None, timeout_seconds: float | None = None
+    ) -> Forgotten:
+        """Removes an entity from a profile or from all, as Client.forget does."""
+        return await self._run(
+            forget_flow(self._flows.retrying, entity_id, profile=profile, timeout_seconds=timeout_seconds)
+        )
 
     async def report_outcomes(
         self, route: str, outcomes: Iterable[Outcome], *, timeout_seconds: float | None = None
@@ -148,8 +203,11 @@ class AsyncClient:
         return await self._run(self._flows.health(service, timeout_seconds=timeout_seconds))
 
     async def close(self) -> None:
-        """Closes the connections; open calls raise ClosedError."""
-        await self._transport.close()
+        """Sends the events that are queued, then closes the connections, as Client.close does."""
+        try:
+            await self._events.close()
+        finally:
+            await self._transport.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -157,7 +215,9 @@ class AsyncClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.close()
+        # An error of the block is not hidden by that of a flush.
+        with suppress(ScorelineError) if error else nullcontext():
+            await self.close()
 
     async def _run(self, flow: Flow[_T]) -> _T:
         return await run_async(flow, self._transport)

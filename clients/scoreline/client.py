@@ -3,17 +3,22 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 from itertools import chain
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
 
 import numpy.typing as npt
 
+from scoreline.batching.event_outcomes import OnRefused
+from scoreline.batching.event_queue import MAX_QUEUED_EVENTS, EventQueue
+from scoreline.batching.event_threads import EventSender
 from scoreline.batching.policy import OPEN_PER_CONNECTION
 from scoreline.batching.threading_driver import Coalescer
 from scoreline.calls.call_options import CallOptions
 from scoreline.calls.chunks import ChunkFlow, ScoredRows, chunk_flows
 from scoreline.calls.comparison_calls import ComparisonOptions, comparison_flow
+from scoreline.calls.event_calls import forget_flow, profile_flow
 from scoreline.calls.flows import Flows
 from scoreline.calls.outcome_calls import report_flow
 from scoreline.calls.retry import RetryPolicy
@@ -23,17 +28,22 @@ from scoreline.calls.transport import Flow, Transport, run
 from scoreline.channel.channels import Metadata, endpoint
 from scoreline.channel.grpc_transport import GrpcTransport
 from scoreline.channel.tls import TlsOptions
+from scoreline.decoding.profiles import EntityProfile, EventsReport, Forgotten
 from scoreline.decoding.results import Score, Scores
 from scoreline.encoding.entities import Entity, EntityId, Steps, Value
+from scoreline.encoding.events import Event, EventLike
 from scoreline.encoding.row_chunks import RowsLike, row_chunks
 from scoreline.encoding.tables import Column
-from scoreline.outcomes import Outcome, OutcomesReport, Time
+from scoreline.errors import ScorelineError
+from scoreline.fields import Time
+from scoreline.outcomes import Outcome, OutcomesReport
 from scoreline.schema import RouteSchema
 from scoreline.status import Health, ServerStatus
 
 _T = TypeVar("_T")
 
 DEFAULT_TIMEOUT_SECONDS = 5.0
+NO_FEATURES: Mapping[str, Value] = MappingProxyType({})
 NO_CONTEXT: Mapping[str, Value] = MappingProxyType({})
 
 
@@ -46,6 +56,7 @@ class Client:
     ``target`` is a host, host:port or gRPC target; without it SCORELINE_SERVER or 127.0.0.1:50051. The first call
     connects. Every call ends within ``timeout_seconds``, its retries included. ``metadata`` is sent with every call.
     Several ``connections`` spread the load over a server's worker processes. A ``transport`` replaces gRPC.
+    ``on_refused_events`` is given recorded events that the server did not keep, on a thread of the client.
 
     Features are given by name and checked against the route's schema, which the client fetches once, and again when the
     server says that it changed. Every method raises a ScorelineError.
@@ -61,6 +72,8 @@ class Client:
         metadata: Metadata = (),
         connections: int = 1,
         coalesce: bool = True,
+        max_queued_events: int = MAX_QUEUED_EVENTS,
+        on_refused_events: OnRefused | None = None,
         transport: Transport | None = None,
     ) -> None:
         place = endpoint(target, tls=tls, metadata=metadata, connections=connections)
@@ -68,16 +81,23 @@ class Client:
         self._flows = Flows(RetryingCalls(timeout_seconds=timeout_seconds, retry=retry))
         self._most_open = OPEN_PER_CONNECTION * connections
         self._coalescer = Coalescer(self._flows, self._transport, max_open=self._most_open) if coalesce else None
+        self._events = EventSender(
+            self._flows.retrying,
+            self._transport,
+            queue=EventQueue(max_events=max_queued_events),
+            on_refused=on_refused_events,
+        )
 
     def score(
         self,
         route: str,
-        features: Mapping[str, Value],
+        features: Mapping[str, Value] = NO_FEATURES,
         *,
         entity_id: EntityId = "",
         sequence: Steps | None = None,
         neighbors: Steps | None = None,
         context: Mapping[str, Value] = NO_CONTEXT,
+        event: EventLike | None = None,
         extras: Sequence[str] = (),
         request_id: str | None = None,
         timeout_seconds: float | None = None,
@@ -86,13 +106,16 @@ class Client:
 
         A feature that is absent, None or NaN is missing; a flag counts as 1 or 0. ``sequence`` is a mapping per step,
         oldest first, or an array [T, S]; ``neighbors`` a mapping per neighbour, or an array [K, G]. ``context`` holds
-        facts that rules read. ``extras`` names extra outputs.
+        facts that rules read. ``extras`` names extra outputs. ``event`` is the event at hand, for routes that read
+        profiles: it is compared with the entity's past, and its fields are features; it is not recorded.
         ``request_id`` is the same on every retry, so that the journal's readers count the call once.
 
         Raises EntityFailedError when the server cannot score this entity, InvalidRequestError for unknown names and
         wrong types (before anything is sent), and the other errors of ``scoreline.errors``.
         """
-        entity = Entity(entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context)
+        entity = Entity(
+            entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context, event=event
+        )
         options = CallOptions(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
         if self._coalescer is None or request_id is not None:
             return self._run(self._flows.score(options, entity))
@@ -109,6 +132,7 @@ class Client:
         neighbors: npt.NDArray[Any] | Sequence[Steps | None] | None = None,
         neighbor_counts: npt.NDArray[Any] | Sequence[int] | None = None,
         contexts: Sequence[Mapping[str, Value]] | None = None,
+        events: Sequence[EventLike | None] | None = None,
         extras: Sequence[str] = (),
         request_id: str | None = None,
         timeout_seconds: float | None = None,
@@ -127,12 +151,62 @@ class Client:
         options = CallOptions(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
         given = row_chunks(
             rows, entity_ids=entity_ids, sequences=sequences, lengths=lengths,
-            neighbors=neighbors, neighbor_counts=neighbor_counts, contexts=contexts,
+            neighbors=neighbors, neighbor_counts=neighbor_counts, contexts=contexts, events=events,
         )  # fmt: skip
         self._run(self._flows.schema(route, refresh=False, timeout_seconds=timeout_seconds))
         builder = ScoresBuilder(given.count)
         self._gather(chunk_flows(self._flows, options, given.chunks), builder)
         return builder.scores()
+
+    def record(
+        self, profile: str, entity_id: EntityId, event: EventLike, *, timeout_seconds: float | None = None
+    ) -> str:
+        """Records an event of an entity: queues it, sends it with others behind the scenes, and returns its id.
+
+            client.record("spending", "c-17", {"type": "purchase", "amount": 42.0, "category": "food"})
+
+        An event without a time happened now; one without an id gets a new one, with which it is sent again after a
+        failed call, so that nothing counts twice. It is kept for certain once ``flush_events`` returns. Where
+        ``max_queued_events`` wait for their answer, this waits for room until the timeout.
+
+        Raises InvalidRequestError for values that no profile takes, and OverloadedError with reason EVENT_QUEUE_FULL.
+        What the server refuses is given to ``on_refused_events`` and to the next report.
+        """
+        return self._events.record(profile, entity_id, Event.of(event), timeout_seconds=timeout_seconds)
+
+    def flush_events(self, *, timeout_seconds: float | None = None) -> EventsReport:
+        """Waits until every event that was recorded before has its answer, and returns what became of them.
+
+        The report is of all events since the last one. Raises the error of the last call, or DeadlineError, when that
+        takes longer than the timeout: the events stay queued and are sent again, so flush again later.
+        """
+        return self._events.flush(timeout_seconds=timeout_seconds)
+
+    def profile(
+        self,
+        profile: str,
+        entity_id: EntityId,
+        *,
+        time: Time | None = None,
+        event: EventLike | None = None,
+        timeout_seconds: float | None = None,
+    ) -> EntityProfile:
+        """Reads the features that a profile declares of an entity, as of a time or now.
+
+        ``event`` is an event at hand, which is compared with the past and not recorded. Events that are still queued
+        here are not in it: flush first. Raises InvalidRequestError for a time before what is stored.
+        """
+        return self._run(
+            profile_flow(
+                self._flows.retrying, profile, entity_id, time=time, event=event, timeout_seconds=timeout_seconds
+            )
+        )
+
+    def forget(
+        self, entity_id: EntityId, *, profile: str | None = None, timeout_seconds: float | None = None
+    ) -> Forgotten:
+        """Removes an entity's state and events from a profile, or from all; says what else still holds data of it."""
+        return self._run(forget_flow(self._flows.retrying, entity_id, profile=profile, timeout_seconds=timeout_seconds))
 
     def report_outcomes(
         self, route: str, outcomes: Iterable[Outcome], *, timeout_seconds: float | None = None
@@ -189,8 +263,14 @@ class Client:
         return self._run(self._flows.health(service, timeout_seconds=timeout_seconds))
 
     def close(self) -> None:
-        """Closes the connections; open calls raise ClosedError."""
-        self._transport.close()
+        """Sends the events that are queued, then closes the connections; open calls raise ClosedError.
+
+        Raises what ``flush_events`` raises; events that are not sent by then are lost.
+        """
+        try:
+            self._events.close()
+        finally:
+            self._transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -198,7 +278,9 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        # An error of the block is not hidden by that of a flush.
+        with suppress(ScorelineError) if error else nullcontext():
+            self.close()
 
     def _run(self, flow: Flow[_T]) -> _T:
         return run(flow, self._transport)

@@ -4,37 +4,21 @@ An outcome belongs to one scored row, by its prediction id, or to a unit and a w
 that were scored in the window.
 """
 
-import math
 import re
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
-from numbers import Real
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
-
-from scoreline.errors import InvalidRequestError
-
-Time: TypeAlias = datetime | int
-"""A datetime with a timezone, or nanoseconds since 1970."""
+from scoreline.fields import Time, nanoseconds, number, wrong_field
 
 MAX_NAME = 128
 """The longest name, in characters."""
 MAX_UNIT = 1024
 """The longest unit, in characters."""
-MAX_NUMBER = 1e30
-"""The largest value and weight: their squares and those of their products can still be added up."""
-LAST_NANOSECOND = 2**63 - 1
-"""The latest time, in the year 2262."""
 
 PREDICTION_ID = re.compile(r"([0-9a-f]{24})-(0|[1-9][0-9]{0,4})")
 """A prediction id: the call's 12 bytes in hex, a dash and the row's index in its call."""
 MAX_PLACE = 65535
-
-_NUMBERS = (Real, np.bool_, Decimal)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -82,9 +66,9 @@ class Outcome:
         """``observed_at`` None means now. Raises InvalidRequestError that names the wrong field."""
         put = object.__setattr__
         put(self, "name", _name(name))
-        put(self, "value", _number("value", value))
+        put(self, "value", number("value", value))
         if bool(prediction_id) == bool(unit):
-            raise _wrong("prediction_id", "give either a prediction_id or a unit with since and until")
+            raise wrong_field("prediction_id", "give either a prediction_id or a unit with since and until")
         put(self, "prediction_id", _prediction_id(prediction_id) if prediction_id else "")
         put(self, "unit", _unit(unit) if unit else "")
         begin, end = _window(since, until) if unit else _no_window(since, until)
@@ -125,89 +109,53 @@ class OutcomesReport:
     unchecked: bool = False
 
 
-def nanoseconds(field: str, moment: Any) -> int:
-    """A time as ns since 1970. Raises InvalidRequestError for other types and times outside 1970 to 2262."""
-    if isinstance(moment, datetime):
-        if moment.tzinfo is None:
-            raise _wrong(field, "has no timezone: write datetime(..., tzinfo=UTC) for UTC")
-        since = moment - _EPOCH
-        found = ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1000
-    elif isinstance(moment, int) and not isinstance(moment, bool):
-        found = moment
-    elif hasattr(moment, "__index__") and not isinstance(moment, bool):
-        found = moment.__index__()
-    else:
-        raise _wrong(field, f"takes a datetime or ns since 1970, not {type(moment).__name__}", "WRONG_TYPE")
-    if not 0 <= found <= LAST_NANOSECOND:
-        raise _wrong(field, "must be from 1970 to 2262")
-    return found
-
-
 def _name(name: Any) -> str:
     if not isinstance(name, str):
-        raise _wrong("name", f"takes text, not {type(name).__name__}", "WRONG_TYPE")
+        raise wrong_field("name", f"takes text, not {type(name).__name__}", "WRONG_TYPE")
     if not 0 < len(name) <= MAX_NAME or not name.isprintable() or name != name.strip():
-        raise _wrong("name", f"must be 1 to {MAX_NAME} printable characters without spaces around them")
+        raise wrong_field("name", f"must be 1 to {MAX_NAME} printable characters without spaces around them")
     return name
 
 
 def _prediction_id(prediction_id: Any) -> str:
     match = PREDICTION_ID.fullmatch(prediction_id) if isinstance(prediction_id, str) else None
     if match is None or int(match[2]) > MAX_PLACE:
-        raise _wrong("prediction_id", "is not one: 24 hex digits, a dash and a row index, as a score has it")
+        raise wrong_field("prediction_id", "is not one: 24 hex digits, a dash and a row index, as a score has it")
     return match[0]
 
 
 def _unit(unit: Any) -> str:
     if not isinstance(unit, str):
-        raise _wrong("unit", f"takes text, not {type(unit).__name__}", "WRONG_TYPE")
+        raise wrong_field("unit", f"takes text, not {type(unit).__name__}", "WRONG_TYPE")
     if len(unit) > MAX_UNIT:
-        raise _wrong("unit", f"must be at most {MAX_UNIT:,} characters")
+        raise wrong_field("unit", f"must be at most {MAX_UNIT:,} characters")
     if not unit.isascii():
         try:
             unit.encode()
         except UnicodeEncodeError:
-            raise _wrong("unit", "holds half of a surrogate pair, which is no character") from None
+            raise wrong_field("unit", "holds half of a surrogate pair, which is no character") from None
     return unit
 
 
 def _window(since: Any, until: Any) -> tuple[int, int]:
     if since is None or until is None:
-        raise _wrong("since" if since is None else "until", "is required with a unit: since and until are its window")
+        raise wrong_field(
+            "since" if since is None else "until", "is required with a unit: since and until are its window"
+        )
     begin, end = nanoseconds("since", since), nanoseconds("until", until)
     if begin >= end:
-        raise _wrong("until", "must be after since: the window is [since, until)")
+        raise wrong_field("until", "must be after since: the window is [since, until)")
     return begin, end
 
 
 def _no_window(since: Any, until: Any) -> tuple[None, None]:
     if since is not None or until is not None:
-        raise _wrong("since", "a window goes with a unit, not with a prediction_id")
+        raise wrong_field("since", "a window goes with a unit, not with a prediction_id")
     return None, None
 
 
 def _weight(weight: Any) -> float:
-    found = _number("weight", weight)
+    found = number("weight", weight)
     if found < 0:
-        raise _wrong("weight", "must not be negative")
+        raise wrong_field("weight", "must not be negative")
     return found
-
-
-def _number(field: str, value: Any) -> float:
-    if type(value) is not float:
-        if not isinstance(value, _NUMBERS):
-            raise _wrong(field, f"takes a number, not {type(value).__name__}", "WRONG_TYPE")
-        try:
-            value = float(value)
-        except OverflowError:
-            value = math.inf
-    if not math.isfinite(value):
-        raise _wrong(field, "must be finite", "NOT_FINITE")
-    if abs(value) > MAX_NUMBER:
-        raise _wrong(field, f"must be at most {MAX_NUMBER:g} in size, not {value:g}", "NOT_FINITE")
-    found: float = value
-    return found
-
-
-def _wrong(field: str, problem: str, reason: str = "INVALID") -> InvalidRequestError:
-    return InvalidRequestError(f"{field}: {problem}", reason=reason, metadata={"field": field})

@@ -4,8 +4,10 @@ from scoreline.aio_client import AsyncClient
 from scoreline.calls.retry import RetryPolicy
 from scoreline.channel.tls import TlsOptions
 from scoreline.client import Client
-from scoreline.decoding.results import DataQuality, ExtraColumn, Reason, Score, Scores
+from scoreline.decoding.profiles import EntityProfile, EventsReport, Forgotten, RefusedEvent
+from scoreline.decoding.results import DataQuality, ExtraColumn, ProfileState, Reason, Score, Scores
 from scoreline.encoding.entities import Columns, Entity
+from scoreline.encoding.events import Event
 from scoreline.errors import (
     AccessError,
     ClosedError,
@@ -36,9 +38,13 @@ __all__ = [
     "DeadlineError",
     "Entity",
     "EntityFailedError",
+    "EntityProfile",
+    "Event",
+    "EventsReport",
     "ExtraColumn",
     "FeatureKind",
     "FeatureSchema",
+    "Forgotten",
     "Health",
     "InvalidRequestError",
     "ModelStatus",
@@ -47,7 +53,9 @@ __all__ = [
     "Outcome",
     "OutcomesReport",
     "OverloadedError",
+    "ProfileState",
     "Reason",
+    "RefusedEvent",
     "RefusedOutcome",
     "RetryPolicy",
     "RouteNotFoundError",

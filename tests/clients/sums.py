@@ -18,8 +18,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
 from scoreline import RouteSchema
+from scoreline.v1 import profiles_pb2, profiles_pb2_grpc, scoring_pb2_grpc
 from scoreline.v1 import scoring_pb2 as pb
-from scoreline.v1 import scoring_pb2_grpc
 from tests.waiting import PATIENCE_SECONDS
 
 Failure = Callable[[grpc.ServicerContext], None]
@@ -83,6 +83,67 @@ def hold(context: grpc.ServicerContext) -> None:
 
 
 @dataclass(repr=False)
+class Ledger(profiles_pb2_grpc.ProfileServiceServicer):
+    """Keeps events by profile, entity and id; ``plan`` holds what the next calls do first, ``lost`` how many answers
+    of calls whose events were kept do not arrive.
+
+    Events of a negative amount are refused, those of the type "late" are late.
+    """
+
+    plan: deque[Failure | None] = field(default_factory=deque)
+    lost: int = 0
+    calls: list[profiles_pb2.RecordEventsRequest] = field(default_factory=list)
+    kept: dict[tuple[str, str, str], pb.Event] = field(default_factory=dict)
+    reads: list[profiles_pb2.GetEntityProfileRequest] = field(default_factory=list)
+    profile: profiles_pb2.GetEntityProfileResponse = field(default_factory=profiles_pb2.GetEntityProfileResponse)
+    forgotten: list[profiles_pb2.ForgetEntityRequest] = field(default_factory=list)
+
+    def RecordEvents(  # noqa: N802
+        self, request: profiles_pb2.RecordEventsRequest, context: grpc.ServicerContext
+    ) -> profiles_pb2.RecordEventsResponse:
+        self.calls.append(request)
+        failure = self.plan.popleft() if self.plan else None
+        if failure is not None:
+            failure(context)
+        answer = profiles_pb2.RecordEventsResponse()
+        for index, each in enumerate(request.events):
+            self._record(request.profile, index, each, answer)
+        if self.lost:
+            self.lost -= 1
+            fail(grpc.StatusCode.UNAVAILABLE)(context)
+        return answer
+
+    def _record(
+        self, profile: str, index: int, each: profiles_pb2.EntityEvent, answer: profiles_pb2.RecordEventsResponse
+    ) -> None:
+        key = (profile, each.entity_id, each.event.id)
+        if each.event.fields["amount"].number < 0:
+            answer.errors.add(index=index, reason="INVALID_EVENT", message="amount: not so", field="amount")
+        elif each.event.type == "late":
+            answer.late_indices.append(index)
+        elif key in self.kept:
+            answer.repeated_indices.append(index)
+        else:
+            self.kept[key] = each.event
+            answer.kept_count += 1
+
+    def RecordEventStream(self, requests: object, context: object) -> Iterator[profiles_pb2.RecordEventStreamResponse]:  # noqa: N802
+        raise NotImplementedError
+
+    def GetEntityProfile(  # noqa: N802
+        self, request: profiles_pb2.GetEntityProfileRequest, context: grpc.ServicerContext
+    ) -> profiles_pb2.GetEntityProfileResponse:
+        self.reads.append(request)
+        return self.profile
+
+    def ForgetEntity(  # noqa: N802
+        self, request: profiles_pb2.ForgetEntityRequest, context: grpc.ServicerContext
+    ) -> profiles_pb2.ForgetEntityResponse:
+        self.forgotten.append(request)
+        return profiles_pb2.ForgetEntityResponse(profiles=["spending"], remaining=["the journal keeps its rows"])
+
+
+@dataclass(repr=False)
 class Sums(scoring_pb2_grpc.ScoringServiceServicer, scoring_pb2_grpc.StatusServiceServicer):
     """Scores are sums; ``plan`` holds what the next calls of Score and ReportOutcomes do first (None: nothing)."""
 
@@ -91,6 +152,7 @@ class Sums(scoring_pb2_grpc.ScoringServiceServicer, scoring_pb2_grpc.StatusServi
     requests: list[pb.ScoreRequest] = field(default_factory=list)
     reports: list[pb.ReportOutcomesRequest] = field(default_factory=list)
     metadata: list[dict[str, str | bytes]] = field(default_factory=list)
+    ledger: Ledger = field(default_factory=Ledger)
     schema_calls: int = 0
     most_at_once: int = 0
     _at_once: int = 0
@@ -252,6 +314,7 @@ def outage(port: int) -> Iterator[Callable[[], int]]:
 def start(sums: Sums, *, port: int = 0, credentials: grpc.ServerCredentials | None = None) -> Running:
     """Starts a server on loopback; port 0 takes a free one."""
     server = grpc.server(futures.ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
+    profiles_pb2_grpc.add_ProfileServiceServicer_to_server(sums.ledger, server)
     scoring_pb2_grpc.add_ScoringServiceServicer_to_server(sums, server)
     scoring_pb2_grpc.add_StatusServiceServicer_to_server(sums, server)
     state = health.HealthServicer()

@@ -30,6 +30,7 @@ SHOWN = dict(
             ("[4280. 1800.   70.] ['high' 'high' 'low'] ['credit' 'credit' 'credit']\n", 3),
             ("4280.0 ┆ high", 2),
             ("20000 0\n", 20_000),
+            ("0.0 NONE\n1 0 []\n", 1),
             ("", 1),
             ("SERVING ('income', 'age')\ncredit 6 credit@2 is damaged\n", 0),
             ("", 1),

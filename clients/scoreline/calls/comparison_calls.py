@@ -9,7 +9,7 @@ from scoreline.calls.call_options import CallOptions
 from scoreline.calls.retrying import RetryingCalls
 from scoreline.calls.transport import Flow, Method
 from scoreline.encoding.timestamps import timestamp
-from scoreline.outcomes import Time, nanoseconds
+from scoreline.fields import Time, nanoseconds
 from scoreline.v1 import analysis_pb2 as pb
 
 TIMEOUT_SECONDS = 60.0

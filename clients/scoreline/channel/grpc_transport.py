@@ -14,8 +14,20 @@ from scoreline.calls.transport import Method, Send
 from scoreline.channel.channels import Endpoint
 from scoreline.channel.rpc_errors import read_error
 from scoreline.errors import ClosedError
-from scoreline.v1 import analysis_pb2, analysis_pb2_grpc, scoring_pb2, scoring_pb2_grpc
+from scoreline.v1 import (
+    analysis_pb2,
+    analysis_pb2_grpc,
+    profiles_pb2,
+    profiles_pb2_grpc,
+    scoring_pb2,
+    scoring_pb2_grpc,
+)
 
+_SERVICES = (
+    (scoring_pb2, scoring_pb2_grpc),
+    (analysis_pb2, analysis_pb2_grpc),
+    (profiles_pb2, profiles_pb2_grpc),
+)
 _Calls: TypeAlias = Mapping[Method, Callable[..., Any]]
 
 
@@ -28,7 +40,7 @@ def _calls(channel: grpc.Channel | grpc.aio.Channel) -> _Calls:
         response_deserializer=Int32Value.FromString,
     )
     calls: dict[Method, Callable[..., Any]] = {Method.HEALTH: health}
-    for messages, stubs in ((scoring_pb2, scoring_pb2_grpc), (analysis_pb2, analysis_pb2_grpc)):
+    for messages, stubs in _SERVICES:
         for service in messages.DESCRIPTOR.services_by_name.values():
             stub = getattr(stubs, f"{service.name}Stub")(channel)
             calls |= {method: getattr(stub, method) for method in Method if method in service.methods_by_name}

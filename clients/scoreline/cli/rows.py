@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 CONTEXT = "context."
 _ITEMS = ("sequence", "neighbors")
+_EVENT = "event"
 _FLAGS = {"true": True, "false": False}
 _PARQUET_ROWS = 8192
 
@@ -42,7 +43,7 @@ class InputOptions:
 
 
 def from_csv(source: IO[bytes], schema: RouteSchema, options: InputOptions) -> Iterator[InputRow]:
-    """A row per line below the header. Columns are features, the id, ``context.NAME``, or JSON lists of items.
+    """A row per line below the header. Columns are features, the id, ``context.NAME``, or JSON of items or an event.
 
     An empty cell is missing. Raises InvalidRequestError for a wrong header.
     """
@@ -51,7 +52,7 @@ def from_csv(source: IO[bytes], schema: RouteSchema, options: InputOptions) -> I
 
 
 def from_json_lines(source: IO[bytes], schema: RouteSchema, options: InputOptions) -> Iterator[InputRow]:
-    """A row per line: an object with "entity_id", "features", "sequence", "neighbors" and "context".
+    """A row per line: an object with "entity_id", "features", "sequence", "neighbors", "event" and "context".
 
     Without "features", all other names of the object are features.
     """
@@ -75,15 +76,16 @@ def from_parquet(source: IO[bytes], schema: RouteSchema, options: InputOptions) 
         yield _row(f"row {number}", item, schema, options)
 
 
-def from_pairs(pairs: Sequence[str], schema: RouteSchema, *, entity_id: str) -> Entity:
-    """One entity of NAME=VALUE texts; names are the columns of a CSV file."""
+def from_pairs(pairs: Sequence[str], schema: RouteSchema, *, entity_id: str, event: str | None = None) -> Entity:
+    """One entity of NAME=VALUE texts, whose names are the columns of a CSV file, and the JSON of its event."""
     named = {}
     for pair in pairs:
         name, sign, value = pair.partition("=")
         if not sign or not name:
             raise InvalidRequestError(f"--set {pair!r}: write NAME=VALUE")
         named[name] = value
-    return _from_texts(named, schema, entity_id=entity_id, known_only=False, place="")
+    entity = _from_texts(named, schema, entity_id=entity_id, known_only=False, place="")
+    return entity if event is None else replace(entity, event=_event(event, "--event"))
 
 
 @contextmanager
@@ -178,6 +180,8 @@ def _from_texts(
             context[name.removeprefix(CONTEXT)] = _fact(text)
         elif name in _ITEMS:
             items[name] = _items(name, text, place)
+        elif name == _EVENT:
+            items[name] = _event(text, place)
         elif not known_only:
             features[name] = _value(name, text, schema, place)
     return Entity(entity_id=entity_id, features=features, context=context, **items)
@@ -205,6 +209,20 @@ def _items(name: str, text: str, place: str) -> Steps | None:
     return items
 
 
+def _event(text: str, place: str) -> dict[str, Any] | None:
+    """The event of a JSON object."""
+    try:
+        event = json.loads(text) if text else None
+    except json.JSONDecodeError as error:
+        raise _wrong(place, f"{_EVENT_WANTED}: {error.msg}") from error
+    if event is not None and not isinstance(event, dict):
+        raise _wrong(place, _EVENT_WANTED)
+    return event
+
+
+_EVENT_WANTED = 'an event is a JSON object such as {"type": "purchase", "amount": 12.5}'
+
+
 def _fact(text: str) -> Value:
     """A context value of a text: a number or a flag if it reads like one."""
     if not text:
@@ -220,7 +238,7 @@ def _fact(text: str) -> Value:
 def _from_object(item: Any, schema: RouteSchema, options: InputOptions, *, place: str) -> Entity:
     if not isinstance(item, dict):
         raise _wrong(place, "must be a JSON object")
-    own = {options.id_column, *_ITEMS, "context"} - schema.names
+    own = {options.id_column, *_ITEMS, _EVENT, "context"} - schema.names
     nested = isinstance(item.get("features"), dict)
     features = item["features"] if nested else {name: value for name, value in item.items() if name not in own}
     if options.known_only:
@@ -235,6 +253,7 @@ def _from_object(item: Any, schema: RouteSchema, options: InputOptions, *, place
         sequence=item.get("sequence") if "sequence" in own else None,
         neighbors=item.get("neighbors") if "neighbors" in own else None,
         context=context,
+        event=item.get(_EVENT) if _EVENT in own else None,
     )
 
 

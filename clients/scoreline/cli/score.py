@@ -49,6 +49,7 @@ def _check_pairs(_context: click.Context, _option: click.Parameter, pairs: Seque
 @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", callback=_check_pairs,
               help="A feature, context.NAME, or a JSON list for sequence or neighbors; repeatable.")  # fmt: skip
 @click.option("--id", "entity_id", default="", help="The entity's id, for --set.")
+@click.option("--event", help="The event at hand for --set, a JSON object with its type and fields.")
 @click.option("--input", "source", type=click.File("rb"), help="CSV, JSON lines or Parquet; - for stdin.")
 @click.option("--format", "kind", type=click.Choice([*_FORMATS]), help="Format of --input.  [default: its suffix]")
 @click.option("--id-column", help="Column of --input with the ids.  [default: entity_id]")
@@ -63,6 +64,7 @@ def score(
     route: str,
     pairs: Sequence[str],
     entity_id: str,
+    event: str | None,
     source: IO[bytes] | None,
     extras: Sequence[str],
     as_json: bool,
@@ -79,16 +81,17 @@ def score(
     scoreline score credit --set income=4200 --set status=employed --id c-17
     scoreline score credit --input customers.csv --json
     scoreline score churn --input histories.jsonl
+    scoreline score spending --id c-17 --event '{"type": "purchase", "amount": 42}'
 
-    A line of JSON may hold a history, oldest step first, neighbors, and context for the route's rules; a column of CSV
-    with one of the names sequence and neighbors holds the JSON list.
+    A line of JSON may hold a history, oldest step first, neighbors, the event at hand, and context for the route's
+    rules; a column of CSV with one of the names sequence, neighbors and event holds the JSON.
 
     \b
     {"entity_id": "c-17", "features": {"income": 4200}, "sequence": [{"spend": 12.5}, {"spend": 3}],
      "context": {"segment": "gold"}}
     """
-    if bool(pairs) == (source is not None):
-        raise click.UsageError("give either --set, once per feature, or --input")
+    if bool(pairs or event) == (source is not None):
+        raise click.UsageError("give either --set, once per feature, or --event, or --input")
     read = _reader(source, kind) if source else None
     with _client(registry if local else None, connection) as client:
         schema = client.schema(route)
@@ -98,7 +101,7 @@ def score(
             )
             _score_file(client, route, read(source, schema, options), name=source.name, extras=extras, as_json=as_json)
         else:
-            entity = from_pairs(pairs, schema, entity_id=entity_id)
+            entity = from_pairs(pairs, schema, entity_id=entity_id, event=event)
             _show([_score_one(client, route, entity, extras)], as_json=as_json)
 
 
@@ -131,6 +134,7 @@ def _score_one(client: Client, route: str, entity: Entity, extras: Sequence[str]
         sequence=entity.sequence,
         neighbors=entity.neighbors,
         context=entity.context,
+        event=entity.event,
         extras=extras,
     )
     return _ScoredRow(0, str(entity.entity_id), score, None)
@@ -215,6 +219,7 @@ def _facts(row: _ScoredRow) -> dict[str, Any]:
     return facts | {
         "reason": score.reason.name,
         "quality": score.quality._asdict(),
+        "profile_state": score.profile_state.name,
         "extras": {name: value.tolist() for name, value in score.extras.items()},
     }
 
@@ -230,14 +235,16 @@ def _print_table(rows: Sequence[_ScoredRow]) -> None:
     print_table([_COLUMNS[index] for index in used], [[cells[index] for index in used] for cells in table])
 
 
-_COLUMNS = ("row", "id", "score", "band", "points", "model", "arm", "reason", "prediction", "extras", "error")
+_COLUMNS = ("row", "id", "score", "band", "points", "model", "arm", "reason", "profile", "prediction", "extras",
+            "error")  # fmt: skip
 
 
 def _cells(row: _ScoredRow) -> Sequence[object]:
     score = row.score
     if score is None:
-        return (row.row, row.entity_id, *[None] * 8, row.error and row.error.message)
+        return (row.row, row.entity_id, *[None] * 9, row.error and row.error.message)
     extras = " ".join(f"{name}={value.tolist()}" for name, value in score.extras.items())
     model = f"{score.model}@{score.version}"
+    profile = score.profile_state.name if score.profile_state else None
     return (row.row, row.entity_id, score.score, score.band, score.points, model, score.arm, score.reason.name,
-            score.prediction_id, extras, None)  # fmt: skip
+            profile, score.prediction_id, extras, None)  # fmt: skip

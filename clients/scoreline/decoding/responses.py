@@ -36,6 +36,7 @@ def read_answer(answer: pb.ScoreResponse, count: int) -> Scores:
         revision=np.full(count, answer.revision, np.int64),
         model_digest=_texts((arm.model_digest for arm in packed.served), served),
         quality=_optional("quality", packed.quality, "<u2", (count, 4), 0),
+        profile_state=_optional("profile_states", packed.profile_states, "u1", (count,), 0),
         extras=_extras(packed),
         errors={error.row: entity_error(error, error.row) for error in packed.errors},
     )

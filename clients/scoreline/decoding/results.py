@@ -37,6 +37,23 @@ class Reason(IntEnum):
         return cls.UNKNOWN if isinstance(value, int) else None
 
 
+class ProfileState(IntEnum):
+    """Whether an entity's profile was read when it was scored."""
+
+    NONE = 0
+    """The route reads no profile."""
+    READ = 1
+    """The profile was read."""
+    NEW = 2
+    """The entity has no events before the time of scoring: the features of the profile have their defaults."""
+    UNREACHABLE = 3
+    """The store of profiles did not answer in time: the features have their defaults."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "ProfileState | None":
+        return cls.NONE if isinstance(value, int) else None
+
+
 class DataQuality(NamedTuple):
     """How many of an entity's features were missing, replaced by a default, unseen categories, or clipped."""
 
@@ -52,7 +69,8 @@ class Score:
 
     ``score`` is defined by the model's contract, usually a probability from 0 to 1; NaN where ``error`` is set.
     ``band`` and ``points`` are None where the model has none. ``extras`` holds the requested extra outputs that this
-    arm has. ``revision`` is the registry revision that the route was adopted from.
+    arm has. ``revision`` is the registry revision that the route was adopted from. ``profile_state`` says whether the
+    entity's profile was read.
     """
 
     score: float
@@ -68,6 +86,7 @@ class Score:
     model_digest: str
     quality: DataQuality
     error: ScorelineError | None = None
+    profile_state: ProfileState = ProfileState.NONE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,8 +124,8 @@ class Scores:
     Every field but ``scores``, ``errors`` and ``extras`` has the name that it has on Score and one value per row:
     ``scores`` float32 [N] with NaN where the row failed, ``points`` float64 [N] with NaN for none, ``version`` and
     ``revision`` int64 [N], ``reason`` uint8 [N] of Reason values, ``quality`` uint16 [N, 4] (missing, defaulted,
-    unseen, clipped), and object arrays [N] of texts, of which ``band`` has None where there is none. ``extras`` holds a
-    column per output, ``errors`` an error per failed row.
+    unseen, clipped), ``profile_state`` uint8 [N] of ProfileState values, and object arrays [N] of texts, of which
+    ``band`` has None where there is none. ``extras`` holds a column per output, ``errors`` an error per failed row.
     """
 
     scores: npt.NDArray[np.float32]
@@ -120,6 +139,7 @@ class Scores:
     revision: npt.NDArray[np.int64]
     model_digest: Names
     quality: npt.NDArray[np.uint16]
+    profile_state: npt.NDArray[np.uint8]
     extras: Mapping[str, ExtraColumn] = field(default_factory=dict)
     errors: Mapping[int, ScorelineError] = field(default_factory=dict)
 
@@ -144,6 +164,7 @@ class Scores:
             revision=np.zeros(count, np.int64),
             model_digest=text,
             quality=np.zeros((count, 4), np.uint16),
+            profile_state=np.zeros(count, np.uint8),
         )
 
     def __len__(self) -> int:
@@ -172,6 +193,7 @@ class Scores:
             model_digest=self.model_digest[row],
             quality=DataQuality(*self.quality[row].tolist()),
             error=self.errors.get(row),
+            profile_state=ProfileState(int(self.profile_state[row])),
         )
 
 

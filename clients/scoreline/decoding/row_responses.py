@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline.decoding.responses import NO_BAND, entity_error, not_packed, read_extra
-from scoreline.decoding.results import DataQuality, Reason, Score
+from scoreline.decoding.results import DataQuality, ProfileState, Reason, Score
 from scoreline.errors import EntityFailedError, ScorelineError, ServerError
 from scoreline.v1 import scoring_pb2 as pb
 
@@ -18,6 +18,7 @@ RowResult: TypeAlias = Score | ScorelineError
 
 _Extras: TypeAlias = Mapping[str, npt.NDArray[np.float32]]
 _REASONS = tuple(map(Reason, range(256)))
+_STATES = tuple(map(ProfileState, range(256)))
 _CLEAN = DataQuality()
 
 
@@ -50,6 +51,7 @@ def _results(answer: pb.ScoreResponse, count: int, errors: Mapping[int, Scorelin
     band_index = _unpack("H", count, packed.band_index) if packed.band_index else (NO_BAND,) * count
     bands: dict[int, str | None] = {NO_BAND: None, **dict(enumerate(packed.bands))}
     quality, extras = _quality(packed, count), _extras(packed, count)
+    states = _unpack("B", count, packed.profile_states) if packed.profile_states else (0,) * count
     call_id, revision = answer.call_id.hex(), answer.revision
     found: list[RowResult] = []
     for row in range(count):
@@ -70,6 +72,7 @@ def _results(answer: pb.ScoreResponse, count: int, errors: Mapping[int, Scorelin
             revision=revision,
             model_digest=digest,
             quality=quality[row],
+            profile_state=_STATES[states[row]],
         )
         found.append(score)
     return found

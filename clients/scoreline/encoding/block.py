@@ -18,7 +18,7 @@ class Block:
     """Entities encoded by a schema.
 
     ``numbers`` is float32 [N, F], ``categories`` int32 [N, C] of indices into ``dictionary`` with -1 for missing.
-    ``contexts`` holds none, one for all, or N.
+    ``contexts`` holds none, one for all, or N; ``events`` none or N.
     """
 
     digest: str
@@ -28,6 +28,7 @@ class Block:
     dictionary: Sequence[str]
     ragged: Sequence[Ragged]
     contexts: Sequence[pb.Context]
+    events: Sequence[pb.Event] = ()
 
     def __len__(self) -> int:
         return len(self.entity_ids)
@@ -42,6 +43,7 @@ class Block:
             dictionary=dictionary,
             categories=codes.astype("<i4", copy=False).tobytes(),
             contexts=self.contexts if len(self.contexts) <= 1 else self.contexts[start:stop],
+            events=self.events[start:stop],
         )
         for each in self.ragged:
             values, counts = each.rows(start, stop)
@@ -61,6 +63,8 @@ class Block:
             total += each.row_bytes()
         if len(self.contexts) > 1:
             total += np.array([context.ByteSize() + _FIELD_BYTES for context in self.contexts], np.int64)
+        if self.events:
+            total += np.array([event.ByteSize() + _FIELD_BYTES for event in self.events], np.int64)
         return total
 
     def _words(self, start: int, stop: int) -> tuple[npt.NDArray[np.int32], Sequence[str]]:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from scoreline.encoding.events import EventLike
 from scoreline.encoding.tables import Column, items, sliced, taken, values
 
 Value: TypeAlias = float | str | bool | None
@@ -32,6 +33,7 @@ class Entity:
 
     ``entity_id`` is what the route's split hashes; a whole number is sent as its decimal text. ``context`` holds facts
     that rules read and features do not hold. ``neighbors`` are related units, such as the customer who referred it.
+    ``event`` is the event at hand, where the route reads profiles: it is compared with the entity's past events.
     """
 
     entity_id: EntityId = ""
@@ -39,6 +41,7 @@ class Entity:
     sequence: Steps | None = None
     neighbors: Steps | None = None
     context: Mapping[str, Value] = field(default_factory=lambda: _NOTHING)
+    event: EventLike | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +52,7 @@ class Columns:
     ``entity_ids`` holds N texts or whole numbers, which are sent as their decimal text, or is empty. ``sequences`` is
     float [N, T, S] with ``lengths`` int [N] (without lengths every entity has T steps), or N histories as an Entity has
     them; ``neighbors`` and ``neighbor_counts`` likewise. ``contexts`` is empty, one mapping for all in a sequence of
-    one, or N mappings.
+    one, or N mappings. ``events`` is empty, or N events at hand, of which some may be None.
     """
 
     features: Mapping[str, Any]
@@ -59,6 +62,7 @@ class Columns:
     contexts: Sequence[Mapping[str, Value]] = ()
     neighbors: npt.NDArray[Any] | Sequence[Steps | None] | None = None
     neighbor_counts: npt.NDArray[np.integer[Any]] | Sequence[int] | None = None
+    events: Sequence[EventLike | None] = ()
 
     def __len__(self) -> int:
         """The number of entities, as the first thing that was given has it."""
@@ -84,6 +88,7 @@ class Columns:
             contexts=self.contexts if len(self.contexts) <= 1 else part(self.contexts),
             neighbors=part(self.neighbors),
             neighbor_counts=part(self.neighbor_counts),
+            events=part(self.events) if len(self.events) else (),
         )
 
     def only(self, rows: Sequence[int]) -> "Columns":
@@ -100,4 +105,5 @@ class Columns:
             contexts=self.contexts if len(self.contexts) <= 1 else part(self.contexts),
             neighbors=part(self.neighbors),
             neighbor_counts=part(self.neighbor_counts),
+            events=part(self.events) if len(self.events) else (),
         )

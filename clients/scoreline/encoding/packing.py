@@ -11,6 +11,7 @@ import numpy as np
 
 from scoreline.encoding.block import Block
 from scoreline.encoding.entities import Columns, Entity
+from scoreline.encoding.events import events_at_hand
 from scoreline.encoding.ragged import ragged_columns, ragged_entities
 from scoreline.encoding.tables import Column
 from scoreline.encoding.validation import unknown_name, wrong_shape, wrong_type
@@ -46,6 +47,7 @@ def pack_entities(entities: Sequence[Entity], schema: RouteSchema, *, first_row:
         dictionary=list(words),
         ragged=ragged_entities(entities, schema, first_row),
         contexts=contexts([entity.context for entity in entities], first_row),
+        events=events_at_hand([entity.event for entity in entities], first_row),
     )
 
 
@@ -69,6 +71,8 @@ def pack_columns(columns: Columns, schema: RouteSchema, *, first_row: int = 0) -
             categories[:, index] = category_column(columns.features[name], count, words, _column(name, first_row))
     if len(columns.contexts) not in {0, 1, count}:
         raise wrong_shape("contexts", f"none, one or [{count}]", columns.contexts)
+    if len(columns.events) not in {0, count}:
+        raise wrong_shape("events", f"none or [{count}]", columns.events)
     return Block(
         digest=schema.digest,
         entity_ids=_ids(columns.entity_ids, count, first_row),
@@ -77,6 +81,7 @@ def pack_columns(columns: Columns, schema: RouteSchema, *, first_row: int = 0) -
         dictionary=list(words),
         ragged=ragged_columns(columns, schema, rows=count, first_row=first_row),
         contexts=contexts(columns.contexts, first_row),
+        events=events_at_hand(columns.events, first_row),
     )
 
 

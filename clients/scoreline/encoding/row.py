@@ -31,7 +31,7 @@ class EncodedRow(NamedTuple):
     """One entity as blocks of bytes, little-endian.
 
     ``numbers`` is float32 [F], ``words`` holds a category's name or None [C], ``ragged`` the items of each ragged input
-    of the layout; ``context`` is None where it is empty.
+    of the layout; ``context`` is None where it is empty, ``event`` where there is none.
     """
 
     entity_id: str
@@ -39,6 +39,7 @@ class EncodedRow(NamedTuple):
     words: Sequence[str | None] = ()
     ragged: Sequence[RowItems] = ()
     context: pb.Context | None = None
+    event: pb.Event | None = None
 
     @property
     def size(self) -> int:
@@ -48,6 +49,8 @@ class EncodedRow(NamedTuple):
             size += sum([len(items.values) for items in self.ragged])
         if self.words:
             size += sum([len(word) for word in self.words if word]) + 4 * len(self.words)
+        if self.event is not None:
+            size += self.event.ByteSize()
         return size if self.context is None else size + self.context.ByteSize()
 
 
@@ -71,6 +74,8 @@ def join_rows(rows: Sequence[EncodedRow], digest: str) -> pb.PackedEntities:
         setattr(packed, kind.counts, struct.pack(f"<{len(items)}i", *[its.total for its in items]))
     contexts = [row.context or pb.Context() for row in rows] if any(row.context for row in rows) else []
     packed.contexts.extend(contexts[:1] if all(context == contexts[0] for context in contexts) else contexts)
+    if any(row.event for row in rows):
+        packed.events.extend(row.event or pb.Event() for row in rows)
     return packed
 
 
@@ -79,7 +84,7 @@ def plain_row(entity: Entity, schema: RouteSchema) -> EncodedRow | None:
     features, entity_id = entity.features, entity.entity_id
     if type(features) is not dict or not schema.is_flat:
         return None
-    if entity.context or entity.sequence is not None or entity.neighbors is not None:
+    if entity.context or entity.sequence is not None or entity.neighbors is not None or entity.event is not None:
         return None
     if type(entity_id) is int:
         entity_id = str(entity_id)
@@ -126,6 +131,7 @@ def _any_row(entity: Entity, schema: RouteSchema) -> EncodedRow:
         [names[code] for code in block.categories[0].tolist()],
         [RowItems(each.kind, each.rows(0, 1)[0], len(each.values)) for each in block.ragged],
         block.contexts[0] if block.contexts else None,
+        block.events[0] if block.events else None,
     )
 
 

@@ -202,4 +202,5 @@ _BESIDE: Mapping[str, Collection[int]] = {
     "contexts": (0, 1),
     "neighbors": (),
     "neighbor_counts": (),
+    "events": (0,),
 }

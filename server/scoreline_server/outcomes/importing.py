@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from scoreline.errors import InvalidRequestError
-from scoreline.outcomes import Outcome, OutcomesReport, nanoseconds
+from scoreline.fields import nanoseconds
+from scoreline.outcomes import Outcome, OutcomesReport
 from scoreline_server.table_files import is_missing, parts, time_of
 
 FIELDS = ("prediction_id", "unit", "name", "value", "weight", "observed_at", "since", "until")

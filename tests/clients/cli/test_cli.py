@@ -198,6 +198,17 @@ def test_one_entity_is_scored_from_the_command_line(running: Running, capsys: py
     assert answer["extras"] == {"members": [40.0, -40.0]}
 
 
+def test_an_event_is_scored_from_the_command_line(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    event = '{"type": "purchase", "amount": 42}'
+    code, out, err = scoreline(
+        capsys, "score", "credit", "--server", running.target, "--id", "c-17", "--event", event, "--json"
+    )
+    assert (code, err) == (0, "")
+    assert json.loads(out)["profile_state"] == "NONE"
+    (sent,) = running.sums.requests[-1].packed.events
+    assert (sent.type, sent.fields["amount"].number) == ("purchase", 42.0)
+
+
 def test_a_table_has_the_columns_that_are_used(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = scoreline(capsys, "score", "credit", "--server", running.target, "--set", "income=20.5")
     assert code == 0

@@ -150,3 +150,30 @@ def test_json_lines_carry_neighbors_unless_a_feature_has_the_name() -> None:
     named = route_schema(numbers=("income", "neighbors"))
     (read,) = from_json_lines(file('{"neighbors": 3}'), named, InputOptions())
     assert read.entity == Entity(features={"neighbors": 3})
+
+
+def test_an_event_is_json_in_every_form() -> None:
+    event = {"type": "purchase", "amount": 12.5}
+    wanted = Entity(entity_id="c", features={"income": 1.0}, event=event)
+    assert csv('entity_id,income,event\nc,1,"{""type"": ""purchase"", ""amount"": 12.5}"\nd,2,\n') == [
+        wanted,
+        Entity(entity_id="d", features={"income": 2.0}),
+    ]
+    assert json_lines(['{"entity_id": "c", "income": 1.0, "event": {"type": "purchase", "amount": 12.5}}']) == [wanted]
+    text = '{"type": "purchase", "amount": 12.5}'
+    assert from_pairs(["income=1"], SCHEMA, entity_id="c", event=text) == wanted
+    assert from_pairs([], SCHEMA, entity_id="c", event=text) == Entity(entity_id="c", event=event)
+
+
+@pytest.mark.parametrize(("text", "message"), [("{", "Expecting property name"), ("[1]", "an event is a JSON object")])
+def test_an_event_that_is_no_object_is_named(text: str, message: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"--event: .*{message}"):
+        from_pairs([], SCHEMA, entity_id="c", event=text)
+    with pytest.raises(InvalidRequestError, match=f"line 2: .*{message}"):
+        csv(f'entity_id,event\nc,"{text}"\n')
+
+
+def test_a_feature_may_be_called_event() -> None:
+    schema = route_schema(numbers=("event",))
+    (row,) = entities(from_json_lines(file('{"event": 2.0}'), schema, InputOptions()))
+    assert row == Entity(features={"event": 2.0})

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoreline import InvalidRequestError, Outcome
-from scoreline.outcomes import LAST_NANOSECOND, nanoseconds
+from scoreline.fields import LAST_NANOSECOND, nanoseconds
 
 ID = "0123456789abcdef01234567-65535"
 

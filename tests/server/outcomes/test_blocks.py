@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoreline import Outcome
-from scoreline.outcomes import LAST_NANOSECOND, MAX_NUMBER
+from scoreline.fields import LAST_NANOSECOND, MAX_NUMBER
 from scoreline_server.journal.format.blocks import Block, Fault, Kind, framed, scan
 from scoreline_server.journal.format.columns import packed, packed_json
 from scoreline_server.outcomes.block import OutcomeBlock, OutcomeColumn

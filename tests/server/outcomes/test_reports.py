@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import scoreline
 from scoreline import Outcome
-from scoreline.outcomes import LAST_NANOSECOND
+from scoreline.fields import LAST_NANOSECOND
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
