@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -65,7 +65,7 @@ PRAGMA journal_size_limit = 67108864;
 """
 # What is removed is overwritten with zeros. A checkpoint each 16 MB of log, whose file is cut to 64 MB.
 
-_OPEN_PAUSE_SECONDS = 0.01
+_PAUSE_SECONDS = 0.001
 _TOGETHER = 64
 """Calls of threads that share a transaction at most."""
 
@@ -74,7 +74,7 @@ _HINTS = {
     sqlite3.SQLITE_READONLY: "it may not be written: let this user write the file and its folder",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened: its folder must exist and be writable for this user",
     sqlite3.SQLITE_PERM: "it may not be opened: let this user read and write the file and its folder",
-    sqlite3.SQLITE_BUSY: "another process has it locked: end the backup or shell that holds it and try again",
+    sqlite3.SQLITE_BUSY: "another process keeps it locked: end the backup or shell that holds it and try again",
     sqlite3.SQLITE_CORRUPT: "it is damaged: restore it from a backup, or move it away with its -wal and -shm",
     sqlite3.SQLITE_NOTADB: "it is damaged or no SQLite file: restore it from a backup, or set another profile_store",
     sqlite3.SQLITE_IOERR: "the disk failed to read or write it: look at the system's log",
@@ -93,14 +93,14 @@ class SqliteFile:
         self._synchronous, self._busy_seconds = synchronous, busy_seconds
         self._idle: list[sqlite3.Connection] = []
         self._queue: deque[_Work] = deque()
-        self._writer = threading.Lock()
+        self._writer, self._opening = threading.Lock(), threading.Lock()
         self._closed = False
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection; each statement sees one state of the file. Raises ProfileStoreError."""
         try:
-            connection = self._idle.pop() if self._idle else self._connect()
+            connection = self._taken()
             try:
                 yield connection
             except BaseException:
@@ -130,7 +130,8 @@ class SqliteFile:
         begun = False
         try:
             with self.reading() as connection:
-                connection.execute("BEGIN IMMEDIATE")
+                if not self._insist(connection, "BEGIN IMMEDIATE"):
+                    raise self._locked()
                 begun = True
                 results = [work(connection) for work, _ in group]
                 connection.execute("COMMIT")
@@ -147,28 +148,36 @@ class SqliteFile:
 
     def empty_log(self) -> None:
         """Moves the write-ahead log into the file and cuts it to nothing. Raises ProfileStoreError where it is read."""
-        with self.reading() as connection:
-            (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if busy:
+        with self._writer, self.reading() as connection:
+            emptied = self._insist(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
+        if not emptied:
             raise ProfileStoreError(f"{self.path}-wal is being read and may hold what was removed: try again")
 
     def close(self) -> None:
         """Closes the connections; those in use are closed when they come back."""
         self._closed = True
-        while self._idle:
-            self._idle.pop().close()
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
 
     def _release(self, connection: sqlite3.Connection) -> None:
         self._idle.append(connection)
         if self._closed:
             self.close()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _taken(self) -> sqlite3.Connection:
         if self._closed:
             raise ProfileStoreError(f"{self.path}: this store is closed")
         try:
+            return self._idle.pop()
+        except IndexError:
+            with self._opening:
+                return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._touch()
         except OSError as error:
             raise ProfileStoreError(f"{self.path} cannot be opened: {error.strerror}") from error
         connection = sqlite3.connect(
@@ -181,9 +190,16 @@ class SqliteFile:
             raise
         return connection
 
+    def _touch(self) -> None:
+        """Creates the file for this user alone where it is not there.
+
+        One that is there is not opened: closing it would release the locks that this process has on it for SQLite.
+        """
+        with suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
     def _prepare(self, connection: sqlite3.Connection) -> None:
         if self._schema(connection) == 0:
-            self._use_log(connection)
             self._create(connection)
         connection.executescript(_PRAGMAS)
         connection.execute(f"PRAGMA synchronous = {self._synchronous}")
@@ -202,21 +218,26 @@ class SqliteFile:
             )
         return int(schema)
 
-    def _use_log(self, connection: sqlite3.Connection) -> None:
-        """Turns WAL mode on, which does not wait for the lock of another process that does the same."""
+    def _insist(self, connection: sqlite3.Connection, statement: str) -> bool:
+        """Executes a statement as soon as no other process has the lock; False where one had it for too long.
+
+        SQLite itself would look at ever longer intervals, up to 100 ms, and miss the moments between the transactions
+        of a busy process.
+        """
         deadline = time.monotonic() + self._busy_seconds
-        while True:
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError as error:
-                if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-                time.sleep(_OPEN_PAUSE_SECONDS)
-            else:
-                return
+        connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            while not _executed(connection, statement):
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(_PAUSE_SECONDS)
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {1000 * self._busy_seconds:.0f}")
+        return True
 
     def _create(self, connection: sqlite3.Connection) -> None:
-        connection.execute("BEGIN IMMEDIATE")
+        if not self._insist(connection, "PRAGMA journal_mode = WAL") or not self._insist(connection, "BEGIN IMMEDIATE"):
+            raise self._locked()
         # Another process may have been first.
         if self._schema(connection) == 0:
             for statement in _TABLES.split(";")[:-1]:
@@ -225,9 +246,24 @@ class SqliteFile:
             connection.execute(f"PRAGMA user_version = {SCHEMA}")
         connection.execute("COMMIT")
 
+    def _locked(self) -> ProfileStoreError:
+        return ProfileStoreError(f"{self.path}: {_HINTS[sqlite3.SQLITE_BUSY]}")
+
     def _explained(self, error: sqlite3.DatabaseError) -> ProfileStoreError:
         hint = _HINTS.get(_code(error), "send the same events again")
         return ProfileStoreError(f"{self.path}: {error}; {hint}")
+
+
+def _executed(connection: sqlite3.Connection, statement: str) -> bool:
+    """Executes a statement; False where another process has the lock."""
+    try:
+        result = connection.execute(statement).fetchone()
+    except sqlite3.OperationalError as error:
+        if _code(error) != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    # A checkpoint does not fail where it is kept from its end, but says 1.
+    return result is None or result[0] != 1
 
 
 def _code(error: sqlite3.Error) -> int:

@@ -2,6 +2,8 @@
 
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -104,6 +106,17 @@ def test_a_log_that_is_being_read_is_said_and_emptied_later(path: Path) -> None:
     store.close()
 
 
+def test_a_second_connection_leaves_the_locks_of_the_first(store: SqliteStore, path: Path) -> None:
+    kept(store, "e1")
+    second = SqliteStore(path)
+    assert kept(second, "e2") == [Receipt.KEPT]
+    # The last process that closes the file removes its log; without locks this one would seem to be the last.
+    other = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT * FROM entities').fetchall()"
+    subprocess.run([sys.executable, "-c", other, str(path)], check=True)
+    assert path.with_name("profiles.sqlite-wal").stat().st_size > 0
+    second.close()
+
+
 def test_a_newer_schema_is_refused(store: SqliteStore, path: Path) -> None:
     kept(store, "e1")
     store.close()
@@ -154,7 +167,9 @@ def test_a_lock_that_is_held_is_said_and_then_over(path: Path) -> None:
     kept(store, "e1")
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    with pytest.raises(ProfileStoreError, match="database is locked; another process has it locked"):
+    with pytest.raises(
+        ProfileStoreError, match="sqlite: another process keeps it locked: end the backup or shell that holds it"
+    ):
         kept(store, "e2")
     assert [each.id for each in store.read(P, ["ann"])["ann"].pending] == ["e1"]
     holder.execute("COMMIT")
