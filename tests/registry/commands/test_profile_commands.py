@@ -35,6 +35,15 @@ def test_a_profile_is_planned_applied_listed_printed_and_removed(shell: Shell) -
     assert "there is no profile yet" in shell.failure("profile", "get", "spending")
 
 
+def test_packaged_profiles_are_listed_printed_and_applied(shell: Shell) -> None:
+    assert "session-urgency" in shell.ok("profile", "example")
+    assert {"profile": "rfm"}.items() <= shell.json("profile", "example", "rfm").items()
+    assert [each["profile"] for each in shell.json("profile", "example")][:2] == ["card-customer", "card-terminal"]
+    guardian = shell.ok("profile", "example", "spending-guardian")
+    assert shell.ok("profile", "apply", "-", text=guardian).splitlines()[-1] == "revision 1"
+    assert "did you mean 'rfm'?" in shell.failure("profile", "example", "rfn")
+
+
 def test_a_change_says_which_features_get_other_values(shell: Shell) -> None:
     shell.ok("profile", "apply", "-", text=SPENDING)
     text = changed("half_life: 7d", "half_life: 9d")
