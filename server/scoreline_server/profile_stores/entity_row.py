@@ -1,7 +1,7 @@
 """One entity of an embedded store while a transaction changes it. Pure."""
 
 from scoreline_registry.profiles.events import Event
-from scoreline_server.profile_stores.packing import pack_event, packed_ids, start_of, unpack_events
+from scoreline_server.profile_stores.packing import pack_event, start_of, unpack_events, unpack_ids
 from scoreline_server.profile_stores.store import Fold, Receipt
 
 
@@ -78,7 +78,7 @@ class EntityRow:
         if self._ids is not None:
             return event_id in self._ids
         if self._asked or start_of(event_id) in self.pending:
-            self._ids = set(packed_ids(bytes(self.pending), self.count))
+            self._ids = unpack_ids(self.entity, bytes(self.pending), self.count)
             return event_id in self._ids
         self._asked = True
         return False

@@ -1,10 +1,12 @@
 """Pending events as bytes: each is a MessagePack array of id, time, type and fields, one behind the other."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import msgpack
 
 from scoreline_registry.profiles.events import Event, FieldValue
+from scoreline_server.errors import ProfileStoreError
 
 _ARRAY_32 = b"\xdd"
 
@@ -22,13 +24,15 @@ def start_of(event_id: str) -> bytes:
 
 
 def unpack_events(entity: str, packed: bytes, count: int) -> list[Event]:
-    """Decodes the pending events of an entity, in order of their places."""
-    return sorted((Event(entity, *each) for each in _arrays(packed, count)), key=_place)
+    """Decodes the pending events of an entity, in order of their places. Raises ProfileStoreError."""
+    with _damage(entity):
+        return sorted((Event(entity, *each) for each in _arrays(packed, count)), key=_place)
 
 
-def packed_ids(packed: bytes, count: int) -> Iterable[str]:
-    """The ids of some packed events."""
-    return (each[0] for each in _arrays(packed, count))
+def unpack_ids(entity: str, packed: bytes, count: int) -> set[str]:
+    """Decodes the ids of the pending events of an entity. Raises ProfileStoreError."""
+    with _damage(entity):
+        return {each[0] for each in _arrays(packed, count)}
 
 
 def _arrays(packed: bytes, count: int) -> list[tuple[str, int, str, dict[str, FieldValue]]]:
@@ -37,6 +41,16 @@ def _arrays(packed: bytes, count: int) -> list[tuple[str, int, str, dict[str, Fi
         _ARRAY_32 + count.to_bytes(4, "big") + packed
     )
     return arrays
+
+
+@contextmanager
+def _damage(entity: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, LookupError) as error:
+        raise ProfileStoreError(
+            f"the pending events of entity {entity!r} are damaged: forget it, or restore the store from a backup"
+        ) from error
 
 
 def _place(event: Event) -> tuple[int, str]:

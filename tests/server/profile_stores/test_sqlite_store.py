@@ -156,6 +156,21 @@ def test_a_damaged_file_is_said(store: SqliteStore, path: Path) -> None:
     after.close()
 
 
+@pytest.mark.parametrize("pending", [b"\xc1", b"", b"\x01", b"\x94\xa1e"])
+def test_a_damaged_entity_is_said_and_others_are_served(store: SqliteStore, path: Path, pending: bytes) -> None:
+    kept(store, "e1")
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE entities SET pending = ?", (pending,))
+    connection.close()
+    with pytest.raises(ProfileStoreError, match="pending events of entity 'ann' are damaged: forget it"):
+        store.read(P, ["ann"])
+    with pytest.raises(ProfileStoreError, match="pending events of entity 'ann' are damaged: forget it"):
+        store.append(P, [event("bob", "e", 1), event("ann", "e2", 1), event("ann", "e3", 1)], lateness=LATENESS)
+    assert store.append(P, [event("bob", "e", 1)], lateness=LATENESS) == [Receipt.KEPT]
+    assert store.forget(P, "ann")
+    assert kept(store, "e1") == [Receipt.KEPT]
+
+
 def test_a_path_that_cannot_be_a_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ProfileStoreError, match=r"file/p\.sqlite cannot be opened: (Not a directory|File exists)"):
