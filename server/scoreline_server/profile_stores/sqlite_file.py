@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from scoreline_server.errors import ProfileStoreError
 
 Synchronous: TypeAlias = Literal["full", "normal"]
 T = TypeVar("T")
-_Work: TypeAlias = "tuple[Callable[[sqlite3.Connection], Any], Future[Any]]"
 
 SCHEMA = 1
 """Written to the file as ``user_version``."""
@@ -81,6 +80,12 @@ _HINTS = {
 }
 
 
+class _Work(NamedTuple):
+    do: Callable[[sqlite3.Connection], Any]
+    future: "Future[Any]"
+    durable: bool
+
+
 class SqliteFile:
     """A database in WAL mode. Nothing is opened or created before the first transaction.
 
@@ -110,16 +115,18 @@ class SqliteFile:
         except sqlite3.DatabaseError as error:
             raise self._explained(error) from error
 
-    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """The result of ``work``, whose changes are durable then; where it fails nothing is changed.
+    def write(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = True) -> T:
+        """The result of ``work``, whose changes are on the disk then; where it fails nothing is changed.
 
-        What other threads want to write at the same time shares the transaction, and its wait for the disk.
+        What other threads want to write at the same time shares the transaction, and its wait for the disk. Changes
+        that are not ``durable`` are there for every reader, and on the disk with the next that are: a loss of power
+        may undo them.
 
         Raises:
             ProfileStoreError: the file could not be locked or written.
         """
         future: Future[T] = Future()
-        self._queue.append((work, future))
+        self._queue.append(_Work(work, future, durable=durable))
         with self._writer:
             while not future.done():
                 self._commit([self._queue.popleft() for _ in range(min(len(self._queue), _TOGETHER))])
@@ -130,21 +137,25 @@ class SqliteFile:
         begun = False
         try:
             with self.reading() as connection:
-                if not self._insist(connection, "BEGIN IMMEDIATE"):
-                    raise self._locked()
+                self._begin(connection, durable=any(work.durable for work in group))
                 begun = True
-                results = [work(connection) for work, _ in group]
+                results = [work.do(connection) for work in group]
                 connection.execute("COMMIT")
         except BaseException as error:  # noqa: BLE001  raised in each thread that waits for it
             if begun and len(group) > 1 and isinstance(error, Exception):
-                for each in group:
-                    self._commit([each])
+                for work in group:
+                    self._commit([work])
                 return
-            for _, future in group:
-                future.set_exception(error)
+            for work in group:
+                work.future.set_exception(error)
         else:
-            for (_, future), result in zip(group, results, strict=True):
-                future.set_result(result)
+            for work, result in zip(group, results, strict=True):
+                work.future.set_result(result)
+
+    def _begin(self, connection: sqlite3.Connection, *, durable: bool) -> None:
+        connection.execute(f"PRAGMA synchronous = {self._synchronous if durable else 'normal'}")
+        if not self._insist(connection, "BEGIN IMMEDIATE"):
+            raise self._locked()
 
     def empty_log(self) -> None:
         """Moves the write-ahead log into the file and cuts it to nothing. Raises ProfileStoreError where it is read."""
@@ -202,7 +213,6 @@ class SqliteFile:
         if self._schema(connection) == 0:
             self._create(connection)
         connection.executescript(_PRAGMAS)
-        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
 
     def _schema(self, connection: sqlite3.Connection) -> int:
         """The file's schema; 0 where it is empty. Raises ProfileStoreError for the file of another program."""
@@ -236,8 +246,9 @@ class SqliteFile:
         return True
 
     def _create(self, connection: sqlite3.Connection) -> None:
-        if not self._insist(connection, "PRAGMA journal_mode = WAL") or not self._insist(connection, "BEGIN IMMEDIATE"):
+        if not self._insist(connection, "PRAGMA journal_mode = WAL"):
             raise self._locked()
+        self._begin(connection, durable=True)
         # Another process may have been first.
         if self._schema(connection) == 0:
             for statement in _TABLES.split(";")[:-1]:

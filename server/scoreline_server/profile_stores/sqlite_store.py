@@ -117,7 +117,8 @@ class SqliteStore:
             connection.executemany("INSERT OR REPLACE INTO states VALUES (?, ?)", states)
             return len(taken)
 
-        return self._file.write(replace)
+        # Where the power fails before it is on the disk, its events are pending still.
+        return self._file.write(replace, durable=False)
 
     def entities(self, profile: str, *, after: str = "") -> Iterator[str]:
         """The ids of all entities in order of their code points, from the first after ``after``."""
@@ -180,7 +181,7 @@ class SqliteStore:
                 page = [number for (number,) in connection.execute(_OLD_ENTITIES, (profile, after, before, _PAGE))]
             if not page:
                 return removed
-            removed += self._file.write(partial(_remove_old, profile=profile, page=page, before=before))
+            removed += self._file.write(partial(_remove_old, profile=profile, page=page, before=before), durable=False)
             after = page[-1]
 
 

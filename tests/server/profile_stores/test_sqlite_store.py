@@ -62,12 +62,17 @@ def test_nothing_is_created_before_the_first_call(tmp_path: Path) -> None:
     assert [each.name for each in path.parent.iterdir()] == ["profiles.sqlite"]
 
 
-@pytest.mark.parametrize(("synchronous", "value"), [("full", 2), ("normal", 1)])
-def test_writes_are_synced_as_asked(path: Path, synchronous: Synchronous, value: int) -> None:
+@pytest.mark.parametrize(
+    ("synchronous", "durable", "value"), [("full", True, 2), ("full", False, 1), ("normal", True, 1)]
+)
+def test_writes_are_synced_as_asked(path: Path, synchronous: Synchronous, durable: bool, value: int) -> None:
     file = SqliteFile(path, synchronous=synchronous, busy_seconds=1)
-    with file.reading() as connection:
-        assert connection.execute("PRAGMA synchronous").fetchone() == (value,)
-        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+    def value_of(connection: sqlite3.Connection, pragma: str) -> object:
+        return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+
+    for pragma, expected in (("synchronous", value), ("journal_mode", "wal"), ("secure_delete", 1)):
+        assert file.write(partial(value_of, pragma=pragma), durable=durable) == expected
     file.close()
 
 
