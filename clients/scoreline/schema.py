@@ -24,12 +24,16 @@ class FeatureKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class FeatureSchema:
-    """One feature: a float32 number, or a category of which the route's arms know ``vocabulary``."""
+    """One feature: a float32 number, or a category of which the route's arms know ``vocabulary``.
+
+    ``profile`` fills it where the caller leaves it out; empty for none.
+    """
 
     name: str
     kind: FeatureKind
     required: bool
     vocabulary: tuple[str, ...]
+    profile: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +41,26 @@ class SequenceSchema:
     """The step features in the order of a step's columns, and the most steps that an entity may have.
 
     Those in ``vocabularies`` are categories; in arrays they are the index of the name, the number of names for any
-    other name, and NaN where missing. The others are numbers.
+    other name, and NaN where missing. The others are numbers. ``profile`` has the steps of entities that are sent
+    without a sequence; empty for none.
     """
 
     features: tuple[str, ...]
     max_length: int
     vocabularies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    profile: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class NeighborSchema:
-    """The neighbour features, all numbers, in the order of a neighbour's columns, and the most that an entity has."""
+    """The neighbour features, all numbers, in the order of a neighbour's columns, and the most that an entity has.
+
+    ``profile`` has the neighbours of entities that are sent without any; empty for none.
+    """
 
     features: tuple[str, ...]
     max_neighbors: int
+    profile: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,18 +90,20 @@ class RouteSchema:
             revision=message.revision,
             digest=message.schema_digest,
             features=tuple(
-                FeatureSchema(f.name, FeatureKind(f.kind), f.required, tuple(f.vocabulary)) for f in message.features
+                FeatureSchema(f.name, FeatureKind(f.kind), f.required, tuple(f.vocabulary), f.profile)
+                for f in message.features
             ),
             sequence=sequence
             and SequenceSchema(
                 tuple(sequence.features),
                 sequence.max_length,
                 {each.feature: tuple(each.names) for each in sequence.vocabularies},
+                sequence.profile,
             ),
             unit=message.unit,
             extras=tuple(message.extras),
             max_entities=message.max_entities,
-            neighbors=around and NeighborSchema(tuple(around.features), around.max_neighbors),
+            neighbors=around and NeighborSchema(tuple(around.features), around.max_neighbors, around.profile),
         )
 
     @property

@@ -22,6 +22,7 @@ from scoreline_server.loading.pins import Pins
 from scoreline_server.loading.watcher import Watcher
 from scoreline_server.metrics.recorder import CountedThreads, Metrics
 from scoreline_server.outcomes.opening import open_outcomes
+from scoreline_server.profile_stores.timed_reading import TimedStates
 from scoreline_server.rpc.admission import Admission
 from scoreline_server.rpc.authority import policy_of
 from scoreline_server.rpc.comparisons import Comparisons
@@ -37,6 +38,7 @@ from scoreline_server.scoring.answer_cache import AnswerCaching
 from scoreline_server.scoring.answer_memory import MemoryAnswers
 from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.scoring.results import Observe
+from scoreline_server.scoring.route_profiles import NoStore
 from scoreline_server.settings import Settings
 from scoreline_server.shadows import Shadows, discard
 from scoreline_server.stopping import Deadline, StopLimits
@@ -75,6 +77,8 @@ class Server:
         self._stop_limits = stop_limits
         self.metrics = Metrics(runtime)
         registry = _open(settings.registry)
+        self.profiles = open_profiles(settings, registry, counting=self.metrics)
+        self._states = self._timed_states()
         self.watcher = Watcher(
             registry,
             poll_seconds=settings.poll_seconds,
@@ -84,10 +88,10 @@ class Server:
             loading=self.metrics.loading,
             load=load,
             caching=self._caching(),
+            states=self._states or NoStore(self.metrics.profiles_used),
         )
         self.journal = open_journal(settings, worker=worker, counting=self.metrics)
         self.outcomes = open_outcomes(settings, worker=worker)
-        self.profiles = open_profiles(settings, registry, counting=self.metrics)
         admission = _admission(settings)
         self.shadows = Shadows(
             queue_rows=settings.shadow_queue_rows,
@@ -142,6 +146,12 @@ class Server:
         size = self.settings.answer_cache_bytes
         return AnswerCaching(MemoryAnswers(size), counting=self.metrics) if size else None
 
+    def _timed_states(self) -> TimedStates | None:
+        """Reads profiles for scoring; None where there is no store."""
+        if self.profiles is None:
+            return None
+        return TimedStates(self.profiles.store, seconds=self.settings.profile_read_seconds, counting=self.metrics)
+
     def start(self) -> None:
         """Adopts the registry's newest revision, then opens for calls."""
         if self.journal:
@@ -187,6 +197,8 @@ class Server:
             parts.callback(self._comparisons.close)
             if self.profiles:
                 parts.callback(self.profiles.store.close)
+            if self._states:
+                parts.callback(self._states.close)
             if self.outcomes:
                 parts.callback(_within, "outcomes", self.outcomes.log.close, limits.journal_seconds)
             parts.callback(_within, "shadows", self.shadows.close, limits.shadows_seconds)

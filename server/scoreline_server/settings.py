@@ -115,6 +115,11 @@ class Settings(BaseSettings):
         default="auto",
         description="Store of profiles: auto is a file in the journal's folder; or off, sqlite:PATH, redis://HOST:PORT/DB.",
     )
+    profile_read_seconds: float = Field(
+        default=0.05,
+        gt=0,
+        description="How long scoring waits for a read of profiles; then entities are scored as without events.",
+    )
     shadow_queue_rows: int = Field(
         default=4096, ge=1, description="Largest queue of the shadows, in rows; rows beyond it are dropped and counted."
     )

@@ -1380,12 +1380,15 @@ class Feature(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     REQUIRED_FIELD_NUMBER: _builtins.int
     VOCABULARY_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
     kind: Global___FeatureKind.ValueType
     """Its kind."""
     required: _builtins.bool
     """True where at least one arm of the route refuses entities without it."""
+    profile: _builtins.str
+    """The profile that fills it where the caller does not send it. Empty for none."""
     @_builtins.property
     def vocabulary(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The categories that the arms know. Others are scored as "other" or refused, as each model says."""
@@ -1397,10 +1400,11 @@ class Feature(_message.Message):
         kind: Global___FeatureKind.ValueType = ...,
         required: _builtins.bool = ...,
         vocabulary: _abc.Iterable[_builtins.str] | None = ...,
+        profile: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "name", b"name", "required", b"required", "vocabulary", b"vocabulary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "name", b"name", "profile", b"profile", "required", b"required", "vocabulary", b"vocabulary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1415,8 +1419,11 @@ class SequenceSchema(_message.Message):
     FEATURES_FIELD_NUMBER: _builtins.int
     MAX_LENGTH_FIELD_NUMBER: _builtins.int
     VOCABULARIES_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
     max_length: _builtins.int
     """The most steps an entity may have."""
+    profile: _builtins.str
+    """The profile whose events are the steps of entities that the caller sends without a sequence. Empty for none."""
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The step features in the order of the packed block. Those without a vocabulary are numbers."""
@@ -1431,10 +1438,11 @@ class SequenceSchema(_message.Message):
         features: _abc.Iterable[_builtins.str] | None = ...,
         max_length: _builtins.int = ...,
         vocabularies: _abc.Iterable[Global___StepVocabulary] | None = ...,
+        profile: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "max_length", b"max_length", "vocabularies", b"vocabularies"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "max_length", b"max_length", "profile", b"profile", "vocabularies", b"vocabularies"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1476,8 +1484,11 @@ class NeighborSchema(_message.Message):
 
     FEATURES_FIELD_NUMBER: _builtins.int
     MAX_NEIGHBORS_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
     max_neighbors: _builtins.int
     """The most neighbors an entity may have. None is always allowed."""
+    profile: _builtins.str
+    """The profile that has the neighbors of entities that the caller sends without any. Empty for none."""
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The neighbor features in the order of the packed block. All are numbers."""
@@ -1487,10 +1498,11 @@ class NeighborSchema(_message.Message):
         *,
         features: _abc.Iterable[_builtins.str] | None = ...,
         max_neighbors: _builtins.int = ...,
+        profile: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "max_neighbors", b"max_neighbors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "max_neighbors", b"max_neighbors", "profile", b"profile"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

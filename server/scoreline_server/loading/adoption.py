@@ -14,10 +14,12 @@ from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.routing.route import RouteDocument
 from scoreline_registry.routing.route_validation import contract_errors
 from scoreline_server.errors import ErrorReason, LoadError
+from scoreline_server.loading.profile_adoption import ProfileAdoption
 from scoreline_server.scoring.answer_cache import AnswerCaching
 from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.scoring.compiled_route import CompiledRoute, compile_route
 from scoreline_server.scoring.model import LoadedModel, VersionKey
+from scoreline_server.scoring.route_profiles import NO_STORE, StateReader
 
 LoadAll = Callable[[Sequence[VersionKey]], Mapping[VersionKey, LoadedModel | LoadError]]
 
@@ -30,6 +32,7 @@ def adopt(
     pins: Sequence[VersionKey] = (),
     budget_bytes: int = 0,
     caching: AnswerCaching | None = None,
+    states: StateReader = NO_STORE,
 ) -> Catalog:
     """The catalog of a revision.
 
@@ -40,12 +43,18 @@ def adopt(
         pins: versions to load although nothing reaches them, the most wanted last.
         budget_bytes: how much all models may take before pins have to go; 0 for no limit.
         caching: the cache of answers; without it a route's section ``cache`` has no effect.
+        states: reads the states of entities for routes that read profiles.
     """
-    return _Adoption(snapshot, previous, load_all, caching).catalog(pins, budget_bytes)
+    return _Adoption(snapshot, previous, load_all, caching, states).catalog(pins, budget_bytes)
 
 
 def adopt_earlier(
-    snapshot: Snapshot, current: Catalog, load_all: LoadAll, *, caching: AnswerCaching | None = None
+    snapshot: Snapshot,
+    current: Catalog,
+    load_all: LoadAll,
+    *,
+    caching: AnswerCaching | None = None,
+    states: StateReader = NO_STORE,
 ) -> Catalog:
     """The current catalog with those of its missing routes that an earlier revision lets serve.
 
@@ -54,7 +63,7 @@ def adopt_earlier(
     missing = [name for name in current.problems if name not in current.routes and name in snapshot.routes]
     if not missing:
         return current
-    adoption = _Adoption(snapshot, current, load_all, caching)
+    adoption = _Adoption(snapshot, current, load_all, caching, states)
     found = adoption.routes(missing)
     models = {model.key: model for route in found.values() for model in route.models}
     return replace(
@@ -68,14 +77,23 @@ def adopt_earlier(
 class _Adoption:
     """One pass over a revision; loads each version at most once."""
 
-    def __init__(self, snapshot: Snapshot, previous: Catalog, load_all: LoadAll, caching: AnswerCaching | None) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        previous: Catalog,
+        load_all: LoadAll,
+        caching: AnswerCaching | None,
+        states: StateReader,
+    ) -> None:
         self._snapshot, self._previous, self._load_all = snapshot, previous, load_all
         self._caching = caching
         self._digests = {
             **{("route", name): digest for name, digest in snapshot.route_digests.items()},
             **{("model", name): digest for name, digest in snapshot.model_digests.items()},
+            **{("profile", name): digest for name, digest in snapshot.profile_digests.items()},
         }
         self._models: dict[VersionKey, LoadedModel] = {}
+        self._profiles = ProfileAdoption(snapshot, previous.profiles, states)
         self._failures: dict[VersionKey, LoadError] = {}
         self._problems: dict[str, str] = {}
         self._degraded: list[str] = []
@@ -103,6 +121,12 @@ class _Adoption:
             degraded=self.degraded,
             aliased=aliased,
             digests=self._digests,
+            profiles={
+                fill.profile.name: fill.profile
+                for route in served.values()
+                if route and route.profiles
+                for fill in route.profiles.fills
+            },
         )
 
     @property
@@ -124,7 +148,11 @@ class _Adoption:
         route = self._previous.routes.get(name)
         if route is None or name in self._previous.problems or route.is_degraded:
             return False
-        return self._same("route", name) and all(self._same("model", model) for model, _ in route.uses())
+        return (
+            self._same("route", name)
+            and all(self._same("model", model) for model, _ in route.uses())
+            and all(self._same("profile", profile) for profile in route.document.profiles)
+        )
 
     def _same(self, kind: str, name: str) -> bool:
         digest = self._digests.get((kind, name))
@@ -207,8 +235,13 @@ class _Adoption:
         if lost:
             self._degraded.append(f"route {name} is served without its fallback {document.fallback}: {lost}")
         models = {ref: self._models[key] for ref, key in refs.items() if ref not in failed}
+        try:
+            profiles = self._profiles.of(document, models)
+        except RegistryError as error:
+            self._problems[name] = str(error)
+            return before
         fit = self._fit(document, shadows[name])
-        return compile_route(document, self._snapshot.revision, models, fit, caching=self._caching)
+        return compile_route(document, self._snapshot.revision, models, fit, caching=self._caching, profiles=profiles)
 
     def _fit(self, document: RouteDocument, keys: Mapping[str, VersionKey]) -> Mapping[str, LoadedModel]:
         """The shadows that are loaded and fit the route's schema; the others are reported and left out."""

@@ -20,6 +20,7 @@ from scoreline_server.loading.pins import Pins
 from scoreline_server.scoring.answer_cache import AnswerCaching
 from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.scoring.model import LoadedModel, VersionKey
+from scoreline_server.scoring.route_profiles import NO_STORE, StateReader
 
 _log = structlog.get_logger()
 
@@ -40,8 +41,11 @@ class Watcher:
         loading: Callable[[str], AbstractContextManager[object]] = nullcontext,
         load: loader.Load = loader.load,
         caching: AnswerCaching | None = None,
+        states: StateReader = NO_STORE,
     ) -> None:
         """Follows a registry. ``caching`` is the cache of answers for routes that have one.
+
+        ``states`` reads the profiles of entities for routes that have some.
 
         ``loading_lock`` is held while models are loaded, so that one worker loads at a time. ``loading`` is entered
         with a model's name around the loading of one version by ``load``, and sees the LoadError of one that fails.
@@ -51,7 +55,7 @@ class Watcher:
         self.pins = pins or Pins()
         self._budget_bytes = budget_bytes
         self._loading_lock, self._loading, self._load_version = loading_lock, loading, load
-        self._caching = caching
+        self._caching, self._states = caching, states
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._follow, name="registry-watcher", daemon=True)
@@ -86,7 +90,13 @@ class Watcher:
         with self._loading_lock(), background_work():
             load_all = self._load_on_every_core if at_start else self._load_all
             adopted = adopt(
-                snapshot, before, load_all, pins=pins, budget_bytes=self._budget_bytes, caching=self._caching
+                snapshot,
+                before,
+                load_all,
+                pins=pins,
+                budget_bytes=self._budget_bytes,
+                caching=self._caching,
+                states=self._states,
             )
             self._catalog = self._with_earlier(adopted) if at_start else adopted
         self._adopted_pins = pins
@@ -101,7 +111,7 @@ class Watcher:
                 break
             try:
                 earlier = self._registry.at(revision)
-                catalog = adopt_earlier(earlier, catalog, self._load_all, caching=self._caching)
+                catalog = adopt_earlier(earlier, catalog, self._load_all, caching=self._caching, states=self._states)
             except RegistryError as error:
                 _log.warning("an earlier revision is unreadable", revision=revision, error=str(error))
         return catalog

@@ -91,6 +91,10 @@ GUARD_VALUE = _gauge("guard_value", "The figure of a ramp's guard at the last lo
 GUARD_LIMIT = _gauge("guard_limit", "The limit of a ramp's guard.", "route", "guard")
 REALLOCATIONS = _counter("reallocations", "New weights that a controller committed.", "route")
 CONTROLLER_FAILURES = _counter("controller_failures", "Looks of controllers that failed.")
+PROFILE_READS = _counter("profile_reads", "Rows that were scored by a profile.", "profile", "state")
+PROFILE_READ_SECONDS = _histogram(
+    "profile_read_seconds", "Reading the states of one batch's entities.", _CALL_SECONDS, "profile"
+)
 CALLS_IN_FLIGHT = _gauge("calls_in_flight", "Calls that are being answered.")
 CALLS_QUEUED = _gauge("calls_queued", "Calls that wait for a thread, or on the fast path for longer than one batch.")
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import grpc
+import numpy as np
+import numpy.typing as npt
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_server.metrics import definitions
@@ -181,6 +183,18 @@ class Metrics:
         """Counts sampled rows that a shadow did not score because its queue was full."""
         with self._lock:
             self._add(definitions.SHADOW_DROPPED, (route, shadow.ref), rows)
+
+    def profile_read(self, profile: str, seconds: float) -> None:
+        """Observes a read of the states of some entities."""
+        with self._lock:
+            self._observe(definitions.PROFILE_READ_SECONDS, (profile,), (seconds,))
+
+    def profiles_used(self, profile: str, states: npt.NDArray[np.uint8]) -> None:
+        """Counts rows by how a profile of theirs was read, values of pb.ProfileState."""
+        with self._lock:
+            for state, rows in Bag(states.tolist()).items():
+                name = pb.ProfileState.Name(state).removeprefix("PROFILE_STATE_")
+                self._add(definitions.PROFILE_READS, (profile, name), rows)
 
     def queued(self, change: int) -> None:
         """Counts calls that begin, or with a negative change cease, to wait."""

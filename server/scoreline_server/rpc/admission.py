@@ -48,8 +48,8 @@ class _Queue:
 class Admission:
     """The admitted work, and whether more is admitted. Safe for threads.
 
-    Calls of ``slow_call_seconds`` or more are scored by threads of their own, so they are counted in a queue of their
-    own: queued slow calls are no reason to refuse a fast one.
+    Calls of ``slow_call_seconds`` or more, and those that wait for a store of profiles, are scored by threads of their
+    own, so they are counted in a queue of their own: queued slow calls are no reason to refuse a fast one.
     """
 
     def __init__(
@@ -71,34 +71,37 @@ class Admission:
         """The estimated time of all admitted work."""
         return self._fast.seconds + self._slow.seconds
 
-    def take(self, seconds: float, deadline: float | None) -> None:
+    def take(self, seconds: float, deadline: float | None, *, waits: bool = False) -> None:
         """Admits work. Raises CallError with OVERLOADED and a retry delay when it could not be done in time.
 
-        A call that finds the queue empty is always admitted.
+        A call that finds the queue empty is always admitted. ``waits`` says whether it waits for a store.
         """
         now = self._clock()
         with self._lock:
-            queue = self._queue(seconds)
+            queue = self._queue(seconds, waits=waits)
             wanted = queue.seconds + seconds
             if queue.seconds > 0 and (wanted > self._most or _is_late(wanted * queue.pace, now, deadline)):
                 raise _refusal(queue.seconds * queue.pace)
             queue.put(seconds, now)
 
-    def done(self, *seconds: float) -> None:
-        """Ends the work of a batch of one kind; ``seconds`` is the estimate of each of its calls."""
+    def done(self, *seconds: float, waits: bool = False) -> None:
+        """Ends the work of a batch of one queue; ``seconds`` is the estimate of each of its calls.
+
+        ``waits`` tells of one of them whether it waits for a store.
+        """
         total, now = sum(seconds), self._clock()
         with self._lock:
-            queue = self._queue(max(seconds))
+            queue = self._queue(max(seconds), waits=waits)
             queue.learn(total, now)
             queue.forget(total)
 
-    def dropped(self, seconds: float) -> None:
+    def dropped(self, seconds: float, *, waits: bool = False) -> None:
         """Removes admitted work that will not be done."""
         with self._lock:
-            self._queue(seconds).forget(seconds)
+            self._queue(seconds, waits=waits).forget(seconds)
 
-    def _queue(self, seconds: float) -> _Queue:
-        return self._slow if seconds >= self._slow_call_seconds else self._fast
+    def _queue(self, seconds: float, *, waits: bool) -> _Queue:
+        return self._slow if waits or seconds >= self._slow_call_seconds else self._fast
 
 
 def _is_late(seconds: float, now: float, deadline: float | None) -> bool:

@@ -6,6 +6,7 @@ from scoreline_registry.documents.contract import Feature
 from scoreline_registry.routing.assignment import unit_of
 from scoreline_server.rpc.authority import ANONYMOUS, Caller
 from scoreline_server.scoring.catalog import Catalog
+from scoreline_server.scoring.enrichment import with_profile_context
 from scoreline_server.scoring.model import VersionKey
 from scoreline_server.scoring.results import ASSIGNMENT_REASONS
 from scoreline_server.scoring.rows import MAX_ENTITIES, context_of
@@ -16,7 +17,9 @@ _KINDS = {"number": pb.FEATURE_KIND_NUMBER, "category": pb.FEATURE_KIND_CATEGORY
 def schema(request: pb.GetSchemaRequest, catalog: Catalog, _caller: Caller = ANONYMOUS) -> pb.GetSchemaResponse:
     """The schema of a route: what callers send and which extra outputs they may ask for."""
     route = catalog.route(request.route)
-    layout = route.layout
+    layout, profiles = route.layout, route.profiles
+    sources = profiles.sources if profiles else {}
+    ragged_sources = profiles.ragged_sources if profiles else {}
     contracts = [arm.model.manifest.inputs.features for arm in route.arms]
     response = pb.GetSchemaResponse(
         route=route.name,
@@ -32,11 +35,13 @@ def schema(request: pb.GetSchemaRequest, catalog: Catalog, _caller: Caller = ANO
             kind=_KINDS[kind],
             required=name in route.required,
             vocabulary=_vocabulary(name, contracts),
+            profile=sources.get(name, ""),
         )
     for each in layout.ragged:
         part = getattr(response, each.name)
         part.features.extend(each.features)
         setattr(part, each.kind.limit, each.max_items)
+        part.profile = ragged_sources.get(each.name, "")
         for name, names in each.vocabularies.items():
             part.vocabularies.add(feature=name, names=names)
     return response
@@ -54,6 +59,8 @@ def assignment(
     """The arm that a unit is assigned to and why, as scoring it would say unless the arm's model fails."""
     route = catalog.route(request.route)
     context = context_of(request.context)
+    if route.profiles is not None:
+        context = with_profile_context(request.entity_id, context, route.profiles)
     unit = unit_of(route.document.unit, request.entity_id, context)
     if not unit and route.assigner.needs_unit:
         raise route.missing_unit_error()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from scoreline_server.errors import ErrorReason, LoadError, ScoringError
 from scoreline_server.scoring.compiled_route import CompiledRoute
 from scoreline_server.scoring.model import LoadedModel, VersionKey
+from scoreline_server.scoring.route_profiles import CompiledProfile
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Catalog:
         aliased: per model, the versions that its aliases point to.
         on_request: the loaded versions that only a LoadVersion request keeps.
         digests: the digest of each document that was adopted, by kind and name.
+        profiles: the profiles that routes read.
     """
 
     revision: int = 0
@@ -36,6 +38,7 @@ class Catalog:
     aliased: Mapping[str, frozenset[int]] = field(default_factory=dict)
     on_request: frozenset[VersionKey] = frozenset()
     digests: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    profiles: Mapping[str, CompiledProfile] = field(default_factory=dict)
 
     @property
     def memory_bytes(self) -> int:

@@ -20,9 +20,16 @@ from scoreline_server.scoring.column_form import ColumnRemap
 from scoreline_server.scoring.layout import Layout
 from scoreline_server.scoring.model import LoadedModel
 from scoreline_server.scoring.model_run import ModelRun, direct_run
+from scoreline_server.scoring.route_profiles import RouteProfiles
 from scoreline_server.scoring.wire import RowEncoder
 
 NO_BAND = 65535
+
+# Estimates for admission, which learns how far off they are: a call beside its model, a read of the store, a row's
+# features from its state.
+_CALL_SECONDS = 50e-6
+_READ_SECONDS = 200e-6
+_READING_SECONDS = 100e-6
 
 RunOf: TypeAlias = Callable[[LoadedModel, Binding], ModelRun]
 """Makes the run of an arm."""
@@ -80,6 +87,7 @@ class CompiledRoute:
         fallback: index into ``arms``, or None where there is none or it could not be loaded.
         older: by schema digest, how to read earlier layouts that callers may still send.
         shadows: those that could be loaded.
+        profiles: the profiles that fill what callers leave out; None for none.
     """
 
     name: str
@@ -91,6 +99,7 @@ class CompiledRoute:
     fallback: int | None
     older: Mapping[str, ColumnRemap]
     shadows: tuple[CompiledShadow, ...] = ()
+    profiles: RouteProfiles | None = None
 
     @cached_property
     def first_arms(self) -> Sequence[int]:
@@ -105,8 +114,15 @@ class CompiledRoute:
 
     @cached_property
     def row_seconds(self) -> float:
-        """The estimated time of one row by the slowest arm."""
-        return max(arm.model.row_microseconds for arm in self.arms) / 1e6
+        """The estimated time of one row by the slowest arm, without the read of its profiles."""
+        model = max(arm.model.row_microseconds for arm in self.arms) / 1e6
+        return model if self.profiles is None else model + _READING_SECONDS * len(self.profiles.fills)
+
+    @cached_property
+    def call_seconds(self) -> float:
+        """The estimated time of a call beside its rows: decoding, assignment, encoding, sending, reads of profiles."""
+        reads = 0 if self.profiles is None else len(self.profiles.fills)
+        return _CALL_SECONDS + _READ_SECONDS * reads
 
     @cached_property
     def required(self) -> frozenset[str]:
@@ -157,10 +173,12 @@ def compile_route(
     shadows: Mapping[str, LoadedModel] = MappingProxyType({}),
     *,
     caching: AnswerCaching | None = None,
+    profiles: RouteProfiles | None = None,
 ) -> CompiledRoute:
     """Compiles a route whose arms are all loaded; both mappings hold models by reference text.
 
-    A fallback that is not among ``models`` is left out. Without ``caching`` a section ``cache`` has no effect.
+    A fallback that is not among ``models`` is left out. Without ``caching`` a section ``cache`` has no effect, without
+    ``profiles`` a section ``profiles`` has none.
     """
     layout = layout_of(document.input_schema)
     assigner = Assigner(document)
@@ -190,6 +208,7 @@ def compile_route(
             for shadow in document.shadows
             if shadow.ref in shadows
         ),
+        profiles=profiles,
     )
 
 

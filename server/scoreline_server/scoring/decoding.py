@@ -1,5 +1,6 @@
 """Decodes ScoreRequests for a route, so that every request that waits to be scored is valid."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,11 +8,9 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline_server.errors import ErrorReason, ScoringError
 from scoreline_server.scoring.column_form import read_packed
 from scoreline_server.scoring.compiled_route import CompiledRoute
+from scoreline_server.scoring.events_at_hand import add_events
 from scoreline_server.scoring.row_form import read_named
 from scoreline_server.scoring.rows import EncodedRows
-
-# The cost of a call beside its model: decoding, assignment, encoding, sending.
-_CALL_SECONDS = 50e-6
 
 
 @dataclass(slots=True)
@@ -32,7 +31,7 @@ class DecodedRequest:
 
 def estimated_seconds(request: pb.ScoreRequest, route: CompiledRoute) -> float:
     """The estimated time to score a request, known before its entities are read."""
-    return _CALL_SECONDS + (len(request.packed.entity_ids) or len(request.entities)) * route.row_seconds
+    return route.call_seconds + (len(request.packed.entity_ids) or len(request.entities)) * route.row_seconds
 
 
 def decode_request(
@@ -44,6 +43,8 @@ def decode_request(
         _check_extras(extras, route)
     packed = request.HasField("packed")
     rows = _packed_rows(request, route) if packed else read_named(request.entities, route.layout)
+    if route.profiles is not None:
+        add_events(rows, request, route.profiles, now=time.time_ns() // 1000)
     return DecodedRequest(route, rows, packed, extras, request.request_id, seconds, arrived)
 
 

@@ -118,6 +118,11 @@ class RowResults:
             self.quality = np.zeros((len(self.scores), 4), np.uint16)
         self.quality[rows] = quality
 
+    def set_profile_states(self, states: npt.NDArray[np.uint8]) -> None:
+        """Writes how the profiles of all rows were read, once they have been scored."""
+        self.profile_states = states.copy()
+        self.profile_states[list(self.errors)] = 0
+
     def set_points(self, rows: Indices, points: npt.NDArray[np.float64]) -> None:
         """Writes the scorecard points of rows."""
         if self.points is None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.documents.ragged import RaggedInput
+from scoreline_registry.profiles.events import Event
 from scoreline_server.errors import ErrorReason, ScoringError
 from scoreline_server.scoring.arrays import Float32, Int32
 from scoreline_server.scoring.layout import Layout
@@ -55,6 +56,7 @@ class EncodedRows:
         ragged: the items of each of the layout's ragged inputs, in its order.
         contexts: [N], or empty where no row has a context.
         errors: what is wrong with single rows, by row.
+        events: [N], the events at hand, or empty where no row has one.
     """
 
     ids: Sequence[str]
@@ -64,6 +66,7 @@ class EncodedRows:
     ragged: Sequence[RaggedBytes] = ()
     contexts: Sequence[Context] = ()
     errors: dict[int, ScoringError] = field(default_factory=dict)
+    events: Sequence[Event | None] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -154,13 +157,14 @@ def _join_categories(rows: RowBlock, calls: Sequence[EncodedRows], columns: int)
     outside = (codes < -1) | (codes >= np.repeat(sizes, counts)[:, None])
     if outside.any():
         for row in np.flatnonzero(outside.any(axis=1)).tolist():
-            rows.errors.setdefault(row, _wrong_index())
+            rows.errors.setdefault(row, wrong_index())
         codes = np.where(outside, np.int32(-1), codes)
     starts = np.repeat(np.cumsum(sizes) - sizes, counts)[:, None]
     rows.categories = np.where(codes >= 0, codes + starts, codes).astype(np.int32, copy=False)
 
 
-def _wrong_index() -> ScoringError:
+def wrong_index() -> ScoringError:
+    """The error of a category that is not in its call's dictionary."""
     return ScoringError(ErrorReason.WRONG_INDEX, "a category points outside the dictionary", block="categories")
 
 

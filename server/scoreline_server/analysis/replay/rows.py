@@ -26,6 +26,7 @@ _REQUEST_ERRORS = frozenset(
         ErrorReason.SEQUENCE_TOO_LONG,
         ErrorReason.UNEXPECTED_NEIGHBORS,
         ErrorReason.TOO_MANY_NEIGHBORS,
+        ErrorReason.INVALID_EVENT,
     }
 )
 """Errors found while a request was read, of values that the journal has no columns for."""
