@@ -64,9 +64,9 @@ def profile_differences(before: Profile | None, after: Profile) -> Iterator[str]
         yield f"new, with the features {', '.join(new['features'])}"
         return
     old = written(before)
-    for name, value in new.items():
-        if name not in _PARTS and value != old[name]:
-            yield f"{name}: {_shown(old[name])} -> {_shown(value)}"
+    for name in dict.fromkeys([*old, *new]):
+        if name not in _PARTS and old.get(name) != new.get(name):
+            yield f"{name}: {_shown(old.get(name))} -> {_shown(new.get(name))}"
     yield from _part_differences("event type", _fields(old), _fields(new))
     yield from _part_differences("feature", old["features"], new["features"])
     if set(old["features"]) == set(new["features"]) and list(old["features"]) != list(new["features"]):

@@ -62,6 +62,14 @@ def test_a_plan_writes_nothing_and_says_what_gets_other_values(registry: Registr
     assert registry.latest().revision == 1
 
 
+def test_a_description_that_comes_or_goes_is_a_difference(registry: Registry) -> None:
+    described = changed("What is known of each customer.", "Purchases.")
+    plain = changed("description: What is known of each customer.\n", "")
+    registry.apply_profile(profile(plain), **signed())
+    assert registry.apply_profile(profile(described), **signed()).differences == ("description: none -> Purchases.",)
+    assert registry.apply_profile(profile(plain), **signed()).differences == ("description: Purchases. -> none",)
+
+
 def test_the_order_of_features_is_a_difference(registry: Registry) -> None:
     filled(registry)
     moved = profile().model_dump(mode="json")
