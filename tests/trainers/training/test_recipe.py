@@ -146,7 +146,9 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str, problem:
 
 
 def test_a_recipe_that_is_not_there_is_answered_with_the_packaged_ones() -> None:
-    with pytest.raises(RecipeError, match=r"no such file, .*did you mean 'delinquency-lstm'\? there are behaviour-s"):
+    with pytest.raises(
+        RecipeError, match=r"no such file, .*did you mean 'delinquency-lstm'\? there are bank-marketing-l"
+    ):
         find_recipe("delinquency-lsmt")
 
 

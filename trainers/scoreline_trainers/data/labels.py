@@ -109,6 +109,11 @@ def _as_it_is(values: pl.Series) -> pl.Series:
     )
 
 
+def positive_text(values: pl.Series, positive: Positive) -> str:
+    """The text of ``positive`` as the label's column writes it. Raises DataError where no row has it."""
+    return _found(positive, whole_texts(values))
+
+
 def _found(positive: Positive, names: pl.Series) -> str:
     """The value's text among ``names``. Raises DataError where it is not there."""
     wanted = _name(positive, names)

@@ -7,6 +7,7 @@ import polars as pl
 
 from scoreline_trainers.data.batch import Bools, Float32, RowIndices
 from scoreline_trainers.data.columns import NeighborSpec
+from scoreline_trainers.data.names import whole_texts
 from scoreline_trainers.data.sequences import number_column
 from scoreline_trainers.data.tables import require
 from scoreline_trainers.errors import DataError
@@ -65,7 +66,7 @@ def _apart(edges: pl.DataFrame, rows: RowIndices) -> pl.DataFrame:
 
 def _edges(frame: pl.DataFrame, spec: NeighborSpec, unit: str) -> pl.DataFrame:
     """One row per neighbor: the row that names it, its position there, and its own row."""
-    units = frame.select(pl.col(unit).cast(pl.String)).with_row_index(_OTHER)
+    units = whole_texts(frame[unit]).to_frame().with_row_index(_OTHER)
     if units[unit].is_duplicated().any():
         raise DataError(unit, "has duplicate units, so that a neighbor could be any of several rows")
     named = _named(frame[spec.ids]).rename(spec.ids).to_frame().with_row_index(_ROW)

@@ -49,7 +49,12 @@ def as_frame(table: object) -> pl.DataFrame:
 
 
 def read_table(
-    path: Path, *, separator: str | None = None, decimal: Decimal = ".", encoding: str | None = None
+    path: Path,
+    *,
+    separator: str | None = None,
+    decimal: Decimal = ".",
+    encoding: str | None = None,
+    names: tuple[str, ...] = (),
 ) -> tuple[pl.DataFrame, str]:
     """Reads a CSV (plain or gzip) or Parquet file.
 
@@ -58,6 +63,7 @@ def read_table(
         separator: between the columns of a CSV file; None for the one of SEPARATORS that its header has most of.
         decimal: before the decimals of the numbers in a CSV file.
         encoding: of a CSV file by Python's name; None for UTF-8, or UTF-16 with a byte order mark.
+        names: of the columns of a CSV file without a header.
 
     Returns:
         The table and the sha256 of the file's bytes in hex.
@@ -66,7 +72,7 @@ def read_table(
         DataError: the file is not there, of another kind, or damaged.
     """
     raw = read_bytes(path)
-    return _parse(path, raw, CsvFormat(separator, decimal, encoding)), hashlib.sha256(raw).hexdigest()
+    return _parse(path, raw, CsvFormat(separator, decimal, encoding, names)), hashlib.sha256(raw).hexdigest()
 
 
 def read_unknown(path: Path, *, separator: str | None = None) -> tuple[pl.DataFrame, CsvFormat]:

@@ -35,24 +35,29 @@ class CsvFormat:
         separator: between columns, or WHITESPACE.
         decimal: before the decimals of a number.
         encoding: by Python's name.
+        names: of the columns of a file without a header.
     """
 
     separator: str | None = None
     decimal: Decimal = "."
     encoding: str | None = None
+    names: tuple[str, ...] = ()
 
 
 def read_csv(raw: bytes, form: CsvFormat) -> pl.DataFrame:
     """The table of a CSV file's bytes; an Excel line ``sep=;`` before the header names its separator.
 
     Raises:
-        DataError: the bytes are not in the encoding, a column name occurs twice, or the header is the only line.
+        DataError: the bytes are not in the encoding, a column name occurs twice, the header is the only line, or there
+            are more or fewer columns than names.
         polars.exceptions.PolarsError: the rows do not fit the header.
     """
     text, named = _without_separator_line(_as_utf8(raw, form.encoding))
     separator = form.separator or named or separator_of(text)
     if separator == WHITESPACE:
         text, separator = _RUNS.sub(b"\t", _MARGINS.sub(b"", text)), "\t"
+    if form.names:
+        text = _with_header(text, form.names, separator)
     header = _header(text, separator)
     # Polars would call the second "x" "x_duplicated_0", and a copy of the label would become a feature.
     twice = next((name for name in header if header.count(name) > 1), None)
@@ -129,6 +134,16 @@ def _without_separator_line(text: bytes) -> tuple[bytes, str | None]:
     if line.lower().startswith(b"sep=") and len(line) == len(b"sep=;"):
         return rest, line[-1:].decode()
     return text, None
+
+
+def _with_header(text: bytes, names: tuple[str, ...], separator: str) -> bytes:
+    """The text behind a line of ``names``. Raises DataError where its first line has another number of columns."""
+    first = _header(text, separator)
+    if len(first) != len(names):
+        raise DataError("", f"has {len(first)} columns in its first line, and 'names' are {len(names)}")
+    line = StringIO(newline="")
+    csv.writer(line, delimiter=separator, lineterminator="\n").writerow(names)
+    return line.getvalue().encode() + text.removeprefix(codecs.BOM_UTF8)
 
 
 def _header(text: bytes, separator: str) -> list[str]:

@@ -29,6 +29,8 @@ class FileSpec(SourceSpec):
         separator: between the columns of a CSV file, "whitespace" for any run of it; found by the header where not
             given.
         decimal, encoding: of a CSV file, as in a recipe.
+        names: of the columns of a CSV file without a header, in order.
+        row_number: a column to add, with the number of each row in the file, from 0.
         null_values: texts that mean "no value", as in a recipe.
         replace: column -> value as text -> value in its place; numbers where all of them are.
         scale: column -> factor, to change its unit.
@@ -40,6 +42,8 @@ class FileSpec(SourceSpec):
     separator: str | None = Field(default=None, pattern="^(.|whitespace)$")
     decimal: Decimal = "."
     encoding: str | None = None
+    names: tuple[str, ...] = ()
+    row_number: str | None = None
     null_values: tuple[str, ...] | None = None
     replace: dict[str, dict[str, str | int | float | None]] = Field(default_factory=dict)
     scale: dict[str, float] = Field(default_factory=dict)
@@ -73,7 +77,7 @@ class Files:
     def __init__(self, folder: Path, replaced: Mapping[str, Path] | None = None) -> None:
         self._replaced = dict(replaced or {})
         self.folder = folder
-        self._tables: dict[tuple[Path, str | None], pl.LazyFrame] = {}
+        self._tables: dict[tuple[object, ...], pl.LazyFrame] = {}
         self._digests: dict[str, str] = {}
         self.notes: list[str] = []
 
@@ -95,7 +99,7 @@ class Files:
         Raises:
             DataError: the file cannot be read, or lacks a column.
         """
-        table = self._open(spec)
+        table = _numbered(self._open(spec), spec)
         names = table.collect_schema().names()
         needed = names if columns is None else [*dict.fromkeys([*columns, *sorted(spec.cleaning_columns)])]
         with _about(spec.file):
@@ -124,16 +128,27 @@ class Files:
 
     def _open(self, spec: FileSpec) -> pl.LazyFrame:
         path = self._replaced.get(spec.file) or self.folder / expanded(spec.file)
-        if (path, spec.separator) in self._tables:
-            return self._tables[path, spec.separator]
+        written = (path, spec.separator, spec.decimal, spec.encoding, spec.names)
+        if written in self._tables:
+            return self._tables[written]
         if path.name.endswith(".parquet") and path.is_file():
             table, digest = _scan(path), _digest_of(path)
         else:
-            frame, digest = read_table(path, separator=spec.separator, decimal=spec.decimal, encoding=spec.encoding)
+            frame, digest = read_table(
+                path, separator=spec.separator, decimal=spec.decimal, encoding=spec.encoding, names=spec.names
+            )
             table = frame.lazy()
         self._digests[spec.file] = digest
-        self._tables[path, spec.separator] = table
+        self._tables[written] = table
         return table
+
+
+def _numbered(table: pl.LazyFrame, spec: FileSpec) -> pl.LazyFrame:
+    if spec.row_number is None:
+        return table
+    if spec.row_number in table.collect_schema().names():
+        raise DataError(spec.row_number, f"is a column of {spec.file} already: give 'row_number' another name")
+    return table.with_row_index(spec.row_number).with_columns(pl.col(spec.row_number).cast(pl.Int64))
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from scoreline_trainers.data.profiles.documents import find_profile
 from scoreline_trainers.data.profiles.spec import ProfileSource
 from scoreline_trainers.data.profiles.table import profile_table, with_field
 from scoreline_trainers.data.sources.conditions import conditions
+from scoreline_trainers.data.sources.edges import with_neighbors
 from scoreline_trainers.data.sources.files import Files
 from scoreline_trainers.data.sources.joins import joined, one_per_key
 from scoreline_trainers.data.sources.times import Calendar, TimeSpec, calendar_of, moments, resolution
@@ -91,6 +92,8 @@ class _Assembly:
             frame = self._beside(frame, spec)
         for source in self._sources.profiles:
             frame = self._profiled(frame, source)
+        if self._sources.edges is not None:
+            frame = with_neighbors(frame, self._sources.edges, self._files)
         return frame.drop(_MOMENT, strict=False)
 
     def _table(self) -> pl.DataFrame:
@@ -99,6 +102,7 @@ class _Assembly:
         sources = self._sources
         keys = {log.key for log in sources.events} | {key for join in sources.joins for key in join.keys}
         keys |= {profile.entity for profile in sources.profiles}
+        keys |= {sources.edges.by} if sources.edges is not None else set()
         frame = self._files.read(spec, ids=keys)
         if spec.time is None:
             return frame

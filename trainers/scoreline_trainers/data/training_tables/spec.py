@@ -10,6 +10,7 @@ from scoreline_trainers.data.events.cuts import Cuts, Eligible
 from scoreline_trainers.data.events.labels import WindowLabel
 from scoreline_trainers.data.events.spec import EventLog
 from scoreline_trainers.data.profiles.spec import ProfileSource
+from scoreline_trainers.data.sources.edges import EdgeSpec
 from scoreline_trainers.data.sources.files import FileSpec
 from scoreline_trainers.data.sources.joins import JoinSpec, Keep
 from scoreline_trainers.data.sources.times import SourceSpec, TimeSpec, Zone
@@ -57,6 +58,7 @@ class Sources(SourceSpec):
         joins: files whose columns are put beside the rows, in order: a later one may use columns of an earlier one.
         events: event logs.
         profiles: profiles whose features are put beside the rows, as of their times.
+        edges: a graph between the rows, as the column of ``neighbors``.
         observe_days: nothing further back than that is read of the logs.
         label: what happens after the cut.
         time_zone: of times without an offset, and where days and months begin.
@@ -70,6 +72,7 @@ class Sources(SourceSpec):
     joins: tuple[JoinSpec, ...] = ()
     events: tuple[EventLog, ...] = ()
     profiles: tuple[ProfileSource, ...] = ()
+    edges: EdgeSpec | None = None
     observe_days: float | None = Field(default=None, gt=0)
     label: WindowLabel | None = None
     time_zone: Zone = "UTC"
@@ -112,7 +115,7 @@ class Sources(SourceSpec):
     def files(self) -> tuple[str, ...]:
         """The files as the recipe names them."""
         of_profiles = (file for profile in self.profiles for file in profile.events)
-        specs = (self.table, self.entities, *self.events, *of_profiles, *self.joins)
+        specs = (self.table, self.entities, *self.events, *of_profiles, *self.joins, self.edges)
         return tuple(dict.fromkeys(spec.file for spec in specs if spec is not None))
 
     @property

@@ -3,6 +3,7 @@
 import polars as pl
 
 from scoreline_registry.documents.contract import InputContract
+from scoreline_trainers.data.labels import positive_text
 from scoreline_trainers.profiling.document import ColumnProfile, TableProfile
 from scoreline_trainers.profiling.profile import profile
 from scoreline_trainers.training.recipe import Recipe
@@ -16,7 +17,7 @@ def table_profile(frame: pl.DataFrame, recipe: Recipe, inputs: InputContract) ->
     found = profile(
         frame,
         label=recipe.label,
-        positive=None if recipe.positive is None else str(recipe.positive),
+        positive=_positive(frame, recipe),
         time=recipe.time,
         unit=recipe.subject,
         decimal=recipe.decimal,
@@ -25,6 +26,12 @@ def table_profile(frame: pl.DataFrame, recipe: Recipe, inputs: InputContract) ->
     shown = _shown(recipe, inputs)
     columns = tuple(column if column.name in shown else _without_values(column) for column in found.columns)
     return found.model_copy(update={"columns": columns})
+
+
+def _positive(frame: pl.DataFrame, recipe: Recipe) -> str | None:
+    if recipe.label is None or recipe.positive is None:
+        return None
+    return positive_text(frame[recipe.label], recipe.positive)
 
 
 def _shown(recipe: Recipe, inputs: InputContract) -> frozenset[str]:
