@@ -6,7 +6,7 @@ Which names are kept depends on the names alone, not on the order of events. Nam
 import hashlib
 from functools import lru_cache
 
-from scoreline_registry.profiles.computation.readers import NAN, Moment, NumberReader, total
+from scoreline_registry.profiles.computation.readers import NAN, Moment, NumberReader
 from scoreline_registry.profiles.computation.tiles import Tiles, drop_before, first_of
 from scoreline_registry.profiles.events import Event
 
@@ -96,9 +96,10 @@ def rarity_reader(place: int, bound: int, field: str) -> NumberReader:
         name = moment.fields.get(field)
         if not isinstance(name, str):
             return NAN
-        tiles, lowest = moment.series[place], moment.bounds[bound]
-        n, c = total(tiles, 4, lowest), _count(tiles, first_of(tiles, 4, lowest), hash_of(name))
-        return (n - c) / n if n else 1.0
+        tiles = moment.series[place]
+        start = first_of(tiles, 4, moment.bounds[bound])
+        n = sum(tiles[start + 1 :: 4])
+        return (n - _count(tiles, start, hash_of(name))) / n if n else 1.0
 
     return read
 

@@ -14,6 +14,15 @@ _QUARTER = 900_000_000
 _NEAR = 4 * (NEAR_HOURS + 1)
 
 
+def _nearness(quarter: int) -> tuple[int, ...]:
+    """12 K(distance) of each quarter of the day to one of them."""
+    apart = [abs(quarter - each) for each in range(QUARTERS)]
+    return tuple(max(_NEAR - min(each, QUARTERS - each), 0) for each in apart)
+
+
+_NEARNESS = tuple(_nearness(quarter) for quarter in range(QUARTERS))
+
+
 def quarter_of(time: int, offset: int) -> int:
     """The quarter of an hour, 0 to 95, at a time by a clock ahead of UTC; both are microseconds."""
     return (time + offset) // _QUARTER % QUARTERS
@@ -54,13 +63,12 @@ def hour_rarity_reader(place: int, bound: int, offset: int) -> NumberReader:
         if moment.event is None:
             return NAN
         tiles = moment.series[place]
-        past: dict[int, int] = {}
+        nearness = _NEARNESS[quarter_of(moment.event.time, offset)]
+        near = n = 0
         for counts in tiles[first_of(tiles, 2, moment.bounds[bound]) + 1 :: 2]:
-            for quarter, n in counts.items():
-                past[quarter] = past.get(quarter, 0) + n
-        here = quarter_of(moment.event.time, offset)
-        near = sum((_NEAR - abs(step)) * past.get((here + step) % QUARTERS, 0) for step in range(1 - _NEAR, _NEAR))
-        share = (near / (_NEAR * (NEAR_HOURS + 1)) + STRENGTH / 24) / (sum(past.values()) + STRENGTH)
-        return -math.log(share)
+            for quarter, count in counts.items():
+                near += count * nearness[quarter]
+                n += count
+        return -math.log((near / (_NEAR * (NEAR_HOURS + 1)) + STRENGTH / 24) / (n + STRENGTH))
 
     return read
