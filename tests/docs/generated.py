@@ -1,7 +1,7 @@
 """The pages of the reference that are written by code: ``make reference`` writes them, a test compares them.
 
 The command line comes from click's own objects, the options of model families from their pydantic classes, the JSON of
-comparisons from its dataclasses.
+comparisons from its dataclasses, the aggregates of profiles from their table.
 """
 
 import inspect
@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from scoreline.cli.app import scoreline
 from scoreline.cli.commands import COMMANDS, GROUPS
 from scoreline.cli.lazy import LazyCommand
+from scoreline_registry.profiles.aggregates import AGGREGATES, Aggregate
 from scoreline_registry.statistics.figures import Estimate, TooFew
 from scoreline_server.analysis.report.comparison import Comparison
 from scoreline_server.analysis.report.document import MAPPINGS, TIMES
@@ -58,6 +59,15 @@ How to read a report is in [Compare arms and shadows](../guides/comparison.md).
 
 This page is generated from the code by `make reference`.
 """
+_AGGREGATES_HEAD = """# Aggregates of profiles
+
+What a feature of a [profile](../guides/profiles.md) can be. `events` and `where` choose the events that count; without
+`events`, all types that have the named fields. `window` (with `tile`), `session` and `half_life` say how far back it
+looks, of which a feature has at most one; without them it looks back to the entity's first event. `default` replaces a
+missing value. The aggregates of the event at hand are missing where a call has none.
+
+This page is generated from the code by `make reference`.
+"""
 _COMMANDS_HEAD = """# The command line
 
 `scoreline COMMAND --help` shows the same in a terminal. Exit codes: 0 done, 1 failed (one line says why and what to
@@ -90,7 +100,33 @@ def comparison_page() -> str:
     return "\n".join([_COMPARISON_HEAD, *(_object(kind) for kind in _objects(Comparison))])
 
 
+def aggregates_page() -> str:
+    """Every aggregate of a profile: what it takes, its meaning, and its value without events."""
+    plain = {name: each for name, each in AGGREGATES.items() if not (each.at_hand or each.derived)}
+    at_hand = {name: each for name, each in AGGREGATES.items() if each.at_hand}
+    derived = {name: each for name, each in AGGREGATES.items() if each.derived}
+    sections = {"Of past events": plain, "Of the event at hand": at_hand, "Of other features": derived}
+    return "\n".join([_AGGREGATES_HEAD, *(_aggregates(title, group) for title, group in sections.items())])
+
+
+def _aggregates(title: str, group: Mapping[str, Aggregate]) -> str:
+    head = f"## {title}\n\n| aggregate | meaning | field | needs | takes | without events |\n|---|---|---|---|---|---|"
+    return "\n".join([head, *(_aggregate(name, each) for name, each in group.items()), ""])
+
+
+def _aggregate(name: str, aggregate: Aggregate) -> str:
+    needs = aggregate.needs
+    takes = [option for option in (*aggregate.takes, "default") if option in aggregate.options and option not in needs]
+    columns = [
+        aggregate.meaning,
+        " or ".join(aggregate.field),
+        *(", ".join(f"`{o}`" for o in each) for each in (needs, takes)),
+    ]
+    return f"| `{name}` | {' | '.join(columns)} | {aggregate.empty} |"
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
+    "docs/reference/aggregates.md": aggregates_page,
     "docs/reference/family-options.md": families_page,
     "docs/reference/cli.md": commands_page,
     "docs/reference/comparison.md": comparison_page,
