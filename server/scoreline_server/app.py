@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2
 
 from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
+from scoreline_server.answer_stores.opening import Answers
 from scoreline_server.errors import StartError
 from scoreline_server.events.opening import open_profiles, remaining_data
 from scoreline_server.file_lock import FileLock
@@ -34,8 +35,6 @@ from scoreline_server.rpc.profile_calls import ProfileCalls
 from scoreline_server.rpc.registry_reads import RegistryReads
 from scoreline_server.rpc.registry_writes import RegistryWrites
 from scoreline_server.scoring import engine
-from scoreline_server.scoring.answer_cache import AnswerCaching
-from scoreline_server.scoring.answer_memory import MemoryAnswers
 from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.scoring.results import Observe
 from scoreline_server.scoring.route_profiles import NoStore
@@ -76,6 +75,7 @@ class Server:
         self.settings = settings
         self._stop_limits = stop_limits
         self.metrics = Metrics(runtime)
+        self._answers = Answers(settings)
         registry = _open(settings.registry)
         self.profiles = open_profiles(settings, registry, counting=self.metrics)
         self._states = self._timed_states()
@@ -87,7 +87,7 @@ class Server:
             loading_lock=FileLock(runtime / "loading.lock").held if runtime else nullcontext,
             loading=self.metrics.loading,
             load=load,
-            caching=self._caching(),
+            caching=self._answers.caching(counting=self.metrics),
             states=self._states or NoStore(self.metrics.profiles_used),
         )
         self.journal = open_journal(settings, worker=worker, counting=self.metrics)
@@ -141,11 +141,6 @@ class Server:
         """The address that accepts changes from other hosts; empty for none."""
         return self._admin.address if self._admin else ""
 
-    def _caching(self) -> AnswerCaching | None:
-        """The cache of answers, empty; None where the settings turn it off."""
-        size = self.settings.answer_cache_bytes
-        return AnswerCaching(MemoryAnswers(size), counting=self.metrics) if size else None
-
     def _timed_states(self) -> TimedStates | None:
         """Reads profiles for scoring; None where there is no store."""
         if self.profiles is None:
@@ -157,6 +152,7 @@ class Server:
         if self.journal:
             self.journal.start()
         self.shadows.start()
+        self._answers.start()
         self.watcher.refresh(at_start=True)
         self.watcher.start()
         self._endpoint.serve(self.pipeline, self.streams, self.health, on_death=self._die)
@@ -202,6 +198,7 @@ class Server:
             if self.outcomes:
                 parts.callback(_within, "outcomes", self.outcomes.log.close, limits.journal_seconds)
             parts.callback(_within, "shadows", self.shadows.close, limits.shadows_seconds)
+            parts.callback(_within, "cache of answers", self._answers.close, limits.shadows_seconds)
             parts.callback(_within, "answers", self.pipeline.close, limits.answers_seconds)
             parts.callback(self.streams.close)
             parts.callback(self.health.close)

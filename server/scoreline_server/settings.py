@@ -126,7 +126,14 @@ class Settings(BaseSettings):
     answer_cache_bytes: int = Field(
         default=64 * 1024 * 1024,
         ge=0,
-        description="Memory of each worker for the answers of routes with a section cache; 0 keeps none.",
+        description="Memory of each worker for the answers of routes with a section cache; 0 keeps none there.",
+    )
+    answer_cache_url: str = Field(
+        default="",
+        description="Redis that workers and hosts share for those answers, redis://HOST:PORT; empty for none.",
+    )
+    answer_cache_read_seconds: float = Field(
+        default=0.02, gt=0, description="How long a look into that Redis may take."
     )
     controllers: bool = Field(
         default=False,

@@ -187,7 +187,7 @@ class Pipeline:
         self._note(self._metrics.begun, len(requests))
         scored: list[ScoredBatch] = []
         answers = self._answers(requests, scored)
-        self._admission.done(*[request.seconds for request in requests], waits=requests[0].route.profiles is not None)
+        self._admission.done(*[request.seconds for request in requests], waits=requests[0].route.waits)
         with self._answering as is_open:
             if not is_open:
                 answers, scored = [_STOPPED] * len(requests), []
@@ -222,7 +222,7 @@ class Pipeline:
 
     def drop(self, request: DecodedRequest, answer: Answer) -> None:
         """Gives up a request whose caller is gone, and counts ``answer`` as its answer. Never raises."""
-        self._admission.dropped(request.seconds, waits=request.route.profiles is not None)
+        self._admission.dropped(request.seconds, waits=request.route.waits)
         self._note(self._count, [request], [answer])
 
     def _observe(self, scored: Sequence[ScoredBatch]) -> None:
@@ -246,12 +246,11 @@ class Pipeline:
         route = self._catalog().route(request.route)
         # Before the entities are read, which costs more than all the rest of a refusal.
         seconds = estimated_seconds(request, route)
-        waits = route.profiles is not None
-        self._admission.take(seconds, call.deadline, waits=waits)
+        self._admission.take(seconds, call.deadline, waits=route.waits)
         try:
             return decode_request(request, route, seconds=seconds, arrived=call.arrived)
         except BaseException:
-            self._admission.dropped(seconds, waits=waits)
+            self._admission.dropped(seconds, waits=route.waits)
             raise
 
     def _handled(self, method: Method, call: Incoming) -> Answer:

@@ -25,7 +25,7 @@ import onnxruntime as ort
 from scoreline_registry.routing.answer_cache import AnswerCache
 from scoreline_server.scoring.binding import Binding, Bound
 from scoreline_server.scoring.model import LoadedModel
-from scoreline_server.scoring.model_run import ModelRun, Outputs, direct_run
+from scoreline_server.scoring.model_run import DirectRun, ModelRun, Outputs
 from scoreline_server.scoring.rows import RowBlock
 
 MOST_ROWS = 32
@@ -54,18 +54,19 @@ class CountAnswers(Protocol):
 class AnswerCaching:
     """Gives the arms of routes with a section ``cache`` a run that looks into a store first."""
 
-    def __init__(self, store: AnswerStore, *, counting: CountAnswers) -> None:
-        self._store, self._counting = store, counting
+    def __init__(self, store: AnswerStore, *, counting: CountAnswers, waits: bool = False) -> None:
+        """``waits`` says whether the store may wait for the network."""
+        self._store, self._counting, self._waits = store, counting, waits
 
     def run(self, route: str, section: AnswerCache | None, model: LoadedModel, binding: Binding) -> ModelRun:
         """The run of one arm; a direct one without a section, and for a model that is faster than it says."""
         if section is None or model.row_microseconds < section.from_microseconds:
-            return direct_run(model, binding)
+            return DirectRun(model, binding)
 
         def count(hits: int, misses: int) -> None:
             self._counting.looked_up(route, model, hits=hits, misses=misses)
 
-        return CachedRun(model, binding, self._store, keep_seconds=section.keep_seconds, count=count)
+        return CachedRun(model, binding, self._store, keep_seconds=section.keep_seconds, count=count, waits=self._waits)
 
 
 class CachedRun:
@@ -79,9 +80,11 @@ class CachedRun:
         *,
         keep_seconds: int,
         count: Callable[[int, int], None],
+        waits: bool = False,
     ) -> None:
+        self.waits = waits
         self._model, self._binding, self._store = model, binding, store
-        self._direct = direct_run(model, binding)
+        self._direct = DirectRun(model, binding)
         self._keep_seconds, self._count = keep_seconds, count
         self._prefixes: dict[tuple[str, ...], bytes] = {}
 

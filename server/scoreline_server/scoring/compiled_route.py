@@ -19,7 +19,7 @@ from scoreline_server.scoring.binding import Binding
 from scoreline_server.scoring.column_form import ColumnRemap
 from scoreline_server.scoring.layout import Layout
 from scoreline_server.scoring.model import LoadedModel
-from scoreline_server.scoring.model_run import ModelRun, direct_run
+from scoreline_server.scoring.model_run import DirectRun, ModelRun
 from scoreline_server.scoring.route_profiles import RouteProfiles
 from scoreline_server.scoring.wire import RowEncoder
 
@@ -49,7 +49,7 @@ class Arm:
     served_arm: pb.ServedArm
 
     @classmethod
-    def of(cls, ref: str, model: LoadedModel, layout: Layout, *, run: RunOf = direct_run) -> "Arm":
+    def of(cls, ref: str, model: LoadedModel, layout: Layout, *, run: RunOf = DirectRun) -> "Arm":
         """Binds a model to the route's layout; ``run`` makes what runs it."""
         score, binding = model.manifest.score, Binding(model.manifest.inputs, layout)
         return cls(
@@ -111,6 +111,11 @@ class CompiledRoute:
     def row_encoders(self) -> tuple[RowEncoder, ...]:
         """The encoder of one-row responses of each arm."""
         return tuple(RowEncoder(arm.served_arm, self.revision) for arm in self.arms)
+
+    @cached_property
+    def waits(self) -> bool:
+        """Whether a row may wait for a store of profiles or answers; such calls have threads beside the hot lane."""
+        return self.profiles is not None or any(arm.run.waits for arm in self.arms)
 
     @cached_property
     def row_seconds(self) -> float:
@@ -186,7 +191,7 @@ def compile_route(
     fallback = document.fallback if document.fallback in models else None
     if fallback is not None and fallback not in refs:
         refs.append(fallback)
-    run = partial(caching.run, document.route, document.cache) if caching else direct_run
+    run = partial(caching.run, document.route, document.cache) if caching else DirectRun
     arms = tuple(Arm.of(ref, models[ref], layout, run=run) for ref in refs)
     return CompiledRoute(
         name=document.route,

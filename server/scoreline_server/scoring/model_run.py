@@ -1,7 +1,7 @@
 """How a model is run over bound rows."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias
 
 import numpy.typing as npt
 
@@ -13,16 +13,26 @@ from scoreline_server.scoring.rows import RowBlock
 Outputs: TypeAlias = list[tuple[Indices, list[npt.NDArray[Any]]]]
 """(rows of the block, score float32 [n] and then each extra with first axis n), each row in one of them."""
 
-ModelRun: TypeAlias = Callable[[RowBlock, Bound, Sequence[str]], Outputs]
-"""Scores bound rows of a block by one model; the texts are the names of the extra outputs to return."""
+
+class ModelRun(Protocol):
+    """Runs one model. ``waits`` says whether it may wait for the network."""
+
+    waits: bool
+
+    def __call__(self, block: RowBlock, bound: Bound, extras: Sequence[str]) -> Outputs:
+        """Scores bound rows of a block, with the extra outputs of these names."""
 
 
-def direct_run(model: LoadedModel, binding: Binding) -> ModelRun:
-    """Runs the model on all rows, those of similar item counts together."""
+class DirectRun:
+    """Runs the model on all rows, those of similar item counts together. Is a ``ModelRun``."""
 
-    def run(block: RowBlock, bound: Bound, extras: Sequence[str]) -> Outputs:
+    waits = False
+
+    def __init__(self, model: LoadedModel, binding: Binding) -> None:
+        self._run, self._inputs = model.run, binding.inputs
+
+    def __call__(self, block: RowBlock, bound: Bound, extras: Sequence[str]) -> Outputs:
+        """Scores bound rows of a block."""
         if not len(bound.rows):
             return []
-        return [(rows, model.run(inputs, extras)) for rows, inputs in binding.inputs(block, bound)]
-
-    return run
+        return [(rows, self._run(inputs, extras)) for rows, inputs in self._inputs(block, bound)]

@@ -211,7 +211,7 @@ class Lane:
         call.message = b""
         if isinstance(taken, Answer):
             call.answer(taken)
-        elif taken.seconds >= self._limits.slow_call_seconds or taken.route.profiles is not None:
+        elif taken.seconds >= self._limits.slow_call_seconds or taken.route.waits:
             call.watch()
             self._pipeline.queued(1)
             self._slow_pool.put((call, taken), taken.seconds)

@@ -20,12 +20,12 @@ from scoreline_server.analysis.replay.differences import Differences
 from scoreline_server.analysis.replay.replay import replay
 from scoreline_server.analysis.replay.report import ReplayReport
 from scoreline_server.analysis.replay.routes import AsDecided, Versions
+from scoreline_server.answer_stores.memory import MemoryAnswers
 from scoreline_server.app import Server
 from scoreline_server.journal.reading.reader import Selection
 from scoreline_server.loading import loader
 from scoreline_server.loading.watcher import Watcher
 from scoreline_server.scoring.answer_cache import MOST_ROWS, AnswerCaching, decoded, encoded
-from scoreline_server.scoring.answer_memory import MemoryAnswers
 from scoreline_server.scoring.model import LoadedModel
 from scoreline_server.settings import Settings
 from tests.server.analysis.replay.replays import THIS
@@ -299,29 +299,3 @@ def test_bytes_that_are_no_answer_are_not_read() -> None:
     wrong = [b"", b"abc", written[:-1], written + b"x", written[:4], written[:4] + b"\xff" * 40]
     assert [decoded(answer, 1) for answer in wrong] == [None] * len(wrong)
     assert decoded(written, 0) is None
-
-
-def test_memory_keeps_the_answers_that_were_used_last() -> None:
-    store = MemoryAnswers(3 * 400)
-    keys = [bytes([at]) * 32 for at in range(4)]
-    for key in keys[:3]:
-        store.put({key: key[:4]}, keep_seconds=60)
-    store.get(keys[:1])
-    store.put({keys[3]: b"last"}, keep_seconds=60)
-    assert store.get(keys) == [keys[0][:4], None, keys[2][:4], b"last"]
-    assert 0 < store.nbytes <= 1200
-    store.put({keys[0]: bytes(2000)}, keep_seconds=60)
-    assert (store.get(keys), store.nbytes) == ([None] * 4, 0)
-
-
-def test_memory_forgets_an_answer_when_its_time_is_over() -> None:
-    now = 0.0
-    store = MemoryAnswers(1 << 20, clock=lambda: now)
-    store.put({b"a": b"1"}, keep_seconds=10)
-    now = 9.9
-    store.put({b"b": b"2"}, keep_seconds=10)
-    assert store.get([b"a", b"b"]) == [b"1", b"2"]
-    now = 10.0
-    assert store.get([b"a", b"b"]) == [None, b"2"]
-    now = 20.0
-    assert (store.get([b"a", b"b"]), store.nbytes) == ([None, None], 0)

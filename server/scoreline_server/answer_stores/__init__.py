@@ -1,0 +1,1 @@
+"""Stores of answers for the cache of answers: memory of this process, and Redis."""
