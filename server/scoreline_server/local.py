@@ -1,22 +1,37 @@
 """Scoring from a registry in this process, by the server's engine and without a server."""
 
+import structlog
+
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.registry import Registry
 from scoreline_server.errors import ScoringError
+from scoreline_server.events.opening import open_profiles
 from scoreline_server.loading.watcher import Watcher
+from scoreline_server.metrics.recorder import Metrics
+from scoreline_server.profile_stores.timed_reading import TimedStates
 from scoreline_server.rpc import discovery
 from scoreline_server.scoring import engine
 from scoreline_server.scoring.decoding import decode_request
+from scoreline_server.scoring.route_profiles import NO_STORE, StateReader
+from scoreline_server.settings import Settings, read_settings
+
+_log = structlog.get_logger()
+
+# No other call waits, and the first read opens the store.
+_READ_SECONDS = 10.0
 
 
 class LocalScorer:
-    """Scores as a server of the registry's newest revision would.
+    """Scores as a server of the registry's newest revision would, also from the state of profiles.
 
-    Raises ScoringError (``reason``, ``message``, ``metadata``, ``code``) where a server would fail the call.
+    The store of profiles is that of the settings in the environment. Raises ScoringError (``reason``, ``message``,
+    ``metadata``, ``code``) where a server would fail the call.
     """
 
     def __init__(self, registry: str) -> None:
-        self._watcher = Watcher(Registry.open(registry), poll_seconds=1)
+        opened = Registry.open(registry)
+        self._states = _states(read_settings(registry=registry), opened)
+        self._watcher = Watcher(opened, poll_seconds=1, states=self._states)
         self._watcher.refresh()
 
     def schema(self, route: str) -> pb.GetSchemaResponse:
@@ -26,7 +41,18 @@ class LocalScorer:
     def score(self, request: pb.ScoreRequest) -> pb.ScoreResponse:
         """Scores 1 to 1,024 entities."""
         route = self._watcher.catalog.route(request.route)
+        if route.profiles is not None and self._states is NO_STORE:
+            _log.warning("no store of profiles: entities are scored as without events; set SCORELINE_PROFILE_STORE")
         (response,) = engine.score([decode_request(request, route)])
         if isinstance(response, ScoringError):
             raise response
         return pb.ScoreResponse.FromString(response)
+
+
+def _states(settings: Settings, registry: Registry) -> StateReader:
+    """The reader of the settings' store of profiles; NO_STORE where they name none."""
+    metrics = Metrics()
+    profiles = open_profiles(settings, registry, counting=metrics)
+    if profiles is None:
+        return NO_STORE
+    return TimedStates(profiles.store, seconds=_READ_SECONDS, counting=metrics)

@@ -6,10 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 import scoreline
 from scoreline.cli.local import LocalTransport
+from scoreline.v1 import scoring_pb2 as pb
+from scoreline_registry.history.changes import SetAlias
+from scoreline_registry.profiles.events import Event
+from scoreline_registry.profiles.profile_file import read_profile
 from scoreline_registry.registry import Registry
+from scoreline_server.local import LocalScorer
+from scoreline_server.profile_stores.sqlite_store import SqliteStore
 from tests.server.routes import apply
 from tests.server.toys import publish_linear, sigmoid
 
@@ -44,3 +51,40 @@ def test_the_command_scores_locally_and_prints_nothing_else(folder: str) -> None
     arguments = ["score", "credit", "--local", "--registry", folder, "--set", "income=1", "--json"]
     done = subprocess.run([sys.executable, "-c", main, *arguments], capture_output=True, text=True, check=True)
     assert (json.loads(done.stdout)["model"], done.stderr) == ("linear", "")
+
+
+PROFILED = """
+route: credit
+schema: {features: {income: number, age: number, debt: number}}
+rules: [{split: {linear@champion: 100}}]
+profiles: {spending: {}}
+"""
+AGES = """
+profile: spending
+events: {visit: {fields: {age: number}}}
+features:
+  debt: {aggregate: count}
+"""
+
+
+def test_local_scores_are_from_the_state_that_servers_keep(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry.open(folder)
+    registry.apply_profile(read_profile(AGES, source="test"), author="tester", message="apply")
+    publish_linear(registry, "linear", (0.1, 0.01, 0.5))
+    registry.commit(SetAlias("linear", "champion", 2), author="tester", message="move")
+    apply(registry, PROFILED)
+    store = SqliteStore(Path(f"{folder}-journal") / "profiles.sqlite")
+    store.append("spending", [Event("ann", str(at), at, "visit", {}) for at in range(3)], lateness=0)
+    store.close()
+    sent = pb.Entity(entity_id="ann", features={"income": pb.Value(number=1)})
+    sent.event.CopyFrom(pb.Event(type="visit", fields={"age": pb.Value(number=30)}))
+    request = pb.ScoreRequest(route="credit", entities=[sent])
+    (score,) = LocalScorer(folder).score(request).scores
+    assert score.score == pytest.approx(sigmoid(0.1 + 0.3 + 1.5))
+    assert score.quality.profile_state == pb.PROFILE_STATE_READ
+    monkeypatch.setenv("SCORELINE_PROFILE_STORE", "off")
+    with capture_logs() as logs:
+        (without,) = LocalScorer(folder).score(request).scores
+    assert without.score == pytest.approx(sigmoid(0.1 + 0.3))
+    assert without.quality.profile_state == pb.PROFILE_STATE_UNREACHABLE
+    assert any("set SCORELINE_PROFILE_STORE" in line["event"] for line in logs)
