@@ -1,11 +1,10 @@
 """The JSON bodies of the HTTP endpoints, and their conversion from and to protobuf messages."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from google.protobuf.message import Message
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Strict
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_server.scoring.rows import MAX_ENTITIES
@@ -29,12 +28,21 @@ class Unit(_Sent):
     context: Values = Field(default={}, description="Facts that rules read.")
 
 
+class Event(_Sent):
+    """Something that the entity does now, as a profile of the route declares it."""
+
+    type: str = Field(description="One of the profile's event types.")
+    time: Annotated[AwareDatetime, Strict(strict=False)] | None = Field(default=None, description="Now without one.")
+    fields: Values = Field(default={}, description="Field values by name; null means missing.")
+
+
 class Entity(Unit):
     """One entity; null means missing."""
 
     features: Values = Field(default={}, description="Feature values by name, as `schema` lists them.")
     sequence: list[StepRow] | None = Field(default=None, description="The entity's history, oldest step first.")
     neighbors: list[Row] = Field(default=[], description="The units around the entity.")
+    event: Event | None = Field(default=None, description="The event at hand, where the route reads profiles.")
 
 
 class One(Entity):
@@ -80,6 +88,7 @@ class Score(BaseModel):
     reason: str = ""
     prediction_id: str = ""
     quality: dict[str, int] = {}
+    profile_state: str = Field(default="", description="READ, NEW or UNREACHABLE, where the route reads profiles.")
     problem: Problem | None = None
 
 
@@ -104,6 +113,7 @@ class SchemaFeature(BaseModel):
     kind: str
     required: bool
     vocabulary: list[str]
+    profile: str = Field(description="The profile that fills it where it is not sent; empty for none.")
 
 
 class Schema(BaseModel):
@@ -171,6 +181,7 @@ def schema(answer: pb.GetSchemaResponse) -> Schema:
             kind=pb.FeatureKind.Name(feature.kind).removeprefix("FEATURE_KIND_").lower(),
             required=feature.required,
             vocabulary=[*feature.vocabulary],
+            profile=feature.profile,
         )
         for feature in answer.features
     ]
@@ -203,6 +214,10 @@ def _entity(entity: Entity) -> pb.Entity:
     if entity.sequence is not None:
         message.sequence.steps.extend(map(_step, entity.sequence))
     message.neighbors.extend(pb.Neighbor(features=_numbers(row)) for row in entity.neighbors)
+    if entity.event is not None:
+        message.event.CopyFrom(pb.Event(type=entity.event.type, fields=_values(entity.event.fields)))
+        if entity.event.time is not None:
+            message.event.time.FromDatetime(entity.event.time)
     return message
 
 
@@ -249,6 +264,7 @@ def _score(score: pb.EntityScore) -> Score:
         reason=_reason(score.reason),
         prediction_id=score.prediction_id,
         quality=_counts(score.quality),
+        profile_state=_profile_state(score.quality.profile_state),
     )
 
 
@@ -257,8 +273,12 @@ def _tensor(tensor: pb.Tensor) -> Tensor:
     return Tensor(shape=[*tensor.shape], data=[number if np.isfinite(number) else None for number in numbers])
 
 
-def _counts(message: Message) -> dict[str, int]:
-    return {field.name: number for field, number in message.ListFields()}
+def _counts(quality: pb.DataQuality) -> dict[str, int]:
+    return {field.name: number for field, number in quality.ListFields() if field.name != "profile_state"}
+
+
+def _profile_state(state: "pb.ProfileState.ValueType") -> str:
+    return pb.ProfileState.Name(state).removeprefix("PROFILE_STATE_") if state else ""
 
 
 def _reason(reason: Any) -> str:

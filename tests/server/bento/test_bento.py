@@ -26,10 +26,20 @@ from scoreline_server.bento.hosting import Hosted, in_one_line, prepare, setting
 from scoreline_server.bento.middleware import Bounded
 from scoreline_server.bento.packing import closure, constraints
 from scoreline_server.errors import StartError
+from scoreline_server.profile_stores.sqlite_store import SqliteStore
 from scoreline_server.rpc.methods import SCORE
 from scoreline_server.rpc.pipeline import Call
+from tests.server.profiles import profile, purchase
 from tests.server.routes import apply
 from tests.server.toys import publish_linear
+
+PURCHASE = ("purchases", "amount", "over")
+PROFILED = """
+route: credit
+schema: {like: linear@1}
+rules: [{split: {linear@1: 100}}]
+profiles: {spending: {}}
+"""
 
 
 @pytest.fixture
@@ -62,6 +72,31 @@ def test_a_score_survives_json_to_the_last_bit(frozen: Path) -> None:
     again = messages.Score.model_validate_json(score.model_dump_json())
     assert again.score == float(np.float32(again.score or 0)) == score.score
     assert (again.arm, again.quality) == ("linear@champion", {"defaulted": 1})
+
+
+def test_a_bento_scores_from_the_state_of_a_store_that_servers_share(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_linear(registry, "linear", features=tuple(Feature(name=name) for name in PURCHASE))
+    registry.apply_profile(profile(), author="tester", message="apply")
+    apply(registry, PROFILED)
+    freeze(registry, "credit", LocalStorage(tmp_path / "frozen"))
+    store = SqliteStore(tmp_path / "profiles.sqlite")
+    store.append("spending", [purchase("ann", 0, 10), purchase("ann", 1, 20)], lateness=0)
+    store.close()
+    monkeypatch.setenv("SCORELINE_LISTEN", "127.0.0.1:0")
+    monkeypatch.setenv("SCORELINE_PROFILE_STORE", f"sqlite:{tmp_path / 'profiles.sqlite'}")
+    monkeypatch.setenv("SCORELINE_PROFILE_READ_SECONDS", "30")
+    event = {"type": "purchase", "time": "2030-01-01T00:00:00Z", "fields": {"amount": 30.0, "category": None}}
+    hosted = Hosted(tmp_path / "frozen", worker=0)
+    hosted.start()
+    try:
+        from_state = asked(hosted, {"entity_id": "ann", "event": event})
+        by_hand = asked(hosted, {"entity_id": "nobody", "features": {"purchases": 2.0, "amount": 30.0, "over": 2.0}})
+    finally:
+        hosted.stop()
+    assert (from_state.score, from_state.profile_state) == (by_hand.score, "READ")
+    assert (by_hand.profile_state, by_hand.quality) == ("NEW", {})
 
 
 def test_outcomes_are_taken_over_grpc_once_there_is_a_journal(
