@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 from scoreline_registry.pictures.drawing import Picture
+from scoreline_registry.pictures.notes import Note
 
 SHORT = 30
 """Characters of a cell that stays on one line."""
@@ -51,10 +52,9 @@ def page(title: str, body: Iterable[str], *, css: str = "") -> str:
     )
 
 
-def note(severity: str, text: str) -> str:
-    """A note of severity "problem", "caution" or "info"; any other is shown as "info"."""
-    shown = severity if severity in ("problem", "caution") else "info"
-    return f'<p class="note {shown}"><strong>{escape(shown)}</strong>: {escape(text)}</p>'
+def note(found: Note) -> str:
+    """A note as a paragraph in the colour of its severity."""
+    return f'<p class="note {found.severity}"><strong>{found.severity}</strong>: {escape(found.text)}</p>'
 
 
 def figure(picture: Picture) -> str:

@@ -5,11 +5,10 @@ A model card has the same sections as the page, without what is marked as ``deta
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from scoreline_registry.pictures.drawing import Picture
-
-Severity = Literal["problem", "caution", "info"]
+from scoreline_registry.pictures.notes import Note
 
 Drawing: TypeAlias = Callable[[], Picture]
 """Draws a picture when a page is made; other renderings need none."""
@@ -21,14 +20,6 @@ class Text:
 
     text: str
     detail: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """One thing that a reader should look at before believing the rest."""
-
-    severity: Severity
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

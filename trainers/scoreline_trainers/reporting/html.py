@@ -47,7 +47,7 @@ def _blocks(found: Iterable[Block]) -> Iterator[str]:
             case Text(text):
                 yield f'<p class="text">{escape(text.strip())}</p>'
             case Notes(notes):
-                yield from (note(each.severity, each.text) for each in notes)
+                yield from map(note, notes)
             case Bullets(lines):
                 yield "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
             case Table():

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from scoreline_registry.documents.contract import InputContract
+from scoreline_registry.pictures.notes import Note, Severity, problems_first
 from scoreline_trainers.evaluation.document import Evaluation, Interval
 from scoreline_trainers.profiling.document import Finding, TableProfile
-from scoreline_trainers.reporting.blocks import Note, Severity
 from scoreline_trainers.reporting.document import VersionReport
 from scoreline_trainers.reporting.text import interval, number, percent
 
@@ -26,8 +26,6 @@ _SAME: Mapping[str, tuple[str, ...]] = {
 }
 """Words of warnings that say the same as a kind of finding."""
 
-_ORDER = ("problem", "caution", "info")
-
 
 def notes_of(report: VersionReport) -> tuple[Note, ...]:
     """The notes of a report, problems first, each text once."""
@@ -38,7 +36,7 @@ def notes_of(report: VersionReport) -> tuple[Note, ...]:
         if report.run.evaluation is not None:
             found += _evaluation(report.run.evaluation)
         found += [Note("caution", text) for text in report.run.warnings if not _is_said(text, findings)]
-    ranked = sorted(found, key=lambda note: _ORDER.index(note.severity))
+    ranked = problems_first(found)
     return tuple({note.text: note for note in reversed(ranked)}.values())[::-1]
 
 

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator
 from html import escape
 
 from scoreline_registry.pictures.drawing import Picture
+from scoreline_registry.pictures.notes import Note, problems_first
 from scoreline_registry.pictures.page import figure, note, page, table
 from scoreline_server.analysis.pictures.effects import effect_pictures, segment_pictures
 from scoreline_server.analysis.pictures.ramps import ramp_pictures
 from scoreline_server.analysis.pictures.scores import arm_pictures, shadow_pictures
 from scoreline_server.analysis.report.comparison import Comparison
-from scoreline_server.analysis.report.parts import Note, RampMove
+from scoreline_server.analysis.report.parts import RampMove
 from scoreline_server.analysis.report.text import Table, head, tables
 from scoreline_server.journal.format.times import time_text
 
@@ -63,9 +64,7 @@ def _moves(moves: tuple[RampMove, ...]) -> Iterator[Table]:
 
 
 def _notes(notes: Iterable[Note]) -> Iterator[str]:
-    order = {"problem": 0, "caution": 1}
-    for found in sorted(notes, key=lambda each: order.get(each.severity, 2)):
-        yield note(found.severity, found.text)
+    yield from map(note, problems_first(notes))
 
 
 def _levels(comparison: Comparison) -> str:

@@ -6,12 +6,12 @@ Times are ns since 1970. ``document.document`` gives the JSON form.
 import math
 from dataclasses import dataclass
 
+from scoreline_registry.pictures.notes import Note
 from scoreline_registry.statistics.figures import Figure
 from scoreline_server.analysis.report.parts import (
     Distribution,
     Latency,
     Look,
-    Note,
     OutcomeCounts,
     Period,
     Plan,

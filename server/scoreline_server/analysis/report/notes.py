@@ -3,12 +3,11 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from scoreline_registry.pictures.notes import CAUTION, INFO, PROBLEM, Note, problems_first
 from scoreline_registry.routing.experiment import FACT_FEATURE
 from scoreline_registry.statistics.figures import Estimate
 from scoreline_server.analysis.report.comparison import Comparison, Effect, MetricValue, SampleRatio
-from scoreline_server.analysis.report.parts import MetricPlan, Note
-
-PROBLEM, CAUTION, INFO = SEVERITIES = ("problem", "caution", "info")
+from scoreline_server.analysis.report.parts import MetricPlan
 
 COVERAGE_GAP = 0.02
 """Arms whose shares of labelled units differ by more are not comparable."""
@@ -29,7 +28,7 @@ def notes_of(comparison: Comparison, *, unused: Mapping[str, int], absent: Seque
         )
         notes.append(Note(CAUTION, f"no row has a value of {fact}: {kept}"))
     notes += [*_effects(comparison), *_shadows(comparison)]
-    return sorted(notes, key=lambda note: SEVERITIES.index(note.severity))
+    return problems_first(notes)
 
 
 def _rows(comparison: Comparison) -> Iterator[Note]:

@@ -197,14 +197,6 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """Something to know before believing the figures. ``severity`` is "problem", "caution" or "info"."""
-
-    severity: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class RampMove:
     """One revision that changed the route, from the registry's history.
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from scoreline_registry.pictures.drawing import Canvas, Picture
+from scoreline_registry.pictures.notes import Note
 from scoreline_registry.statistics.figures import Estimate, TooFew
 from scoreline_server.analysis.comparison.comparison import Request, compare
 from scoreline_server.analysis.comparison.plans import Options, metric_of
@@ -17,7 +18,7 @@ from scoreline_server.analysis.pictures.page import comparison_page
 from scoreline_server.analysis.pictures.ramps import ramp_pictures
 from scoreline_server.analysis.pictures.scores import arm_pictures, shadow_pictures
 from scoreline_server.analysis.report.comparison import Comparison
-from scoreline_server.analysis.report.parts import Note, RampMove
+from scoreline_server.analysis.report.parts import RampMove
 from scoreline_server.analysis.report.text import tables
 from scoreline_server.journal.format.facts import ShadowFacts
 from tests.server.analysis.rows import DAY, START, Rows, append_shadows, route_facts, write_outcomes, write_rows
@@ -119,7 +120,7 @@ def test_names_are_text_in_page_and_pictures(comparison: Comparison) -> None:
     hostile = replace(
         comparison,
         route=HOSTILE,
-        notes=(Note("problem", HOSTILE), Note(HOSTILE, "of an unknown severity")),
+        notes=(Note("problem", HOSTILE), Note("info", HOSTILE)),
         arms=(replace(arm, arm=HOSTILE), *comparison.arms[1:]),
         effects=(replace(effect, metric=HOSTILE, arm=HOSTILE, baseline=HOSTILE),),
         shadows=(replace(shadow, shadow=HOSTILE, primary=HOSTILE),),
