@@ -222,12 +222,14 @@ class _Checks:
 
 def needs_event(feature: ProfileFeature, by_name: Mapping[str, ProfileFeature]) -> bool:
     """Whether a feature is missing without an event at hand, by itself or by what it is derived from."""
-    if feature.definition.at_hand:
-        return True
-    return any(
-        name.startswith(EVENT_FIELD) or (name in by_name and needs_event(by_name[name], by_name))
-        for name in feature.refers_to
-    )
+    waiting, seen = [feature], {feature.name}
+    while waiting:
+        each = waiting.pop()
+        if each.definition.at_hand or any(name.startswith(EVENT_FIELD) for name in each.refers_to):
+            return True
+        waiting += [by_name[name] for name in each.refers_to if name in by_name and name not in seen]
+        seen.update(each.refers_to)
+    return False
 
 
 def _is_given(feature: ProfileFeature, option: str) -> bool:

@@ -185,6 +185,17 @@ def test_neighbors_have_no_event_at_hand() -> None:
     assert "'ratio_z' compares an event at hand, which neighbors do not have" in refused(moved)
 
 
+def test_features_that_refer_to_each_other_are_refused() -> None:
+    text = (
+        "profile: p\nevents: {visit: {fields: {whom: entity}}}\nfeatures:\n"
+        "  a: {aggregate: ratio, of: b, to: a}\n  b: {aggregate: ratio, of: a, to: 2}\n"
+        "  friends: {aggregate: neighbors, field: whom, most: 2, features: [b]}\n"
+    )
+    assert refused(text) == (
+        "features.a: it refers to 'b', which is defined after it: move 'b' above it; features.a: 'a' refers to itself"
+    )
+
+
 def test_everything_wrong_is_reported_at_once() -> None:
     text = changed(
         "last, events: click, field", "last, events: clik, field", changed("of: event.amount", "of: nothing")
