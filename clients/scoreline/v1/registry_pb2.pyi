@@ -216,6 +216,62 @@ class Route(_message.Message):
 Global___Route: _TypeAlias = Route  # noqa: Y015
 
 @_typing.final
+class Profile(_message.Message):
+    """One profile: what is kept of each entity's events."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FeatureDigestsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    DEFINITION_FIELD_NUMBER: _builtins.int
+    FEATURE_DIGESTS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"profiles/{profile}"."""
+    etag: _builtins.str
+    """The digest of its document, which a write may require."""
+    definition: _builtins.str
+    """The definition as YAML, as ApplyProfile takes it."""
+    @_builtins.property
+    def feature_digests(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """By feature: the sha256, in hex, of all that changes its values. Versions record those that they were trained on."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        definition: _builtins.str = ...,
+        feature_digests: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "etag", b"etag", "feature_digests", b"feature_digests", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Profile: _TypeAlias = Profile  # noqa: Y015
+
+@_typing.final
 class Revision(_message.Message):
     """One revision and its changes."""
 
@@ -622,6 +678,106 @@ class GetRouteResponse(_message.Message):
 Global___GetRouteResponse: _TypeAlias = GetRouteResponse  # noqa: Y015
 
 @_typing.final
+class ListProfilesRequest(_message.Message):
+    """The profiles to list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most how many to return: 1 to 1,000; 0 means 100."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; empty for the first."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProfilesRequest: _TypeAlias = ListProfilesRequest  # noqa: Y015
+
+@_typing.final
+class ListProfilesResponse(_message.Message):
+    """A page of profiles."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROFILES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def profiles(self) -> _containers.RepeatedCompositeFieldContainer[Global___Profile]:
+        """By name."""
+
+    def __init__(
+        self,
+        *,
+        profiles: _abc.Iterable[Global___Profile] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "profiles", b"profiles"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProfilesResponse: _TypeAlias = ListProfilesResponse  # noqa: Y015
+
+@_typing.final
+class GetProfileRequest(_message.Message):
+    """The profile to read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"profiles/{profile}"."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetProfileRequest: _TypeAlias = GetProfileRequest  # noqa: Y015
+
+@_typing.final
+class GetProfileResponse(_message.Message):
+    """A profile."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROFILE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def profile(self) -> Global___Profile:
+        """The profile."""
+
+    def __init__(
+        self,
+        *,
+        profile: Global___Profile | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetProfileResponse: _TypeAlias = GetProfileResponse  # noqa: Y015
+
+@_typing.final
 class ListRevisionsRequest(_message.Message):
     """The revisions to list."""
 
@@ -754,6 +910,92 @@ class ApplyRouteResponse(_message.Message):
 Global___ApplyRouteResponse: _TypeAlias = ApplyRouteResponse  # noqa: Y015
 
 @_typing.final
+class ApplyProfileRequest(_message.Message):
+    """The profile to create or change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEFINITION_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    definition: _builtins.str
+    """The definition as YAML, as `scoreline profile apply` takes it. Required."""
+    etag: _builtins.str
+    """The etag of the profile as its author read it; unset to change whatever is there, empty for "there is none yet"."""
+    author: _builtins.str
+    """The author, as the history shows it. Required."""
+    message: _builtins.str
+    """Why, for the history. At most 2,000 characters."""
+    dry_run: _builtins.bool
+    """True to check and plan without writing."""
+    def __init__(
+        self,
+        *,
+        definition: _builtins.str = ...,
+        etag: _builtins.str | None = ...,
+        author: _builtins.str = ...,
+        message: _builtins.str = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_etag", b"_etag", "etag", b"etag"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_etag", b"_etag", "author", b"author", "definition", b"definition", "dry_run", b"dry_run", "etag", b"etag", "message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__etag: _TypeAlias = _typing.Literal["etag"]  # noqa: Y015
+    _WhichOneofArgType__etag: _TypeAlias = _typing.Literal["_etag", b"_etag"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__etag) -> _WhichOneofReturnType__etag | None: ...
+
+Global___ApplyProfileRequest: _TypeAlias = ApplyProfileRequest  # noqa: Y015
+
+@_typing.final
+class ApplyProfileResponse(_message.Message):
+    """The changes of applying a profile, or of a dry run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROFILE_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    OTHER_VALUES_FIELD_NUMBER: _builtins.int
+    ROUTES_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """The revision that holds it, the one before where nothing changed; 0 for a dry run."""
+    @_builtins.property
+    def profile(self) -> Global___Profile:
+        """The profile as it is now; unset for a dry run."""
+
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The differences to the profile before, one per line."""
+
+    @_builtins.property
+    def other_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The features that were there before and get other values."""
+
+    @_builtins.property
+    def routes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The routes that use the profile."""
+
+    def __init__(
+        self,
+        *,
+        profile: Global___Profile | None = ...,
+        revision: _builtins.int = ...,
+        differences: _abc.Iterable[_builtins.str] | None = ...,
+        other_values: _abc.Iterable[_builtins.str] | None = ...,
+        routes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["differences", b"differences", "other_values", b"other_values", "profile", b"profile", "revision", b"revision", "routes", b"routes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplyProfileResponse: _TypeAlias = ApplyProfileResponse  # noqa: Y015
+
+@_typing.final
 class SetAliasRequest(_message.Message):
     """The alias to move, and its new version."""
 
@@ -827,7 +1069,7 @@ Global___SetAliasResponse: _TypeAlias = SetAliasResponse  # noqa: Y015
 
 @_typing.final
 class RollbackRequest(_message.Message):
-    """The aliases and routes to restore, and the revision to take them from."""
+    """The aliases, routes and profiles to restore, and the revision to take them from."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -838,13 +1080,13 @@ class RollbackRequest(_message.Message):
     AUTHOR_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """"models/{model}" or "routes/{route}"; empty with `all`."""
+    """"models/{model}", "routes/{route}" or "profiles/{profile}"; empty with `all`."""
     all: _builtins.bool
-    """True to restore every alias of every model and every route."""
+    """True to restore every alias of every model, every route and every profile."""
     to_revision: _builtins.int
     """The revision to restore from. Required."""
     etag: _builtins.str
-    """The etag of the model or route as its author read it; unset to change whatever is there. Not with `all`."""
+    """The etag of the document as its author read it; unset to change whatever is there. Not with `all`."""
     author: _builtins.str
     """The author, as the history shows it. Required."""
     message: _builtins.str
@@ -878,10 +1120,10 @@ class RollbackResponse(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     CHANGES_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
-    """The revision that holds the restored aliases and routes."""
+    """The revision that holds what was restored."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Change]:
-        """The changes; empty if aliases and routes were the same already."""
+        """The changes; empty if everything was the same already."""
 
     def __init__(
         self,

@@ -69,6 +69,16 @@ class RegistryServiceStub(object):
                 request_serializer=scoreline_dot_v1_dot_registry__pb2.GetRouteRequest.SerializeToString,
                 response_deserializer=scoreline_dot_v1_dot_registry__pb2.GetRouteResponse.FromString,
                 _registered_method=True)
+        self.ListProfiles = channel.unary_unary(
+                '/scoreline.v1.RegistryService/ListProfiles',
+                request_serializer=scoreline_dot_v1_dot_registry__pb2.ListProfilesRequest.SerializeToString,
+                response_deserializer=scoreline_dot_v1_dot_registry__pb2.ListProfilesResponse.FromString,
+                _registered_method=True)
+        self.GetProfile = channel.unary_unary(
+                '/scoreline.v1.RegistryService/GetProfile',
+                request_serializer=scoreline_dot_v1_dot_registry__pb2.GetProfileRequest.SerializeToString,
+                response_deserializer=scoreline_dot_v1_dot_registry__pb2.GetProfileResponse.FromString,
+                _registered_method=True)
         self.ListRevisions = channel.unary_unary(
                 '/scoreline.v1.RegistryService/ListRevisions',
                 request_serializer=scoreline_dot_v1_dot_registry__pb2.ListRevisionsRequest.SerializeToString,
@@ -78,6 +88,11 @@ class RegistryServiceStub(object):
                 '/scoreline.v1.RegistryService/ApplyRoute',
                 request_serializer=scoreline_dot_v1_dot_registry__pb2.ApplyRouteRequest.SerializeToString,
                 response_deserializer=scoreline_dot_v1_dot_registry__pb2.ApplyRouteResponse.FromString,
+                _registered_method=True)
+        self.ApplyProfile = channel.unary_unary(
+                '/scoreline.v1.RegistryService/ApplyProfile',
+                request_serializer=scoreline_dot_v1_dot_registry__pb2.ApplyProfileRequest.SerializeToString,
+                response_deserializer=scoreline_dot_v1_dot_registry__pb2.ApplyProfileResponse.FromString,
                 _registered_method=True)
         self.SetAlias = channel.unary_unary(
                 '/scoreline.v1.RegistryService/SetAlias',
@@ -146,6 +161,20 @@ class RegistryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListProfiles(self, request, context):
+        """Lists profiles by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetProfile(self, request, context):
+        """Reads one profile. Fails with NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListRevisions(self, request, context):
         """Lists revisions with their changes, newest first.
         """
@@ -160,6 +189,13 @@ class RegistryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ApplyProfile(self, request, context):
+        """Creates or changes a profile. Fails with FAILED_PRECONDITION and every problem of a route that uses it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetAlias(self, request, context):
         """Points an alias to a version, after checking every route that uses it.
         """
@@ -168,7 +204,7 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Rollback(self, request, context):
-        """Restores aliases and routes as they were at an earlier revision, in a new revision.
+        """Restores aliases, routes and profiles as they were at an earlier revision, in a new revision.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -214,6 +250,16 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     request_deserializer=scoreline_dot_v1_dot_registry__pb2.GetRouteRequest.FromString,
                     response_serializer=scoreline_dot_v1_dot_registry__pb2.GetRouteResponse.SerializeToString,
             ),
+            'ListProfiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProfiles,
+                    request_deserializer=scoreline_dot_v1_dot_registry__pb2.ListProfilesRequest.FromString,
+                    response_serializer=scoreline_dot_v1_dot_registry__pb2.ListProfilesResponse.SerializeToString,
+            ),
+            'GetProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProfile,
+                    request_deserializer=scoreline_dot_v1_dot_registry__pb2.GetProfileRequest.FromString,
+                    response_serializer=scoreline_dot_v1_dot_registry__pb2.GetProfileResponse.SerializeToString,
+            ),
             'ListRevisions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRevisions,
                     request_deserializer=scoreline_dot_v1_dot_registry__pb2.ListRevisionsRequest.FromString,
@@ -223,6 +269,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.ApplyRoute,
                     request_deserializer=scoreline_dot_v1_dot_registry__pb2.ApplyRouteRequest.FromString,
                     response_serializer=scoreline_dot_v1_dot_registry__pb2.ApplyRouteResponse.SerializeToString,
+            ),
+            'ApplyProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyProfile,
+                    request_deserializer=scoreline_dot_v1_dot_registry__pb2.ApplyProfileRequest.FromString,
+                    response_serializer=scoreline_dot_v1_dot_registry__pb2.ApplyProfileResponse.SerializeToString,
             ),
             'SetAlias': grpc.unary_unary_rpc_method_handler(
                     servicer.SetAlias,
@@ -418,6 +469,60 @@ class RegistryService(object):
             _registered_method=True)
 
     @staticmethod
+    def ListProfiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoreline.v1.RegistryService/ListProfiles',
+            scoreline_dot_v1_dot_registry__pb2.ListProfilesRequest.SerializeToString,
+            scoreline_dot_v1_dot_registry__pb2.ListProfilesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoreline.v1.RegistryService/GetProfile',
+            scoreline_dot_v1_dot_registry__pb2.GetProfileRequest.SerializeToString,
+            scoreline_dot_v1_dot_registry__pb2.GetProfileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListRevisions(request,
             target,
             options=(),
@@ -461,6 +566,33 @@ class RegistryService(object):
             '/scoreline.v1.RegistryService/ApplyRoute',
             scoreline_dot_v1_dot_registry__pb2.ApplyRouteRequest.SerializeToString,
             scoreline_dot_v1_dot_registry__pb2.ApplyRouteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoreline.v1.RegistryService/ApplyProfile',
+            scoreline_dot_v1_dot_registry__pb2.ApplyProfileRequest.SerializeToString,
+            scoreline_dot_v1_dot_registry__pb2.ApplyProfileResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,14 +50,20 @@ class RegistryServiceStub:
     """Lists routes by name."""
     GetRoute: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetRouteRequest, _registry_pb2.GetRouteResponse]
     """Reads one route. Fails with NOT_FOUND."""
+    ListProfiles: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListProfilesRequest, _registry_pb2.ListProfilesResponse]
+    """Lists profiles by name."""
+    GetProfile: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetProfileRequest, _registry_pb2.GetProfileResponse]
+    """Reads one profile. Fails with NOT_FOUND."""
     ListRevisions: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListRevisionsRequest, _registry_pb2.ListRevisionsResponse]
     """Lists revisions with their changes, newest first."""
     ApplyRoute: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ApplyRouteRequest, _registry_pb2.ApplyRouteResponse]
     """Creates or changes a route. Fails with FAILED_PRECONDITION and every problem when the route could not serve."""
+    ApplyProfile: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ApplyProfileRequest, _registry_pb2.ApplyProfileResponse]
+    """Creates or changes a profile. Fails with FAILED_PRECONDITION and every problem of a route that uses it."""
     SetAlias: _grpc.UnaryUnaryMultiCallable[_registry_pb2.SetAliasRequest, _registry_pb2.SetAliasResponse]
     """Points an alias to a version, after checking every route that uses it."""
     Rollback: _grpc.UnaryUnaryMultiCallable[_registry_pb2.RollbackRequest, _registry_pb2.RollbackResponse]
-    """Restores aliases and routes as they were at an earlier revision, in a new revision."""
+    """Restores aliases, routes and profiles as they were at an earlier revision, in a new revision."""
     WatchRevisions: _grpc.UnaryStreamMultiCallable[_registry_pb2.WatchRevisionsRequest, _registry_pb2.WatchRevisionsResponse]
     """Streams every revision after the given one once it is committed, with its changes, until the caller cancels."""
 
@@ -83,14 +89,20 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Lists routes by name."""
     GetRoute: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetRouteRequest, _registry_pb2.GetRouteResponse]  # type: ignore[assignment]
     """Reads one route. Fails with NOT_FOUND."""
+    ListProfiles: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListProfilesRequest, _registry_pb2.ListProfilesResponse]  # type: ignore[assignment]
+    """Lists profiles by name."""
+    GetProfile: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetProfileRequest, _registry_pb2.GetProfileResponse]  # type: ignore[assignment]
+    """Reads one profile. Fails with NOT_FOUND."""
     ListRevisions: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListRevisionsRequest, _registry_pb2.ListRevisionsResponse]  # type: ignore[assignment]
     """Lists revisions with their changes, newest first."""
     ApplyRoute: _aio.UnaryUnaryMultiCallable[_registry_pb2.ApplyRouteRequest, _registry_pb2.ApplyRouteResponse]  # type: ignore[assignment]
     """Creates or changes a route. Fails with FAILED_PRECONDITION and every problem when the route could not serve."""
+    ApplyProfile: _aio.UnaryUnaryMultiCallable[_registry_pb2.ApplyProfileRequest, _registry_pb2.ApplyProfileResponse]  # type: ignore[assignment]
+    """Creates or changes a profile. Fails with FAILED_PRECONDITION and every problem of a route that uses it."""
     SetAlias: _aio.UnaryUnaryMultiCallable[_registry_pb2.SetAliasRequest, _registry_pb2.SetAliasResponse]  # type: ignore[assignment]
     """Points an alias to a version, after checking every route that uses it."""
     Rollback: _aio.UnaryUnaryMultiCallable[_registry_pb2.RollbackRequest, _registry_pb2.RollbackResponse]  # type: ignore[assignment]
-    """Restores aliases and routes as they were at an earlier revision, in a new revision."""
+    """Restores aliases, routes and profiles as they were at an earlier revision, in a new revision."""
     WatchRevisions: _aio.UnaryStreamMultiCallable[_registry_pb2.WatchRevisionsRequest, _registry_pb2.WatchRevisionsResponse]  # type: ignore[assignment]
     """Streams every revision after the given one once it is committed, with its changes, until the caller cancels."""
 
@@ -151,6 +163,22 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reads one route. Fails with NOT_FOUND."""
 
     @_abc_1.abstractmethod
+    def ListProfiles(
+        self,
+        request: _registry_pb2.ListProfilesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ListProfilesResponse, _abc.Awaitable[_registry_pb2.ListProfilesResponse]]:
+        """Lists profiles by name."""
+
+    @_abc_1.abstractmethod
+    def GetProfile(
+        self,
+        request: _registry_pb2.GetProfileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.GetProfileResponse, _abc.Awaitable[_registry_pb2.GetProfileResponse]]:
+        """Reads one profile. Fails with NOT_FOUND."""
+
+    @_abc_1.abstractmethod
     def ListRevisions(
         self,
         request: _registry_pb2.ListRevisionsRequest,
@@ -167,6 +195,14 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Creates or changes a route. Fails with FAILED_PRECONDITION and every problem when the route could not serve."""
 
     @_abc_1.abstractmethod
+    def ApplyProfile(
+        self,
+        request: _registry_pb2.ApplyProfileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ApplyProfileResponse, _abc.Awaitable[_registry_pb2.ApplyProfileResponse]]:
+        """Creates or changes a profile. Fails with FAILED_PRECONDITION and every problem of a route that uses it."""
+
+    @_abc_1.abstractmethod
     def SetAlias(
         self,
         request: _registry_pb2.SetAliasRequest,
@@ -180,7 +216,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.RollbackRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.RollbackResponse, _abc.Awaitable[_registry_pb2.RollbackResponse]]:
-        """Restores aliases and routes as they were at an earlier revision, in a new revision."""
+        """Restores aliases, routes and profiles as they were at an earlier revision, in a new revision."""
 
     @_abc_1.abstractmethod
     def WatchRevisions(

@@ -32,6 +32,8 @@ class RegistryReads:
             Method(SERVICE + "GetVersion", pb.GetVersionRequest, read, self.get_version),
             Method(SERVICE + "ListRoutes", pb.ListRoutesRequest, read, self.list_routes),
             Method(SERVICE + "GetRoute", pb.GetRouteRequest, read, self.get_route),
+            Method(SERVICE + "ListProfiles", pb.ListProfilesRequest, read, self.list_profiles),
+            Method(SERVICE + "GetProfile", pb.GetProfileRequest, read, self.get_profile),
             Method(SERVICE + "ListRevisions", pb.ListRevisionsRequest, read, self.list_revisions),
         ]
 
@@ -82,6 +84,20 @@ class RegistryReads:
         """One route."""
         name = resources.name_in("routes", request.name)
         return pb.GetRouteResponse(route=resources.route(self._registry.latest(), name))
+
+    def list_profiles(
+        self, request: pb.ListProfilesRequest, _catalog: Catalog, _caller: Caller
+    ) -> pb.ListProfilesResponse:
+        """Profiles by name."""
+        snapshot = self._registry.latest()
+        shown, more = page(sorted(snapshot.profiles), request.page_size, key_of(request.page_token))
+        profiles = [resources.profile(snapshot, name) for name in shown]
+        return pb.ListProfilesResponse(profiles=profiles, next_page_token=token_of(shown[-1]) if more else "")
+
+    def get_profile(self, request: pb.GetProfileRequest, _catalog: Catalog, _caller: Caller) -> pb.GetProfileResponse:
+        """One profile."""
+        name = resources.name_in("profiles", request.name)
+        return pb.GetProfileResponse(profile=resources.profile(self._registry.latest(), name))
 
     def list_revisions(
         self, request: pb.ListRevisionsRequest, _catalog: Catalog, _caller: Caller

@@ -2,8 +2,10 @@
 
 from scoreline.v1 import registry_pb2 as pb
 from scoreline_registry.history.changes import Change, SetAlias
-from scoreline_registry.history.rollback import RollbackAll, RollbackModel, RollbackRoute
+from scoreline_registry.history.rollback import RollbackAll, RollbackModel, RollbackProfile, RollbackRoute
 from scoreline_registry.history.snapshot import Snapshot
+from scoreline_registry.profiles.profile_file import read_profile
+from scoreline_registry.profiles.profile_plan import ProfilePlan
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_file import read_route
 from scoreline_server.errors import CallError, ErrorReason
@@ -16,7 +18,7 @@ from scoreline_server.scoring.catalog import Catalog
 
 
 class RegistryWrites:
-    """Answers ApplyRoute, SetAlias and Rollback."""
+    """Answers ApplyRoute, ApplyProfile, SetAlias and Rollback."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -26,6 +28,7 @@ class RegistryWrites:
         write = Action.REGISTRY_WRITE
         return [
             Method(SERVICE + "ApplyRoute", pb.ApplyRouteRequest, write, self.apply_route),
+            Method(SERVICE + "ApplyProfile", pb.ApplyProfileRequest, write, self.apply_profile),
             Method(SERVICE + "SetAlias", pb.SetAliasRequest, write, self.set_alias),
             Method(SERVICE + "Rollback", pb.RollbackRequest, write, self.rollback),
         ]
@@ -49,6 +52,22 @@ class RegistryWrites:
             moved=plan.moved,
         )
 
+    def apply_profile(
+        self, request: pb.ApplyProfileRequest, _catalog: Catalog, caller: Caller
+    ) -> pb.ApplyProfileResponse:
+        """Creates or changes a profile; a dry run returns the differences without doing so."""
+        with background_work():
+            definition = read_profile(request.definition, source="definition")
+        if_match = _etag(request)
+        if request.dry_run:
+            return _planned(self._registry.plan_profile(definition, if_match=if_match))
+        plan = self._registry.apply_profile(
+            definition, author=_author(request.author, caller), message=request.message, if_match=if_match
+        )
+        answer = _planned(plan)
+        answer.profile.CopyFrom(resources.profile(self._registry.at(answer.revision), definition.profile))
+        return answer
+
     def set_alias(self, request: pb.SetAliasRequest, _catalog: Catalog, caller: Caller) -> pb.SetAliasResponse:
         """Points an alias to a version."""
         name = resources.name_in("models", request.name)
@@ -62,7 +81,7 @@ class RegistryWrites:
         return pb.SetAliasResponse(model=resources.model(snapshot, name), revision=commit.revision)
 
     def rollback(self, request: pb.RollbackRequest, _catalog: Catalog, caller: Caller) -> pb.RollbackResponse:
-        """Moves the pointers of a model, a route or everything back to an earlier revision's."""
+        """Brings a model's aliases, a route, a profile or everything back to an earlier revision's."""
         if request.all == bool(request.name):
             raise CallError(ErrorReason.INVALID, "give `name`, or `all` without a name")
         commit = self._registry.commit(
@@ -80,10 +99,23 @@ def _rollback(name: str, past: Snapshot) -> Change:
         return RollbackAll(past)
     if name.startswith("routes/"):
         return RollbackRoute(resources.name_in("routes", name), past)
+    if name.startswith("profiles/"):
+        return RollbackProfile(resources.name_in("profiles", name), past)
     return RollbackModel(resources.name_in("models", name), past)
 
 
-def _etag(request: pb.ApplyRouteRequest | pb.SetAliasRequest | pb.RollbackRequest) -> str | None:
+def _planned(plan: ProfilePlan) -> pb.ApplyProfileResponse:
+    return pb.ApplyProfileResponse(
+        revision=plan.revision or 0,
+        differences=plan.differences,
+        other_values=plan.other_values,
+        routes=plan.routes,
+    )
+
+
+def _etag(
+    request: pb.ApplyRouteRequest | pb.ApplyProfileRequest | pb.SetAliasRequest | pb.RollbackRequest,
+) -> str | None:
     return request.etag if request.HasField("etag") else None
 
 

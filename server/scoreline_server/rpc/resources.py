@@ -9,11 +9,13 @@ from scoreline_registry.errors import InvalidNameError, NotFoundError
 from scoreline_registry.history.differences import Event, HistoryEntry
 from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.names import check_name
+from scoreline_registry.profiles.digests import feature_digests
+from scoreline_registry.profiles.profile_file import write_profile
 from scoreline_registry.routing.route_file import write_route
 
 
 def name_in(collection: str, name: str) -> str:
-    """The id in "models/{id}" or "routes/{id}". Raises InvalidNameError."""
+    """The id in "models/{id}", "routes/{id}" or "profiles/{id}". Raises InvalidNameError."""
     kind = collection.removesuffix("s")
     head, _, tail = name.partition("/")
     if head != collection:
@@ -61,6 +63,17 @@ def route(snapshot: Snapshot, name: str) -> pb.Route:
         raise NotFoundError("route", name)
     definition = write_route(snapshot.routes[name])
     return pb.Route(name=f"routes/{name}", etag=snapshot.route_digests[name], definition=definition)
+
+
+def profile(snapshot: Snapshot, name: str) -> pb.Profile:
+    """One profile. Raises NotFoundError."""
+    document = snapshot.state.profiles.require(name)
+    return pb.Profile(
+        name=f"profiles/{name}",
+        etag=snapshot.profile_digests[name],
+        definition=write_profile(document),
+        feature_digests=feature_digests(document),
+    )
 
 
 def revision(entry: HistoryEntry) -> pb.Revision:

@@ -11,6 +11,8 @@ from scoreline.v1 import registry_pb2 as pb
 from scoreline.v1 import registry_pb2_grpc as rpc
 from scoreline_registry.history.rollback import RollbackAll
 from scoreline_registry.history.weight_moves import MoveRamp
+from scoreline_registry.profiles.digests import feature_digests
+from scoreline_registry.profiles.profile_file import read_profile
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_file import read_route
 from scoreline_registry.routing.route_plan import RoutePlan
@@ -21,6 +23,7 @@ from scoreline_server.rpc.authority import Action, Caller, Policy, read_policy
 from scoreline_server.rpc.registry_writes import RegistryWrites
 from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.settings import Settings
+from tests.registry.profiles.samples import SPENDING, profile
 from tests.server.routes import ROUTE
 from tests.server.toys import publish_linear
 from tests.server.wire import reason_of
@@ -113,6 +116,34 @@ def test_a_route_is_planned_applied_and_protected_by_its_etag(
     code, _ = failure(admin.ApplyRoute, unknown)
     assert code is grpc.StatusCode.FAILED_PRECONDITION
     assert [route.name for route in admin.ListRoutes(pb.ListRoutesRequest()).routes] == ["routes/credit"]
+
+
+def test_a_profile_is_planned_applied_listed_and_rolled_back(
+    registry: Registry, admin: rpc.RegistryServiceStub
+) -> None:
+    plan = admin.ApplyProfile(pb.ApplyProfileRequest(definition=SPENDING, dry_run=True))
+    assert (plan.revision, plan.HasField("profile")) == (0, False)
+    assert not registry.latest().profiles
+    done = admin.ApplyProfile(pb.ApplyProfileRequest(definition=SPENDING, etag="", author="ann"))
+    read = admin.GetProfile(pb.GetProfileRequest(name="profiles/spending")).profile
+    assert read == done.profile
+    assert read.etag == registry.latest().profile_digests["spending"]
+    assert read_profile(read.definition, source="test") == profile()
+    assert dict(read.feature_digests) == feature_digests(profile())
+    changed = pb.ApplyProfileRequest(definition=SPENDING.replace("half_life: 7d", "half_life: 9d"), author="ann")
+    answer = admin.ApplyProfile(changed)
+    assert list(answer.differences) == ["feature spent_recently: half_life 7d -> 9d"]
+    assert list(answer.other_values) == ["spent_recently"]
+    stale = pb.ApplyProfileRequest(definition=SPENDING, etag=read.etag, author="ann")
+    assert failure(admin.ApplyProfile, stale) == (grpc.StatusCode.ABORTED, "CONFLICT")
+    wrong = SPENDING.replace("half_life: 7d", "half_lif: 7d")
+    assert failure(admin.ApplyProfile, pb.ApplyProfileRequest(definition=wrong, author="ann")) == INVALID
+    assert failure(admin.ApplyProfile, pb.ApplyProfileRequest(definition=SPENDING)) == INVALID
+    admin.Rollback(pb.RollbackRequest(name="profiles/spending", to_revision=done.revision, author="ann"))
+    [listed] = admin.ListProfiles(pb.ListProfilesRequest()).profiles
+    assert listed == read
+    assert failure(admin.GetProfile, pb.GetProfileRequest(name="profiles/other")) == MISSING
+    assert failure(admin.GetProfile, pb.GetProfileRequest(name="spending")) == INVALID
 
 
 SECTIONS = """\
