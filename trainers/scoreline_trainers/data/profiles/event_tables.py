@@ -55,6 +55,11 @@ def read_events(files: Files, sources: Sequence[EventFile], profile: Profile, *,
     return EventTable(kept, len(frame) - len(kept))
 
 
+def column_of(kind: str, field: str) -> str:
+    """The column of an event table that has a field of one event type."""
+    return f"{kind}{_AT}{field}"
+
+
 def events_of(frame: pl.DataFrame) -> Iterator[Event]:
     """The rows of an event table's frame as events, in order."""
     fields = [tuple(name.split(_AT, 1)) for name in frame.columns if name not in _IDENTITY]
@@ -63,7 +68,7 @@ def events_of(frame: pl.DataFrame) -> Iterator[Event]:
         each: [place for place, (owner, _) in enumerate(fields) if owner == each]
         for each in dict.fromkeys(owner for owner, _ in fields)
     }
-    columns = [f"{owner}{_AT}{field}" for owner, field in fields]
+    columns = [column_of(owner, field) for owner, field in fields]
     for entity, identity, time, kind, *values in frame.select(*_IDENTITY, *columns).iter_rows():
         found: dict[str, FieldValue] = {
             names[place]: values[place] for place in types.get(kind, ()) if values[place] is not None
@@ -147,7 +152,7 @@ def _of_type(
         pl.Series(TYPE, [kind]).new_from_index(0, len(frame)),
     ]
     fields = field_columns(frame, profile.events[kind].fields, source.fields)
-    return pl.DataFrame([*identity, *(field.alias(f"{kind}{_AT}{field.name}") for field in fields)])
+    return pl.DataFrame([*identity, *(field.alias(column_of(kind, field.name)) for field in fields)])
 
 
 def _values(column: pl.Series, kind: str) -> pl.Series:
