@@ -161,6 +161,7 @@ class ClosedError(ScorelineError):
 ENTITY_REASONS = frozenset(
     {
         "EMPTY_SEQUENCE",
+        "INVALID_EVENT",
         "MISSING_FEATURE",
         "MISSING_UNIT",
         "MODEL_FAILED",

@@ -9,22 +9,36 @@ import pytest
 
 import scoreline
 from scoreline import Event, ProfileState
+from scoreline_registry.documents.contract import Feature
 from scoreline_registry.profiles.profile_file import read_profile
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.settings import Settings
 from tests.clients.conftest import Connect, connect
 from tests.server.events.spending import SPENDING
+from tests.server.routes import apply
+from tests.server.toys import publish_linear, sigmoid
 
 __all__ = ["connect"]
+
+FEATURES = tuple(Feature(name=name, default=0.0) for name in ("purchases", "amount", "is_new_category"))
+ROUTE = """
+route: guard
+schema:
+  features: {purchases: number, amount: number, is_new_category: number}
+rules: [{split: {guard@champion: 100}}]
+profiles: {spending: {}}
+"""
 
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server with the profile ``spending``."""
+    """A server with the profile ``spending`` and a route that reads it."""
     folder = tmp_path_factory.mktemp("events")
     registry = Registry.create(str(folder / "registry"))
     registry.apply_profile(read_profile(SPENDING, source="spending.yaml"), author="ann", message="first")
+    publish_linear(registry, "guard", (1.0, 0.01, 2.0), features=FEATURES, aliases=("champion",))
+    apply(registry, ROUTE)
     settings = Settings(registry=str(folder / "registry"), listen="127.0.0.1:0", poll_seconds=0.02, drain_seconds=5)
     with Server(settings) as running:
         yield running.address
@@ -62,6 +76,30 @@ def test_a_wrong_event_is_named_and_the_others_are_kept(connect: Connect, target
     client.record("spnding", "bob", {"type": "purchase"})
     (unknown,) = client.flush_events().refused
     assert "spnding" in unknown.message
+
+
+def test_an_event_is_scored_against_the_past_of_its_entity(
+    connect: Connect, target: str, request: pytest.FixtureRequest
+) -> None:
+    client, cid = connect(target), f"cid-{request.node.name}"
+    rent = {"type": "purchase", "amount": 30.0, "category": "rent"}
+    new = client.score("guard", entity_id=cid, event=rent)
+    assert (new.profile_state, new.score) == (ProfileState.NEW, pytest.approx(float(sigmoid(0 + 0.3 + 2)), abs=1e-6))
+    client.record("spending", cid, {**rent, "time": datetime.now(UTC) - timedelta(minutes=1)})
+    client.flush_events()
+    seen = client.score("guard", entity_id=cid, event=rent)
+    assert (seen.profile_state, seen.score) == (ProfileState.READ, pytest.approx(float(sigmoid(1 + 0.3)), abs=1e-6))
+    scores = client.score_many(
+        "guard", [scoreline.Entity(entity_id=cid, event=rent), scoreline.Entity(entity_id="nobody")]
+    )
+    assert scores[0].score == seen.score
+    assert [score.profile_state for score in scores] == [ProfileState.READ, ProfileState.NEW]
+    given = client.score("guard", {"purchases": 5.0}, entity_id=cid, event=rent)
+    assert given.score == pytest.approx(float(sigmoid(5 + 0.3)), abs=1e-6)
+    with pytest.raises(scoreline.EntityFailedError, match="unknown event type 'purchace'"):
+        client.score("guard", entity_id=cid, event={"type": "purchace"})
+    filled = {feature.name: feature.profile for feature in client.schema("guard").features}
+    assert filled == {"purchases": "spending", "amount": "", "is_new_category": "spending"}
 
 
 def test_a_thousand_events_of_many_threads_are_counted_once(target: str) -> None:
