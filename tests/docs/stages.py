@@ -134,6 +134,15 @@ def scored_rows_with_labels(folder: Path) -> None:
     (folder / "spend.csv").write_text("unit,name,value,observed_at\na,spend,12.5,2026-03-01\nb,spend,0,2026-03-01\n")
 
 
+def files_of_purchases(folder: Path) -> None:
+    """Purchases as a shop's table, and events of the year before."""
+    rows = [f"{day},c-{day % 20},2026-10-{day % 28 + 1:02},{day % 7 + 1}.5,food" for day in range(100)]
+    (folder / "purchases.csv").write_text("\n".join(["id,customer,time,total,category", *rows, ""]))
+    past = {"entity_id": ["c-17", "c-18"], "time": ["2025-05-01", "2025-06-01"], "type": ["referral", "purchase"],
+            "amount": [None, 7.0], "referrer": ["c-3", None]}  # fmt: skip
+    pl.DataFrame(past).with_columns(pl.col("time").str.to_datetime()).write_parquet(folder / "history.parquet")
+
+
 def files_of_loans_and_orders(folder: Path) -> None:
     """Loans with their outcomes, customers and limits; orders of two years with segments."""
     (folder / "loans.csv").write_text("loan_id,customer_id,granted_on,amount\n1,7,2024-02-01,500\n2,8,2024-03-01,900\n")

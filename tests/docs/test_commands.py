@@ -30,7 +30,17 @@ QUICK = (
         ["Publish your own scikit-learn, LightGBM or PyTorch model", "scikit-learn", "LightGBM"],
     ),
     Walk("docs/guides/outcomes.md", prepare=stages.scored_rows_with_labels),
-    Walk("docs/guides/profiles.md", ["Define a profile", "Change a profile"]),
+    Walk(
+        "docs/guides/profiles.md",
+        [
+            "Define a profile",
+            "Change a profile",
+            "Import a file",
+            "Backfill the past, rebuild after a change",
+            "Look inside",
+        ],
+        prepare=stages.files_of_purchases,
+    ),
     Walk("docs/guides/publishing.md", prepare=stages.models_from_elsewhere, moved=["/models"]),
     Walk("docs/guides/registry.md", prepare=stages.registry_with_a_past, moved=["/srv"]),
     Walk("docs/guides/replay.md", prepare=stages.journal_of_two_revisions),

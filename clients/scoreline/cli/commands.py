@@ -61,6 +61,9 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
         "alias": CommandSpec("scoreline_registry.commands:alias", "Move aliases such as champion.", "registry"),
         "route": CommandSpec("scoreline_registry.commands:route", "Plan, apply and show routes.", "registry"),
         "profile": CommandSpec("scoreline_registry.commands:profile", "Plan, apply and show profiles.", "registry"),
+        "events": CommandSpec(
+            "scoreline_server.events.commands:events", "Record the events that profiles are made of.", "server"
+        ),
         "history": CommandSpec("scoreline_registry.commands:history", "Show who changed what, and why.", "registry"),
         "rollback": CommandSpec(
             "scoreline_registry.commands:rollback", "Restore what an earlier revision had.", "registry"
@@ -114,11 +117,20 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
 COMMANDS: Mapping[str, CommandSpec] = {name: spec for group in GROUPS.values() for name, spec in group.items()}
 
 SHARED: Mapping[str, Mapping[str, CommandSpec]] = {
+    "profile": {
+        "show": CommandSpec("scoreline_server.events.commands:show", "Print the features of an entity.", "server"),
+        "forget": CommandSpec("scoreline_server.events.commands:forget", "Remove an entity from profiles.", "server"),
+        "stats": CommandSpec("scoreline_server.events.commands:stats", "Count entities and events.", "server"),
+        "backfill": CommandSpec("scoreline_server.events.commands:backfill", "Fold a log of past events.", "server"),
+        "rebuild": CommandSpec(
+            "scoreline_server.events.commands:rebuild", "Make states again from the log of events.", "server"
+        ),
+    },
     "ramp": {
         "run": CommandSpec(
             "scoreline_server.controllers.commands:run", "Evaluate guards, and move running ramps.", "server"
         )
-    }
+    },
 }
 """Commands that another package than the group's own adds to a group, by the group's name."""
 

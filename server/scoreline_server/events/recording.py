@@ -52,7 +52,7 @@ class Recorder:
         and they may be sent again.
         """
         now = self._now()
-        checked = [_checked(event, now, profile.future) for event in events]
+        checked = [not_ahead(event, now, profile.future) for event in events]
         right = [event for event in checked if isinstance(event, Event)]
         receipts = self._append(profile, right, offsets)
         kept = [event for event, receipt in zip(right, receipts, strict=True) if receipt is Receipt.KEPT]
@@ -81,8 +81,8 @@ class Recorder:
             raise
 
 
-def _checked(event: Event | EventError, now: int, future: int) -> Event | EventError:
-    """The event, or why it is refused."""
+def not_ahead(event: Event | EventError, now: int, future: int) -> Event | EventError:
+    """The event, or the error of one that is more than ``future`` microseconds after ``now``."""
     if isinstance(event, Event) and event.time > now + future:
         return EventError("time", f"is {_duration(event.time - now)} in the future: send events once they happened")
     return event

@@ -1,0 +1,255 @@
+"""The commands of ``scoreline events``, and those of ``scoreline profile`` that work on what is stored of entities."""
+
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scoreline.cli.output import counting, print_json, print_table
+from scoreline_registry.profiles.events import EventError
+from scoreline_server.events.definitions import Definition
+from scoreline_server.events.inspection import newest_event, profile_digest
+from scoreline_server.events.live import EntityReading
+from scoreline_server.events.options import (
+    EventFile,
+    json_option,
+    microseconds,
+    opened,
+    place_options,
+    profile_option,
+    table_options,
+)
+from scoreline_server.events.replaying import ReplayReport, replay
+from scoreline_server.journal.format.times import time_text
+from scoreline_server.profile_stores.store import Receipt
+
+_SHOWN = 10
+
+file_argument = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+log_argument = click.argument("log", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+
+
+@click.group()
+def events() -> None:
+    """Record the events that profiles are made of."""
+
+
+@events.command("import")
+@file_argument
+@profile_option
+@table_options
+@place_options
+@json_option
+def import_(
+    file: Path, name: str, event_type: str, columns: dict[str, str], fields: dict[str, str],
+    registry: str, store: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Record the events of FILE, Parquet, CSV or JSON Lines, in the order of its rows.
+
+    Its columns are entity_id, id, time, type, and one for each field. Rows without an id get one that is made of their
+    content, so equal rows are one event. Importing a file again changes nothing. Wrong rows fail alone, and the exit
+    code is then 1. Rows that are older than the profile's lateness allows are counted and left out: `profile
+    backfill` takes a log in any order.
+    """
+    results: Counter[str] = Counter()
+    refused: list[tuple[int, str]] = []
+    source = EventFile(file, event_type, columns, fields)
+    with opened(registry=registry, store=store) as place, counting("Recording", "events") as count:
+        profile = place.profiles.definitions.require(name)
+        seen = 0
+        for part in source.rows(profile):
+            for row, result in enumerate(place.profiles.record(profile, part), seen + 1):
+                if isinstance(result, EventError):
+                    results["refused"] += 1
+                    refused += [(row, str(result))] if len(refused) < _SHOWN else []
+                else:
+                    results[Receipt(result).name.lower()] += 1
+            seen += len(part)
+            count(len(part))
+    counts = {each: results[each] for each in ("kept", "repeated", "late", "refused")}
+    if as_json:
+        print_json({**counts, "errors": [{"row": row, "message": text} for row, text in refused]})
+    else:
+        _show_refused(refused, results["refused"])
+        click.echo(", ".join(f"{count:,} {result}" for result, count in counts.items()))
+    if results["refused"]:
+        raise SystemExit(1)
+
+
+@click.command()
+@click.argument("entity")
+@profile_option
+@click.option("--at", callback=microseconds, metavar="TIME", help="Features as of this time.  [default: now]")
+@place_options
+@json_option
+def show(entity: str, name: str, at: int | None, registry: str, store: str | None, as_json: bool) -> None:
+    """Print the features of ENTITY, as of now or a time."""
+    with opened(registry=registry, store=store) as place:
+        profiles = place.profiles
+        found = profiles.read(profiles.definitions.require(name), entity, at=profiles.now() if at is None else at)
+    if as_json:
+        print_json(_as_json(entity, found))
+    else:
+        _show(entity, found)
+
+
+@click.command()
+@click.argument("entity")
+@click.option("--profile", "name", help="Forget it in this profile only.")
+@place_options
+@json_option
+def forget(entity: str, name: str | None, registry: str, store: str | None, as_json: bool) -> None:
+    """Remove all that profiles have of ENTITY, and say what else keeps data of it."""
+    with opened(registry=registry, store=store) as place:
+        definitions = place.profiles.definitions
+        names = [definitions.require(name).name] if name else definitions.names()
+        removed = place.profiles.forget(names, entity)
+    if as_json:
+        print_json({"entity_id": entity, "profiles": removed, "remaining": place.remaining})
+        return
+    click.echo(f"{entity}: removed from {', '.join(removed)}" if removed else f"{entity}: no profile has it")
+    for sentence in place.remaining:
+        click.echo(sentence)
+
+
+@click.command()
+@click.option("--profile", "name", help="This profile only.")
+@click.option("--digest", "with_digest", is_flag=True, help="Add a digest of the features of all entities.")
+@place_options
+@json_option
+def stats(name: str | None, with_digest: bool, registry: str, store: str | None, as_json: bool) -> None:
+    """Count the entities and events that are stored.
+
+    The digest is that of all features as of just after the newest event. It is equal for any two stores that have the
+    same events, in whatever order they came.
+    """
+    with opened(registry=registry, store=store) as place, counting("Reading", "entities") as count:
+        definitions = place.profiles.definitions
+        rows = []
+        for each in [name] if name else definitions.names():
+            profile = definitions.require(each)
+            found = place.profiles.store.stats(each)
+            row: dict[str, Any] = {"profile": each, "entities": found.entities, "pending": found.pending,
+                                   "bytes": found.bytes, "late": found.late, "repeated": found.repeated}  # fmt: skip
+            if with_digest:
+                newest = newest_event(place.profiles.store, each)
+                at = 0 if newest is None else newest + 1
+                row["newest_event"] = None if newest is None else time_text(newest * 1000)
+                row["digest"] = profile_digest(place.profiles.store, profile, at=at, on_entities=count)
+            rows.append(row)
+    if as_json:
+        print_json({"profiles": rows})
+    elif rows:
+        print_table([key.replace("_", " ") for key in rows[0]], [list(row.values()) for row in rows])
+
+
+@click.command()
+@log_argument
+@profile_option
+@table_options
+@place_options
+@json_option
+def backfill(
+    log: Path, name: str, event_type: str, columns: dict[str, str], fields: dict[str, str],
+    registry: str, store: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Fold the past events of LOG into the profile, as if each had been recorded when it happened.
+
+    LOG has the columns of `events import`, in any order of its rows. An entity's state becomes that of all its events
+    in LOG and those that the store still has one by one. An entity whose state holds events that LOG does not have is
+    left as it is, and printed. Events may be recorded in the meantime, and repeating the command changes nothing.
+    """
+    _replay(EventFile(log, event_type, columns, fields), name, registry, store, as_json=as_json)
+
+
+@click.command()
+@log_argument
+@profile_option
+@table_options
+@place_options
+@json_option
+def rebuild(
+    log: Path, name: str, event_type: str, columns: dict[str, str], fields: dict[str, str],
+    registry: str, store: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Make the states of the profile again, from the LOG of all events, after its definition has changed.
+
+    Without it a new feature counts from the moment of the change on. LOG must have every event that was recorded, but
+    for the newest, which the store has one by one: an entity whose last folded event is not in LOG is left as it is,
+    and printed.
+    """
+    _replay(EventFile(log, event_type, columns, fields), name, registry, store, as_json=as_json)
+
+
+def _replay(file: EventFile, name: str, registry: str, store: str | None, *, as_json: bool) -> None:
+    with opened(registry=registry, store=store) as place:
+        profile: Definition = place.profiles.definitions.require(name)
+        with counting("Replaying", "events") as count:
+            now = place.profiles.now()
+            report = replay(place.profiles.store, profile, file.rows(profile), now=now, on_rows=count)
+    if as_json:
+        print_json(_report_json(report))
+    else:
+        _show_report(report)
+    if report.refused_count or report.not_covered_count or report.busy:
+        raise SystemExit(1)
+
+
+def _report_json(report: ReplayReport) -> dict[str, Any]:
+    return {
+        "entities": report.entities,
+        "events": report.events,
+        "repeated": report.repeated,
+        "refused": report.refused_count,
+        "errors": [{"row": row, "message": text} for row, text in report.refused],
+        "not_covered": report.not_covered_count,
+        "not_covered_entities": report.not_covered,
+        "busy_entities": report.busy,
+    }
+
+
+def _show_report(report: ReplayReport) -> None:
+    _show_refused(report.refused[:_SHOWN], report.refused_count)
+    click.echo(f"{report.entities:,} entities made of {report.events:,} events; {report.repeated:,} repeated, "
+               f"{report.refused_count:,} refused")  # fmt: skip
+    if report.not_covered_count:
+        some = ", ".join(report.not_covered[:3])
+        click.echo(f"{report.not_covered_count:,} entities left as they are, because their states hold events that the "
+                   f"log does not have: {some}{', ...' if report.not_covered_count > 3 else ''}", err=True)  # fmt: skip
+    if report.busy:
+        click.echo(f"{len(report.busy):,} entities were recorded all the while; run the command again", err=True)
+
+
+def _show_refused(refused: list[tuple[int, str]], count: int) -> None:
+    for row, text in refused:
+        click.echo(f"row {row}: {text}", err=True)
+    if count > len(refused):
+        click.echo(f"... and {count - len(refused):,} more", err=True)
+
+
+def _as_json(entity: str, found: EntityReading) -> dict[str, Any]:
+    reading, stored = found.reading, found.stored
+    return {
+        "entity_id": entity,
+        "time": time_text(found.at * 1000),
+        "is_new": reading.is_new,
+        "features": {**reading.numbers, **reading.categories},
+        "sequences": {name: list(steps) for name, steps in reading.sequences.items()},
+        "neighbors": {name: list(entities) for name, entities in reading.neighbors.items()},
+        "newest_event": time_text(stored.newest * 1000) if stored.newest else None,
+        "pending": len(stored.pending),
+    }
+
+
+def _show(entity: str, found: EntityReading) -> None:
+    reading, stored = found.reading, found.stored
+    newest = f", newest {time_text(stored.newest * 1000)}" if stored.newest else ""
+    what = "no events" if reading.is_new else f"{len(stored.pending):,} events pending"
+    click.echo(f"{entity} as of {time_text(found.at * 1000)}: {what}{newest}")
+    numbers = {name: None if math.isnan(number) else number for name, number in reading.numbers.items()}
+    rows: list[tuple[str, object]] = [*numbers.items(), *reading.categories.items()]
+    rows += [(name, f"{len(steps)} steps") for name, steps in reading.sequences.items()]
+    rows += [(name, ", ".join(entities)) for name, entities in reading.neighbors.items()]
+    print_table(("feature", "value"), rows)
