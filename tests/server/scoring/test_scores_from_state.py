@@ -1,6 +1,7 @@
 """Scores from the state of profiles, from kept events to answers, journal and replay, by a real server."""
 
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -21,10 +22,11 @@ from scoreline_server.analysis.replay.routes import AsDecided, Versions
 from scoreline_server.app import Server
 from scoreline_server.journal.reading.reader import Selection, read_records
 from scoreline_server.profile_stores.sqlite_store import SqliteStore
+from scoreline_server.scoring.results import ScoredBatch
 from scoreline_server.settings import Settings
 from tests.server.profiles import DAY, SPENDING, START, profile, purchase
 from tests.server.routes import apply
-from tests.server.toys import publish_linear
+from tests.server.toys import publish_linear, publish_neighbors, publish_sequence
 from tests.server.wire import entity, named, packed, reason_of
 from tests.waiting import wait_until
 
@@ -43,6 +45,30 @@ rules:
 shadows: [{model: third@1, sample: 100}]
 profiles:
   spending: {}
+"""
+LOANS = """
+profile: loans
+events:
+  payment: {fields: {late: number, paid: number}}
+  referral: {fields: {referrer: entity}}
+features:
+  late: {aggregate: max, events: payment, field: late, default: 0}
+  age: {aggregate: time_since_first, unit: days, default: 0}
+  income: {aggregate: mean, events: payment, field: paid, default: 0}
+  steps: {aggregate: sequence, events: payment, fields: [late, paid], length: 3}
+  around: {aggregate: neighbors, events: referral, field: referrer, most: 2, features: [late, age]}
+"""
+PATHS = """
+route: paths
+schema: {sequence: {features: [paid, late], max_length: 4}}
+rules: [{split: {paths@1: 100}}]
+profiles: {loans: {sequence: steps}}
+"""
+AROUND = """
+route: around
+schema: {features: {income: number}, neighbors: {features: [age, late], max_neighbors: 2}}
+rules: [{split: {around@1: 100}}]
+profiles: {loans: {neighbors: around}}
 """
 BY_HAND = """
 route: by-hand
@@ -73,8 +99,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     publish_linear(registry, "young", (-0.2, 0.01, 0, 0.03, -0.5), features=FEATURES)
     publish_linear(registry, "third", (0.1, 0.1, 0.1, 0.1, 0.1), features=FEATURES)
     registry.apply_profile(profile(), author="tester", message="apply")
-    apply(registry, ROUTE)
-    apply(registry, BY_HAND)
+    publish_sequence(registry, "paths")
+    publish_neighbors(registry, "around")
+    registry.apply_profile(profile(LOANS), author="tester", message="apply")
+    for route in (ROUTE, BY_HAND, PATHS, AROUND):
+        apply(registry, route)
     store = SqliteStore(folder / "profiles.sqlite")
     settings = Settings(
         registry=str(folder / "registry"), listen="127.0.0.1:0", poll_seconds=0.02, drain_seconds=5,
@@ -190,12 +219,50 @@ def test_packed_rows_and_streams_are_filled_too(place: Place, stub: rpc.ScoringS
     ]
 
 
+def payments(entity_id: str) -> list[Event]:
+    """Five payments, one a day."""
+    return [
+        Event(entity_id, str(at), START + at * DAY, "payment", {"late": at / 3, "paid": 1.5 * at}) for at in range(5)
+    ]
+
+
+def test_steps_and_neighbors_from_state_are_those_that_are_sent_by_hand(
+    place: Place, stub: rpc.ScoringServiceStub
+) -> None:
+    referrals = [Event("una", f"r{at}", START + at * DAY, "referral", {"referrer": f"n{at}"}) for at in range(3)]
+    near = [Event(f"n{at}", "1", START + at * DAY, "payment", {"late": at + 0.7}) for at in range(3)]
+    events = sorted([*payments("una"), *referrals, *near], key=lambda event: event.time)
+    place.store.append("loans", events, lateness=LATENESS)
+    at = at_hand("una", 9)
+    at.event.type = "referral"
+    (steps,) = stub.Score(named(at, route="paths")).scores
+    by_hand = entity(
+        "una", steps=[{"late": 2 / 3, "paid": 3.0}, {"late": 1.0, "paid": 4.5}, {"late": 4 / 3, "paid": 6.0}]
+    )
+    assert steps.score == stub.Score(named(by_hand, route="paths")).scores[0].score
+    (around,) = stub.Score(named(at, route="around")).scores
+    neighbors = [{"late": 2.7, "age": 7.0}, {"late": 1.7, "age": 8.0}]
+    alike = entity("una", income=3.0, neighbors=neighbors)
+    assert around.score == stub.Score(named(alike, route="around")).scores[0].score
+    assert [score.quality.profile_state for score in (steps, around)] == [READ, READ]
+
+
+def test_a_new_customer_without_steps_is_scored(stub: rpc.ScoringServiceStub) -> None:
+    (steps,) = stub.Score(named(entity("new"), route="paths")).scores
+    (around,) = stub.Score(named(entity("new"), route="around")).scores
+    assert (steps.quality.profile_state, steps.quality.missing, steps.error.reason) == (NEW, 2, "")
+    assert (around.quality.profile_state, around.quality.missing, around.error.reason) == (NEW, 0, "")
+
+
 def test_the_schema_says_what_comes_from_which_profile(stub: rpc.ScoringServiceStub) -> None:
     schema = stub.GetSchema(pb.GetSchemaRequest(route="credit"))
     assert {feature.name: feature.profile for feature in schema.features} == {
         "purchases": "spending", "spent_mean": "spending", "largest": "spending", "over": "spending", "amount": "",
     }  # fmt: skip
     assert {feature.profile for feature in stub.GetSchema(pb.GetSchemaRequest(route="by-hand")).features} == {""}
+    assert stub.GetSchema(pb.GetSchemaRequest(route="paths")).sequence.profile == "loans"
+    assert stub.GetSchema(pb.GetSchemaRequest(route="around")).neighbors.profile == "loans"
+    assert stub.GetSchema(pb.GetSchemaRequest(route="around")).features[0].profile == "loans"
 
 
 def test_a_wrong_event_fails_its_row_alone(place: Place, stub: rpc.ScoringServiceStub) -> None:
@@ -254,6 +321,23 @@ def test_a_profile_that_changes_is_read_by_its_new_definition(place: Place) -> N
 def _other_than(before: float, score: float) -> float:
     """The score; 0 while it is as before."""
     return score if score != before else 0.0
+
+
+def test_states_are_never_read_on_the_thread_of_the_hot_lane(place: Place) -> None:
+    threads: dict[str, str] = {}
+
+    def note(scored: ScoredBatch) -> None:
+        threads[scored.route.name] = threading.current_thread().name
+
+    with (
+        Server(place.settings, observers=[note]) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        stub = rpc.ScoringServiceStub(channel)
+        stub.Score(named(entity("c1")))
+        stub.Score(named(entity("c1", purchases=1.0), route="by-hand"))
+        wait_until(lambda: len(threads) == 2)
+    assert threads == {"credit": "slow-call", "by-hand": "hot-lane"}
 
 
 @pytest.fixture
