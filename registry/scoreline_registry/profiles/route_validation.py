@@ -1,6 +1,6 @@
 """Validates what a route takes from its profiles; each error is one line. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from scoreline_registry.documents.contract import FeatureKind
 from scoreline_registry.documents.manifest import Manifest
@@ -23,6 +23,9 @@ from scoreline_registry.routing.route import RouteDocument, RouteSchema
 
 ManifestOf = Callable[[str], Manifest]
 Profiles = Mapping[str, Profile]
+
+_NEVER_MISSING = frozenset({"count", "sum", "rate", "distinct", "flag"})
+"""The aggregates that are 0 without events; the others are missing."""
 
 
 def profile_errors(document: RouteDocument, profiles: Profiles, manifest_of: ManifestOf) -> list[str]:
@@ -55,7 +58,21 @@ def profile_warnings(document: RouteDocument, profiles: Profiles, manifest_of: M
     for ref in document.refs:
         manifest = manifest_of(ref)
         warnings += [f"{ref}: {text}" for text in unproven(document, reads, manifest)]
+        warnings += [f"{ref}: {text}" for text in _refused_newcomers(reads, profiles, manifest)]
     return warnings
+
+
+def _refused_newcomers(reads: Sequence[ProfileReads], profiles: Profiles, manifest: Manifest) -> Iterator[str]:
+    """Features that a model requires and that entities without events lack, so that they are not scored."""
+    required = {feature.name for feature in manifest.inputs.features if feature.required}
+    for each in reads:
+        for name in each.features:
+            feature = profiles[each.profile].by_name[name]
+            if name in required and feature.default is None and feature.aggregate not in _NEVER_MISSING:
+                yield (
+                    f"it requires {name}, which profile {each.profile} lacks for entities without events: they are "
+                    "not scored unless their callers send it; give it a default in the profile"
+                )
 
 
 def _unknown(name: str, profiles: Profiles) -> str:

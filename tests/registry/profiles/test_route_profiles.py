@@ -187,6 +187,20 @@ def test_a_route_is_written_strictly() -> None:
             read_route(changed(old, new, ROUTE), source="x")
 
 
+def test_a_required_feature_that_entities_without_events_lack_is_a_warning(filled: Registry) -> None:
+    required = [Feature(name=name, required=True) for name in ("spent_mean", "purchases_30d", "method_risk", "income")]
+    filled.publish("strict", files={"model.onnx": b"m"}, manifest=manifest(*required), author="ann", message="")
+    warnings = route(
+        filled,
+        "route: strict\nschema: {like: strict@1}\nrules: [{split: {strict@1: 100}}]\nprofiles: {spending: {}}\n",
+    )
+    (warning,) = (text for text in warnings if "requires" in text)
+    assert warning == (
+        "strict@1: it requires spent_mean, which profile spending lacks for entities without events: they are not "
+        "scored unless their callers send it; give it a default in the profile"
+    )
+
+
 def test_the_history_says_what_a_route_reads(filled: Registry) -> None:
     plan = filled.plan_route(read_route(ROUTE.partition("profiles:")[0], source="plain"))
     before = "every feature of the schema; the sequence steps; the neighbors referrers"
