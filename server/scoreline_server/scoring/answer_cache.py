@@ -23,6 +23,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from scoreline_registry.routing.answer_cache import AnswerCache
+from scoreline_server.scoring.arrays import Indices
 from scoreline_server.scoring.binding import Binding, Bound
 from scoreline_server.scoring.model import LoadedModel
 from scoreline_server.scoring.model_run import DirectRun, ModelRun, Outputs
@@ -105,9 +106,7 @@ class CachedRun:
         if fresh:
             self._store.put(fresh, keep_seconds=self._keep_seconds)
         self._count(hits, len(keys) - hits)
-        if not extras:
-            return [(bound.rows, [np.concatenate([kept[key][0] for key in keys])])]
-        return [(bound.rows[at : at + 1], kept[key]) for at, key in enumerate(keys)]
+        return _joined(bound.rows, [kept[key] for key in keys])
 
     def _alone(self, block: RowBlock, bound: Bound, at: int, extras: Sequence[str]) -> list[npt.NDArray[Any]]:
         """The outputs of one row by itself."""
@@ -122,6 +121,14 @@ class CachedRun:
             facts = [_FORMAT, self._model.digest, ort.__version__, _cpu(), *extras]
             prefix = self._prefixes[extras] = hashlib.sha256(json.dumps(facts).encode()).digest()
         return prefix
+
+
+def _joined(rows: Indices, answers: Sequence[list[npt.NDArray[np.float32]]]) -> Outputs:
+    """The outputs of rows as one run where they have equal shapes; else row by row."""
+    shapes = {tuple(output.shape for output in answer) for answer in answers}
+    if len(shapes) == 1:
+        return [(rows, [np.concatenate(outputs) for outputs in zip(*answers, strict=True)])]
+    return [(rows[at : at + 1], answer) for at, answer in enumerate(answers)]
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import pytest
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline.v1 import scoring_pb2_grpc as rpc
-from scoreline_registry.documents.contract import Band, Points
+from scoreline_registry.documents.contract import Band, InputContract, Points, ScoreContract, SequenceContract
+from scoreline_registry.documents.manifest import Manifest
 from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.registry import Registry
 from scoreline_server.analysis.replay.differences import Differences
@@ -25,8 +27,11 @@ from scoreline_server.app import Server
 from scoreline_server.journal.reading.reader import Selection
 from scoreline_server.loading import loader
 from scoreline_server.loading.watcher import Watcher
-from scoreline_server.scoring.answer_cache import MOST_ROWS, AnswerCaching, decoded, encoded
+from scoreline_server.scoring.answer_cache import MOST_ROWS, AnswerCaching, CachedRun, decoded, encoded
+from scoreline_server.scoring.binding import Binding
+from scoreline_server.scoring.layout import Layout
 from scoreline_server.scoring.model import LoadedModel
+from scoreline_server.scoring.rows import RaggedBlock, RowBlock
 from scoreline_server.settings import Settings
 from tests.server.analysis.replay.replays import THIS
 from tests.server.analysis.replay.test_replay import model_that_sees_its_batch
@@ -147,10 +152,16 @@ def test_rows_in_columns_are_the_same_rows(credit: Registry) -> None:
     apply(registry, ROUTE + CACHE)
     server.score(named(entity("ann", income=1.0, age=20.0, debt=2.0)))
     digest = server.watcher.catalog.route("credit").layout.digest
-    (answer,) = server.score(packed(digest, [[1.0, 20.0, 2.0], [1.0, 21.0, 2.0]]))
+    request = packed(digest, [[1.0, 20.0, 2.0], [1.0, 21.0, 2.0]])
+    (answer,) = server.score(request)
     assert server.looks[-1] == ("credit", "linear@1", 1, 1)
-    (plain,) = scored(catalog_of(registry), packed(digest, [[1.0, 20.0, 2.0], [1.0, 21.0, 2.0]]))[0]
-    assert same([answer]) == same([plain])
+    plain = catalog_of(registry)
+    assert same([answer]) == same(scored(plain, request)[0])
+    request.extras.append("logit")
+    for _ in range(2):
+        assert same(server.score(request)) == same(scored(plain, request)[0])
+    # With an extra output the rows are others.
+    assert [look[2:] for look in server.looks[-2:]] == [(0, 2), (2, 0)]
 
 
 def test_steps_and_neighbors_belong_to_the_key(registry: Registry) -> None:
@@ -299,3 +310,39 @@ def test_bytes_that_are_no_answer_are_not_read() -> None:
     wrong = [b"", b"abc", written[:-1], written + b"x", written[:4], written[:4] + b"\xff" * 40]
     assert [decoded(answer, 1) for answer in wrong] == [None] * len(wrong)
     assert decoded(written, 0) is None
+
+
+class Attention:
+    """A session whose score is the sum of the steps' first feature, and whose extra output has a value per step."""
+
+    def run(self, outputs: Sequence[str], inputs: dict[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+        assert outputs == ["score", "attention"]
+        steps = inputs["sequence"][:, :, 0]
+        return [steps.sum(axis=1), steps]
+
+
+def test_extra_outputs_of_any_number_of_steps_are_kept() -> None:
+    contract = InputContract(sequence=SequenceContract(features=("spent",), max_length=9))
+    score = ScoreContract(meaning="test", extras=("attention",))
+    manifest = Manifest(family="toy", inputs=contract, score=score, created_at=datetime(2026, 1, 1, tzinfo=UTC))
+    model = LoadedModel("steps", 1, "0" * 64, manifest, Attention())
+    binding = Binding(contract, Layout({}, contract.ragged, "digest"))
+    looks: list[tuple[int, int]] = []
+    run = CachedRun(
+        model, binding, MemoryAnswers(1 << 20), keep_seconds=60, count=lambda hits, misses: looks.append((hits, misses))
+    )
+    block = RowBlock(
+        ids=["a", "b", "c"],
+        numbers=np.empty((3, 0), np.float32),
+        categories=np.empty((3, 0), np.int32),
+        dictionary=(),
+        ragged=[RaggedBlock(np.arange(6, dtype=np.float32)[:, None], np.array([1, 3, 2], np.int32))],
+        contexts=(),
+        errors={},
+    )
+    for _ in range(2):
+        outputs = run(block, binding.bind(block, np.arange(3)), ["attention"])
+        assert [rows.tolist() for rows, _ in outputs] == [[0], [1], [2]]
+        assert [values[0].tolist() for _, values in outputs] == [[0.0], [6.0], [9.0]]
+        assert [values[1].tolist() for _, values in outputs] == [[[0.0]], [[1.0, 2.0, 3.0]], [[4.0, 5.0]]]
+    assert looks == [(0, 3), (3, 0)]
