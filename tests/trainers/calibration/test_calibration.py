@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
+import polars as pl
 import pytest
 from sklearn.isotonic import IsotonicRegression
 
@@ -17,12 +18,16 @@ from scoreline_trainers.calibration.isotonic import STEEPEST, Isotonic
 from scoreline_trainers.calibration.odds import log_odds
 from scoreline_trainers.calibration.sigmoid import EXTREME, Sigmoid
 from scoreline_trainers.data.batch import Batch, Float64
+from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.evaluation.binary.pooling import pooled
 from scoreline_trainers.evaluation.metrics import auc
 from scoreline_trainers.family import Fitted
 from scoreline_trainers.gate.checks import prove
 from scoreline_trainers.graph.builder import Extra, GraphBuilder
+from scoreline_trainers.progress import Silent
+from scoreline_trainers.training.fit import fit_model
+from scoreline_trainers.training.recipe import Recipe
 from tests.trainers.tables import SMALL, dataset, fit, lacking
 
 SURE = {"family": "lightgbm", "config": {**SMALL["lightgbm"], "n_estimators": 150, "learning_rate": 0.5}}
@@ -60,7 +65,7 @@ def overconfident(rows: int = 4000, *, seed: int = 0) -> tuple[npt.NDArray[np.in
 @pytest.mark.parametrize("method", CALIBRATORS)
 def test_a_calibrated_score_says_what_share_has_the_label_and_keeps_the_order(method: Method) -> None:
     label, score = overconfident()
-    calibrator = CALIBRATORS[method](label, score)
+    calibrator = CALIBRATORS[method](label, score, None)
     label, score = overconfident(seed=1)
     after = calibrator.apply(score)
     assert expected_calibration_error(label, score) > 0.08
@@ -72,7 +77,7 @@ def test_a_calibrated_score_says_what_share_has_the_label_and_keeps_the_order(me
 @pytest.mark.parametrize("method", CALIBRATORS)
 def test_the_graph_is_the_native_calibrator_on_every_score(method: Method) -> None:
     label, score = overconfident()
-    model = Calibrated(ONE, Given(), CALIBRATORS[method](label, score))
+    model = Calibrated(ONE, Given(), CALIBRATORS[method](label, score, None))
     every = np.concatenate([score, np.linspace(0, 1, 5000), [np.nan]]).astype(np.float32)
     proof = prove(
         model.to_onnx().SerializeToString(),
@@ -128,7 +133,7 @@ def test_isotonic_is_as_flat_as_it_is_told_to_be() -> None:
 def test_a_score_that_says_nothing_becomes_the_rate_of_the_label() -> None:
     label = (np.arange(200) % 4 == 0).astype(np.int8)
     for method in CALIBRATORS.values():
-        answer = method(label, np.full(200, 0.9)).apply(np.array([0.0, 0.9, 1.0]))
+        answer = method(label, np.full(200, 0.9), None).apply(np.array([0.0, 0.9, 1.0]))
         assert answer[1] == pytest.approx(0.25, abs=0.01)
     np.testing.assert_allclose(Isotonic.fit(label, np.full(200, 0.9)).apply(np.array([0.0, 1.0])), 0.25)
 
@@ -183,6 +188,53 @@ def test_scores_that_are_far_too_sure_are_calibrated_without_a_loss(
         edges=model.edges(),
     )
     assert proof.differences["score"] < 2e-6
+
+
+@pytest.mark.parametrize("method", CALIBRATORS)
+def test_a_row_that_counts_twice_is_two_rows(method: Method) -> None:
+    label, score = overconfident(1000)
+    twice = np.where(label == 1, 2.0, 1.0)
+    again = np.concatenate([np.arange(1000), np.flatnonzero(label == 1)])
+    grid = np.linspace(0.05, 0.95, 50)
+    found = CALIBRATORS[method](label, score, 1e6 * twice).apply(grid)
+    np.testing.assert_allclose(found, CALIBRATORS[method](label[again], score[again], None).apply(grid), atol=2e-3)
+    assert np.abs(found - CALIBRATORS[method](label, score, None).apply(grid)).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("family", "config", "calibration"),
+    [
+        ("logistic", {}, "isotonic"),
+        ("logistic", {}, {"method": "sigmoid", "fraction": 0.3}),
+        ("stacking", {**SMALL["stacking"], "calibration": "auto"}, None),
+        ("stacking", {**SMALL["stacking"], "meta": "logistic", "calibration": "sigmoid"}, None),
+    ],
+)
+def test_scores_mean_the_population_that_weights_describe(
+    family: str, config: Mapping[str, Any], calibration: Any
+) -> None:
+    """One of four negatives was kept and counts for four; class weights, which only shift training, change nothing."""
+    draw = np.random.default_rng(0)
+    income = draw.normal(0, 1, 6000)
+    bought = draw.random(6000) < 1 / (1 + np.exp(2 - income))
+    kept = bought | (draw.random(6000) < 0.25)
+    frame = pl.DataFrame({"income": income, "bought": bought.astype(int), "counts": np.where(bought, 1.0, 4.0)})
+    recipe = Recipe.parse(
+        {
+            "name": "sampled",
+            "data": "-",
+            "label": "bought",
+            "features": ["income"],
+            "weight": "counts",
+            "class_weight": "balanced",
+            "family": family,
+            "config": config,
+            "calibration": calibration,
+        }
+    )
+    data = Dataset.from_table(frame.filter(pl.Series(kept)), recipe)
+    score = fit_model(recipe, data, progress=Silent()).predict(Batch(features=income[:, None].astype(np.float32)))
+    assert score.mean() == pytest.approx(bought.mean(), abs=0.02)
 
 
 def test_rows_of_one_label_cannot_calibrate() -> None:

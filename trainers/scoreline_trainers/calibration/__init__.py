@@ -19,10 +19,11 @@ Method = Literal["isotonic", "sigmoid"]
 MethodChoice = Literal["auto", "isotonic", "sigmoid"]
 """A method, or "auto" for the one that suits the number of rows."""
 
-CALIBRATORS: Mapping[Method, Callable[[Label, Float64], Calibrator]] = {
+CALIBRATORS: Mapping[Method, Callable[[Label, Float64, Float64 | None], Calibrator]] = {
     "isotonic": Isotonic.fit,
     "sigmoid": Sigmoid.fit,
 }
+"""Each fits a calibrator on labels and scores of rows, and on what each row counts, None where all count alike."""
 
 _ENOUGH_FOR_ISOTONIC = 1_000
 
@@ -65,5 +66,8 @@ def calibrated(model: Fitted, held_out: Dataset, method: Method) -> Calibrated:
 
 
 def calibrated_by(model: Fitted, data: Dataset, scores: Float64, method: Method) -> Calibrated:
-    """``model`` with a calibrator fitted on ``scores`` [N] of rows by models like it that had not learned from them."""
-    return Calibrated(data.inputs, model, CALIBRATORS[method](data.label, scores))
+    """``model`` with a calibrator fitted on ``scores`` [N] of rows by models like it that had not learned from them.
+
+    Rows count by their weights in the population, not by those of their classes.
+    """
+    return Calibrated(data.inputs, model, CALIBRATORS[method](data.label, scores, data.population_weight))

@@ -31,9 +31,11 @@ class Isotonic:
     slope: Float64
 
     @classmethod
-    def fit(cls, label: Label, score: Float64, *, steepest: float = STEEPEST) -> "Isotonic":
-        """Fits on label [M] and score [M], of rows that the model was not trained on."""
-        pools = pooled(label, score)
+    def fit(
+        cls, label: Label, score: Float64, weight: Float64 | None = None, *, steepest: float = STEEPEST
+    ) -> "Isotonic":
+        """Fits on label [M] and score [M], of rows that the model was not trained on, and what each counts [M]."""
+        pools = pooled(label, score, weight)
         x, rate = _merged(pools.centre, pools.rate, pools.rows, steepest)
         least = 0.5 / len(label)
         y = np.clip(rate, least, 1 - least)

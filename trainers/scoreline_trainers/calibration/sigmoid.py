@@ -25,20 +25,23 @@ class Sigmoid:
     shift: float
 
     @classmethod
-    def fit(cls, label: Label, score: Float64) -> "Sigmoid":
-        """Fits on label [M] and score [M], of rows that the model was not trained on.
+    def fit(cls, label: Label, score: Float64, weight: Float64 | None = None) -> "Sigmoid":
+        """Fits on label [M] and score [M], of rows that the model was not trained on, and what each counts [M].
 
         Logistic regression on Platt's smoothed targets, which keep it finite where the labels are separated: Lin, Lin
         and Weng, A Note on Platt's Probabilistic Outputs (Machine Learning 68, 2007).
         """
         from sklearn.linear_model import LogisticRegression
 
-        positives = int(label.sum())
+        counts = np.ones(len(label)) if weight is None else weight * (len(label) / weight.sum())
+        positives = counts @ label
         target = np.where(label == 1, (positives + 1) / (positives + 2), 1 / (len(label) - positives + 2))
         odds = np.tile(log_odds(score, EXTREME), 2)[:, None]
         # A target between 0 and 1 is a row of each label, weighted by its share.
         model = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000)
-        model.fit(odds, np.repeat([1, 0], len(label)), sample_weight=np.concatenate([target, 1 - target]))
+        model.fit(
+            odds, np.repeat([1, 0], len(label)), sample_weight=np.concatenate([target * counts, (1 - target) * counts])
+        )
         return cls(float(model.coef_[0, 0]), float(model.intercept_[0]))
 
     def apply(self, score: Float64) -> Float64:

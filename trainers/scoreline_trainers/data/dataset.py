@@ -33,7 +33,9 @@ class Dataset:
         labelled: whether ``label``, or the amount, is known.
         amount: float64 [N], the label of a regression; None for other tasks.
         classes: the names of several classes, empty for other tasks; the score is the probability of the last one.
-        weight: float64 [N], above 0, what each row counts; None where all count alike.
+        weight: float64 [N], above 0, what each row counts in training; None where all count alike.
+        population_weight: float64 [N], what each row counts in the population that scores are about: without the
+            weights of classes.
         horizons: the names of several horizons, shortest first; empty for one.
         horizon_labels: int8 [N, H], 0 or 1 for each horizon; ``label`` is one of its columns.
     """
@@ -47,6 +49,7 @@ class Dataset:
     amount: Float64 | None = None
     classes: tuple[str, ...] = ()
     weight: Float64 | None = None
+    population_weight: Float64 | None = None
     horizons: tuple[str, ...] = ()
     horizon_labels: Labels | None = None
 
@@ -125,6 +128,7 @@ class Dataset:
             unit=None if self.unit is None else self.unit[rows],
             amount=None if self.amount is None else self.amount[rows],
             weight=None if self.weight is None else self.weight[rows],
+            population_weight=None if self.population_weight is None else self.population_weight[rows],
             horizon_labels=None if self.horizon_labels is None else self.horizon_labels[rows],
         )
 
@@ -177,7 +181,8 @@ def encode_examples(examples: Examples, columns: Columns, inputs: InputContract)
     )
     values = optional_column(frame, columns.label)
     label, classes = class_label(values, len(frame))
-    weight = optional_column(frame, columns.weight)
+    column = optional_column(frame, columns.weight)
+    weight = None if column is None else row_weights(column)
     return Dataset(
         inputs,
         batch,
@@ -187,7 +192,8 @@ def encode_examples(examples: Examples, columns: Columns, inputs: InputContract)
         labelled=values is not None,
         amount=amounts(values) if columns.task == "regression" else None,
         classes=classes,
-        weight=None if weight is None else row_weights(weight),
+        weight=weight,
+        population_weight=weight,
         horizons=columns.horizons,
         horizon_labels=frame.select(columns.horizons).to_numpy().astype(np.int8) if columns.horizons else None,
     )

@@ -104,7 +104,7 @@ def graph_can_be_embedded(case: FamilyCase) -> None:
     """A calibrator behind the model becomes part of the graph, as members of ensembles do."""
     score = case.fitted.predict(case.data.batch)
     label = (score > np.median(score)).astype(np.int8)
-    both = Calibrated(case.data.inputs, case.fitted, CALIBRATORS["isotonic"](label, score))
+    both = Calibrated(case.data.inputs, case.fitted, CALIBRATORS["isotonic"](label, score, None))
     found = OnnxScorer(both.to_onnx().SerializeToString()).score(case.data.batch)
     np.testing.assert_allclose(found, both.predict(case.data.batch), atol=1e-5)
 

@@ -16,7 +16,7 @@ class Pools:
         start: float64 [K], the lowest score of each pool.
         centre: float64 [K], the mean score.
         rate: float64 [K], the share of label 1, strictly ascending.
-        rows: float64 [K], how many rows.
+        rows: float64 [K], what the rows count together.
     """
 
     start: Float64
@@ -25,13 +25,17 @@ class Pools:
     rows: Float64
 
 
-def pooled(label: Label, score: Float64) -> Pools:
-    """The pools of the non-decreasing function of ``score`` [M] that is nearest to ``label`` [M] in least squares."""
+def pooled(label: Label, score: Float64, weight: Float64 | None = None) -> Pools:
+    """The pools of the non-decreasing function of ``score`` [M] that is nearest to ``label`` [M] in least squares.
+
+    ``weight`` [M] is what each row counts, 1 by default.
+    """
     from scipy.optimize import isotonic_regression
 
     distinct, place = np.unique(score, return_inverse=True)
-    rows = np.bincount(place).astype(np.float64)
-    positives = np.bincount(place, weights=label)
+    counts = np.ones(len(label)) if weight is None else weight
+    rows = np.bincount(place, weights=counts)
+    positives = np.bincount(place, weights=label * counts)
     starts = isotonic_regression(positives / rows, weights=rows).blocks[:-1]
     total, positive, count = (np.add.reduceat(values, starts) for values in (distinct * rows, positives, rows))
     return Pools(distinct[starts], total / count, positive / count, count)

@@ -176,5 +176,5 @@ def fit_meta_model(
         for each in np.unique(fold):
             learned, held = (rows.take(np.flatnonzero(side)) for side in (fold != each, fold == each))
             score[fold == each] = fitted(learned).predict(held.batch)
-        calibrator = CALIBRATORS[method_for(calibration, rows.label)](rows.label, score)
+        calibrator = CALIBRATORS[method_for(calibration, rows.label)](rows.label, score, rows.population_weight)
     return MetaModel(columns, columns.scorer(), fitted(rows), calibrator, facts)

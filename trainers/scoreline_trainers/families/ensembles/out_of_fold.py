@@ -49,6 +49,7 @@ class OutOfFold:
         label: int8 [R], both values; all 0 in a regression.
         amount: float64 [R], in a regression.
         weight: float64 [R], what each row counts; None where all count alike.
+        population_weight: float64 [R], the same without the weights of classes.
     """
 
     names: tuple[str, ...]
@@ -57,11 +58,13 @@ class OutOfFold:
     label: Label
     amount: Float64 | None = None
     weight: Float64 | None = None
+    population_weight: Float64 | None = None
 
     @classmethod
     def of(cls, specs: Sequence[MemberSpec], rows: RowIndices, scores: Float64, held: Dataset) -> "OutOfFold":
         """For the rows ``held``, which are those at ``rows``."""
-        return cls(tuple(spec.title for spec in specs), rows, scores, held.label, held.amount, held.weight)
+        names = tuple(spec.title for spec in specs)
+        return cls(names, rows, scores, held.label, held.amount, held.weight, held.population_weight)
 
     @property
     def counts(self) -> Float64:

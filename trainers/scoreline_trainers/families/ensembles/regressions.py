@@ -149,8 +149,12 @@ def stacked(
     C: float,
     calibration: MethodChoice | None,
     weight: Float64 | None = None,
+    population_weight: Float64 | None = None,
 ) -> Stack:
-    """The regression over scores [N, M], and a calibrator that is cross-fitted over the same folds [N]."""
+    """The regression over scores [N, M], and a calibrator that is cross-fitted over the same folds [N].
+
+    ``weight`` [N] is what each row counts for the regression, ``population_weight`` [N] for the calibrator.
+    """
     meta = Meta.fit(scores, label, C=C, weight=weight)
     if calibration is None:
         return Stack(meta, None)
@@ -160,7 +164,7 @@ def stacked(
         one = Meta.fit(scores[others], label[others], C=C, weight=None if weight is None else weight[others])
         score[fold == each] = one.apply(scores[fold == each])
     if method_for(calibration, label) == "sigmoid":
-        return Stack(meta, Sigmoid.fit(label, score))
+        return Stack(meta, Sigmoid.fit(label, score, population_weight))
     # Where members agree, their rounding is stretched by the weights first, then by the line.
     steepest = np.clip(STEEPEST / max(meta.weights.sum(), 1.0), _STEEP_ENOUGH, STEEPEST)
-    return Stack(meta, Isotonic.fit(label, score, steepest=float(steepest)))
+    return Stack(meta, Isotonic.fit(label, score, population_weight, steepest=float(steepest)))

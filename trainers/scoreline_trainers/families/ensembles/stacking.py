@@ -108,5 +108,11 @@ def _combination(measured: OutOfFold, fold: Int64, config: StackingConfig) -> Co
     if measured.amount is not None:
         return AmountMeta.fit(measured.scores, measured.amount, C=config.C, weight=measured.weight)
     return stacked(
-        measured.scores, measured.label, fold, C=config.C, calibration=config.calibration, weight=measured.weight
+        measured.scores,
+        measured.label,
+        fold,
+        C=config.C,
+        calibration=config.calibration,
+        weight=measured.weight,
+        population_weight=measured.population_weight,
     )
