@@ -6,6 +6,7 @@ import click
 
 from scoreline.cli.lazy import SharedGroup
 from scoreline_registry.commands.files import read_text
+from scoreline_registry.commands.history import limit_option, print_history_of
 from scoreline_registry.commands.options import (
     Failure,
     NameType,
@@ -108,6 +109,16 @@ def apply(
     else:
         done = registry.apply_profile(definition, author=author, message=message, if_match=if_match)
     _print_plan(done, as_json=as_json)
+
+
+@profile.command(cls=RegistryCommand, short_help="Show who changed a profile, and why.")
+@profile_argument
+@registry_option
+@json_option
+@limit_option
+def history(name: str, address: str, as_json: bool, limit: int) -> None:
+    """Show the newest revisions that changed PROFILE."""
+    print_history_of(Registry.open(address), "profile", name, limit=limit, as_json=as_json)
 
 
 @profile.command(cls=RegistryCommand, short_help="Remove a profile from the registry.")

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from itertools import islice
 from typing import Any, BinaryIO
 
 import click
 
 from scoreline_registry.commands.files import read_text
+from scoreline_registry.commands.history import limit_option, print_history_of
 from scoreline_registry.commands.options import (
     NameType,
     RefType,
@@ -16,7 +16,7 @@ from scoreline_registry.commands.options import (
     registry_option,
     writing_options,
 )
-from scoreline_registry.commands.output import print_commit, print_history, print_json, print_table
+from scoreline_registry.commands.output import print_commit, print_json, print_table
 from scoreline_registry.history.changes import StopArm
 from scoreline_registry.names import ModelRef
 from scoreline_registry.registry import Registry
@@ -92,13 +92,10 @@ def apply(
 @click.argument("name", metavar="ROUTE", type=NameType("route"))
 @registry_option
 @json_option
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="The most revisions to show.")
+@limit_option
 def history(name: str, address: str, as_json: bool, limit: int) -> None:
     """Show the newest revisions that changed ROUTE: its definition, its experiment, its ramp and its weights."""
-    registry = Registry.open(address)
-    registry.latest().state.routes.require(name)
-    mine = (entry.about("route", name) for entry in registry.history())
-    print_history(list(islice((entry for entry in mine if entry.events), limit)), as_json=as_json)
+    print_history_of(Registry.open(address), "route", name, limit=limit, as_json=as_json)
 
 
 @route.command(cls=RegistryCommand, short_help="Take ARM out of a route now.")

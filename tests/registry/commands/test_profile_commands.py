@@ -77,6 +77,17 @@ def test_a_profile_is_rolled_back(shell: Shell) -> None:
     assert shell.ok("rollback", "spending", "--to", "3") == "nothing differs; nothing is written\n"
 
 
+def test_the_history_of_a_profile_is_shown(shell: Shell) -> None:
+    shell.ok("profile", "apply", "-", text=SPENDING)
+    shell.ok("profile", "apply", "-", text=changed("profile: spending", "profile: other"))
+    shell.ok("profile", "apply", "-", "-m", "slow sources", text=changed("lateness: 1h", "lateness: 2h"))
+    newest, oldest = shell.json("profile", "history", "spending")
+    assert (newest["revision"], newest["message"], oldest["revision"]) == (3, "slow sources", 1)
+    assert [event["detail"] for event in newest["events"]] == ["lateness: 1h -> 2h"]
+    assert [each["revision"] for each in shell.json("profile", "history", "spending", "--limit", "1")] == [3]
+    assert "did you mean 'spending'?" in shell.failure("profile", "history", "spendings")
+
+
 def test_a_wrong_profile_is_refused_with_what_is_wrong(shell: Shell) -> None:
     text = changed("half_life: 7d", "half_lif: 7d")
     assert "features.spent_recently: unknown key 'half_lif'; did you mean 'half_life'?" in shell.failure(
