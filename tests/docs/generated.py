@@ -162,6 +162,8 @@ def _json_type(hint: Any, name: str = "") -> str:
         return f"object of {_json_type(get_args(get_args(hint)[0])[1])}"
     if get_origin(hint) is tuple:
         return f"list of {_json_type(get_args(hint)[0])}"
+    if get_origin(hint) is Literal:
+        return " or ".join(f"`{each}`" for each in get_args(hint))
     inner = [each for each in get_args(hint) if each is not NoneType]
     if {Estimate, TooFew} <= set(inner):
         return "figure"
