@@ -35,6 +35,12 @@ def log_refused(report: EventsReport, on_refused: OnRefused | None) -> None:
         _log.warning("%d events were not kept, the last with %s: %s", report.refused_count, first.reason, first.message)
 
 
+def log_unsent(queue: EventQueue) -> None:
+    """Logs how many events are lost where the program ends without a flush."""
+    why = "" if queue.error is None else queue.error.message
+    _log.warning("%d events were not recorded before the program ended: %s", queue.count, why)
+
+
 def full(queue: EventQueue) -> OverloadedError:
     """The error of an event that finds no room in the queue."""
     why = f": {queue.error.message}" if queue.error else ""

@@ -4,7 +4,16 @@ import threading
 import time
 from collections.abc import Callable
 
-from scoreline.batching.event_outcomes import OnRefused, as_error, closed, deliver, full, log_refused, unsent
+from scoreline.batching.event_outcomes import (
+    OnRefused,
+    as_error,
+    closed,
+    deliver,
+    full,
+    log_refused,
+    log_unsent,
+    unsent,
+)
 from scoreline.batching.event_queue import EventBatch, EventQueue
 from scoreline.calls.event_calls import record_flow
 from scoreline.calls.retrying import RetryingCalls
@@ -114,6 +123,7 @@ class EventSender:
                 self._changed.wait_for(lambda: self._closed, self._pause_seconds)
                 # Nothing can be flushed any more after the end of the program.
                 if not threading.main_thread().is_alive():
+                    log_unsent(self._queue)
                     self._thread = None
                     return False
         deliver(refused, self._on_refused)

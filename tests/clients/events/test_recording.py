@@ -1,6 +1,8 @@
 """How both clients record events: together, in order, once, and with word of those that were refused."""
 
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -234,3 +236,19 @@ def test_an_entity_is_forgotten_in_one_profile_or_in_all(client: scoreline.Clien
     assert [request.profile for request in running.sums.ledger.forgotten] == ["", "spending"]
     with pytest.raises(scoreline.InvalidRequestError, match="entity_id"):
         client.forget("")
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_program_that_ends_without_a_flush_sends_its_events_or_ends_all_the_same(start: Start, away: bool) -> None:
+    running = start()
+    if away:
+        running.server.stop(0).wait()
+    program = (
+        "import sys, scoreline\n"
+        "client = scoreline.Client(sys.argv[1], timeout_seconds=0.5)\n"
+        "for at in range(20):\n"
+        "    client.record('spending', 'c-17', {'type': 'purchase', 'amount': at})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, running.target], check=True, capture_output=True, timeout=60)
+    lost = b"20 events were not recorded before the program ended" in done.stderr
+    assert (len(running.sums.ledger.kept), lost) == ((0, True) if away else (20, False))
