@@ -15,6 +15,7 @@ from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
 from scoreline_server.answer_stores.opening import Answers
 from scoreline_server.errors import StartError
+from scoreline_server.events.expiring import Expiry
 from scoreline_server.events.opening import open_profiles, remaining_data
 from scoreline_server.file_lock import FileLock
 from scoreline_server.journal.writing.opening import journal_folder, open_journal
@@ -79,6 +80,8 @@ class Server:
         registry = _open(settings.registry)
         self.profiles = open_profiles(settings, registry, counting=self.metrics)
         self._states = self._timed_states()
+        # One worker of a host is enough: they share the store.
+        self._expiry = Expiry(self.profiles) if self.profiles and worker == 0 else None
         self.watcher = Watcher(
             registry,
             poll_seconds=settings.poll_seconds,
@@ -152,6 +155,8 @@ class Server:
         if self.journal:
             self.journal.start()
         self.shadows.start()
+        if self._expiry:
+            self._expiry.start()
         self._answers.start()
         self.watcher.refresh(at_start=True)
         self.watcher.start()
@@ -193,6 +198,8 @@ class Server:
             parts.callback(self._comparisons.close)
             if self.profiles:
                 parts.callback(self.profiles.store.close)
+            if self._expiry:
+                parts.callback(self._expiry.close)
             if self._states:
                 parts.callback(self._states.close)
             if self.outcomes:

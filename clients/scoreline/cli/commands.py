@@ -120,6 +120,7 @@ SHARED: Mapping[str, Mapping[str, CommandSpec]] = {
     "profile": {
         "show": CommandSpec("scoreline_server.events.commands:show", "Print the features of an entity.", "server"),
         "forget": CommandSpec("scoreline_server.events.commands:forget", "Remove an entity from profiles.", "server"),
+        "clear": CommandSpec("scoreline_server.events.commands:clear", "Remove all entities of a profile.", "server"),
         "stats": CommandSpec("scoreline_server.events.commands:stats", "Count entities and events.", "server"),
         "backfill": CommandSpec("scoreline_server.events.commands:backfill", "Fold a log of past events.", "server"),
         "rebuild": CommandSpec(

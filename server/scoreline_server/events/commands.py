@@ -115,6 +115,25 @@ def forget(entity: str, name: str | None, registry: str, store: str | None, as_j
 
 
 @click.command()
+@profile_option
+@click.option("--yes", "is_meant", is_flag=True, help="Remove them; without it the command only counts them.")
+@place_options
+@json_option
+def clear(name: str, is_meant: bool, registry: str, store: str | None, as_json: bool) -> None:
+    """Remove all entities of a profile, also of one that is no longer in the registry."""
+    with opened(registry=registry, store=store) as place:
+        entities = place.profiles.store.stats(name).entities
+        if is_meant:
+            place.profiles.store.clear(name)
+    if as_json:
+        print_json({"profile": name, "entities": entities, "removed": is_meant})
+    elif is_meant:
+        click.echo(f"{name}: {entities:,} entities removed")
+    else:
+        click.echo(f"{name}: {entities:,} entities would be removed; add --yes")
+
+
+@click.command()
 @click.option("--profile", "name", help="This profile only.")
 @click.option("--digest", "with_digest", is_flag=True, help="Add a digest of the features of all entities.")
 @place_options

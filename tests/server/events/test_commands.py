@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from scoreline.cli.app import scoreline
+from scoreline_registry.history.profile_changes import RemoveProfile
 from scoreline_registry.profiles.profile_file import read_profile
 from scoreline_registry.registry import Registry
 from tests.server.events.spending import SPENDING
@@ -75,6 +76,16 @@ def test_events_are_imported_shown_counted_and_forgotten(place: list[str], log: 
     shown = printed("profile", "show", "ann", "--profile", "spending", *place)
     assert (shown["is_new"], shown["newest_event"], shown["features"]["spent_30d"]) == (True, None, 0)
     assert printed("profile", "forget", "ann", "--profile", "spending", *place)["profiles"] == []
+
+
+def test_a_profile_is_cleared_only_where_that_is_meant(place: list[str], log: Path, tmp_path: Path) -> None:
+    run("events", "import", log, "--profile", "spending", *place)
+    clear = ("profile", "clear", "--profile", "spending", *place)
+    assert run(*clear).stdout == "spending: 2 entities would be removed; add --yes\n"
+    assert printed("profile", "stats", *place)["profiles"][0]["entities"] == 2
+    Registry.open(str(tmp_path / "registry")).commit(RemoveProfile("spending"), author="ann", message="gone")
+    assert printed(*clear, "--yes") == {"profile": "spending", "entities": 2, "removed": True}
+    assert run(*clear).stdout == "spending: 0 entities would be removed; add --yes\n"
 
 
 def test_a_person_reads_features_and_counts(place: list[str], log: Path) -> None:
