@@ -166,3 +166,19 @@ def test_threads_lose_no_work() -> None:
     for thread in threads:
         thread.join()
     assert door.queued_seconds == 4.0
+
+
+def test_calls_that_wait_for_a_store_are_no_reason_to_refuse_others() -> None:
+    door, least = admission(1.0, slow_call_seconds=0.005), 2**-10
+    for _ in range(1024):
+        door.take(least, None, waits=True)
+    with pytest.raises(CallError):
+        door.take(least, None, waits=True)
+    assert not takes(door, 0.01)
+    assert [takes(door, least) for _ in range(1025)] == [True] * 1024 + [False]
+    door.dropped(least, waits=True)
+    door.take(least, None, waits=True)
+    door.done(*[least] * 1024, waits=True)
+    assert door.queued_seconds == pytest.approx(1.0)
+    door.done(*[least] * 1024)
+    assert door.queued_seconds == 0
