@@ -20,13 +20,13 @@ from scoreline_registry.registry import Registry
 from scoreline_server.analysis.replay.replay import replay, row_table
 from scoreline_server.analysis.replay.routes import AsDecided, Versions
 from scoreline_server.app import Server
-from scoreline_server.journal.reading.reader import Selection, read_records
+from scoreline_server.journal.reading.reader import Selection, read_records, read_shadows
 from scoreline_server.profile_stores.sqlite_store import SqliteStore
 from scoreline_server.scoring.results import ScoredBatch
 from scoreline_server.settings import Settings
 from tests.server.profiles import DAY, SPENDING, START, profile, purchase
 from tests.server.routes import apply
-from tests.server.toys import publish_linear, publish_neighbors, publish_sequence
+from tests.server.toys import publish_linear, publish_neighbors, publish_sequence, sigmoid
 from tests.server.wire import entity, named, packed, reason_of
 from tests.waiting import wait_until
 
@@ -287,6 +287,7 @@ def test_replay_is_exact_although_the_state_has_changed_since(place: Place, tmp_
         wrong = at_hand("k0", 3)
         wrong.event.fields["colour"].number = 1
         answers = [stub.Score(call).scores for call in [*calls, named(wrong, entity("k1"))]]
+        wait_until(lambda: _shadowed(server) == 28)
     place.keep(*(purchase(name, 39.999, 1e6) for name in names))
     journaled = [row for records in read_records([tmp_path]) for row in records.rows()]
     states = [score.quality.profile_state for call in answers for score in call]
@@ -302,6 +303,20 @@ def test_replay_is_exact_although_the_state_has_changed_since(place: Place, tmp_
         score.arm for call in answers[:3] for score in call
     ]
     assert sum(reason is not None for table in rows for reason in table["not_replayed"]) == 1
+    expected = {
+        row["prediction_id"]: sigmoid(sum(row[f"feature.{name}"] or 0 for name in NAMES) / 10) for row in journaled
+    }
+    shadowed = {
+        id_: score
+        for each in read_shadows([tmp_path])
+        for id_, score in zip(each.prediction_ids, each.scores, strict=True)
+    }
+    assert shadowed == {id_: pytest.approx(expected[id_], abs=1e-6) for id_ in shadowed}
+
+
+def _shadowed(server: Server) -> float:
+    """The rows that shadows have scored."""
+    return sum(values[0] for (name, _), values in server.metrics.counts().items() if name == "scoreline_shadow_rows")
 
 
 def test_a_profile_that_changes_is_read_by_its_new_definition(place: Place) -> None:
