@@ -28,6 +28,7 @@ schema:
   features: {purchases: number, amount: number, is_new_category: number}
 rules: [{split: {guard@champion: 100}}]
 profiles: {spending: {}}
+cache: {keep: 1h, from_microseconds: 0}
 """
 
 

@@ -71,7 +71,7 @@ class AnswerCaching:
 
 
 class CachedRun:
-    """The run of one arm through a store of answers. Is an ``ModelRun``."""
+    """The run of one arm through a store of answers. Is a ``ModelRun``."""
 
     def __init__(
         self,
@@ -95,18 +95,23 @@ class CachedRun:
             return self._direct(block, bound, extras)
         prefix = self._prefix(tuple(extras))
         keys = [hashlib.blake2b(prefix + row, digest_size=32).digest() for row in self._binding.row_bytes(block, bound)]
-        known = {key: answer for key, answer in zip(keys, self._store.get(keys), strict=True) if answer is not None}
-        kept = {key: values for key, answer in known.items() if (values := decoded(answer, len(extras))) is not None}
-        hits = sum(key in kept for key in keys)
+        answers = self._kept(keys, len(extras))
+        hits = sum(key in answers for key in keys)
         fresh: dict[bytes, bytes] = {}
         for at, key in enumerate(keys):
-            if key not in kept:
-                fresh[key] = encoded(self._alone(block, bound, at, extras))
-                kept[key] = decoded(fresh[key], len(extras)) or []
+            if key not in answers:
+                answers[key] = self._alone(block, bound, at, extras)
+                fresh[key] = encoded(answers[key])
         if fresh:
             self._store.put(fresh, keep_seconds=self._keep_seconds)
         self._count(hits, len(keys) - hits)
-        return _joined(bound.rows, [kept[key] for key in keys])
+        return _joined(bound.rows, [answers[key] for key in keys])
+
+    def _kept(self, keys: Sequence[bytes], extras: int) -> dict[bytes, list[npt.NDArray[Any]]]:
+        """The outputs of the keys that the store has."""
+        found = zip(keys, self._store.get(keys), strict=True)
+        read = ((key, decoded(answer, extras)) for key, answer in found if answer is not None)
+        return {key: outputs for key, outputs in read if outputs is not None}
 
     def _alone(self, block: RowBlock, bound: Bound, at: int, extras: Sequence[str]) -> list[npt.NDArray[Any]]:
         """The outputs of one row by itself."""
@@ -123,7 +128,7 @@ class CachedRun:
         return prefix
 
 
-def _joined(rows: Indices, answers: Sequence[list[npt.NDArray[np.float32]]]) -> Outputs:
+def _joined(rows: Indices, answers: Sequence[list[npt.NDArray[Any]]]) -> Outputs:
     """The outputs of rows as one run where they have equal shapes; else row by row."""
     shapes = {tuple(output.shape for output in answer) for answer in answers}
     if len(shapes) == 1:
@@ -149,7 +154,7 @@ def encoded(outputs: Sequence[npt.NDArray[Any]]) -> bytes:
     return score.tobytes() + b"".join(shaped)
 
 
-def decoded(answer: bytes, extras: int) -> list[npt.NDArray[np.float32]] | None:
+def decoded(answer: bytes, extras: int) -> list[npt.NDArray[Any]] | None:
     """The outputs of one row; None for bytes that are no answer with so many extras."""
     try:
         outputs, start = [np.frombuffer(answer, "<f4", 1)], 4
