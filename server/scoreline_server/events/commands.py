@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 
 from scoreline.cli.output import counting, print_json, print_table
 from scoreline_registry.profiles.events import EventError
+from scoreline_server.events.completeness import Completeness, completeness
 from scoreline_server.events.definitions import Definition
 from scoreline_server.events.inspection import newest_event, profile_digest
 from scoreline_server.events.live import EntityReading
@@ -21,7 +23,7 @@ from scoreline_server.events.options import (
     profile_option,
     table_options,
 )
-from scoreline_server.events.replaying import ReplayReport, replay
+from scoreline_server.events.replaying import ReplayReport, refit, replay
 from scoreline_server.journal.format.times import time_text
 from scoreline_server.profile_stores.store import Receipt
 
@@ -184,22 +186,39 @@ def backfill(
 
 
 @click.command()
-@log_argument
+@click.argument("log", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @profile_option
 @table_options
 @place_options
 @json_option
 def rebuild(
-    log: Path, name: str, event_type: str, columns: dict[str, str], fields: dict[str, str],
+    log: Path | None, name: str, event_type: str, columns: dict[str, str], fields: dict[str, str],
     registry: str, store: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Make the states of the profile again, from the LOG of all events, after its definition has changed.
+    """Make the states of the profile again after its definition has changed, from the LOG of all events.
 
-    Without it a new feature counts from the moment of the change on. LOG must have every event that was recorded, but
-    for the newest, which the store has one by one: an entity whose last folded event is not in LOG is left as it is,
-    and printed.
+    LOG must have every event that was recorded, but for the newest, which the store has one by one: an entity whose
+    last folded event is not in LOG is left as it is, and printed. Without LOG states keep what still fits, and the
+    command prints from when on each feature counts all events.
     """
-    _replay(EventFile(log, event_type, columns, fields), name, registry, store, as_json=as_json)
+    if log is not None:
+        _replay(EventFile(log, event_type, columns, fields), name, registry, store, as_json=as_json)
+        return
+    with opened(registry=registry, store=store) as place:
+        definitions = place.profiles.definitions
+        features = completeness(definitions.past(name))
+        fitted = refit(place.profiles.store, definitions.require(name))
+    if as_json:
+        print_json({"rewritten": fitted, "features": [asdict(feature) for feature in features]})
+    else:
+        click.echo(f"{fitted:,} states rewritten; without a log, features count")
+        print_table(("feature", "events since", "complete from"), [_completeness_row(each) for each in features])
+
+
+def _completeness_row(feature: Completeness) -> tuple[str, object, object]:
+    if feature.since is None:
+        return feature.feature, "the first", "the first"
+    return feature.feature, feature.since, feature.complete_from or "a rebuild with LOG"
 
 
 def _replay(file: EventFile, name: str, registry: str, store: str | None, *, as_json: bool) -> None:

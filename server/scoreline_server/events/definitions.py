@@ -1,7 +1,9 @@
 """Profiles of a registry with the computation of each, compiled once."""
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.profiles.computation.compiling import compile_profile
@@ -65,6 +67,19 @@ class Definitions:
             if found is None or found.digest != digest:
                 found = self._compiled[name] = Definition(document, compile_profile(document), digest)
             return found
+
+    def past(self, name: str) -> Iterator[tuple[datetime, Profile]]:
+        """The definitions that a profile had, newest first, each with the time of its commit, back to its first one.
+
+        Raises NotFoundError.
+        """
+        profile: Profile | None = self._registry.latest().state.profiles.require(name)
+        for entry in self._registry.history():
+            if profile is not None and entry.about("profile", name).events:
+                yield entry.created_at, profile
+                profile = self._registry.at(entry.revision - 1).profiles.get(name)
+            if profile is None:
+                return
 
     def _at(self, revision: int | None) -> Snapshot:
         if revision is None:

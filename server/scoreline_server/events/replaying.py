@@ -10,6 +10,7 @@ from operator import attrgetter
 from scoreline_registry.profiles.events import Event, EventError
 from scoreline_server.events.definitions import Definition
 from scoreline_server.events.folding import MOST_PENDING
+from scoreline_server.events.inspection import stored_entities
 from scoreline_server.events.recording import not_ahead
 from scoreline_server.events.sorted_log import SortedLog
 from scoreline_server.profile_stores.store import Fold, ProfileStore, Stored
@@ -18,6 +19,20 @@ _ENTITIES = 256
 _ATTEMPTS = 5
 _SHOWN = 20
 _PLACE = attrgetter("time", "id")
+
+
+def refit(store: ProfileStore, profile: Definition) -> int:
+    """Rewrites states that were written under another definition of the profile; how many.
+
+    Features that did not change keep what they have, new ones begin empty, and what no feature needs any more goes.
+    Raises ProfileStoreError.
+    """
+    fitted = 0
+    for entity, stored in stored_entities(store, profile.name):
+        state = profile.computation.encode(profile.computation.decode(stored.folded)) if stored.folded else b""
+        if state != stored.folded:
+            fitted += store.fold(profile.name, [Fold(entity, stored.version, 0, state, stored.folded_until)])
+    return fitted
 
 
 @dataclass(slots=True)

@@ -129,6 +129,16 @@ def test_a_rebuild_fills_a_new_feature_and_leaves_what_the_log_does_not_cover(
     show = ("profile", "show", "cat", "--profile", "spending", *place)
     assert 0 < printed(*show)["features"]["spent"] < 40
 
+    features = {
+        each["feature"]: each for each in printed("profile", "rebuild", "--profile", "spending", *place)["features"]
+    }
+    assert features["spent_30d"] == {"feature": "spent_30d", "since": None, "complete_from": None}
+    assert features["spent"]["since"] is not None
+    assert features["spent"]["complete_from"] is None
+    plain = run("profile", "rebuild", "--profile", "spending", *place).stdout
+    assert plain.startswith("0 states rewritten; without a log, features count\n")
+    assert "a rebuild with LOG" in plain
+
     half = tmp_path / "half.csv"
     half.write_text(HEADER + "\n".join(events[:20]))
     done = run("profile", "rebuild", half, "--profile", "spending", *place)

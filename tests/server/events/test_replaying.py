@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from scoreline_registry.profiles.computation.compiling import compile_profile
 from scoreline_registry.profiles.events import Event, EventError
-from scoreline_server.events.inspection import newest_event, profile_digest
+from scoreline_registry.profiles.profile_file import read_profile
+from scoreline_server.events.definitions import Definition
+from scoreline_server.events.inspection import newest_event, profile_digest, stored_entities
 from scoreline_server.events.recording import Recorder
-from scoreline_server.events.replaying import ReplayReport, replay
+from scoreline_server.events.replaying import ReplayReport, refit, replay
 from scoreline_server.events.sorted_log import SortedLog
 from scoreline_server.profile_stores.sqlite_store import SqliteStore
 from scoreline_server.profile_stores.store import Fold
-from tests.server.events.spending import DAY, HOUR, SECOND, Counted, purchase, spending
+from tests.server.events.spending import DAY, HOUR, SECOND, SPENDING, Counted, purchase, spending
 
 START = 1_793_491_200 * SECOND
 NOW = START + 400 * DAY
@@ -165,3 +168,17 @@ def test_a_sorted_log_has_each_id_of_an_entity_once_by_time() -> None:
         assert list(log.entities()) == ["a", "b"]
         assert [event.place for event in log.events("a")] == [(7, "p-3"), (9, "p-1"), (9, "p-2")]
         assert (log.newest("a"), log.has("a", (7, "p-3")), log.has("a", (1, "p-3"))) == (9, True, False)
+
+
+def test_states_are_fitted_to_another_definition_and_keep_what_did_not_change(stores: list[SqliteStore]) -> None:
+    store, _ = stores
+    record(store, history(random.Random(7), entities=3))
+    before = {entity: stored.folded for entity, stored in stored_entities(store, "spending")}
+    text = SPENDING.replace("  purchases_30d: {aggregate: count, events: purchase, window: 30d}\n", "")
+    document = read_profile(text.replace("features: [purchases_30d]", "features: [spent_30d]"), source="s.yaml")
+    fewer = Definition(document, compile_profile(document), "digest")
+    assert refit(store, fewer) == 3
+    assert refit(store, fewer) == 0
+    for entity, stored in stored_entities(store, "spending"):
+        assert len(stored.folded) < len(before[entity])
+        assert fewer.computation.read(stored.folded, stored.pending, at=NOW).numbers["purchases"] == 30
