@@ -13,6 +13,9 @@ from scoreline_server.scoring.model import LoadedModel
 from scoreline_server.scoring.profile_compiling import compile_profiles
 from scoreline_server.scoring.route_profiles import CompiledProfile, RouteProfiles, StateReader
 
+_NOBODY = "-"
+"""An entity's id; whether it has events does not matter."""
+
 
 class ProfileAdoption:
     """The profiles of one revision; those that did not change are taken over from the previous catalog."""
@@ -46,4 +49,6 @@ class ProfileAdoption:
         known = self._compiled.get(name)
         if known is None or known.digest != digest:
             known = self._compiled[name] = CompiledProfile(name, digest, document, compile_profile(document))
+            # Opens the store, which can take longer than a call waits for it.
+            self._states.read(name, [_NOBODY])
         return known

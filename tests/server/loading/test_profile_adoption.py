@@ -13,7 +13,7 @@ from scoreline_server.loading.profile_adoption import ProfileAdoption
 from scoreline_server.loading.watcher import Watcher
 from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.scoring.route_profiles import NO_STORE, CompiledProfile
-from tests.server.profiles import SPENDING, profile
+from tests.server.profiles import SPENDING, Remembered, profile
 from tests.server.routes import apply
 from tests.server.toys import publish_linear
 
@@ -91,3 +91,13 @@ def test_a_section_that_does_not_fit_its_profile_is_refused(profiled: Registry) 
     document.profiles.pop("unknown")
     with pytest.raises(InvalidError, match="did you mean 'purchases'"):
         ProfileAdoption(snapshot, {}, NO_STORE).of(document, {})
+
+
+def test_the_store_is_opened_when_a_profile_is_adopted(profiled: Registry) -> None:
+    states = Remembered()
+    watcher = Watcher(profiled, poll_seconds=1, states=states)
+    watcher.refresh()
+    assert len(states.reads) == 1
+    profiled.commit(SetOwner("linear", "risk"), author="tester", message="owner")
+    watcher.refresh()
+    assert len(states.reads) == 1
