@@ -8,6 +8,7 @@ from scoreline_server.errors import ScoringError
 from scoreline_server.events.opening import open_profiles
 from scoreline_server.loading.watcher import Watcher
 from scoreline_server.metrics.recorder import Metrics
+from scoreline_server.profile_stores.sqlite_store import SqliteStore
 from scoreline_server.profile_stores.timed_reading import TimedStates
 from scoreline_server.rpc import discovery
 from scoreline_server.scoring import engine
@@ -42,7 +43,9 @@ class LocalScorer:
         """Scores 1 to 1,024 entities."""
         route = self._watcher.catalog.route(request.route)
         if route.profiles is not None and self._states is NO_STORE:
-            _log.warning("no store of profiles: entities are scored as without events; set SCORELINE_PROFILE_STORE")
+            _log.warning(
+                "no store of profiles here: entities are scored as without events; set SCORELINE_PROFILE_STORE"
+            )
         (response,) = engine.score([decode_request(request, route)])
         if isinstance(response, ScoringError):
             raise response
@@ -50,9 +53,10 @@ class LocalScorer:
 
 
 def _states(settings: Settings, registry: Registry) -> StateReader:
-    """The reader of the settings' store of profiles; NO_STORE where they name none."""
+    """The reader of the settings' store of profiles; NO_STORE where they name none, or its file is not there."""
     metrics = Metrics()
     profiles = open_profiles(settings, registry, counting=metrics)
-    if profiles is None:
+    # A file that no server has begun is not begun by a reader.
+    if profiles is None or (isinstance(profiles.store, SqliteStore) and not profiles.store.path.exists()):
         return NO_STORE
     return TimedStates(profiles.store, seconds=_READ_SECONDS, counting=metrics)

@@ -74,6 +74,11 @@ class SqliteStore:
     def __init__(self, path: Path, *, synchronous: Synchronous = "full", busy_seconds: float = 10.0) -> None:
         self._file = SqliteFile(path, synchronous=synchronous, busy_seconds=busy_seconds)
 
+    @property
+    def path(self) -> Path:
+        """The file, which is there once something was kept or read."""
+        return self._file.path
+
     def append(
         self, profile: str, events: Sequence[Event], *, lateness: int, offsets: Sequence[Offset] = ()
     ) -> list[Receipt]:

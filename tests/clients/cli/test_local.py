@@ -82,9 +82,11 @@ def test_local_scores_are_from_the_state_that_servers_keep(folder: str, monkeypa
     (score,) = LocalScorer(folder).score(request).scores
     assert score.score == pytest.approx(sigmoid(0.1 + 0.3 + 1.5))
     assert score.quality.profile_state == pb.PROFILE_STATE_READ
-    monkeypatch.setenv("SCORELINE_PROFILE_STORE", "off")
-    with capture_logs() as logs:
-        (without,) = LocalScorer(folder).score(request).scores
-    assert without.score == pytest.approx(sigmoid(0.1 + 0.3))
-    assert without.quality.profile_state == pb.PROFILE_STATE_UNREACHABLE
-    assert any("set SCORELINE_PROFILE_STORE" in line["event"] for line in logs)
+    for store in ("off", f"sqlite:{folder}-elsewhere/profiles.sqlite"):
+        monkeypatch.setenv("SCORELINE_PROFILE_STORE", store)
+        with capture_logs() as logs:
+            (without,) = LocalScorer(folder).score(request).scores
+        assert without.score == pytest.approx(sigmoid(0.1 + 0.3))
+        assert without.quality.profile_state == pb.PROFILE_STATE_UNREACHABLE
+        assert any("set SCORELINE_PROFILE_STORE" in line["event"] for line in logs)
+    assert not Path(f"{folder}-elsewhere").exists()
