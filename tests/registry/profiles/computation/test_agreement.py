@@ -16,7 +16,7 @@ from scoreline_registry.profiles.computation.computation import Computation, Rea
 from scoreline_registry.profiles.computation.offline import Cut, ordered, replay
 from scoreline_registry.profiles.events import Event
 from scoreline_registry.profiles.profile_file import read_profile
-from tests.registry.profiles.computation.polars_reference import WHERES, Feature, expected
+from tests.registry.profiles.computation.polars_reference import WHERES, Feature, expected, microseconds
 
 MINUTE = 60_000_000
 LATENESS = 40 * MINUTE
@@ -26,7 +26,8 @@ EVENTS = {
     "b": {"fields": {"x": "number", "y": "number", "c": "category", "e": "entity"}},
 }
 
-windows = st.sampled_from([("1h", "10m"), ("50m", "15m"), ("2h", "2h"), ("90m", "7m"), ("5m", "1s"), ("10h", "1h")])
+WINDOWS = [("1h", "10m"), ("50m", "15m"), ("2h", "2h"), ("90m", "7m"), ("5m", "1s"), ("10h", "1h")]
+windows = st.sampled_from(WINDOWS)
 reaches: st.SearchStrategy[Feature] = st.one_of(
     st.just({}),
     windows.map(lambda each: {"window": each[0], "tile": each[1]}),
@@ -129,6 +130,14 @@ class Live:
         return self.computation.read(self.folded, self.pending[::-1], at=at, event=hand)
 
 
+def edges(live: Live) -> list[int]:
+    """Times at which an event enters a reading, or leaves one of the windows or sessions."""
+    known = [event.time for event in live.kept.values()]
+    spans = [microseconds(span) for span in ("0s", "5m", "20m", *(window for window, _ in WINDOWS))]
+    near = {time + span + step for time in known for span in spans for step in (-1, 0, 1)}
+    return [*sorted(near), *(time + 1 for time in known for _ in near)]
+
+
 def bits(reading: Reading) -> tuple[object, ...]:
     packed = {name: struct.pack("<d", number) for name, number in reading.numbers.items()}
     return packed, reading.categories, reading.sequences, reading.neighbors, reading.is_new
@@ -139,7 +148,7 @@ def check_agreement(features: Mapping[str, Feature], stream: list[Event], data: 
     live = Live(compile_profile(read_profile(text, source="p.yaml")))
     for event in stream:
         live.append(event, fold=data.draw(st.booleans()))
-        at = max(live.until, START + data.draw(times))
+        at = max(live.until, data.draw(st.integers(START, START + 200 * MINUTE) | st.sampled_from(edges(live))))
         given_fields = data.draw(st.none() | fields)
         hand = None if given_fields is None else Event("u", "", at, "a", given_fields)
         reading = live.read(at, hand)
@@ -170,7 +179,7 @@ def test_every_aggregate_is_checked() -> None:
     assert {*OPTIONS, *DERIVED} == {*AGGREGATES}
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(profiles, streams(), st.data())
 def test_live_equals_offline_equals_polars(
     features: Mapping[str, Feature], stream: list[Event], data: st.DataObject

@@ -1,5 +1,7 @@
 """States: their bytes, and what becomes of them when the profile changes."""
 
+import statistics
+
 import msgpack
 import pytest
 
@@ -63,6 +65,31 @@ def test_tiles_beyond_the_longest_window_are_dropped() -> None:
         events = [purchase((first + day) * DAY, 1.5) for day in range(50)]
         sizes.append(len(computed.advance(b"", events, until=START + 3700 * DAY)[0]))
     assert sizes[0] == sizes[1] < 700
+
+
+@pytest.mark.parametrize(("window", "tile"), [(6, 1), (7, 2), (7, 3), (5, 5)])
+def test_no_tile_is_dropped_that_a_window_still_covers(window: int, tile: int) -> None:
+    span = f"window: {window}d, tile: {tile}d"
+    computed = computation(
+        f"n: {{aggregate: count, {span}}}",
+        f"sum: {{aggregate: sum, events: purchase, field: amount, {span}}}",
+        f"least: {{aggregate: min, events: purchase, field: amount, {span}}}",
+        f"most: {{aggregate: max, events: purchase, field: amount, {span}}}",
+        f"std: {{aggregate: std, events: purchase, field: amount, {span}}}",
+        f"distinct: {{aggregate: distinct, field: category, {span}}}",
+        f"age: {{aggregate: time_since_first, unit: days, {span}}}",
+    )
+    state, events = computed.empty(), [purchase(day * DAY, day, f"c{day}") for day in range(40)]
+    for day, event in enumerate(events):
+        computed.fold(state, event)
+        at = START + day * DAY + 1
+        first = max(0, (at - window * DAY) // (tile * DAY) * tile - START // DAY)
+        numbers = range(first, day + 1)
+        reading = computed.view(state, at=at).numbers
+        assert reading["n"] == reading["distinct"] == len(numbers)
+        assert (reading["sum"], reading["least"], reading["most"]) == (sum(numbers), first, day)
+        assert reading["std"] == pytest.approx(statistics.pstdev(numbers))
+        assert reading["age"] == pytest.approx(day - first, abs=1e-9)
 
 
 def test_an_event_of_a_type_or_field_that_the_profile_no_longer_has_changes_nothing() -> None:
