@@ -5,7 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 
-_ENTRY_BYTES = 320
+_ENTRY_BYTES = 240
 """About what Python takes for an entry beside the bytes of its key and its answer."""
 
 

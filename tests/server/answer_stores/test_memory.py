@@ -4,14 +4,14 @@ from scoreline_server.answer_stores.memory import MemoryAnswers
 
 
 def test_memory_keeps_the_answers_that_were_used_last() -> None:
-    store = MemoryAnswers(3 * 400)
+    store = MemoryAnswers(900)
     keys = [bytes([at]) * 32 for at in range(4)]
     for key in keys[:3]:
         store.put({key: key[:4]}, keep_seconds=60)
     store.get(keys[:1])
     store.put({keys[3]: b"last"}, keep_seconds=60)
     assert store.get(keys) == [keys[0][:4], None, keys[2][:4], b"last"]
-    assert 0 < store.nbytes <= 1200
+    assert 0 < store.nbytes <= 900
     store.put({keys[0]: bytes(2000)}, keep_seconds=60)
     assert (store.get(keys), store.nbytes) == ([None] * 4, 0)
 
