@@ -51,3 +51,14 @@ def test_a_row_without_a_step_is_refused() -> None:
     frame = pl.DataFrame({"count": [[1], []], "label": [0, 1]}, schema_overrides={"count": pl.List(pl.Int64)})
     with pytest.raises(DataError, match="column 'count' holds no step in 1 of 2 rows"):
         to_examples(frame, columns("count"))
+
+
+def test_lists_may_be_read_from_columns_of_other_names_with_room_for_more_steps() -> None:
+    spec = SequenceSpec(lists={"paid": "amount", "many": "count"}, capacity=5)
+    examples = to_examples(FRAME, Columns(label="label", sequence=spec))
+    assert spec.step_features == ("paid", "many")
+    assert examples.sequence is not None
+    assert examples.lengths is not None
+    assert examples.sequence.shape == (2, 5, 2)
+    assert examples.lengths.tolist() == [3, 1]
+    assert not examples.sequence[0, 3:].any()

@@ -93,7 +93,7 @@ def test_neighbors_that_do_not_fit_are_named(frame: pl.DataFrame, message: str) 
     [
         ({"unit": None}, "'neighbors' need a 'unit'"),
         ({"neighbors": {"ids": "knows", "features": ("y",)}}, "the label 'y' cannot be an input too"),
-        ({"neighbors": {"ids": "knows", "features": ()}}, "at least 1 item"),
+        ({"neighbors": {"ids": "knows", "features": ()}}, "give either 'ids' and the 'features'"),
     ],
 )
 def test_columns_that_make_no_neighbors_are_refused(changes: dict[str, object], message: str) -> None:

@@ -126,6 +126,7 @@ def test_a_sequence_of_a_profile_becomes_that_of_the_recipe(folder: Path) -> Non
     assert inputs.sequence is not None
     assert inputs.sequence.features == ("amount", "kind")
     assert inputs.sequence.vocabularies == {"kind": ("food", "toys")}
+    assert inputs.sequence.max_length == 3
     assert profile_digests(recipe, inputs)["shop"].keys() == {"steps"}
 
 

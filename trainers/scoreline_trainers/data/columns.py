@@ -64,7 +64,7 @@ class SequenceSpec(Spec):
     to their columns. Wide: ``steps`` maps each step feature to its columns, oldest first. Long: the table has one row
     per step; ``entity`` groups them, ``order`` sorts them, ``features`` are the step features, and everything else is
     read from each entity's last row. ``max_length`` keeps the newest steps; by default the longest history decides.
-    ``categories`` are the step features that hold names.
+    ``categories`` are the step features that hold names. The model takes ``capacity`` steps at least.
     """
 
     steps: dict[FeatureName, tuple[str, ...]] = Field(default_factory=dict)
@@ -73,6 +73,7 @@ class SequenceSpec(Spec):
     features: tuple[FeatureName, ...] = ()
     lists: tuple[FeatureName, ...] | dict[FeatureName, str] = ()
     max_length: int | None = Field(default=None, ge=1)
+    capacity: int | None = Field(default=None, ge=1)
     categories: tuple[FeatureName, ...] = ()
 
     @model_validator(mode="after")
@@ -114,17 +115,38 @@ class NeighborSpec(Spec):
     """Which rows of other units of the same table are a row's neighbors.
 
     ``ids`` is a column that names each row's neighbors by their unit: lists, or text with white space between. Of each
-    neighbor its ``features`` are read. ``max_neighbors`` keeps the first ones; by default the row with most decides.
+    neighbor its ``features`` are read, from its own row. Or ``lists`` names the features, each a column that holds a
+    list per row with the value of each neighbor, or maps them to their columns. ``max_neighbors`` keeps the first ones;
+    by default the row with most decides. The model takes ``capacity`` neighbors at least.
     """
 
-    ids: str
-    features: tuple[FeatureName, ...] = Field(min_length=1)
+    ids: str | None = None
+    features: tuple[FeatureName, ...] = ()
+    lists: tuple[FeatureName, ...] | dict[FeatureName, str] = ()
     max_neighbors: int | None = Field(default=None, ge=1, le=MAX_NEIGHBORS)
+    capacity: int | None = Field(default=None, ge=1, le=MAX_NEIGHBORS)
 
     @model_validator(mode="after")
-    def _distinct(self) -> Self:
-        refuse_duplicates("feature", self.features)
+    def _one_shape(self) -> Self:
+        if bool(self.lists) == bool(self.features) or (self.ids is None) == bool(self.features):
+            raise ValueError("give either 'ids' and the 'features' that are read of them, or 'lists'")
+        refuse_duplicates("feature", self.names)
         return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features of a neighbor in the order of the contract."""
+        return self.features or tuple(self.lists)
+
+    @property
+    def list_columns(self) -> Mapping[str, str]:
+        """The column of lists of each feature, in the order of the contract; empty where ``ids`` name the neighbors."""
+        return self.lists if isinstance(self.lists, dict) else {name: name for name in self.lists}
+
+    @property
+    def own_columns(self) -> frozenset[str]:
+        """The columns that are about neighbors alone."""
+        return frozenset({*self.list_columns.values(), *filter(None, [self.ids])})
 
 
 class Columns(Spec):
@@ -168,7 +190,7 @@ class Columns(Spec):
     def _some_input(self) -> Self:
         if not self.features and self.sequence is None:
             raise ValueError("a model needs 'features', a 'sequence' or both")
-        if self.neighbors is not None and self.subject is None:
+        if self.neighbors is not None and self.neighbors.ids is not None and self.subject is None:
             raise ValueError("'neighbors' need a 'unit', the column by which rows name each other")
         refuse_duplicates("feature", (spec.name for spec in self.described))
         if self.exclude and not self.is_auto:
@@ -231,7 +253,7 @@ class Columns(Spec):
     def input_columns(self) -> frozenset[str]:
         """Every column that is named as an input."""
         steps = self.sequence.source_columns if self.sequence else frozenset()
-        around = {self.neighbors.ids, *self.neighbors.features} if self.neighbors else set()
+        around = {*self.neighbors.own_columns, *self.neighbors.features} if self.neighbors else set()
         return frozenset(spec.name for spec in self.described) | steps | around
 
     def feature_specs(self, names: list[str]) -> tuple[FeatureSpec, ...]:
@@ -251,7 +273,7 @@ class Columns(Spec):
                 unknown, f"is excluded and not in the table; {nearest_or_all(unknown, names, verb='it has')}"
             )
         # What is read of neighbors may be read of the row itself too.
-        around = {self.neighbors.ids} if self.neighbors else set()
+        around = self.neighbors.own_columns if self.neighbors else frozenset()
         steps = self.sequence.source_columns if self.sequence else frozenset()
         roles = {self.label, *self.horizons, self.weight, self.time, self.unit}
         spent = {*roles, *self.exclude, *steps, *around, *row_numbers(names)}

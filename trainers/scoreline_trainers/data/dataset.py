@@ -202,7 +202,7 @@ def encode_examples(examples: Examples, columns: Columns, inputs: InputContract)
 def table_examples(table: object, columns: Columns) -> Examples:
     """The table as one row per entity, with its sequences and neighbors. Raises DataError."""
     examples = to_examples(prepared(as_frame(table), columns), columns)
-    if columns.neighbors is None or columns.subject is None:
+    if columns.neighbors is None:
         return examples
     found = neighborhoods(examples.frame, columns.neighbors, unit=columns.subject)
     return replace(examples, neighbors=found.neighbors, neighbor_mask=found.mask)

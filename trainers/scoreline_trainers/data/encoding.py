@@ -54,7 +54,7 @@ def infer_inputs(examples: Examples, columns: Columns, *, rows: RowIndices | Non
     neighbors = None
     if columns.neighbors is not None and examples.neighbors is not None:
         most = examples.neighbors.shape[1]
-        neighbors = NeighborContract(features=columns.neighbors.features, max_neighbors=most)
+        neighbors = NeighborContract(features=columns.neighbors.names, max_neighbors=most)
     return InputContract(features=features, sequence=sequence, neighbors=neighbors)
 
 

@@ -92,13 +92,14 @@ def partition(
         return Partition(examples, columns, plan, examples, inputs)
     examples = _apart(examples, columns, plan.test)
     known = examples.take(plan.development)
-    examples = examples if known.lengths is None else newest_steps(examples, int(known.lengths.max()))
+    if known.lengths is not None and columns.sequence is not None:
+        examples = newest_steps(examples, max(int(known.lengths.max()), columns.sequence.capacity or 1))
     return Partition(examples, columns, plan, examples.take(plan.development), inputs)
 
 
 def _apart(examples: Examples, columns: Columns, test: RowIndices) -> Examples:
     """The same without test rows among the neighbors of other rows."""
-    if columns.neighbors is None or columns.subject is None:
+    if columns.neighbors is None or columns.neighbors.ids is None:
         return examples
     found = neighborhoods(examples.frame, columns.neighbors, unit=columns.subject, apart=test)
     return replace(examples, neighbors=found.neighbors, neighbor_mask=found.mask)

@@ -64,6 +64,14 @@ def newest_steps(examples: Examples, most: int) -> Examples:
     return replace(examples, sequence=block, lengths=np.minimum(examples.lengths, most))
 
 
+def with_capacity(examples: Examples, least: int) -> Examples:
+    """The same with room for ``least`` steps or more in each row."""
+    block = examples.sequence
+    if block is None or block.shape[1] >= least:
+        return examples
+    return replace(examples, sequence=np.pad(block, ((0, 0), (0, least - block.shape[1]), (0, 0))))
+
+
 def to_examples(frame: pl.DataFrame, columns: Columns) -> Examples:
     """Folds a table into one row per entity.
 
@@ -79,7 +87,7 @@ def to_examples(frame: pl.DataFrame, columns: Columns) -> Examples:
         found = _lists(frame, spec, names)
     else:
         found = _wide(frame, spec, names) if spec.steps else _long(frame, spec, names, columns.label)
-    return replace(found, step_names=names)
+    return replace(with_capacity(found, spec.capacity or 1), step_names=names)
 
 
 def step_vocabularies(

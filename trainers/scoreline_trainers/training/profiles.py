@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from itertools import starmap
 from pathlib import Path
 from typing import Literal
 
@@ -10,10 +11,15 @@ from scoreline_registry.profiles.digests import feature_digests
 from scoreline_registry.profiles.profile import Profile
 from scoreline_registry.profiles.profile_file import write_profile, written
 from scoreline_registry.registry import Registry
-from scoreline_trainers.data.columns import FeatureSpec, SequenceSpec
+from scoreline_trainers.data.columns import FeatureSpec, NeighborSpec, SequenceSpec
 from scoreline_trainers.data.profiles.documents import find_profile
 from scoreline_trainers.data.profiles.spec import ProfileSource
-from scoreline_trainers.data.profiles.table import chosen_features, step_categories, step_columns
+from scoreline_trainers.data.profiles.table import (
+    chosen_features,
+    neighbor_columns,
+    step_categories,
+    step_columns,
+)
 from scoreline_trainers.data.training_tables.spec import Sources
 from scoreline_trainers.errors import DataError, RecipeError
 from scoreline_trainers.training.recipe import Recipe
@@ -25,7 +31,7 @@ def with_profiles(recipe: Recipe, *, folder: Path, registry: Registry | None = N
     """The recipe with each profile written out, so that it means the same anywhere.
 
     Features of a profile become inputs that may be missing: a server scores an entity too whose profile it cannot read.
-    A sequence of a profile becomes the recipe's, where it has none.
+    The sequence and the neighbors of a profile become the recipe's, where it has none.
 
     Args:
         recipe: as written.
@@ -41,7 +47,8 @@ def with_profiles(recipe: Recipe, *, folder: Path, registry: Registry | None = N
     try:
         found = [(source, find_profile(source, folder=folder, registered=read)) for source in recipe.data.profiles]
         specs = {spec.name: spec for source, profile in found for spec in _specs(source, profile)}
-        sequence = next((made for each in found if (made := _sequence(*each)) is not None), None)
+        sequence = next(filter(None, starmap(_sequence, found)), None)
+        neighbors = next(filter(None, starmap(_neighbors, found)), None)
     except DataError as error:
         raise RecipeError(recipe.name, [str(error)]) from error
     _refuse_repeated(recipe, [profile for _, profile in found])
@@ -50,6 +57,7 @@ def with_profiles(recipe: Recipe, *, folder: Path, registry: Registry | None = N
         "data": recipe.data.model_copy(update={"profiles": sources}),
         "features": _with_specs(recipe, specs),
         "sequence": recipe.sequence or sequence,
+        "neighbors": recipe.neighbors or neighbors,
     }
     return recipe.model_copy(update=update)
 
@@ -84,6 +92,8 @@ def _used(source: ProfileSource, profile: Profile, inputs: InputContract) -> Ite
     yield from ((name, digests[name]) for name in chosen_features(source, profile) if name in taken)
     if source.sequence is not None and inputs.sequence is not None:
         yield source.sequence, digests[source.sequence]
+    if source.neighbors is not None and inputs.neighbors is not None:
+        yield source.neighbors, digests[source.neighbors]
 
 
 def _file_name(profile: str) -> str:
@@ -124,10 +134,20 @@ def _filled(spec: FeatureSpec, specs: Mapping[str, FeatureSpec]) -> FeatureSpec:
 
 
 def _sequence(source: ProfileSource, profile: Profile) -> SequenceSpec | None:
-    columns = step_columns(source, profile)
-    if not columns:
+    """The sequence with room for all steps that the profile may give."""
+    if source.sequence is None:
         return None
-    return SequenceSpec(lists=dict(columns), categories=step_categories(source, profile))
+    length = profile.by_name[source.sequence].length
+    columns, categories = step_columns(source, profile), step_categories(source, profile)
+    return SequenceSpec(lists=dict(columns), categories=categories, max_length=length, capacity=length)
+
+
+def _neighbors(source: ProfileSource, profile: Profile) -> NeighborSpec | None:
+    """The neighbors with room for all that the profile may give."""
+    if source.neighbors is None:
+        return None
+    most = profile.by_name[source.neighbors].most
+    return NeighborSpec(lists=dict(neighbor_columns(source, profile)), max_neighbors=most, capacity=most)
 
 
 def _refuse_repeated(recipe: Recipe, profiles: list[Profile]) -> None:

@@ -1,5 +1,6 @@
 """Profiles as a source of training tables: point in time, types of events, the event at hand, sequences."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,12 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from scoreline_trainers.data.dataset import table_examples
 from scoreline_trainers.data.training_tables.assembly import TrainingTable, training_table
 from scoreline_trainers.data.training_tables.spec import Sources
 from scoreline_trainers.errors import DataError
+from scoreline_trainers.training.profiles import with_profiles
+from scoreline_trainers.training.recipe import Recipe
 
 PROFILE: Mapping[str, Any] = {
     "profile": "spending",
@@ -91,6 +95,53 @@ def test_a_sequence_becomes_lists_with_one_missing_step_where_there_is_none(tmp_
     assert frame.schema["steps_kind"] == pl.List(pl.String)
 
 
+REFERRALS = """entity,id,moment,type,amount,friend
+x,1,2024-01-01,purchase,5,
+y,2,2024-01-02,purchase,7,
+a,3,2024-01-03,referral,,x
+a,4,2024-01-04,referral,,y
+x,5,2024-01-05,purchase,20,
+a,6,2024-01-06,referral,,new
+"""
+FRIENDS = {
+    "profile": "friends",
+    "events": {"purchase": {"fields": {"amount": "number"}}, "referral": {"fields": {"friend": "entity"}}},
+    "features": {
+        "purchases": {"aggregate": "count", "events": "purchase"},
+        "largest": {"aggregate": "max", "events": "purchase", "field": "amount"},
+        "friends": {
+            "aggregate": "neighbors",
+            "events": "referral",
+            "field": "friend",
+            "most": 3,
+            "features": ["purchases", "largest"],
+        },
+    },
+}
+
+
+def test_neighbors_have_their_features_as_of_the_row(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text(REFERRALS)
+    (tmp_path / "rows.csv").write_text("who,at,label\na,2024-01-04,0\na,2024-01-07,1\nx,2024-01-07,0\n")
+    file = {"file": "events.csv", "type_column": "type", "entity": "entity", "id": "id", "time": "moment"}
+    source = {"profile": FRIENDS, "entity": "who", "events": file, "features": [], "neighbors": "friends"}
+    data = {"table": {"file": "rows.csv", "time": "at"}, "profiles": source}
+    frame = training_table(Sources.model_validate(data), folder=tmp_path).frame
+    # The newest first; a friend without events has counts of 0 and no largest purchase.
+    assert frame["friends_purchases"].to_list() == [[1.0], [0.0, 1.0, 2.0], []]
+    largest = frame["friends_largest"].to_list()
+    assert (largest[0], largest[1][1:], largest[2]) == ([5.0], [7.0, 20.0], [])
+    assert math.isnan(largest[1][0])
+    recipe = {"name": "r", "data": data, "features": "auto", "exclude": ["who", "at"], "label": "label"}
+    read = with_profiles(Recipe.parse({**recipe, "family": "gat"}), folder=tmp_path)
+    examples = table_examples(frame, read)
+    assert examples.neighbors is not None
+    assert examples.neighbor_mask is not None
+    assert examples.neighbors.shape == (3, 3, 2)
+    assert examples.neighbor_mask.tolist() == [[True, False, False], [True, True, True], [False, False, False]]
+    assert examples.neighbors[1, :, 0].tolist() == [0, 1, 2]
+
+
 def test_rows_at_cuts_have_the_features_as_of_the_cut(tmp_path: Path) -> None:
     (tmp_path / "orders.csv").write_text(ORDERS)
     sources = {
@@ -133,7 +184,7 @@ def test_event_types_may_be_in_a_column(tmp_path: Path) -> None:
         ({"entity": "who"}, "column 'who' is not in the table"),
         ({"features": ["spend"]}, "column 'spend' is no feature of profile spending.*'spent'"),
         ({"features": ["steps"]}, "column 'steps' is a feature of kind sequence"),
-        ({"sequence": "spent"}, "column 'spent' is no sequence of profile spending"),
+        ({"sequence": "spent"}, "column 'spent' is no feature of kind sequence of profile spending"),
         ({"event": {"type": "buy"}}, "unknown event type 'buy' of profile spending"),
         ({"events": {**PURCHASES, "type": "buy"}}, "orders.csv: unknown event type 'buy'"),
         ({"events": {**PURCHASES, "fields": {"price": "amount"}}}, "unknown field 'price'"),

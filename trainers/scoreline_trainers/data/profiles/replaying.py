@@ -27,17 +27,25 @@ class Read:
         numbers: feature -> float64 [N], NaN where missing.
         categories: feature -> N names, None where missing.
         steps: the steps of the sequence at each row, oldest first; empty where no sequence was asked for.
+        neighbors: the ids of each row's neighbors; empty where none were asked for.
         is_new: bool [N], where the entity has no event before the row.
     """
 
     numbers: Mapping[str, Float64]
     categories: Mapping[str, Sequence[str | None]]
     steps: Sequence[Sequence[Step]]
+    neighbors: Sequence[Sequence[str]]
     is_new: Bools
 
 
 def replayed(
-    computation: Computation, events: EventTable, rows: ProfileRows, *, features: Sequence[str], sequence: str | None
+    computation: Computation,
+    events: EventTable,
+    rows: ProfileRows,
+    *,
+    features: Sequence[str],
+    sequence: str | None = None,
+    neighbors: str | None = None,
 ) -> Read:
     """The features of a profile at each row, of the events strictly before it.
 
@@ -46,7 +54,7 @@ def replayed(
         events: by entity, time and id.
         rows: by entity and moment.
         features: numbers and categories that are read.
-        sequence: that is read, if any.
+        sequence, neighbors: that are read, if any.
 
     Raises:
         DataError: an event does not fit the profile.
@@ -57,17 +65,20 @@ def replayed(
     blocks = [np.empty((0, len(numbers)))]
     texts: list[list[str | None]] = []
     steps: list[list[Step]] = []
+    near: list[tuple[str, ...]] = []
     new: list[bool] = []
     for block in _blocks(_readings(computation, events, rows)):
         blocks.append(np.array([[each.numbers[name] for name in numbers] for each in block], np.float64))
         texts += [[each.categories[name] for name in categories] for each in block]
         steps += [each.sequences[sequence] for each in block] if sequence is not None else []
+        near += [each.neighbors[neighbors] for each in block] if neighbors is not None else []
         new += [each.is_new for each in block]
     values = np.concatenate(blocks)
     return Read(
         {name: values[:, at] for at, name in enumerate(numbers)},
         {name: [row[at] for row in texts] for at, name in enumerate(categories)},
         steps,
+        near,
         np.array(new, np.bool_),
     )
 

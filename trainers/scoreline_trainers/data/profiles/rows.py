@@ -1,7 +1,7 @@
 """The rows of a table as a profile reads them: entity, moment and the event at hand, in the order of the events."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 
 import numpy as np
@@ -51,11 +51,16 @@ class ProfileRows:
 def profile_rows(frame: pl.DataFrame, source: ProfileSource, profile: Profile, *, times: Int64) -> ProfileRows:
     """The rows of a table. Raises DataError where a column is missing or does not hold what it should."""
     require(frame, source.entity)
-    entities = entity_texts(frame[source.entity])
+    rows, event = rows_of(entity_texts(frame[source.entity]), times), source.event
+    if event is None:
+        return rows
+    check_type(event.type, profile)
+    fields = pl.DataFrame(field_columns(frame, profile.events[event.type].fields, event.fields))
+    return replace(rows, event_type=event.type, fields=fields[rows.order])
+
+
+def rows_of(entities: pl.Series, times: Int64) -> ProfileRows:
+    """Rows that are about no event, of N entities and times, int64 [N]."""
     order = pl.DataFrame({"entity": entities, "time": times}).with_row_index("row").sort("entity", "time", "row")["row"]
     places = order.to_numpy().astype(np.intp)
-    event, fields = source.event, pl.DataFrame()
-    if event is not None:
-        check_type(event.type, profile)
-        fields = pl.DataFrame(field_columns(frame, profile.events[event.type].fields, event.fields))[places]
-    return ProfileRows(places, entities[places], times[places], None if event is None else event.type, fields)
+    return ProfileRows(places, entities[places], times[places], None, pl.DataFrame())

@@ -62,6 +62,7 @@ class ProfileSource(SourceSpec):
         event: the event that each row is about.
         features: of the profile; by default every number and category.
         sequence: the profile's sequence, whose fields become columns of lists.
+        neighbors: the profile's neighbors, whose features become columns of lists.
     """
 
     profile: str | dict[str, Any]
@@ -70,6 +71,7 @@ class ProfileSource(SourceSpec):
     event: EventAtHand | None = None
     features: tuple[str, ...] | None = None
     sequence: str | None = None
+    neighbors: str | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -7,11 +7,12 @@ import numpy as np
 import polars as pl
 
 from scoreline_registry.profiles.computation.compiling import compile_profile
+from scoreline_registry.profiles.computation.computation import Computation
 from scoreline_registry.profiles.profile import Profile
 from scoreline_trainers.data.batch import Int64
-from scoreline_trainers.data.profiles.event_tables import read_events
+from scoreline_trainers.data.profiles.event_tables import EventTable, read_events
 from scoreline_trainers.data.profiles.replaying import Read, replayed
-from scoreline_trainers.data.profiles.rows import profile_rows
+from scoreline_trainers.data.profiles.rows import ProfileRows, profile_rows, rows_of
 from scoreline_trainers.data.profiles.spec import ProfileSource
 from scoreline_trainers.data.sources.files import Files
 from scoreline_trainers.errors import DataError
@@ -23,7 +24,8 @@ class ProfileTable:
     """What a profile gives N rows.
 
     Attributes:
-        features: its features as columns, a sequence as one column of lists for each of its fields.
+        features: its features as columns; a sequence as a column of lists for each of its fields, neighbors as one for
+            each of their features.
         fields: the fields of the event at hand, as the profile reads them.
         note: a line about the events.
     """
@@ -52,10 +54,16 @@ def profile_table(
     wanted = chosen_features(source, profile)
     rows = profile_rows(frame, source, profile, times=times)
     events = read_events(files, source.events, profile, zone=zone)
-    ours = events.of(rows.entities)
-    read = replayed(compile_profile(profile), ours, rows, features=wanted, sequence=source.sequence)
-    back = np.argsort(rows.order)
-    columns = [*_feature_columns(read, profile, wanted), *_step_columns(read, source, profile)]
+    computation, back = compile_profile(profile), np.argsort(rows.order)
+    read = replayed(
+        computation, events.of(rows.entities), rows,
+        features=wanted, sequence=source.sequence, neighbors=source.neighbors,
+    )  # fmt: skip
+    columns = [
+        *_feature_columns(read, profile, wanted),
+        *_step_columns(read, source, profile),
+        *_neighbor_columns(read, source, computation, events, rows),
+    ]
     known = int((~read.is_new).sum())
     note = (
         f"profile {profile.profile}: {len(columns)} columns from {len(events):,} events"
@@ -75,10 +83,10 @@ def chosen_features(source: ProfileSource, profile: Profile) -> tuple[str, ...]:
             what = f"is a feature of kind {kinds[name]}" if name in kinds else "is no feature"
             hint = nearest_or_all(name, columns)
             raise DataError(name, f"{what} of profile {profile.profile}: name numbers and categories; {hint}")
-    if source.sequence is not None and kinds.get(source.sequence) != "sequence":
-        sequences = [name for name, kind in kinds.items() if kind == "sequence"]
-        hint = nearest_or_all(source.sequence, sequences)
-        raise DataError(source.sequence, f"is no sequence of profile {profile.profile}; {hint}")
+    for chosen, kind in ((source.sequence, "sequence"), (source.neighbors, "neighbors")):
+        if chosen is not None and kinds.get(chosen) != kind:
+            hint = nearest_or_all(chosen, [name for name, each in kinds.items() if each == kind])
+            raise DataError(chosen, f"is no feature of kind {kind} of profile {profile.profile}; {hint}")
     return columns if source.features is None else source.features
 
 
@@ -99,6 +107,13 @@ def step_categories(source: ProfileSource, profile: Profile) -> tuple[str, ...]:
         for field in profile.by_name[source.sequence].fields
         if any(each.get(field) == "category" for each in kinds)
     )
+
+
+def neighbor_columns(source: ProfileSource, profile: Profile) -> Mapping[str, str]:
+    """The column of lists of each feature of the neighbors that a recipe takes; empty where it takes none."""
+    if source.neighbors is None:
+        return {}
+    return {name: f"{source.neighbors}_{name}" for name in profile.by_name[source.neighbors].features}
 
 
 def with_field(frame: pl.DataFrame, field: pl.Series, source: ProfileSource) -> pl.DataFrame:
@@ -125,6 +140,23 @@ def _step_columns(read: Read, source: ProfileSource, profile: Profile) -> Iterat
     for field, column in step_columns(source, profile).items():
         dtype = pl.String if field in named else pl.Float64
         yield pl.Series(column, [_steps(steps, field) for steps in read.steps], dtype=pl.List(dtype))
+
+
+def _neighbor_columns(
+    read: Read, source: ProfileSource, computation: Computation, events: EventTable, rows: ProfileRows
+) -> Iterator[pl.Series]:
+    """The features of the neighbors of each row, as of its own time."""
+    columns = neighbor_columns(source, computation.profile)
+    if not columns:
+        return
+    counts = np.array([len(each) for each in read.neighbors], np.int64)
+    named = pl.Series([name for each in read.neighbors for name in each], dtype=pl.String)
+    theirs = rows_of(named, np.repeat(rows.moments, counts))
+    found = replayed(computation, events.of(named), theirs, features=list(columns))
+    back, ends = np.argsort(theirs.order), np.cumsum(counts)
+    for feature, column in columns.items():
+        parts = np.split(found.numbers[feature][back], ends[:-1]) if len(counts) else []
+        yield pl.Series(column, [part.tolist() for part in parts], dtype=pl.List(pl.Float64))
 
 
 def _steps(steps: Sequence[Mapping[str, float | str]], field: str) -> list[float | str | None]:
