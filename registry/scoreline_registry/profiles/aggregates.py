@@ -16,6 +16,7 @@ SPANS = ("window", "session", "half_life")
 
 _HISTORY = ("events", "where")
 _RUN = ("window", "tile", "session")
+_MISSING = "missing"
 _TEXTS: tuple[FieldKind, ...] = ("category", "entity")
 
 
@@ -41,7 +42,12 @@ class Aggregate:
     needs: tuple[str, ...] = ()
     at_hand: bool = False
     derived: bool = False
-    empty: str = "missing"
+    empty: str = _MISSING
+
+    @property
+    def is_never_missing(self) -> bool:
+        """Whether it has a value for entities without events too."""
+        return not self.at_hand and self.empty != _MISSING
 
     @property
     def options(self) -> frozenset[str]:
@@ -55,7 +61,7 @@ class Aggregate:
 
 
 def _over_events(
-    meaning: str, *, half_life: bool = False, needs: tuple[str, ...] = (), empty: str = "missing"
+    meaning: str, *, half_life: bool = False, needs: tuple[str, ...] = (), empty: str = _MISSING
 ) -> Aggregate:
     takes = (*_HISTORY, *_RUN, *(["half_life"] if half_life else []))
     return Aggregate(meaning, takes=takes, needs=needs, empty=empty)
@@ -67,7 +73,7 @@ def _of_field(
     kind: FeatureKind | None = "number",
     half_life: bool = False,
     at_hand: bool = False,
-    empty: str = "missing",
+    empty: str = _MISSING,
 ) -> Aggregate:
     takes = (*_HISTORY, *_RUN, *(["half_life"] if half_life else []))
     return Aggregate(meaning, kind=kind, field=kinds, takes=takes, needs=("field",), at_hand=at_hand, empty=empty)

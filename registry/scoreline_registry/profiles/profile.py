@@ -18,6 +18,7 @@ from scoreline_registry.routing.durations import SpanSeconds
 from scoreline_registry.routing.profile_inputs import ProfileName
 
 PROFILE_SCHEMA = 1
+"""Grows when profiles have something that earlier versions would refuse, such as another aggregate."""
 MAX_EVENT_TYPES = 64
 MAX_PROFILE_FEATURES = 512
 DEFAULT_LATENESS_SECONDS = 600

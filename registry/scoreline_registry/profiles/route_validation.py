@@ -24,9 +24,6 @@ from scoreline_registry.routing.route import RouteDocument, RouteSchema
 ManifestOf = Callable[[str], Manifest]
 Profiles = Mapping[str, Profile]
 
-_NEVER_MISSING = frozenset({"count", "sum", "rate", "distinct", "flag"})
-"""The aggregates that are 0 without events; the others are missing."""
-
 
 def profile_errors(document: RouteDocument, profiles: Profiles, manifest_of: ManifestOf) -> list[str]:
     """The errors for which a route that names profiles must be refused; empty for one that names none.
@@ -68,7 +65,7 @@ def _refused_newcomers(reads: Sequence[ProfileReads], profiles: Profiles, manife
     for each in reads:
         for name in each.features:
             feature = profiles[each.profile].by_name[name]
-            if name in required and feature.default is None and feature.aggregate not in _NEVER_MISSING:
+            if name in required and feature.default is None and not feature.definition.is_never_missing:
                 yield (
                     f"it requires {name}, which profile {each.profile} lacks for entities without events: they are "
                     "not scored unless their callers send it; give it a default in the profile"

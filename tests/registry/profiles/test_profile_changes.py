@@ -2,13 +2,15 @@
 
 import json
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
-from scoreline_registry.documents.documents import document_key, encode, sha256_hex
+from scoreline_registry.documents.base import FrozenModel
+from scoreline_registry.documents.documents import decode, document_key, encode, sha256_hex
 from scoreline_registry.errors import ConflictError, NotFoundError
 from scoreline_registry.history.profile_changes import RemoveProfile
-from scoreline_registry.history.revision import revision_key
+from scoreline_registry.history.revision import REVISION_SCHEMA, revision_key
 from scoreline_registry.history.rollback import RollbackAll, RollbackProfile
 from scoreline_registry.profiles.profile import Profile
 from scoreline_registry.registry import Registry
@@ -139,6 +141,28 @@ def test_revisions_without_profiles_keep_their_bytes(memory: MemoryStorage, regi
     assert all(b"profiles" not in memory.read(revision_key(number)) for number in (1, 2))
     filled(registry)
     assert json.loads(memory.read(revision_key(3)))["profiles"] == dict(registry.latest().profile_digests)
+
+
+class EarlierRevision(FrozenModel):
+    """A revision as Scoreline reads it that knows no profiles."""
+
+    schema_number: int
+    revision: int
+    parent: str
+    commit_id: str
+    created_at: datetime
+    author: str
+    message: str
+    models: dict[str, str]
+    routes: dict[str, str]
+
+
+def test_an_earlier_scoreline_passes_profiles_on(memory: MemoryStorage, registry: Registry) -> None:
+    filled(registry)
+    data = memory.read(revision_key(1))
+    read = decode(EarlierRevision, data, key=revision_key(1), supported=REVISION_SCHEMA)
+    assert read.model_extra == {"profiles": dict(registry.latest().profile_digests)}
+    assert encode(read) == data
 
 
 def test_fields_of_a_newer_scoreline_stay_in_a_profile_that_is_applied_again(registry: Registry) -> None:
