@@ -1,5 +1,7 @@
 """Profiles of the tests."""
 
+from functools import cache
+
 from scoreline_registry.profiles.profile import Profile
 from scoreline_registry.profiles.profile_file import read_profile
 
@@ -39,7 +41,9 @@ features:
 """
 
 
+@cache
 def profile(text: str = SPENDING) -> Profile:
+    """The profile of a text, read once."""
     return read_profile(text, source="spending.yaml")
 
 
