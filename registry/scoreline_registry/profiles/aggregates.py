@@ -55,6 +55,11 @@ class Aggregate:
         return frozenset({*self.takes, *self.needs, *(["default"] if self.has_default else [])})
 
     @property
+    def looks_back(self) -> bool:
+        """Whether it is computed from past events."""
+        return "where" in self.options
+
+    @property
     def has_default(self) -> bool:
         """Whether its result can be missing and replaced."""
         return self.kind in ("number", None) and "when" not in self.needs
@@ -127,6 +132,18 @@ AGGREGATES: Mapping[str, Aggregate] = {
         takes=(*_HISTORY, *_RUN),
         at_hand=True,
         empty="ln 24 = 3.18",
+    ),
+    "hour": Aggregate(
+        "the hour of the day of the event at hand, 0 to 24 with fractions",
+        takes=("events",),
+        at_hand=True,
+        empty="the same",
+    ),
+    "weekday": Aggregate(
+        "the day of the week of the event at hand: 0 on Monday, 6 on Sunday",
+        takes=("events",),
+        at_hand=True,
+        empty="the same",
     ),
     "lookup": Aggregate(
         "the number that `values` has for a category of the event at hand; missing for any other",

@@ -11,7 +11,7 @@ from scoreline_registry.routing.conditions import tests_of
 COMPUTATION = 1
 """Counts the ways in which features were ever computed: it grows when one of them gets other values than before."""
 
-_HOURLY = frozenset({"hour_rarity"})
+_HOURLY = frozenset({"hour", "hour_rarity", "weekday"})
 """The aggregates that depend on the time zone."""
 
 

@@ -46,7 +46,7 @@ def default_keep(features: tuple[ProfileFeature, ...]) -> int:
 
     As far as any feature looks back and at least 30 days; at least 400 days where one looks back to the first event.
     """
-    spans = [each.span_seconds for each in features if not each.definition.derived and each.aggregate != "lookup"]
+    spans = [each.span_seconds for each in features if each.definition.looks_back]
     least = _KEEP_OF_EVER if None in spans else _LEAST_KEEP
     return max([least, *(span for span in spans if span is not None)])
 

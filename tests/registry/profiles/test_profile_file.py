@@ -224,4 +224,5 @@ def test_a_stored_profile_has_each_feature_once() -> None:
 
 
 def test_the_sample_has_every_aggregate_but_those_of_other_tests() -> None:
-    assert set(AGGREGATES) - {feature.aggregate for feature in profile(SPENDING).features} == {"std", "min", "max"}
+    others = {"hour", "max", "min", "std", "weekday"}
+    assert set(AGGREGATES) - {feature.aggregate for feature in profile(SPENDING).features} == others

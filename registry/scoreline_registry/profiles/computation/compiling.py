@@ -27,7 +27,7 @@ from scoreline_registry.profiles.computation.histories import (
     neighbor_reader,
     sequence_reader,
 )
-from scoreline_registry.profiles.computation.hours import Hours, hour_rarity_reader
+from scoreline_registry.profiles.computation.hours import Hours, hour_rarity_reader, hour_reader, weekday_reader
 from scoreline_registry.profiles.computation.plan import MICROSECONDS, Plan, Reach, Source
 from scoreline_registry.profiles.computation.readers import NAN, NumberReader
 from scoreline_registry.profiles.computation.series import (
@@ -163,6 +163,12 @@ class _Feature:
         place = self._series(Hours, self._offset)
         return self._at_hand(hour_rarity_reader(place, self._bound, self._offset))
 
+    def hour(self) -> NumberReader:
+        return self._at_hand(hour_reader(self._offset))
+
+    def weekday(self) -> NumberReader:
+        return self._at_hand(weekday_reader(self._offset))
+
     def lookup(self) -> NumberReader:
         return self._at_hand(lookup_reader(self._field, self._feature.values))
 
@@ -206,6 +212,8 @@ NUMBERS: Mapping[str, Callable[[_Feature], NumberReader]] = {
     "rarity": _Feature.rarity,
     "unseen": _Feature.unseen,
     "hour_rarity": _Feature.hour_rarity,
+    "hour": _Feature.hour,
+    "weekday": _Feature.weekday,
     "lookup": _Feature.lookup,
     "flag": _Feature.flag,
     "ratio": _Feature.ratio,

@@ -1,4 +1,4 @@
-"""Hours of the day: how unusual that of the event at hand is."""
+"""Hours of the day and days of the week of the event at hand, and how unusual its hour is."""
 
 import math
 
@@ -11,6 +11,10 @@ QUARTERS = 96
 NEAR_HOURS = 2
 STRENGTH = 5
 _QUARTER = 900_000_000
+_HOUR = 4 * _QUARTER
+_DAY = 24 * _HOUR
+_THURSDAY = 3
+"""The day of the week of 1970-01-01."""
 _NEAR = 4 * (NEAR_HOURS + 1)
 
 
@@ -48,6 +52,16 @@ class Hours:
         else:
             counts = tiles[-1]
             counts[quarter] = counts.get(quarter, 0) + 1
+
+
+def hour_reader(offset: int) -> NumberReader:
+    """Reads the hour of the day of the event at hand, 0 to 24 with fractions."""
+    return lambda moment: NAN if moment.event is None else (moment.event.time + offset) % _DAY / _HOUR
+
+
+def weekday_reader(offset: int) -> NumberReader:
+    """Reads the day of the week of the event at hand: 0 on Monday, 6 on Sunday."""
+    return lambda moment: NAN if moment.event is None else float(((moment.event.time + offset) // _DAY + _THURSDAY) % 7)
 
 
 def hour_rarity_reader(place: int, bound: int, offset: int) -> NumberReader:

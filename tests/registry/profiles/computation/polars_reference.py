@@ -184,7 +184,23 @@ def _hour_rarity(feature: Feature, seen: Frame, hand: Event) -> float:
     return -math.log((near / 3 + 5 / 24) / (len(seen) + 5))
 
 
-AT_HAND = {"z_score": _z_score, "rarity": _rarity, "unseen": _unseen, "hour_rarity": _hour_rarity}
+def _moment(hand: Event) -> Any:
+    return pl.Series([hand.time], dtype=pl.Int64).cast(pl.Datetime("us")).dt.offset_by("90m")
+
+
+def _hour(feature: Feature, seen: Frame, hand: Event) -> Any:
+    now = _moment(hand)
+    return (now - now.dt.truncate("1d")).dt.total_microseconds().item() / 3.6e9
+
+
+AT_HAND: Mapping[str, Any] = {
+    "z_score": _z_score,
+    "rarity": _rarity,
+    "unseen": _unseen,
+    "hour_rarity": _hour_rarity,
+    "hour": _hour,
+    "weekday": lambda feature, seen, hand: _moment(hand).dt.weekday().item() - 1,
+}
 
 
 def _fact(name: Any, hand: Event | None, earlier: Mapping[str, Any]) -> Any:

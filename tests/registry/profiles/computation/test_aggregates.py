@@ -4,9 +4,12 @@ import math
 
 import pytest
 
+from scoreline_registry.profiles.computation.compiling import compile_profile
 from scoreline_registry.profiles.events import Event
+from scoreline_registry.profiles.profile_file import read_profile
 from tests.registry.profiles.computation.samples import (
     DAY,
+    EVENTS,
     HOUR,
     MINUTE,
     SECOND,
@@ -126,6 +129,17 @@ def test_the_event_at_hand_is_compared_with_the_past(feature: str, expected: flo
     assert got == pytest.approx(expected, rel=1e-12, nan_ok=True)
     without = 1 if "default" in feature else 0 if "flag" in feature else math.nan
     assert read(computed, FIVE, at=4 * DAY).numbers["x"] == pytest.approx(without, nan_ok=True)
+
+
+def test_hours_and_days_are_those_of_the_profiles_time_zone() -> None:
+    wednesday = 1_773_871_200_000_000  # 2026-03-18 22:00 UTC
+    text = EVENTS.replace("keep", "timezone_offset_minutes: 150\nkeep")
+    text += "  hour: {aggregate: hour}\n  day: {aggregate: weekday}\n  of_click: {aggregate: weekday, events: click}\n"
+    computed = compile_profile(read_profile(text, source="zone"))
+    hand = Event("ada", "", wednesday, "purchase", {})
+    numbers = computed.read(b"", (), at=wednesday, event=hand).numbers
+    assert (numbers["hour"], numbers["day"]) == (0.5, 3)
+    assert math.isnan(numbers["of_click"])
 
 
 def test_a_derived_feature_sees_defaults() -> None:

@@ -41,6 +41,7 @@ sources = st.fixed_dictionaries(
         "where": st.sampled_from([where for where, _ in WHERES.values()]),
     },
 )
+types = st.fixed_dictionaries({}, optional={"events": st.sampled_from([["a"], ["b"], ["a", "b"]])})
 numbers = st.fixed_dictionaries({"field": st.sampled_from(["x", "y"])})
 texts = st.fixed_dictionaries({"field": st.sampled_from(["c", "e"])})
 units = st.fixed_dictionaries({"unit": st.sampled_from(["seconds", "minutes", "hours", "days"])})
@@ -66,6 +67,8 @@ OPTIONS: Mapping[str, tuple[st.SearchStrategy[Any], ...]] = {
     "rarity": (reaches, texts),
     "unseen": (reaches, texts),
     "hour_rarity": (reaches,),
+    "hour": (types,),
+    "weekday": (types,),
 }
 DERIVED = {
     "lookup": {"aggregate": "lookup", "field": "c", "values": {"p": 0.5, "r": 2}, "default": -1},
@@ -74,8 +77,12 @@ DERIVED = {
 }
 
 
+BARE = ("share", "hour", "weekday")
+"""Aggregates whose conditions are not drawn: `share` has its own, others have none."""
+
+
 def feature(aggregate: str) -> st.SearchStrategy[Feature]:
-    options = OPTIONS[aggregate] if aggregate == "share" else (sources, *OPTIONS[aggregate])
+    options = OPTIONS[aggregate] if aggregate in BARE else (sources, *OPTIONS[aggregate])
     return st.tuples(*options).map(
         lambda parts: {"aggregate": aggregate, **{k: v for part in parts for k, v in part.items()}}
     )
@@ -90,7 +97,7 @@ fields: st.SearchStrategy[Any] = st.fixed_dictionaries(
     {},
     optional={"x": values, "y": values, "c": st.sampled_from("pqr"), "e": st.sampled_from(["u", "v", "w"])},
 )
-times = st.one_of(st.integers(0, 40).map(lambda n: n * 5 * MINUTE), st.integers(0, 200 * MINUTE))
+times = st.one_of(st.integers(0, 13).map(lambda n: n * 15 * MINUTE), st.integers(0, 200 * MINUTE))
 
 
 @st.composite

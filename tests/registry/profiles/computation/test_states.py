@@ -25,6 +25,15 @@ def test_folding_at_once_and_step_by_step_gives_the_same_bytes() -> None:
     assert folded == at_once
 
 
+def test_events_of_one_time_are_folded_by_their_ids() -> None:
+    computed = computation("last: {aggregate: last, events: purchase, field: amount}")
+    events = [purchase(0, n, name=name) for n, name in enumerate("cab")]
+    for given in (events, events[::-1]):
+        folded, place, _ = computed.advance(b"", given, until=START + 1)
+        assert place == (START, "c")
+        assert computed.read(folded, [], at=START + 1).numbers == {"last": 0}
+
+
 def test_advancing_without_an_event_keeps_the_bytes() -> None:
     computed = computation(COUNT)
     assert computed.advance(b"anything", EVENTS, until=START) == (b"anything", None, EVENTS)
