@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -62,8 +62,9 @@ class Crowds:
         self._remember(profile.name, {entity: each.pending for entity, each in done.items()})
         return sum(each.early for each in done.values())
 
-    def _due(self, profile: str, counts: Counter[str]) -> Iterator[str]:
+    def _due(self, profile: str, counts: Counter[str]) -> list[str]:
         """The entities to look at, after so many new events of each."""
+        due = []
         with self._lock:
             for entity, count in counts.items():
                 rest = self._rests.get((profile, entity), 0) - count
@@ -71,7 +72,8 @@ class Crowds:
                     self._rests[profile, entity] = rest
                 else:
                     self._rests.pop((profile, entity), None)
-                    yield entity
+                    due.append(entity)
+        return due
 
     def _remember(self, profile: str, pending: dict[str, int]) -> None:
         """After how many events each entity is looked at again."""

@@ -72,6 +72,15 @@ def test_events_of_a_crowded_entity_are_folded_and_read_the_same(store: SqliteSt
     assert counted.early == 0
 
 
+@pytest.mark.timeout(60)
+def test_a_call_may_crowd_more_entities_than_are_folded_at_once(store: SqliteStore) -> None:
+    profile, counted = spending(), Counted()
+    names = [f"e{number}" for number in range(300)]
+    events = [purchase(name, number, START + number * HOUR) for number in range(CROWDED + 1) for name in names]
+    assert set(recorder(store, counted, at=START + 10 * DAY).record(profile, events)) == {Receipt.KEPT}
+    assert {len(stored.pending) for stored in store.read("spending", names).values()} == {2}
+
+
 def test_pending_events_of_a_hot_key_are_bounded_and_nothing_is_lost(store: SqliteStore) -> None:
     profile, counted = spending(), Counted()
     events = [purchase("hot", number, START + number) for number in range(3000)]
