@@ -82,11 +82,12 @@ def import_(
     file: Path, route: str, name: str, columns: dict[str, str], by: str | None, within: int,
     folder: Path | None, registry: str | None, as_json: bool, **connection: Any,
 ) -> None:  # fmt: skip
-    """Report the outcomes of FILE, Parquet, CSV or JSON Lines, to a server.
+    """Report the outcomes of FILE to a server.
 
-    Its columns are value; prediction_id, or unit with since and until; name, and where they are there weight and
-    observed_at. Times in texts are ISO 8601, in UTC unless they say otherwise. Rows without a value are left out. Wrong
-    rows fail alone, and the exit code is then 1. Importing a file again is harmless.
+    FILE is Parquet, CSV or JSON Lines. Its columns are value; prediction_id, or unit with since and until; name, and
+    where they are there weight and observed_at. Times in texts are ISO 8601, in UTC unless they say otherwise. Rows
+    without a value are left out. Wrong rows fail alone, and the exit code is then 1. Importing a file again is
+    harmless.
     """
     plan = plan_of(column_names(file), columns=columns, name=name, by=by or "", within=within)
     with ExitStack() as opened:
