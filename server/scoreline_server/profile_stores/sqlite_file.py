@@ -59,10 +59,10 @@ CREATE TABLE offsets (
 _PRAGMAS = """
 PRAGMA secure_delete = ON;
 PRAGMA cache_size = -16384;
-PRAGMA wal_autocheckpoint = 4096;
+PRAGMA wal_autocheckpoint = 8192;
 PRAGMA journal_size_limit = 67108864;
 """
-# What is removed is overwritten with zeros. A checkpoint each 16 MB of log, whose file is cut to 64 MB.
+# What is removed is overwritten with zeros. A checkpoint each 32 MB of log, whose file is cut to 64 MB.
 
 _PAUSE_SECONDS = 0.001
 _TOGETHER = 64

@@ -1,5 +1,6 @@
 """The contract of every store of profiles. A subclass gives the fixtures ``store`` and ``url``."""
 
+import struct
 import subprocess
 import sys
 import threading
@@ -8,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import TypeAlias
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -113,11 +115,19 @@ class ProfileStoreContract:
         assert store.append(P, again, lateness=LATENESS) == [REPEATED, KEPT, KEPT, KEPT]
         assert store.stats(P).repeated == 2
 
-    def test_an_id_within_another_events_text_is_not_there_yet(self, store: ProfileStore) -> None:
-        first = Event("ann", "a", 5, "purchase", {"category": "\x94\xa1b", "\x94\xa1c": 1.0})
-        assert store.append(P, [first], lateness=LATENESS) == [KEPT]
+    @pytest.mark.parametrize("length", [1, 31, 32, 128, 255, 256])
+    def test_ids_of_all_lengths_are_compared_whole(self, store: ProfileStore, length: int) -> None:
+        events = [event("ann", "x" * length, 1), event("ann", "x" * (length - 1) + "y", 1), event("ann", "y", 5)]
+        assert store.append(P, events, lateness=LATENESS) == [KEPT, KEPT, KEPT if length > 1 else REPEATED]
+        assert store.append(P, [event("ann", "x" * length, 300)], lateness=LATENESS) == [REPEATED]
+        assert store.append(P, [event("ann", "x" * (length + 1), 5)], lateness=LATENESS) == [KEPT]
+
+    def test_bytes_like_an_id_within_another_event_are_not_that_event(self, store: ProfileStore) -> None:
+        # A packed event with the id "b" begins with these bytes.
+        (number,) = struct.unpack(">d", b"\x40\x94\xa1b" + bytes(4))
+        assert store.append(P, [Event("ann", "a", 5, "purchase", {"amount": number})], lateness=LATENESS) == [KEPT]
         assert store.append(P, [event("ann", "b", 5)], lateness=LATENESS) == [KEPT]
-        assert store.append(P, [event("ann", "category", 5)], lateness=LATENESS) == [KEPT]
+        assert store.append(P, [event("ann", "b", 5)], lateness=LATENESS) == [REPEATED]
 
     def test_an_event_is_late_by_its_entitys_newest(self, store: ProfileStore) -> None:
         events = [event("ann", "e1", 100), event("ann", "e2", 90), event("ann", "e3", 89), event("bob", "e4", 5)]
@@ -145,6 +155,13 @@ class ProfileStoreContract:
         assert store.fold(P, [fold_of("ann", stored, 3)]) == 1
         assert store.fold(P, [fold_of("ann", stored, 4)]) == 0
         assert all_ids(store.read(P, ["ann"])["ann"]) == ["e0", "e1", "e2", "e3", "e4"]
+
+    def test_a_fold_of_another_version_is_refused_though_as_many_events_are_pending(self, store: ProfileStore) -> None:
+        store.append(P, [event("ann", "e1", 1), event("ann", "e2", 2)], lateness=LATENESS)
+        assert store.fold(P, [Fold("ann", 0, 1, b"e1", (1, "e1"))]) == 1
+        assert store.fold(P, [Fold("ann", 0, 1, b"e2", (2, "e2"))]) == 0
+        assert store.fold(P, [Fold("ann", 2, 1, b"e1 e2", (2, "e2"))]) == 0
+        assert all_ids(store.read(P, ["ann"])["ann"]) == ["e1", "e2"]
 
     def test_a_fold_is_refused_where_an_event_came_that_belongs_into_it(self, store: ProfileStore) -> None:
         store.append(P, [event("ann", "e1", 1), event("ann", "e5", 5)], lateness=LATENESS)
