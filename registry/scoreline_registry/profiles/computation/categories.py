@@ -88,18 +88,20 @@ def distinct_reader(place: int, bound: int) -> NumberReader:
 def rarity_reader(place: int, bound: int, field: str) -> NumberReader:
     """Reads 1 - c / n, c of the n values in the past being that of the event at hand: 1 for one that was never seen.
 
-    For a name that may have been seen and is not kept, c is the mean count of all such names, by the estimate of their
-    number.
+    It is missing where c is not known: where there were more names than are kept, and it is not among them.
     """
 
     def read(moment: Moment) -> float:
         name = moment.fields.get(field)
         if not isinstance(name, str):
             return NAN
-        tiles = moment.series[place]
+        tiles, key = moment.series[place], hash_of(name)
         start = first_of(tiles, 4, moment.bounds[bound])
-        n = sum(tiles[start + 1 :: 4])
-        return (n - _count(tiles, start, hash_of(name))) / n if n else 1.0
+        n: int = sum(tiles[start + 1 :: 4])
+        if not n or not _is_kept(key, _threshold(tiles, start)):
+            return NAN if n else 1.0
+        parts: list[dict[int, int]] = tiles[start + 3 :: 4]
+        return (n - sum(counts.get(key, 0) for counts in parts)) / n
 
     return read
 
@@ -137,15 +139,3 @@ def _distinct(tiles: Tiles, start: int, threshold: int) -> float:
     if not threshold:
         return float(len(names))
     return sum(key < threshold for key in names) / (threshold / _HASHES)
-
-
-def _count(tiles: Tiles, start: int, key: int) -> float:
-    """How many events have a name: exact where it is kept, else an estimate."""
-    threshold = _threshold(tiles, start)
-    parts: list[dict[int, int]] = tiles[start + 3 :: 4]
-    if _is_kept(key, threshold):
-        return sum(counts.get(key, 0) for counts in parts)
-    kept = {name for counts in parts for name in counts if name < threshold}
-    of_kept = sum(n for counts in parts for name, n in counts.items() if name < threshold)
-    others = len(kept) / (threshold / _HASHES) - len(kept)
-    return (sum(tiles[start + 1 :: 4]) - of_kept) / max(others, 1.0)

@@ -1,7 +1,7 @@
 """States stay small, whatever the events: hot keys, and more categories than anybody has."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pytest
 
@@ -60,12 +60,17 @@ def check_many_categories(count: int) -> None:
     state = folded(computed, events)
     assert len(computed.encode(state)) < 2 * MOST_NAMES * ENTRY_BYTES + 100
     at = START + 3 * DAY
-    readings = [computed.view(state, at=at, event=at_hand(n)).numbers for n in (*range(400), count + 1)]
-    assert readings[0]["distinct"] == pytest.approx(count, rel=4 / math.sqrt(MOST_NAMES))
-    rare = [reading["rarity"] for n, reading in enumerate(readings) if n != 7]
-    assert all(0.99 < each <= 1 for each in rare)
-    assert all(reading["unseen"] in (0, 1) or math.isnan(reading["unseen"]) for reading in readings)
-    assert readings[7]["unseen"] == 0
+    seen = [computed.view(state, at=at, event=at_hand(n)).numbers for n in range(400)]
+    new = [computed.view(state, at=at, event=at_hand(count + n)).numbers for n in range(400)]
+    assert seen[0]["distinct"] == pytest.approx(count, rel=4 / math.sqrt(MOST_NAMES))
+    assert seen[7]["unseen"] == 0
+    assert values(seen, "unseen") == {0, "missing"}
+    assert values(new, "unseen") == values(new, "rarity") == {1, "missing"}
+    assert values(seen[8:], "rarity") == {1 - 1 / (2 * count), "missing"}
+
+
+def values(readings: list[Mapping[str, float]], feature: str) -> set[object]:
+    return {"missing" if math.isnan(each[feature]) else each[feature] for each in readings}
 
 
 def test_with_many_categories_they_are_estimated_in_bounded_bytes() -> None:
@@ -77,14 +82,15 @@ def test_a_million_categories_take_bounded_bytes() -> None:
     check_many_categories(1_000_000)
 
 
-def test_an_estimate_is_unbiased() -> None:
+@pytest.mark.parametrize(("first", "second", "distinct"), [(400, 400, 600), (300, 1200, 1300)])
+def test_an_estimate_over_several_tiles_is_unbiased(first: int, second: int, distinct: int) -> None:
     computed = computation(CATEGORIES[0])
     estimates = []
-    for sample in range(30):
-        names = range(sample * 1000, sample * 1000 + 600)
-        state = folded(computed, [*categories(*names[:400]), *categories(*names[200:], day=1)])
+    for sample in range(20):
+        names = range(sample * 2000, sample * 2000 + distinct)
+        state = folded(computed, [*categories(*names[:first]), *categories(*names[-second:], day=1)])
         estimates.append(computed.view(state, at=START + 2 * DAY).numbers["distinct"])
-    assert sum(estimates) / len(estimates) == pytest.approx(600, rel=4 / math.sqrt(30 * MOST_NAMES))
+    assert sum(estimates) / len(estimates) == pytest.approx(distinct, rel=4 / math.sqrt(20 * MOST_NAMES))
 
 
 def test_more_tiles_keep_fewer_names_each() -> None:
