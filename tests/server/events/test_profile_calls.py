@@ -259,3 +259,29 @@ def test_profiles_that_are_off_say_how_to_have_them(tmp_path: Path) -> None:
         rpc.ProfileServiceStub(channel).RecordEvents(request(event("ann")))
     assert reason_of(caught.value) == (grpc.StatusCode.FAILED_PRECONDITION, "PROFILES_OFF")
     assert "set profile_store" in str(caught.value.details())
+
+
+def test_a_sender_that_is_faster_than_the_store_is_held_up(
+    server: Server, stub: rpc.ProfileServiceStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert server.profiles is not None
+    append, permits, sent = server.profiles.store.append, threading.Semaphore(0), []
+    megabyte = event("fast", category="x" * 1_000_000)
+
+    def held(*args: Any, **kwargs: Any) -> Any:
+        assert permits.acquire(timeout=60)
+        return append(*args, **kwargs)
+
+    def messages() -> Iterator[pb.RecordEventStreamRequest]:
+        for number in range(60):
+            sent.append(number)
+            yield pb.RecordEventStreamRequest(batch_id=str(number), request=request(event("fast"), megabyte))
+
+    monkeypatch.setattr(server.profiles.store, "append", held)
+    answers = stub.RecordEventStream(messages())
+    ahead = []
+    for answered in range(60):
+        permits.release()
+        assert next(answers).batch_id == str(answered)
+        ahead.append(len(sent) - answered)
+    assert max(ahead) < 30

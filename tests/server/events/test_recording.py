@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,20 @@ def test_events_are_acknowledged_although_they_cannot_be_folded(tmp_path: Path) 
     assert recorder(store, Counted()).record(spending(), events) == [Receipt.KEPT] * 40
     assert len(store.read("spending", ["ann"])["ann"].pending) == 40
     store.close()
+
+
+def test_threads_that_record_the_same_entities_lose_and_repeat_nothing(store: SqliteStore) -> None:
+    profile, recording = spending(), recorder(store, Counted(), at=START + DAY)
+    events = [purchase(f"e{number % 3}", number, START + number * SECOND) for number in range(600)]
+
+    def record(thread: int) -> int:
+        kept = 0
+        for start in range(0, len(events), 20):  # each event twice, by two of the threads
+            part = events[start : start + 20]
+            kept += recording.record(profile, part).count(Receipt.KEPT) if start // 20 % 3 != thread else 0
+        return kept
+
+    with ThreadPoolExecutor(3) as pool:
+        kept = sum(pool.map(record, range(3)))
+    assert kept == len(events)
+    assert [spent(store, f"e{number}", START + DAY) for number in range(3)] == [200, 200, 200]

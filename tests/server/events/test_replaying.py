@@ -14,9 +14,11 @@ from scoreline_server.events.inspection import newest_event, profile_digest, sto
 from scoreline_server.events.recording import Recorder
 from scoreline_server.events.replaying import ReplayReport, refit, replay
 from scoreline_server.events.sorted_log import SortedLog
+from scoreline_server.profile_stores.opening import open_store
 from scoreline_server.profile_stores.sqlite_store import SqliteStore
 from scoreline_server.profile_stores.store import Fold
 from tests.server.events.spending import DAY, HOUR, SECOND, SPENDING, Counted, purchase, spending
+from tests.server.profile_stores.redis_servers import needs_redis, running_redis
 
 START = 1_793_491_200 * SECOND
 NOW = START + 400 * DAY
@@ -182,3 +184,21 @@ def test_states_are_fitted_to_another_definition_and_keep_what_did_not_change(st
     for entity, stored in stored_entities(store, "spending"):
         assert len(stored.folded) < len(before[entity])
         assert fewer.computation.read(stored.folded, stored.pending, at=NOW).numbers["purchases"] == 30
+
+
+@needs_redis
+def test_stores_of_two_kinds_have_one_digest(stores: list[SqliteStore]) -> None:
+    one, _ = stores
+    events = history(random.Random(8), entities=20, events=40)
+    late = sorted(events, key=lambda event: event.time + random.Random(event.id).random() * HOUR)
+    with running_redis("--appendonly", "yes") as server:
+        other = open_store(server.url, None)
+        assert other is not None
+        recorder = Recorder(other, counting=Counted(), now=lambda: NOW)
+        for start in range(0, len(late), 100):
+            recorder.record(PROFILE, [*late[start : start + 100], late[start]])
+        record(one, events)
+        newest = newest_event(other, "spending")
+        assert newest == newest_event(one, "spending")
+        assert profile_digest(other, PROFILE, at=NOW) == profile_digest(one, PROFILE, at=NOW)
+        other.close()
