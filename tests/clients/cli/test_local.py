@@ -82,8 +82,8 @@ def test_local_scores_are_from_the_state_that_servers_keep(folder: str, monkeypa
     (score,) = LocalScorer(folder).score(request).scores
     assert score.score == pytest.approx(sigmoid(0.1 + 0.3 + 1.5))
     assert score.quality.profile_state == pb.PROFILE_STATE_READ
-    for store in ("off", f"sqlite:{folder}-elsewhere/profiles.sqlite"):
-        monkeypatch.setenv("SCORELINE_PROFILE_STORE", store)
+    for place in ("off", f"sqlite:{folder}-elsewhere/profiles.sqlite"):
+        monkeypatch.setenv("SCORELINE_PROFILE_STORE", place)
         with capture_logs() as logs:
             (without,) = LocalScorer(folder).score(request).scores
         assert without.score == pytest.approx(sigmoid(0.1 + 0.3))
