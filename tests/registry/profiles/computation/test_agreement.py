@@ -195,7 +195,7 @@ def test_live_equals_offline_equals_polars(
 
 
 @pytest.mark.acceptance
-@settings(max_examples=3000)
+@settings(max_examples=1500)
 @given(profiles, streams(), st.data())
 def test_live_equals_offline_equals_polars_on_many_streams(
     features: Mapping[str, Feature], stream: list[Event], data: st.DataObject
