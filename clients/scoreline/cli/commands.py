@@ -127,13 +127,18 @@ SHARED: Mapping[str, Mapping[str, CommandSpec]] = {
             "scoreline_server.events.commands:rebuild", "Make states again from the log of events.", "server"
         ),
     },
+    "events": {
+        "consume": CommandSpec(
+            "scoreline_server.processes.consume:consume", "Record the events of Kafka topics.", "kafka"
+        )
+    },
     "ramp": {
         "run": CommandSpec(
             "scoreline_server.controllers.commands:run", "Evaluate guards, and move running ramps.", "server"
         )
     },
 }
-"""Commands that another package than the group's own adds to a group, by the group's name."""
+"""Commands that are not of the module of their group, by the group's name."""
 
 EXTRA_OF_MODULE: Mapping[str, str] = {"pyarrow": "trainers", "torch": "deep"}
 """Modules that need more than their command's own extra."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from scoreline.cli.lazy import SharedGroup
 from scoreline.cli.output import counting, print_json, print_table
 from scoreline_registry.profiles.events import EventError
 from scoreline_server.events.completeness import Completeness, completeness
@@ -33,7 +34,7 @@ file_argument = click.argument("file", type=click.Path(exists=True, dir_okay=Fal
 log_argument = click.argument("log", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 
 
-@click.group()
+@click.group(cls=SharedGroup)
 def events() -> None:
     """Record the events that profiles are made of."""
 

@@ -96,7 +96,7 @@ def table_events(
     plan = event_columns(column_names(path), profile.document, columns=columns, fields=fields, type=type)
     for part in parts(path, plan.names):
         rows = zip(*part.values(), strict=True)
-        yield [_event(dict(zip(part, row, strict=True)), profile, plan) for row in rows]
+        yield [event_of_row(dict(zip(part, row, strict=True)), profile, plan) for row in rows]
 
 
 def content_id(entity: str, time: int, type: str, fields: Mapping[str, object]) -> str:  # noqa: A002
@@ -105,7 +105,8 @@ def content_id(entity: str, time: int, type: str, fields: Mapping[str, object]) 
     return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=_ID_BYTES).hexdigest()
 
 
-def _event(row: Mapping[str, Any], profile: Definition, plan: EventColumns) -> Event | EventError:
+def event_of_row(row: Mapping[str, Any], profile: Definition, plan: EventColumns) -> Event | EventError:
+    """The event of a row, values by column, or what is wrong with it."""
     try:
         entity = _text(ENTITY, row[plan.parts[ENTITY]])
         time = _time(row[plan.parts[TIME]])

@@ -15,6 +15,7 @@ from scoreline_server.errors import CallError, ProfileStoreError, StartError
 from scoreline_server.events.event_tables import PARTS, Rows, table_events
 from scoreline_server.events.live import LiveProfiles
 from scoreline_server.events.opening import open_profiles, remaining_data
+from scoreline_server.events.recording import Counting
 from scoreline_server.settings import read_settings
 from scoreline_server.table_files import time_of
 
@@ -42,7 +43,7 @@ def table_options(command: _F) -> _F:
         click.option("--type", "event_type", default="", help="Event type of all rows, in place of a column."),
         click.option("--column", "columns", callback=_parts, multiple=True, metavar="PART=COLUMN",
                      help="Column of entity_id, id, time or type where it is called otherwise; may be repeated."),
-        click.option("--field", "fields", callback=_pairs, multiple=True, metavar="FIELD=COLUMN",
+        click.option("--field", "fields", callback=pairs, multiple=True, metavar="FIELD=COLUMN",
                      help="Column of an event's field where it is called otherwise; may be repeated."),
     )  # fmt: skip
     for option in reversed(options):
@@ -73,14 +74,14 @@ class Tally:
 
 
 @contextmanager
-def opened(*, registry: str, store: str | None) -> Iterator[Place]:
+def opened(*, registry: str, store: str | None, counting: Counting | None = None) -> Iterator[Place]:
     """The profiles of a registry with their store, as a server of it would open them.
 
     What goes wrong in the block becomes a failure in one line.
     """
     try:
         settings = read_settings(registry=registry, profile_store=store)
-        profiles = open_profiles(settings, Registry.open(registry), counting=Tally())
+        profiles = open_profiles(settings, Registry.open(registry), counting=counting or Tally())
         if profiles is None:
             raise click.UsageError("there is no store of profiles: give --store, or set profile_store")
         try:
@@ -115,7 +116,7 @@ def microseconds(_ctx: click.Context, _param: click.Parameter, text: str | None)
         raise click.BadParameter("write a time such as 2026-11-01T12:30:00Z") from error
 
 
-def _pairs(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+def pairs(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
     """The columns of NAME=COLUMN texts."""
     found = {}
     for pair in given:
@@ -127,7 +128,7 @@ def _pairs(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...])
 
 
 def _parts(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
-    found = _pairs(ctx, param, given)
+    found = pairs(ctx, param, given)
     for name in found:
         if name not in PARTS:
             raise click.BadParameter(f"{name!r} is none of {', '.join(PARTS)}; fields take --field")

@@ -91,6 +91,8 @@ GUARD_VALUE = _gauge("guard_value", "The figure of a ramp's guard at the last lo
 GUARD_LIMIT = _gauge("guard_limit", "The limit of a ramp's guard.", "route", "guard")
 REALLOCATIONS = _counter("reallocations", "New weights that a controller committed.", "route")
 CONTROLLER_FAILURES = _counter("controller_failures", "Looks of controllers that failed.")
+CONSUMER_LAG = _gauge("consumer_lag", "Messages of a partition that are still to be read.", "topic", "partition")
+CONSUMER_DEAD_LETTERS = _counter("consumer_dead_letters", "Messages that are no events of the profile.", "topic")
 PROFILE_READS = _counter("profile_reads", "Rows that were scored by a profile.", "profile", "state")
 PROFILE_READ_SECONDS = _histogram(
     "profile_read_seconds", "Reading the states of one batch's entities.", _CALL_SECONDS, "profile"

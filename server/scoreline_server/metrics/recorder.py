@@ -40,6 +40,7 @@ class Metrics:
         self._counters = SharedCounters(folder)
         self._values = self._counters.values
         self._firsts: dict[tuple[str, tuple[str, ...]], int] = {}
+        self._gauges: dict[tuple[str, tuple[str, ...]], float] = {}
         self._lock = threading.Lock()
 
     def counts(self) -> Counts:
@@ -203,6 +204,11 @@ class Metrics:
 
     def _add(self, family: MetricFamily, labels: tuple[str, ...], amount: float) -> None:
         self._values[self._first(family, labels)] += amount
+
+    def _set(self, family: MetricFamily, labels: tuple[str, ...], value: float) -> None:
+        before = self._gauges.get((family.name, labels), 0.0)
+        self._add(family, labels, value - before)
+        self._gauges[family.name, labels] = value
 
     def _observe(self, family: MetricFamily, labels: tuple[str, ...], observed: Sequence[float]) -> None:
         first, values, bounds = self._first(family, labels), self._values, family.bounds

@@ -1,0 +1,1 @@
+"""Events from Kafka: messages as events, the consumer, and letters that are dead."""
