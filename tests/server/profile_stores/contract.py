@@ -136,6 +136,11 @@ class ProfileStoreContract:
         assert store.append(P, [event("ann", "e6", 89)], lateness=LATENESS + 1) == [KEPT]
         assert store.stats(P).late == 2
 
+    def test_the_first_event_of_an_entity_is_never_late(self, store: ProfileStore) -> None:
+        assert store.append(P, [event("ann", "e1", -1000)], lateness=LATENESS) == [KEPT]
+        assert store.append(P, [event("ann", "e2", -1011)], lateness=LATENESS) == [LATE]
+        assert store.read(P, ["ann"])["ann"].newest == -1000
+
     def test_an_event_is_late_where_its_place_is_folded(self, store: ProfileStore) -> None:
         store.append(P, [event("ann", "e5", 5), event("ann", "e9", 9)], lateness=LATENESS)
         assert store.fold(P, [fold_of("ann", store.read(P, ["ann"])["ann"], 1)]) == 1
@@ -181,6 +186,7 @@ class ProfileStoreContract:
     def test_a_state_may_be_stored_without_events(self, store: ProfileStore) -> None:
         folds = [Fold(f"u{i}", 0, 0, b"x" * 5000, (i, "e")) for i in range(3)]
         assert store.fold(P, folds) == 3
+        assert list(store.entities(P)) == ["u0", "u1", "u2"]
         assert store.read(P, ["u2"])["u2"] == Stored(b"x" * 5000, (2, "e"), 2, [], 1)
         assert store.append(P, [event("u2", "e", 2), event("u2", "f", 2)], lateness=LATENESS) == [LATE, KEPT]
 
