@@ -46,8 +46,6 @@ RECIPE: Mapping[str, Any] = {
     "unit": "customer_id",
     "features": "auto",
     "exclude": ["purchase_id", "payment_method", "payment_code", "category_code", "hour", "day", "regretted_at"],
-    "family": "lightgbm",
-    "config": {"num_iterations": 20, "num_leaves": 7},
     "validation": {"kind": "time", "fraction": 0.2},
     "route": {
         "route": "guardian",
@@ -56,15 +54,30 @@ RECIPE: Mapping[str, Any] = {
         "profiles": {PROFILE: {}},
     },
 }
+TREES: Mapping[str, Any] = {"family": "lightgbm", "config": {"num_iterations": 20, "num_leaves": 7}}
+HISTORIES: Mapping[str, Any] = {"family": "lstm", "config": {"hidden": [8], "epochs": 1}}
 
 
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+def described(folder: Path, model: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The recipe over the purchases in a folder; histories read the profile's sequence too."""
+    file = str(folder / "purchases.parquet")
+    read = {**RECIPE["data"]["profiles"], "events": {**RECIPE["data"]["profiles"]["events"], "file": file}}
+    route = RECIPE["route"]
+    if model is HISTORIES:
+        read |= {"sequence": "purchases"}
+        route = {**route, "profiles": {PROFILE: {"sequence": "purchases"}}}
+    return {**RECIPE, **model, "data": {"table": {"file": file, "time": "moment"}, "profiles": read}, "route": route}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[TREES, pytest.param(HISTORIES, marks=pytest.mark.acceptance)],
+    ids=["features", "sequence"],
+)
+def recipe(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     folder = tmp_path_factory.mktemp("guardian")
     TABLE_SETS["spending"](15, seed=5)["purchases"].write_parquet(folder / "purchases.parquet")
-    data = {**RECIPE["data"], "table": {**RECIPE["data"]["table"], "file": str(folder / "purchases.parquet")}}
-    data["profiles"]["events"]["file"] = str(folder / "purchases.parquet")
-    return with_profiles(Recipe.parse({**RECIPE, "data": data}), folder=folder)
+    return with_profiles(Recipe.parse(described(folder, request.param)), folder=folder)
 
 
 @pytest.fixture(scope="module")
