@@ -65,6 +65,7 @@ class ProfileCalls:
         """Reads the features of an entity."""
         profiles = self._on()
         profile = profiles.definitions.require(request.profile, catalog.revision)
+        _check_entity(request.entity_id)
         at, event = asked(profile, request, profiles.now())
         with self._slot():
             return profile_response(profiles.read(profile, request.entity_id, at=at, event=event))
@@ -73,6 +74,7 @@ class ProfileCalls:
         """Removes what is stored of an entity."""
         profiles = self._on()
         definitions = profiles.definitions
+        _check_entity(request.entity_id)
         if request.profile:
             names = [definitions.require(request.profile, catalog.revision).name]
         else:
@@ -99,3 +101,8 @@ class ProfileCalls:
             yield
         finally:
             self._waiting.release()
+
+
+def _check_entity(entity_id: str) -> None:
+    if not entity_id:
+        raise CallError(ErrorReason.INVALID, "entity_id is required", field="entity_id")

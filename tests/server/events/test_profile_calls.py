@@ -165,6 +165,9 @@ def test_calls_that_are_wrong_as_a_whole_keep_nothing(stub: rpc.ProfileServiceSt
     with pytest.raises(grpc.RpcError) as caught:
         features(stub, "ann", event=event(kind="refund").event)
     assert reason_of(caught.value) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_EVENT")
+    for call in (lambda: features(stub, ""), lambda: stub.ForgetEntity(pb.ForgetEntityRequest())):
+        with pytest.raises(grpc.RpcError, match="entity_id is required"):
+            call()
     assert features(stub, "many").state == scoring_pb2.PROFILE_STATE_NEW
 
 
