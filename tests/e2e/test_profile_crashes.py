@@ -117,7 +117,7 @@ def kill_a_worker(server: Running) -> None:
     os.kill(random.choice(workers)["pid"], signal.SIGKILL)
 
 
-@pytest.mark.parametrize("deaths", [1, pytest.param(5, marks=pytest.mark.acceptance)])
+@pytest.mark.parametrize("deaths", [1, pytest.param(10, marks=pytest.mark.acceptance)])
 def test_killed_workers_lose_no_event_that_was_answered_and_count_none_twice(
     registry: Path, tmp_path: Path, deaths: int
 ) -> None:
