@@ -6,10 +6,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from scoreline_server.errors import ProfileStoreError
 
@@ -80,17 +79,27 @@ _HINTS = {
 }
 
 
-class _Work(NamedTuple):
-    do: Callable[[sqlite3.Connection], Any]
-    future: "Future[Any]"
-    durable: bool
+class _Work:
+    """What a thread wants to write, and what became of it."""
+
+    def __init__(self, do: Callable[[sqlite3.Connection], Any], *, durable: bool) -> None:
+        self.do, self.durable = do, durable
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.done = False
+        self.woken = threading.Event()
+
+    def end(self, result: Any = None, error: BaseException | None = None) -> None:
+        """Says the result, or why there is none, to the thread that waits."""
+        self.result, self.error, self.done = result, error, True
+        self.woken.set()
 
 
 class SqliteFile:
     """A database in WAL mode. Nothing is opened or created before the first transaction.
 
-    A connection is used by one thread at a time and kept for the next. Threads that write queue on a lock, and the
-    first of them commits for all that came in the meantime; processes queue on SQLite's own lock.
+    A connection is used by one thread at a time and kept for the next. Of the threads that want to write one leads: it
+    commits for all that are queued, and then the first of those that came leads. Processes queue on SQLite's lock.
     """
 
     def __init__(self, path: Path, *, synchronous: Synchronous, busy_seconds: float) -> None:
@@ -98,7 +107,8 @@ class SqliteFile:
         self._synchronous, self._busy_seconds = synchronous, busy_seconds
         self._idle: list[sqlite3.Connection] = []
         self._queue: deque[_Work] = deque()
-        self._writer, self._opening = threading.Lock(), threading.Lock()
+        self._led = False
+        self._mutex, self._writer, self._opening = threading.Lock(), threading.Lock(), threading.Lock()
         self._closed = False
 
     @contextmanager
@@ -125,12 +135,32 @@ class SqliteFile:
         Raises:
             ProfileStoreError: the file could not be locked or written.
         """
-        future: Future[T] = Future()
-        self._queue.append(_Work(work, future, durable=durable))
-        with self._writer:
-            while not future.done():
-                self._commit([self._queue.popleft() for _ in range(min(len(self._queue), _TOGETHER))])
-        return future.result()
+        mine = _Work(work, durable=durable)
+        with self._mutex:
+            self._queue.append(mine)
+            waits, self._led = self._led, True
+        if waits:
+            mine.woken.wait()
+        if not mine.done:
+            self._lead()
+        if mine.error is not None:
+            raise mine.error
+        result: T = mine.result
+        return result
+
+    def _lead(self) -> None:
+        """Commits what is queued, and wakes the thread that commits what has come since."""
+        with self._mutex:
+            group = [self._queue.popleft() for _ in range(min(len(self._queue), _TOGETHER))]
+        try:
+            with self._writer:
+                self._commit(group)
+        finally:
+            with self._mutex:
+                following = self._queue[0] if self._queue else None
+                self._led = following is not None
+            if following is not None:
+                following.woken.set()
 
     def _commit(self, group: Sequence[_Work]) -> None:
         """Does some work in one transaction; each by itself where that fails."""
@@ -147,10 +177,10 @@ class SqliteFile:
                     self._commit([work])
                 return
             for work in group:
-                work.future.set_exception(error)
+                work.end(error=error)
         else:
             for work, result in zip(group, results, strict=True):
-                work.future.set_result(result)
+                work.end(result)
 
     def _begin(self, connection: sqlite3.Connection, *, durable: bool) -> None:
         connection.execute(f"PRAGMA synchronous = {self._synchronous if durable else 'normal'}")
