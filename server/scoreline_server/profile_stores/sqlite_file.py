@@ -8,12 +8,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
+
+import structlog
 
 from scoreline_server.errors import ProfileStoreError
 
 Synchronous: TypeAlias = Literal["full", "normal"]
 T = TypeVar("T")
+
+_log = structlog.get_logger()
 
 SCHEMA = 1
 """Written to the file as ``user_version``."""
@@ -95,17 +99,25 @@ class _Work:
         self.woken.set()
 
 
+class _Opened(NamedTuple):
+    """A connection, with the device and inode of the file that it was opened on."""
+
+    connection: sqlite3.Connection
+    file: tuple[int, int]
+
+
 class SqliteFile:
     """A database in WAL mode. Nothing is opened or created before the first transaction.
 
-    A connection is used by one thread at a time and kept for the next. Of the threads that want to write one leads: it
-    commits for all that are queued, and then the first of those that came leads. Processes queue on SQLite's lock.
+    A connection is used by one thread at a time and kept for the next, as long as the file at the path is the one that
+    it was opened on: what is written to a file that was removed is lost. Of the threads that want to write one leads:
+    it commits for all that are queued, and then the first of those that came leads. Processes queue on SQLite's lock.
     """
 
     def __init__(self, path: Path, *, synchronous: Synchronous, busy_seconds: float) -> None:
         self.path = path
         self._synchronous, self._busy_seconds = synchronous, busy_seconds
-        self._idle: list[sqlite3.Connection] = []
+        self._idle: list[_Opened] = []
         self._queue: deque[_Work] = deque()
         self._led = False
         self._mutex, self._writer, self._opening = threading.Lock(), threading.Lock(), threading.Lock()
@@ -115,13 +127,13 @@ class SqliteFile:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection; each statement sees one state of the file. Raises ProfileStoreError."""
         try:
-            connection = self._taken()
+            opened = self._taken()
             try:
-                yield connection
+                yield opened.connection
             except BaseException:
-                connection.close()
+                opened.connection.close()
                 raise
-            self._release(connection)
+            self._release(opened)
         except sqlite3.DatabaseError as error:
             raise self._explained(error) from error
 
@@ -199,26 +211,32 @@ class SqliteFile:
         self._closed = True
         with suppress(IndexError):
             while True:
-                self._idle.pop().close()
+                self._idle.pop().connection.close()
 
-    def _release(self, connection: sqlite3.Connection) -> None:
-        self._idle.append(connection)
+    def _release(self, opened: _Opened) -> None:
+        self._idle.append(opened)
         if self._closed:
             self.close()
 
-    def _taken(self) -> sqlite3.Connection:
+    def _taken(self) -> _Opened:
         if self._closed:
             raise ProfileStoreError(f"{self.path}: this store is closed")
-        try:
-            return self._idle.pop()
-        except IndexError:
-            with self._opening:
-                return self._connect()
+        with suppress(IndexError):
+            while True:
+                opened = self._idle.pop()
+                if opened.file == _file_at(self.path):
+                    return opened
+                opened.connection.close()
+                _log.error("the file of profiles was removed or replaced while in use", file=str(self.path))
+        with self._opening:
+            return self._connect()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> _Opened:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._touch()
+            # Before it is opened: where it is replaced in between, the connection is not used again.
+            file = _file_at(self.path)
         except OSError as error:
             raise ProfileStoreError(f"{self.path} cannot be opened: {error.strerror}") from error
         connection = sqlite3.connect(
@@ -229,7 +247,7 @@ class SqliteFile:
         except BaseException:
             connection.close()
             raise
-        return connection
+        return _Opened(connection, file)
 
     def _touch(self) -> None:
         """Creates the file for this user alone where it is not there.
@@ -293,6 +311,15 @@ class SqliteFile:
     def _explained(self, error: sqlite3.DatabaseError) -> ProfileStoreError:
         hint = _HINTS.get(_code(error), "send the same events again")
         return ProfileStoreError(f"{self.path}: {error}; {hint}")
+
+
+def _file_at(path: Path) -> tuple[int, int]:
+    """Device and inode of the file at a path; zeros where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_dev, status.st_ino
 
 
 def _executed(connection: sqlite3.Connection, statement: str) -> bool:

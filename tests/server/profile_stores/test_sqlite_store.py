@@ -86,6 +86,30 @@ def test_a_store_that_was_closed_is_read_by_the_next(store: SqliteStore, path: P
     after.close()
 
 
+@pytest.mark.parametrize("ends", [("",), ("", "-wal", "-shm")])
+def test_events_after_the_file_was_removed_are_in_the_new_one(
+    store: SqliteStore, path: Path, ends: tuple[str, ...]
+) -> None:
+    kept(store, "e1")
+    for end in ends:
+        path.with_name(path.name + end).unlink()
+    assert kept(store, "e2") == [Receipt.KEPT]
+    other = SqliteStore(path)
+    assert [each.id for each in other.read(P, ["ann"])["ann"].pending] == ["e2"]
+    other.close()
+    assert [each.id for each in store.read(P, ["ann"])["ann"].pending] == ["e2"]
+
+
+def test_a_file_that_was_put_in_its_place_is_used_at_once(store: SqliteStore, path: Path) -> None:
+    kept(store, "e1")
+    restored = SqliteStore(path.with_name("backup"))
+    kept(restored, "e0")
+    restored.close()
+    path.with_name("profiles.sqlite-wal").unlink()
+    path.with_name("backup").replace(path)
+    assert kept(store, "e0") == [Receipt.REPEATED]
+
+
 def test_what_is_forgotten_stands_in_no_file(store: SqliteStore, path: Path) -> None:
     secret = [Event("secret-ann", f"secret-{i}", i, "click", {"c": "secret" * 40}) for i in range(300)]
     store.append(P, [*secret, event("bob", "e", 1)], lateness=1000)
