@@ -205,7 +205,7 @@ class Client:
     def forget(
         self, entity_id: EntityId, *, profile: str | None = None, timeout_seconds: float | None = None
     ) -> Forgotten:
-        """Removes an entity's state and events from a profile, or from all; says what else still holds data of it."""
+        """Removes an entity from a profile, or from all and the journal; says what else still holds data of it."""
         return self._run(forget_flow(self._flows.retrying, entity_id, profile=profile, timeout_seconds=timeout_seconds))
 
     def report_outcomes(

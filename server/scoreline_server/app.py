@@ -18,6 +18,7 @@ from scoreline_server.errors import StartError
 from scoreline_server.events.expiring import Expiry
 from scoreline_server.events.opening import open_profiles, remaining_data
 from scoreline_server.file_lock import FileLock
+from scoreline_server.forgetting.opening import open_forgetting
 from scoreline_server.journal.writing.opening import journal_folder, open_journal
 from scoreline_server.loading import loader
 from scoreline_server.loading.pins import Pins
@@ -95,6 +96,11 @@ class Server:
         )
         self.journal = open_journal(settings, worker=worker, counting=self.metrics)
         self.outcomes = open_outcomes(settings, worker=worker)
+        self._forgetting = open_forgetting(
+            journal_folder(settings.journal_dir, settings.registry),
+            self.journal,
+            self.outcomes.log if self.outcomes else None,
+        )
         admission = _admission(settings)
         self.shadows = Shadows(
             queue_rows=settings.shadow_queue_rows,
@@ -103,7 +109,9 @@ class Server:
             keep=self.journal.shadows if self.journal else discard,
         )
         reports = OutcomeReports(self.outcomes, counting=self.metrics, threads=settings.threads)
-        profile_calls = ProfileCalls(self.profiles, remaining=remaining_data(settings), threads=settings.threads)
+        profile_calls = ProfileCalls(
+            self.profiles, self._forgetting, remaining=remaining_data(settings), threads=settings.threads
+        )
         self._comparisons = Comparisons(settings.registry, journal_folder(settings.journal_dir, settings.registry))
         reading = (RegistryReads(registry), self._comparisons)
         control = (*reading, RegistryWrites(registry), Control(registry, self.watcher), reports, profile_calls)
@@ -157,6 +165,8 @@ class Server:
         self.shadows.start()
         if self._expiry:
             self._expiry.start()
+        if self._forgetting:
+            self._forgetting.start()
         self._answers.start()
         self.watcher.refresh(at_start=True)
         self.watcher.start()
@@ -200,6 +210,8 @@ class Server:
                 parts.callback(self.profiles.store.close)
             if self._expiry:
                 parts.callback(self._expiry.close)
+            if self._forgetting:
+                parts.callback(self._forgetting.close)
             if self._states:
                 parts.callback(self._states.close)
             if self.outcomes:

@@ -119,7 +119,9 @@ COMMANDS: Mapping[str, CommandSpec] = {name: spec for group in GROUPS.values() f
 SHARED: Mapping[str, Mapping[str, CommandSpec]] = {
     "profile": {
         "show": CommandSpec("scoreline_server.events.commands:show", "Print the features of an entity.", "server"),
-        "forget": CommandSpec("scoreline_server.events.commands:forget", "Remove an entity from profiles.", "server"),
+        "forget": CommandSpec(
+            "scoreline_server.events.commands:forget", "Remove an entity from profiles and journal.", "server"
+        ),
         "clear": CommandSpec("scoreline_server.events.commands:clear", "Remove all entities of a profile.", "server"),
         "stats": CommandSpec("scoreline_server.events.commands:stats", "Count entities and events.", "server"),
         "backfill": CommandSpec("scoreline_server.events.commands:backfill", "Fold a log of past events.", "server"),
@@ -130,6 +132,11 @@ SHARED: Mapping[str, Mapping[str, CommandSpec]] = {
     "events": {
         "consume": CommandSpec(
             "scoreline_server.processes.consume:consume", "Record the events of Kafka topics.", "kafka"
+        )
+    },
+    "journal": {
+        "forget": CommandSpec(
+            "scoreline_server.forgetting.commands:forget_command", "Remove an entity from the journal.", "server"
         )
     },
     "ramp": {

@@ -408,9 +408,9 @@ class ForgetEntityRequest(_message.Message):
     PROFILE_FIELD_NUMBER: _builtins.int
     ENTITY_ID_FIELD_NUMBER: _builtins.int
     profile: _builtins.str
-    """The profile's name. Empty for every profile in the registry."""
+    """The profile's name. Empty for every profile in the registry and the journal."""
     entity_id: _builtins.str
-    """The entity's id. Required."""
+    """The entity's id, or the unit of a split. Required."""
     def __init__(
         self,
         *,

@@ -97,8 +97,9 @@ class ProfileServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ForgetEntity(self, request, context):
-        """Removes the state and the events of an entity. Events of it that are recorded later begin a new profile. Journals
-        keep the rows that were scored; the answer says what they hold.
+        """Removes the state and the events of an entity. Events of it that are recorded later begin a new profile. Without a
+        profile the journal of the server's host forgets it too: its rows, the scores of shadows and the outcomes are removed
+        in the background, and the answer says what is still to come.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

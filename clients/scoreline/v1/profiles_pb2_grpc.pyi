@@ -54,8 +54,9 @@ class ProfileServiceStub:
     INVALID_ARGUMENT for a time before what is stored: events that have been folded together cannot be told apart.
     """
     ForgetEntity: _grpc.UnaryUnaryMultiCallable[_profiles_pb2.ForgetEntityRequest, _profiles_pb2.ForgetEntityResponse]
-    """Removes the state and the events of an entity. Events of it that are recorded later begin a new profile. Journals
-    keep the rows that were scored; the answer says what they hold.
+    """Removes the state and the events of an entity. Events of it that are recorded later begin a new profile. Without a
+    profile the journal of the server's host forgets it too: its rows, the scores of shadows and the outcomes are removed
+    in the background, and the answer says what is still to come.
     """
 
 @_typing.type_check_only
@@ -84,8 +85,9 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     INVALID_ARGUMENT for a time before what is stored: events that have been folded together cannot be told apart.
     """
     ForgetEntity: _aio.UnaryUnaryMultiCallable[_profiles_pb2.ForgetEntityRequest, _profiles_pb2.ForgetEntityResponse]  # type: ignore[assignment]
-    """Removes the state and the events of an entity. Events of it that are recorded later begin a new profile. Journals
-    keep the rows that were scored; the answer says what they hold.
+    """Removes the state and the events of an entity. Events of it that are recorded later begin a new profile. Without a
+    profile the journal of the server's host forgets it too: its rows, the scores of shadows and the outcomes are removed
+    in the background, and the answer says what is still to come.
     """
 
 class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -135,8 +137,9 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _profiles_pb2.ForgetEntityRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_profiles_pb2.ForgetEntityResponse, _abc.Awaitable[_profiles_pb2.ForgetEntityResponse]]:
-        """Removes the state and the events of an entity. Events of it that are recorded later begin a new profile. Journals
-        keep the rows that were scored; the answer says what they hold.
+        """Removes the state and the events of an entity. Events of it that are recorded later begin a new profile. Without a
+        profile the journal of the server's host forgets it too: its rows, the scores of shadows and the outcomes are removed
+        in the background, and the answer says what is still to come.
         """
 
 def add_ProfileServiceServicer_to_server(servicer: ProfileServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

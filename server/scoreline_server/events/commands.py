@@ -25,6 +25,7 @@ from scoreline_server.events.options import (
     table_options,
 )
 from scoreline_server.events.replaying import ReplayReport, refit, replay
+from scoreline_server.forgetting.commands import as_document, forget_in, summary
 from scoreline_server.journal.format.times import time_text
 from scoreline_server.profile_stores.store import Receipt
 
@@ -100,20 +101,34 @@ def show(entity: str, name: str, at: int | None, registry: str, store: str | Non
 
 @click.command()
 @click.argument("entity")
-@click.option("--profile", "name", help="Forget it in this profile only.")
+@click.option("--profile", "name", help="Forget it in this profile only, and not in the journal.")
+@click.option("--journal", "folders", multiple=True, metavar="FOLDER",
+              type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Journal to forget it in; may be repeated.  [default: the registry's]")  # fmt: skip
 @place_options
 @json_option
-def forget(entity: str, name: str | None, registry: str, store: str | None, as_json: bool) -> None:
-    """Remove all that profiles have of ENTITY, and say what else keeps data of it."""
+def forget(
+    entity: str, name: str | None, folders: tuple[Path, ...], registry: str, store: str | None, as_json: bool
+) -> None:
+    """Remove all that profiles and the journal have of ENTITY, and say what else keeps data of it.
+
+    A file of the journal that a server is writing follows once it is closed, which the server does within seconds.
+    """
+    if name and folders:
+        raise click.UsageError("--profile leaves the journal as it is: give it without --journal")
     with opened(registry=registry, store=store) as place:
         definitions = place.profiles.definitions
         names = [definitions.require(name).name] if name else definitions.names()
         removed = place.profiles.forget(names, entity)
+    journaled, left = (None, place.remaining) if name else forget_in(folders or place.folders, entity)
     if as_json:
-        print_json({"entity_id": entity, "profiles": removed, "remaining": place.remaining})
+        journal = None if journaled is None else as_document(journaled)
+        print_json({"entity_id": entity, "profiles": removed, "journal": journal, "remaining": left})
         return
     click.echo(f"{entity}: removed from {', '.join(removed)}" if removed else f"{entity}: no profile has it")
-    for sentence in place.remaining:
+    if journaled is not None:
+        click.echo(summary(entity, journaled))
+    for sentence in left:
         click.echo(sentence)
 
 

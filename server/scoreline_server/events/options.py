@@ -16,6 +16,7 @@ from scoreline_server.events.event_tables import PARTS, Rows, table_events
 from scoreline_server.events.live import LiveProfiles
 from scoreline_server.events.opening import open_profiles, remaining_data
 from scoreline_server.events.recording import Counting
+from scoreline_server.journal.writing.opening import journal_folder
 from scoreline_server.settings import read_settings
 from scoreline_server.table_files import time_of
 
@@ -52,10 +53,11 @@ def table_options(command: _F) -> _F:
 
 
 class Place(NamedTuple):
-    """The profiles of a registry and its store, and where else data of entities is kept."""
+    """The profiles of a registry and its store, where else data of entities is kept, and the folder of the journal."""
 
     profiles: LiveProfiles
     remaining: Sequence[str]
+    folders: Sequence[Path]
 
 
 class Tally:
@@ -85,7 +87,8 @@ def opened(*, registry: str, store: str | None, counting: Counting | None = None
         if profiles is None:
             raise click.UsageError("there is no store of profiles: give --store, or set profile_store")
         try:
-            yield Place(profiles, remaining_data(settings))
+            folder = journal_folder(settings.journal_dir, settings.registry)
+            yield Place(profiles, remaining_data(settings), [folder] if folder else [])
         finally:
             profiles.store.close()
     except (RegistryError, StartError, ProfileStoreError, InvalidRequestError, CallError) as error:

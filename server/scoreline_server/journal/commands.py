@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from scoreline.cli.lazy import SharedGroup
 from scoreline_server.journal.format.blocks import Fault
 from scoreline_server.journal.format.times import nanoseconds_of, time_text
 from scoreline_server.journal.reading.follower import Follower
@@ -22,9 +23,9 @@ _POLL_SECONDS = 0.2
 _SHOWN = ("time", "prediction_id", "route", "arm", "model", "version", "reason", "score", "band", "error", "latency_ms")
 
 
-@click.group()
+@click.group(cls=SharedGroup)
 def journal() -> None:
-    """Read the journal: every scored row with its inputs and its result."""
+    """Read the journal, every scored row with its inputs and its result, and forget entities in it."""
 
 
 folders_argument = click.argument(

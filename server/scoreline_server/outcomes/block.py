@@ -5,7 +5,7 @@ The outcomes of predictions stand first, those of units after them.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, Self, TypeAlias
 
@@ -112,6 +112,22 @@ class OutcomeBlock:
             units=[one.unit for one in windows],
             since=np.array([one.since for one in windows], np.int64),
             until=np.array([one.until for one in windows], np.int64),
+        )
+
+    def selected(self, kept: npt.NDArray[np.bool_]) -> Self:
+        """The outcomes that are kept, bool [N], and the names of all."""
+        of_predictions, of_units = kept[: len(self.call_ids)], kept[len(self.call_ids) :]
+        return replace(
+            self,
+            name_index=self.name_index[kept],
+            values=self.values[kept],
+            weights=self.weights[kept],
+            observed_at=self.observed_at[kept],
+            call_ids=self.call_ids[of_predictions],
+            places=self.places[of_predictions],
+            units=[self.units[row] for row in np.flatnonzero(of_units).tolist()],
+            since=self.since[of_units],
+            until=self.until[of_units],
         )
 
     def block(self) -> bytes:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from scoreline_server.journal.format.blocks import Block, Fault, Kind, scan
+from scoreline_server.journal.format.blocks import Block, Fault, Kind
+from scoreline_server.journal.reading.position import FilePosition
 from scoreline_server.journal.reading.reader import OnFault, ignore, journal_files
 from scoreline_server.outcomes.block import OutcomeBlock
 
@@ -43,19 +44,16 @@ class OutcomeFileReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._at = 0
+        self._position = FilePosition()
 
     def read(self) -> Iterator[OutcomeBlock | Fault]:
         """The new blocks and faults. A torn end is yielded each time, until it is whole. Raises OSError."""
         with self.path.open("rb") as file:
-            for found in scan(file, self._at):
+            for found in self._position.news(file):
                 if isinstance(found, Fault):
                     yield found
-                    if found.is_torn:
-                        return
                 elif found.kind == Kind.OUTCOMES:
                     yield _content(found)
-                self._at = found.end
 
 
 def _blocks(path: Path, on_fault: OnFault) -> Iterator[OutcomeBlock]:

@@ -12,6 +12,8 @@ from scoreline.v1 import profiles_pb2 as pb
 from scoreline_server.errors import CallError, ErrorReason
 from scoreline_server.events.live import LiveProfiles
 from scoreline_server.events.recording import MAX_EVENTS
+from scoreline_server.forgetting.background import Forgetting
+from scoreline_server.forgetting.opening import asked_for
 from scoreline_server.gil_switching import background_work
 from scoreline_server.rpc.authority import Action, Caller
 from scoreline_server.rpc.methods import Method
@@ -25,12 +27,15 @@ _RETRY_SECONDS = 0.05
 class ProfileCalls:
     """Answers ProfileService. ``profiles`` is None where the server has no store of profiles."""
 
-    def __init__(self, profiles: LiveProfiles | None, *, remaining: Sequence[str], threads: int) -> None:
+    def __init__(
+        self, profiles: LiveProfiles | None, forgetting: Forgetting | None, *, remaining: Sequence[str], threads: int
+    ) -> None:
         """All but one of the server's ``threads`` may wait for the store.
 
-        ``remaining`` says where else this server keeps data of entities, one sentence each.
+        ``forgetting`` forgets entities in the journal; None without one. ``remaining`` says where else than in its
+        profiles this server keeps data of entities, one sentence each.
         """
-        self._profiles, self._remaining = profiles, remaining
+        self._profiles, self._forgetting, self._remaining = profiles, forgetting, remaining
         self._waiting = threading.BoundedSemaphore(max(1, threads - 1))
 
     def methods(self) -> list[Method]:
@@ -71,18 +76,31 @@ class ProfileCalls:
             return profile_response(profiles.read(profile, request.entity_id, at=at, event=event))
 
     def forget(self, request: pb.ForgetEntityRequest, catalog: Catalog, _caller: Caller) -> pb.ForgetEntityResponse:
-        """Removes what is stored of an entity."""
-        profiles = self._on()
-        definitions = profiles.definitions
+        """Removes what one profile has of an entity; or what all have, and has the journal forget it too."""
         _check_entity(request.entity_id)
         if request.profile:
-            names = [definitions.require(request.profile, catalog.revision).name]
+            name = self._on().definitions.require(request.profile, catalog.revision).name
+            removed, remaining = self._removed([name], request.entity_id), self._remaining
         else:
-            names = definitions.names(catalog.revision)
+            # Asked for first: it is durable, and done also where the store of profiles fails.
+            remaining = self._asked_for(request.entity_id)
+            names = self._profiles.definitions.names(catalog.revision) if self._profiles else []
+            removed = self._removed(names, request.entity_id)
+        return pb.ForgetEntityResponse(profiles=removed, remaining=remaining)
+
+    def _removed(self, names: Sequence[str], entity: str) -> list[str]:
+        """Removes an entity from some profiles; the names of those that held something of it."""
+        if not names:
+            return []
         with self._slot():
-            return pb.ForgetEntityResponse(
-                profiles=profiles.forget(names, request.entity_id), remaining=self._remaining
-            )
+            return self._on().forget(names, entity)
+
+    def _asked_for(self, entity: str) -> Sequence[str]:
+        try:
+            return asked_for(self._forgetting, entity)
+        except OSError as error:
+            problem = f"the request to forget cannot be written beside the journal: {error.strerror or error}"
+            raise CallError(ErrorReason.STORAGE_FAILED, problem) from error
 
     def _on(self) -> LiveProfiles:
         """The profiles. Raises CallError where the server has none."""

@@ -72,10 +72,13 @@ def test_events_are_imported_shown_counted_and_forgotten(place: list[str], log: 
 
     forgotten = printed("profile", "forget", "ann", *place)
     assert forgotten["profiles"] == ["spending"]
-    assert "registry-journal keeps the inputs" in forgotten["remaining"][0]
+    assert (forgotten["journal"]["rows"], forgotten["journal"]["waiting_files"]) == (0, [])
+    assert ["Journals of other hosts" in sentence for sentence in forgotten["remaining"]] == [True]
     shown = printed("profile", "show", "ann", "--profile", "spending", *place)
     assert (shown["is_new"], shown["newest_event"], shown["features"]["spent_30d"]) == (True, None, 0)
-    assert printed("profile", "forget", "ann", "--profile", "spending", *place)["profiles"] == []
+    alone = printed("profile", "forget", "ann", "--profile", "spending", *place)
+    assert (alone["profiles"], alone["journal"]) == ([], None)
+    assert "registry-journal keeps the inputs" in alone["remaining"][0]
 
 
 def test_a_profile_is_cleared_only_where_that_is_meant(place: list[str], log: Path, tmp_path: Path) -> None:

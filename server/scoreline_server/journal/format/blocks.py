@@ -35,6 +35,8 @@ class Kind(IntEnum):
     SHADOWS = 4
     OUTCOMES = 5
     """In files of outcomes, see ``scoreline_server.outcomes``."""
+    GONE = 6
+    """Empty, in place of a block that is forgotten: the blocks after it keep their number in the file."""
 
 
 @dataclass(frozen=True, slots=True)

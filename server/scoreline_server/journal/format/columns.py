@@ -90,6 +90,9 @@ class Column(IntEnum):
     left out where it is the last one throughout."""
     PROFILE_STATES = 30
     """uint8 [R]: scoreline.v1.ProfileState, whether the row's profiles were read."""
+    FORGOTTEN = 31
+    """uint8 [R]: 1 for a row that is forgotten and only keeps the places of its call's other rows. Readers pass over
+    it; those that do not know the column find a row without unit, inputs and score."""
 
 
 RAGGED_COLUMNS: Mapping[str, tuple[Column, Column]] = {
@@ -103,7 +106,7 @@ RESULT_COLUMNS = (
     Column.FACTS, Column.CALL_IDS, Column.CALL_ROWS, Column.CALL_TIMES, Column.CALL_LATENCIES, Column.REQUEST_IDS,
     Column.ENTITY_IDS, Column.CONTEXTS, Column.CONTEXT_INDEX, Column.ASSIGNED, Column.SERVED, Column.REASONS,
     Column.SCORES, Column.BANDS, Column.QUALITY, Column.ERRORS, Column.PLACES, Column.RULES,
-    Column.PROFILE_STATES,
+    Column.PROFILE_STATES, Column.FORGOTTEN,
 )  # fmt: skip
 """The columns of ids, contexts and results, which retention keeps longer than inputs and extra outputs."""
 

@@ -1,15 +1,15 @@
 """Reads journals: whole folders once, or a file again and again while it grows."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from scoreline_server.journal.format.blocks import Block, Fault, Kind, scan
+from scoreline_server.journal.format.blocks import Block, Fault, Kind
 from scoreline_server.journal.format.facts import SUFFIX, FileFacts, RouteFacts
 from scoreline_server.journal.format.shadowed import ShadowScores
+from scoreline_server.journal.reading.position import FilePosition
 from scoreline_server.journal.reading.records import Records
 
 OnFault = Callable[[Path, Fault], None]
@@ -30,8 +30,7 @@ class FileReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._at = 0
-        self._inode: int | None = None
+        self._position = FilePosition()
         self._file: FileFacts | None = None
         self._routes: dict[int, RouteFacts] = {}
 
@@ -41,18 +40,11 @@ class FileReader:
         There is nothing new once retention has written the file anew, without inputs.
         """
         with self.path.open("rb") as file:
-            inode = os.fstat(file.fileno()).st_ino
-            if self._inode not in (None, inode):
-                return
-            self._inode = inode
-            for found in scan(file, self._at):
+            for found in self._position.news(file):
                 if isinstance(found, Fault):
                     yield found
-                    if found.is_torn:
-                        return
                 elif (content := self._content(found)) is not None:
                     yield content
-                self._at = found.end
 
     def _content(self, block: Block) -> Records | ShadowScores | Fault | None:
         """The rows of a block; None for a block that describes the file or a route."""
@@ -126,7 +118,7 @@ def _selected(records: Records, selection: Selection, seen: dict[tuple[str, str]
     """The wanted rows of a block, None where there are none. ``seen`` has the call that answered each request."""
     if selection.route not in (None, records.route.route):
         return None
-    kept = np.ones(len(records), bool)
+    kept = np.ones(records.arrays.height, bool) if records.kept is None else records.kept.copy()
     if selection.since is not None:
         kept &= records.times >= selection.since
     if selection.until is not None:

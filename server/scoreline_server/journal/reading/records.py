@@ -82,7 +82,7 @@ class Records:
     """The rows of one block.
 
     ``time`` is in ns since 1970, when a row was scored; ``latency_ms`` is from its call's arrival to that moment.
-    ``kept`` marks the selected rows, None for all.
+    ``kept`` marks the selected rows, None for all; rows that are forgotten are not among them.
     """
 
     file: FileFacts
@@ -95,7 +95,8 @@ class Records:
         """Parses a block's body. Raises ValueError or KeyError where it is invalid."""
         raw = unpacked(body)
         facts = json.loads(bytes(raw[Column.FACTS]))
-        return cls(file, routes[facts["route"]], raw)
+        kept = np.frombuffer(raw[Column.FORGOTTEN], "u1") == 0 if Column.FORGOTTEN in raw else None
+        return cls(file, routes[facts["route"]], raw, kept)
 
     def __len__(self) -> int:
         return self._count if self.kept is None else int(self.kept.sum())

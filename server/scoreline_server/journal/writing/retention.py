@@ -14,7 +14,8 @@ from pathlib import Path
 import structlog
 
 from scoreline_server.journal.format.facts import SUFFIX
-from scoreline_server.journal.writing.slimming import is_free, slim, slim_until, sweep
+from scoreline_server.journal.writing.rewriting import is_free, sweep
+from scoreline_server.journal.writing.slimming import slim, slim_until
 
 _log = structlog.get_logger()
 

@@ -57,6 +57,8 @@ class Series:
         self._encoders: dict[str, RouteEncoder] = {}
         self._keys = 0
         self._synced = self._tidied = 0.0
+        self.is_to_end = False
+        """Whether the file is to be ended when ``keep_up`` is called next; may be set by any thread."""
 
     def append(self, batch: Sequence[Observed | ShadowScores]) -> int:
         """Writes a batch as blocks; how many bytes."""
@@ -68,8 +70,11 @@ class Series:
         return len(data)
 
     def keep_up(self) -> None:
-        """Syncs the file and applies retention to old ones when that is due."""
+        """Syncs the file, or ends it, and applies retention to old ones when that is due."""
         now = time.monotonic()
+        if self.is_to_end:
+            self.is_to_end = False
+            self.close()
         if self._file is not None and not self._file.is_synced and now - self._synced >= self._options.fsync_seconds:
             self._synced = now
             self._file.sync()

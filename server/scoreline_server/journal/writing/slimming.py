@@ -1,11 +1,6 @@
-"""Rewrites journal files without inputs, so that rows which an outcome may still reach stay at a third of the size.
-
-The rewritten file takes the place of the whole one under the same name, by one rename after it is synced: readers find
-one or the other, never both and never neither, wherever a process is killed.
-"""
+"""Rewrites journal files without inputs, so that rows which an outcome may still reach stay at a third of the size."""
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -16,24 +11,15 @@ from typing import BinaryIO
 from scoreline_registry.routing.experiment import DEFAULT_KEEP_DAYS
 from scoreline_server.journal.format.blocks import Block, Fault, Kind, framed, heads, scan
 from scoreline_server.journal.format.columns import RESULT_COLUMNS, Column, packed, unpacked
-from scoreline_server.journal.format.facts import SUFFIX, FileFacts, RouteFacts
+from scoreline_server.journal.format.facts import FileFacts, RouteFacts
 from scoreline_server.journal.format.shadowed import ShadowScores
 from scoreline_server.journal.format.times import DAY
+from scoreline_server.journal.writing.rewriting import Rewritten, is_free, rewrite
 
 _SECOND = 10**9
-ASIDE = ".slim"
-"""Follows the name of a file while its rewritten form is being written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slimmed:
-    """The outcome of slimming a file: its size now, 0 where no row was to be kept and it was removed; its faults."""
-
-    size: int
-    faults: int = 0
-
-
-def slim(path: Path, now: float) -> Slimmed | None:
+def slim(path: Path, now: float) -> Rewritten | None:
     """Takes the inputs out of a file, and the rows of routes whose outcomes can no longer come; removes an empty one.
 
     Returns None where another process writes, slims or has removed it. ``now`` in seconds since 1970. Raises OSError;
@@ -44,31 +30,10 @@ def slim(path: Path, now: float) -> Slimmed | None:
             return None
         keeping = _Keeping.of(file, int(now * _SECOND))
         if keeping is not None:
-            return _replaced(path, file, keeping)
+            return rewrite(path, keeping.blocks(file), modified=keeping.modified)
         path.unlink(missing_ok=True)
-        return Slimmed(0)
+        return Rewritten(0)
     return None
-
-
-def is_free(file: BinaryIO, path: Path) -> bool:
-    """Locks an open file; False where another process holds it, or it is no longer the file of that name."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return os.fstat(file.fileno()).st_ino == path.stat().st_ino
-
-
-def sweep(folder: Path) -> None:
-    """Removes what killed processes left half rewritten."""
-    for aside in folder.glob(f"*{SUFFIX}{ASIDE}"):
-        path = aside.with_suffix("")
-        try:
-            with path.open("rb") as file:
-                if is_free(file, path):
-                    aside.unlink(missing_ok=True)
-        except FileNotFoundError:
-            aside.unlink(missing_ok=True)
 
 
 def slim_until(path: Path) -> int:
@@ -141,42 +106,6 @@ class _Keeping:
     def _waits(self, days: int) -> bool:
         """Whether an outcome may still reach rows of the file, where outcomes take that many days."""
         return self.modified + DAY * days > self.now
-
-
-def _replaced(path: Path, file: BinaryIO, keeping: _Keeping) -> Slimmed:
-    """Writes a file anew and puts it in the place of the whole one."""
-    aside = path.with_name(path.name + ASIDE)
-    faults = 0
-    try:
-        with open(aside, "wb", opener=_private) as slimmed:
-            for block in keeping.blocks(file):
-                if isinstance(block, Fault):
-                    faults += 1
-                else:
-                    slimmed.write(block)
-            slimmed.flush()
-            os.utime(slimmed.fileno(), ns=(keeping.modified, keeping.modified))
-            os.fsync(slimmed.fileno())
-            size = slimmed.tell()
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
-    return Slimmed(size, faults)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _sync(folder: Path) -> None:
-    """Syncs the names in a folder."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _file_facts(file: BinaryIO) -> FileFacts | None:

@@ -83,6 +83,13 @@ class Journal:
         """Queues the scores of a shadow."""
         self._queue.put(scores, _ROW_BYTES * len(scores))
 
+    def end_file(self) -> None:
+        """Has the file ended within ``fsync_seconds`` or so, for what rewrites closed files; later rows begin another.
+
+        May be called by any thread, and returns at once.
+        """
+        self._files.is_to_end = True
+
     def _work(self, batch: Sequence[Observed | ShadowScores]) -> None:
         if batch and not self._store(batch):
             return

@@ -13,7 +13,8 @@ from pathlib import Path
 from types import FrameType
 
 from scoreline_server.journal.reading.reader import journal_files, read_records
-from scoreline_server.journal.writing.slimming import slim, sweep
+from scoreline_server.journal.writing.rewriting import sweep
+from scoreline_server.journal.writing.slimming import slim
 
 _STRIDE = 3
 

@@ -22,7 +22,8 @@ from scoreline_server.journal.reading.lookup import CallFinder
 from scoreline_server.journal.reading.reader import FileReader, journal_files, read_records, read_shadows
 from scoreline_server.journal.reading.records import FIXED
 from scoreline_server.journal.writing.retention import Aged, Retention, enforce
-from scoreline_server.journal.writing.slimming import ASIDE, slim
+from scoreline_server.journal.writing.rewriting import ASIDE
+from scoreline_server.journal.writing.slimming import slim
 from tests.server.journals import catalog_of, journal_in, scored
 from tests.server.many_rows import ManyRows, write_rows
 from tests.server.routes import apply

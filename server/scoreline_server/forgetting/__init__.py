@@ -1,0 +1,1 @@
+"""Forgets entities: takes their rows and outcomes out of the files of the journal's folder."""
