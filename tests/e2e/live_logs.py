@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoreline_registry.profiles.computation.compiling import compile_profile
 from scoreline_registry.profiles.computation.computation import Reading
 from scoreline_registry.profiles.computation.offline import Cut
 from scoreline_registry.profiles.events import Event
 from scoreline_registry.profiles.profile import Profile
-from scoreline_server.events.definitions import Definition
 from scoreline_server.events.recording import Recorder
 from scoreline_server.profile_stores.store import ProfileStore, Receipt, Stored
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 
 LATE, TWICE = 0.1, 0.05
 _AT_ONCE = 5_000
@@ -77,7 +76,7 @@ def recorded(store: ProfileStore, profile: Profile, arriving: Sequence[Event], c
 
 class _Run:
     def __init__(self, store: ProfileStore, profile: Profile, cuts: Sequence[Cut]) -> None:
-        self._definition = Definition(profile, compile_profile(profile), digest="")
+        self._definition = CompiledProfile.of(profile, "")
         self._store, self._recorder = store, Recorder(store, counting=Uncounted())
         self._readings: dict[int, Reading] = {}
         self._due: dict[str, deque[tuple[int, Cut]]] = defaultdict(deque)

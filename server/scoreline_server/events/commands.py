@@ -12,7 +12,6 @@ from scoreline.cli.lazy import SharedGroup
 from scoreline.cli.output import counting, print_json, print_table
 from scoreline_registry.profiles.events import EventError
 from scoreline_server.events.completeness import Completeness, completeness
-from scoreline_server.events.definitions import Definition
 from scoreline_server.events.inspection import newest_event, profile_digest
 from scoreline_server.events.live import EntityReading
 from scoreline_server.events.options import (
@@ -28,6 +27,7 @@ from scoreline_server.events.replaying import ReplayReport, refit, replay
 from scoreline_server.forgetting.commands import as_document, forget_in, summary
 from scoreline_server.journal.format.times import time_text
 from scoreline_server.profile_stores.store import Receipt
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 
 _SHOWN = 10
 
@@ -239,7 +239,7 @@ def _completeness_row(feature: Completeness) -> tuple[str, object, object]:
 
 def _replay(file: EventFile, name: str, registry: str, store: str | None, *, as_json: bool) -> None:
     with opened(registry=registry, store=store) as place:
-        profile: Definition = place.profiles.definitions.require(name)
+        profile: CompiledProfile = place.profiles.definitions.require(name)
         with counting("Replaying", "events") as count:
             now = place.profiles.now()
             report = replay(place.profiles.store, profile, file.rows(profile), now=now, on_rows=count)

@@ -1,46 +1,13 @@
-"""Profiles of a registry with the computation of each, compiled once."""
+"""The profiles of a registry, compiled once."""
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from scoreline_registry.history.snapshot import Snapshot
-from scoreline_registry.profiles.computation.compiling import compile_profile
-from scoreline_registry.profiles.computation.computation import Computation
 from scoreline_registry.profiles.profile import Profile
 from scoreline_registry.registry import Registry
-
-_SECOND = 10**6
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Definition:
-    """A profile, its computation, and the digest of its document."""
-
-    document: Profile
-    computation: Computation
-    digest: str
-
-    @property
-    def name(self) -> str:
-        """The profile's name."""
-        return self.document.profile
-
-    @property
-    def lateness(self) -> int:
-        """How much older than its entity's newest an event may be, in microseconds."""
-        return self.document.lateness_seconds * _SECOND
-
-    @property
-    def future(self) -> int:
-        """How far ahead of the clock an event may be, in microseconds."""
-        return self.document.future_seconds * _SECOND
-
-    @property
-    def keep(self) -> int:
-        """After so long without events an entity is dropped, in microseconds."""
-        return self.document.keep_seconds * _SECOND
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 
 
 class Definitions:
@@ -49,7 +16,7 @@ class Definitions:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._snapshot: Snapshot | None = None
-        self._compiled: dict[str, Definition] = {}
+        self._compiled: dict[str, CompiledProfile] = {}
         self._lock = threading.Lock()
 
     def names(self, revision: int | None = None) -> list[str]:
@@ -57,7 +24,7 @@ class Definitions:
         with self._lock:
             return sorted(self._at(revision).profiles)
 
-    def require(self, name: str, revision: int | None = None) -> Definition:
+    def require(self, name: str, revision: int | None = None) -> CompiledProfile:
         """A profile at a revision, the newest by default. Raises NotFoundError with the nearest names."""
         with self._lock:
             profiles = self._at(revision).state.profiles
@@ -65,7 +32,7 @@ class Definitions:
             digest = profiles.digests[name]
             found = self._compiled.get(name)
             if found is None or found.digest != digest:
-                found = self._compiled[name] = Definition(document, compile_profile(document), digest)
+                found = self._compiled[name] = CompiledProfile.of(document, digest)
             return found
 
     def past(self, name: str) -> Iterator[tuple[datetime, Profile]]:

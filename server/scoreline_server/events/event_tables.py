@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from scoreline.errors import InvalidRequestError
 from scoreline_registry.profiles.events import Event, EventError
 from scoreline_registry.profiles.profile import Profile
-from scoreline_server.events.definitions import Definition
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 from scoreline_server.table_files import column_names, is_missing, parts, time_of
 
 ENTITY, ID, TIME, TYPE = "entity_id", "id", "time", "type"
@@ -86,7 +86,7 @@ def event_columns(
 
 
 def table_events(
-    path: Path, profile: Definition, *, columns: Mapping[str, str], fields: Mapping[str, str], type: str  # noqa: A002
+    path: Path, profile: CompiledProfile, *, columns: Mapping[str, str], fields: Mapping[str, str], type: str  # noqa: A002
 ) -> Rows:  # fmt: skip
     """The events of a file in its order, 10,000 at a time; an EventError in the place of each wrong row.
 
@@ -105,7 +105,7 @@ def content_id(entity: str, time: int, type: str, fields: Mapping[str, object]) 
     return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=_ID_BYTES).hexdigest()
 
 
-def event_of_row(row: Mapping[str, Any], profile: Definition, plan: EventColumns) -> Event | EventError:
+def event_of_row(row: Mapping[str, Any], profile: CompiledProfile, plan: EventColumns) -> Event | EventError:
     """The event of a row, values by column, or what is wrong with it."""
     try:
         entity = _text(ENTITY, row[plan.parts[ENTITY]])

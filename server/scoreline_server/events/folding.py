@@ -9,8 +9,8 @@ from itertools import islice
 import structlog
 
 from scoreline_server.errors import ProfileStoreError
-from scoreline_server.events.definitions import Definition
 from scoreline_server.profile_stores.store import Fold, ProfileStore, Stored
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 
 CROWDED = 16
 """An entity with more pending events than this has its final ones folded."""
@@ -35,7 +35,7 @@ class Crowds:
         self._rests: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._lock = threading.Lock()
 
-    def fold(self, profile: Definition, entities: Sequence[str]) -> int:
+    def fold(self, profile: CompiledProfile, entities: Sequence[str]) -> int:
         """Folds those of the entities that are crowded; how many events were folded early.
 
         ``entities`` has one entry for each event that was kept. A store that fails is logged: the events are kept
@@ -50,7 +50,7 @@ class Crowds:
             _log.warning("pending events could not be folded", profile=profile.name, error=str(error))
         return early
 
-    def _fold(self, profile: Definition, entities: Sequence[str]) -> int:
+    def _fold(self, profile: CompiledProfile, entities: Sequence[str]) -> int:
         crowded = self._store.crowded(profile.name, entities, more_than=CROWDED)
         if not crowded:
             return 0
@@ -95,7 +95,7 @@ class Folded:
     early: int
 
 
-def folded(profile: Definition, entity: str, stored: Stored) -> Folded:
+def folded(profile: CompiledProfile, entity: str, stored: Stored) -> Folded:
     """Folds the events of an entity that no earlier one can join, and the oldest of too many others."""
     advance = profile.computation.advance
     state, place, rest = advance(stored.folded, stored.pending, until=stored.newest - profile.lateness)

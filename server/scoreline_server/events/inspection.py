@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from scoreline_registry.profiles.computation.computation import Reading
-from scoreline_server.events.definitions import Definition
 from scoreline_server.profile_stores.store import ProfileStore, Stored
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 
 _ENTITIES = 256
 
@@ -29,7 +29,7 @@ def newest_event(store: ProfileStore, profile: str) -> int | None:
 
 
 def profile_digest(
-    store: ProfileStore, profile: Definition, *, at: int, on_entities: Callable[[int], None] = lambda _: None
+    store: ProfileStore, profile: CompiledProfile, *, at: int, on_entities: Callable[[int], None] = lambda _: None
 ) -> str:
     """The sha256 of the features of all entities as of a time, and of the states that they are read from, in hex.
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from scoreline_registry.profiles.computation.computation import Reading
 from scoreline_registry.profiles.events import Event, EventError
 from scoreline_server.errors import CallError, ErrorReason
-from scoreline_server.events.definitions import Definition, Definitions
+from scoreline_server.events.definitions import Definitions
 from scoreline_server.events.recording import Counting, Recorder
 from scoreline_server.gil_switching import background_work
 from scoreline_server.journal.format.times import time_text
 from scoreline_server.profile_stores.store import Offset, ProfileStore, Receipt, Stored
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 
 NOTHING = Stored()
 
@@ -41,12 +42,12 @@ class LiveProfiles:
         self._recorder = Recorder(store, counting=counting, now=now)
 
     def record(
-        self, profile: Definition, events: Sequence[Event | EventError], *, offsets: Sequence[Offset] = ()
+        self, profile: CompiledProfile, events: Sequence[Event | EventError], *, offsets: Sequence[Offset] = ()
     ) -> list[Receipt | EventError]:
         """Keeps the events that are right; the result of each, in order. See ``Recorder.record``."""
         return self._recorder.record(profile, events, offsets=offsets)
 
-    def read(self, profile: Definition, entity: str, *, at: int, event: Event | None = None) -> EntityReading:
+    def read(self, profile: CompiledProfile, entity: str, *, at: int, event: Event | None = None) -> EntityReading:
         """The features of an entity as of a time, with the event at hand if there is one.
 
         Raises CallError for a time that lies before events which are folded together.

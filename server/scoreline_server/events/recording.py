@@ -6,10 +6,10 @@ from typing import Protocol
 
 from scoreline_registry.profiles.events import Event, EventError
 from scoreline_server.errors import ProfileStoreError
-from scoreline_server.events.definitions import Definition
 from scoreline_server.events.folding import Crowds
 from scoreline_server.gil_switching import background_work
 from scoreline_server.profile_stores.store import Offset, ProfileStore, Receipt
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 
 MAX_EVENTS = 10_000
 """The most events of one call."""
@@ -43,7 +43,7 @@ class Recorder:
         self._crowds = Crowds(store)
 
     def record(
-        self, profile: Definition, events: Sequence[Event | EventError], *, offsets: Sequence[Offset] = ()
+        self, profile: CompiledProfile, events: Sequence[Event | EventError], *, offsets: Sequence[Offset] = ()
     ) -> list[Receipt | EventError]:
         """Keeps events, with ``offsets`` in the same step; the result of each, in order.
 
@@ -71,7 +71,7 @@ class Recorder:
         following = iter(receipts)
         return [next(following) if isinstance(event, Event) else event for event in checked]
 
-    def _append(self, profile: Definition, events: Sequence[Event], offsets: Sequence[Offset]) -> list[Receipt]:
+    def _append(self, profile: CompiledProfile, events: Sequence[Event], offsets: Sequence[Offset]) -> list[Receipt]:
         if not events and not offsets:
             return []
         try:

@@ -8,12 +8,12 @@ from itertools import islice
 from operator import attrgetter
 
 from scoreline_registry.profiles.events import Event, EventError
-from scoreline_server.events.definitions import Definition
 from scoreline_server.events.folding import MOST_PENDING
 from scoreline_server.events.inspection import stored_entities
 from scoreline_server.events.recording import not_ahead
 from scoreline_server.events.sorted_log import SortedLog
 from scoreline_server.profile_stores.store import Fold, ProfileStore, Stored
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 
 _ENTITIES = 256
 _ATTEMPTS = 5
@@ -21,7 +21,7 @@ _SHOWN = 20
 _PLACE = attrgetter("time", "id")
 
 
-def refit(store: ProfileStore, profile: Definition) -> int:
+def refit(store: ProfileStore, profile: CompiledProfile) -> int:
     """Rewrites states that were written under another definition of the profile; how many.
 
     Features that did not change keep what they have, new ones begin empty, and what no feature needs any more goes.
@@ -61,7 +61,7 @@ class ReplayReport:
 
 def replay(
     store: ProfileStore,
-    profile: Definition,
+    profile: CompiledProfile,
     rows: Iterable[Sequence[Event | EventError]],
     *,
     now: int,
@@ -110,7 +110,7 @@ def _right(part: Sequence[Event | EventError], seen: int, report: ReplayReport) 
 class _Replay:
     """Replays the entities of a log."""
 
-    def __init__(self, store: ProfileStore, profile: Definition, log: SortedLog, report: ReplayReport) -> None:
+    def __init__(self, store: ProfileStore, profile: CompiledProfile, log: SortedLog, report: ReplayReport) -> None:
         self._store, self._profile, self._log, self._report = store, profile, log, report
 
     def entities(self, entities: Sequence[str]) -> None:
@@ -172,7 +172,7 @@ class _Replayed:
         return self.fold is not None and stored.version > self.fold.version and stored.folded == self.fold.folded
 
 
-def _replayed(profile: Definition, log: SortedLog, entity: str, stored: Stored) -> _Replayed:
+def _replayed(profile: CompiledProfile, log: SortedLog, entity: str, stored: Stored) -> _Replayed:
     computation, state = profile.computation, profile.computation.empty()
     known = {event.id for event in stored.pending}
     until = max(log.newest(entity), stored.newest) - profile.lateness

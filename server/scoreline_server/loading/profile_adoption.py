@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from scoreline_registry.documents.manifest import Manifest
 from scoreline_registry.errors import InvalidError, NotFoundError
 from scoreline_registry.history.snapshot import Snapshot
-from scoreline_registry.profiles.computation.compiling import compile_profile
 from scoreline_registry.profiles.route_validation import profile_errors
 from scoreline_registry.routing.route import RouteDocument
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 from scoreline_server.scoring.compiled_route import layout_of
 from scoreline_server.scoring.model import LoadedModel
 from scoreline_server.scoring.profile_compiling import compile_profiles
-from scoreline_server.scoring.route_profiles import CompiledProfile, RouteProfiles, StateReader
+from scoreline_server.scoring.route_profiles import RouteProfiles, StateReader
 
 _NOBODY = "-"
 """An entity's id; whether it has events does not matter."""
@@ -48,7 +48,7 @@ class ProfileAdoption:
         document, digest = self._snapshot.state.profiles.require(name), self._snapshot.profile_digests[name]
         known = self._compiled.get(name)
         if known is None or known.digest != digest:
-            known = self._compiled[name] = CompiledProfile(name, digest, document, compile_profile(document))
+            known = self._compiled[name] = CompiledProfile.of(document, digest)
             # Opens the store, which can take longer than a call waits for it.
             self._states.read(name, [_NOBODY])
         return known

@@ -10,7 +10,6 @@ import click
 
 from scoreline.cli.output import counting
 from scoreline_server import logging_config
-from scoreline_server.events.definitions import Definition
 from scoreline_server.events.kafka.consumer import KafkaConsumer, KafkaError, Source
 from scoreline_server.events.kafka.dead_letters import LoggedLetters, TopicLetters
 from scoreline_server.events.kafka.messages import MessageReader
@@ -18,6 +17,7 @@ from scoreline_server.events.options import opened, pairs, place_options, profil
 from scoreline_server.metrics.consumer_metrics import ConsumerMetrics
 from scoreline_server.processes.exposition import counted, rendered
 from scoreline_server.processes.ops import CONTENT_TYPE
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 from scoreline_server.settings import read_settings
 
 
@@ -59,7 +59,7 @@ def consume(
     logging_config.configure(read_settings(registry=registry))
     metrics = ConsumerMetrics()
 
-    def reader(profile: Definition) -> MessageReader:
+    def reader(profile: CompiledProfile) -> MessageReader:
         return MessageReader(profile, columns=columns, fields=fields, type=event_type)
 
     source = Source(brokers, topics, group, from_end=from_end, options=options)

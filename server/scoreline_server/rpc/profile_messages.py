@@ -9,28 +9,28 @@ from scoreline.v1 import profiles_pb2 as pb
 from scoreline.v1 import scoring_pb2
 from scoreline_registry.profiles.events import Event, EventError
 from scoreline_server.errors import CallError, ErrorReason
-from scoreline_server.events.definitions import Definition
 from scoreline_server.events.live import EntityReading
 from scoreline_server.profile_stores.store import Receipt
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 from scoreline_server.scoring.event_messages import decoded_event, microseconds_of
 
 _SECOND = 10**6
 _MISSING = scoring_pb2.Value()
 
 
-def decoded_events(profile: Definition, messages: Sequence[pb.EntityEvent]) -> list[Event | EventError]:
+def decoded_events(profile: CompiledProfile, messages: Sequence[pb.EntityEvent]) -> list[Event | EventError]:
     """The events of a call in order, an EventError for each that is refused."""
     return [_decoded(profile, message) for message in messages]
 
 
-def _decoded(profile: Definition, message: pb.EntityEvent) -> Event | EventError:
+def _decoded(profile: CompiledProfile, message: pb.EntityEvent) -> Event | EventError:
     try:
         return profile.computation.check(decoded_event(message.entity_id, message.event))
     except EventError as error:
         return error
 
 
-def asked(profile: Definition, request: pb.GetEntityProfileRequest, now: int) -> tuple[int, Event | None]:
+def asked(profile: CompiledProfile, request: pb.GetEntityProfileRequest, now: int) -> tuple[int, Event | None]:
     """The time that is asked for, in microseconds since 1970, and the event at hand if there is one.
 
     Without a time it is that of the event, or ``now``. Raises CallError where the profile does not take the event.

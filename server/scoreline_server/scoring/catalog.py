@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scoreline_server.errors import ErrorReason, LoadError, ScoringError
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 from scoreline_server.scoring.compiled_route import CompiledRoute
 from scoreline_server.scoring.model import LoadedModel, VersionKey
-from scoreline_server.scoring.route_profiles import CompiledProfile
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import numpy as np
 from scoreline_registry.documents.ragged import NEIGHBORS, SEQUENCE
 from scoreline_registry.profiles.route_inputs import ProfileReads, profile_reads
 from scoreline_registry.routing.route import RouteDocument
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 from scoreline_server.scoring.layout import Layout
 from scoreline_server.scoring.route_profiles import (
     Columns,
-    CompiledProfile,
     NeighborsFill,
     ProfileFill,
     RouteProfiles,

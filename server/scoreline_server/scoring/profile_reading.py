@@ -15,14 +15,8 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.profiles.computation.computation import Reading
 from scoreline_registry.profiles.events import Event
 from scoreline_server.failure_log import log_failure
-from scoreline_server.scoring.route_profiles import (
-    CompiledProfile,
-    EntityState,
-    NeighborsFill,
-    ProfileFill,
-    ProfileStates,
-    StateReader,
-)
+from scoreline_server.scoring.compiled_profile import CompiledProfile
+from scoreline_server.scoring.route_profiles import EntityState, NeighborsFill, ProfileFill, ProfileStates, StateReader
 
 
 class Asked(NamedTuple):

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline_registry.documents.ragged import NEIGHBORS, SEQUENCE
-from scoreline_registry.profiles.computation.computation import Computation
 from scoreline_registry.profiles.events import Event
-from scoreline_registry.profiles.profile import Profile
 from scoreline_server.scoring.arrays import Indices
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 
 ProfileStates = npt.NDArray[np.uint8]
 """Values of pb.ProfileState, one per row."""
@@ -56,16 +55,6 @@ class NoStore:
 
 
 NO_STORE = NoStore()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CompiledProfile:
-    """A profile with its computation; ``digest`` identifies its document."""
-
-    name: str
-    digest: str
-    document: Profile
-    computation: Computation
 
 
 class Columns(NamedTuple):

@@ -3,10 +3,9 @@
 import time
 from collections.abc import Sequence
 
-from scoreline_registry.profiles.computation.compiling import compile_profile
 from scoreline_registry.profiles.events import Event
 from scoreline_registry.profiles.profile_file import read_profile
-from scoreline_server.events.definitions import Definition
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 
 SECOND = 10**6
 HOUR = 3600 * SECOND
@@ -31,10 +30,10 @@ features:
 """
 
 
-def spending(*, lateness: str = "1h") -> Definition:
+def spending(*, lateness: str = "1h") -> CompiledProfile:
     """The profile, compiled."""
     document = read_profile(SPENDING.replace("lateness: 1h", f"lateness: {lateness}"), source="spending.yaml")
-    return Definition(document, compile_profile(document), "digest")
+    return CompiledProfile.of(document, "digest")
 
 
 def purchase(entity: str, number: int, at: int, amount: float = 1.0, category: str = "food") -> Event:

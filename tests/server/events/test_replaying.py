@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scoreline_registry.profiles.computation.compiling import compile_profile
 from scoreline_registry.profiles.events import Event, EventError
 from scoreline_registry.profiles.profile_file import read_profile
-from scoreline_server.events.definitions import Definition
 from scoreline_server.events.inspection import newest_event, profile_digest, stored_entities
 from scoreline_server.events.recording import Recorder
 from scoreline_server.events.replaying import ReplayReport, refit, replay
@@ -17,6 +15,7 @@ from scoreline_server.events.sorted_log import SortedLog
 from scoreline_server.profile_stores.opening import open_store
 from scoreline_server.profile_stores.sqlite_store import SqliteStore
 from scoreline_server.profile_stores.store import Fold
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 from tests.server.events.spending import DAY, HOUR, SECOND, SPENDING, Counted, purchase, spending
 from tests.server.profile_stores.redis_servers import needs_redis, running_redis
 
@@ -178,7 +177,7 @@ def test_states_are_fitted_to_another_definition_and_keep_what_did_not_change(st
     before = {entity: stored.folded for entity, stored in stored_entities(store, "spending")}
     text = SPENDING.replace("  purchases_30d: {aggregate: count, events: purchase, window: 30d}\n", "")
     document = read_profile(text.replace("features: [purchases_30d]", "features: [spent_30d]"), source="s.yaml")
-    fewer = Definition(document, compile_profile(document), "digest")
+    fewer = CompiledProfile.of(document, "digest")
     assert refit(store, fewer) == 3
     assert refit(store, fewer) == 0
     for entity, stored in stored_entities(store, "spending"):

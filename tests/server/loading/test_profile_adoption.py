@@ -12,7 +12,8 @@ from scoreline_registry.routing.profile_inputs import ProfileInputs
 from scoreline_server.loading.profile_adoption import ProfileAdoption
 from scoreline_server.loading.watcher import Watcher
 from scoreline_server.scoring.catalog import Catalog
-from scoreline_server.scoring.route_profiles import NO_STORE, CompiledProfile
+from scoreline_server.scoring.compiled_profile import CompiledProfile
+from scoreline_server.scoring.route_profiles import NO_STORE
 from tests.server.profiles import SPENDING, Remembered, profile
 from tests.server.routes import apply
 from tests.server.toys import publish_linear

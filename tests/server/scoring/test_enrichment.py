@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from scoreline.v1 import scoring_pb2 as pb
-from scoreline_registry.profiles.computation.compiling import compile_profile
 from scoreline_registry.profiles.events import Event
 from scoreline_registry.routing.assignment import Assigner
 from scoreline_registry.routing.planning import next_document, written_schema
 from scoreline_registry.routing.route_file import read_route
 from scoreline_server.errors import ErrorReason, ScoringError
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 from scoreline_server.scoring.compiled_route import CompiledRoute, layout_of
 from scoreline_server.scoring.decoding import DecodedRequest, decode_request
 from scoreline_server.scoring.enrichment import enrich, with_profile_context
 from scoreline_server.scoring.profile_compiling import compile_profiles
-from scoreline_server.scoring.route_profiles import CompiledProfile, RouteProfiles, StateReader
+from scoreline_server.scoring.route_profiles import RouteProfiles, StateReader
 from scoreline_server.scoring.rows import RowBlock, concatenate
 from tests.server.profiles import DAY, SECOND, SPENDING, START, Remembered, profile, purchase, referral
 from tests.server.wire import entity, named
@@ -46,10 +46,7 @@ def route_of(states: StateReader, text: str = ROUTE, *, profiles: Sequence[str] 
     """A route without models that reads profiles."""
     spec = read_route(text, source="test")
     document = next_document(spec, schema=written_schema(spec.input_schema), before=None)
-    compiled = {
-        each.profile: CompiledProfile(each.profile, "digest", each, compile_profile(each))
-        for each in map(profile, profiles)
-    }
+    compiled = {each.profile: CompiledProfile.of(each, "digest") for each in map(profile, profiles)}
     layout = layout_of(document.input_schema)
     return CompiledRoute(
         name="credit", revision=1, document=document, layout=layout, assigner=Assigner(document), arms=(),

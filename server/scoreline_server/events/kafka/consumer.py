@@ -16,11 +16,11 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaExcepti
 from scoreline_registry.errors import RegistryError
 from scoreline_registry.profiles.events import Event, EventError
 from scoreline_server.errors import ProfileStoreError
-from scoreline_server.events.definitions import Definition
 from scoreline_server.events.kafka.messages import MessageReader, Received
 from scoreline_server.events.live import LiveProfiles
 from scoreline_server.events.recording import not_ahead
 from scoreline_server.profile_stores.store import Offset
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 
 _log = structlog.get_logger()
 
@@ -95,7 +95,7 @@ class KafkaConsumer:
         source: Source,
         profiles: LiveProfiles,
         profile: str,
-        reader: Callable[[Definition], MessageReader],
+        reader: Callable[[CompiledProfile], MessageReader],
         *,
         dead_letters: DeadLetters,
         counting: ConsumerCounting,

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from scoreline.errors import InvalidRequestError
 from scoreline_registry.profiles.events import Event, EventError
-from scoreline_server.events.definitions import Definition
 from scoreline_server.events.event_tables import ENTITY, ID, TIME, TYPE, EventColumns, event_columns, event_of_row
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 from scoreline_server.table_files import Nanoseconds
 
 MAX_BYTES = 1 << 20
@@ -42,7 +42,7 @@ class MessageReader:
     """
 
     def __init__(
-        self, profile: Definition, *, columns: Mapping[str, str], fields: Mapping[str, str], type: str = ""  # noqa: A002
+        self, profile: CompiledProfile, *, columns: Mapping[str, str], fields: Mapping[str, str], type: str = ""  # noqa: A002
     ) -> None:  # fmt: skip
         """Takes what the members are called where they differ, and the type of all events, as ``event_columns``."""
         self._profile, self._columns, self._fields, self._type = profile, dict(columns), dict(fields), type
