@@ -13,7 +13,7 @@ MUTANTS ?= --help
 TEST_SECONDS ?= 2400
 export SCORELINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: help demo test conformance acceptance image-test sizes check mutants docs reference layers proto bench quality recipes bench-peers clean
+.PHONY: help demo test conformance acceptance image-test sizes check mutants docs reference layers proto bench bench-profiles quality recipes bench-peers clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -65,6 +65,9 @@ proto: $(VENV)/.dev  ## regenerate the code under clients/scoreline/v1
 bench: $(VENV)/.dev  ## how fast the server is, against others on this machine; BENCH=--quick for a first look
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
 	@$(BIN)/python -m tests.benchmarks.families
+
+bench-profiles: $(VENV)/.dev  ## events and features of live profiles, beside Feast's online store; PROFILES="--events 10000"
+	@$(BIN)/python -m tests.benchmarks.profiles $(PROFILES)
 
 quality: $(VENV)/.dev  ## how well families predict real tables, beside other libraries on the same folds; hours
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.quality $(QUALITY)

@@ -1,4 +1,4 @@
-"""``make bench-peers``: installs the peers and FLAML, each in a virtual environment of its own under ``.bench``."""
+"""``make bench-peers``: installs the peers, each in a virtual environment of its own under ``.bench``."""
 
 import os
 import sys
@@ -13,6 +13,7 @@ PACKAGES: Mapping[str, Sequence[str]] = {
     "triton": ("nvidia-pytriton", "tritonclient[grpc]", "onnxruntime"),
     "flaml": ("flaml[automl]", "pandas"),
     "shap": ("shap==0.51.*", "woodelf-explainer", "lightgbm", "pandas"),
+    "feast": ("feast[redis]",),
 }
 
 
