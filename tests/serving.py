@@ -66,6 +66,15 @@ class Running:
         return [line for line in self.log.read_text().splitlines() if line.endswith("}")]
 
 
+def _exit_code(process: "subprocess.Popen[str]") -> int:
+    """The exit code of a process; one that does not end in time is killed."""
+    try:
+        return process.wait(PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
 @contextmanager
 def running(registry: Path, log: Path, *flags: str) -> Iterator[Running]:
     """Runs ``scoreline serve`` on free ports; ends it by SIGTERM if the test has not."""
@@ -83,7 +92,8 @@ def running(registry: Path, log: Path, *flags: str) -> Iterator[Running]:
         finally:
             ended_by_test = process.poll() is not None
             process.terminate()
-            assert process.wait(PATIENCE_SECONDS) == 0 or ended_by_test, log.read_text()
+            code = _exit_code(process)
+            assert code == 0 or ended_by_test, log.read_text()
 
 
 @contextmanager

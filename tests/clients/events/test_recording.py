@@ -134,7 +134,7 @@ def test_leaving_the_block_sends_what_is_queued(running: Running, caplog: pytest
             client.record("spending", "c-17", purchase(-1.0))
             client.close()
     assert len(running.sums.ledger.kept) == 1
-    assert "1 events were not kept, the last with INVALID_EVENT: amount: not so" in caplog.text
+    assert "1 events were not added, the last with INVALID_EVENT: amount: not so" in caplog.text
     with pytest.raises(scoreline.ClosedError):
         client.record("spending", "c-17", purchase())
 

@@ -11,6 +11,7 @@ import pytest
 
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
+from tests.printing import printing
 from tests.server.controllers import ramps
 from tests.server.controllers.ramps import calls, publish_challenger, state_of
 from tests.waiting import wait_until
@@ -70,12 +71,8 @@ def test_it_runs_until_it_is_interrupted(
 ) -> None:
     wait_until(lambda: server.watcher.catalog.revision == registry.latest().revision)
     command = [*COMMAND, str(tmp_path / "registry"), "--every", "0.1"]
-    with (
-        calls(channel),
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process,
-    ):
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("watching the ramps of")
+    with calls(channel), printing(command, tmp_path / "stderr.txt") as program:
+        assert program.next_line().startswith("watching the ramps of")
         wait_until(lambda: state_of(registry).status == "rolled_back")
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        program.process.send_signal(signal.SIGINT)
+        assert program.process.wait(60) == 0

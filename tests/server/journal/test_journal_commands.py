@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from scoreline_server.journal.reading.reader import journal_files
 from scoreline_server.journal.writing.slimming import slim
 from scoreline_server.journal.writing.writer import Journal
 from scoreline_server.scoring.catalog import Catalog
+from tests.printing import printing
 from tests.server.journals import catalog_of, journal_in, scored
 from tests.server.routes import ROUTE, apply
 from tests.server.toys import CITY, FEATURES, publish_linear, publish_sequence
@@ -161,15 +161,13 @@ def test_tail_follows_what_is_written(
     answers: list[pb.ScoreResponse], catalog: Catalog, folder: Path, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "scoreline", "journal", "tail", "-f", "-n", "1", "--json", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert json.loads(process.stdout.readline())["entity_id"] == "h"
+    with printing(command, tmp_path / "stderr.txt") as program:
+        assert json.loads(program.next_line())["entity_id"] == "h"
         writer = journal_in(folder)
         for name in ("one", "two"):
             write(writer, catalog, named(entity(name, income=2.0)))
-            assert json.loads(process.stdout.readline())["entity_id"] == name
+            assert json.loads(program.next_line())["entity_id"] == name
         writer.close()
-        process.kill()
 
 
 def test_files_that_are_too_old_to_matter_are_not_read(

@@ -10,11 +10,17 @@ from tests.server.wire import value
 
 
 def test_values_keep_their_kind_and_missing_ones_are_left_out() -> None:
-    raw = {"amount": 2.5, "method": "card", "gift": True, "unset": None, "nan": float("nan")}
+    raw: dict[str, float | str | bool | None] = {
+        "amount": 2.5,
+        "method": "card",
+        "gift": True,
+        "unset": None,
+        "nan": float("nan"),
+    }
     message = pb.Event(
         type="purchase", id="p-1", time=Timestamp(seconds=7, nanos=1_999), fields={k: value(v) for k, v in raw.items()}
     )
-    fields = {"amount": 2.5, "method": "card", "gift": 1.0}
+    fields: dict[str, float | str] = {"amount": 2.5, "method": "card", "gift": 1.0}
     assert decoded_event("ann", message) == Event("ann", "p-1", 7_000_001, "purchase", fields)
 
 
