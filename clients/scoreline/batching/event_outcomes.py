@@ -32,7 +32,9 @@ def log_refused(report: EventsReport, on_refused: OnRefused | None) -> None:
     """Logs how many events were refused where nothing else tells the caller."""
     if report.refused and on_refused is None:
         first = report.refused[-1]
-        _log.warning("%d events were not kept, the last with %s: %s", report.refused_count, first.reason, first.message)
+        _log.warning(
+            "%d events were not added, the last with %s: %s", report.refused_count, first.reason, first.message
+        )
 
 
 def log_unsent(queue: EventQueue) -> None:

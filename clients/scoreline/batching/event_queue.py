@@ -23,7 +23,10 @@ MAX_LISTED = 1000
 """The most refused events that a report lists."""
 
 _TEMPORARY = (UnavailableError, OverloadedError, DeadlineError, ClosedError)
-_LATE = "it came later than the profile's lateness allows; it is counted and not kept"
+_LATE = (
+    "its time is before what may still change in the profile, so this call added nothing; "
+    "it is counted already where an earlier call kept it and only the answer was lost"
+)
 
 
 class QueuedEvent(NamedTuple):

@@ -12,14 +12,16 @@ from scoreline.v1 import profiles_pb2
 from scoreline.v1 import scoring_pb2 as pb
 
 LATE = "LATE"
-"""The reason of an event that came later than its profile allows."""
+"""The reason of an event whose time is before what may still change in its profile."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedEvent:
-    """An event that was not kept; the others of its call were.
+    """An event that the answered call did not add; the others of the call are not affected.
 
-    ``reason`` is one of docs/reference/errors.md, or "LATE" for an event that came later than its profile allows.
+    ``reason`` is one of docs/reference/errors.md, or "LATE" for an event whose time is before what may still change in
+    the profile. That is also the reason of an event that an earlier call kept, where the answer of that call was lost
+    and the event was folded before it was sent again: the event is counted, once.
     ``message`` says what is wrong; ``field`` is the wrong field of the event, empty where the whole call was refused.
     """
 
@@ -39,8 +41,8 @@ class EventsReport:
     Attributes:
         kept: how many are in the server's store.
         repeated: how many had been recorded before; they changed nothing.
-        refused: those that were not kept, in the order in which they were recorded, the newest 1,000 of them.
-        refused_count: how many were not kept.
+        refused: those that the answered call did not add, in the order in which they were recorded, the newest 1,000.
+        refused_count: how many there are of those.
     """
 
     kept: int = 0

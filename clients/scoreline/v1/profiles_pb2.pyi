@@ -94,8 +94,8 @@ class RecordEventsResponse(_message.Message):
 
     @_builtins.property
     def late_indices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Indices of events that happened before what may still change, ascending: they came later than the profile allows, or
-        repeat one of long ago. They are counted and not kept.
+        """Indices of events that happened before what may still change, ascending. This call did not add them: they came later
+        than the profile allows, or were kept by an earlier call, whose answer may have been lost, and are folded since.
         """
 
     @_builtins.property

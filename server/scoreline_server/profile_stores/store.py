@@ -15,7 +15,7 @@ class Receipt(IntEnum):
     REPEATED = 1
     """An event with its id is there already."""
     LATE = 2
-    """It happened before what may still change: it is counted and not kept."""
+    """It happened before what may still change, so it was not added; a repetition of a folded event is late too."""
 
 
 class Offset(NamedTuple):
