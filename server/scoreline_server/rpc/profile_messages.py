@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from scoreline.v1 import profiles_pb2 as pb
 from scoreline.v1 import scoring_pb2
+from scoreline_registry.profiles.computation.checking import LATEST_TIME
 from scoreline_registry.profiles.events import Event, EventError
 from scoreline_server.errors import CallError, ErrorReason
 from scoreline_server.events.live import EntityReading
@@ -37,6 +38,8 @@ def asked(profile: CompiledProfile, request: pb.GetEntityProfileRequest, now: in
     """
     try:
         at = microseconds_of(request.time) if request.HasField("time") else None
+        if at is not None and not 0 <= at <= LATEST_TIME:
+            raise CallError(ErrorReason.INVALID, "time: write a time from 1970 to 2262", field="time")
         if not request.HasField("event"):
             return now if at is None else at, None
         event = decoded_event(request.entity_id, request.event, now=now if at is None else at)

@@ -127,8 +127,8 @@ NASTY = {
     "text for a category": (event("bad", category=1.0), "category", "1.0 is not a text"),
     "infinite": (event("bad", amount=float("inf")), "amount", "finite number"),
     "huge": (event("bad", amount=1e300), "amount", "from -1e30 to 1e30"),
-    "long id": (event("bad", name="x" * 300), "id", "1 to 128 printable characters"),
-    "long text": (event("bad", category="x" * 300), "category", "1 to 256 printable characters"),
+    "long id": (event("bad", name="x" * 300), "id", "has 300 characters; at most 128 are allowed"),
+    "long text": (event("bad", category="x" * 300), "category", "has 300 characters; at most 256 are allowed"),
     "unknown field": (event("bad", price=1.0), "price", "unknown field"),
     "future": (event("bad", at=now() + 86_400 * SECOND), "time", "in the future"),
     "before 1970": (event("bad", at=-SECOND), "time", "from 1970 to 2262"),
@@ -136,7 +136,11 @@ NASTY = {
     "control characters": (event("a\nb", amount=1.0), "entity_id", "printable"),
     "no time": (pb.EntityEvent(entity_id="bad", event=scoring_pb2.Event(type="click", id="1")), "time", "is required"),
     "nothing": (pb.EntityEvent(), "time", "is required"),
-    "megabytes": (event("bad", category="x" * 10_000_000), "category", "1 to 256 printable characters"),
+    "megabytes": (
+        event("bad", category="x" * 10_000_000),
+        "category",
+        "has 10,000,000 characters; at most 256",
+    ),
 }
 
 
@@ -186,6 +190,14 @@ def test_a_time_before_folded_events_is_refused(stub: rpc.ProfileServiceStub) ->
         features(stub, "old", time=timestamp(start + SECOND))
     assert reason_of(caught.value) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID")
     assert "are folded together: ask for a later time" in str(caught.value.details())
+
+
+@pytest.mark.parametrize("seconds", [-1, 10**15])
+def test_a_time_that_no_event_may_have_is_refused(stub: rpc.ProfileServiceStub, seconds: int) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        features(stub, "nobody", time=Timestamp(seconds=seconds))
+    assert reason_of(caught.value) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID")
+    assert caught.value.details() == "time: write a time from 1970 to 2262"
 
 
 def test_batches_of_a_stream_are_answered_in_order_and_fail_alone(stub: rpc.ProfileServiceStub) -> None:

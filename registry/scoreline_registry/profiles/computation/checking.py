@@ -70,7 +70,9 @@ def _checked(key: str, value: Given, numbers: Mapping[str, bool]) -> FieldValue:
 def _check_text(field: str, value: object, longest: int) -> str:
     if not isinstance(value, str):
         raise EventError(field, f"{_short(value)} is not a text")
-    if not 1 <= len(value) <= longest or not value.isprintable():
+    if len(value) > longest:
+        raise EventError(field, f"has {len(value):,} characters; at most {longest} are allowed: {_short(value)}...")
+    if not value or not value.isprintable():
         raise EventError(field, f"write a text of 1 to {longest} printable characters, not {_short(value)}")
     return value
 
