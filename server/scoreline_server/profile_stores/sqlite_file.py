@@ -4,15 +4,15 @@ import os
 import sqlite3
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 import structlog
 
 from scoreline_server.errors import ProfileStoreError
+from scoreline_server.profile_stores.write_queue import Write, WriteQueue
 
 Synchronous: TypeAlias = Literal["full", "normal"]
 T = TypeVar("T")
@@ -68,8 +68,6 @@ PRAGMA journal_size_limit = 67108864;
 # What is removed is overwritten with zeros. A checkpoint each 32 MB of log, whose file is cut to 64 MB.
 
 _PAUSE_SECONDS = 0.001
-_TOGETHER = 64
-"""Calls of threads that share a transaction at most."""
 
 _HINTS = {
     sqlite3.SQLITE_FULL: "the disk is full: make room on it and send the same events again",
@@ -83,22 +81,6 @@ _HINTS = {
 }
 
 
-class _Work:
-    """What a thread wants to write, and what became of it."""
-
-    def __init__(self, do: Callable[[sqlite3.Connection], Any], *, durable: bool) -> None:
-        self.do, self.durable = do, durable
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self.done = False
-        self.woken = threading.Event()
-
-    def end(self, result: Any = None, error: BaseException | None = None) -> None:
-        """Says the result, or why there is none, to the thread that waits."""
-        self.result, self.error, self.done = result, error, True
-        self.woken.set()
-
-
 class _Opened(NamedTuple):
     """A connection, with the device and inode of the file that it was opened on."""
 
@@ -110,17 +92,16 @@ class SqliteFile:
     """A database in WAL mode. Nothing is opened or created before the first transaction.
 
     A connection is used by one thread at a time and kept for the next, as long as the file at the path is the one that
-    it was opened on: what is written to a file that was removed is lost. Of the threads that want to write one leads:
-    it commits for all that are queued, and then the first of those that came leads. Processes queue on SQLite's lock.
+    it was opened on: what is written to a file that was removed is lost. Threads that write at the same time share a
+    transaction, see ``WriteQueue``; processes queue on SQLite's lock.
     """
 
     def __init__(self, path: Path, *, synchronous: Synchronous, busy_seconds: float) -> None:
         self.path = path
         self._synchronous, self._busy_seconds = synchronous, busy_seconds
         self._idle: list[_Opened] = []
-        self._queue: deque[_Work] = deque()
-        self._led = False
-        self._mutex, self._writer, self._opening = threading.Lock(), threading.Lock(), threading.Lock()
+        self._writes = WriteQueue(self._commit)
+        self._writer, self._opening = threading.Lock(), threading.Lock()
         self._closed = False
 
     @contextmanager
@@ -147,52 +128,31 @@ class SqliteFile:
         Raises:
             ProfileStoreError: the file could not be locked or written.
         """
-        mine = _Work(work, durable=durable)
-        with self._mutex:
-            self._queue.append(mine)
-            waits, self._led = self._led, True
-        if waits:
-            mine.woken.wait()
-        if not mine.done:
-            self._lead()
-        if mine.error is not None:
-            raise mine.error
-        result: T = mine.result
-        return result
+        return self._writes.write(work, durable=durable)
 
-    def _lead(self) -> None:
-        """Commits what is queued, and wakes the thread that commits what has come since."""
-        with self._mutex:
-            group = [self._queue.popleft() for _ in range(min(len(self._queue), _TOGETHER))]
-        try:
-            with self._writer:
-                self._commit(group)
-        finally:
-            with self._mutex:
-                following = self._queue[0] if self._queue else None
-                self._led = following is not None
-            if following is not None:
-                following.woken.set()
+    def _commit(self, group: Sequence[Write]) -> None:
+        with self._writer:
+            self._transact(group)
 
-    def _commit(self, group: Sequence[_Work]) -> None:
-        """Does some work in one transaction; each by itself where that fails."""
+    def _transact(self, group: Sequence[Write]) -> None:
+        """Does some writes in one transaction; each by itself where that fails."""
         begun = False
         try:
             with self.reading() as connection:
-                self._begin(connection, durable=any(work.durable for work in group))
+                self._begin(connection, durable=any(write.durable for write in group))
                 begun = True
-                results = [work.do(connection) for work in group]
+                results = [write.do(connection) for write in group]
                 connection.execute("COMMIT")
         except BaseException as error:  # noqa: BLE001  raised in each thread that waits for it
             if begun and len(group) > 1 and isinstance(error, Exception):
-                for work in group:
-                    self._commit([work])
+                for write in group:
+                    self._transact([write])
                 return
-            for work in group:
-                work.end(error=error)
+            for write in group:
+                write.end(error=error)
         else:
-            for work, result in zip(group, results, strict=True):
-                work.end(result)
+            for write, result in zip(group, results, strict=True):
+                write.end(result)
 
     def _begin(self, connection: sqlite3.Connection, *, durable: bool) -> None:
         connection.execute(f"PRAGMA synchronous = {self._synchronous if durable else 'normal'}")

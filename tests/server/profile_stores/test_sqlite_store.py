@@ -239,7 +239,7 @@ def test_threads_that_write_at_once_share_a_transaction(path: Path) -> None:
         pool.submit(file.write, first)
         assert begun.wait(60)
         others = [pool.submit(file.write, partial(insert, name=name)) for name in ("a", "b", "a")]
-        wait_until(lambda: len(file._queue) == 3)
+        wait_until(lambda: len(file._writes) == 3)
         go_on.set()
         failed = [each for each in others if each.exception() is not None]
     # Two have the same name: the transaction of all three fails, then each is done by itself.
