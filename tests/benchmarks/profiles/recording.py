@@ -20,7 +20,7 @@ from scoreline_server.rpc.profile_messages import decoded_events, record_respons
 from tests.benchmarks.load import LoadError
 from tests.benchmarks.pace import Figures
 from tests.benchmarks.processes import Program
-from tests.benchmarks.profiles.workload import LANES, PROFILE, Workload, definition
+from tests.benchmarks.profiles.workload import LANES, PROFILE, Workload, compiled
 
 RECORD = "/scoreline.v1.ProfileService/RecordEvents"
 _CHANNELS = 3
@@ -29,7 +29,7 @@ _READS = 5000
 
 def recorded_here(store: ProfileStore, workload: Workload) -> Figures:
     """Events per second of a recorder in this process, and its CPU time by part."""
-    parts, profile = _Parts(), definition()
+    parts, profile = _Parts(), compiled()
     recorder = Recorder(cast("ProfileStore", _Clocked(store, parts)), counting=Metrics())
     calls, kept = workload.calls, 0
     clock, cpu = time.perf_counter(), time.process_time()
@@ -46,7 +46,7 @@ def recorded_here(store: ProfileStore, workload: Workload) -> Figures:
 
 def read_alone(store: ProfileStore, workload: Workload) -> Figures:
     """Microseconds of reading the state of one entity, and of computing its features."""
-    profile, now = definition(), time.time_ns() // 1000
+    profile, now = compiled(), time.time_ns() // 1000
     taken: dict[str, list[float]] = {"state read": [], "state read and features": []}
     processor = time.process_time()
     for entity in workload.names(_READS, seed=2):
@@ -80,7 +80,9 @@ def _sent(address: str, calls: Sequence[bytes]) -> int:
     """Sends the calls of one lane one after another, on connections in turns; how many events were kept."""
     own = [("grpc.use_local_subchannel_pool", 1)]
     channels = [grpc.insecure_channel(address, own) for _ in range(_CHANNELS)]
-    methods = [channel.unary_unary(RECORD, None, pb.RecordEventsResponse.FromString) for channel in channels]
+    methods: list[grpc.UnaryUnaryMultiCallable[bytes, pb.RecordEventsResponse]] = [
+        channel.unary_unary(RECORD, None, pb.RecordEventsResponse.FromString) for channel in channels
+    ]
     kept = sum(send(call, timeout=60).kept_count for send, call in zip(itertools.cycle(methods), calls, strict=False))
     for channel in channels:
         channel.close()

@@ -11,11 +11,10 @@ from typing import TypeAlias
 
 from scoreline.v1 import profiles_pb2, scoring_pb2
 from scoreline_registry.documents.contract import Feature
-from scoreline_registry.profiles.computation.compiling import compile_profile
 from scoreline_registry.profiles.profile_file import read_profile
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_file import read_route
-from scoreline_server.events.definitions import Definition
+from scoreline_server.scoring.compiled_profile import CompiledProfile
 from tests.server.toys import publish_linear
 
 PROFILE = "spending"
@@ -113,10 +112,9 @@ def record_call(events: Iterable[Purchase]) -> bytes:
     return request.SerializeToString()
 
 
-def definition() -> Definition:
+def compiled() -> CompiledProfile:
     """The profile, compiled."""
-    document = read_profile(TEXT, source="the benchmark")
-    return Definition(document, compile_profile(document), "benchmark")
+    return CompiledProfile.of(read_profile(TEXT, source="the benchmark"), "benchmark")
 
 
 def prepare(folder: Path) -> Path:
