@@ -72,11 +72,17 @@ def purchases(rows: int = 300, *, seed: int = 0) -> pl.DataFrame:
     )
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "shop.yaml").write_text(PROFILE)
-    purchases().write_csv(tmp_path / "purchases.csv")
-    return tmp_path
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("shop")
+    (made / "shop.yaml").write_text(PROFILE)
+    purchases().write_csv(made / "purchases.csv")
+    return made
+
+
+@pytest.fixture(scope="module")
+def candidate(folder: Path) -> Candidate:
+    return trained(folder, shop(folder))
 
 
 def trained(folder: Path, recipe: Recipe) -> Candidate:
@@ -88,8 +94,7 @@ def shop(folder: Path, **changes: Any) -> Recipe:
     return with_profiles(Recipe.parse({**RECIPE, **changes}), folder=folder)
 
 
-def test_a_version_records_the_profile_that_it_learned_from(folder: Path) -> None:
-    candidate = trained(folder, shop(folder))
+def test_a_version_records_the_profile_that_it_learned_from(candidate: Candidate) -> None:
     profile = read_profile(PROFILE, source="shop.yaml")
     digests = feature_digests(profile)
     names = ("purchases_7d", "spent_7d", "last_kind", "amount_z")
@@ -98,24 +103,22 @@ def test_a_version_records_the_profile_that_it_learned_from(folder: Path) -> Non
     assert read_profile(candidate.files["profile-shop.yaml"].decode(), source="version") == profile
 
 
-def test_features_of_a_profile_may_be_missing_when_scored(folder: Path) -> None:
-    features = {feature.name: feature for feature in trained(folder, shop(folder)).manifest.inputs.features}
+def test_features_of_a_profile_may_be_missing_when_scored(candidate: Candidate) -> None:
+    features = {feature.name: feature for feature in candidate.manifest.inputs.features}
     assert not features["spent_7d"].required
     assert features["last_kind"].kind == "category"
     assert features["amount"].required
 
 
-def test_a_version_is_trained_again_from_what_it_keeps(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    first = trained(folder, shop(folder))
-    assert first.manifest.training is not None
-    kept = Recipe.parse(first.manifest.training.recipe)
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    purchases().write_csv(elsewhere / "purchases.csv")
-    again = trained(elsewhere, kept)
+def test_a_version_is_trained_again_from_what_it_keeps(candidate: Candidate, tmp_path: Path) -> None:
+    first = candidate.manifest.training
+    assert first is not None
+    purchases().write_csv(tmp_path / "purchases.csv")
+    again = trained(tmp_path, Recipe.parse(first.recipe))
     assert again.manifest.training is not None
-    assert again.manifest.training.profiles == first.manifest.training.profiles
-    assert again.manifest.training.data_sha256 == first.manifest.training.data_sha256
-    assert again.files["model.onnx"] == first.files["model.onnx"]
+    assert again.manifest.training.profiles == first.profiles
+    assert again.manifest.training.data_sha256 == first.data_sha256
+    assert again.files["model.onnx"] == candidate.files["model.onnx"]
 
 
 def test_a_sequence_of_a_profile_becomes_that_of_the_recipe(folder: Path) -> None:

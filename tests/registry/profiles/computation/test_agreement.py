@@ -186,7 +186,7 @@ def test_every_aggregate_is_checked() -> None:
     assert {*OPTIONS, *DERIVED} == {*AGGREGATES}
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(profiles, streams(), st.data())
 def test_live_equals_offline_equals_polars(
     features: Mapping[str, Feature], stream: list[Event], data: st.DataObject
