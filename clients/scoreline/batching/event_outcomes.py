@@ -1,4 +1,4 @@
-"""How callers learn of events that were not recorded: their function, the log, or an error."""
+"""Reports of events that were not recorded: to the caller's function, to the log, or as an error."""
 
 import logging
 from collections.abc import Callable, Sequence

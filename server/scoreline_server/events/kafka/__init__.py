@@ -1,1 +1,1 @@
-"""Events from Kafka: messages as events, the consumer, and letters that are dead."""
+"""Events from Kafka: the events of messages, the consumer, and dead letters."""

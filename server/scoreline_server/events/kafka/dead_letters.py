@@ -1,4 +1,4 @@
-"""Where messages go that are no events: to a topic of their own, or only to the log."""
+"""Dead letters: messages that are no events, kept in a topic of their own or only in the log."""
 
 from collections.abc import Sequence
 from typing import Any
