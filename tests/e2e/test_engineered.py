@@ -24,7 +24,7 @@ from scoreline_trainers.training.run import train
 from tests.trainers.tables import SMALL, histories, people
 
 ROWS = 2000
-LEARNED = 3000
+LEARNED = 1000
 
 Frames = Callable[[int, int], pl.DataFrame]
 

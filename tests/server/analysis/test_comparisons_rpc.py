@@ -50,17 +50,24 @@ def split(registry: Registry) -> Registry:
     return registry
 
 
-@pytest.fixture(params=[scoreline.Client, Awaited], ids=["threads", "asyncio"])
-def client(request: pytest.FixtureRequest, split: Registry, server: Server) -> Iterator[scoreline.Client]:
+@pytest.fixture
+def client(split: Registry, server: Server) -> Iterator[scoreline.Client]:
     del split
-    opened = request.param(server.address)
+    with scoreline.Client(server.address) as opened:
+        yield opened
+
+
+@pytest.fixture
+def awaited(server: Server) -> Iterator[Awaited]:
+    opened = Awaited(server.address)
     yield opened
     opened.close()
-    if isinstance(opened, Awaited):
-        opened.runner.close()
+    opened.runner.close()
 
 
-def test_a_server_compares_what_it_scored_and_what_it_was_told(client: scoreline.Client, tmp_path: Path) -> None:
+def test_a_server_compares_what_it_scored_and_what_it_was_told(
+    client: scoreline.Client, awaited: Awaited, tmp_path: Path
+) -> None:
     scores = client.score_many("credit", FEATURES, entity_ids=[f"u{place}" for place in range(200)])
     outcomes = [Outcome("paid", place % 2, prediction_id=id_) for place, id_ in enumerate(scores.prediction_id)]
     assert client.report_outcomes("credit", outcomes).accepted == 200
@@ -72,6 +79,7 @@ def test_a_server_compares_what_it_scored_and_what_it_was_told(client: scoreline
         arm["arm"]: arm["exposures"] for arm in report["arms"]
     }
     assert report["moves"][0]["weights"] == {"linear@1": 50, "other@1": 50}
+    assert awaited.get_comparison("credit")["arms"] == report["arms"]
     with pytest.raises(scoreline.ScorelineError) as raised:
         client.get_comparison("credit", metrics=["paid:share"])
     assert (raised.value.code, raised.value.reason) == (scoreline.Code.INVALID_ARGUMENT, "INVALID")
@@ -79,9 +87,10 @@ def test_a_server_compares_what_it_scored_and_what_it_was_told(client: scoreline
     with pytest.raises(scoreline.ScorelineError) as raised:
         client.get_comparison("credit", baseline="nobody@1")
     assert "there is no arm 'nobody@1'" in raised.value.message
-    with pytest.raises(scoreline.ScorelineError) as raised:
-        client.get_comparison("other")
-    assert raised.value.reason == "ROUTE_NOT_FOUND"
+    for compared in (client.get_comparison, awaited.get_comparison):
+        with pytest.raises(scoreline.ScorelineError) as raised:
+            compared("other")
+        assert raised.value.reason == "ROUTE_NOT_FOUND"
 
 
 def wait_for_rows(folder: Path, count: int) -> None:
