@@ -60,13 +60,10 @@ def replayed(
         DataError: an event does not fit the profile.
     """
     kinds = computation.profile.kinds
-    numbers = [name for name in features if kinds[name] == "number"]
-    categories = [name for name in features if kinds[name] == "category"]
+    numbers, categories = ([name for name in features if kinds[name] == kind] for kind in ("number", "category"))
     blocks = [np.empty((0, len(numbers)))]
     texts: list[list[str | None]] = []
-    steps: list[list[Step]] = []
-    near: list[tuple[str, ...]] = []
-    new: list[bool] = []
+    steps, near, new = list[list[Step]](), list[tuple[str, ...]](), list[bool]()
     for block in _blocks(_readings(computation, events, rows)):
         blocks.append(np.array([[each.numbers[name] for name in numbers] for each in block], np.float64))
         texts += [[each.categories[name] for name in categories] for each in block]
