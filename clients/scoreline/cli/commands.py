@@ -124,9 +124,11 @@ SHARED: Mapping[str, Mapping[str, CommandSpec]] = {
         ),
         "clear": CommandSpec("scoreline_server.events.commands:clear", "Remove all entities of a profile.", "server"),
         "stats": CommandSpec("scoreline_server.events.commands:stats", "Count entities and events.", "server"),
-        "backfill": CommandSpec("scoreline_server.events.commands:backfill", "Fold a log of past events.", "server"),
+        "backfill": CommandSpec(
+            "scoreline_server.events.replay_commands:backfill", "Fold a log of past events.", "server"
+        ),
         "rebuild": CommandSpec(
-            "scoreline_server.events.commands:rebuild", "Make states again from the log of events.", "server"
+            "scoreline_server.events.replay_commands:rebuild", "Make states again from the log of events.", "server"
         ),
     },
     "events": {
