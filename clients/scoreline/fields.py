@@ -22,6 +22,8 @@ NUMBERS = (Real, np.bool_, Decimal)
 """The types that are numbers."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_OF_1980 = 315_532_800 * 10**9
+"""A number of ns below this is one of seconds, milliseconds or microseconds: those reach it after the year 11000."""
 
 
 def nanoseconds(field: str, moment: Any) -> int:
@@ -39,6 +41,21 @@ def nanoseconds(field: str, moment: Any) -> int:
         raise wrong_field(field, f"takes a datetime or ns since 1970, not {type(moment).__name__}", "WRONG_TYPE")
     if not 0 <= found <= LAST_NANOSECOND:
         raise wrong_field(field, "must be from 1970 to 2262")
+    return found
+
+
+def event_time(field: str, moment: Any) -> int:
+    """A time of events as ns since 1970. Raises InvalidRequestError as ``nanoseconds`` does, and for another unit.
+
+    A whole number that would be before 1980 is taken for seconds, milliseconds or microseconds.
+    """
+    found = nanoseconds(field, moment)
+    if found < _OF_1980 and not isinstance(moment, datetime):
+        raise wrong_field(
+            field,
+            f"{found} is before 1980 in ns since 1970, so it looks like seconds, milliseconds or microseconds: "
+            "send a datetime with a timezone, or ns since 1970, such as time.time_ns()",
+        )
     return found
 
 

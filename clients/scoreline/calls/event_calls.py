@@ -8,7 +8,7 @@ from scoreline.calls.transport import Flow, Method
 from scoreline.decoding.profiles import EntityProfile, Forgotten
 from scoreline.encoding.events import EventLike, at_hand
 from scoreline.encoding.timestamps import timestamp
-from scoreline.fields import Time, nanoseconds, wrong_field
+from scoreline.fields import Time, event_time, wrong_field
 from scoreline.v1 import profiles_pb2 as pb
 
 
@@ -35,7 +35,7 @@ def profile_flow(
         profile=_text("profile", profile), entity_id=_text("entity_id", entity_id), event=at_hand(event)
     )
     if time is not None:
-        request.time.CopyFrom(timestamp(nanoseconds("time", time)))
+        request.time.CopyFrom(timestamp(event_time("time", time)))
     answer = yield from retrying.call(Method.PROFILE, request, retrying.deadline(timeout_seconds))
     return EntityProfile.from_message(answer)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from scoreline.encoding.timestamps import timestamp
 from scoreline.errors import InvalidRequestError
-from scoreline.fields import NUMBERS, Time, nanoseconds, number, wrong_field
+from scoreline.fields import NUMBERS, Time, event_time, number, wrong_field
 from scoreline.v1 import profiles_pb2
 from scoreline.v1 import scoring_pb2 as pb
 
@@ -39,7 +39,7 @@ class Event:
         type: one of the profile's event types.
         fields: its values by name: numbers from -1e30 to 1e30 and texts of at most 256 characters; None is missing.
         time: when it happened, in ns since 1970; None means now, as the server scores it. What is finer than a
-            microsecond is cut off.
+            microsecond is cut off. A whole number that would be before 1980 is refused: it is of another unit.
         id: unique among the entity's events, at most 128 characters; an event that comes again with the same id is the
             same event. Empty for none, which scoring does not need.
     """
@@ -63,7 +63,7 @@ class Event:
         if not isinstance(fields, Mapping):
             raise wrong_field("fields", f"takes a mapping of names to values, not {_kind(fields)}", "WRONG_TYPE")
         put(self, "fields", MappingProxyType({name: _value(name, value) for name, value in fields.items()}))
-        put(self, "time", None if time is None else nanoseconds("time", time))
+        put(self, "time", None if time is None else event_time("time", time))
         put(self, "id", _printable("id", id, MAX_EVENT_ID) if id != "" else "")
 
     @classmethod

@@ -13,12 +13,14 @@ from scoreline.encoding.packing import pack_columns, pack_entities
 from scoreline.encoding.row import join_rows, pack_row
 from tests.clients.sums import route_schema
 
+NOON = 1_795_262_400 * 10**9
+"""21 November 2026 at noon, UTC, in ns since 1970."""
 PURCHASE = {"type": "purchase", "amount": 42.0, "category": "food"}
 
 
 def test_a_mapping_holds_the_type_and_the_fields_side_by_side() -> None:
-    given = {**PURCHASE, "time": 5_000_000_000, "id": "e-1"}
-    assert Event.of(given) == Event("purchase", {"amount": 42.0, "category": "food"}, time=5 * 10**9, id="e-1")
+    given = {**PURCHASE, "time": NOON, "id": "e-1"}
+    assert Event.of(given) == Event("purchase", {"amount": 42.0, "category": "food"}, time=NOON, id="e-1")
     event = Event("purchase", {"type": "gift"})
     assert Event.of(event) is event
 
@@ -61,13 +63,27 @@ def test_a_wrong_value_is_named(given: Any, message: str) -> None:
     assert raised.value.message.startswith(message)
 
 
+@pytest.mark.parametrize("moment", [0, NOON // 10**9, NOON // 10**6, np.int64(NOON // 1000), 315_532_800 * 10**9 - 1])
+def test_a_time_in_another_unit_is_refused(moment: int) -> None:
+    with pytest.raises(InvalidRequestError) as raised:
+        Event.of({"type": "visit", "time": moment})
+    assert raised.value.metadata["field"] == "time"
+    assert raised.value.message.startswith(f"time: {moment} is before 1980 in ns since 1970")
+    assert raised.value.message.endswith("send a datetime with a timezone, or ns since 1970, such as time.time_ns()")
+
+
+def test_a_time_before_1980_is_taken_as_a_datetime() -> None:
+    assert Event("visit", time=datetime(1975, 1, 1, tzinfo=UTC)).time == 157_766_400 * 10**9
+    assert Event("visit", time=315_532_800 * 10**9).time == 315_532_800 * 10**9
+
+
 def test_a_recorded_event_gets_a_time_and_an_id_of_its_own() -> None:
     first, second = (recorded(17, Event("visit"), now=3 * 10**9 + 7) for _ in range(2))
     assert first.entity_id == "17"
     assert (first.event.time.seconds, first.event.time.nanos) == (3, 7)
     assert len(first.event.id) == 32
     assert first.event.id != second.event.id
-    kept = recorded("c-17", Event("visit", time=1, id="mine"), now=5)
+    kept = recorded("c-17", Event("visit", time=NOON + 1, id="mine"), now=5)
     assert (kept.event.id, kept.event.time.nanos) == ("mine", 1)
 
 

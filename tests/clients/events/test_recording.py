@@ -214,7 +214,7 @@ def test_a_profile_is_read_as_the_server_answers_it(client: scoreline.Client, ru
     answer.sequences["steps"].steps.add(features={"amount": 1.0}, categories={"category": "food"})
     answer.neighbors["referrers"].entity_ids.extend(["c-1", "c-2"])
     running.sums.ledger.profile = answer
-    read = client.profile("spending", 17, time=5 * 10**9, event={"type": "visit"})
+    read = client.profile("spending", 17, time=1_795_262_400 * 10**9, event={"type": "visit"})
     assert read.features == {"gone": None, "page": "cart", "spent": 3.5}
     assert (read.time, read.state) == (datetime(2026, 11, 21, tzinfo=UTC), ProfileState.READ)
     assert read.sequences == {"steps": ({"amount": 1.0, "category": "food"},)}
@@ -224,7 +224,7 @@ def test_a_profile_is_read_as_the_server_answers_it(client: scoreline.Client, ru
     assert (request.profile, request.entity_id, request.time.seconds, request.event.type) == (
         "spending",
         "17",
-        5,
+        1_795_262_400,
         "visit",
     )
 
