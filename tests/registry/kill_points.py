@@ -7,6 +7,7 @@ object for the run that needed no more operations. A process of its own, because
 import itertools
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -54,9 +55,10 @@ VERBS: dict[str, Callable[[Registry], object]] = {
 
 def main(root: Path, verb: str) -> None:
     """Kills the verb at its first operation, at its second, and so on until it needs no more."""
+    before = prepare(root / "before").latest()
     for kill_at in itertools.count(1):
         folder = root / str(kill_at)
-        before = prepare(folder).latest()
+        shutil.copytree(root / "before", folder)
         killed = _killed(folder, VERBS[verb], kill_at)
         print(json.dumps({"kill_at": kill_at, "killed": killed, **_left(folder, before.revision)}), flush=True)
         if not killed:

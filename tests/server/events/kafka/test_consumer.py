@@ -32,7 +32,7 @@ from tests.server.events.spending import SPENDING, Counted
 
 WAIT_SECONDS = 120.0
 # The mock broker lets a member into a group that another one has left after the session's time less a second.
-SESSION = {"session.timeout.ms": "6000"}
+SESSION = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "500"}
 
 
 @pytest.fixture(scope="module")
