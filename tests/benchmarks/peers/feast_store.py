@@ -11,6 +11,7 @@ import time
 import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, TypeAlias
 
 os.environ["FEAST_USAGE"] = "False"
 warnings.simplefilter("ignore")
@@ -20,6 +21,9 @@ import pandas as pd  # noqa: E402
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, PushSource, RepoConfig, ValueType  # noqa: E402
 from feast.data_source import PushMode  # noqa: E402
 from feast.types import Float64  # noqa: E402
+
+Work: TypeAlias = dict[str, Any]
+"""Where the store is, its settings, the entities to write and to read, and the names of the features."""
 
 
 def main(path: str, out: str) -> None:
@@ -35,7 +39,7 @@ def main(path: str, out: str) -> None:
     Path(out).write_text(json.dumps({**figures, **read(store, work)}))
 
 
-def opened(work: dict) -> FeatureStore:
+def opened(work: Work) -> FeatureStore:
     folder = Path(work["folder"])
     features = [Field(name=name, dtype=Float64) for name in work["features"]]
     past = folder / "past.parquet"
@@ -58,19 +62,19 @@ def opened(work: dict) -> FeatureStore:
     return store
 
 
-def made(work: dict) -> list:
+def made(work: Work) -> list[pd.DataFrame]:
     """The rows in frames of one push each."""
     chance, now = np.random.default_rng(0), datetime.now(UTC)
     return [frame(work, work["writes"][first : first + work["call"]], chance, now)
             for first in range(0, len(work["writes"]), work["call"])]  # fmt: skip
 
 
-def frame(work: dict, names: list, chance: np.random.Generator, now: datetime) -> pd.DataFrame:
+def frame(work: Work, names: list[str], chance: np.random.Generator, now: datetime) -> pd.DataFrame:
     values = {name: chance.normal(size=len(names)) for name in work["features"]}
     return pd.DataFrame({"customer": names, "event_timestamp": now, **values})
 
 
-def read(store: FeatureStore, work: dict) -> dict:
+def read(store: FeatureStore, work: Work) -> dict[str, float]:
     wanted = [f"spending:{name}" for name in work["features"]]
     taken, cpu = [], time.process_time()
     for name in work["reads"]:
