@@ -1,9 +1,9 @@
 """Routes as people write them, read strictly; ``route`` has what the registry stores."""
 
 from decimal import Decimal
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from scoreline_registry.documents.base import refuse_duplicates
 from scoreline_registry.documents.contract import FeatureKind, FeatureName, NeighborContract, SequenceContract
@@ -75,6 +75,11 @@ class ShadowSpec(Strict):
         return self
 
 
+def _all_of_it(inputs: object) -> object:
+    """What a route takes from a profile; nothing after its colon means ``{}``, every feature of the schema."""
+    return {} if inputs is None else inputs
+
+
 class RouteSpec(Strict):
     """A route as people write it."""
 
@@ -92,7 +97,9 @@ class RouteSpec(Strict):
     ramp: RampSpec | None = None
     allocate: AllocationSpec | None = None
     cache: AnswerCacheSpec | None = None
-    profiles: dict[ProfileName, ProfileInputsSpec] = Field(default_factory=dict, max_length=MAX_PROFILES)
+    profiles: dict[ProfileName, Annotated[ProfileInputsSpec, BeforeValidator(_all_of_it)]] = Field(
+        default_factory=dict, max_length=MAX_PROFILES
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

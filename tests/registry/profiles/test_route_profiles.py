@@ -15,6 +15,7 @@ from scoreline_registry.history.rollback import RollbackProfile
 from scoreline_registry.profiles.digests import feature_digests
 from scoreline_registry.profiles.route_inputs import profile_reads
 from scoreline_registry.registry import Registry
+from scoreline_registry.routing.profile_inputs import ProfileInputs
 from scoreline_registry.routing.route import RouteDocument
 from scoreline_registry.routing.route_file import read_route, write_route
 from scoreline_registry.storage import MemoryStorage
@@ -75,6 +76,13 @@ def refused(registry: Registry, old: str, new: str) -> tuple[str, ...]:
     with pytest.raises(RefusedError) as error:
         route(registry, changed(old, new, ROUTE))
     return error.value.problems
+
+
+def test_a_profile_without_options_gives_every_feature_of_the_schema() -> None:
+    options = "{sequence: steps, neighbors: referrers}"
+    empty, none = (read_route(changed(options, text, ROUTE), source="spending.yaml") for text in ("{}", ""))
+    assert none.profiles == empty.profiles
+    assert none.profiles["spending"].document == ProfileInputs()
 
 
 def test_a_route_with_profiles_is_stored_and_written_back(filled: Registry) -> None:
