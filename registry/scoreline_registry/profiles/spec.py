@@ -1,5 +1,6 @@
 """Profiles as people write them, read strictly; ``profile`` has what the registry stores."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -21,6 +22,7 @@ from scoreline_registry.profiles.feature import (
 from scoreline_registry.profiles.profile import (
     DEFAULT_FUTURE_SECONDS,
     DEFAULT_LATENESS_SECONDS,
+    MAX_PROFILE_FEATURES,
     OffsetMinutes,
     Profile,
 )
@@ -53,6 +55,13 @@ def default_keep(features: tuple[ProfileFeature, ...]) -> int:
 
 def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
+
+
+def _not_too_many(features: object) -> object:
+    """The features, before any of them is checked."""
+    if isinstance(features, Mapping) and len(features) > MAX_PROFILE_FEATURES:
+        raise ValueError(f"a profile has at most {MAX_PROFILE_FEATURES} features, this one has {len(features):,}")
+    return features
 
 
 class EventTypeSpec(EventType, Strict):
@@ -108,7 +117,7 @@ class ProfileSpec(Strict):
     timezone_offset_minutes: OffsetMinutes = 0
     keep: Span | None = None
     events: dict[FeatureName, EventTypeSpec] = Field(min_length=1)
-    features: dict[KeyName, FeatureSpec] = Field(min_length=1)
+    features: Annotated[dict[KeyName, FeatureSpec], BeforeValidator(_not_too_many)] = Field(min_length=1)
 
     @property
     def document(self) -> Profile:

@@ -13,7 +13,7 @@ from scoreline_registry.profiles.feature import (
     ProfileFeature,
 )
 from scoreline_registry.routing.conditions import Condition, Test, tests_of
-from scoreline_registry.routing.durations import duration_text
+from scoreline_registry.routing.durations import duration_text, rounded_text
 
 Events = Mapping[str, EventType]
 
@@ -62,7 +62,7 @@ def profile_errors(events: Events, features: Sequence[ProfileFeature], *, keep_s
             problems.append(Problem(("features",), f"duplicate feature {feature.name!r}"))
         problems += [Problem(place, text) for text in _Checks(feature, events, earlier, names).errors()]
         if (feature.span_seconds or 0) > keep_seconds:
-            span = duration_text(feature.span_seconds or 0)
+            span = rounded_text(feature.span_seconds or 0)
             text = f"{duration_text(keep_seconds)} is shorter than the {span} that {feature.name!r} looks back"
             problems.append(Problem(("keep",), text))
         earlier[feature.name] = feature
@@ -241,7 +241,7 @@ def _tile_errors(window: int, tile: int) -> Iterator[str]:
     if tile > window:
         yield f"the tile of {duration_text(tile)} is longer than the window of {duration_text(window)}"
     elif window > tile * MAX_TILES:
-        least = duration_text(-(-window // MAX_TILES))
+        least = rounded_text(-(-window // MAX_TILES))
         yield f"a window of {duration_text(window)} has more than {MAX_TILES} tiles: take a tile of at least {least}"
 
 

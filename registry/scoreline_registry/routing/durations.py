@@ -28,6 +28,12 @@ def duration_text(seconds: int) -> str:
     return f"{seconds // _SECONDS[unit]}{unit}"
 
 
+def rounded_text(seconds: int) -> str:
+    """Whole seconds rounded up in the largest unit that divides them or of which there are two: 5063 is 85m."""
+    unit = next(unit for unit, size in _SECONDS.items() if seconds % size == 0 or seconds > 2 * size)
+    return f"{-(-seconds // _SECONDS[unit])}{unit}"
+
+
 Seconds = Annotated[int, Field(ge=1, le=_LONGEST)]
 Duration = Annotated[Seconds, BeforeValidator(seconds_of)]
 # Spans of history: up to ten years.

@@ -100,7 +100,7 @@ def test_kinds_and_event_types_follow_from_the_fields() -> None:
         ("events: purchase, field: amount, window: 30d", "window: 30d", "'sum' needs the option 'field'"),
         ("aggregate: hour_rarity,", "aggregate: hour_rarity, field: amount,", "has no option 'field'; it has default,"),
         ("window: 30d, tile: 1d", "window: 30d, tile: 31d", "the tile of 31d is longer than the window of 30d"),
-        ("window: 30d, tile: 1d", "window: 30d, tile: 1h", "more than 512 tiles: take a tile of at least 5063s"),
+        ("window: 30d, tile: 1d", "window: 30d, tile: 1h", "more than 512 tiles: take a tile of at least 85m"),
         ("window: 30d, tile: 1d", "tile: 1d", "write both 'window' and 'tile', or neither"),
         ("half_life: 7d", "half_life: 7d, window: 7d", "'window' and 'half_life' limit how far it looks back"),
         (
@@ -169,6 +169,12 @@ def test_kinds_and_event_types_follow_from_the_fields() -> None:
 )
 def test_a_wrong_definition_is_one_clear_error(old: str, new: str, problem: str) -> None:
     assert problem in refused(changed(old, new))
+
+
+def test_too_many_features_are_one_clear_error() -> None:
+    features = "\n".join(f"  f{place}: {{aggregate: count}}" for place in range(5_000))
+    text = f"profile: p\nevents: {{visit: {{}}}}\nfeatures:\n{features}\n"
+    assert refused(text) == "features: a profile has at most 512 features, this one has 5,000"
 
 
 def test_neighbors_have_no_event_at_hand() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from scoreline_registry.documents.documents import encode
 from scoreline_registry.errors import InvalidError
-from scoreline_registry.routing.durations import duration_text, seconds_of
+from scoreline_registry.routing.durations import duration_text, rounded_text, seconds_of
 from scoreline_registry.routing.planning import next_document, written_schema
 from scoreline_registry.routing.route import RouteDocument
 from scoreline_registry.routing.route_file import read_route, write_route
@@ -185,6 +185,16 @@ def test_a_mistake_in_an_allocation_is_named_where_it_stands(old: str, new: str,
 def test_a_duration_is_written_in_the_largest_unit_that_divides_it(seconds: int, text: str) -> None:
     assert duration_text(seconds) == text
     assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(45, "45s"), (90, "90s"), (119, "119s"), (121, "3m"), (5063, "85m"), (86_400, "1d"), (129_600, "36h"),
+     (615_938, "8d"), (732 * 3600, "31d")],
+)  # fmt: skip
+def test_a_duration_in_a_message_is_rounded_up_to_a_readable_unit(seconds: int, text: str) -> None:
+    assert rounded_text(seconds) == text
+    assert seconds_of(text) >= seconds
 
 
 @pytest.mark.parametrize("text", [None, 30, 1.5, "", "m", "1.5h", "-1m", "1 h", "367d", "٣m"])
