@@ -203,7 +203,8 @@ def _as_json(entity: str, found: EntityReading) -> dict[str, Any]:
 def _show(entity: str, found: EntityReading) -> None:
     reading, stored = found.reading, found.stored
     newest = f", newest {time_text(stored.newest * 1000)}" if stored.newest else ""
-    what = "no events" if reading.is_new else f"{len(stored.pending):,} events pending"
+    count = len(stored.pending)
+    what = "no events" if reading.is_new else f"{count:,} event{'' if count == 1 else 's'} pending"
     click.echo(f"{entity} as of {time_text(found.at * 1000)}: {what}{newest}")
     numbers = {name: None if math.isnan(number) else number for name, number in reading.numbers.items()}
     rows: list[tuple[str, object]] = [*numbers.items(), *reading.categories.items()]

@@ -93,5 +93,9 @@ def _duration(microseconds: int) -> str:
     seconds = microseconds / _SECOND
     for size, unit in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 2 * size:
-            return f"{seconds / size:,.1f} {unit}"
-    return f"{seconds:,.1f} seconds"
+            return f"{_tenths(seconds / size)} {unit}"
+    return f"{_tenths(seconds)} seconds"
+
+
+def _tenths(number: float) -> str:
+    return f"{number:,.1f}".removesuffix(".0")

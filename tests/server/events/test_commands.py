@@ -97,6 +97,8 @@ def test_a_person_reads_features_and_counts(place: list[str], log: Path) -> None
     assert shown.stdout.splitlines()[0] == (
         "ann as of 2026-10-05T00:00:00.000000Z: 4 events pending, newest 2026-10-02T13:00:00.000000Z"
     )
+    shown_bob = run("profile", "show", "bob", "--profile", "spending", "--at", "2026-10-05", *place).stdout
+    assert "Z: 1 event pending, newest" in shown_bob.splitlines()[0]
     assert "spent_30d        15" in shown.stdout
     assert "referrers        bob" in shown.stdout
     assert "PROFILE   ENTITIES  PENDING" in run("profile", "stats", *place).stdout

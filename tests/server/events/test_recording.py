@@ -45,7 +45,7 @@ def test_results_are_in_order_and_counted(store: SqliteStore) -> None:
               purchase("bob", 3, START + DAY)]  # fmt: skip
     results = recorder(store, counted).record(profile, events)
     assert results[:4] == [Receipt.KEPT, events[1], Receipt.REPEATED, Receipt.LATE]
-    assert str(results[4]) == "time: is 24.0 hours in the future: send events once they happened"
+    assert str(results[4]) == "time: is 24 hours in the future: send events once they happened"
     assert counted.results == {"kept": 1, "repeated": 1, "late": 1, "refused": 2}
     assert counted.ages == [1.0]
     assert list(store.entities("spending")) == ["ann"]
