@@ -130,6 +130,8 @@ def remove(name: str, address: str, as_json: bool, **signed: Any) -> None:
     """Remove the definition of PROFILE; refused while a route uses it."""
     commit = Registry.open(address).commit(RemoveProfile(name), **signed)
     print_commit(commit, as_json=as_json, profile=name)
+    if commit.written and not as_json:
+        click.echo(f"its entities stay in the store; `scoreline profile clear --profile {name} --yes` removes them")
 
 
 def _read(file: BinaryIO) -> Profile:

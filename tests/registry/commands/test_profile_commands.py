@@ -31,7 +31,13 @@ def test_a_profile_is_planned_applied_listed_printed_and_removed(shell: Shell) -
         "spending: nothing differs",
         "revision 1",
     ]
-    assert shell.ok("profile", "remove", "spending").splitlines() == ["profile spending: removed", "revision 2"]
+    removed = ["profile spending: removed", "nothing is written"]
+    assert shell.ok("profile", "remove", "spending", "--dry-run").splitlines() == removed
+    assert shell.ok("profile", "remove", "spending").splitlines() == [
+        "profile spending: removed",
+        "revision 2",
+        "its entities stay in the store; `scoreline profile clear --profile spending --yes` removes them",
+    ]
     assert "there is no profile yet" in shell.failure("profile", "get", "spending")
 
 
