@@ -103,7 +103,7 @@ def journal_with_rows(folder: Path) -> None:
         FakeServer(registry=folder / "registry", journal_dir=str(journal)) as server,
         scoreline.Client(server.target) as client,
     ):
-        client.score_many("credit", {"income": [1.0, 2.0, 3.0]}, entity_ids=["a", "b", "c"])
+        client.score_many("credit", {"income": [1.0, 2.0, 3.0]}, entity_ids=["a", "b", "c-17"])
     for host in ("host-a", "host-b"):
         shutil.copytree(journal, folder / host / "journal")
 

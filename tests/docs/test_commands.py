@@ -15,15 +15,12 @@ from tests.docs.walks import Walk, not_printed, run, run_script
 
 QUICK = (
     Walk("CONTRIBUTING.md"),
-    Walk("docs/benchmarks.md"),
     Walk("README.md", ["Try it", "Install"]),
     Walk("docs/guides/clients.md", ["Without this client"], python=False),
     Walk("docs/guides/deploy.md", ["The test of the image"]),
     Walk("docs/guides/experiments.md", prepare=stages.registry_with_two_versions),
     Walk("docs/guides/install.md"),
     Walk("docs/guides/journal.md", prepare=stages.journal_with_rows),
-    Walk("docs/explanation/performance.md"),
-    Walk("docs/guides/migrating.md", prepare=stages.repository_of_another_server, moved=["/models"]),
     Walk("docs/guides/operations.md", ["Operate a server"], prepare=stages.registry_with_a_past),
     Walk(
         "docs/guides/own-models.md",
@@ -38,10 +35,10 @@ QUICK = (
             "Import a file",
             "Backfill the past, rebuild after a change",
             "Look inside",
+            "Forget an entity",
         ],
         prepare=stages.files_of_purchases,
     ),
-    Walk("docs/guides/publishing.md", prepare=stages.models_from_elsewhere, moved=["/models"]),
     Walk("docs/guides/registry.md", prepare=stages.registry_with_a_past, moved=["/srv"]),
     Walk("docs/guides/replay.md", prepare=stages.journal_of_two_revisions),
     Walk("docs/guides/routes.md", prepare=stages.route_with_an_experiment),
@@ -55,6 +52,10 @@ QUICK = (
 )
 REAL_DATA = ["Real borrowers"] if os.environ.get("SCORELINE_DATA") else []
 LONG = (
+    Walk("docs/guides/publishing.md", prepare=stages.models_from_elsewhere, moved=["/models"]),
+    Walk("docs/guides/migrating.md", prepare=stages.repository_of_another_server, moved=["/models"]),
+    Walk("docs/explanation/performance.md"),
+    Walk("docs/benchmarks.md"),
     Walk("README.md", ["Quickstart"]),
     Walk("docs/guides/own-models.md", ["Publish your own scikit-learn, LightGBM or PyTorch model", "PyTorch"]),
     Walk("docs/guides/reports.md"),
