@@ -8,11 +8,12 @@
     ├── StartError     a server that cannot start                               (err.detail)
     ├── ReplayError    journaled rows that cannot be scored again               (err.detail)
     └── ProfileStoreError  a store of profiles that cannot be read or written   (err.detail)
+        └── DamagedEntitiesError  entities that the store cannot read           (err.entities)
 
 No transport is known here: ``status_codes`` gives each reason its gRPC code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 
 
@@ -123,3 +124,12 @@ class ProfileStoreError(ServingError):
     def __init__(self, detail: str) -> None:
         self.detail = detail
         super().__init__(detail)
+
+
+class DamagedEntitiesError(ProfileStoreError):
+    """What a store of profiles has of some entities cannot be read; the store and other entities are sound."""
+
+    def __init__(self, entities: Collection[str]) -> None:
+        self.entities = frozenset(entities)
+        whose = f"entity {next(iter(entities))!r}" if len(entities) == 1 else f"{len(entities):,} entities"
+        super().__init__(f"the pending events of {whose} are damaged: forget it, or restore the store from a backup")

@@ -4,8 +4,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import structlog
+
 from scoreline_registry.profiles.events import Event, EventError
-from scoreline_server.errors import ProfileStoreError
+from scoreline_server.errors import DamagedEntitiesError, ProfileStoreError
 from scoreline_server.events.folding import Crowds
 from scoreline_server.gil_switching import background_work
 from scoreline_server.profile_stores.store import Offset, ProfileStore, Receipt
@@ -15,6 +17,8 @@ MAX_EVENTS = 10_000
 """The most events of one call."""
 
 _SECOND = 10**6
+
+_log = structlog.get_logger()
 
 
 class Counting(Protocol):
@@ -48,13 +52,21 @@ class Recorder:
         """Keeps events, with ``offsets`` in the same step; the result of each, in order.
 
         Events come from the profile's ``event_of``; an EventError in the place of one is counted as refused. Those from
-        the future are refused here. Raises ProfileStoreError where the store fails; then all or none of them are kept,
-        and they may be sent again.
+        the future are refused here, and without ``offsets`` those of entities that are damaged in the store. Raises
+        ProfileStoreError where the store fails; then all or none of them are kept, and they may be sent again. With
+        ``offsets`` it raises DamagedEntitiesError: who read the events must see to them before their offsets are kept.
         """
         now = self._now()
         checked = [not_ahead(event, now, profile.future) for event in events]
-        right = [event for event in checked if isinstance(event, Event)]
-        receipts = self._append(profile, right, offsets)
+        try:
+            receipts = self._append(profile, _right(checked), offsets)
+        except DamagedEntitiesError as error:
+            if offsets:
+                raise
+            _log.error("events of damaged entities are refused", profile=profile.name, entities=len(error.entities))
+            checked = [undamaged(event, error) for event in checked]
+            receipts = self._append(profile, _right(checked), offsets)
+        right = _right(checked)
         kept = [event for event, receipt in zip(right, receipts, strict=True) if receipt is Receipt.KEPT]
         self._counting.events_recorded(
             profile.name,
@@ -76,9 +88,22 @@ class Recorder:
             return []
         try:
             return self._store.append(profile.name, events, lateness=profile.lateness, offsets=offsets)
+        except DamagedEntitiesError:
+            raise
         except ProfileStoreError:
             self._counting.events_failed(profile.name)
             raise
+
+
+def _right(events: Sequence[Event | EventError]) -> list[Event]:
+    return [event for event in events if isinstance(event, Event)]
+
+
+def undamaged(event: Event | EventError, damage: DamagedEntitiesError) -> Event | EventError:
+    """The event, or the error of one whose entity is damaged in the store."""
+    if isinstance(event, Event) and event.entity in damage.entities:
+        return EventError("entity_id", "is damaged in the store: forget it, or restore the store from a backup")
+    return event
 
 
 def not_ahead(event: Event | EventError, now: int, future: int) -> Event | EventError:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import msgpack
 
 from scoreline_registry.profiles.events import Event, FieldValue
-from scoreline_server.errors import ProfileStoreError
+from scoreline_server.errors import DamagedEntitiesError
 
 _ARRAY_32 = b"\xdd"
 
@@ -24,13 +24,13 @@ def start_of(event_id: str) -> bytes:
 
 
 def unpack_events(entity: str, packed: bytes, count: int) -> list[Event]:
-    """Decodes the pending events of an entity, in order of their places. Raises ProfileStoreError."""
+    """Decodes the pending events of an entity, in order of their places. Raises DamagedEntitiesError."""
     with _damage(entity):
         return sorted((Event(entity, *each) for each in _arrays(packed, count)), key=_place)
 
 
 def unpack_ids(entity: str, packed: bytes, count: int) -> set[str]:
-    """Decodes the ids of the pending events of an entity. Raises ProfileStoreError."""
+    """Decodes the ids of the pending events of an entity. Raises DamagedEntitiesError."""
     with _damage(entity):
         return {each[0] for each in _arrays(packed, count)}
 
@@ -48,9 +48,7 @@ def _damage(entity: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, LookupError) as error:
-        raise ProfileStoreError(
-            f"the pending events of entity {entity!r} are damaged: forget it, or restore the store from a backup"
-        ) from error
+        raise DamagedEntitiesError([entity]) from error
 
 
 def _place(event: Event) -> tuple[int, str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgpack
 
 from scoreline_registry.profiles.events import Event
+from scoreline_server.errors import DamagedEntitiesError
 from scoreline_server.profile_stores.packing import pack_event, unpack_events
 from scoreline_server.profile_stores.redis_server import Part, RedisServer
 from scoreline_server.profile_stores.store import Fold, Offset, Receipt, Stats, Stored
@@ -50,6 +51,9 @@ class RedisStore:
                 event = events[place]
                 args += event.id, event.time, pack_event(event)
         receipts = self._server.run("append", keys, args)
+        if isinstance(receipts, list):
+            entities = list(groups)
+            raise DamagedEntitiesError([entities[place - 1] for place in receipts])
         order = [place for places in groups.values() for place in places]
         return [_RECEIPTS[digit] for _, digit in sorted(zip(order, receipts, strict=True))]
 

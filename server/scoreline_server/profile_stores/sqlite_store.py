@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from scoreline_registry.profiles.events import Event
+from scoreline_server.errors import DamagedEntitiesError
 from scoreline_server.profile_stores.entity_row import EntityRow
 from scoreline_server.profile_stores.packing import pack_event, unpack_events
 from scoreline_server.profile_stores.sqlite_file import SqliteFile, Synchronous
@@ -87,10 +88,7 @@ class SqliteStore:
 
         def append(connection: sqlite3.Connection) -> list[Receipt]:
             rows = _rows(connection, profile, {event.entity for event in events})
-            receipts = [
-                rows[event.entity].append(event, each, lateness=lateness)
-                for event, each in zip(events, packed, strict=True)
-            ]
+            receipts = _appended(rows, events, packed, lateness=lateness)
             kept = {event.entity for event, receipt in zip(events, receipts, strict=True) if receipt is Receipt.KEPT}
             _write(connection, profile, [rows[entity] for entity in kept])
             _count(connection, profile, receipts)
@@ -212,6 +210,22 @@ def _rows(connection: sqlite3.Connection, profile: str, entities: Iterable[str])
             entity, number, newest=newest, until=(time, event_id), version=version, count=count, pending=pending
         )
     return rows
+
+
+def _appended(
+    rows: Mapping[str, EntityRow], events: Sequence[Event], packed: Sequence[bytes], *, lateness: int
+) -> list[Receipt]:
+    """Adds events to their rows. Raises DamagedEntitiesError that names all damaged ones."""
+    receipts: list[Receipt] = []
+    damaged: dict[str, None] = {}
+    for event, each in zip(events, packed, strict=True):
+        try:
+            receipts.append(rows[event.entity].append(event, each, lateness=lateness))
+        except DamagedEntitiesError as error:
+            damaged |= dict.fromkeys(error.entities)
+    if damaged:
+        raise DamagedEntitiesError(list(damaged))
+    return receipts
 
 
 def _write(connection: sqlite3.Connection, profile: str, rows: Sequence[EntityRow]) -> None:

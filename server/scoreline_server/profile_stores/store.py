@@ -100,7 +100,7 @@ class ProfileStore(Protocol):
 
         An event is late where its place is not after its entity's ``folded_until``, or where its time is more than
         ``lateness`` microseconds before the entity's newest. Of several with one id, also within the call, the first
-        is kept.
+        is kept. Raises DamagedEntitiesError, and changes nothing, where it cannot tell for some of the entities.
         """
 
     def read(self, profile: str, entities: Sequence[str]) -> dict[str, Stored]:

@@ -1,6 +1,7 @@
 """The recorder over a real store: what it keeps, refuses, counts and folds."""
 
 import random
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scoreline_registry.profiles.events import Event, EventError
-from scoreline_server.errors import ProfileStoreError
+from scoreline_server.errors import DamagedEntitiesError, ProfileStoreError
 from scoreline_server.events.folding import CROWDED, MOST_PENDING
 from scoreline_server.events.recording import Recorder
 from scoreline_server.profile_stores.sqlite_store import SqliteStore
@@ -57,6 +58,30 @@ def test_an_event_may_be_as_far_ahead_as_the_profile_says(store: SqliteStore) ->
     first, second = recorder(store, counted).record(profile, edge)
     assert first is Receipt.KEPT
     assert isinstance(second, EventError)
+
+
+def damage(store: SqliteStore, entity: str) -> None:
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("UPDATE entities SET pending = x'c1' WHERE entity = ?", (entity,))
+    connection.close()
+
+
+def test_a_damaged_entity_is_refused_and_the_others_of_its_call_are_kept(store: SqliteStore) -> None:
+    profile, counted = spending(), Counted()
+    record = recorder(store, counted).record
+    record(profile, [purchase("ann", 1, START - SECOND)])
+    damage(store, "ann")
+    events = [purchase(name, number, START - SECOND) for number in (2, 3) for name in ("ann", "bob")]
+    with pytest.raises(DamagedEntitiesError):
+        record(profile, events, offsets=[Offset("group", "topic", 0, 5)])
+    assert store.offsets("group") == {}
+    first, second, third, fourth = record(profile, events)
+    assert (second, fourth) == (Receipt.KEPT, Receipt.KEPT)
+    assert [str(each) for each in (first, third)] == [
+        "entity_id: is damaged in the store: forget it, or restore the store from a backup"
+    ] * 2
+    assert counted.results == {"kept": 3, "repeated": 0, "late": 0, "refused": 2}
+    assert spent(store, "bob", START) == 2
 
 
 def test_events_of_a_crowded_entity_are_folded_and_read_the_same(store: SqliteStore) -> None:

@@ -7,10 +7,10 @@ import redis
 from structlog.testing import capture_logs
 
 from scoreline_registry.profiles.events import Event
-from scoreline_server.errors import ProfileStoreError
+from scoreline_server.errors import DamagedEntitiesError, ProfileStoreError
 from scoreline_server.profile_stores.redis_server import risks
 from scoreline_server.profile_stores.redis_store import RedisStore
-from scoreline_server.profile_stores.store import Receipt
+from scoreline_server.profile_stores.store import Offset, Receipt
 from tests.server.profile_stores.contract import LATENESS, P, ProfileStoreContract
 from tests.server.profile_stores.redis_servers import RunningRedis, needs_redis, running_redis
 from tests.server.profile_stores.reference import event
@@ -78,13 +78,19 @@ def test_a_connection_that_was_closed_is_opened_again(store: RedisStore, url: st
     assert len(store.read(P, ["ann"])["ann"].pending) == 2
 
 
-def test_a_damaged_entity_fails_a_call_that_then_has_changed_nothing(store: RedisStore, url: str) -> None:
+def test_damaged_entities_are_named_by_a_call_that_has_changed_nothing(store: RedisStore, url: str) -> None:
     kept(store, "e1")
     with redis.Redis.from_url(url) as client:
         client.hset(f"scoreline:profile:{P}:entity:bob", "m", b"\xc1")
-        with pytest.raises(ProfileStoreError, match=r"Redis at .*socket refused: .*[Bb]ad data"):
-            store.append(P, [event("cleo", "e", 1), event("bob", "e", 1)], lateness=LATENESS)
+        client.set(f"scoreline:profile:{P}:entity:dan", "text")
+    events = [event(name, each, 1) for name in ("bob", "cleo", "dan", "eve") for each in ("e1", "e2")]
+    with pytest.raises(DamagedEntitiesError, match="pending events of 2 entities are damaged: forget") as raised:
+        store.append(P, events, lateness=LATENESS, offsets=[Offset("c", "t", 0, 5)])
+    assert raised.value.entities == {"bob", "dan"}
     assert list(store.entities(P)) == ["ann"]
+    assert store.offsets("c") == {}
+    assert store.forget(P, "dan")
+    assert store.append(P, events[2:], lateness=LATENESS) == [Receipt.KEPT] * 6
 
 
 def test_a_server_that_is_away_is_said_and_comes_back() -> None:

@@ -15,10 +15,10 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaExcepti
 
 from scoreline_registry.errors import RegistryError
 from scoreline_registry.profiles.events import Event, EventError
-from scoreline_server.errors import ProfileStoreError
+from scoreline_server.errors import DamagedEntitiesError, ProfileStoreError
 from scoreline_server.events.kafka.messages import MessageReader, Received
 from scoreline_server.events.live import LiveProfiles
-from scoreline_server.events.recording import not_ahead
+from scoreline_server.events.recording import not_ahead, undamaged
 from scoreline_server.profile_stores.store import Offset
 from scoreline_server.scoring.compiled_profile import CompiledProfile
 
@@ -163,7 +163,10 @@ class KafkaConsumer:
     def _record(self, messages: Sequence[Received]) -> None:
         """Records messages and how far they reach; again and again while the store or the dead letters fail."""
         now, future = self._profiles.now(), self._profile.future
-        events = [not_ahead(self._reader.event(message), now, future) for message in messages]
+        self._keep(messages, [not_ahead(self._reader.event(message), now, future) for message in messages])
+
+    def _keep(self, messages: Sequence[Received], events: Sequence[Event | EventError]) -> None:
+        """Records events once the others are dead letters; those of damaged entities then become such letters too."""
         dead = [
             (message, event) for message, event in zip(messages, events, strict=True) if not isinstance(event, Event)
         ]
@@ -173,7 +176,13 @@ class KafkaConsumer:
         ]
         if dead and not self._persist(lambda: self._dead_letters.put(dead)):
             return
-        if self._persist(lambda: self._profiles.record(self._profile, events, offsets=offsets)):
+        try:
+            kept = self._persist(lambda: self._profiles.record(self._profile, events, offsets=offsets))
+        except DamagedEntitiesError as error:
+            _log.error("events of damaged entities become dead letters", problem=str(error))
+            self._keep(messages, [undamaged(event, error) for event in events])
+            return
+        if kept:
             self._note(messages, len(dead), offsets)
 
     def _persist(self, step: Callable[[], object]) -> bool:
@@ -182,6 +191,8 @@ class KafkaConsumer:
         while True:
             try:
                 step()
+            except DamagedEntitiesError:
+                raise
             except (ProfileStoreError, KafkaError) as error:
                 _log.warning("events wait, because they cannot be kept", problem=str(error))
                 if self._stop.wait(_RETRY_SECONDS[min(tries, len(_RETRY_SECONDS) - 1)]):

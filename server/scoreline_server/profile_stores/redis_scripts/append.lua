@@ -1,4 +1,5 @@
--- Appends events and offsets. Returns the receipts as one digit each, in the order of the arguments.
+-- Appends events and offsets. Returns the receipts as one digit each, in the order of the arguments; where entities are
+-- damaged nothing is changed, and their places, from 1, are returned as a list.
 -- KEYS: the sorted set of entities, the hash of counts, for each offset the hash of its consumer, each entity's hash
 -- ARGV: lateness, number of offsets, (field, next) of each, then for each entity: its id, how many events, and
 --   (id, time, packed) of each. A packed event is a MessagePack array that begins with its id.
@@ -28,13 +29,12 @@ local function is_late(facts, time, id)
   return time < facts.newest - lateness
 end
 
-local receipts, changed, arrived = {}, {}, {}
+local receipts, changed, arrived, damaged = {}, {}, {}, {}
 local repeated, late = 0, 0
-local at = 3 + 2 * offsets
-for k = 3 + offsets, #KEYS do
-  local entity, events = ARGV[at], tonumber(ARGV[at + 1])
-  at = at + 2
-  local found = redis.call('HMGET', KEYS[k], 'm', 'p')
+
+-- Decides about the events of one entity, which begin at an argument. Raises an error for one that is damaged.
+local function decide(key, entity, events, at)
+  local found = redis.call('HMGET', key, 'm', 'p')
   local facts, pending = facts_of(found[1]), found[2] or ''
   if not facts then arrived[#arrived + 1] = entity end
   local new, ids = {}, {}
@@ -56,8 +56,16 @@ for k = 3 + offsets, #KEYS do
       receipts[#receipts + 1] = KEPT
     end
   end
-  if #new > 0 then changed[#changed + 1] = {KEYS[k], packed_facts(facts), pending .. table.concat(new)} end
+  if #new > 0 then changed[#changed + 1] = {key, packed_facts(facts), pending .. table.concat(new)} end
 end
+
+local at = 3 + 2 * offsets
+for k = 3 + offsets, #KEYS do
+  local events = tonumber(ARGV[at + 1])
+  if not pcall(decide, KEYS[k], ARGV[at], events, at + 2) then damaged[#damaged + 1] = k - 2 - offsets end
+  at = at + 2 + 3 * events
+end
+if #damaged > 0 then return damaged end
 
 for i = 1, offsets do redis.call('HSET', KEYS[2 + i], ARGV[1 + 2 * i], ARGV[2 + 2 * i]) end
 for _, each in ipairs(changed) do redis.call('HSET', each[1], 'm', each[2], 'p', each[3]) end

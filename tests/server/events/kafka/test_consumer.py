@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -166,6 +167,22 @@ def test_messages_that_are_no_events_go_to_their_topic_and_a_store_that_fails_is
     assert found[b"broken"]["scoreline.error"] == b"message: is not JSON"
     (ahead,) = (headers for value, headers in letters if value != b"broken")
     assert b"in the future" in ahead["scoreline.error"]
+    store.close()
+
+
+def test_events_of_a_damaged_entity_are_dead_letters_and_the_others_are_kept(
+    kafka: Cluster, registry: Registry, tmp_path: Path
+) -> None:
+    store = SqliteStore(tmp_path / "profiles.sqlite")
+    kafka.send("damage", [purchase("ann", 1, 1)], partition=0)
+    consumed(kafka, registry, store, "damage", 1, group="damage")
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("UPDATE entities SET pending = x'c1'")
+    connection.close()
+    kafka.send("damage", [purchase(name, at, at) for at in (2, 3) for name in ("ann", "bob")], partition=0)
+    tally = consumed(kafka, registry, store, "damage", 4, group="damage")
+    assert (tally.results["kept"], tally.results["refused"], tally.dead, tally.failed) == (2, 2, 2, 0)
+    assert store.offsets("damage") == {("damage", 0): 5}
     store.close()
 
 
