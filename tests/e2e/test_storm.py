@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scoreline_registry.history.retirement import Retire
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import LocalStorage
 from scoreline_registry.upkeep.verification import verify
@@ -64,6 +65,9 @@ def test_killed_writers_lose_nothing_and_verify_is_clean_beside_them(tmp_path: P
     with running(folder, tmp_path / "server.log", "--poll-seconds", "0.05") as server, load(server.address, 1) as crowd:
         with upkeep(folder) as seen:
             storm(registry, writers, server, iter(range(3)))
+            # The writers may have been killed before one of them retired a version.
+            publish_linear(registry, "aside")
+            registry.commit(Retire("aside", 1), author="ann", message="to be collected")
             wait_until(lambda: seen.errors or (seen.verified >= 2 and seen.collected), why=lambda: seen)
         newest = registry.latest().revision
         server.wait_until(lambda status: status["revision"] >= newest)
