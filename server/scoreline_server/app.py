@@ -36,6 +36,7 @@ from scoreline_server.rpc.pipeline import Pipeline
 from scoreline_server.rpc.profile_calls import ProfileCalls
 from scoreline_server.rpc.registry_reads import RegistryReads
 from scoreline_server.rpc.registry_writes import RegistryWrites
+from scoreline_server.rpc.thread_slots import ThreadSlots
 from scoreline_server.scoring import engine
 from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.scoring.results import Observe
@@ -108,10 +109,9 @@ class Server:
             counting=self.metrics,
             keep=self.journal.shadows if self.journal else discard,
         )
-        reports = OutcomeReports(self.outcomes, counting=self.metrics, threads=settings.threads)
-        profile_calls = ProfileCalls(
-            self.profiles, self._forgetting, remaining=remaining_data(settings), threads=settings.threads
-        )
+        slots = ThreadSlots(settings.threads)
+        reports = OutcomeReports(self.outcomes, counting=self.metrics, slots=slots)
+        profile_calls = ProfileCalls(self.profiles, self._forgetting, remaining=remaining_data(settings), slots=slots)
         self._comparisons = Comparisons(settings.registry, journal_folder(settings.journal_dir, settings.registry))
         reading = (RegistryReads(registry), self._comparisons)
         control = (*reading, RegistryWrites(registry), Control(registry, self.watcher), reports, profile_calls)

@@ -4,10 +4,8 @@ It runs on the ordinary server's threads, never on the hot lane, and leaves one 
 reports, not the other calls.
 """
 
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Protocol
 
 from scoreline.errors import InvalidRequestError
@@ -20,10 +18,11 @@ from scoreline_server.outcomes.known import UnknownIds
 from scoreline_server.outcomes.rules import MAX_OUTCOMES, check_observed
 from scoreline_server.rpc.authority import Action, Caller
 from scoreline_server.rpc.methods import Method
+from scoreline_server.rpc.thread_slots import ThreadSlots
 from scoreline_server.rpc.timestamps import nanoseconds_of
 from scoreline_server.scoring.catalog import Catalog
 
-_RETRY_SECONDS = 0.05
+_BUSY = "other reports of outcomes are being written: try again"
 
 
 class Counting(Protocol):
@@ -39,10 +38,10 @@ class Counting(Protocol):
 class OutcomeReports:
     """Answers ReportOutcomes. ``keeper`` is None where the journal is off."""
 
-    def __init__(self, keeper: OutcomeKeeper | None, *, counting: Counting, threads: int) -> None:
-        """``threads`` are those of the server; all but one of them may wait for the disk."""
+    def __init__(self, keeper: OutcomeKeeper | None, *, counting: Counting, slots: ThreadSlots) -> None:
+        """``slots`` are the threads that may wait for the disk."""
         self._keeper, self._counting = keeper, counting
-        self._waiting = threading.BoundedSemaphore(max(1, threads - 1))
+        self._slots = slots
 
     def methods(self) -> list[Method]:
         """The rows of the method table."""
@@ -52,7 +51,7 @@ class OutcomeReports:
     def report(self, request: pb.ReportOutcomesRequest, catalog: Catalog, _caller: Caller) -> pb.ReportOutcomesResponse:
         """Keeps the outcomes of a call that are right, and says what is wrong with the others."""
         keeper = self._checked(request, catalog)
-        with self._slot():
+        with self._slots.taken(_BUSY):
             with background_work():
                 outcomes, errors = decoded_outcomes(request.outcomes, time.time_ns())
             found = self._keep(keeper, request.route, outcomes) if outcomes else UnknownIds()
@@ -81,18 +80,6 @@ class OutcomeReports:
                 f"{len(request.outcomes):,} outcomes in one call; send at most {MAX_OUTCOMES:,}, in several calls",
             )
         return self._keeper
-
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        """Counts a report among those that wait for the disk. Raises CallError with OVERLOADED where they are many."""
-        if not self._waiting.acquire(blocking=False):
-            error = CallError(ErrorReason.OVERLOADED, "other reports of outcomes are being written: try again")
-            error.retry_after_seconds = _RETRY_SECONDS
-            raise error
-        try:
-            yield
-        finally:
-            self._waiting.release()
 
     def _keep(self, keeper: OutcomeKeeper, route: str, outcomes: Sequence[Outcome]) -> UnknownIds:
         try:

@@ -4,9 +4,7 @@ They run on the ordinary server's threads, never on the hot lane, and leave one 
 up recording, not the other calls.
 """
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from scoreline.v1 import profiles_pb2 as pb
 from scoreline_server.errors import CallError, ErrorReason
@@ -18,25 +16,31 @@ from scoreline_server.gil_switching import background_work
 from scoreline_server.rpc.authority import Action, Caller
 from scoreline_server.rpc.methods import Method
 from scoreline_server.rpc.profile_messages import asked, decoded_events, profile_response, record_response
+from scoreline_server.rpc.thread_slots import ThreadSlots
 from scoreline_server.scoring.catalog import Catalog
 
 _SERVICE = "/scoreline.v1.ProfileService/"
-_RETRY_SECONDS = 0.05
+_BUSY = "other calls wait for the store of profiles: try again"
 
 
 class ProfileCalls:
     """Answers ProfileService. ``profiles`` is None where the server has no store of profiles."""
 
     def __init__(
-        self, profiles: LiveProfiles | None, forgetting: Forgetting | None, *, remaining: Sequence[str], threads: int
+        self,
+        profiles: LiveProfiles | None,
+        forgetting: Forgetting | None,
+        *,
+        remaining: Sequence[str],
+        slots: ThreadSlots,
     ) -> None:
-        """All but one of the server's ``threads`` may wait for the store.
+        """``slots`` are the threads that may wait for the store.
 
         ``forgetting`` forgets entities in the journal; None without one. ``remaining`` says where else than in its
         profiles this server keeps data of entities, one sentence each.
         """
         self._profiles, self._forgetting, self._remaining = profiles, forgetting, remaining
-        self._waiting = threading.BoundedSemaphore(max(1, threads - 1))
+        self._slots = slots
 
     def methods(self) -> list[Method]:
         """The rows of the method table."""
@@ -48,7 +52,7 @@ class ProfileCalls:
 
     def record(self, request: pb.RecordEventsRequest, catalog: Catalog, _caller: Caller) -> pb.RecordEventsResponse:
         """Keeps the events of a call that are right, and says what is wrong with the others."""
-        with self._slot():
+        with self._slots.taken(_BUSY):
             return self.record_batch(request, catalog)
 
     def record_batch(self, request: pb.RecordEventsRequest, catalog: Catalog) -> pb.RecordEventsResponse:
@@ -72,7 +76,7 @@ class ProfileCalls:
         profile = profiles.definitions.require(request.profile, catalog.revision)
         _check_entity(request.entity_id)
         at, event = asked(profile, request, profiles.now())
-        with self._slot():
+        with self._slots.taken(_BUSY):
             return profile_response(profiles.read(profile, request.entity_id, at=at, event=event))
 
     def forget(self, request: pb.ForgetEntityRequest, catalog: Catalog, _caller: Caller) -> pb.ForgetEntityResponse:
@@ -92,7 +96,7 @@ class ProfileCalls:
         """Removes an entity from some profiles; the names of those that held something of it."""
         if not names:
             return []
-        with self._slot():
+        with self._slots.taken(_BUSY):
             return self._on().forget(names, entity)
 
     def _asked_for(self, entity: str) -> Sequence[str]:
@@ -107,18 +111,6 @@ class ProfileCalls:
         if self._profiles is None:
             raise CallError(ErrorReason.PROFILES_OFF, "this server keeps no profiles: set profile_store")
         return self._profiles
-
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        """Counts a call among those that wait for the store. Raises CallError with OVERLOADED where they are many."""
-        if not self._waiting.acquire(blocking=False):
-            error = CallError(ErrorReason.OVERLOADED, "other calls wait for the store of profiles: try again")
-            error.retry_after_seconds = _RETRY_SECONDS
-            raise error
-        try:
-            yield
-        finally:
-            self._waiting.release()
 
 
 def _check_entity(entity_id: str) -> None:
