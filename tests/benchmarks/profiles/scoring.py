@@ -43,16 +43,16 @@ def scored(
     bodies = workload.scores(int(RATE * (seconds + _WARM_UP_SECONDS)))
     with recording_beside(address, beside, folder), _Caller(address) as caller:
         caller.run(bodies[: int(RATE * _WARM_UP_SECONDS)])
-        spent = server.processor_seconds()
+        spent, began = server.processor_seconds(), time.perf_counter()
         calls = caller.run(bodies[int(RATE * _WARM_UP_SECONDS) :])
-        spent = server.processor_seconds() - spent
+        spent, lasted = server.processor_seconds() - spent, time.perf_counter() - began
     times = {f"p{quantile} ms": 1e3 * float(np.percentile(calls.seconds, quantile)) for quantile in (50, 99, 99.9)}
     states = Counter(_state(answer) for answer in calls.answers)
     read = states[pb.PROFILE_STATE_READ] + states[pb.PROFILE_STATE_NEW]
     return {
         **times,
         "answered from state: %": 100 * read / len(calls.answers),
-        "server's CPU, of one core: %": 100 * spent * RATE / len(calls.answers),
+        "server's CPU, of one core: %": 100 * spent / lasted,
     }
 
 
