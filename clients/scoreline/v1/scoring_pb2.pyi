@@ -147,10 +147,18 @@ class ScoreRequest(_message.Message):
     PACKED_FIELD_NUMBER: _builtins.int
     EXTRAS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     route: _builtins.str
     """The route's name. Required."""
     request_id: _builtins.str
     """Chosen by the caller and equal on a retry, so that readers of the journal can drop repeated rows. Optional."""
+    reasons: _builtins.int
+    """How many reasons to return with each score, from 0 to 20: the inputs that moved it most. More than four are rarely
+    helpful. Fails with FAILED_PRECONDITION where the version that scores has nothing to explain its scores by.
+    """
+    language: _builtins.str
+    """The language of the reasons' texts, such as "de". English where it is empty or the contract has no texts in it."""
     @_builtins.property
     def entities(self) -> _containers.RepeatedCompositeFieldContainer[Global___Entity]:
         """The entities in the named form, easy to write by hand. Answered in `ScoreResponse.scores`."""
@@ -171,10 +179,12 @@ class ScoreRequest(_message.Message):
         packed: Global___PackedEntities | None = ...,
         extras: _abc.Iterable[_builtins.str] | None = ...,
         request_id: _builtins.str = ...,
+        reasons: _builtins.int = ...,
+        language: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["packed", b"packed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entities", b"entities", "extras", b"extras", "packed", b"packed", "request_id", b"request_id", "route", b"route"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entities", b"entities", "extras", b"extras", "language", b"language", "packed", b"packed", "reasons", b"reasons", "request_id", b"request_id", "route", b"route"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -971,6 +981,7 @@ class EntityScore(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     PREDICTION_ID_FIELD_NUMBER: _builtins.int
     QUALITY_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
     score: _builtins.float
     """The score as the model's contract defines it, usually a probability from 0 to 1."""
     band: _builtins.str
@@ -999,6 +1010,10 @@ class EntityScore(_message.Message):
     def quality(self) -> Global___DataQuality:
         """How many features were missing, replaced or clipped, and whether a profile was read."""
 
+    @_builtins.property
+    def explanation(self) -> Global___Explanation:
+        """Which inputs moved the score most. Set where reasons were asked for."""
+
     def __init__(
         self,
         *,
@@ -1013,16 +1028,101 @@ class EntityScore(_message.Message):
         reason: Global___Reason.ValueType = ...,
         prediction_id: _builtins.str = ...,
         quality: Global___DataQuality | None = ...,
+        explanation: Global___Explanation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_points", b"_points", "error", b"error", "points", b"points", "quality", b"quality"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_points", b"_points", "error", b"error", "explanation", b"explanation", "points", b"points", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_points", b"_points", "arm", b"arm", "band", b"band", "error", b"error", "extras", b"extras", "model", b"model", "points", b"points", "prediction_id", b"prediction_id", "quality", b"quality", "reason", b"reason", "score", b"score", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_points", b"_points", "arm", b"arm", "band", b"band", "error", b"error", "explanation", b"explanation", "extras", b"extras", "model", b"model", "points", b"points", "prediction_id", b"prediction_id", "quality", b"quality", "reason", b"reason", "score", b"score", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__points: _TypeAlias = _typing.Literal["points"]  # noqa: Y015
     _WhichOneofArgType__points: _TypeAlias = _typing.Literal["_points", b"_points"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__points) -> _WhichOneofReturnType__points | None: ...
 
 Global___EntityScore: _TypeAlias = EntityScore  # noqa: Y015
+
+@_typing.final
+class Explanation(_message.Message):
+    """Which inputs moved a score most, away from the score of a cohort: Shapley values in log odds, or in the unit of the
+    score where it is no probability.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASONS_FIELD_NUMBER: _builtins.int
+    BASE_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
+    REST_FIELD_NUMBER: _builtins.int
+    STANDARD_ERROR_FIELD_NUMBER: _builtins.int
+    base: _builtins.float
+    """The mean of the cohort. With the contributions of all inputs it adds up to `margin`."""
+    margin: _builtins.float
+    """The score in the unit of the contributions."""
+    rest: _builtins.float
+    """The sum of the contributions that `reasons` does not have."""
+    standard_error: _builtins.float
+    """The largest standard error of a contribution; 0 where they are exact."""
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReasonCode]:
+        """The reasons, the largest contribution first, whichever its sign; sensitive inputs are never among them."""
+
+    def __init__(
+        self,
+        *,
+        reasons: _abc.Iterable[Global___ReasonCode] | None = ...,
+        base: _builtins.float = ...,
+        margin: _builtins.float = ...,
+        rest: _builtins.float = ...,
+        standard_error: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "margin", b"margin", "reasons", b"reasons", "rest", b"rest", "standard_error", b"standard_error"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Explanation: _TypeAlias = Explanation  # noqa: Y015
+
+@_typing.final
+class ReasonCode(_message.Message):
+    """How one input moved a score."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    CONTRIBUTION_FIELD_NUMBER: _builtins.int
+    STANDARD_ERROR_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    input: _builtins.str
+    """The input, by the name under which callers send it."""
+    value: _builtins.str
+    """Its value, as text. Empty where it is missing."""
+    contribution: _builtins.float
+    """By how much it moved the score; a positive one raises it."""
+    standard_error: _builtins.float
+    """The standard error of the contribution; 0 where it is exact."""
+    text: _builtins.str
+    """What to say about it, from the model's contract, in the language of the request. Empty where it has no text."""
+    language: _builtins.str
+    """The language of `text`."""
+    def __init__(
+        self,
+        *,
+        input: _builtins.str = ...,
+        value: _builtins.str = ...,
+        contribution: _builtins.float = ...,
+        standard_error: _builtins.float = ...,
+        text: _builtins.str = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contribution", b"contribution", "input", b"input", "language", b"language", "standard_error", b"standard_error", "text", b"text", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReasonCode: _TypeAlias = ReasonCode  # noqa: Y015
 
 @_typing.final
 class Tensor(_message.Message):
@@ -1201,6 +1301,7 @@ class PackedScores(_message.Message):
     EXTRAS_FIELD_NUMBER: _builtins.int
     ERRORS_FIELD_NUMBER: _builtins.int
     PROFILE_STATES_FIELD_NUMBER: _builtins.int
+    EXPLANATIONS_FIELD_NUMBER: _builtins.int
     scores: _builtins.bytes
     """float32 [N]."""
     served_index: _builtins.bytes
@@ -1231,6 +1332,10 @@ class PackedScores(_message.Message):
     def errors(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntityError]:
         """The rows that could not be scored, by ascending row."""
 
+    @_builtins.property
+    def explanations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Explanation]:
+        """N explanations, empty for rows with an error. None where no reasons were asked for."""
+
     def __init__(
         self,
         *,
@@ -1245,10 +1350,11 @@ class PackedScores(_message.Message):
         extras: _abc.Iterable[Global___ExtraColumn] | None = ...,
         errors: _abc.Iterable[Global___EntityError] | None = ...,
         profile_states: _builtins.bytes = ...,
+        explanations: _abc.Iterable[Global___Explanation] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["band_index", b"band_index", "bands", b"bands", "errors", b"errors", "extras", b"extras", "points", b"points", "profile_states", b"profile_states", "quality", b"quality", "reasons", b"reasons", "scores", b"scores", "served", b"served", "served_index", b"served_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["band_index", b"band_index", "bands", b"bands", "errors", b"errors", "explanations", b"explanations", "extras", b"extras", "points", b"points", "profile_states", b"profile_states", "quality", b"quality", "reasons", b"reasons", "scores", b"scores", "served", b"served", "served_index", b"served_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1729,6 +1835,7 @@ class GetStatusResponse(_message.Message):
     MODELS_FIELD_NUMBER: _builtins.int
     SERVER_VERSION_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
+    POLICIES_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """The registry's newest revision that the server has read."""
     server_version: _builtins.str
@@ -1743,6 +1850,10 @@ class GetStatusResponse(_message.Message):
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelStatus]:
         """Every version that is loaded or failed to load, by name and version."""
 
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyStatus]:
+        """Every policy that the registry holds, by name."""
+
     def __init__(
         self,
         *,
@@ -1751,14 +1862,45 @@ class GetStatusResponse(_message.Message):
         models: _abc.Iterable[Global___ModelStatus] | None = ...,
         server_version: _builtins.str = ...,
         problem: _builtins.str = ...,
+        policies: _abc.Iterable[Global___PolicyStatus] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "problem", b"problem", "revision", b"revision", "routes", b"routes", "server_version", b"server_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "policies", b"policies", "problem", b"problem", "revision", b"revision", "routes", b"routes", "server_version", b"server_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
+
+@_typing.final
+class PolicyStatus(_message.Message):
+    """One policy as this server decides by it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    ADOPTED_REVISION_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    policy: _builtins.str
+    """The policy's name."""
+    adopted_revision: _builtins.int
+    """The revision that the policy in force was adopted from; 0 while none could be adopted."""
+    problem: _builtins.str
+    """Why a newer one was not adopted. Empty if the newest was."""
+    def __init__(
+        self,
+        *,
+        policy: _builtins.str = ...,
+        adopted_revision: _builtins.int = ...,
+        problem: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adopted_revision", b"adopted_revision", "policy", b"policy", "problem", b"problem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyStatus: _TypeAlias = PolicyStatus  # noqa: Y015
 
 @_typing.final
 class RouteStatus(_message.Message):

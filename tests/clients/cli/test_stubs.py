@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from scoreline.v1 import profiles_pb2, registry_pb2, scoring_pb2
+from scoreline.v1 import decisions_pb2, profiles_pb2, registry_pb2, scoring_pb2
 from tests.clients.cli.test_cli import run, without
 from tests.clients.sums import Running
 
@@ -52,7 +52,7 @@ def example(language: str) -> str:
 
 
 def test_java_has_a_class_for_each_name_that_the_example_imports() -> None:
-    files = [scoring_pb2.DESCRIPTOR, registry_pb2.DESCRIPTOR, profiles_pb2.DESCRIPTOR]
+    files = [scoring_pb2.DESCRIPTOR, registry_pb2.DESCRIPTOR, profiles_pb2.DESCRIPTOR, decisions_pb2.DESCRIPTOR]
     options = [file.GetOptions() for file in files]
     assert {(option.java_package, option.java_multiple_files) for option in options} == {("com.scoreline.v1", True)}
     assert len({option.java_outer_classname for option in options}) == len(files)
@@ -64,7 +64,8 @@ def test_java_has_a_class_for_each_name_that_the_example_imports() -> None:
 
 
 def test_go_has_one_package_of_the_path_and_name_that_the_example_imports() -> None:
-    packages = {file.DESCRIPTOR.GetOptions().go_package for file in (scoring_pb2, registry_pb2, profiles_pb2)}
+    files = [scoring_pb2, registry_pb2, profiles_pb2, decisions_pb2]
+    packages = {file.DESCRIPTOR.GetOptions().go_package for file in files}
     assert packages == {"scoreline/v1;scorelinev1"}
     assert 'scorelinev1 "example/scoreline/v1"' in example("go")
 
