@@ -1,0 +1,1 @@
+"""Decisions: policies that turn scores into actions, their limits and their messages. Pure."""
