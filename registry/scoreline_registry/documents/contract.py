@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from scoreline_registry.documents.actionability import Actionability, check_actionability
 from scoreline_registry.documents.base import FrozenModel, OmitDefaults, refuse_duplicates
 from scoreline_registry.documents.ragged import NEIGHBORS, SEQUENCE, RaggedInput, RaggedKind
 from scoreline_registry.names import check_feature_name
@@ -23,12 +24,15 @@ FeatureName = Annotated[str, AfterValidator(check_feature_name)]
 FeatureKind = Literal["number", "category"]
 
 
-class Feature(FrozenModel):
+class Feature(OmitDefaults):
     """One raw input column.
 
     A number becomes a float32, a category the float32 index of its name in ``vocabulary``. A missing value (absent, or
     NaN) is refused where ``required``; else it becomes ``default`` where there is one and stays NaN where there is not.
+    ``recourse`` says how far a person can change it; without it, it is kept as it is.
     """
+
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"recourse"})
 
     name: FeatureName
     kind: FeatureKind = "number"
@@ -39,11 +43,14 @@ class Feature(FrozenModel):
     vocabulary: tuple[FeatureName, ...] = ()
     unseen: Literal["other", "refuse"] = "other"
     sensitive: bool = False
+    recourse: Actionability | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.required and self.default is not None:
             raise ValueError(f"feature {self.name!r}: a required feature has no default")
+        if self.sensitive and self.recourse is not None and not self.recourse.immutable:
+            raise ValueError(f"feature {self.name!r}: a sensitive feature is never changed: leave out its recourse")
         return self._number() if self.kind == "number" else self._category()
 
     def _number(self) -> Self:
@@ -157,7 +164,18 @@ class InputContract(OmitDefaults):
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         refuse_duplicates("feature", (feature.name for feature in self.features))
+        check_actionability(self.actionability, self.vocabularies)
         return self
+
+    @property
+    def actionability(self) -> Mapping[str, Actionability]:
+        """How far inputs can be changed, of those that say so."""
+        return {each.name: each.recourse for each in self.features if each.recourse is not None}
+
+    @property
+    def vocabularies(self) -> Mapping[str, tuple[str, ...] | None]:
+        """The vocabulary of each feature; None for numbers."""
+        return {each.name: each.vocabulary if each.kind == "category" else None for each in self.features}
 
     @property
     def is_empty(self) -> bool:

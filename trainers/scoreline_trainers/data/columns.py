@@ -2,10 +2,19 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
+from scoreline_registry.documents.actionability import ActionabilitySpec
 from scoreline_registry.documents.base import refuse_duplicates
 from scoreline_registry.documents.contract import MAX_NEIGHBORS, FeatureKind, FeatureName
 from scoreline_trainers.data.reading.csv_files import Decimal
@@ -49,6 +58,12 @@ class FeatureSpec(Spec):
     max_names: int | None = Field(default=None, ge=1)
     unseen: Literal["other", "refuse"] = "other"
     sensitive: bool = False
+    recourse: ActionabilitySpec | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Recipes as run that do not use it stay as earlier releases read them."""
+        return {name: value for name, value in serialize(self).items() if name != "recourse" or value is not None}
 
     @model_validator(mode="after")
     def _one_list_of_names(self) -> Self:
