@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 from scoreline_registry.documents.actionability import Actionability, check_actionability
 from scoreline_registry.documents.base import FrozenModel, OmitDefaults, refuse_duplicates
 from scoreline_registry.documents.ragged import NEIGHBORS, SEQUENCE, RaggedInput, RaggedKind
+from scoreline_registry.documents.reason_texts import Language, ReasonTexts
 from scoreline_registry.names import check_feature_name
 
 MAX_FEATURES = 4096
@@ -29,10 +30,11 @@ class Feature(OmitDefaults):
 
     A number becomes a float32, a category the float32 index of its name in ``vocabulary``. A missing value (absent, or
     NaN) is refused where ``required``; else it becomes ``default`` where there is one and stays NaN where there is not.
+    A ``sensitive`` input is never named as a reason; ``texts`` are the sentences for any other, by language.
     ``recourse`` says how far a person can change it; without it, it is kept as it is.
     """
 
-    OMITTED: ClassVar[frozenset[str]] = frozenset({"recourse"})
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"recourse", "texts"})
 
     name: FeatureName
     kind: FeatureKind = "number"
@@ -43,6 +45,7 @@ class Feature(OmitDefaults):
     vocabulary: tuple[FeatureName, ...] = ()
     unseen: Literal["other", "refuse"] = "other"
     sensitive: bool = False
+    texts: dict[Language, ReasonTexts] = Field(default_factory=dict)
     recourse: Actionability | None = None
 
     @model_validator(mode="after")
@@ -222,10 +225,11 @@ class ScoreContract(OmitDefaults):
 
     ``kind`` is "probability" (0 to 1) or "value" (any finite number). Bands ascend by ``from_score``; a score below the
     first has no band. A model of several ``classes`` has their probabilities, in this order, as the extra output
-    ``class_probabilities``; its score is that of the last one.
+    ``class_probabilities``; its score is that of the last one. Where ``adverse`` says that inputs that raise the score
+    are to the disadvantage of whom it is about, or those that lower it, reasons name these inputs alone.
     """
 
-    OMITTED: ClassVar[frozenset[str]] = frozenset({"classes"})
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"classes", "adverse"})
 
     meaning: str = Field(min_length=1, max_length=500)
     kind: Literal["probability", "value"] = "probability"
@@ -233,6 +237,7 @@ class ScoreContract(OmitDefaults):
     points: Points | None = None
     extras: tuple[FeatureName, ...] = ()
     classes: tuple[FeatureName, ...] = ()
+    adverse: Literal["raises", "lowers"] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -21,6 +21,7 @@ CARD_FILE = "card.md"
 REPORT_FILE = "report.json"
 REFERENCE_FILE = "reference.npz"
 EXPLANATION_FILE = "explanation.json"
+REASONS_FILE = "reasons.npz"
 CLAIM_FILE = "claim.json"
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

@@ -17,6 +17,7 @@ from pydantic import (
 from scoreline_registry.documents.actionability import ActionabilitySpec
 from scoreline_registry.documents.base import refuse_duplicates
 from scoreline_registry.documents.contract import MAX_NEIGHBORS, FeatureKind, FeatureName
+from scoreline_registry.documents.reason_texts import Language, Text
 from scoreline_trainers.data.reading.csv_files import Decimal
 from scoreline_trainers.errors import DataError
 from scoreline_trainers.problems import nearest_or_all, problems_of
@@ -39,6 +40,13 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+class ReasonTextsSpec(Spec):
+    """Sentences for an input that raises or lowers a score, with {name} and {value}."""
+
+    raises: Text = ""
+    lowers: Text = ""
+
+
 class FeatureSpec(Spec):
     """One input column. What is left out is inferred: the kind from the column, a vocabulary from training rows.
 
@@ -58,12 +66,13 @@ class FeatureSpec(Spec):
     max_names: int | None = Field(default=None, ge=1)
     unseen: Literal["other", "refuse"] = "other"
     sensitive: bool = False
+    texts: dict[Language, ReasonTextsSpec] = Field(default_factory=dict)
     recourse: ActionabilitySpec | None = None
 
     @model_serializer(mode="wrap")
     def _without_empty(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Recipes as run that do not use it stay as earlier releases read them."""
-        return {name: value for name, value in serialize(self).items() if name != "recourse" or value is not None}
+        """Recipes as run that do not use them stay as earlier releases read them."""
+        return {name: value for name, value in serialize(self).items() if value or name not in ("recourse", "texts")}
 
     @model_validator(mode="after")
     def _one_list_of_names(self) -> Self:

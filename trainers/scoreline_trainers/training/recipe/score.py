@@ -1,8 +1,9 @@
 """The meaning of a score in a recipe, its bands and points."""
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from scoreline_registry.documents.contract import Band, Points, ScoreContract
 from scoreline_trainers.data.batch import Float64
@@ -25,12 +26,18 @@ class ScoreSpec(Spec):
     """The meaning of the score, its bands and points.
 
     ``bands`` maps each band's name to the score it starts at, ascending from 0 to 1, or says how the cut-offs are
-    chosen.
+    chosen. Where ``adverse`` is "raises" or "lowers", reasons name only inputs that move the score that way.
     """
 
     meaning: str = Field(default=_MEANING, min_length=1)
     bands: Bands = Field(default_factory=dict)
     points: PointsSpec | None = None
+    adverse: Literal["raises", "lowers"] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Recipes as run that do not say it stay as earlier releases read them."""
+        return {name: value for name, value in serialize(self).items() if name != "adverse" or value is not None}
 
     def with_cuts(self, label: Label, score: Float64) -> "ScoreSpec":
         """The same with cut-offs chosen on validation rows, where they are to be chosen. Raises DataError."""
@@ -50,6 +57,7 @@ class ScoreSpec(Spec):
             bands=tuple(Band(name=name, from_score=start) for name, start in cuts.items()),
             points=None if self.points is None else Points(**self.points.model_dump()),
             extras=tuple(extras),
+            adverse=self.adverse,
         )
 
     def _meaning(self, task: Task, classes: Sequence[str]) -> str:
