@@ -6,7 +6,7 @@ from scoreline_registry.profiles.packaged import packaged_profiles
 from scoreline_registry.profiles.profile import Profile
 from scoreline_registry.profiles.profile_file import read_profile, write_profile
 
-NAMES = ("card-customer", "card-terminal", "rfm", "session-urgency", "spending-guardian")
+NAMES = ("card-customer", "card-terminal", "rfm", "session-urgency", "spending-guardian", "subscriber")
 
 
 def packaged(name: str) -> Profile:
@@ -33,6 +33,7 @@ def test_a_packaged_profile_has_the_name_of_its_file_and_can_be_written_again(na
             {"amount_z": "z_score", "category_rarity": "rarity", "hour_rarity": "hour_rarity", "method_risk": "lookup"},
         ),
         ("session-urgency", {"urgent": "flag", "clicks_per_minute": "rate", "page_engagement": "mean"}),
+        ("subscriber", {"age_days": "time_since_first", "clicks_7d": "count", "friends": "neighbors"}),
         ("rfm", {"recency_days": "time_since_last", "frequency": "count", "monetary": "mean"}),
     ],
 )

@@ -1,3 +1,6 @@
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
 import lightgbm
 import numpy as np
 import polars as pl
@@ -6,7 +9,8 @@ import pytest
 from scoreline_trainers.evaluation.metrics import auc
 from scoreline_trainers.synthetic import TABLE_SETS
 from scoreline_trainers.synthetic.behaviour import behaviour
-from scoreline_trainers.synthetic.churn import churn
+from scoreline_trainers.synthetic.churn import OFFERS, churn
+from scoreline_trainers.synthetic.guardian import AVOIDED, guardian
 from scoreline_trainers.synthetic.spending import spending
 
 
@@ -24,7 +28,9 @@ def test_each_customer_has_one_row_in_the_first_table_and_all_events_are_theirs(
     assert all(frame["customer_id"].is_in(first["customer_id"].to_list()).all() for frame in others)
 
 
-@pytest.mark.parametrize(("name", "events"), [("behaviour", "transactions"), ("spending", "purchases")])
+@pytest.mark.parametrize(
+    ("name", "events"), [("behaviour", "transactions"), ("spending", "purchases"), ("guardian", "purchases")]
+)
 def test_a_customer_has_about_fifty_transactions(name: str, events: str) -> None:
     assert len(TABLE_SETS[name](400, seed=1)[events]) / 400 == pytest.approx(50, rel=0.1)
 
@@ -56,12 +62,43 @@ def test_impulse_buys_are_unusual_for_their_buyer_and_become_known_later() -> No
     assert unusual > usual + 0.8
 
 
+def test_each_intervention_avoids_its_share_of_the_regrets() -> None:
+    tables = guardian(600, seed=5)
+    both = tables["responses"].join(tables["purchases"].select("purchase_id", "impulse"), on="purchase_id")
+    impulse = both.filter(pl.col("impulse") == 1)
+    rates = {action: float(impulse[f"regretted_{action}"].mean()) for action in AVOIDED}  # type: ignore[arg-type]
+    assert rates["none"] == pytest.approx(0.9, abs=0.02)
+    for action, share in AVOIDED.items():
+        assert 1 - rates[action] / rates["none"] == pytest.approx(share, abs=0.03)
+    assert both.filter(pl.col("impulse") == 0)["regretted_none"].mean() == pytest.approx(0.02, abs=0.005)
+    assert (both["regretted_pause"] <= both["regretted_nudge"]).all()
+
+
+def test_purchases_of_several_countries_are_in_utc_and_end_with_the_day_that_is_asked_for() -> None:
+    tables = guardian(80, seed=5, last_day=date(2026, 11, 21))
+    purchases = tables["purchases"].join(tables["cardholders"], on="customer_id")
+    assert purchases["timezone"].n_unique() == purchases["country"].n_unique() == 4
+    assert purchases["moment"].dt.date().max() == date(2026, 11, 21)
+    for zone, hour, moment in purchases.select("timezone", "hour", "moment").sample(200, seed=1).iter_rows():
+        assert _hour_there(moment, zone) == pytest.approx(hour, abs=0.01)
+
+
 def test_a_discount_keeps_some_of_those_who_would_leave() -> None:
     tables = churn(20_000, seed=5)
     labels = tables["labels"].join(tables["offers"], on="customer_id")
     left = dict(labels.group_by("offer").agg(pl.col("churned").mean()).iter_rows())
     assert labels["churned"].mean() == pytest.approx(0.165, abs=0.03)
     assert left["discount_10"] < left["none"] - 0.05
+
+
+def test_the_label_of_a_subscriber_is_the_response_to_the_offer_that_was_made() -> None:
+    tables = churn(3000, seed=5)
+    both = tables["labels"].join(tables["offers"], on="customer_id").join(tables["responses"], on="customer_id")
+    for offer in OFFERS:
+        made = both.filter(pl.col("offer") == offer)
+        assert made["churned"].equals(made[f"churned_{offer}"], check_names=False)
+    assert both["churned_discount_10"].mean() < both["churned_none"].mean() - 0.05  # type: ignore[operator]
+    assert (both["churned_discount_10"] <= both["churned_none"]).all()
 
 
 def test_friends_of_leavers_leave_more_often() -> None:
@@ -71,6 +108,12 @@ def test_friends_of_leavers_leave_more_often() -> None:
     ties = ties.join(labels.rename({"customer_id": "friend_id", "churned": "friend_churned"}), on="friend_id")
     stayed, left = ties.group_by("friend_churned").agg(pl.col("churned").mean()).sort("friend_churned")["churned"]
     assert left > stayed + 0.04
+
+
+def _hour_there(moment: datetime, zone: str) -> float:
+    """The hour of a UTC moment by the clocks of a zone, with fractions."""
+    there = moment.replace(tzinfo=ZoneInfo("UTC")).astimezone(ZoneInfo(zone))
+    return there.hour + there.minute / 60 + there.second / 3600
 
 
 def _auc(table: pl.DataFrame, label: str) -> float:

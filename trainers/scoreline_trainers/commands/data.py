@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _ONE_TABLE = ("propensity", "delinquency")
-_TABLE_SETS = ("behaviour", "spending", "churn")
+_TABLE_SETS = ("behaviour", "spending", "churn", "guardian")
 
 
 @click.group()
@@ -37,7 +37,7 @@ def data() -> None:
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="A .parquet or .csv file; a folder for behaviour, spending and churn, which are several tables.",
+    help="A .parquet or .csv file; a folder for the kinds of several tables.",
 )
 @click.option("--force", is_flag=True, help="Replace what exists.")
 @click.option("--dry-run", is_flag=True, help="Make the tables and write nothing.")
@@ -47,7 +47,8 @@ def synth(kind: str, rows: int, seed: int, out: Path, force: bool, dry_run: bool
 
     One table: customers who may buy (propensity), accounts that may default (delinquency). Several tables: bank
     customers with transactions (behaviour), cardholders with purchases and planted impulse buys (spending),
-    subscribers with clicks, referrals and offers (churn).
+    subscribers with clicks, referrals and offers (churn), cardholders and what interventions do to their purchases
+    (guardian).
     """
     if out.exists() and not force:
         raise Failure(f"{out} exists already: name another, or replace it with --force")

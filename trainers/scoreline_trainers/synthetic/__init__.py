@@ -11,6 +11,7 @@ import polars as pl
 from scoreline_trainers.synthetic.behaviour import behaviour
 from scoreline_trainers.synthetic.churn import churn
 from scoreline_trainers.synthetic.delinquency import delinquency
+from scoreline_trainers.synthetic.guardian import guardian
 from scoreline_trainers.synthetic.propensity import propensity
 from scoreline_trainers.synthetic.spending import spending
 
@@ -31,4 +32,9 @@ class TableSet(Protocol):
 
 GENERATORS: Mapping[str, Generator] = {"propensity": propensity, "delinquency": delinquency}
 
-TABLE_SETS: Mapping[str, TableSet] = {"behaviour": behaviour, "spending": spending, "churn": churn}
+TABLE_SETS: Mapping[str, TableSet] = {
+    "behaviour": behaviour,
+    "spending": spending,
+    "churn": churn,
+    "guardian": guardian,
+}

@@ -29,13 +29,15 @@ Codes = npt.NDArray[np.int64]
 
 
 def churn(customers: int, *, seed: int = 0) -> Mapping[str, pl.DataFrame]:
-    """Five tables about ``customers`` subscribers.
+    """Six tables about ``customers`` subscribers.
 
     ``customers``: customer_id, joined_on, age, country, plan, monthly_fee, friends (list of ids).
-    ``clicks``: customer_id, moment, session_id, page, dwell_seconds, cart_value; about 50 a customer.
-    ``referrals``: customer_id, friend_id.
+    ``clicks``: customer_id, moment, session_id, page, dwell_seconds, cart_value, click_id; about 50 a customer.
+    ``referrals``: customer_id, friend_id, and since, the day on which the later of them joined; in both directions.
     ``offers``: customer_id, offered_on, offer.
     ``labels``: customer_id, as_of, churned (0 or 1).
+    ``responses``: customer_id, and churned_none, churned_discount_10 and churned_upgrade (0 or 1 each): whether the
+    customer leaves with each offer.
     """
     draw = np.random.default_rng(seed)
     joined = np.where(draw.random(customers) < _NEW_SHARE, draw.uniform(DAYS - 14, DAYS - 1, customers), 0.0)
@@ -57,12 +59,15 @@ def churn(customers: int, *, seed: int = 0) -> Mapping[str, pl.DataFrame]:
             "monthly_fee": np.array([9.0, 15.0, 22.0])[plan],
         }
     )
-    referrals = _referrals(identifiers, friend)
+    referrals = _referrals(identifiers, friend, people)
     friends = referrals.group_by("customer_id").agg(friends=pl.col("friend_id").sort())
-    chance = _chance(discontent, plan, offer, joined, draw)
+    noise = draw.normal(0, 0.4, customers)
+    clicks = _clicks(times, discontent, draw)
+    luck = draw.random(customers)
+    churned = np.stack([luck < _chance(discontent, plan, each, joined, noise) for each in range(len(OFFERS))])
     return {
         "customers": people.join(friends, on="customer_id", how="left", maintain_order="left"),
-        "clicks": _clicks(times, discontent, draw),
+        "clicks": clicks,
         "referrals": referrals,
         "offers": pl.DataFrame(
             {
@@ -75,8 +80,12 @@ def churn(customers: int, *, seed: int = 0) -> Mapping[str, pl.DataFrame]:
             {
                 "customer_id": identifiers,
                 "as_of": pl.Series([START + timedelta(days=DAYS)]).repeat_by(customers).explode(),
-                "churned": (draw.random(customers) < chance).astype(np.int8),
+                "churned": churned[offer, np.arange(customers)].astype(np.int8),
             }
+        ),
+        "responses": pl.DataFrame(
+            {"customer_id": identifiers}
+            | {f"churned_{name}": row.astype(np.int8) for name, row in zip(OFFERS, churned, strict=True)}
         ),
     }
 
@@ -116,20 +125,23 @@ def _clicks(times: EventTimes, discontent: Float64, draw: np.random.Generator) -
             "page": np.array(PAGES)[page],
             "dwell_seconds": (draw.gamma(1.6, 14, len(times)) / (1 + 0.4 * late)).round(1),
             "cart_value": np.where(in_cart, draw.lognormal(3.8, 0.7, len(times)), 0).round(2),
+            "click_id": names("k", np.arange(len(times))),
         }
     )
 
 
-def _referrals(identifiers: pl.Series, friend: Codes) -> pl.DataFrame:
+def _referrals(identifiers: pl.Series, friend: Codes, people: pl.DataFrame) -> pl.DataFrame:
     """Both directions of each tie."""
-    forth = pl.DataFrame({"customer_id": identifiers, "friend_id": identifiers[friend]})
-    back = forth.select(customer_id="friend_id", friend_id="customer_id")
+    joined = people["joined_on"]
+    later = pl.DataFrame({"one": joined, "other": joined[friend]}).max_horizontal()
+    forth = pl.DataFrame({"customer_id": identifiers, "friend_id": identifiers[friend], "since": later})
+    back = forth.select("since", customer_id="friend_id", friend_id="customer_id").select(forth.columns)
     return pl.concat([forth, back]).unique(maintain_order=True)
 
 
-def _chance(discontent: Float64, plan: Codes, offer: Codes, joined: Float64, draw: np.random.Generator) -> Float64:
+def _chance(discontent: Float64, plan: Codes, offer: int, joined: Float64, noise: Float64) -> Float64:
     """An offer keeps those who are in two minds, most of all a discount to those who pay little."""
     wavering = np.exp(-((discontent - 0.8) ** 2))
     kept = (offer == 1) * (0.9 + 0.4 * (plan == 0)) + (offer == 2) * 0.5 * (plan > 0)
     odds = _INTERCEPT + 1.5 * discontent + 0.3 * (plan == 0) + 0.5 * (joined > 0) - 1.2 * kept * wavering
-    return np.asarray(1 / (1 + np.exp(-(odds + draw.normal(0, 0.4, len(odds))))))
+    return np.asarray(1 / (1 + np.exp(-(odds + noise))))

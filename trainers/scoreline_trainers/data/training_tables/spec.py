@@ -36,7 +36,7 @@ class GeneratorSpec(SourceSpec):
     """Synthetic tables in place of files: ``scoreline data synth`` writes the same.
 
     Attributes:
-        name: behaviour, spending or churn.
+        name: behaviour, spending, churn or guardian.
         customers: how many the tables are about.
         seed: equal seeds give equal tables.
     """
