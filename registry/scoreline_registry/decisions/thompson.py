@@ -176,7 +176,7 @@ def _highest(table: Float64, others: Sequence[Float64]) -> float:
 
 
 def _levels() -> Float64:
-    return (np.arange(POINTS) + 0.5) / POINTS
+    return np.asarray((np.arange(POINTS) + 0.5) / POINTS, np.float64)
 
 
 @lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ scores of the same rows, become a ``Contrast``; a level makes an interval of it,
 - ``always_valid``: intervals and tests that hold at every look.
 - ``scores``: how well scores rank and are calibrated, and how two scores of the same rows agree.
 - ``experiments``: sample sizes, the sample ratio, corrections for many metrics, shares that follow outcomes.
+- ``off_policy``: the value of a policy that never ran, from journaled decisions and their propensities.
 
 SciPy is imported by the functions that need it; always-valid methods and sample sizes need NumPy only.
 
