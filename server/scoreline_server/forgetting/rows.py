@@ -21,6 +21,7 @@ from scoreline_server.journal.format.columns import (
     packed_texts,
     unpacked_texts,
 )
+from scoreline_server.journal.format.decisions import NO_POLICY
 from scoreline_server.journal.reading.row_arrays import RowArrays
 from scoreline_server.scoring.compiled_route import NO_BAND
 
@@ -38,9 +39,16 @@ _BLANKS: Mapping[Column, bytes] = {
     Column.BANDS: np.uint16(NO_BAND).tobytes(),
     Column.QUALITY: bytes(8),
     Column.PROFILE_STATES: bytes(1),
+    Column.DECISION_POLICY: np.uint16(NO_POLICY).tobytes(),
+    Column.DECISION_NAMES: bytes(2),
+    Column.DECISION_NUMBERS: bytes(8),
+    Column.DECISION_CONTROL: bytes(1),
+    Column.SHADOW_ACTIONS: bytes(2),
 }
 """What an empty row has in columns of personal values; a column may have several of it per row."""
-_DECISIONS = (Column.ASSIGNED, Column.SERVED, Column.REASONS, Column.RULES)
+_ASSIGNMENTS = (Column.ASSIGNED, Column.SERVED, Column.REASONS, Column.RULES)
+_OF_POLICIES = (Column.DECISION_TEXTS, Column.DECISION_POLICIES, Column.SHADOW_STRATEGIES)
+"""What policies name; nothing of an entity is in it."""
 
 
 def without_rows(block: RowArrays, gone: Bool) -> bytes | None:
@@ -90,7 +98,9 @@ class _Rest:
         """What is left of a column; None for one that is made anew or belongs to another."""
         if column in _OF_CALLS:
             return _cut(self.raw[column], self.calls)
-        if column in _DECISIONS:
+        if column in _OF_POLICIES:
+            return bytes(self.raw[column])
+        if column in _ASSIGNMENTS:
             return _cut(self.raw[column], self.rows)
         if column in _BLANKS:
             return self._blanked(column)
@@ -114,6 +124,7 @@ class _Rest:
             Column.EXTRAS: self._extras,
             Column.EXTRA_ROWS: self._extra_rows,
             Column.EXTRA_VALUES: self._extra_values,
+            Column.SUPPRESSED: self._suppressed,
         }
 
     def _blanked(self, column: Column) -> bytes:
@@ -155,6 +166,11 @@ class _Rest:
         kept = {int(self.places[int(row)]): reason for row, reason in errors.items() if self.shown[int(row)]}
         empty = self.places[self.empty].tolist()
         return packed_json(dict(sorted((kept | dict.fromkeys(empty, ErrorReason.MISSING_UNIT.value)).items())))
+
+    def _suppressed(self) -> bytes:
+        """The actions that limits forbade, by row."""
+        suppressed = json.loads(bytes(self.raw[Column.SUPPRESSED]))
+        return packed_json({int(self.places[int(row)]): own for row, own in suppressed.items() if self.shown[int(row)]})
 
     def _extra_parts(self) -> list[tuple[list[Any], Bool]]:
         """Each part of the extra outputs, and which of its rows stay."""

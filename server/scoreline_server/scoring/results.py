@@ -12,6 +12,7 @@ from scoreline_registry.routing.assignment import Assignments
 from scoreline_server.errors import ScoringError
 from scoreline_server.scoring.arrays import Float32, Indices
 from scoreline_server.scoring.compiled_route import NO_BAND, CompiledRoute
+from scoreline_server.scoring.decided import DecidedRows
 from scoreline_server.scoring.decoding import DecodedRequest
 from scoreline_server.scoring.rows import RowBlock
 
@@ -140,6 +141,7 @@ class ScoredBatch:
         rows: their entities in the route's layout.
         results: the result of each row.
         call_ids: see ``new_call_ids``; with a row's index in its call they are its prediction id.
+        decisions: what a policy decided for the rows; None where they were only scored.
     """
 
     route: CompiledRoute
@@ -147,6 +149,7 @@ class ScoredBatch:
     rows: RowBlock
     results: RowResults
     call_ids: bytes
+    decisions: DecidedRows | None = None
 
 
 Observe: TypeAlias = Callable[[ScoredBatch], None]

@@ -93,6 +93,24 @@ class Column(IntEnum):
     FORGOTTEN = 31
     """uint8 [R]: 1 for a row that is forgotten and only keeps the places of its call's other rows. Readers pass over
     it; those that do not know the column find a row without unit, inputs and score."""
+    DECISION_TEXTS = 32
+    """JSON list of the distinct texts that the columns of decisions point to; the first is empty, for none."""
+    DECISION_POLICIES = 33
+    """JSON list of [policy, the registry's revision that it was adopted from]."""
+    DECISION_POLICY = 34
+    """uint16 [R]: indices into DECISION_POLICIES, 65535 for a row that was only scored; left out where all were."""
+    DECISION_NAMES = 35
+    """uint16 [R, 7]: strategy, rule, action, withheld action, variant, language, channel; in DECISION_TEXTS."""
+    DECISION_NUMBERS = 36
+    """float64 [R, 4]: propensity, expected value with NaN for none, cost, propensity of the variant."""
+    DECISION_CONTROL = 37
+    """uint8 [R]: 1 for a unit in the control share."""
+    SUPPRESSED = 38
+    """JSON object: by row, [action, limit, kind] of each action that a limit forbade; in DECISION_TEXTS."""
+    SHADOW_STRATEGIES = 39
+    """JSON list of the names of shadow strategies [S]."""
+    SHADOW_ACTIONS = 40
+    """uint16 [R, S]: what each would have chosen, in DECISION_TEXTS; 0 where it did not decide."""
 
 
 RAGGED_COLUMNS: Mapping[str, tuple[Column, Column]] = {
@@ -106,9 +124,11 @@ RESULT_COLUMNS = (
     Column.FACTS, Column.CALL_IDS, Column.CALL_ROWS, Column.CALL_TIMES, Column.CALL_LATENCIES, Column.REQUEST_IDS,
     Column.ENTITY_IDS, Column.CONTEXTS, Column.CONTEXT_INDEX, Column.ASSIGNED, Column.SERVED, Column.REASONS,
     Column.SCORES, Column.BANDS, Column.QUALITY, Column.ERRORS, Column.PLACES, Column.RULES,
-    Column.PROFILE_STATES, Column.FORGOTTEN,
+    Column.PROFILE_STATES, Column.FORGOTTEN, Column.DECISION_TEXTS, Column.DECISION_POLICIES, Column.DECISION_POLICY,
+    Column.DECISION_NAMES, Column.DECISION_NUMBERS, Column.DECISION_CONTROL, Column.SUPPRESSED,
+    Column.SHADOW_STRATEGIES, Column.SHADOW_ACTIONS,
 )  # fmt: skip
-"""The columns of ids, contexts and results, which retention keeps longer than inputs and extra outputs."""
+"""The columns of ids, contexts, results and decisions, which retention keeps longer than inputs and extra outputs."""
 
 
 def packed(columns: Mapping[_Id, bytes | memoryview]) -> bytes:

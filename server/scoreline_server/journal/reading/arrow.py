@@ -43,6 +43,7 @@ def write_parquet(path: Path, types: Mapping[str, str], blocks: Iterable[Mapping
 def _schema(types: Mapping[str, str]) -> Any:
     kinds = {
         "string": pa.string(),
+        "bool": pa.bool_(),
         "int32": pa.int32(),
         "int64": pa.int64(),
         "float32": pa.float32(),

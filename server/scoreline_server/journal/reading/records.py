@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.routing.assignment import NO_RULE
 from scoreline_server.journal.format.columns import RAGGED_COLUMNS, Column, unpacked
+from scoreline_server.journal.format.decisions import decision_columns, decision_types
 from scoreline_server.journal.format.extras import extra_columns, extra_types
 from scoreline_server.journal.format.facts import FileFacts, RouteFacts
 from scoreline_server.journal.format.privacy import HASH_BYTES
@@ -114,12 +115,19 @@ class Records:
             **{f"hash.{name}": "string" for name in self.route.hashed},
             **{f"{kind.item}.{name}": "float32s" for kind, names in self.route.ragged.items() for name in names},
             **extra_types(self.raw),
+            **decision_types(self.raw),
         }
 
     @cached_property
     def columns(self) -> Mapping[str, Values]:
         """The values of each column that is kept, as ``types`` orders them."""
-        everything = {**self._fixed(), **self._features(), **self._ragged(), **extra_columns(self.raw, self._count)}
+        everything = {
+            **self._fixed(),
+            **self._features(),
+            **self._ragged(),
+            **extra_columns(self.raw, self._count),
+            **decision_columns(self.raw, self._count),
+        }
         if self.kept is None:
             return everything
         rows = np.flatnonzero(self.kept).tolist()

@@ -15,6 +15,7 @@ from scoreline_registry.routing.bucketing import WHOLE
 from scoreline_registry.routing.route import UNIT_ENTITY
 from scoreline_server.errors import ErrorReason
 from scoreline_server.journal.format.columns import RAGGED_COLUMNS, Column, unpacked_texts
+from scoreline_server.journal.format.decisions import DecisionArrays
 from scoreline_server.journal.format.facts import RouteFacts
 from scoreline_server.journal.format.fingerprints import UInt64, packed_keys, text_keys
 from scoreline_server.scoring.compiled_route import NO_BAND
@@ -260,6 +261,11 @@ class RowArrays:
         if self.kept is None:
             return counts, values
         return counts[self.kept], values[np.repeat(self.kept, counts)]
+
+    @cached_property
+    def decisions(self) -> DecisionArrays | None:
+        """What policies decided for the rows; None where no policy decided for any row of the block."""
+        return DecisionArrays(self.raw, self.height, self.kept) if Column.DECISION_POLICY in self.raw else None
 
     @cached_property
     def _all_errors(self) -> Mapping[int, str]:

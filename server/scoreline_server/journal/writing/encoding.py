@@ -20,6 +20,7 @@ from scoreline_server.journal.format.columns import (
     packed_json,
     packed_texts,
 )
+from scoreline_server.journal.format.decisions import packed_decisions
 from scoreline_server.journal.format.extras import packed_extras
 from scoreline_server.journal.format.facts import ArmFacts, RouteFacts, RuleFacts, ShadowFacts
 from scoreline_server.journal.format.privacy import Hasher, Shown
@@ -144,7 +145,7 @@ class RouteEncoder:
             columns[Column.BANDS] = b"".join([self._band_indices(one) for one in scored])
         if any(each.errors for each in results):
             columns[Column.ERRORS] = packed_json(_errors(scored))
-        return columns | packed_extras(scored)
+        return columns | packed_extras(scored) | packed_decisions(scored)
 
     def _rules(self, results: RowResults) -> bytes:
         """The deciding rule of each row of one batch."""
