@@ -8,7 +8,7 @@ from scoreline_registry.decisions.actions import MAX_ACTIONS, ActionName, Action
 from scoreline_registry.decisions.policy_conditions import Conditions
 from scoreline_registry.documents.base import FrozenModel, OmitDefaults, refuse_duplicates
 from scoreline_registry.names import check_name
-from scoreline_registry.routing.bucketing import WHOLE, BucketRange, partition_error, share
+from scoreline_registry.routing.bucketing import BucketRange, partition_error, share
 from scoreline_registry.routing.experiment import OutcomeName
 from scoreline_registry.routing.rules import Layer
 
@@ -55,24 +55,24 @@ class Exploration(OmitDefaults):
     """Actions that are tried although others look better, so that their effects become known.
 
     ``thompson`` draws among the actions of ``among`` that a rule may choose, by their posteriors, each with a
-    probability of at least ``floor``. ``uniform`` draws one of them with equal probabilities for ``share_millionths``
-    of the cases. ``outcome`` is the policy's ``learning`` outcome where it is None.
+    probability of at least ``floor``. ``uniform`` draws one of them with equal probabilities for a ``share`` of the
+    cases, 0 to 1. ``outcome`` is the policy's ``learning`` outcome where it is None.
     """
 
-    OMITTED: ClassVar[frozenset[str]] = frozenset({"outcome", "share_millionths", "floor"})
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"outcome", "share", "floor"})
 
     by: ExploreBy
     among: tuple[ActionOrNone, ...] = Field(min_length=2, max_length=MAX_ACTIONS)
     floor: float = Field(default=0.0, ge=0, le=0.5)
-    share_millionths: int = Field(default=0, ge=0, le=WHOLE)
+    share: float = Field(default=0.0, ge=0, le=1)
     outcome: OutcomeName | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         refuse_duplicates("action to explore:", self.among)
-        if self.by == "uniform" and (not self.share_millionths or self.floor):
+        if self.by == "uniform" and (not self.share or self.floor):
             raise ValueError("exploration by uniform has a `share` above 0 and no `floor`")
-        if self.by == "thompson" and self.share_millionths:
+        if self.by == "thompson" and self.share:
             raise ValueError("exploration by thompson has a `floor` and no `share`")
         if self.floor * len(self.among) > 1:
             raise ValueError(f"a floor of {self.floor:g} for {len(self.among)} actions totals more than 1")

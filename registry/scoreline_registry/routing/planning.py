@@ -1,7 +1,7 @@
 """Makes route documents from route specs, moving as few units as possible. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from scoreline_registry.documents.contract import InputContract
 from scoreline_registry.documents.documents import canonical_json
@@ -162,7 +162,19 @@ def _earlier_schemas(schema: RouteSchema, before: RouteDocument | None) -> tuple
     return tuple(layouts.values())[:MAX_EARLIER_SCHEMAS]
 
 
-def base_rules(new: Sequence[Rule | RuleSpec], old: Sequence[Rule]) -> list[Rule | None]:
+class Conditional(Protocol):
+    """A rule: units that meet its condition, or without one all that are left."""
+
+    @property
+    def when(self) -> Mapping[str, Any] | None:
+        """The condition."""
+        ...
+
+
+R = TypeVar("R", bound=Conditional)
+
+
+def base_rules(new: Sequence[Conditional], old: Sequence[R]) -> list[R | None]:
     """For each new rule the old rule of its units.
 
     That is the rule with the same condition; else, for an edited condition, the one at the same place; else the last
@@ -175,7 +187,7 @@ def base_rules(new: Sequence[Rule | RuleSpec], old: Sequence[Rule]) -> list[Rule
     return [by_when.get(_when_key(rule.when)) or _edited(old, position, kept) for position, rule in enumerate(new)]
 
 
-def _edited(old: Sequence[Rule], position: int, kept: set[bytes]) -> Rule:
+def _edited(old: Sequence[R], position: int, kept: set[bytes]) -> R:
     same_place = old[position] if position < len(old) else old[-1]
     return old[-1] if _when_key(same_place.when) in kept else same_place
 
