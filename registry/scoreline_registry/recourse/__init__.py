@@ -1,0 +1,1 @@
+"""The cheapest changes of a row's inputs that bring its score to a target."""
