@@ -89,7 +89,7 @@ def main() -> None:
     _add(table, "scoreline, tables for one row at a time", 0, time.process_time() - started)
     online = rows[:_ONLINE_ROWS]
     started = time.process_time()
-    one_by_one = np.stack([compiled.values(row) for row in online])
+    one_by_one = np.stack([compiled.values(row[None])[0] for row in online])
     seconds = time.process_time() - started
     _add(table, "scoreline, one row at a time", len(online), seconds, np.abs(one_by_one - values[: len(online)]).max())
     for engine, count in (("woodelf", len(rows)), ("shap", chosen.shap_rows)):

@@ -1,5 +1,7 @@
 """Shapley values of trees equal those by the definition, by every way that they are computed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -51,8 +53,24 @@ def test_deep_trees_are_walked_to_the_same_values(expected: Float64, monkeypatch
 def test_one_row_at_a_time_gives_the_same(expected: Float64, leaf_bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "TABLE_BITS", 2)
     compiled = CompiledTrees.of(EXPLAINER, leaf_bits=leaf_bits)
-    assert bool(compiled.leaves) == (leaf_bits == 2)
-    np.testing.assert_allclose([compiled.values(row) for row in ROWS], expected, rtol=0, atol=1e-9)
+    assert bool(len(compiled.long_leaves)) == (leaf_bits == 2)
+    np.testing.assert_allclose([compiled.values(row[None])[0] for row in ROWS], expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(compiled.values(ROWS), expected, rtol=0, atol=1e-6)
+
+
+def test_values_on_a_threshold_and_both_zeros_go_the_way_of_the_tree() -> None:
+    edges = np.unique(TREES.threshold)
+    rows = np.stack([np.full(7, value, np.float32) for value in [*edges, np.nextafter(edges, 9)[0], np.inf, -np.inf]])
+    zeros = np.array([[0.0] * 7, [-0.0] * 7], np.float32)
+    trees = replace(TREES, threshold=np.where(TREES.column == 1, np.float32(-0.0), TREES.threshold))
+    for each, matrix in ((EXPLAINER, rows), (replace(EXPLAINER, trees=trees), zeros)):
+        compiled = CompiledTrees.of(each)
+        np.testing.assert_allclose(compiled.values(matrix), each.values(matrix), rtol=0, atol=1e-6)
+
+
+def test_trees_without_a_test_contribute_nothing() -> None:
+    explainer = TreeExplainer(random_trees(2, 1, 7), SOURCES, PLAYERS, ROWS)
+    assert not CompiledTrees.of(explainer).values(ROWS).any()
 
 
 def test_interactions_are_those_by_the_definition(games: list[Game]) -> None:
