@@ -16,7 +16,7 @@ from scoreline_trainers.data.batch import Int64
 from scoreline_trainers.synthetic.spending import DAYS, START, Planting, spending_tables
 
 LAST_DAY = date(2025, 6, 29)
-PLANTING = Planting(share=0.08, showing=0.97, tempting=0.95, late=0.9, paid_later=0.8)
+PLANTING = Planting(share=0.08, showing=0.98, tempting=0.97, late=0.95, paid_later=0.85)
 COUNTRIES: Mapping[str, tuple[str, str]] = {
     "DE": ("de", "Europe/Berlin"),
     "GB": ("en", "Europe/London"),
