@@ -700,8 +700,13 @@ class WhatIfResult(_message.Message):
     BEST_SET_FIELD_NUMBER: _builtins.int
     PATH_FIELD_NUMBER: _builtins.int
     EXACT_FIELD_NUMBER: _builtins.int
+    GAP_FIELD_NUMBER: _builtins.int
     exact: _builtins.bool
-    """True where `best_set` is proven to be the best of all sets; false where the search was greedy."""
+    """True where `best_set` is proven to be the best of all sets; false where only sets of the interventions that are
+    best by themselves were tried, because all would be too many.
+    """
+    gap: _builtins.float
+    """Where it is not proven: the most by which the net value of another set can be higher. Unset where nothing bounds it."""
     @_builtins.property
     def error(self) -> _scoring_pb2.EntityError:
         """Set when the entity could not be scored; then no other field is set."""
@@ -736,12 +741,15 @@ class WhatIfResult(_message.Message):
         best_set: Global___Scenario | None = ...,
         path: Global___InterventionPath | None = ...,
         exact: _builtins.bool = ...,
+        gap: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["best_set", b"best_set", "best_single", b"best_single", "error", b"error", "path", b"path", "score", b"score"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gap", b"_gap", "best_set", b"best_set", "best_single", b"best_single", "error", b"error", "gap", b"gap", "path", b"path", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_set", b"best_set", "best_single", b"best_single", "error", b"error", "exact", b"exact", "path", b"path", "scenarios", b"scenarios", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gap", b"_gap", "best_set", b"best_set", "best_single", b"best_single", "error", b"error", "exact", b"exact", "gap", b"gap", "path", b"path", "scenarios", b"scenarios", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__gap: _TypeAlias = _typing.Literal["gap"]  # noqa: Y015
+    _WhichOneofArgType__gap: _TypeAlias = _typing.Literal["_gap", b"_gap"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gap) -> _WhichOneofReturnType__gap | None: ...
 
 Global___WhatIfResult: _TypeAlias = WhatIfResult  # noqa: Y015
 
@@ -956,6 +964,7 @@ class RecourseRequest(_message.Message):
     MOST_FIELD_NUMBER: _builtins.int
     MOST_CHANGES_FIELD_NUMBER: _builtins.int
     FIXED_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
     policy: _builtins.str
     """The policy whose limits on changes apply. One of `policy` and `route` is required."""
     route: _builtins.str
@@ -970,6 +979,10 @@ class RecourseRequest(_message.Message):
     """The most ways to return, from 1 to 10; 3 where it is 0. They differ in the inputs that they change."""
     most_changes: _builtins.int
     """The most inputs that one way changes, beside derived ones; 4 where it is 0."""
+    engine: _builtins.str
+    """How to search: "search" for one that needs nothing but scores, "treecf" for one that proves optima of tree
+    ensembles and comes with the extra `recourse`. Empty for the best there is.
+    """
     @_builtins.property
     def entities(self) -> _containers.RepeatedCompositeFieldContainer[_scoring_pb2.Entity]:
         """The entities, as Score takes them."""
@@ -990,10 +1003,11 @@ class RecourseRequest(_message.Message):
         most: _builtins.int = ...,
         most_changes: _builtins.int = ...,
         fixed: _abc.Iterable[_builtins.str] | None = ...,
+        engine: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "at_most", b"at_most", "band", b"band", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "at_most", b"at_most", "band", b"band", "entities", b"entities", "fixed", b"fixed", "most", b"most", "most_changes", b"most_changes", "policy", b"policy", "route", b"route", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "at_most", b"at_most", "band", b"band", "engine", b"engine", "entities", b"entities", "fixed", b"fixed", "most", b"most", "most_changes", b"most_changes", "policy", b"policy", "route", b"route", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["band", "at_most", "at_least"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
@@ -1047,7 +1061,7 @@ class RecourseResult(_message.Message):
     exact: _builtins.bool
     """True where the first way is proven to be the cheapest, or no way to exist."""
     engine: _builtins.str
-    """How it was searched, such as "treecf" or "grid"."""
+    """How it was searched: "search" or "treecf"."""
     scored_rows: _builtins.int
     """How many rows were scored."""
     @_builtins.property

@@ -12,13 +12,14 @@ from scoreline_registry.names import check_name
 MAX_INTERVENTIONS = 100
 MAX_CHANGES = 50
 
-ChangeBy: TypeAlias = Literal["set", "add", "multiply", "cap"]
-CHANGES_BY: tuple[ChangeBy, ...] = ("set", "add", "multiply", "cap")
+ChangeBy: TypeAlias = Literal["set", "add", "multiply", "cap", "floor"]
+CHANGES_BY: tuple[ChangeBy, ...] = ("set", "add", "multiply", "cap", "floor")
 InterventionName = Annotated[str, AfterValidator(lambda name: check_name("intervention", name))]
 
 
 class InputChange(OmitDefaults):
-    """A change of one input: ``set`` to the value, ``add`` it, ``multiply`` by it, or ``cap`` at it from above.
+    """A change of one input: ``set`` to the value, ``add`` it, ``multiply`` by it, keep it at most at it by ``cap``, or
+    at least at it by ``floor``.
 
     A category can only be set, to a text.
     """

@@ -126,13 +126,15 @@ class InterventionSpec(Strict):
     add: ByFeature = Field(default_factory=dict)
     multiply: ByFeature = Field(default_factory=dict)
     cap: ByFeature = Field(default_factory=dict)
+    floor: ByFeature = Field(default_factory=dict)
     cost: AmountText = ZERO
     excludes: Annotated[tuple[InterventionName, ...], Names] = ()
 
     @property
     def document(self) -> Intervention:
         """What the registry stores."""
-        by = {"set": self.set_to, "add": self.add, "multiply": self.multiply, "cap": self.cap}
+        numbers = {"add": self.add, "multiply": self.multiply, "cap": self.cap, "floor": self.floor}
+        by = {"set": self.set_to, **numbers}
         changes = [
             InputChange(feature=feature, by=kind, value=value)
             for kind in CHANGES_BY
@@ -140,7 +142,7 @@ class InterventionSpec(Strict):
         ]
         if not changes:
             raise ValueError(
-                "an intervention changes something: write set, add, multiply or cap, such as {set: {fee: 5}}"
+                "an intervention changes something: write set, add, multiply, cap or floor, such as {set: {fee: 5}}"
             )
         return Intervention(
             description=self.description, changes=tuple(changes), cost=self.cost, excludes=self.excludes
