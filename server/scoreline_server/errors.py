@@ -7,8 +7,10 @@
     ├── StopError      a server that did not stop as it should                  (err.detail)
     ├── StartError     a server that cannot start                               (err.detail)
     ├── ReplayError    journaled rows that cannot be scored again               (err.detail)
-    └── ProfileStoreError  a store of profiles that cannot be read or written   (err.detail)
-        └── DamagedEntitiesError  entities that the store cannot read           (err.entities)
+    └── StoreError     a store that cannot be read or written                   (err.detail)
+        ├── ProfileStoreError     a store of profiles
+        │   └── DamagedEntitiesError  entities that the store cannot read       (err.entities)
+        └── LimitStoreError       a store of limits
 
 No transport is known here: ``status_codes`` gives each reason its gRPC code.
 """
@@ -118,12 +120,20 @@ class ReplayError(ServingError):
         super().__init__(detail)
 
 
-class ProfileStoreError(ServingError):
-    """A store of profiles could not be opened, reached or written; the text says which and what to do."""
+class StoreError(ServingError):
+    """A store could not be opened, reached or written; the text says which and what to do."""
 
     def __init__(self, detail: str) -> None:
         self.detail = detail
         super().__init__(detail)
+
+
+class LimitStoreError(StoreError):
+    """The failure of a store of limits."""
+
+
+class ProfileStoreError(StoreError):
+    """The failure of a store of profiles."""
 
 
 class DamagedEntitiesError(ProfileStoreError):

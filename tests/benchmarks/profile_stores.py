@@ -25,7 +25,7 @@ from scoreline_registry.profiles.events import Event
 from scoreline_server.profile_stores.redis_store import RedisStore
 from scoreline_server.profile_stores.sqlite_store import SqliteStore
 from scoreline_server.profile_stores.store import Fold, ProfileStore, Stored
-from tests.server.profile_stores.redis_servers import running_redis
+from tests.server.databases.redis_servers import running_redis
 
 PROFILE = "spending"
 LATENESS = 3_600_000_000

@@ -1,17 +1,26 @@
 """The store for several hosts: a Redis or Valkey server. It needs the extra ``redis``."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import msgpack
 
 from scoreline_registry.profiles.events import Event
+from scoreline_server.databases.redis_server import Part, RedisServer
 from scoreline_server.errors import DamagedEntitiesError
+from scoreline_server.profile_stores.kind import PROFILES
 from scoreline_server.profile_stores.packing import pack_event, unpack_events
-from scoreline_server.profile_stores.redis_server import Part, RedisServer
 from scoreline_server.profile_stores.store import Fold, Offset, Receipt, Stats, Stored
 
 _PAGE = 1000
 """Entities that a script looks at, or whose ids are read, at once."""
+
+_FOLDER = Path(__file__).with_name("redis_scripts")
+_NAMES = ("append", "read", "crowded", "fold", "expire", "stats")
+_SCRIPTS = {
+    name: "".join((_FOLDER / f"{each}.lua").read_text(encoding="utf-8") for each in ("entities", name))
+    for name in _NAMES
+}
 
 
 class RedisStore:
@@ -31,7 +40,7 @@ class RedisStore:
     """
 
     def __init__(self, url: str, *, read_seconds: float = 5.0, write_seconds: float = 5.0) -> None:
-        self._server = RedisServer(url, read_seconds=read_seconds, write_seconds=write_seconds)
+        self._server = RedisServer(url, PROFILES, _SCRIPTS, read_seconds=read_seconds, write_seconds=write_seconds)
 
     def append(
         self, profile: str, events: Sequence[Event], *, lateness: int, offsets: Sequence[Offset] = ()

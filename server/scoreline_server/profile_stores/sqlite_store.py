@@ -7,10 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from scoreline_registry.profiles.events import Event
+from scoreline_server.databases.sqlite_file import SqliteFile, Synchronous
 from scoreline_server.errors import DamagedEntitiesError
 from scoreline_server.profile_stores.entity_row import EntityRow
 from scoreline_server.profile_stores.packing import pack_event, unpack_events
-from scoreline_server.profile_stores.sqlite_file import SqliteFile, Synchronous
+from scoreline_server.profile_stores.sqlite_tables import PROFILE_FILE
 from scoreline_server.profile_stores.store import Fold, Offset, Receipt, Stats, Stored
 
 _NEVER = (1 << 63) - 1
@@ -73,7 +74,7 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path, *, synchronous: Synchronous = "full", busy_seconds: float = 10.0) -> None:
-        self._file = SqliteFile(path, synchronous=synchronous, busy_seconds=busy_seconds)
+        self._file = SqliteFile(path, PROFILE_FILE, synchronous=synchronous, busy_seconds=busy_seconds)
 
     @property
     def path(self) -> Path:

@@ -11,16 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from queue import SimpleQueue
 from typing import Protocol
 
-import structlog
-
+from scoreline_server.databases.failure_pauses import FailurePauses
 from scoreline_server.profile_stores.store import Stored
 from scoreline_server.scoring.route_profiles import ProfileStates
 
-_log = structlog.get_logger()
-
 _THREADS = 4
-_FAILURES = 3
-_PAUSE_SECONDS = 1.0
 
 
 class Counting(Protocol):
@@ -65,13 +60,12 @@ class TimedStates:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``seconds`` is how long a read may take; ``clock`` measures the pauses."""
-        self._store, self._seconds, self._counting, self._clock = store, seconds, counting, clock
+        self._store, self._seconds, self._counting = store, seconds, counting
+        self._pauses = FailurePauses("store of profiles", "rows are scored without it", clock=clock)
         self._reads: SimpleQueue[_Read | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
         self._late = 0
-        self._failures = 0
-        self._resume = 0.0
 
     def read(self, profile: str, entities: Sequence[str]) -> Mapping[str, Stored] | None:
         """The states of entities; None where the store failed, did not answer in time, or is left alone."""
@@ -80,12 +74,12 @@ class TimedStates:
         read, start = _Read(profile, entities), time.perf_counter()
         self._reads.put(read)
         if not read.done.wait(self._seconds) and self._gave_up(read):
-            self._failed(f"no answer within {self._seconds:g} s")
+            self._pauses.failed(f"no answer within {self._seconds:g} s")
             return None
         if read.error is not None:
-            self._failed(str(read.error))
+            self._pauses.failed(str(read.error))
             return None
-        self._succeeded()
+        self._pauses.succeeded()
         self._counting.profile_read(profile, time.perf_counter() - start)
         return read.states
 
@@ -107,7 +101,7 @@ class TimedStates:
                 self._threads = _THREADS
                 for _ in range(_THREADS):
                     threading.Thread(target=self._run, name="profile-read", daemon=True).start()
-            return self._late >= _THREADS or self._clock() < self._resume
+            return self._late >= _THREADS or self._pauses.is_paused
 
     def _run(self) -> None:
         while (read := self._reads.get()) is not None:
@@ -125,18 +119,3 @@ class TimedStates:
             read.is_late = not read.done.is_set()
             self._late += read.is_late
             return read.is_late
-
-    def _failed(self, problem: str) -> None:
-        with self._lock:
-            self._failures += 1
-            begins = self._failures == _FAILURES
-            if self._failures >= _FAILURES:
-                self._resume = self._clock() + _PAUSE_SECONDS
-        if begins:
-            _log.error("the store of profiles does not answer; rows are scored without it", problem=problem[:500])
-
-    def _succeeded(self) -> None:
-        with self._lock:
-            ended, self._failures = self._failures >= _FAILURES, 0
-        if ended:
-            _log.info("the store of profiles answers again")

@@ -9,7 +9,7 @@ from pathlib import Path
 import redis
 
 from tests.benchmarks.processes import free_port
-from tests.server.profile_stores.redis_servers import running_redis
+from tests.server.databases.redis_servers import running_redis
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from scoreline_server.answer_stores.tiers import TieredAnswers
 from scoreline_server.app import Server
 from scoreline_server.errors import StartError
 from scoreline_server.settings import Settings
-from tests.server.profile_stores.redis_servers import RunningRedis, needs_redis, running_redis
+from tests.server.databases.redis_servers import RunningRedis, needs_redis, running_redis
 from tests.server.routes import ROUTE, apply
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, named

@@ -16,8 +16,8 @@ from scoreline_server.profile_stores.opening import open_store
 from scoreline_server.profile_stores.sqlite_store import SqliteStore
 from scoreline_server.profile_stores.store import Fold
 from scoreline_server.scoring.compiled_profile import CompiledProfile
+from tests.server.databases.redis_servers import needs_redis, running_redis
 from tests.server.events.spending import DAY, HOUR, SECOND, SPENDING, Counted, purchase, spending
-from tests.server.profile_stores.redis_servers import needs_redis, running_redis
 
 START = 1_793_491_200 * SECOND
 NOW = START + 400 * DAY

@@ -13,8 +13,8 @@ import pytest
 from scoreline_server.profile_stores.opening import open_store
 from scoreline_server.profile_stores.store import ProfileStore, Receipt
 from tests.docs.pages import ROOT
+from tests.server.databases.redis_servers import needs_redis, running_redis
 from tests.server.profile_stores.appending import CONSUMER, call_of
-from tests.server.profile_stores.redis_servers import needs_redis, running_redis
 from tests.server.profile_stores.reference import all_ids
 
 P = "spending"

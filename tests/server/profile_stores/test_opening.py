@@ -31,7 +31,7 @@ def test_a_server_is_not_connected_to_before_the_first_call(url: str) -> None:
 
 
 def test_a_missing_library_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scoreline_server.profile_stores.opening.find_spec", lambda _: None)
+    monkeypatch.setattr("scoreline_server.databases.store_url.find_spec", lambda _: None)
     with pytest.raises(ProfileStoreError, match=r"needs the extra redis: pip install 'scoreline\[redis\]'"):
         open_store("redis://localhost", None)
 

@@ -7,12 +7,12 @@ import redis
 from structlog.testing import capture_logs
 
 from scoreline_registry.profiles.events import Event
+from scoreline_server.databases.redis_server import risks
 from scoreline_server.errors import DamagedEntitiesError, ProfileStoreError
-from scoreline_server.profile_stores.redis_server import risks
 from scoreline_server.profile_stores.redis_store import RedisStore
 from scoreline_server.profile_stores.store import Offset, Receipt
+from tests.server.databases.redis_servers import RunningRedis, needs_redis, running_redis
 from tests.server.profile_stores.contract import LATENESS, P, ProfileStoreContract
-from tests.server.profile_stores.redis_servers import RunningRedis, needs_redis, running_redis
 from tests.server.profile_stores.reference import event
 
 pytestmark = needs_redis

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from scoreline_registry.profiles.events import Event
+from scoreline_server.databases.sqlite_file import SqliteFile, Synchronous
 from scoreline_server.errors import ProfileStoreError
-from scoreline_server.profile_stores.sqlite_file import SqliteFile, Synchronous
 from scoreline_server.profile_stores.sqlite_store import SqliteStore
+from scoreline_server.profile_stores.sqlite_tables import PROFILE_FILE
 from scoreline_server.profile_stores.store import Fold, Receipt
 from tests.disks import small_disk
 from tests.server.profile_stores.contract import LATENESS, P, ProfileStoreContract
@@ -66,7 +67,7 @@ def test_nothing_is_created_before_the_first_call(tmp_path: Path) -> None:
     ("synchronous", "durable", "value"), [("full", True, 2), ("full", False, 1), ("normal", True, 1)]
 )
 def test_writes_are_synced_as_asked(path: Path, synchronous: Synchronous, durable: bool, value: int) -> None:
-    file = SqliteFile(path, synchronous=synchronous, busy_seconds=1)
+    file = SqliteFile(path, PROFILE_FILE, synchronous=synchronous, busy_seconds=1)
 
     def value_of(connection: sqlite3.Connection, pragma: str) -> object:
         return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
@@ -223,7 +224,7 @@ def test_a_lock_that_is_held_is_said_and_then_over(path: Path) -> None:
 
 
 def test_threads_that_write_at_once_share_a_transaction(path: Path) -> None:
-    file = SqliteFile(path, synchronous="full", busy_seconds=60)
+    file = SqliteFile(path, PROFILE_FILE, synchronous="full", busy_seconds=60)
     begun, go_on = threading.Event(), threading.Event()
 
     def first(connection: sqlite3.Connection) -> int:

@@ -1,4 +1,4 @@
-"""The file of the embedded store: its tables, connections and transactions, and its failures in words."""
+"""A SQLite file of a store: its connections and transactions, and its failures in words."""
 
 import os
 import sqlite3
@@ -6,58 +6,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 import structlog
 
-from scoreline_server.errors import ProfileStoreError
-from scoreline_server.profile_stores.write_queue import Write, WriteQueue
+from scoreline_server.databases.store_kind import StoreKind
+from scoreline_server.databases.write_queue import Write, WriteQueue
+from scoreline_server.errors import StoreError
 
 Synchronous: TypeAlias = Literal["full", "normal"]
 T = TypeVar("T")
 
 _log = structlog.get_logger()
-
-SCHEMA = 1
-"""Written to the file as ``user_version``."""
-
-_APPLICATION = 0x53434C50
-"""SQLite's ``application_id`` of such a file: SCLP."""
-
-_TABLES = """
-CREATE TABLE profiles (
-    number INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    late INTEGER NOT NULL DEFAULT 0,
-    repeated INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE entities (
-    number INTEGER PRIMARY KEY,
-    profile INTEGER NOT NULL,
-    entity TEXT NOT NULL,
-    newest INTEGER NOT NULL,
-    until_time INTEGER NOT NULL DEFAULT 0,
-    until_id TEXT NOT NULL DEFAULT '',
-    version INTEGER NOT NULL DEFAULT 0,
-    count INTEGER NOT NULL,
-    pending BLOB NOT NULL,
-    UNIQUE (profile, entity)
-);
-CREATE TABLE states (
-    number INTEGER PRIMARY KEY,
-    folded BLOB NOT NULL
-);
-CREATE TABLE offsets (
-    consumer TEXT NOT NULL,
-    topic TEXT NOT NULL,
-    partition INTEGER NOT NULL,
-    next INTEGER NOT NULL,
-    PRIMARY KEY (consumer, topic, partition)
-) WITHOUT ROWID;
-"""
-# An entity's state has a table of its own, so that an append need not write it again. Its pending events stand in its
-# row: an append touches one page an event, where a row for each event would touch two.
 
 _PRAGMAS = """
 PRAGMA secure_delete = ON;
@@ -70,15 +32,32 @@ PRAGMA journal_size_limit = 67108864;
 _PAUSE_SECONDS = 0.001
 
 _HINTS = {
-    sqlite3.SQLITE_FULL: "the disk is full: make room on it and send the same events again",
+    sqlite3.SQLITE_FULL: "the disk is full: make room on it and {retry}",
     sqlite3.SQLITE_READONLY: "it may not be written: let this user write the file and its folder",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened: its folder must exist and be writable for this user",
     sqlite3.SQLITE_PERM: "it may not be opened: let this user read and write the file and its folder",
     sqlite3.SQLITE_BUSY: "another process keeps it locked: end the backup or shell that holds it and try again",
     sqlite3.SQLITE_CORRUPT: "it is damaged: restore it from a backup, or move it away with its -wal and -shm",
-    sqlite3.SQLITE_NOTADB: "it is damaged or no SQLite file: restore it from a backup, or set another profile_store",
+    sqlite3.SQLITE_NOTADB: "it is damaged or no SQLite file: restore it from a backup, or set another {setting}",
     sqlite3.SQLITE_IOERR: "the disk failed to read or write it: look at the system's log",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """The tables of a kind of file.
+
+    Attributes:
+        kind: of the store that is kept in it.
+        application: SQLite's ``application_id`` of such a file.
+        schema: the number of its tables' form, SQLite's ``user_version``.
+        tables: SQL that creates them, statements that end with semicolons.
+    """
+
+    kind: StoreKind
+    application: int
+    schema: int
+    tables: str
 
 
 class _Opened(NamedTuple):
@@ -96,8 +75,8 @@ class SqliteFile:
     transaction, see ``WriteQueue``; processes queue on SQLite's lock.
     """
 
-    def __init__(self, path: Path, *, synchronous: Synchronous, busy_seconds: float) -> None:
-        self.path = path
+    def __init__(self, path: Path, form: FileFormat, *, synchronous: Synchronous, busy_seconds: float) -> None:
+        self.path, self._form, self._error = path, form, form.kind.error
         self._synchronous, self._busy_seconds = synchronous, busy_seconds
         self._idle: list[_Opened] = []
         self._writes = WriteQueue(self._commit)
@@ -106,7 +85,7 @@ class SqliteFile:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection; each statement sees one state of the file. Raises ProfileStoreError."""
+        """A connection; each statement sees one state of the file. Raises StoreError."""
         try:
             opened = self._taken()
             try:
@@ -126,7 +105,7 @@ class SqliteFile:
         may undo them.
 
         Raises:
-            ProfileStoreError: the file could not be locked or written.
+            StoreError: the file could not be locked or written.
         """
         return self._writes.write(work, durable=durable)
 
@@ -160,11 +139,11 @@ class SqliteFile:
             raise self._locked()
 
     def empty_log(self) -> None:
-        """Moves the write-ahead log into the file and cuts it to nothing. Raises ProfileStoreError where it is read."""
+        """Moves the write-ahead log into the file and cuts it to nothing. Raises StoreError where it is read."""
         with self._writer, self.reading() as connection:
             emptied = self._insist(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
         if not emptied:
-            raise ProfileStoreError(f"{self.path}-wal is being read and may hold what was removed: try again")
+            raise self._error(f"{self.path}-wal is being read and may hold what was removed: try again")
 
     def close(self) -> None:
         """Closes the connections; those in use are closed when they come back."""
@@ -180,14 +159,16 @@ class SqliteFile:
 
     def _taken(self) -> _Opened:
         if self._closed:
-            raise ProfileStoreError(f"{self.path}: this store is closed")
+            raise self._error(f"{self.path}: this store is closed")
         with suppress(IndexError):
             while True:
                 opened = self._idle.pop()
                 if opened.file == _file_at(self.path):
                     return opened
                 opened.connection.close()
-                _log.error("the file of profiles was removed or replaced while in use", file=str(self.path))
+                _log.error(
+                    f"the file of {self._form.kind.content} was removed or replaced while in use", file=str(self.path)
+                )
         with self._opening:
             return self._connect()
 
@@ -198,7 +179,7 @@ class SqliteFile:
             # Before it is opened: where it is replaced in between, the connection is not used again.
             file = _file_at(self.path)
         except OSError as error:
-            raise ProfileStoreError(f"{self.path} cannot be opened: {error.strerror}") from error
+            raise self._error(f"{self.path} cannot be opened: {error.strerror}") from error
         connection = sqlite3.connect(
             self.path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
         )
@@ -223,16 +204,16 @@ class SqliteFile:
         connection.executescript(_PRAGMAS)
 
     def _schema(self, connection: sqlite3.Connection) -> int:
-        """The file's schema; 0 where it is empty. Raises ProfileStoreError for the file of another program."""
+        """The file's schema; 0 where it is empty. Raises StoreError for the file of another program."""
         (schema,) = connection.execute("PRAGMA user_version").fetchone()
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if tables and application != _APPLICATION:
-            raise ProfileStoreError(f"{self.path} is the database of another program: set another profile_store")
-        if schema > SCHEMA:
-            raise ProfileStoreError(
-                f"{self.path} has schema {schema} and this server knows {SCHEMA}: "
-                "install a newer scoreline, or set another profile_store"
+        if tables and application != self._form.application:
+            raise self._error(f"{self.path} is the database of another program: set another {self._form.kind.setting}")
+        if schema > self._form.schema:
+            raise self._error(
+                f"{self.path} has schema {schema} and this server knows {self._form.schema}: "
+                f"install a newer scoreline, or set another {self._form.kind.setting}"
             )
         return int(schema)
 
@@ -259,18 +240,21 @@ class SqliteFile:
         self._begin(connection, durable=True)
         # Another process may have been first.
         if self._schema(connection) == 0:
-            for statement in _TABLES.split(";")[:-1]:
+            for statement in self._form.tables.split(";")[:-1]:
                 connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA}")
+            connection.execute(f"PRAGMA application_id = {self._form.application}")
+            connection.execute(f"PRAGMA user_version = {self._form.schema}")
         connection.execute("COMMIT")
 
-    def _locked(self) -> ProfileStoreError:
-        return ProfileStoreError(f"{self.path}: {_HINTS[sqlite3.SQLITE_BUSY]}")
+    def _locked(self) -> StoreError:
+        return self._error(f"{self.path}: {self._hint(sqlite3.SQLITE_BUSY)}")
 
-    def _explained(self, error: sqlite3.DatabaseError) -> ProfileStoreError:
-        hint = _HINTS.get(_code(error), "send the same events again")
-        return ProfileStoreError(f"{self.path}: {error}; {hint}")
+    def _explained(self, error: sqlite3.DatabaseError) -> StoreError:
+        return self._error(f"{self.path}: {error}; {self._hint(_code(error))}")
+
+    def _hint(self, code: int) -> str:
+        kind = self._form.kind
+        return _HINTS.get(code, "{retry}").format(setting=kind.setting, retry=kind.retry)
 
 
 def _file_at(path: Path) -> tuple[int, int]:

@@ -1,8 +1,7 @@
-"""A Redis or Valkey server as the store sees it: connections, scripts, what it keeps, and its failures in words."""
+"""A Redis or Valkey server as a store sees it: connections, scripts, what it may lose, and its failures in words."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import redis
@@ -13,12 +12,9 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as SlowError
 from redis.retry import Retry
 
-from scoreline_server.errors import ProfileStoreError
+from scoreline_server.databases.store_kind import StoreKind
 
 _log = structlog.get_logger()
-
-_FOLDER = Path(__file__).with_name("redis_scripts")
-_ENTITIES = (_FOLDER / "entities.lua").read_text(encoding="utf-8")
 
 Part: TypeAlias = str | bytes | int
 
@@ -29,28 +25,30 @@ class RedisServer:
     A call is sent again, once, where its connection was lost, such as one that the server has closed.
     """
 
-    def __init__(self, url: str, *, read_seconds: float, write_seconds: float) -> None:
-        self._readers = _client(url, read_seconds)
-        self._writers = _client(url, write_seconds)
+    def __init__(
+        self, url: str, kind: StoreKind, scripts: Mapping[str, str], *, read_seconds: float, write_seconds: float
+    ) -> None:
+        """``scripts`` are the texts of Lua scripts by their names. Raises StoreError for a wrong address."""
+        self._kind, self._error = kind, kind.error
+        self._readers = self._client(url, read_seconds)
+        self._writers = self._client(url, write_seconds)
         given = self._writers.connection_pool.connection_kwargs
         self.place = str(given.get("path") or f"{given.get('host', 'localhost')}:{given.get('port', 6379)}")
-        names = ("append", "read", "crowded", "fold", "expire", "stats")
-        texts = {name: _ENTITIES + (_FOLDER / f"{name}.lua").read_text(encoding="utf-8") for name in names}
-        self._scripts = {name: self._writers.register_script(text) for name, text in texts.items()}
+        self._scripts = {name: self._writers.register_script(text) for name, text in scripts.items()}
         self._looked = False
 
     def run(self, script: str, keys: Sequence[str], args: Sequence[Part]) -> Any:
-        """Runs a script, whose changes are one step. Raises ProfileStoreError."""
+        """Runs a script, whose changes are one step. Raises StoreError."""
         with self.writing():
             return self._scripts[script](keys=keys, args=args)
 
     def read(self, script: str, keys: Sequence[str]) -> Any:
-        """Runs a script that changes nothing, and waits as long as a read may take. Raises ProfileStoreError."""
+        """Runs a script that changes nothing, and waits as long as a read may take. Raises StoreError."""
         with self._used(self._readers) as client:
             return self._scripts[script](keys=keys, client=client)
 
     def writing(self) -> AbstractContextManager["redis.Redis"]:
-        """A client for what is no script. Raises ProfileStoreError where it fails within the block."""
+        """A client for what is no script. Raises StoreError where it fails within the block."""
         return self._used(self._writers)
 
     def close(self) -> None:
@@ -66,11 +64,11 @@ class RedisServer:
                 self._looked = True
             yield client
         except (LostError, SlowError) as error:
-            raise ProfileStoreError(
-                f"Redis at {self.place} cannot be reached: {error}; see that it runs, and check profile_store"
+            raise self._error(
+                f"Redis at {self.place} cannot be reached: {error}; see that it runs, and check {self._kind.setting}"
             ) from error
         except RedisError as error:
-            raise ProfileStoreError(f"Redis at {self.place} refused: {error}") from error
+            raise self._error(f"Redis at {self.place} refused: {error}") from error
 
     def _look(self) -> None:
         pipeline = self._writers.pipeline(transaction=False)
@@ -79,11 +77,22 @@ class RedisServer:
         pipeline.config_get("appendfsync")
         cluster, persistence, memory, fsync = (_known(each) for each in pipeline.execute(raise_on_error=False))
         if cluster.get("cluster_enabled"):
-            raise ProfileStoreError(
-                f"Redis at {self.place} is a cluster, which cannot change events and offsets at once"
-            )
+            raise self._error(f"Redis at {self.place} is a cluster, which cannot change several keys in one step")
         for risk in risks(persistence, memory, fsync):
-            _log.warning(f"Redis may lose profiles: {risk}", server=self.place)
+            _log.warning(f"Redis may lose {self._kind.content}: {risk}", server=self.place)
+
+    def _client(self, url: str, seconds: float) -> "redis.Redis":
+        try:
+            return redis.Redis.from_url(
+                url,
+                socket_timeout=seconds,
+                socket_connect_timeout=seconds,
+                retry=Retry(NoBackoff(), 1, supported_errors=(LostError,)),
+                protocol=2,
+            )
+        except (ValueError, TypeError) as error:
+            scheme = url.partition(":")[0]
+            raise self._error(f"{self._kind.setting}: wrong {scheme} address: {error}") from error
 
 
 def risks(persistence: Mapping[str, Any], memory: Mapping[str, Any], fsync: Mapping[str, Any]) -> Iterator[str]:
@@ -103,17 +112,3 @@ def _known(answer: Any) -> Mapping[str, Any]:
     if isinstance(answer, Exception):
         raise answer
     return dict(answer)
-
-
-def _client(url: str, seconds: float) -> "redis.Redis":
-    try:
-        return redis.Redis.from_url(
-            url,
-            socket_timeout=seconds,
-            socket_connect_timeout=seconds,
-            retry=Retry(NoBackoff(), 1, supported_errors=(LostError,)),
-            protocol=2,
-        )
-    except (ValueError, TypeError) as error:
-        scheme = url.partition(":")[0]
-        raise ProfileStoreError(f"profile_store: wrong {scheme} address: {error}") from error
