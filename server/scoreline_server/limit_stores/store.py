@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Protocol
 
 from scoreline_registry.decisions.reservations import Counter, Grant, Mark, Reservation, Usage
 
 REPEATABLE_US = 600_000_000
 """How long a grant is known by its request, in microseconds: ten minutes."""
+
+GRACE_US = 3_600_000_000
+"""How long a counter that has ended is kept at least, in microseconds: an hour, for clocks that are behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +70,8 @@ class LimitStore(Protocol):
 
     def close(self) -> None:
         """Releases files and connections."""
+
+
+def request_digest(request: str) -> bytes:
+    """The 16 bytes that a store knows a request by, which name no unit."""
+    return blake2b(request.encode(), digest_size=16).digest()

@@ -182,6 +182,6 @@ def test_a_password_is_not_said(url: str) -> None:
 def test_a_cluster_is_refused() -> None:
     with running_redis("--cluster-enabled", "yes") as server:
         store = RedisStore(server.url)
-        with pytest.raises(ProfileStoreError, match="is a cluster, which cannot change events and offsets at once"):
+        with pytest.raises(ProfileStoreError, match="is a cluster, which cannot change several keys in one step"):
             store.append(P, [Event("ann", "e", 1, "click", {})], lateness=0)
         store.close()
