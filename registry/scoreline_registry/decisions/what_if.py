@@ -4,7 +4,8 @@ All of it is a function of the scores of the sets, so that the sets of a case ca
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import TypeAlias
@@ -88,17 +89,19 @@ def changed_value(value: FactValue, change: InputChange) -> FactValue:
     """An input after a change. What is missing stays missing, unless it is set."""
     if change.by == "set":
         return change.value
-    if value is None or isinstance(value, str) or isinstance(change.value, str) or math.isnan(value):
-        return None if value is None or isinstance(value, float) else value
-    match change.by:
-        case "add":
-            return value + change.value
-        case "multiply":
-            return value * change.value
-        case "cap":
-            return min(value, change.value)
-        case "floor":
-            return max(value, change.value)
+    if isinstance(value, str) or isinstance(change.value, str):
+        return value
+    if value is None or math.isnan(value):
+        return None
+    return _CHANGES[change.by](value, change.value)
+
+
+_CHANGES: Mapping[str, Callable[[float, float], float]] = {
+    "add": operator.add,
+    "multiply": operator.mul,
+    "cap": min,
+    "floor": max,
+}
 
 
 def _same(one: FactValue, other: FactValue) -> bool:
