@@ -21,7 +21,7 @@ from scoreline_registry.routing.route_file import read_route
 from scoreline_server.app import Server
 from scoreline_server.journal.reading.reader import read_records
 from scoreline_server.settings import Settings
-from scoreline_trainers.demo.scenario import ROUTE, run_demo
+from scoreline_trainers.demo.propensity.scenario import ROUTE, run_demo
 from scoreline_trainers.progress import Lines
 from scoreline_trainers.synthetic import GENERATORS
 from tests.deploy.bentos import Bento, Serving, Store, install_requirements, serving

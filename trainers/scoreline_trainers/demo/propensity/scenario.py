@@ -15,7 +15,7 @@ from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_trainers.data.dataset import Dataset
-from scoreline_trainers.demo.callers import Callers, ScoredCustomer
+from scoreline_trainers.demo.propensity.callers import Callers, ScoredCustomer
 from scoreline_trainers.demo.serving import serving
 from scoreline_trainers.errors import DemoError
 from scoreline_trainers.gate.checks import TOLERANCE
