@@ -6,12 +6,12 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
-from scoreline_registry.routing.bucketing import WHOLE, UnitHasher
+from scoreline_registry.routing.bucketing import WHOLE, BucketRange, UnitHasher
 from scoreline_registry.routing.conditions import Condition, Context, ContextValue
-from scoreline_registry.routing.route import UNIT_CONTEXT, RouteDocument
-from scoreline_registry.routing.rules import HOLDOUT_LAYER, Rule
+from scoreline_registry.routing.route import UNIT_CONTEXT
+from scoreline_registry.routing.rules import HOLDOUT_LAYER
 
 Reason: TypeAlias = Literal["STATIC", "SPLIT", "RULE_MATCH", "HOLDOUT", "OVERRIDE"]
 
@@ -42,6 +42,41 @@ class Assignment:
     bucket: float | None
 
 
+class SplitArm(Protocol):
+    """One arm of a rule, and the buckets that it owns."""
+
+    @property
+    def ref(self) -> str: ...
+    @property
+    def ranges(self) -> Sequence[BucketRange]: ...
+
+
+class SplitRule(Protocol):
+    """Arms that share the units of which the condition holds; None is always."""
+
+    @property
+    def condition(self) -> Condition | None: ...
+    @property
+    def layer(self) -> str | None: ...
+    @property
+    def arms(self) -> Sequence[SplitArm]: ...
+
+
+class Splits(Protocol):
+    """What an assigner needs of a route, or of whatever else gives units to one of several."""
+
+    @property
+    def salt(self) -> str: ...
+    @property
+    def arms(self) -> tuple[str, ...]: ...
+    @property
+    def rules(self) -> Sequence[SplitRule]: ...
+    @property
+    def overrides(self) -> Mapping[str, str]: ...
+    @property
+    def holdout_millionths(self) -> int: ...
+
+
 def unit_of(unit: str, entity_id: str, context: Mapping[str, ContextValue]) -> str:
     """The text that a route hashes for one entity; empty when the caller did not send it.
 
@@ -60,9 +95,12 @@ def unit_of(unit: str, entity_id: str, context: Mapping[str, ContextValue]) -> s
 
 
 class Assigner:
-    """A route compiled for assignment. ``arms`` are the distinct arms in order; indices below point into them."""
+    """A route, or the split of a policy, compiled for assignment.
 
-    def __init__(self, document: RouteDocument) -> None:
+    ``arms`` are the distinct arms in order; indices below point into them.
+    """
+
+    def __init__(self, document: Splits) -> None:
         self.arms: tuple[str, ...] = document.arms
         index = {arm: position for position, arm in enumerate(self.arms)}
         hashers = {rule.layer: UnitHasher(layer_salt(document.salt, rule.layer)) for rule in document.rules}
@@ -184,7 +222,7 @@ class _CompiledRule:
 
     __slots__ = ("condition", "hasher", "owners", "reason", "splits", "starts")
 
-    def __init__(self, rule: Rule, index: Mapping[str, int], hasher: UnitHasher) -> None:
+    def __init__(self, rule: SplitRule, index: Mapping[str, int], hasher: UnitHasher) -> None:
         self.hasher = hasher
         self.condition: Condition | None = rule.condition
         pieces = sorted(
@@ -194,7 +232,7 @@ class _CompiledRule:
         self.starts = [start / WHOLE for start, _ in pieces]
         self.owners = [owner for _, owner in pieces]
         self.splits = len(set(self.owners)) > 1
-        self.reason: Reason = _reason(conditional=rule.when is not None, splits=self.splits)
+        self.reason: Reason = _reason(conditional=rule.condition is not None, splits=self.splits)
 
     def arm(self, bucket: float) -> int:
         return self.owners[bisect_right(self.starts, bucket) - 1]

@@ -1,0 +1,1 @@
+"""What a policy proposes for a case: strategy, rule and ranked actions with their propensities. Pure."""
