@@ -64,7 +64,7 @@ def outcome_samples(query: OutcomeQuery) -> Samples:
         times=predictions.times,
         exposures=exposures,
         index=RowIndex(predictions.keys),
-        units=UnitIndex(predictions) if reports.has_units else None,
+        units=UnitIndex(predictions.units, predictions.times) if reports.has_units else None,
         maturity=maturity,
     )
     labels = source.labels(metric.outcome)

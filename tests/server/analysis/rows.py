@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +13,12 @@ import numpy.typing as npt
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_server.journal.format.blocks import Kind, framed
 from scoreline_server.journal.format.columns import Column, packed, packed_json, packed_texts
+from scoreline_server.journal.format.decisions import packed_decisions
 from scoreline_server.journal.format.facts import ArmFacts, FileFacts, RouteFacts, RuleFacts, ShadowFacts
 from scoreline_server.journal.format.shadowed import ShadowScores
 from scoreline_server.outcomes.block import CALL_ID, OutcomeBlock
+from scoreline_server.scoring.decided import DecidedRow, DecidedRows
+from scoreline_server.scoring.results import ScoredBatch
 
 DAY = 86_400 * 10**9
 START = 20_000 * DAY
@@ -69,6 +73,8 @@ class Rows:
     contexts: Sequence[Mapping[str, Any]] = ()
     context_index: Array | None = None
     errors: Mapping[int, str] = field(default_factory=dict)
+    policy: str = "guardian"
+    decided: Sequence[DecidedRow | None] | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -126,6 +132,10 @@ class Rows:
         errors = {row - start: reason for row, reason in self.errors.items() if start <= row < start + count}
         if errors:
             columns[Column.ERRORS] = packed_json(errors)
+        if self.decided is not None:
+            decisions = DecidedRows(self.policy, self.route.revision, self.decided[rows])
+            batch = SimpleNamespace(decisions=decisions, rows=range(count))
+            columns |= packed_decisions([cast("ScoredBatch", batch)])
         return framed(Kind.ROWS, packed(columns))
 
 

@@ -73,7 +73,7 @@ def compare(request: Request, experiment: Experiment | None = None, moves: Seque
     baseline = _baseline(predictions, request.options.baseline)
     exposures = expose(predictions)
     index = RowIndex(predictions.keys)
-    units = UnitIndex(predictions) if reports.has_units else None
+    units = UnitIndex(predictions.units, predictions.times) if reports.has_units else None
     maturity = round(plan.maturity_days * DAY)
     is_mature = mature(predictions, exposures, maturity, now)
     exposed = Exposed.of(predictions, exposures, is_mature=is_mature, maturity=maturity)

@@ -19,7 +19,7 @@ def effect_pictures(comparison: Comparison) -> Iterator[Picture]:
     for effect in watched[:MAX_OVER_TIME]:
         yield over_time(effect, comparison.plan.minimum_effect if effect.is_primary else 0.0)
     relative = [(f"{effect.metric}, {effect.arm}", effect.relative_sequential) for effect in comparison.effects]
-    if len(relative) > 1 and (picture := _bars(relative, f"relative effect against {comparison.baseline}", 100)):
+    if len(relative) > 1 and (picture := bars(relative, f"relative effect against {comparison.baseline}", 100)):
         yield picture
 
 
@@ -33,7 +33,7 @@ def segment_pictures(comparison: Comparison) -> Iterator[Picture]:
                     (f"{segment.by} {level_text(segment.level)}", effect.sequential)
                 )
     for (metric, arm), rows in found.items():
-        picture = _bars(rows, f"effect on {metric} of {arm} by segment", 1)
+        picture = bars(rows, f"effect on {metric} of {arm} by segment", 1)
         if picture is not None:
             yield picture
 
@@ -64,7 +64,7 @@ def over_time(effect: Effect, minimum: float) -> Picture:
         )
 
 
-def _bars(rows: Sequence[tuple[str, Figure]], what: str, scale: float) -> Picture | None:
+def bars(rows: Sequence[tuple[str, Figure]], what: str, scale: float) -> Picture | None:
     """Intervals below each other, the first on top; those without finite ends are left out and counted."""
     finite = [(name, figure) for name, figure in rows if isinstance(figure, Estimate) and _finite(figure)]
     drawn = finite[:MAX_ROWS]

@@ -24,14 +24,14 @@ MAPPINGS = frozenset({"shares", "exposures", "expected", "observed", "versions",
 _KINDS: Mapping[type, str] = {Estimate: "estimate", TooFew: "too_few"}
 
 
-def _plain(value: Any, name: str = "") -> Any:
+def plain(value: Any, name: str = "") -> Any:
     """A value as JSON has it; pairs under some names become an object."""
     if is_dataclass(value):
         return _fields(value)
     if isinstance(value, tuple):
         if name in MAPPINGS:
-            return {str(key): _plain(item) for key, item in value}
-        return [_plain(item) for item in value]
+            return {str(key): plain(item) for key, item in value}
+        return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return time_text(value) if name in TIMES and isinstance(value, int) else value
@@ -39,7 +39,7 @@ def _plain(value: Any, name: str = "") -> Any:
 
 def _fields(value: Any) -> dict[str, Any]:
     known = {"kind": _KINDS[type(value)]} if type(value) in _KINDS else {}
-    known |= {field.name: _plain(getattr(value, field.name), field.name) for field in fields(value)}
+    known |= {field.name: plain(getattr(value, field.name), field.name) for field in fields(value)}
     if isinstance(value, MetricValue):
-        known["coverage"] = _plain(value.coverage)
+        known["coverage"] = plain(value.coverage)
     return known

@@ -52,11 +52,12 @@ class RowIndex:
 class UnitIndex:
     """Finds a unit's rows in a window of time."""
 
-    def __init__(self, predictions: Predictions) -> None:
-        self._times = predictions.times
-        # Rows are in the order of time, so that a stable sort by unit orders each unit's rows by time.
-        self._order = np.argsort(predictions.units, kind="stable")
-        self._units = predictions.units[self._order]
+    def __init__(self, units: UInt64, times: npt.NDArray[np.int64]) -> None:
+        """``units`` and ``times`` [N] are of rows in the order of time."""
+        self._times = times
+        # A stable sort by unit orders each unit's rows by time.
+        self._order = np.argsort(units, kind="stable")
+        self._units = units[self._order]
         self._width = len(self._units) + 1
         numbers = np.zeros(len(self._units), np.int64)
         np.cumsum(self._units[1:] != self._units[:-1], out=numbers[1:])
