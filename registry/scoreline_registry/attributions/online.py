@@ -108,7 +108,7 @@ class CompiledTrees:
         """Adds the contributions of one row, whose bits begin at ``start`` for each column."""
         bits = self.bits.take(start.take(self.entry_column) + self.entry_offset)
         patterns = np.bitwise_or.reduceat(bits, self.block_start)
-        places = self.table_start + patterns * self.table_width
+        places = self.table_start + patterns.astype(np.intp) * self.table_width
         contributions = self.table.take(places.take(self.lookup_block) + self.lookup_offset)
         found[self.sources] = np.add.reduceat(contributions, self.source_start, dtype=np.float64)
 

@@ -9,6 +9,7 @@ Operations Research 36, 2009); Mitchell et al., Sampling permutations for Shaple
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -57,9 +58,57 @@ def sampled_values(
         ends = reference_margins[reference], margins
         for order in (orders, orders[:, ::-1]):
             draws[:, pair] += _walk(mixture, order, reference, ends) / 2
+    return _settled(draws, margins - base)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Walks:
+    """Antithetic walks that are drawn once and taken by every row, so that equal rows get equal values.
+
+    Attributes:
+        order: [2 pairs, players], the second half the reverse of the first.
+        reference: [2 pairs], the reference row of each.
+        rows: how many reference rows there are.
+    """
+
+    order: Indices
+    reference: Indices
+    rows: int
+
+    @classmethod
+    def drawn(cls, players: int, rows: int, *, pairs: int, seed: int = 0) -> "Walks":
+        """Draws at least two pairs; each takes another reference row while there are enough."""
+        draw = np.random.default_rng(seed)
+        order = np.argsort(draw.random((pairs, players)), axis=1)
+        reference = draw.permutation(rows)[np.arange(pairs) % rows]
+        return cls(np.concatenate([order, order[:, ::-1]]), np.tile(reference, 2), rows)
+
+    @property
+    def evaluations(self) -> int:
+        """Mixtures that one row takes."""
+        walks, players = self.order.shape
+        return int(walks * (players - 1))
+
+    def values(self, mixture: Mixture, margins: Float64, reference_margins: Float64) -> Sampled:
+        """The values of N rows, as ``sampled_values`` gives them."""
+        walks, players = self.order.shape
+        rank = np.argsort(self.order, axis=1)
+        chosen = (rank[:, None, :] < np.arange(1, players)[:, None]).reshape(-1, players)
+        reference = np.repeat(self.reference, players - 1)
+        draws = np.zeros((len(margins), walks // 2, players))
+        for row, margin in enumerate(margins.tolist()):
+            between = _in_parts(mixture, np.full(len(chosen), row), reference, chosen).reshape(walks, players - 1)
+            ends = reference_margins[self.reference], np.full(walks, margin)
+            steps = np.diff(np.column_stack([ends[0], between, ends[1]]), axis=1)
+            draws[row] = np.take_along_axis(steps, rank, axis=1).reshape(2, -1, players).mean(axis=0)
+        return _settled(draws, margins - reference_margins.mean())
+
+
+def _settled(draws: Float64, distances: Float64) -> Sampled:
+    """The means of draws [N, pairs, players] and their standard errors, moved so that they total the distances [N]."""
     values = draws.mean(axis=1)
-    variance = draws.var(axis=1, ddof=1) / pairs
-    rest = margins - base - values.sum(axis=1)
+    variance = draws.var(axis=1, ddof=1) / draws.shape[1]
+    rest = distances - values.sum(axis=1)
     return Sampled(values + _shares(variance) * rest[:, None], np.sqrt(variance))
 
 

@@ -52,15 +52,15 @@ def model(request: pytest.FixtureRequest) -> Fitted:
     return fitted(request.param, EXACT[request.param])
 
 
-def definition(found: Explainer, row: Batch) -> Float64:
+def definition(found: Explainer, row: Batch, reference: Batch = REFERENCE) -> Float64:
     """Shapley values of one row by all coalitions of its sources, through the graph."""
     players = len(found.sources)
     places = np.arange(1 << players)
     members = (places[:, None] >> np.arange(players) & 1).astype(np.bool_)
-    chosen = np.repeat(members, len(REFERENCE), axis=0)
+    chosen = np.repeat(members, len(reference), axis=0)
     each_row = row.take(np.zeros(len(chosen), np.intp))
-    each_reference = REFERENCE.take(np.tile(np.arange(len(REFERENCE)), len(members)))
-    margins = found.margins(mixed(each_row, each_reference, chosen, found.sources))
+    each_reference = reference.take(np.tile(np.arange(len(reference)), len(members)))
+    margins = found.margins(mixed(each_row, each_reference, chosen))
     worth = margins.reshape(len(members), -1).mean(axis=1)
     sizes = members.sum(axis=1)
     values = np.zeros(players)
@@ -146,12 +146,12 @@ def test_mixtures_take_histories_from_their_newest_step() -> None:
     sequence = np.arange(2 * 3 * 3, dtype=np.float32).reshape(2, 3, 3)
     rows = Batch(sequence=sequence[:1], lengths=np.array([3]))
     reference = Batch(sequence=sequence[1:], lengths=np.array([2]))
-    short = mixed(rows, reference, np.array([[True, False, False, False]]), sources)
+    short = mixed(rows, reference, np.array([[True, False, False, False]]))
     assert short.lengths is not None
     assert short.lengths.tolist() == [2]
     # The row's second and third step of the first column beside the reference's two steps.
     np.testing.assert_array_equal(short.history[0][0, :2], [[3, 10, 11], [6, 13, 14]])
-    long = mixed(rows, reference, np.array([[False, True, False, True]]), sources)
+    long = mixed(rows, reference, np.array([[False, True, False, True]]))
     np.testing.assert_array_equal(long.history[0][0], [[np.nan, 1, np.nan], [9, 4, 11], [12, 7, 14]])
-    whole = mixed(rows, reference, np.ones((1, 4), np.bool_), sources)
+    whole = mixed(rows, reference, np.ones((1, 4), np.bool_))
     np.testing.assert_array_equal(whole.history[0], sequence[:1])

@@ -18,6 +18,7 @@ from scoreline_registry.documents.manifest import (
     EXPLANATION_FILE,
     GOLDEN_FILE,
     MODEL_FILE,
+    REASONS_FILE,
     REFERENCE_FILE,
     REPORT_FILE,
 )
@@ -75,7 +76,7 @@ def registry() -> Registry:
 def test_a_version_carries_everything_that_a_server_and_a_reviewer_need(candidate: Candidate) -> None:
     assert candidate.files.keys() == {
         *(MODEL_FILE, GOLDEN_FILE, BASELINE_FILE, CARD_FILE, REPORT_FILE, BOOSTER_FILE),
-        *(REFERENCE_FILE, EXPLANATION_FILE),
+        *(REFERENCE_FILE, EXPLANATION_FILE, REASONS_FILE),
     }
     manifest = candidate.manifest
     assert (manifest.family, manifest.score.meaning, manifest.created_at) == ("lightgbm", "is rich", NOW)

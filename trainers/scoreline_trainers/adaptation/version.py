@@ -15,6 +15,7 @@ from scoreline_registry.documents.manifest import (
     EXPLANATION_FILE,
     GOLDEN_FILE,
     MODEL_FILE,
+    REASONS_FILE,
     REFERENCE_FILE,
     REPORT_FILE,
     Manifest,
@@ -31,6 +32,7 @@ from scoreline_trainers.data.columns import Columns
 from scoreline_trainers.data.dataset import Dataset
 from scoreline_trainers.errors import AdaptError
 from scoreline_trainers.evaluation.baseline import Baseline
+from scoreline_trainers.explanation.reasons import reason_problems
 from scoreline_trainers.explanation.version_files import explanation_problems
 from scoreline_trainers.gate.checks import Proof, prove
 from scoreline_trainers.gate.golden import read_arrays
@@ -220,6 +222,8 @@ def _files(
         # Reference rows of segments without a name of their own may be the new segment's now.
         for name in (EXPLANATION_FILE, REFERENCE_FILE):
             kept.pop(name, None)
+    if reason_problems(manifest.inputs, {**kept, MODEL_FILE: model, GOLDEN_FILE: proof.golden}):
+        kept.pop(REASONS_FILE, None)
     files = {
         **kept,
         MODEL_FILE: model,

@@ -6,8 +6,8 @@ from itertools import combinations
 
 import numpy as np
 
+from scoreline_registry.attributions.mixing import aligned
 from scoreline_registry.attributions.permutations import Mixture, sampled_values
-from scoreline_registry.documents.ragged import RaggedKind
 from scoreline_trainers.data.batch import Batch, Bools, Float64, RowIndices
 from scoreline_trainers.explanation.document import Link
 from scoreline_trainers.explanation.margins import Attributions, GraphMargin
@@ -60,7 +60,7 @@ class SampledExplainer:
         """Sampled contributions with their errors."""
         margins = self.graph.margins(batch)
         found = sampled_values(
-            _mixture(self.graph, self.sources, batch, self.reference),
+            _mixture(self.graph, batch, self.reference),
             margins,
             self.reference_margins,
             players=len(self.sources),
@@ -78,7 +78,7 @@ def sampled_interactions(
     A draw is what the two change together beyond what each changes alone, beside a random coalition of the others whose
     size is uniform: Grabisch and Roubens (1999) as an expectation.
     """
-    mixture = _mixture(graph, sources, batch, reference)
+    mixture = _mixture(graph, batch, reference)
     draw = np.random.default_rng(seed)
     rows = np.repeat(np.arange(len(batch)), _DRAWS_OF_PAIRS)
     found = np.zeros((len(batch), len(among), len(among)))
@@ -97,24 +97,10 @@ def sampled_interactions(
     return found
 
 
-def _mixture(graph: GraphMargin, sources: Sequence[Source], batch: Batch, reference: Batch) -> Mixture:
-    rows, others = _as_long(batch, reference)
+def _mixture(graph: GraphMargin, batch: Batch, reference: Batch) -> Mixture:
+    rows, others = (Batch(**each) for each in aligned(batch.feeds(), reference.feeds()))
 
     def mixture(row: RowIndices, other: RowIndices, chosen: Bools) -> Float64:
-        return graph.margins(mixed(rows.take(row), others.take(other), chosen, sources))
+        return graph.margins(mixed(rows.take(row), others.take(other), chosen))
 
     return mixture
-
-
-def _as_long(first: Batch, second: Batch) -> tuple[Batch, Batch]:
-    """Both with as many places in each ragged input, so that rows can be mixed."""
-    for kind in first.kinds:
-        most = max(first.items(kind)[0].shape[1], second.items(kind)[0].shape[1])
-        first, second = (_stretched(each, kind, most) for each in (first, second))
-    return first, second
-
-
-def _stretched(batch: Batch, kind: RaggedKind, places: int) -> Batch:
-    items, present = batch.items(kind)
-    more = (0, places - items.shape[1])
-    return batch.with_items(kind, np.pad(items, ((0, 0), more, (0, 0))), np.pad(present, ((0, 0), more)))

@@ -29,6 +29,11 @@ class OnnxScorer:
         """The names of the outputs in the graph's order."""
         return tuple(output.name for output in self._session.get_outputs())
 
+    @property
+    def inputs(self) -> Sequence[str]:
+        """The names of the inputs in the graph's order."""
+        return tuple(each.name for each in self._session.get_inputs())
+
     def fetch(self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]]) -> Sequence[Any]:
         """Some outputs of any graph: arrays, or what ONNX Runtime makes of values that are no tensors."""
         return list(self._session.run(list(outputs), dict(feeds)))

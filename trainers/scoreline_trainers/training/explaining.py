@@ -2,25 +2,42 @@
 
 import numpy as np
 
+from scoreline_registry.documents.manifest import REASONS_FILE
+from scoreline_trainers.explanation.reasons import reasons_file
 from scoreline_trainers.explanation.version_files import ExplainedRows, explanation_files
 from scoreline_trainers.training.trained import Trained
 from scoreline_trainers.training.version import Export
 
 
 def explaining_files(trained: Trained, exported: Export) -> dict[str, bytes]:
-    """``reference.npz`` and ``explanation.json``; none where the recipe skips them."""
-    spec = trained.recipe.explain
-    if spec.skip:
-        return {}
-    judged = trained.judged
-    return explanation_files(
+    """``reference.npz``, ``explanation.json`` and ``reasons.npz``, but for those that the recipe skips."""
+    spec, judged, cut = trained.recipe.explain, trained.judged, _cut(trained, exported)
+    files = {}
+    if not spec.skip:
+        files = explanation_files(
+            exported.model,
+            trained.training.inputs,
+            training=trained.training.batch,
+            held_out=ExplainedRows(judged.data.batch, judged.scores, cut),
+            spec=spec,
+            seed=trained.recipe.seed,
+            native=trained.fitted,
+        )
+    return files if trained.recipe.reasons.skip else {**files, REASONS_FILE: _reasons(trained, exported, cut)}
+
+
+def _reasons(trained: Trained, exported: Export, cut: float | None) -> bytes:
+    recipe = trained.recipe
+    starts = {band.name: band.from_score for band in exported.contract.bands}
+    near = recipe.reasons.near
+    return reasons_file(
         exported.model,
         trained.training.inputs,
         training=trained.training.batch,
-        held_out=ExplainedRows(judged.data.batch, judged.scores, _cut(trained, exported)),
-        spec=spec,
-        seed=trained.recipe.seed,
-        native=trained.fitted,
+        golden=exported.proof.golden,
+        near=cut if near is None else starts[near] if isinstance(near, str) else near,
+        spec=recipe.reasons,
+        seed=recipe.seed,
     )
 
 

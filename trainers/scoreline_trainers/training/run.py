@@ -14,6 +14,7 @@ from scoreline_trainers.data.partition import partition
 from scoreline_trainers.data.tables import as_frame, require, table_digest
 from scoreline_trainers.evaluation.bands.cut_offs import summarize_bands
 from scoreline_trainers.evaluation.bands.summary import BandSummary
+from scoreline_trainers.explanation.reasons import check_reasons
 from scoreline_trainers.explanation.version_files import check_explanation
 from scoreline_trainers.family import Start
 from scoreline_trainers.progress import Progress, Silent
@@ -87,6 +88,7 @@ def train(
     stored = run_report(trained, profile=profile, evaluation=evaluation, bands=bands, warnings=noted, stages=ended)
     files = files_of(trained, exported, manifest, stored, explaining)
     check_explanation(recipe.name, files)
+    check_reasons(recipe.name, manifest.inputs, files)
     proof = exported.proof
     check_gate(recipe.name, manifest=manifest, files=files, differences=proof.differences, tolerances=proof.tolerances)
     report = _report(trained, exported, manifest, frame=frame, bands=bands, warnings=noted, stages=ended)

@@ -7,7 +7,15 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from scoreline_registry.errors import InvalidError, InvalidNameError
 from scoreline_registry.names import ModelRef, check_name
@@ -25,6 +33,7 @@ from scoreline_trainers.evaluation.costs import Costs
 from scoreline_trainers.evaluation.requirements import check_requirement
 from scoreline_trainers.evaluation.spec import EvaluateSpec
 from scoreline_trainers.evaluation.tasks import TASK_METRICS
+from scoreline_trainers.explanation.reasons import ReasonSpec
 from scoreline_trainers.explanation.version_files import ExplainSpec
 from scoreline_trainers.families import FAMILIES
 from scoreline_trainers.family import FamilyConfig, nested_families
@@ -52,6 +61,7 @@ class Recipe(Columns):
         family: one of FAMILIES.
         config: the family's options.
         explain: what the version's explanation is made from, see ``ExplainSpec``.
+        reasons: which rows the reasons of a score compare with, see ``ReasonSpec``.
         seed: of everything that is drawn.
         select: how features are selected; "auto" for the smallest set that does as well.
         search: how the options are searched for, and the family.
@@ -76,6 +86,7 @@ class Recipe(Columns):
     config: dict[str, Any] = Field(default_factory=dict)
     validation: Validation = Validation()
     explain: ExplainSpec = ExplainSpec()
+    reasons: ReasonSpec = ReasonSpec()
     seed: int = Field(default=0, ge=0)
     select: Selection | None = None
     search: Search | None = None
@@ -139,6 +150,19 @@ class Recipe(Columns):
         if self.task == "regression" and isinstance(self.score.bands, RateBands):
             raise ValueError("'score.bands' by rates need labels of 0 and 1: give cut-offs or shares")
         return self
+
+    @model_validator(mode="after")
+    def _near_a_band(self) -> Self:
+        near, bands = self.reasons.near, self.score.band_names
+        if isinstance(near, str) and near not in bands:
+            raise ValueError(f"'reasons.near': there is no band {near!r}; {nearest_or_all(near, bands)}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_usual(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Recipes as run with the usual reasons stay as earlier releases read them."""
+        usual = self.reasons == ReasonSpec()
+        return {name: value for name, value in serialize(self).items() if name != "reasons" or not usual}
 
     @model_validator(mode="after")
     def _from_nothing(self) -> Self:

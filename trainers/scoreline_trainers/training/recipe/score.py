@@ -8,7 +8,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from scoreline_registry.documents.contract import Band, Points, ScoreContract
 from scoreline_trainers.data.batch import Float64
 from scoreline_trainers.data.columns import Spec, Task
-from scoreline_trainers.evaluation.bands.cut_offs import Bands
+from scoreline_trainers.evaluation.bands.cut_offs import Bands, RateBands
 from scoreline_trainers.evaluation.metrics import Label
 
 _MEANING = "probability that the label is 1"
@@ -38,6 +38,13 @@ class ScoreSpec(Spec):
     def _without_empty(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Recipes as run that do not say it stay as earlier releases read them."""
         return {name: value for name, value in serialize(self).items() if name != "adverse" or value is not None}
+
+    @property
+    def band_names(self) -> tuple[str, ...]:
+        """The names of the bands, ascending."""
+        if isinstance(self.bands, dict):
+            return tuple(self.bands)
+        return tuple(self.bands.rates if isinstance(self.bands, RateBands) else self.bands.shares)
 
     def with_cuts(self, label: Label, score: Float64) -> "ScoreSpec":
         """The same with cut-offs chosen on validation rows, where they are to be chosen. Raises DataError."""
