@@ -50,7 +50,7 @@ SHARED = "*"
 """Stands for the policy in the names of counters that several policies share."""
 
 _DAY = timedelta(days=1)
-_CHEAPEST, _DEAREST = 0.0, MOST / MICRO
+_DEAREST = MOST // MICRO
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ def _total(limit: TotalLimit, name: str, _action: str, _candidate: Candidate, _m
 def _budget(
     limit: BudgetLimit, name: str, most: int, _action: str, candidate: Candidate, moment: Moment
 ) -> Iterator[Check]:
-    cost = cost_of(min(max(candidate.cost, _CHEAPEST), _DEAREST))
+    cost = cost_of(max(candidate.cost, 0.0)) if candidate.cost <= _DEAREST else MOST
     bucket, ends_us = period_of(moment.local, limit.per)
     yield Check(limit.name, Counter(name, bucket=bucket), most, cost, None, ends_us)
 

@@ -92,7 +92,10 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class TestTrace:
-    """One test of a condition: of which fact, such as ``gte 0.7``, with the fact's value, and whether it holds."""
+    """One test of a condition: ``fact``, ``gte 0.7``, the fact's value, and whether it holds.
+
+    Within a `not` the test is ``not gte 0.7``.
+    """
 
     fact: str
     test: str

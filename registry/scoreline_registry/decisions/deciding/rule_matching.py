@@ -1,13 +1,13 @@
 """The rules of a strategy with their conditions parsed: which one decides a case, and how each was tried. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from scoreline_registry.decisions.deciding.proposal import RuleTrace, TestTrace
 from scoreline_registry.decisions.facts import Facts
 from scoreline_registry.decisions.policy_conditions import condition_with_cuts
 from scoreline_registry.decisions.strategies import StrategyRule
-from scoreline_registry.routing.conditions import Condition, Test, tests_of
+from scoreline_registry.routing.conditions import All, AnyOf, Condition, Not, Test
 
 _SHOWN = 5
 """How many of the values of a list a trace shows."""
@@ -45,17 +45,35 @@ def traces_of(rules: tuple[MatchedRule, ...], deciding: int, facts: Facts) -> tu
 
 
 def _tests(condition: Condition | None, facts: Facts) -> tuple[TestTrace, ...]:
-    tests = () if condition is None else tests_of(condition)
-    return tuple(TestTrace(test.key, _text(test), facts.get(test.key), test.matches(facts)) for test in tests)
+    found = () if condition is None else _wanted(condition, holds=True)
+    return tuple(
+        TestTrace(test.key, _text(test, holds=holds), facts.get(test.key), test.matches(facts) == holds)
+        for test, holds in found
+    )
 
 
-def _text(test: Test) -> str:
-    """A test without its fact: ``gte 0.7``."""
+def _wanted(condition: Condition, *, holds: bool) -> Iterator[tuple[Test, bool]]:
+    """Every test from left to right, and whether it is to hold or, within a `not`, to fail."""
+    match condition:
+        case Test():
+            yield condition, holds
+        case Not(part):
+            yield from _wanted(part, holds=not holds)
+        case All(parts) | AnyOf(parts):
+            for part in parts:
+                yield from _wanted(part, holds=holds)
+
+
+def _text(test: Test, *, holds: bool) -> str:
+    """A test without its fact: ``gte 0.7``, or ``not gte 0.7``."""
+    return ("" if holds else "not ") + f"{test.operator} {_operand(test)}"
+
+
+def _operand(test: Test) -> str:
     if test.operator not in ("in", "not_in"):
-        return f"{test.operator} {_value(test.operand)}"
+        return _value(test.operand)
     values = sorted(_value(value) for _, value in test.operand)
-    more = ", …" if len(values) > _SHOWN else ""
-    return f"{test.operator} [{', '.join(values[:_SHOWN])}{more}]"
+    return f"[{', '.join(values[:_SHOWN])}{', …' if len(values) > _SHOWN else ''}]"
 
 
 def _value(value: object) -> str:
