@@ -1,16 +1,19 @@
-"""The registry: reads any revision, publishes versions, and commits changes of aliases, routes, profiles and models."""
+"""The registry: reads any revision, publishes versions, and commits changes of models and other documents."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Self
 
+from scoreline_registry.decisions.policy_plan import PolicyPlan
+from scoreline_registry.decisions.policy_spec import PolicySpec
 from scoreline_registry.documents.documents import Source, VersionEntry, encode
 from scoreline_registry.documents.manifest import MANIFEST_FILE, Manifest
 from scoreline_registry.errors import CorruptError, MissingKeyError, NoRegistryError
 from scoreline_registry.history.changes import AddVersion, ApplyRoute, Change
 from scoreline_registry.history.commits import Commit, Commits, check_signature, random_id, system_clock
 from scoreline_registry.history.differences import HistoryEntry
+from scoreline_registry.history.policy_changes import ApplyPolicy
 from scoreline_registry.history.profile_changes import ApplyProfile
 from scoreline_registry.history.publication import (
     check_claim,
@@ -235,6 +238,15 @@ class Registry:
         """Commits ``ApplyProfile`` and returns what that did to the profile."""
         done = self.commit(ApplyProfile(definition), author=author, message=message, if_match=if_match)
         return done.profile_plan(definition.profile, revision=done.revision)
+
+    def plan_policy(self, spec: PolicySpec, *, if_match: str | None = None) -> PolicyPlan:
+        """What ``apply_policy`` would do now; raises what it would raise."""
+        return self._commits.preview(ApplyPolicy(spec), if_match=if_match).policy_plan(spec.policy)
+
+    def apply_policy(self, spec: PolicySpec, *, author: str, message: str, if_match: str | None = None) -> PolicyPlan:
+        """Commits ``ApplyPolicy`` and returns what that did to the policy."""
+        done = self.commit(ApplyPolicy(spec), author=author, message=message, if_match=if_match)
+        return done.policy_plan(spec.policy, revision=done.revision)
 
     def _holding(self, model: str, version: int) -> Snapshot:
         """A revision that has this version: the newest known one where possible, without a read from the store."""

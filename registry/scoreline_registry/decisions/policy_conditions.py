@@ -49,11 +49,14 @@ def _replaced_entry(key: object, value: Any, value_of: Callable[[str], float]) -
 
 def _replaced_tests(tests: Mapping[str, Any], value_of: Callable[[str], float]) -> dict[str, Any]:
     return {
-        name: value_of(check_name("cut", operand[CUT]))
-        if isinstance(operand, Mapping) and set(operand) == {CUT}
-        else operand
+        name: value_of(check_name("cut", operand[CUT])) if names_cut(operand) else operand
         for name, operand in tests.items()
     }
+
+
+def names_cut(operand: object) -> bool:
+    """Whether an operand names a cut."""
+    return isinstance(operand, Mapping) and set(operand) == {CUT}
 
 
 def _check(raw: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Policies as people write them, read strictly; ``policy`` has what the registry stores."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Self
 
@@ -133,12 +134,12 @@ class InterventionSpec(Strict):
     @property
     def document(self) -> Intervention:
         """What the registry stores."""
-        numbers = {"add": self.add, "multiply": self.multiply, "cap": self.cap, "floor": self.floor}
-        by = {"set": self.set_to, **numbers}
+        numbers = (self.add, self.multiply, self.cap, self.floor)
+        values: tuple[Mapping[str, float | str], ...] = (self.set_to, *numbers)
         changes = [
             InputChange(feature=feature, by=kind, value=value)
-            for kind in CHANGES_BY
-            for feature, value in by[kind].items()
+            for kind, by_feature in zip(CHANGES_BY, values, strict=True)
+            for feature, value in by_feature.items()
         ]
         if not changes:
             raise ValueError(

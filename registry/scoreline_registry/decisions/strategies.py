@@ -13,7 +13,7 @@ from scoreline_registry.routing.experiment import OutcomeName
 from scoreline_registry.routing.rules import Layer
 
 MAX_STRATEGIES = 20
-MAX_STRATEGY_RULES = 200
+MAX_STRATEGY_RULES = 100
 CONTROL_LAYER = "control"
 
 ExploreBy: TypeAlias = Literal["uniform", "thompson"]

@@ -169,7 +169,7 @@ def _intervention(intervention: Intervention) -> dict[str, Any]:
         kind: {change.feature: change.value for change in intervention.changes if change.by == kind}
         for kind in CHANGES_BY
     }
-    cost = {} if intervention.cost == ZERO else {"cost": intervention.cost.written}
+    cost: dict[str, Any] = {} if intervention.cost == ZERO else {"cost": intervention.cost.written}
     described = {"description": intervention.description, **changes}
     return _given(described) | cost | _given({"excludes": list(intervention.excludes)})
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from scoreline_registry.documents.documents import VersionEntry
 from scoreline_registry.documents.model import Model
 from scoreline_registry.errors import ClaimLostError, ConflictError, InvalidError, RefusedError
+from scoreline_registry.history.policy_checks import policies_of, policy_problems
 from scoreline_registry.history.route_checks import check_routes, serving_errors
 from scoreline_registry.history.state import Kind, State
 from scoreline_registry.names import ModelRef, check_name
@@ -25,7 +26,7 @@ _MAX_TEXT = 200
 
 
 class DocumentName(NamedTuple):
-    """The document of one model, route or profile."""
+    """The document of one model, route, profile or policy."""
 
     kind: Kind
     name: str
@@ -145,7 +146,7 @@ class SetAlias(ModelChange):
 
 @dataclass(frozen=True, slots=True)
 class RemoveAlias(ModelChange):
-    """Takes an alias away. Raises RefusedError with every route that uses it."""
+    """Takes an alias away. Raises RefusedError with every route and policy that uses it."""
 
     alias: str
 
@@ -153,9 +154,11 @@ class RemoveAlias(ModelChange):
         """The state without the alias."""
         model, ref = state.models.require(self.model), f"{self.model}@{self.alias}"
         model.alias(self.alias)
-        users = [name for name, route in state.routes.items() if ref in route.refs]
-        if users:
-            errors = [f"route {name} uses it: change the route first" for name in users]
+        errors = [
+            f"route {name} uses it: change the route first" for name, route in state.routes.items() if ref in route.refs
+        ]
+        errors += [f"policy {name} uses it: change the policy first" for name in policies_of(state, (), [ref])]
+        if errors:
             raise RefusedError(f"alias {ref} cannot be removed", errors)
         return state.with_model(
             model.changed(aliases={name: number for name, number in model.aliases.items() if name != self.alias})
@@ -202,7 +205,8 @@ class SetLabels(ModelChange):
 class ApplyRoute(Change):
     """Creates a route or brings it to what ``spec`` says, moving as few units as that takes.
 
-    Raises NotFoundError for the model of a ``like`` schema, and RefusedError with every error of the route.
+    Raises NotFoundError for the model of a ``like`` schema, and RefusedError with every error of the route and of the
+    policies that decide for it.
     """
 
     spec: RouteSpec
@@ -218,10 +222,12 @@ class ApplyRoute(Change):
         like = written.like
         schema = schema_like(routable(like, state.usable(like)).inputs) if like else written_schema(written)
         after = next_document(self.spec, schema=schema, before=before)
+        changed = state.with_route(after)
         errors = [*serving_errors(state, after), *section_errors(after)]
+        errors += policy_problems(changed, policies_of(changed, [self.spec.route]))
         if errors:
             raise RefusedError(f"route {self.spec.route}", errors)
-        return state.with_route(after)
+        return changed
 
 
 @dataclass(frozen=True, slots=True)

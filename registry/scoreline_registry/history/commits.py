@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
+from scoreline_registry.decisions.policy_plan import PolicyPlan, policy_plan
+from scoreline_registry.decisions.validation import own_warnings
 from scoreline_registry.documents.documents import document_key
 from scoreline_registry.errors import ConflictError, CorruptError, InvalidError
 from scoreline_registry.history.changes import Change, Signature
@@ -81,6 +83,17 @@ class Commit:
             self.state.profiles[profile],
             etag=self.before.profile_digests.get(profile, ""),
             routes=users_of(self.state, [profile]),
+            revision=revision,
+        )
+
+    def policy_plan(self, policy: str, *, revision: int | None = None) -> PolicyPlan:
+        """The plan that the change carried out for one policy; ``revision`` is None for a dry run."""
+        after = self.state.policies[policy]
+        return policy_plan(
+            self.before.policies.get(policy),
+            after,
+            etag=self.before.policy_digests.get(policy, ""),
+            warnings=own_warnings(after),
             revision=revision,
         )
 
@@ -163,6 +176,7 @@ class Commits:
             models=state.models.digests,
             routes=state.routes.digests,
             profiles=state.profiles.digests,
+            policies=state.policies.digests,
         )
         return self._log.append(entry, data)
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from scoreline_registry.decisions.policy import Policy
+from scoreline_registry.decisions.policy_plan import policy_differences
 from scoreline_registry.documents.model import Model
 from scoreline_registry.documents.model_versions import ModelVersions
 from scoreline_registry.history.state import D, Documents, State
@@ -13,7 +15,7 @@ from scoreline_registry.profiles.profile_plan import profile_differences
 from scoreline_registry.routing.route import RouteDocument
 from scoreline_registry.routing.route_plan import route_plan
 
-EventKind: TypeAlias = Literal["version", "alias", "model", "route", "profile"]
+EventKind: TypeAlias = Literal["version", "alias", "model", "route", "profile", "policy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ def events_between(older: State, newer: State, *, at: datetime | None = None) ->
         *(event for pair in _changed(older.models, newer.models) for event in _model_events(*pair)),
         *(event for pair in _changed(older.profiles, newer.profiles) for event in _profile_events(*pair)),
         *(event for pair in _changed(older.routes, newer.routes) for event in _route_events(*pair, at=at)),
+        *(event for pair in _changed(older.policies, newer.policies) for event in _policy_events(*pair)),
     )
 
 
@@ -104,6 +107,14 @@ def _profile_events(name: str, older: Profile | None, newer: Profile | None) -> 
         return
     for difference in tuple(profile_differences(older, newer)) or ("fields of a newer Scoreline",):
         yield Event("profile", name, difference)
+
+
+def _policy_events(name: str, older: Policy | None, newer: Policy | None) -> Iterator[Event]:
+    if newer is None:
+        yield Event("policy", name, "removed")
+        return
+    for difference in tuple(policy_differences(older, newer)) or ("bucket ranges or fields of a newer Scoreline",):
+        yield Event("policy", name, difference)
 
 
 def _route_events(

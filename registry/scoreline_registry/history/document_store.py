@@ -2,6 +2,7 @@
 
 from typing import TypeVar
 
+from scoreline_registry.decisions.policy import POLICY_SCHEMA, Policy
 from scoreline_registry.documents.base import FrozenModel
 from scoreline_registry.documents.documents import decode, document_key, sha256_hex
 from scoreline_registry.documents.manifest import MANIFEST_FILE, MANIFEST_SCHEMA, Manifest
@@ -33,6 +34,7 @@ class DocumentStore:
         self._models: Cache[str, Model] = Cache(_DOCUMENT_BYTES)
         self._routes: Cache[str, RouteDocument] = Cache(_DOCUMENT_BYTES)
         self._profiles: Cache[str, Profile] = Cache(_DOCUMENT_BYTES)
+        self._policies: Cache[str, Policy] = Cache(_DOCUMENT_BYTES)
         self._parts: Cache[str, VersionDocument | VersionIndex | VersionPage] = Cache(_PART_BYTES)
         self._manifests: Cache[str, Manifest] = Cache(_MANIFEST_BYTES)
 
@@ -42,6 +44,7 @@ class DocumentStore:
             Documents("model", revision.models, self.model),
             Documents("route", revision.routes, self._route),
             Documents("profile", revision.profiles, self._profile),
+            Documents("policy", revision.policies, self._policy),
             self._manifest,
             self.part,
         )
@@ -51,6 +54,7 @@ class DocumentStore:
         self._models.keep(frozenset(revision.models.values()))
         self._routes.keep(frozenset(revision.routes.values()))
         self._profiles.keep(frozenset(revision.profiles.values()))
+        self._policies.keep(frozenset(revision.policies.values()))
 
     def read(self, key: str, digest: str) -> bytes:
         """The bytes of a file with a committed digest. Raises CorruptError when they are missing or differ."""
@@ -86,6 +90,10 @@ class DocumentStore:
     def _profile(self, digest: str) -> Profile:
         key = document_key(digest)
         return self._profiles.get(digest, lambda: self._decoded(Profile, key, digest, PROFILE_SCHEMA))
+
+    def _policy(self, digest: str) -> Policy:
+        key = document_key(digest)
+        return self._policies.get(digest, lambda: self._decoded(Policy, key, digest, POLICY_SCHEMA))
 
     def _manifest(self, model: str, version: int, digest: str) -> Manifest:
         key = version_key(model, version, MANIFEST_FILE)

@@ -8,6 +8,7 @@ from scoreline_registry.documents.documents import Retirement
 from scoreline_registry.documents.model import Model
 from scoreline_registry.errors import RefusedError
 from scoreline_registry.history.changes import Change, ModelChange, Signature
+from scoreline_registry.history.policy_checks import policies_of
 from scoreline_registry.history.state import State
 from scoreline_registry.names import ModelRef
 
@@ -18,7 +19,7 @@ Keys = Collection[tuple[str, int]]
 class Retire(ModelChange):
     """Takes a version out of use; one that is retired already stays as it is.
 
-    Raises NotFoundError, and RefusedError with every alias and route that references it.
+    Raises NotFoundError, and RefusedError with every alias, route and policy that references it.
     """
 
     version: int
@@ -58,7 +59,7 @@ class Unretire(ModelChange):
 
 
 def references_to(state: State, model: str, version: int) -> Iterator[str]:
-    """One line for each alias and each route that references a version, with what to do."""
+    """One line for each alias, route and policy that references a version, with what to do."""
     aliases = [alias for alias, number in sorted(state.models[model].aliases.items()) if number == version]
     for alias in aliases:
         yield f"alias {model}@{alias} points to it: move the alias first"
@@ -67,6 +68,10 @@ def references_to(state: State, model: str, version: int) -> Iterator[str]:
         for ref in route.refs:
             if ref in refs:
                 yield f"route {name} uses {ref}: change the route first"
+    for name in policies_of(state, (), refs):
+        for ref in state.policies[name].refs:
+            if ref in refs:
+                yield f"policy {name} uses {ref}: change the policy first"
 
 
 @dataclass(frozen=True, slots=True)

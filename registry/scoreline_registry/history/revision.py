@@ -43,14 +43,15 @@ class RegistryRoot(OmitDefaults):
 
 
 class Revision(OmitDefaults):
-    """The root of the state after commit ``revision``: digests of the documents of every model, route and profile.
+    """The root of the state after commit ``revision``: digests of the documents of every model, route,
+    profile and policy.
 
     ``parent`` is the sha256 of the previous revision's file, for revision 1 that of ``registry.json``. ``commit_id``
     is random: it tells a writer whether a revision is its own. ``created_at`` is for people and never falls; only
     numbers order events. An unknown field counts as state and goes on into the next revision.
     """
 
-    OMITTED: ClassVar[frozenset[str]] = frozenset({"profiles"})
+    OMITTED: ClassVar[frozenset[str]] = frozenset({"profiles", "policies"})
 
     schema_number: int = Field(default=REVISION_SCHEMA, ge=1)
     revision: int = Field(ge=0, le=99_999_999)
@@ -62,6 +63,7 @@ class Revision(OmitDefaults):
     models: dict[Name, Digest] = Field(default_factory=dict)
     routes: dict[Name, Digest] = Field(default_factory=dict)
     profiles: dict[Name, Digest] = Field(default_factory=dict)
+    policies: dict[Name, Digest] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ def next_entry(
     models: Mapping[str, str],
     routes: Mapping[str, str],
     profiles: Mapping[str, str],
+    policies: Mapping[str, str],
 ) -> tuple[LogEntry, bytes]:
     """The revision that follows ``parent``, and the bytes of its file."""
     kept = parent.revision.model_extra or {}
@@ -165,6 +168,7 @@ def next_entry(
         models=dict(models),
         routes=dict(routes),
         profiles=dict(profiles),
+        policies=dict(policies),
     )
     data = encode(revision)
     return LogEntry(revision, sha256_hex(data)), data

@@ -1,8 +1,8 @@
-"""Changes that bring aliases, routes and profiles back to where an earlier revision had them. Pure.
+"""Changes that bring aliases, routes, profiles and policies back to where an earlier revision had them. Pure.
 
-Pointers are aliases and the definitions of routes and profiles. Versions, their numbers and the layouts that callers
-may still send only grow. What an earlier revision did not have yet is removed: an alias set since, and with
-``RollbackAll`` a route or profile made since.
+Pointers are aliases and the definitions of routes, profiles and policies. Versions, their numbers and the layouts that
+callers may still send only grow. What an earlier revision did not have yet is removed: an alias set since, and with
+``RollbackAll`` a route, profile or policy made since. A policy comes back with the cuts and effects of then.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from scoreline_registry.errors import NotFoundError, RefusedError
 from scoreline_registry.history.changes import Change, ModelChange, RouteChange
+from scoreline_registry.history.policy_changes import PolicyChange
 from scoreline_registry.history.profile_changes import ProfileChange
 from scoreline_registry.history.route_checks import check_routes, users_of
 from scoreline_registry.history.snapshot import Snapshot
@@ -63,19 +64,39 @@ class RollbackProfile(ProfileChange):
 
 
 @dataclass(frozen=True, slots=True)
-class RollbackAll(Change):
-    """Brings every alias, route and profile to where revision ``to`` had them. Raises RefusedError with every error."""
+class RollbackPolicy(PolicyChange):
+    """Brings one policy to its definition in revision ``to``, or back if it was removed.
+
+    Raises NotFoundError and RefusedError as ``RollbackModel``.
+    """
 
     to: Snapshot
 
     def apply(self, state: State) -> State:
-        """The state with all aliases, routes and profiles moved."""
+        """The state with the earlier definition."""
+        if self.policy not in self.to.policies:
+            raise NotFoundError("policy", self.policy, f"revision {self.to.revision} did not have it yet")
+        return _rolled_back(state, self.to, policies=[self.policy])
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackAll(Change):
+    """Brings every alias, route, profile and policy to where revision ``to`` had them.
+
+    Raises RefusedError with every error.
+    """
+
+    to: Snapshot
+
+    def apply(self, state: State) -> State:
+        """The state with all aliases, routes, profiles and policies moved."""
         return _rolled_back(
             state,
             self.to,
             models=list(state.models),
             routes=list({**state.routes.digests, **self.to.route_digests}),
             profiles=list({**state.profiles.digests, **self.to.profile_digests}),
+            policies=list({**state.policies.digests, **self.to.policy_digests}),
         )
 
 
@@ -91,6 +112,7 @@ def _rolled_back(
     models: Collection[str] = (),
     routes: Collection[str] = (),
     profiles: Collection[str] = (),
+    policies: Collection[str] = (),
 ) -> State:
     subject = f"rollback to revision {past.revision}"
     moved = [name for name in models if state.models[name].aliases != _aliases(past, name)]
@@ -104,10 +126,15 @@ def _rolled_back(
         after = _with_past_profile(after, past, name)
     for name in routes:
         after = _with_past_route(after, past, name)
+    for name in policies:
+        after = _with_past_policy(after, past, name)
     refs = {ref for name in moved for ref in _moved_refs(state, past, name)}
     changed = {name for name in routes if after.routes.digests.get(name) != state.routes.digests.get(name)}
     redefined = {name for name in profiles if after.profiles.digests.get(name) != state.profiles.digests.get(name)}
-    check_routes(after, refs, subject=subject, also={*changed, *users_of(after, redefined)})
+    decided = {name for name in policies if after.policies.digests.get(name) != state.policies.digests.get(name)}
+    check_routes(
+        after, refs, subject=subject, also={*changed, *users_of(after, redefined)}, policies=decided & {*after.policies}
+    )
     return after
 
 
@@ -131,6 +158,10 @@ def _with_past_route(state: State, past: Snapshot, name: str) -> State:
 
 def _with_past_profile(state: State, past: Snapshot, name: str) -> State:
     return state.with_profile(past.profiles[name]) if name in past.profiles else state.without_profile(name)
+
+
+def _with_past_policy(state: State, past: Snapshot, name: str) -> State:
+    return state.with_policy(past.policies[name]) if name in past.policies else state.without_policy(name)
 
 
 def _moved_refs(state: State, past: Snapshot, model: str) -> Iterator[str]:

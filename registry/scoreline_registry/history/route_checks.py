@@ -1,8 +1,9 @@
-"""Checks routes against the models and profiles of a state."""
+"""Checks routes, and the policies that decide for them, against the models and profiles of a state."""
 
 from collections.abc import Collection
 
 from scoreline_registry.errors import RefusedError
+from scoreline_registry.history.policy_checks import policies_of, policy_problems
 from scoreline_registry.history.state import State
 from scoreline_registry.profiles.route_validation import profile_errors, profile_warnings
 from scoreline_registry.routing.route import RouteDocument
@@ -26,13 +27,25 @@ def users_of(state: State, profiles: Collection[str]) -> list[str]:
     return [name for name, route in state.routes.items() if not set(profiles).isdisjoint(route.profiles)]
 
 
-def check_routes(state: State, refs: Collection[str], *, subject: str, also: Collection[str] = ()) -> None:
-    """Raises RefusedError with the errors of every route that uses one of ``refs`` or is named in ``also``."""
-    errors = [
-        f"route {name}: {error}"
+def check_routes(
+    state: State,
+    refs: Collection[str],
+    *,
+    subject: str,
+    also: Collection[str] = (),
+    policies: Collection[str] = (),
+) -> None:
+    """Raises RefusedError with the errors of every route that uses one of ``refs`` or is named in ``also``.
+
+    Checks the policies of these routes too, those that use one of ``refs`` themselves, and those in ``policies``.
+    """
+    named = [
+        name
         for name, route in (state.routes.items() if refs or also else ())
         if name in also or not set(refs).isdisjoint(route.refs)
-        for error in serving_errors(state, route)
     ]
+    errors = [f"route {name}: {error}" for name in named for error in serving_errors(state, state.routes[name])]
+    users = {*policies_of(state, {*named, *also}, refs), *policies}
+    errors += policy_problems(state, sorted(users))
     if errors:
         raise RefusedError(subject, errors)

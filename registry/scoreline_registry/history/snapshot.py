@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.documents.model import Model
 from scoreline_registry.history.revision import LogEntry
 from scoreline_registry.history.state import State
@@ -45,6 +46,11 @@ class Snapshot:
         return self.state.profiles
 
     @property
+    def policies(self) -> Mapping[str, Policy]:
+        """Every policy by name; a document is loaded when it is read."""
+        return self.state.policies
+
+    @property
     def model_digests(self) -> Mapping[str, str]:
         """The digest of each model's document: equal digests, equal models."""
         return self.state.models.digests
@@ -58,6 +64,11 @@ class Snapshot:
     def profile_digests(self) -> Mapping[str, str]:
         """The digest of each profile's document: equal digests, equal profiles."""
         return self.state.profiles.digests
+
+    @property
+    def policy_digests(self) -> Mapping[str, str]:
+        """The digest of each policy's document: equal digests, equal policies."""
+        return self.state.policies.digests
 
     def resolve(self, ref: ModelRef | str) -> tuple[str, int]:
         """The model and version that a reference means in this revision. Raises NotFoundError, InvalidNameError."""

@@ -1,10 +1,11 @@
-"""The state after a commit as a value: models, routes and profiles by name, loaded when first read."""
+"""The state after a commit as a value: models, routes, profiles and policies by name, loaded when first read."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
+from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.documents.documents import encode, sha256_hex
 from scoreline_registry.documents.manifest import MANIFEST_FILE, Manifest
 from scoreline_registry.documents.model import Model
@@ -14,9 +15,9 @@ from scoreline_registry.names import ModelRef, hint
 from scoreline_registry.profiles.profile import Profile
 from scoreline_registry.routing.route import RouteDocument
 
-D = TypeVar("D", Model, RouteDocument, Profile)
+D = TypeVar("D", Model, RouteDocument, Profile, Policy)
 
-Kind: TypeAlias = Literal["model", "route", "profile"]
+Kind: TypeAlias = Literal["model", "route", "profile", "policy"]
 
 LoadManifest = Callable[[str, int, str], Manifest]
 NO_PARTS: Mapping[str, bytes] = MappingProxyType({})
@@ -71,11 +72,12 @@ class Documents(Mapping[str, D], Generic[D]):
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """Every model, route and profile. A change of the registry is a function from one State to the next."""
+    """Every model, route, profile and policy. A change of the registry is a function from one State to the next."""
 
     models: Documents[Model]
     routes: Documents[RouteDocument]
     profiles: Documents[Profile]
+    policies: Documents[Policy]
     load_manifest: LoadManifest
     load_part: LoadPart
 
@@ -138,10 +140,18 @@ class State:
         """The same without one profile."""
         return replace(self, profiles=self.profiles.without(name))
 
+    def with_policy(self, document: Policy) -> "State":
+        """The same with one policy added or replaced."""
+        return replace(self, policies=self.policies.put(document.policy, document, encode(document)))
+
+    def without_policy(self, name: str) -> "State":
+        """The same without one policy."""
+        return replace(self, policies=self.policies.without(name))
+
     @property
     def by_kind(self) -> Mapping[Kind, Documents[Any]]:
         """The documents of each kind."""
-        return {each.kind: each for each in (self.models, self.routes, self.profiles)}
+        return {each.kind: each for each in (self.models, self.routes, self.profiles, self.policies)}
 
     @property
     def unwritten(self) -> Mapping[str, bytes]:

@@ -121,6 +121,16 @@ def least_movement(
     return placed
 
 
+def kept_millionths(old: Mapping[str, Sequence[BucketRange]], new: Mapping[str, Sequence[BucketRange]]) -> int:
+    """The size, in millionths, of the buckets that have the same arm in both."""
+    return sum(
+        max(0, min(left.end, right.end) - max(left.start, right.start))
+        for arm in old.keys() & new.keys()
+        for left in old[arm]
+        for right in new[arm]
+    )
+
+
 def _first(ranges: Iterable[BucketRange], size: int) -> list[BucketRange]:
     """The first ``size`` millionths of some ranges, or all where they are fewer."""
     taken = []

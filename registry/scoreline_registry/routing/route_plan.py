@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from scoreline_registry.documents.documents import canonical_json
-from scoreline_registry.routing.bucketing import WHOLE, percent_of
+from scoreline_registry.routing.bucketing import WHOLE, kept_millionths, percent_of
 from scoreline_registry.routing.planning import base_rules, ranges_of
 from scoreline_registry.routing.route import RouteDocument
 from scoreline_registry.routing.rules import Rule
@@ -124,14 +124,7 @@ def _plain_share(rule: Rule, ref: str) -> Fraction:
 
 
 def _moved_ranges(old: Rule, new: Rule) -> Fraction:
-    old_ranges, new_ranges = ranges_of(old), ranges_of(new)
-    stayed = sum(
-        max(0, min(left.end, right.end) - max(left.start, right.start))
-        for ref in old_ranges.keys() & new_ranges.keys()
-        for left in old_ranges[ref]
-        for right in new_ranges[ref]
-    )
-    return Fraction(WHOLE - stayed, WHOLE)
+    return Fraction(WHOLE - kept_millionths(ranges_of(old), ranges_of(new)), WHOLE)
 
 
 def _differences(before: RouteDocument | None, after: RouteDocument, at: datetime | None) -> tuple[str, ...]:

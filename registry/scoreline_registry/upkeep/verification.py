@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from typing import TypeVar
 
+from scoreline_registry.decisions.policy import POLICY_SCHEMA, Policy
 from scoreline_registry.documents.documents import VersionEntry, decode, document_key, encode, sha256_hex
 from scoreline_registry.documents.manifest import CLAIM_FILE, MANIFEST_FILE, MANIFEST_SCHEMA, Manifest
 from scoreline_registry.errors import RegistryError
@@ -32,7 +33,7 @@ from scoreline_registry.storage import Storage
 from scoreline_registry.upkeep.inspection import Defect, Inspector, Verification
 from scoreline_registry.upkeep.model_inspection import ModelInspection, VersionId
 
-D = TypeVar("D", RouteDocument, Profile)
+D = TypeVar("D", RouteDocument, Profile, Policy)
 
 __all__ = ["Defect", "Verification", "verify"]
 
@@ -117,6 +118,8 @@ class _Inspection:
             self._document(name, digest, RouteDocument, supported=ROUTE_SCHEMA, name_of=lambda route: route.route)
         for name, digest in entry.revision.profiles.items():
             self._document(name, digest, Profile, supported=PROFILE_SCHEMA, name_of=lambda profile: profile.profile)
+        for name, digest in entry.revision.policies.items():
+            self._document(name, digest, Policy, supported=POLICY_SCHEMA, name_of=lambda policy: policy.policy)
 
     def _document(self, name: str, digest: str, kind: type[D], *, supported: int, name_of: Callable[[D], str]) -> None:
         key = document_key(digest)

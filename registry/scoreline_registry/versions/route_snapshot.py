@@ -49,7 +49,7 @@ class Frozen:
 
 
 def freeze(source: Registry, route: str, target: Storage, *, revision: int | None = None) -> Frozen:
-    """Copies a route with its arms, shadows, fallback and profiles as of a revision, the newest one by default.
+    """Copies a route with its arms, shadows, fallback, profiles and policies as of a revision, by default the newest.
 
     Raises NotFoundError, CorruptError, and RefusedError when ``target`` holds something already.
     """
@@ -57,19 +57,23 @@ def freeze(source: Registry, route: str, target: Storage, *, revision: int | Non
         raise RefusedError(str(target), ["there is something already; freeze into an empty store"])
     snapshot = source.latest() if revision is None else source.at(revision)
     document = snapshot.state.routes.require(route)
-    reached = sorted({snapshot.resolve(ref) for ref in document.refs})
+    decided = [policy for policy in snapshot.policies.values() if policy.route == route]
+    refs = {*document.refs, *(ref for policy in decided for ref in policy.refs)}
+    reached = sorted({snapshot.resolve(ref) for ref in refs})
     for key, data in _version_files(source, snapshot, reached):
         target.put_if_absent(key, data)
     models = {name: _only(snapshot, name, reached) for name, _ in reached}
     documents = {name: model.stored() for name, model in models.items()}
     profiles = {name: encode(snapshot.state.profiles.require(name)) for name in document.profiles}
+    policies = {policy.policy: encode(policy) for policy in decided}
     parts = [data for root, parts in documents.values() for data in (*parts.values(), root)]
-    for data in (*parts, *profiles.values(), encode(document)):
+    for data in (*parts, *profiles.values(), *policies.values(), encode(document)):
         target.put_if_absent(document_key(sha256_hex(data)), data)
     digests = {
         "models": {name: sha256_hex(root) for name, (root, _) in documents.items()},
         "routes": {route: sha256_hex(encode(document))},
         "profiles": {name: sha256_hex(data) for name, data in profiles.items()},
+        "policies": {name: sha256_hex(data) for name, data in policies.items()},
     }
     for key, data in _roots(source, snapshot, digests):
         target.put_if_absent(key, data)
@@ -121,6 +125,7 @@ def _roots(
         models=digests["models"],
         routes=digests["routes"],
         profiles=digests["profiles"],
+        policies=digests["policies"],
     )
     yield revision_key(entry.number), data
     yield seal_key(entry.number), seal_bytes(entry)

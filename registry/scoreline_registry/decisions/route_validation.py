@@ -1,0 +1,202 @@
+"""Validates a policy against the route that it decides for; each error is one line. Pure."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from scoreline_registry.decisions.actions import Effect
+from scoreline_registry.decisions.cuts import AdaptiveCut
+from scoreline_registry.decisions.fact_names import FactKind, choices, is_known, known_facts
+from scoreline_registry.decisions.facts import FLAG, HOUR, SCORE
+from scoreline_registry.decisions.parts import amounts_of, conditions_of
+from scoreline_registry.decisions.policy import Policy
+from scoreline_registry.decisions.policy_conditions import condition_with_cuts, cut_names
+from scoreline_registry.decisions.reachability import symbolic
+from scoreline_registry.documents.actionability import check_actionability
+from scoreline_registry.documents.manifest import Manifest
+from scoreline_registry.errors import NotFoundError, RefusedError
+from scoreline_registry.names import hint
+from scoreline_registry.profiles.profile import Profile
+from scoreline_registry.profiles.validation import operand_errors
+from scoreline_registry.routing.conditions import All, AnyOf, Condition, Test, tests_of
+from scoreline_registry.routing.dead_rules import never_matches
+from scoreline_registry.routing.route import RouteDocument
+from scoreline_registry.routing.route_validation import contract_errors, routable
+
+ManifestOf = Callable[[str], Manifest]
+_BETWEEN = {
+    SCORE: (0.0, 1.0, "scores of the route are probabilities, from 0 to 1"),
+    HOUR: (0.0, 23.0, "hours are from 0 to 23"),
+}
+
+
+@dataclass(frozen=True)
+class DecidedCases:
+    """What is known of the cases that a policy decides on.
+
+    Attributes:
+        route: that scores them.
+        manifests: of the route's answering arms.
+        known: the kind of each fact that a case can have.
+    """
+
+    route: RouteDocument
+    manifests: Sequence[Manifest]
+    known: Mapping[str, FactKind]
+
+    @property
+    def vocabularies(self) -> Mapping[str, tuple[str, ...] | None]:
+        """For each input of the route the names that any arm knows of a category; None for a number."""
+        found: dict[str, dict[str, None]] = {
+            name: {} for name, kind in self.route.input_schema.kinds.items() if kind == "category"
+        }
+        for manifest in self.manifests:
+            for feature in manifest.inputs.features:
+                if feature.name in found:
+                    found[feature.name] |= dict.fromkeys(feature.vocabulary)
+        return {name: tuple(found[name]) if name in found else None for name in self.route.input_schema.kinds}
+
+
+def policy_errors(
+    policy: Policy,
+    routes: Mapping[str, RouteDocument],
+    profiles: Mapping[str, Profile],
+    manifest_of: ManifestOf,
+) -> list[str]:
+    """The errors for which a policy cannot decide for its route; empty when it can.
+
+    ``manifest_of`` gives the manifest behind a reference; it raises NotFoundError, and RefusedError for a version that
+    must not be used. Errors of the route's own references are the route's.
+    """
+    if policy.route not in routes:
+        return [f"route: unknown route {policy.route!r}; {hint(policy.route, routes, 'route')}"]
+    route = routes[policy.route]
+    cases = decided_cases(route, profiles, manifest_of, flags=[*policy.flags])
+    checks = (_condition_errors, _amount_errors, _cut_errors, _intervention_errors, _recourse_errors)
+    errors = [error for check in checks for error in check(policy, cases)]
+    return [*errors, *_uplift_errors(policy, route, manifest_of)]
+
+
+def decided_cases(
+    route: RouteDocument, profiles: Mapping[str, Profile], manifest_of: ManifestOf, *, flags: Sequence[str] = ()
+) -> DecidedCases:
+    """What is known of the cases of a route, with the flags that a policy declares."""
+    manifests = [manifest for ref in route.answering_refs for manifest in _usable(ref, manifest_of)]
+    return DecidedCases(route, manifests, known_facts(route, profiles, manifests, flags=flags))
+
+
+def _usable(ref: str, manifest_of: ManifestOf) -> list[Manifest]:
+    try:
+        return [manifest_of(ref)]
+    except (NotFoundError, RefusedError):
+        return []
+
+
+def _condition_errors(policy: Policy, cases: DecidedCases) -> Iterator[str]:
+    kinds = {name: kind for name, kind in cases.known.items() if kind != "flag"}
+    allowed = choices(cases.manifests)
+    for place, when in conditions_of(policy):
+        condition = condition_with_cuts(when, dict.fromkeys(cut_names(when), 0.0))
+        if condition is None:
+            continue
+        for fact in dict.fromkeys(test.key for test in tests_of(condition)):
+            yield from _unknown_fact(place, fact, cases)
+        yield from operand_errors(place, condition, kinds)
+        for test in tests_of(condition):
+            yield from _value_errors(place, test, allowed)
+        yield from _range_errors(place, symbolic(when, policy.cuts), cases)
+
+
+def _unknown_fact(place: str, fact: str, cases: DecidedCases) -> Iterator[str]:
+    if not is_known(fact, cases.known):
+        yield f"{place}: unknown fact {fact!r}; {hint(fact, cases.known, 'fact')}"
+
+
+def _value_errors(place: str, test: Test, allowed: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Tests of a value that the fact never has."""
+    if test.operator == "exists":
+        return
+    several = test.operator in ("in", "not_in")
+    values = sorted((value for _, value in test.operand), key=repr) if several else [test.operand]
+    if test.key.startswith(FLAG) and not all(isinstance(value, bool) for value in values):
+        yield f"{place}: {test.key} is a flag: compare it with {{eq: true}} or {{eq: false}}"
+    if test.key in allowed and test.operator in ("eq", "in", "not_in"):
+        for value in values:
+            if isinstance(value, str) and value not in allowed[test.key]:
+                yield f"{place}: {test.key} is never {value!r}; {hint(value, allowed[test.key], test.key)}"
+
+
+def _range_errors(place: str, condition: Condition, cases: DecidedCases) -> Iterator[str]:
+    """Conditions that no value within the range of a fact meets."""
+    if never_matches(condition):
+        return
+    tested = {test.key for test in tests_of(condition)}
+    for fact, (lowest, highest, text) in _BETWEEN.items():
+        is_bounded = fact != SCORE or _are_probabilities(cases.manifests)
+        if fact in tested and is_bounded and never_matches(All((condition, _within(fact, lowest, highest)))):
+            yield f"{place} can never match: {text}"
+
+
+def _within(fact: str, lowest: float, highest: float) -> Condition:
+    number = All((Test(fact, "gte", lowest), Test(fact, "lte", highest)))
+    return AnyOf((Test(fact, "exists", operand=False), number))
+
+
+def _are_probabilities(manifests: Sequence[Manifest]) -> bool:
+    return bool(manifests) and all(manifest.score.kind == "probability" for manifest in manifests)
+
+
+def _amount_errors(policy: Policy, cases: DecidedCases) -> Iterator[str]:
+    for place, amount in amounts_of(policy):
+        if amount.fact is not None:
+            yield from _number_errors(place, amount.fact, cases)
+
+
+def _number_errors(place: str, fact: str, cases: DecidedCases) -> Iterator[str]:
+    yield from _unknown_fact(place, fact, cases)
+    kind = cases.known.get(fact)
+    if kind is not None and kind != "number":
+        yield f"{place}: {fact} is a {kind}, not a number"
+
+
+def _cut_errors(policy: Policy, cases: DecidedCases) -> Iterator[str]:
+    for name, cut in policy.cuts.items():
+        if isinstance(cut, AdaptiveCut):
+            yield from _number_errors(f"cuts.{name}.of", cut.of, cases)
+
+
+def _intervention_errors(policy: Policy, cases: DecidedCases) -> Iterator[str]:
+    inputs = cases.vocabularies
+    for name, intervention in policy.interventions.items():
+        for change in intervention.changes:
+            place = f"interventions.{name}.{change.by}"
+            if change.feature not in inputs:
+                yield f"{place}: the route has no input {change.feature!r}; {hint(change.feature, inputs, 'input')}"
+                continue
+            vocabulary = inputs[change.feature]
+            if (vocabulary is not None) != isinstance(change.value, str):
+                kind = "number" if vocabulary is None else "category"
+                yield f"{place}: {change.feature!r} is a {kind}, and {change.value!r} is not"
+            elif vocabulary is not None and change.value not in vocabulary:
+                near = hint(str(change.value), vocabulary, "value")
+                yield f"{place}: no arm of the route knows {change.value!r} of {change.feature!r}; {near}"
+
+
+def _recourse_errors(policy: Policy, cases: DecidedCases) -> Iterator[str]:
+    try:
+        check_actionability(policy.recourse, cases.vocabularies)
+    except ValueError as error:
+        yield str(error)
+
+
+def _uplift_errors(policy: Policy, route: RouteDocument, manifest_of: ManifestOf) -> Iterator[str]:
+    for name, action in policy.actions.items():
+        ref = (action.effect or Effect(changes=0)).uplift
+        if ref is None:
+            continue
+        try:
+            inputs = routable(ref, manifest_of(ref)).inputs
+        except (NotFoundError, RefusedError) as error:
+            yield f"actions.{name}.effect.uplift: {error}"
+        else:
+            for error_line in contract_errors(route.input_schema, ref, inputs):
+                yield f"actions.{name}.effect.uplift: {error_line}"
