@@ -96,16 +96,17 @@ def cut_by_costs(
     )
 
 
-def untouched_weights(took_action: Bool, is_control: Bool, was_withheld: Bool, control_share: float) -> Float64:
+def untouched_weights(took_action: Bool, is_control: Bool, was_withheld: Bool, control_shares: Float64) -> Float64:
     """How many cases each case [N] without an action stands for, so that outcomes are those that no action changed.
 
-    A case of the control whose action was withheld stands for all that would have got one: 1 / ``control_share``; one
-    that no action was proposed for stands for itself, all others for none. Without a control every case stands for
-    itself, and outcomes are what actions made of them.
+    A case of the control whose action was withheld stands for all that would have got one: 1 over the control's share;
+    one that no action was proposed for stands for itself, all others for none. Where there is no control every case
+    stands for itself, and outcomes are what actions made of them.
     """
-    if not control_share > 0:
-        return np.ones(len(took_action))
-    return np.where(was_withheld & is_control, 1 / control_share, np.where(took_action | was_withheld, 0.0, 1.0))
+    known = control_shares > 0
+    of_control = np.divide(1.0, control_shares, out=np.ones(len(control_shares)), where=known)
+    weighed = np.where(was_withheld & is_control, of_control, np.where(took_action | was_withheld, 0.0, 1.0))
+    return np.where(known, weighed, 1.0)
 
 
 def _thresholds(values: Float64, amounts: Float64) -> tuple[Float64, Float64]:

@@ -9,8 +9,8 @@ from scoreline_registry.statistics.moments import Moments
 
 LEAST_CASES = 30
 """The least units with the action, and of the control, that anything is learned from."""
-LEAST_GRANTED = 0.1
-"""The least share of the cases with the proposed action that got it."""
+LEAST_ACTED = 0.1
+"""The least share of the cases with a proposed action in which anything was done."""
 CLEAR = 3.0
 """The standard errors that the control's mean must be from 0 for a share of it."""
 
@@ -20,22 +20,23 @@ NARROWED = 0.9
 
 
 def learned_effect(
-    learned: LearnedEffect, treated: Moments, control: Moments, granted: float = 1.0
+    learned: LearnedEffect, treated: Moments, control: Moments, acted: float = 1.0
 ) -> EffectValue | None:
     """The posterior of an effect, of the kind that the belief before it has; None where there is too little to say.
 
-    ``treated`` and ``control`` are the outcome per unit of cases for which the action was proposed, ``granted`` the
-    share of the treated cases that limits let have it: the difference of all proposed cases is divided by it, since
-    limits choose among cases and a control does not meet them (Bloom, Evaluation Review 8, 1984). A share is 1 less
-    treated over control, with the delta method's variance; a change is treated less control. The belief counts as
-    ``weight`` cases more of the same spread.
+    ``treated`` and ``control`` are the outcome per unit of cases for which the action was proposed, ``acted`` the share
+    of the treated ones in which limits let anything be done: the difference of all proposed cases is divided by it,
+    since limits choose among cases and a control does not meet them (Bloom, Evaluation Review 8, 1984). A case that
+    got the next best action instead counts as one with the action, which makes the effect more like that one's. A share
+    is 1 less treated over control, with the delta method's variance; a change is treated less control. The belief
+    counts as ``weight`` cases more of the same spread.
     """
-    if min(treated.count, control.count) < LEAST_CASES or granted < LEAST_GRANTED:
+    if min(treated.count, control.count) < LEAST_CASES or acted < LEAST_ACTED:
         return None
     found = _share(treated, control) if learned.reduces is not None else _change(treated, control)
     if found is None:
         return None
-    value, variance = found[0] / granted, found[1] / granted**2
+    value, variance = found[0] / acted, found[1] / acted**2
     cases = treated.count + control.count
     start = learned.reduces if learned.reduces is not None else learned.changes or 0.0
     weight = learned.weight / (learned.weight + cases)

@@ -6,11 +6,16 @@ from pathlib import Path
 from scoreline_registry.registry import Registry
 from scoreline_server.controllers.allocation_controller import AllocationController
 from scoreline_server.controllers.counting import Counting
+from scoreline_server.controllers.policy_controller import PolicyController
 from scoreline_server.controllers.ramp_controller import RampController
 from scoreline_server.controllers.runner import Runner
 
 
 def runner_of(registry: Registry, folders: Sequence[Path], *, counting: Counting) -> Runner:
-    """What runs the ramps and allocations of a registry by the journals and outcomes of some folders."""
-    ramps = RampController(registry, folders, counting=counting)
-    return Runner([ramps, AllocationController(registry, folders, counting=counting)], counting=counting)
+    """What runs ramps, allocations and learning policies of a registry by the journals and outcomes of some folders."""
+    controllers = (
+        RampController(registry, folders, counting=counting),
+        AllocationController(registry, folders, counting=counting),
+        PolicyController(registry, folders, counting=counting),
+    )
+    return Runner(controllers, counting=counting)

@@ -19,6 +19,9 @@ class Counting(Protocol):
     def reallocated(self, route: str) -> None:
         """New weights were committed."""
 
+    def policy_revised(self, policy: str) -> None:
+        """What a policy learned was committed."""
+
     def controller_failed(self) -> None:
         """A look at a route failed."""
 
@@ -36,6 +39,9 @@ class Uncounted:
         """Counts nothing."""
 
     def reallocated(self, route: str) -> None:
+        """Counts nothing."""
+
+    def policy_revised(self, policy: str) -> None:
         """Counts nothing."""
 
     def controller_failed(self) -> None:

@@ -38,7 +38,7 @@ class Runner:
         problems = [self._looked(controller.look) for controller in self._controllers]
         problem = "; ".join(dict.fromkeys(filter(None, problems)))
         if problem and problem != self._problem:
-            _log.warning("controllers cannot look, no ramp and no allocation moves meanwhile", problem=problem)
+            _log.warning("controllers cannot look, no ramp, allocation or policy moves meanwhile", problem=problem)
         elif self._problem and not problem:
             _log.info("controllers look again")
         self._problem = problem

@@ -1,4 +1,4 @@
-"""Records the metrics of the process that runs ramps and allocations."""
+"""Records the metrics of the process that runs ramps, allocations and what policies learn."""
 
 from collections.abc import Mapping
 
@@ -32,6 +32,11 @@ class ControllerMetrics(Metrics):
         """Counts new weights that were committed."""
         with self._lock:
             self._add(definitions.REALLOCATIONS, (route,), 1)
+
+    def policy_revised(self, policy: str) -> None:
+        """Counts what a policy learned and a controller committed."""
+        with self._lock:
+            self._add(definitions.POLICY_REVISIONS, (policy,), 1)
 
     def controller_failed(self) -> None:
         """Counts a look that failed."""

@@ -90,6 +90,7 @@ RAMP_SHARE = _gauge("ramp_share", "Share of the units that a running ramp's step
 GUARD_VALUE = _gauge("guard_value", "The figure of a ramp's guard at the last look.", "route", "guard")
 GUARD_LIMIT = _gauge("guard_limit", "The limit of a ramp's guard.", "route", "guard")
 REALLOCATIONS = _counter("reallocations", "New weights that a controller committed.", "route")
+POLICY_REVISIONS = _counter("policy_revisions", "Cuts and effects of policies that a controller committed.", "policy")
 CONTROLLER_FAILURES = _counter("controller_failures", "Looks of controllers that failed.")
 CONSUMER_LAG = _gauge("consumer_lag", "Messages of a partition that are still to be read.", "topic", "partition")
 CONSUMER_DEAD_LETTERS = _counter("consumer_dead_letters", "Messages that are no events of the profile.", "topic")

@@ -103,8 +103,8 @@ def test_of_equally_cheap_thresholds_the_nearest_is_taken() -> None:
 
 def test_withheld_cases_of_the_control_stand_for_those_that_got_an_action() -> None:
     took, control, withheld = (np.array(flags, bool) for flags in ([1, 0, 0, 0, 0], [0, 1, 0, 1, 0], [0, 1, 0, 0, 1]))
-    assert untouched_weights(took, control, withheld, 0.1).tolist() == pytest.approx([0, 10, 1, 1, 0])
-    assert untouched_weights(took, control, withheld, 0.0).tolist() == [1] * 5
+    assert untouched_weights(took, control, withheld, np.full(5, 0.1)).tolist() == pytest.approx([0, 10, 1, 1, 0])
+    assert untouched_weights(took, control, withheld, np.zeros(5)).tolist() == [1] * 5
 
 
 def test_outcomes_that_actions_prevented_do_not_raise_the_cut() -> None:
@@ -114,7 +114,7 @@ def test_outcomes_that_actions_prevented_do_not_raise_the_cut() -> None:
     took = (scores >= 0.2) & ~control
     # Actions prevent every outcome: without the control's weights all that were reached look like false alarms.
     positive = (random.random(20_000) < scores) & ~took
-    weights = untouched_weights(took, control, (scores >= 0.2) & control, 0.1)
+    weights = untouched_weights(took, control, (scores >= 0.2) & control, np.full(20_000, 0.1))
     weighed = cut_by_costs(scores, positive, weights, costs=(1, 4), current=0.2)
     plain = cut_by_costs(scores, positive, np.ones(20_000), costs=(1, 4), current=0.2)
     assert weighed is not None

@@ -38,10 +38,10 @@ def test_what_limits_refused_dilutes_no_effect() -> None:
     got = random.random(40_000) < 0.5
     treated = Moments.of((random.random(40_000) < np.where(got, 0.05, 0.1)).astype(np.float64))
     control = Moments.of((random.random(40_000) < 0.1).astype(np.float64))
-    found = learned_effect(REDUCES, treated, control, granted=0.5)
+    found = learned_effect(REDUCES, treated, control, acted=0.5)
     assert found is not None
     assert found.mean == pytest.approx(0.5, abs=0.06)
-    assert learned_effect(REDUCES, treated, control, granted=0.05) is None
+    assert learned_effect(REDUCES, treated, control, acted=0.05) is None
 
 
 @pytest.mark.parametrize(

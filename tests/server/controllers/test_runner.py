@@ -46,7 +46,7 @@ def test_a_registry_that_cannot_be_reached_is_logged_once_until_it_can() -> None
         for _ in range(4):
             runner.look()
     assert [line["event"] for line in logs] == [
-        "controllers cannot look, no ramp and no allocation moves meanwhile",
+        "controllers cannot look, no ramp, allocation or policy moves meanwhile",
         "controllers look again",
     ]
     assert counted.failures == 2

@@ -1,7 +1,7 @@
 """What the actions of a policy did, from journals and outcomes."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from scoreline_server.analysis.decisions.effects import (
     segment_effects,
 )
 from scoreline_server.analysis.decisions.outcomes import CaseOutcomes
+from scoreline_server.analysis.decisions.policy_history import ControlOf, unknown_control
 from scoreline_server.analysis.decisions.report import EffectPlan, EffectReport
 from scoreline_server.analysis.report.parts import Period
 from scoreline_server.journal.format.times import DAY
@@ -49,8 +50,8 @@ class EffectRequest:
     now: int | None = None
 
 
-def report_effects(request: EffectRequest, control_millionths: Mapping[int, int]) -> EffectReport:
-    """The report on a policy. ``control_millionths`` are the control's share by the revisions that decided."""
+def report_effects(request: EffectRequest, control_of: ControlOf = unknown_control) -> EffectReport:
+    """The report on a policy."""
     now = time.time_ns() if request.now is None else request.now
     cases, plan = read_cases(request.folders, request.query), request.plan
     reported = CaseOutcomes(request.folders, cases, maturity=round(plan.maturity_days * DAY), now=now)
@@ -61,7 +62,8 @@ def report_effects(request: EffectRequest, control_millionths: Mapping[int, int]
     value = next((metric for metric in metrics if metric.name == money), None)
     shown = [metric for metric in metrics if metric.name in names]
     tested = [*([net_value(value, cases)] if value is not None else []), *shown]
-    chosen, strata = groups(cases), control_strata(cases, control_millionths)
+    shares = {revision: control_of(revision) for revision in np.unique(cases.revisions).tolist()}
+    chosen, strata = groups(cases), control_strata(cases, shares)
     return EffectReport(
         policy=request.query.policy,
         made_at=now,
@@ -70,12 +72,14 @@ def report_effects(request: EffectRequest, control_millionths: Mapping[int, int]
         cases=len(cases),
         mature=int(reported.is_mature.sum()),
         repeated=cases.repeated,
-        control_shares=tuple(float(percent_of(share)) for share in sorted(set(control_millionths.values()))),
+        control_shares=tuple(
+            float(percent_of(share)) for share in sorted({share for share in shares.values() if share is not None})
+        ),
         outcomes=tuple(each.counts for each in outcomes),
         actions=tuple(counts(cases, group, outcomes, value) for group in chosen),
         effects=tuple(effects(cases, chosen, tested, strata, plan)),
         segments=tuple(segment_effects(cases, chosen, tested[0], strata, plan)) if tested else (),
-        notes=tuple(_notes(cases, tested, reported, control_millionths)),
+        notes=tuple(_notes(cases, tested, reported, shares)),
     )
 
 
@@ -89,13 +93,18 @@ def learned_from(
     return EffectPlan(plan.alpha, plan.tuning_rows, days, plan.absent_is_zero, plan.value), tuple(outcomes)
 
 
+def _percents(shares: Iterable[int | None]) -> tuple[float, ...]:
+    """The distinct ones of some millionths, as percent, ascending."""
+    return tuple(float(percent_of(share)) for share in sorted({share for share in shares if share is not None}))
+
+
 def _period(query: CaseQuery, cases: Cases) -> Period:
     first, last = (int(cases.times[at]) if len(cases) else None for at in (0, -1))
     return Period(query.since, query.until, first, last)
 
 
 def _notes(
-    cases: Cases, metrics: Sequence[Metric], reported: CaseOutcomes, control_millionths: Mapping[int, int]
+    cases: Cases, metrics: Sequence[Metric], reported: CaseOutcomes, shares: Mapping[int, int | None]
 ) -> Iterator[Note]:
     if not len(cases):
         yield Note("problem", "the journal has no decisions of this policy in the period")
@@ -109,8 +118,7 @@ def _notes(
     absent = [by for by, levels in cases.segments.items() if not (levels.codes >= 0).any()]
     if absent:
         yield Note("caution", f"no case has {', '.join(absent)}")
-    unknown = set(np.unique(cases.revisions).tolist()) - set(control_millionths)
-    if unknown and len(set(cases.revisions.tolist())) > 1:
+    if None in shares.values() and len(shares) > 1:
         text = "the control's share in some revisions is not known: cases are compared as if it never changed"
         yield Note("caution", text)
     young = len(cases) - int(reported.is_mature.sum())

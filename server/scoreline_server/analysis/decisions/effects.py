@@ -129,11 +129,11 @@ def counts(cases: Cases, group: Group, outcomes: Sequence[CaseOutcome], value: M
     )
 
 
-def control_strata(cases: Cases, shares: Mapping[int, int]) -> Ints:
+def control_strata(cases: Cases, shares: Mapping[int, int | None]) -> Ints:
     """The stratum of each case, by the millionths of the control in its revision; one where they are not known."""
-    known = np.array([shares.get(int(revision), -1) for revision in np.unique(cases.revisions)], np.int64)
-    of_case = known[np.unique(cases.revisions, return_inverse=True)[1]] if len(cases) else np.zeros(0, np.int64)
-    return np.unique(of_case, return_inverse=True)[1]
+    revisions, places = np.unique(cases.revisions, return_inverse=True)
+    known = [shares.get(revision) for revision in revisions.tolist()]
+    return np.unique([-1 if share is None else share for share in known], return_inverse=True)[1][places]
 
 
 def _any(cases: Cases, parts: Sequence[Bool]) -> Bool:

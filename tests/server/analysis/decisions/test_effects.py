@@ -27,7 +27,7 @@ SHARES = {3: round(CONTROL * 1_000_000)}
 
 def reported(folder: Path, plan: EffectPlan = EffectPlan(), **query: object) -> EffectReport:  # noqa: B008 - frozen
     request = EffectRequest((folder,), CaseQuery("guardian", **query), plan=plan, now=NOW)  # type: ignore[arg-type]
-    return report_effects(request, SHARES)
+    return report_effects(request, SHARES.get)
 
 
 def effect(report: EffectReport, action: str, metric: str, variant: str = "") -> ActionEffect:
@@ -121,7 +121,7 @@ def test_young_cases_and_late_outcomes_do_not_count(tmp_path: Path) -> None:
     made = world(600, units=600)
     write_world(tmp_path, made)
     young = report_effects(
-        EffectRequest((tmp_path,), CaseQuery("guardian"), plan=EffectPlan(maturity_days=3), now=START + DAY), SHARES
+        EffectRequest((tmp_path,), CaseQuery("guardian"), plan=EffectPlan(maturity_days=3), now=START + DAY), SHARES.get
     )
     assert young.mature == 0
     assert all(isinstance(each.sequential, TooFew) for each in young.effects)
