@@ -105,8 +105,9 @@ _CHANGES: Mapping[str, Callable[[float, float], float]] = {
 
 
 def _same(one: FactValue, other: FactValue) -> bool:
-    both = isinstance(one, float) and isinstance(other, float)
-    return one == other or (both and math.isnan(one) and math.isnan(other))
+    if isinstance(one, float) and isinstance(other, float) and math.isnan(one):
+        return math.isnan(other)
+    return one == other
 
 
 @dataclass(frozen=True, slots=True)
