@@ -170,17 +170,21 @@ def largest_gap(
     return max(most - (0.0 if found is None else found.net_value), 0.0)
 
 
-def best_path(target: Valued, known: Mapping[Names, Valued], options: Options) -> list[Valued]:
+def best_path(
+    target: Valued, options: Options, scored: Callable[[Sequence[Names]], Sequence[Valued]]
+) -> list[Valued] | None:
     """The steps from nothing to a set, the sets after each step: each adds what then gains most.
 
-    ``known`` has every part of the set.
+    ``scored`` values those of some sets that can be scored. None where no step can be taken before the set is reached.
     """
     steps: list[Valued] = []
     taken: Names = ()
     while len(taken) < len(target.names):
-        nexts = [options.ordered((*taken, name)) for name in target.names if name not in taken]
-        taken = max(nexts, key=lambda names: known[names].net_value)
-        steps.append(known[taken])
+        nexts = scored([options.ordered((*taken, name)) for name in target.names if name not in taken])
+        if not nexts:
+            return None
+        steps.append(max(nexts, key=lambda each: each.net_value))
+        taken = steps[-1].names
     return steps
 
 

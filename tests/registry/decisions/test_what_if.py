@@ -124,8 +124,14 @@ def test_what_costs_nothing_has_no_ratio() -> None:
 def test_a_path_takes_the_most_valuable_step_first() -> None:
     own = options()
     known = values(own, -100.0)
-    path = best_path(known["i0", "i1"], known, own)
-    assert [each.names for each in path] == [("i0",), ("i0", "i1")]
+    path = best_path(known["i0", "i1"], own, lambda sets: [known[names] for names in sets])
+    assert path == [known["i0",], known["i0", "i1"]]
+
+
+def test_there_is_no_path_where_a_set_is_not_reached_step_by_step() -> None:
+    own = options()
+    known = values(own, -100.0)
+    assert best_path(known["i0", "i1"], own, lambda _sets: []) is None
 
 
 def test_the_strongest_alone_are_combined_where_all_are_too_many() -> None:

@@ -1,0 +1,76 @@
+"""What may change of a model's inputs: its contract, its training data and a policy, read once per version."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import structlog
+
+from scoreline_registry.documents.actionability import Actionability
+from scoreline_registry.documents.manifest import BASELINE_FILE
+from scoreline_registry.errors import NotFoundError
+from scoreline_registry.recourse.levers import InputFacts
+from scoreline_registry.recourse.problem import RecourseRules
+from scoreline_server.errors import CallError, ErrorReason
+from scoreline_server.scoring.model import LoadedModel, VersionKey
+
+_log = structlog.get_logger()
+_MOST_KEPT = 256
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+ReadFile = Callable[[str, int, str], bytes]
+"""Reads a file of a version by the model's name, its number and the file's name. Raises RegistryError."""
+
+
+class RuleCache:
+    """The rules of versions, each read from the registry when it is first asked for. Safe for threads."""
+
+    def __init__(self, read_file: ReadFile) -> None:
+        self._read_file = read_file
+        self._facts: dict[VersionKey, Mapping[str, InputFacts]] = {}
+        self._rules: dict[tuple[VersionKey, str], RecourseRules] = {}
+
+    def of(self, model: LoadedModel, overrides: Mapping[str, Actionability]) -> RecourseRules:
+        """The rules of a model with those of a policy in their place.
+
+        Raises CallError where they do not fit the model's contract, and RegistryError.
+        """
+        given = {name: rule for name, rule in overrides.items() if name in model.manifest.inputs.vocabularies}
+        key = model.key, json.dumps({name: rule.model_dump(mode="json") for name, rule in given.items()})
+        found = self._rules.get(key)
+        if found is None:
+            try:
+                found = RecourseRules.of(model.manifest.inputs, self._facts_of(model), given)
+            except ValueError as error:
+                raise CallError(ErrorReason.INVALID, f"{model.name}@{model.version}: {error}") from error
+            _keep(self._rules, key, found)
+        return found
+
+    def _facts_of(self, model: LoadedModel) -> Mapping[str, InputFacts]:
+        """What is known of the numbers of a version; nothing for one without a baseline."""
+        found = self._facts.get(model.key)
+        if found is None:
+            try:
+                found = _quantiles(self._read_file(model.name, model.version, BASELINE_FILE), model)
+            except NotFoundError:
+                found = {}
+            _keep(self._facts, model.key, found)
+        return found
+
+
+def _quantiles(data: bytes, model: LoadedModel) -> Mapping[str, InputFacts]:
+    try:
+        numbers = json.loads(data).get("numbers", {})
+        return {name: InputFacts(tuple(map(float, each["edges"]))) for name, each in numbers.items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        _log.warning("baseline cannot be read", model=model.name, version=model.version, error=str(error)[:200])
+        return {}
+
+
+def _keep(kept: dict[_K, _V], key: _K, value: _V) -> None:
+    """Adds a value; the oldest goes where there are too many."""
+    while len(kept) >= _MOST_KEPT:
+        kept.pop(next(iter(kept)), None)
+    kept[key] = value
