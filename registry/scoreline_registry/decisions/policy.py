@@ -42,6 +42,12 @@ MAX_FLAGS = 50
 UTC = "UTC"
 
 
+def _check_currency(code: str) -> str:
+    if len(code) != 3 or not (code.isascii() and code.isupper() and code.isalpha()):
+        raise ValueError(f"{code!r} is no currency: write its code of three letters, such as EUR")
+    return code
+
+
 def _check_flag(name: str) -> str:
     if name in BUILT_IN_FLAGS:
         raise ValueError(f"the flag {name!r} is always there: choose another name")
@@ -50,8 +56,8 @@ def _check_flag(name: str) -> str:
 
 PolicyName = Annotated[str, AfterValidator(lambda name: check_name("policy", name))]
 FlagName = Annotated[str, AfterValidator(_check_flag)]
+Currency = Annotated[str, AfterValidator(_check_currency)]
 Zone: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]{0,63}$")]
-Currency: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Description = Annotated[str, Field(max_length=1000)]
 
 

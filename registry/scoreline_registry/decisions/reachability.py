@@ -16,13 +16,10 @@ When = Mapping[str, Any]
 def unreached_rules(policy: Policy) -> Iterator[str]:
     """One line for each rule that no case reaches; the last one, for every other case, may have none left."""
     for name, strategy in policy.strategies.items():
-        names = [repr(rule.name) for rule in strategy.rules]
-        whens = [rule.when for rule in strategy.rules]
-        for index, why in _unreached(whens, names, policy.cuts):
-            yield f"{rule_place(name, strategy.rules[index].name)} can never match: {why}"
-    names = [str(position) for position in range(1, len(policy.rules) + 1)]
-    for index, why in _unreached([rule.when for rule in policy.rules], names, policy.cuts):
-        yield f"rules: rule {names[index]} can never match: {why}"
+        places = [rule_place(name, rule.name) for rule in strategy.rules]
+        yield from _unreached(places, [rule.when for rule in strategy.rules], policy.cuts)
+    places = [f"rules: rule {position}" for position in range(1, len(policy.rules) + 1)]
+    yield from _unreached(places, [rule.when for rule in policy.rules], policy.cuts)
 
 
 def symbolic(when: When, cuts: Mapping[str, Cut]) -> Condition:
@@ -33,16 +30,14 @@ def symbolic(when: When, cuts: Mapping[str, Cut]) -> Condition:
     return parse_condition(_symbolic(when, cuts))
 
 
-def _unreached(
-    whens: Sequence[When | None], names: Sequence[str], cuts: Mapping[str, Cut]
-) -> Iterator[tuple[int, str]]:
+def _unreached(places: Sequence[str], whens: Sequence[When | None], cuts: Mapping[str, Cut]) -> Iterator[str]:
     conditions = [None if when is None else symbolic(when, cuts) for when in whens]
-    first = next(index for index, condition in enumerate(conditions) if condition is None)
-    for index in dead_rules(conditions):
-        if index > first:
-            yield index, f"rule {names[first]} before it has no condition"
-        elif index < len(conditions) - 1:
-            yield index, _why(conditions[index])
+    first = conditions.index(None)
+    if first < len(conditions) - 1:
+        yield f"{places[first]} has no `when`, so the rules after it can never match: move it to the end"
+    for index in dead_rules(conditions[: first + 1]):
+        if index < first:
+            yield f"{places[index]} can never match: {_why(conditions[index])}"
 
 
 def _why(condition: Condition | None) -> str:

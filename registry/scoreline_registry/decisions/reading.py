@@ -1,6 +1,7 @@
 """How parts of a policy are read as people write them: numbers strictly, and specs that become stored values."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Protocol, TypeVar
 
@@ -10,6 +11,8 @@ from scoreline_registry.decisions.amounts import LARGEST_AMOUNT, Amount
 from scoreline_registry.decisions.facts import FEATURE, FactName
 from scoreline_registry.documents.contract import FeatureName
 from scoreline_registry.routing.strict_spec import Strict
+
+_NUMBER = re.compile(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?", re.ASCII)
 
 D_co = TypeVar("D_co", covariant=True)
 
@@ -30,12 +33,14 @@ class Spec(Protocol[D_co]):
 
 def number(raw: object) -> float:
     """A finite number, neither a text nor a flag. Raises ValueError."""
+    if isinstance(raw, str) and _NUMBER.fullmatch(raw):
+        raise ValueError(f"{shown(raw)} is a text to YAML: leave out quotes and exponents")
     if isinstance(raw, bool) or not isinstance(raw, int | float):
-        raise ValueError(f"{raw!r} is not a number")  # noqa: TRY004 - pydantic takes ValueError
+        raise ValueError(f"{shown(raw)} is not a number")  # noqa: TRY004 - pydantic takes ValueError
+    if isinstance(raw, float) and not math.isfinite(raw):
+        raise ValueError(f"{raw} is not a finite number")
     if not -LARGEST_AMOUNT <= raw <= LARGEST_AMOUNT:
-        raise ValueError(
-            f"{raw:g} is not a number between -1e15 and 1e15" if math.isfinite(raw) else f"{raw} is not a finite number"
-        )
+        raise ValueError(f"{shown(raw)} is not a number from -1e15 to 1e15")
     return float(raw)
 
 

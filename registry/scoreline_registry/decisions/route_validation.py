@@ -1,11 +1,10 @@
 """Validates a policy against the route that it decides for; each error is one line. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from scoreline_registry.decisions.actions import Effect
 from scoreline_registry.decisions.cuts import AdaptiveCut
-from scoreline_registry.decisions.fact_names import FactKind, choices, is_known, known_facts
+from scoreline_registry.decisions.fact_names import DecidedCases, choices, decided_cases, is_known
 from scoreline_registry.decisions.facts import FLAG, HOUR, SCORE
 from scoreline_registry.decisions.parts import amounts_of, conditions_of
 from scoreline_registry.decisions.policy import Policy
@@ -29,33 +28,6 @@ _BETWEEN = {
 }
 
 
-@dataclass(frozen=True)
-class DecidedCases:
-    """What is known of the cases that a policy decides on.
-
-    Attributes:
-        route: that scores them.
-        manifests: of the route's answering arms.
-        known: the kind of each fact that a case can have.
-    """
-
-    route: RouteDocument
-    manifests: Sequence[Manifest]
-    known: Mapping[str, FactKind]
-
-    @property
-    def vocabularies(self) -> Mapping[str, tuple[str, ...] | None]:
-        """For each input of the route the names that any arm knows of a category; None for a number."""
-        found: dict[str, dict[str, None]] = {
-            name: {} for name, kind in self.route.input_schema.kinds.items() if kind == "category"
-        }
-        for manifest in self.manifests:
-            for feature in manifest.inputs.features:
-                if feature.name in found:
-                    found[feature.name] |= dict.fromkeys(feature.vocabulary)
-        return {name: tuple(found[name]) if name in found else None for name in self.route.input_schema.kinds}
-
-
 def policy_errors(
     policy: Policy,
     routes: Mapping[str, RouteDocument],
@@ -73,22 +45,8 @@ def policy_errors(
     cases = decided_cases(route, profiles, manifest_of, flags=[*policy.flags])
     checks = (_condition_errors, _amount_errors, _cut_errors, _intervention_errors, _recourse_errors)
     errors = [error for check in checks for error in check(policy, cases)]
-    return [*errors, *_uplift_errors(policy, route, manifest_of)]
-
-
-def decided_cases(
-    route: RouteDocument, profiles: Mapping[str, Profile], manifest_of: ManifestOf, *, flags: Sequence[str] = ()
-) -> DecidedCases:
-    """What is known of the cases of a route, with the flags that a policy declares."""
-    manifests = [manifest for ref in route.answering_refs for manifest in _usable(ref, manifest_of)]
-    return DecidedCases(route, manifests, known_facts(route, profiles, manifests, flags=flags))
-
-
-def _usable(ref: str, manifest_of: ManifestOf) -> list[Manifest]:
-    try:
-        return [manifest_of(ref)]
-    except (NotFoundError, RefusedError):
-        return []
+    errors += _uplift_errors(policy, route, manifest_of)
+    return [*errors, *_message_errors(policy, cases)]
 
 
 def _condition_errors(policy: Policy, cases: DecidedCases) -> Iterator[str]:
@@ -200,3 +158,11 @@ def _uplift_errors(policy: Policy, route: RouteDocument, manifest_of: ManifestOf
         else:
             for error_line in contract_errors(route.input_schema, ref, inputs):
                 yield f"actions.{name}.effect.uplift: {error_line}"
+
+
+def _message_errors(policy: Policy, cases: DecidedCases) -> Iterator[str]:
+    """The errors of messages; policies without any need no template library."""
+    if policy.messages:
+        from scoreline_registry.decisions.message_validation import message_errors
+
+        yield from message_errors(policy, cases)

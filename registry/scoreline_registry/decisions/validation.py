@@ -28,9 +28,11 @@ from scoreline_registry.routing.conditions import tests_of
 
 
 def own_errors(policy: Policy) -> list[str]:
-    """Every error for which a policy must be refused, whatever its route is."""
+    """Every error for which a policy must be refused, whatever its route is; unknown names go before all others."""
+    unknown = list(unknown_names(policy))
+    if unknown:
+        return unknown
     checks = (
-        unknown_names,
         _zone_errors,
         _action_errors,
         _cut_errors,

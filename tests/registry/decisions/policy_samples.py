@@ -69,7 +69,7 @@ messages:
     de: {default: Nochmal schlafen., email: Schlafen Sie nochmal darüber.}
   block:
     variants:
-      calm: {en: We held this purchase.}
+      calm: {en: "We held your purchase of {{ feature.amount | money }}."}
       firm: {en: This purchase is on hold.}
 interventions:
   discount10: {multiply: {fee: 0.9}, cost: {feature: fee, times: 1.2}, excludes: [discount20]}
