@@ -29,7 +29,7 @@ from scoreline_registry.decisions.messages.placeholders import (
 from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.names import hint
 
-MAX_DEPTH = 24
+_SHOWN = 80
 _ORDERED = ("lt", "lteq", "gt", "gteq")
 _OWN: Mapping[str, KnownFact] = {
     ACTION: KnownFact("text", is_sure=True),
@@ -96,7 +96,7 @@ def template_problems(text: str, facts: Mapping[str, KnownFact], *, has_currency
         tree = parse_template(text)
     except TemplateError as error:
         return [f"it is not a template: {error}"]
-    return list(_Check({**_OWN, **facts}, has_currency=has_currency).body(tree.body, _NOTHING, 0))
+    return list(_Check({**_OWN, **facts}, has_currency=has_currency).body(tree.body, _NOTHING))
 
 
 class _Check:
@@ -106,49 +106,44 @@ class _Check:
         self._facts = facts
         self._has_currency = has_currency
 
-    def body(self, parts: list[nodes.Node], known: _Known, depth: int) -> Iterator[str]:
+    def body(self, parts: list[nodes.Node], known: _Known) -> Iterator[str]:
         """The problems of statements one after another."""
         for part in parts:
             if isinstance(part, nodes.Output):
                 for each in part.nodes:
                     if not isinstance(each, nodes.TemplateData):
-                        yield from self._value(each, known, depth)
+                        yield from self._value(each, known)
             elif isinstance(part, nodes.If):
-                yield from self._branches(part, known, depth)
+                yield from self._branches(part, known)
             else:
                 yield _refusal(part)
 
-    def _branches(self, part: nodes.If, known: _Known, depth: int) -> Iterator[str]:
-        if depth > MAX_DEPTH:
-            yield f"it nests deeper than {MAX_DEPTH} levels"
-            return
+    def _branches(self, part: nodes.If, known: _Known) -> Iterator[str]:
         for branch in (part, *part.elif_):
-            yield from self._condition(branch.test, known, depth + 1)
-            yield from self.body(branch.body, known | _where(branch.test, holds=True), depth + 1)
+            yield from self._condition(branch.test, known)
+            yield from self.body(branch.body, known | _where(branch.test, holds=True))
             known |= _where(branch.test, holds=False)
-        yield from self.body(part.else_, known, depth + 1)
+        yield from self.body(part.else_, known)
 
-    def _condition(self, node: nodes.Node, known: _Known, depth: int) -> Iterator[str]:
-        if depth > MAX_DEPTH:
-            yield f"it nests deeper than {MAX_DEPTH} levels"
-        elif isinstance(node, nodes.And | nodes.Or):
-            yield from self._condition(node.left, known, depth + 1)
+    def _condition(self, node: nodes.Node, known: _Known) -> Iterator[str]:
+        if isinstance(node, nodes.And | nodes.Or):
+            yield from self._condition(node.left, known)
             after_left = _where(node.left, holds=isinstance(node, nodes.And))
-            yield from self._condition(node.right, known | after_left, depth + 1)
+            yield from self._condition(node.right, known | after_left)
         elif isinstance(node, nodes.Not):
-            yield from self._condition(node.node, known, depth + 1)
+            yield from self._condition(node.node, known)
         elif isinstance(node, nodes.Compare):
-            yield from self._comparison(node, known, depth)
+            yield from self._comparison(node, known)
         elif isinstance(node, nodes.Test):
             yield from self._test(node)
         else:
-            yield from self._value(node, known, depth)
+            yield from self._value(node, known)
 
-    def _comparison(self, node: nodes.Compare, known: _Known, depth: int) -> Iterator[str]:
+    def _comparison(self, node: nodes.Compare, known: _Known) -> Iterator[str]:
         sides = [node.expr, *(operand.expr for operand in node.ops)]
         for side in sides:
             if not _is_list(side):
-                yield from self._value(side, known, depth + 1)
+                yield from self._value(side, known)
         for left, operand in zip(sides, node.ops, strict=False):
             if (operand.op in ("in", "notin")) != _is_list(operand.expr) or _is_list(left):
                 yield 'a list in brackets goes with `in`, such as context.segment in ["new", "loyal"]'
@@ -165,15 +160,13 @@ class _Check:
         else:
             yield from self._unknown(name)
 
-    def _value(self, node: nodes.Node, known: _Known, depth: int) -> Iterator[str]:
+    def _value(self, node: nodes.Node, known: _Known) -> Iterator[str]:
         """The problems of an expression that must have a value."""
         name = name_of(node)
-        if depth > MAX_DEPTH:
-            yield f"it nests deeper than {MAX_DEPTH} levels"
-        elif name is not None:
+        if name is not None:
             yield from self._placeholder(name, known)
         elif isinstance(node, nodes.Filter):
-            yield from self._filter(node, known, depth)
+            yield from self._filter(node, known)
         elif isinstance(node, nodes.Name | nodes.Getattr | nodes.Getitem):
             yield f"{_text(node)!r} is no placeholder: write one such as score, feature.<name> or reasons[0].text"
         elif not _is_constant(node):
@@ -184,10 +177,11 @@ class _Check:
         if problem:
             yield problem
         elif name not in known and not self._fact(name).is_sure:
+            name = _cut(name)
             guard = f"{{{{ {name} | default(...) }}}} or within {{% if {name} is defined %}}"
             yield f"{name} may be missing: write {guard}"
 
-    def _filter(self, node: nodes.Filter, known: _Known, depth: int) -> Iterator[str]:
+    def _filter(self, node: nodes.Filter, known: _Known) -> Iterator[str]:
         name = node.name
         if name not in FILTERS or node.node is None:
             yield f"there is no filter {name!r}; {hint(name, FILTERS, 'filter')}"
@@ -197,24 +191,24 @@ class _Check:
         if (error := argument_error(node)) is not None:
             yield error
         if name == "default":
-            yield from self._defaulted(node, depth)
+            yield from self._defaulted(node)
             return
-        yield from self._value(node.node, known, depth + 1)
+        yield from self._value(node.node, known)
         kind, wanted = self._kind(node.node), FILTERS[name]
         if wanted is not None and kind not in (None, wanted):
             yield f"{_text(node.node)} is a {kind}, and the filter {name} takes a {wanted}"
 
-    def _defaulted(self, node: nodes.Filter, depth: int) -> Iterator[str]:
+    def _defaulted(self, node: nodes.Filter) -> Iterator[str]:
         inner = node.node
         if inner is None or (name := name_of(inner)) is None:
             yield "the filter default goes directly after a placeholder"
-        elif depth <= MAX_DEPTH:
+        else:
             yield from self._unknown(name)
 
     def _unknown(self, name: str) -> Iterator[str]:
         if name not in self._facts and not is_reason(name) and not name.startswith("context."):
             known = [each for each in self._facts if each.partition(".")[0] == name.partition(".")[0]]
-            yield f"{name} is no fact of the route; {hint(name, known or self._facts, 'fact')}"
+            yield f"{_cut(name)} is no fact of the route; {hint(name, known or self._facts, 'fact')}"
 
     def _fact(self, name: str) -> KnownFact:
         return _REASON if is_reason(name) else self._facts.get(name, KnownFact(None, is_sure=False))
@@ -291,4 +285,8 @@ def _text(node: nodes.Node) -> str:
             text = f"{_text(node.node)} | {node.name}"
         case _:
             text = f"<{type(node).__name__.lower()}>"
-    return name_of(node) or text
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from copy import copy
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
@@ -36,53 +37,62 @@ def unsafe_in(text: str) -> str | None:
 
 def filters_of(locale: Locale, currency: str | None) -> dict[str, Callable[..., str]]:
     """The filters that depend on the language; ``money`` only where there is a currency."""
-    decimal = locale.decimal_formats[None]
     filters: dict[str, Callable[..., str]] = {
-        "number": partial(_number, decimal, locale),
-        "percent": partial(_percent, locale.percent_formats[None], locale),
+        "number": _Numbers(locale.decimal_formats[None], locale),
+        "percent": _Numbers(locale.percent_formats[None], locale, usual=0, factor=100),
         "date": partial(_date, locale),
     }
     if currency:
-        pattern = locale.currency_formats["standard"]
-        filters["money"] = partial(_money, pattern, locale, currency, get_currency_precision(currency))
+        pattern, digits = locale.currency_formats["standard"], get_currency_precision(currency)
+        filters["money"] = _Numbers(pattern, locale, usual=digits, currency=currency)
     return filters
 
 
 def shown_value(locale: Locale) -> Callable[[Any], str]:
     """Writes a value that no filter has written: a number by the language's decimal sign, a flag as true or false."""
-    decimal = locale.decimal_formats[None]
+    number = _Numbers(locale.decimal_formats[None], locale)
 
     def shown(value: Any) -> str:
         if isinstance(value, bool):
             return "true" if value else "false"
-        if isinstance(value, int | float):
-            return _number(decimal, locale, value)
-        return clean(str(value))
+        return number(value) if isinstance(value, int | float) else clean(str(value))
 
     return shown
 
 
-def _money(
-    pattern: NumberPattern, locale: Locale, currency: str, usual: int, value: Any, decimals: int | None = None
-) -> str:
-    digits = usual if decimals is None else decimals
-    text: str = pattern.apply(
-        _rounded(value, digits), locale, currency=currency, currency_digits=False, force_frac=(digits, digits)
-    )
-    return text
+class _Numbers:
+    """Writes numbers by a pattern of a language, with ``usual`` decimals where none are asked for.
+
+    Without ``usual`` there are as many as the number has, up to the most of the pattern.
+    """
+
+    def __init__(
+        self,
+        pattern: NumberPattern,
+        locale: Locale,
+        *,
+        usual: int | None = None,
+        factor: int = 1,
+        currency: str | None = None,
+    ) -> None:
+        self._locale, self._factor, self._currency = locale, factor, currency
+        self._patterns = {decimals: _with_decimals(pattern, decimals) for decimals in range(MAX_DECIMALS + 1)}
+        self._usual = pattern if usual is None else self._patterns[usual]
+
+    def __call__(self, value: Any, decimals: int | None = None) -> str:
+        pattern = self._usual if decimals is None else self._patterns[decimals]
+        number = _finite(value)
+        if not round(number * self._factor, pattern.frac_prec[1]):
+            number = 0.0  # no -0
+        text: str = pattern.apply(number, self._locale, currency=self._currency, currency_digits=False)
+        return text
 
 
-def _number(pattern: NumberPattern, locale: Locale, value: Any, decimals: int | None = None) -> str:
-    fraction = None if decimals is None else (decimals, decimals)
-    text: str = pattern.apply(
-        _rounded(value, pattern.frac_prec[1] if decimals is None else decimals), locale, force_frac=fraction
-    )
-    return text
-
-
-def _percent(pattern: NumberPattern, locale: Locale, value: Any, decimals: int = 0) -> str:
-    text: str = pattern.apply(_rounded(value, decimals + 2), locale, force_frac=(decimals, decimals))
-    return text
+def _with_decimals(pattern: NumberPattern, decimals: int) -> NumberPattern:
+    """A pattern that writes just so many decimals."""
+    changed = copy(pattern)
+    changed.frac_prec = (decimals, decimals)
+    return changed
 
 
 def _date(locale: Locale, value: Any, length: str = "medium") -> str:
@@ -94,12 +104,6 @@ def _day(value: Any) -> date:
     if isinstance(value, str):
         return datetime.fromisoformat(value[:MAX_VALUE].strip()).date()
     return datetime.fromtimestamp(_finite(value), UTC).date()
-
-
-def _rounded(value: Any, decimals: int) -> float:
-    """A number to be written with so many decimals; 0 in place of one that would be written as -0."""
-    number = _finite(value)
-    return number if round(number, decimals) else 0.0
 
 
 def _finite(value: Any) -> float:

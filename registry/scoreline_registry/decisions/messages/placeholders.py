@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from jinja2 import Environment, StrictUndefined, TemplateSyntaxError, nodes
 
 from scoreline_registry.decisions.facts import CONTEXT, EVENT, EXTRA, FEATURE, FLAG, PLAIN_FACTS, PROFILE
+from scoreline_registry.errors import first_line
 
 FactKind: TypeAlias = Literal["number", "text", "flag"]
 
@@ -22,6 +23,11 @@ OWN_FACTS = (ACTION, COST, VALUE)
 REASONS = "reasons"
 REASON_PARTS = ("text", "input", "direction")
 MAX_REASONS = 20
+
+MAX_DEPTH = 40
+"""The levels of a syntax tree; an `if` in an `if` is one, and so is a filter of a filter."""
+
+_TOO_DEEP = f"it nests deeper than {MAX_DEPTH} levels"
 
 _ROOTS = {prefix.removesuffix("."): prefix for prefix in (FEATURE, CONTEXT, PROFILE, EVENT, EXTRA, FLAG)}
 _PLAIN = frozenset((*PLAIN_FACTS, *OWN_FACTS))
@@ -45,11 +51,19 @@ class TemplateError(ValueError):
 def parse_template(text: str) -> nodes.Template:
     """The syntax tree of a template. Raises TemplateError."""
     try:
-        return SYNTAX.parse(text)
+        tree = SYNTAX.parse(text)
     except TemplateSyntaxError as error:
-        raise TemplateError(f"line {error.lineno}: {error.message}") from error
-    except (RecursionError, ValueError) as error:
-        raise TemplateError("it nests too deep, or has a number that is too long") from error
+        raise TemplateError(f"line {error.lineno}: {first_line(error, most=150)}") from error
+    except RecursionError as error:
+        raise TemplateError(_TOO_DEEP) from error
+    except ValueError as error:
+        raise TemplateError("a number is too long") from error
+    level: list[nodes.Node] = [tree]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in node.iter_child_nodes()]
+    if level:
+        raise TemplateError(_TOO_DEEP)
+    return tree
 
 
 def name_of(node: nodes.Node) -> str | None:
