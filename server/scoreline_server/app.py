@@ -14,12 +14,15 @@ from grpc_health.v1 import health_pb2
 from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
 from scoreline_server.answer_stores.opening import Answers
-from scoreline_server.errors import StartError
+from scoreline_server.errors import LimitStoreError, StartError
 from scoreline_server.events.expiring import Expiry
 from scoreline_server.events.opening import open_profiles, remaining_data
 from scoreline_server.file_lock import FileLock
 from scoreline_server.forgetting.opening import open_forgetting
 from scoreline_server.journal.writing.opening import journal_folder, open_journal
+from scoreline_server.limit_stores.opening import open_limits
+from scoreline_server.limit_stores.store import LimitStore
+from scoreline_server.limit_stores.timed_reserving import TimedLimits
 from scoreline_server.loading import loader
 from scoreline_server.loading.pins import Pins
 from scoreline_server.loading.watcher import Watcher
@@ -30,6 +33,7 @@ from scoreline_server.rpc.admission import Admission
 from scoreline_server.rpc.authority import policy_of
 from scoreline_server.rpc.comparisons import Comparisons
 from scoreline_server.rpc.control import Control
+from scoreline_server.rpc.decision_calls import DecisionCalls
 from scoreline_server.rpc.methods import status_method
 from scoreline_server.rpc.outcome_reports import OutcomeReports
 from scoreline_server.rpc.pipeline import Pipeline
@@ -43,7 +47,7 @@ from scoreline_server.scoring.results import Observe
 from scoreline_server.scoring.route_profiles import NoStore
 from scoreline_server.settings import Settings
 from scoreline_server.shadows import Shadows, discard
-from scoreline_server.stopping import Deadline, StopLimits
+from scoreline_server.stopping import Deadline, InFlight, StopLimits
 from scoreline_server.transport.endpoint import SERVICES, Endpoint, has_tls
 from scoreline_server.transport.standard_services import Health
 from scoreline_server.transport.streams import Streams
@@ -97,6 +101,10 @@ class Server:
         )
         self.journal = open_journal(settings, worker=worker, counting=self.metrics)
         self.outcomes = open_outcomes(settings, worker=worker)
+        self.limits = _open_limits(settings)
+        self._reserving = (
+            TimedLimits(self.limits, seconds=settings.limit_seconds, counting=self.metrics) if self.limits else None
+        )
         self._forgetting = open_forgetting(
             journal_folder(settings.journal_dir, settings.registry),
             self.journal,
@@ -109,19 +117,32 @@ class Server:
             counting=self.metrics,
             keep=self.journal.shadows if self.journal else discard,
         )
-        slots = ThreadSlots(settings.threads)
+        slots, answering = ThreadSlots(settings.threads), InFlight()
         reports = OutcomeReports(self.outcomes, counting=self.metrics, slots=slots)
         profile_calls = ProfileCalls(self.profiles, self._forgetting, remaining=remaining_data(settings), slots=slots)
         self._comparisons = Comparisons(settings.registry, journal_folder(settings.journal_dir, settings.registry))
         reading = (RegistryReads(registry), self._comparisons)
         control = (*reading, RegistryWrites(registry), Control(registry, self.watcher), reports, profile_calls)
+        observers = [*observers, *([self.journal] if self.journal else []), self.shadows]
+        decisions = DecisionCalls(
+            reserve=self._reserving.reserve if self._reserving else None,
+            admission=admission,
+            counting=self.metrics,
+            observers=observers,
+            answering=answering,
+        )
         self.pipeline = Pipeline(
             lambda: self.watcher.catalog,
             metrics=self.metrics,
             admission=admission,
             policy=policy_of(settings),
-            methods=[status_method(lambda: self.problem), *(method for part in control for method in part.methods())],
-            observers=[*observers, *([self.journal] if self.journal else []), self.shadows],
+            methods=[
+                status_method(lambda: self.problem),
+                *(method for part in control for method in part.methods()),
+                *decisions.methods(),
+            ],
+            observers=observers,
+            answering=answering,
             score=score,
         )
         self.streams = Streams(self.pipeline, registry, self.watcher, profile_calls, threads=settings.stream_threads)
@@ -208,6 +229,9 @@ class Server:
             parts.callback(self._comparisons.close)
             if self.profiles:
                 parts.callback(self.profiles.store.close)
+            if self.limits and self._reserving:
+                parts.callback(self.limits.close)
+                parts.callback(self._reserving.close)
             if self._expiry:
                 parts.callback(self._expiry.close)
             if self._forgetting:
@@ -269,6 +293,15 @@ def _admission(settings: Settings) -> Admission:
     """Slow calls have threads of their own only beside the hot lane."""
     slow_call_seconds = settings.heavy_seconds if settings.hot_lane else float("inf")
     return Admission(max_queue_seconds=settings.max_queue_seconds, slow_call_seconds=slow_call_seconds)
+
+
+def _open_limits(settings: Settings) -> LimitStore | None:
+    """The store of limits, which is opened by the first decision that needs it; None where it is off."""
+    folder = journal_folder(settings.journal_dir, settings.registry)
+    try:
+        return open_limits(settings.limit_store, folder, seconds=settings.limit_seconds)
+    except LimitStoreError as error:
+        raise StartError(str(error)) from error
 
 
 def _open(registry: str) -> Registry:

@@ -120,6 +120,15 @@ class Settings(BaseSettings):
         gt=0,
         description="How long scoring waits for a read of profiles; then entities are scored as without events.",
     )
+    limit_store: str = Field(
+        default="auto",
+        description="Store of limits of policies: auto is a file in the journal's folder; or off, sqlite:PATH, redis://HOST:PORT/DB.",
+    )
+    limit_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        description="How long a decision waits for that store; then actions that have limits are held back.",
+    )
     shadow_queue_rows: int = Field(
         default=4096, ge=1, description="Largest queue of the shadows, in rows; rows beyond it are dropped and counted."
     )

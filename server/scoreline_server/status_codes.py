@@ -19,6 +19,9 @@ from scoreline_server.errors import ErrorReason
 _EXCEPTIONS = {
     ErrorReason.ROUTE_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     ErrorReason.ROUTE_NOT_READY: grpc.StatusCode.UNAVAILABLE,
+    ErrorReason.POLICY_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    ErrorReason.POLICY_NOT_READY: grpc.StatusCode.UNAVAILABLE,
+    ErrorReason.LIMITS_OFF: grpc.StatusCode.FAILED_PRECONDITION,
     ErrorReason.STALE_SCHEMA: grpc.StatusCode.FAILED_PRECONDITION,
     ErrorReason.MODEL_FAILED: grpc.StatusCode.INTERNAL,
     ErrorReason.NOT_FOUND: grpc.StatusCode.NOT_FOUND,

@@ -193,6 +193,7 @@ class Decision(_message.Message):
     SUPPRESSED_FIELD_NUMBER: _builtins.int
     PROPENSITY_FIELD_NUMBER: _builtins.int
     TRACE_FIELD_NUMBER: _builtins.int
+    MESSAGE_PROBLEM_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
     """Unique to this decision, and equal to the `prediction_id` of its score: outcomes reported for it count for both."""
     action: _builtins.str
@@ -219,6 +220,8 @@ class Decision(_message.Message):
     """For a unit in the control share: the action that it would have got. Empty for others."""
     propensity: _builtins.float
     """The probability with which this action was chosen, given the strategy: 1 where nothing was drawn."""
+    message_problem: _builtins.str
+    """Why the action's message could not be written, such as a placeholder without a value; then `message` is empty."""
     @_builtins.property
     def error(self) -> _scoring_pb2.EntityError:
         """Set when the entity could not be scored or decided for; then no other field is set."""
@@ -255,10 +258,11 @@ class Decision(_message.Message):
         suppressed: _abc.Iterable[Global___Suppression] | None = ...,
         propensity: _builtins.float = ...,
         trace: Global___DecisionTrace | None = ...,
+        message_problem: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_value", b"_expected_value", "error", b"error", "expected_value", b"expected_value", "score", b"score", "trace", b"trace"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_value", b"_expected_value", "action", b"action", "channel", b"channel", "cost", b"cost", "decision_id", b"decision_id", "error", b"error", "expected_value", b"expected_value", "is_control", b"is_control", "language", b"language", "message", b"message", "propensity", b"propensity", "rule", b"rule", "score", b"score", "strategy", b"strategy", "suppressed", b"suppressed", "trace", b"trace", "variant", b"variant", "withheld_action", b"withheld_action"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_value", b"_expected_value", "action", b"action", "channel", b"channel", "cost", b"cost", "decision_id", b"decision_id", "error", b"error", "expected_value", b"expected_value", "is_control", b"is_control", "language", b"language", "message", b"message", "message_problem", b"message_problem", "propensity", b"propensity", "rule", b"rule", "score", b"score", "strategy", b"strategy", "suppressed", b"suppressed", "trace", b"trace", "variant", b"variant", "withheld_action", b"withheld_action"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expected_value: _TypeAlias = _typing.Literal["expected_value"]  # noqa: Y015
     _WhichOneofArgType__expected_value: _TypeAlias = _typing.Literal["_expected_value", b"_expected_value"]  # noqa: Y015
@@ -280,7 +284,7 @@ class Suppression(_message.Message):
     limit: _builtins.str
     """The limit, by its name."""
     kind: _builtins.str
-    """Its kind, such as "frequency" or "budget"."""
+    """Its kind, such as "frequency" or "budget"; "unreachable" where the store of limits did not answer in time."""
     def __init__(
         self,
         *,

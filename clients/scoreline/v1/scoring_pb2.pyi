@@ -1394,21 +1394,25 @@ Global___ExtraColumn: _TypeAlias = ExtraColumn  # noqa: Y015
 
 @_typing.final
 class GetSchemaRequest(_message.Message):
-    """The route whose schema is asked for."""
+    """The route whose schema is asked for. One of the fields is required."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ROUTE_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
     route: _builtins.str
-    """The route's name. Required."""
+    """The route's name."""
+    policy: _builtins.str
+    """The name of a policy, for the schema of its route. Fails with NOT_FOUND for an unknown policy."""
     def __init__(
         self,
         *,
         route: _builtins.str = ...,
+        policy: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["route", b"route"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "route", b"route"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

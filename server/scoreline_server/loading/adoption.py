@@ -14,6 +14,7 @@ from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.routing.route import RouteDocument
 from scoreline_registry.routing.route_validation import contract_errors
 from scoreline_server.errors import ErrorReason, LoadError
+from scoreline_server.loading.policy_adoption import PolicyAdoption
 from scoreline_server.loading.profile_adoption import ProfileAdoption
 from scoreline_server.scoring.answer_cache import AnswerCaching
 from scoreline_server.scoring.catalog import Catalog
@@ -94,6 +95,7 @@ class _Adoption:
         }
         self._models: dict[VersionKey, LoadedModel] = {}
         self._profiles = ProfileAdoption(snapshot, previous.profiles, states)
+        self._policies = PolicyAdoption(snapshot, previous.policies)
         self._failures: dict[VersionKey, LoadError] = {}
         self._problems: dict[str, str] = {}
         self._degraded: list[str] = []
@@ -108,25 +110,31 @@ class _Adoption:
         self._obtain(key for refs in wanted.values() for key in (refs or {}).values())
         self._obtain(key for refs in shadows.values() for key in refs.values())
         self._obtain((name, version) for name, versions in aliased.items() for version in versions)
+        self._obtain(self._policies.versions)
         served = {name: self._adopted(name, wanted, shadows) for name in self._snapshot.routes}
-        reached = {key for route in served.values() if route for key in route.uses()}
+        adopted = {name: route for name, route in served.items() if route}
+        policies = self._policies.adopted(adopted, self._problems, self._models, self._failures)
+        reached = {key for route in adopted.values() for key in route.uses()}
+        reached |= {key for policy in policies.values() for key in policy.uses()}
         self._models.update({key: self._previous.models[key] for key in reached if key not in self._models})
         return Catalog(
             revision=self._snapshot.revision,
             on_request=self._pinned(pins, budget_bytes),
             models=self._models,
             failures=self._failures,
-            routes={name: route for name, route in served.items() if route},
+            routes=adopted,
             problems=self._problems,
             degraded=self.degraded,
             aliased=aliased,
             digests=self._digests,
             profiles={
                 fill.profile.name: fill.profile
-                for route in served.values()
-                if route and route.profiles
+                for route in adopted.values()
+                if route.profiles
                 for fill in route.profiles.fills
             },
+            policies=policies,
+            policy_problems=self._policies.problems,
         )
 
     @property

@@ -181,6 +181,9 @@ def _report(before: Catalog, after: Catalog) -> None:
     for route, problem in after.problems.items():
         served = after.routes.get(route)
         _log.error("route not adopted", route=route, problem=problem, serving=served.revision if served else None)
+    for policy, problem in after.policy_problems.items():
+        decides = after.policies.get(policy)
+        _log.error("policy not adopted", policy=policy, problem=problem, serving=decides.revision if decides else None)
     if after.problem and after.problem != before.problem:
         _log.error("part of the registry is unreadable", problem=after.problem)
     _log.info("revision adopted", revision=after.revision, routes=len(after.routes), models=len(after.models))

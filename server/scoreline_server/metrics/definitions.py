@@ -98,6 +98,13 @@ PROFILE_READS = _counter("profile_reads", "Rows that were scored by a profile.",
 PROFILE_READ_SECONDS = _histogram(
     "profile_read_seconds", "Reading the states of one batch's entities.", _CALL_SECONDS, "profile"
 )
+DECISIONS = _counter("decisions", "Decisions by action; of the control share, what was withheld.",
+                     "policy", "action", "control")  # fmt: skip
+DECISIONS_SUPPRESSED = _counter("decisions_suppressed", "Actions that a limit forbade.", "policy", "action", "limit")
+DECISION_FLAGS = _counter("decision_flags", "Decisions about cases with a flag.", "policy", "flag")
+DECISION_SECONDS = _histogram("decision_seconds", "Deciding on one call's scored rows.", _CALL_SECONDS, "policy")
+LIMIT_SECONDS = _histogram("limit_seconds", "Taking the limits of one call's actions.", _CALL_SECONDS)
+LIMIT_FAILURES = _counter("limit_failures", "Calls whose limited actions were held back.", "policy")
 CALLS_IN_FLIGHT = _gauge("calls_in_flight", "Calls that are being answered.")
 CALLS_QUEUED = _gauge("calls_queued", "Calls that wait for a thread, or on the fast path for longer than one batch.")
 

@@ -8,7 +8,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections import Counter as Bag
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +23,7 @@ from scoreline_server.metrics import definitions
 from scoreline_server.metrics.definitions import MetricFamily
 from scoreline_server.metrics.shared_counters import Counts, SharedCounters
 from scoreline_server.scoring.compiled_route import CompiledRoute, CompiledShadow
+from scoreline_server.scoring.decided import DecidedRows
 from scoreline_server.scoring.model import LoadedModel
 from scoreline_server.scoring.results import RowResults
 
@@ -196,6 +197,28 @@ class Metrics:
             for state, rows in Bag(states.tolist()).items():
                 name = pb.ProfileState.Name(state).removeprefix("PROFILE_STATE_")
                 self._add(definitions.PROFILE_READS, (profile, name), rows)
+
+    def decided(self, policy: str, decisions: DecidedRows, flags: Iterable[str], seconds: float) -> None:
+        """Counts the decisions of one call; ``flags`` are those of all its cases."""
+        rows = [row for row in decisions.rows if row is not None]
+        with self._lock:
+            for (action, control), count in Bag((row.withheld or row.action, row.is_control) for row in rows).items():
+                self._add(definitions.DECISIONS, (policy, action, str(control).lower()), count)
+            for suppressed in (each for row in rows for each in row.suppressed):
+                self._add(definitions.DECISIONS_SUPPRESSED, (policy, suppressed.action, suppressed.limit), 1)
+            for flag in flags:
+                self._add(definitions.DECISION_FLAGS, (policy, flag), 1)
+            self._observe(definitions.DECISION_SECONDS, (policy,), (seconds,))
+
+    def limits_reserved(self, seconds: float) -> None:
+        """Observes reservations that were answered in time."""
+        with self._lock:
+            self._observe(definitions.LIMIT_SECONDS, (), (seconds,))
+
+    def limits_failed(self, policy: str) -> None:
+        """Counts a call whose limited actions were held back."""
+        with self._lock:
+            self._add(definitions.LIMIT_FAILURES, (policy,), 1)
 
     def queued(self, change: int) -> None:
         """Counts calls that begin, or with a negative change cease, to wait."""

@@ -81,10 +81,11 @@ class _Reports:
 def report_of(catalog: Catalog, address: str, problem: str) -> Report:
     """The report of a serving worker: its catalog and what else is wrong."""
     adopted = {name: route.revision for name, route in catalog.routes.items()}
+    policies = [f"policy {name} is not adopted: {why}" for name, why in catalog.policy_problems.items()]
     return Report(
         state=WorkerState.SERVING,
         address=address,
-        problem="; ".join(filter(None, (catalog.problem, problem))),
+        problem="; ".join(filter(None, (catalog.problem, *policies, problem))),
         revision=catalog.revision,
         routes={
             name: RouteReport(adopted.get(name, 0), catalog.problems.get(name, ""))

@@ -27,6 +27,7 @@ class Action(StrEnum):
     """The kinds of calls that a policy allows or denies."""
 
     SCORE = "score"
+    DECIDE = "decide"
     DESCRIBE = "describe"
     REGISTRY_READ = "registry.read"
     REGISTRY_WRITE = "registry.write"
@@ -63,6 +64,7 @@ ANONYMOUS = Caller()
 
 _DEFAULTS: Mapping[Action, tuple[str, ...]] = {
     Action.SCORE: ("*",),
+    Action.DECIDE: ("*",),
     Action.DESCRIBE: ("*",),
     Action.REGISTRY_READ: ("*",),
     Action.REGISTRY_WRITE: ("loopback", "admin"),

@@ -16,7 +16,7 @@ _KINDS = {"number": pb.FEATURE_KIND_NUMBER, "category": pb.FEATURE_KIND_CATEGORY
 
 def schema(request: pb.GetSchemaRequest, catalog: Catalog, _caller: Caller = ANONYMOUS) -> pb.GetSchemaResponse:
     """The schema of a route: what callers send and which extra outputs they may ask for."""
-    route = catalog.route(request.route)
+    route = catalog.policy(request.policy).route if request.policy else catalog.route(request.route)
     layout, profiles = route.layout, route.profiles
     sources = profiles.sources if profiles else {}
     ragged_sources = profiles.ragged_sources if profiles else {}
@@ -78,7 +78,7 @@ def assignment(
 
 
 def status(_request: pb.GetStatusRequest, catalog: Catalog, _caller: Caller = ANONYMOUS) -> pb.GetStatusResponse:
-    """Every route and every version that is loaded or failed to load."""
+    """Every route, every policy, and every version that is loaded or failed to load."""
     response = pb.GetStatusResponse(revision=catalog.revision, server_version=__version__, problem=catalog.problem)
     for name in sorted({*catalog.routes, *catalog.problems}):
         route = catalog.routes.get(name)
@@ -86,6 +86,13 @@ def status(_request: pb.GetStatusRequest, catalog: Catalog, _caller: Caller = AN
             route=name,
             adopted_revision=route.revision if route else 0,
             problem=catalog.problems.get(name, ""),
+        )
+    for name in sorted({*catalog.policies, *catalog.policy_problems}):
+        policy = catalog.policies.get(name)
+        response.policies.add(
+            policy=name,
+            adopted_revision=policy.revision if policy else 0,
+            problem=catalog.policy_problems.get(name, ""),
         )
     response.models.extend(model_status(key, catalog) for key in sorted({*catalog.models, *catalog.failures}))
     return response

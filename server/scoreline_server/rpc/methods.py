@@ -12,6 +12,7 @@ from scoreline_server.rpc.authority import Action, Caller
 from scoreline_server.scoring.catalog import Catalog
 
 SCORE = "/scoreline.v1.ScoringService/Score"
+DECIDE = "/scoreline.v1.DecisionService/Decide"
 SCORE_STREAM = "/scoreline.v1.ScoringService/ScoreStream"
 GET_STATUS = "/scoreline.v1.StatusService/GetStatus"
 WATCH_REVISIONS = "/scoreline.v1.RegistryService/WatchRevisions"
@@ -26,6 +27,29 @@ class Method:
     request: type[Message]
     action: Action
     answer: Callable[[Any, Catalog, Caller], Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """When a call came in, and until when it may take.
+
+    Attributes:
+        deadline: in seconds of ``time.time()``; None for none.
+        arrived: in seconds of ``time.perf_counter()``.
+    """
+
+    deadline: float | None
+    arrived: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringMethod:
+    """A method that scores rows: ``answer`` gets the request, the current catalog and the call's arrival."""
+
+    path: str
+    request: type[Message]
+    action: Action
+    answer: Callable[[Any, Catalog, Arrival], Message]
 
 
 def discovery_methods() -> list[Method]:

@@ -21,7 +21,7 @@ from scoreline_server.failure_log import log_failure
 from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.rpc.admission import Admission
 from scoreline_server.rpc.authority import ANONYMOUS, Action, Caller, Policy, read_policy
-from scoreline_server.rpc.methods import SCORE, Method, discovery_methods
+from scoreline_server.rpc.methods import SCORE, Arrival, Method, ScoringMethod, discovery_methods
 from scoreline_server.scoring import engine
 from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.scoring.decoding import DecodedRequest, decode_request, estimated_seconds
@@ -109,7 +109,8 @@ def _details(reason: ErrorReason, message: str, metadata: tuple[tuple[str, str],
     return serialized
 
 
-_STOPPED = Answer.failed(CallError(ErrorReason.STOPPING, "the server has stopped: send the call again"))
+STOPPED = CallError(ErrorReason.STOPPING, "the server has stopped: send the call again")
+_STOPPED = Answer.failed(STOPPED)
 
 Reply = Callable[[Sequence[Answer]], object]
 """Sends the answers to requests, in their order. Does not raise."""
@@ -130,20 +131,26 @@ class Pipeline:
         metrics: Metrics,
         admission: Admission,
         policy: Policy | None = None,
-        methods: Sequence[Method] = (),
+        methods: Sequence[Method | ScoringMethod] = (),
         observers: Sequence[Observe] = (),
+        answering: InFlight | None = None,
         score: engine.Score = engine.score,
     ) -> None:
-        """``methods`` are answered beside Score and discovery; ``observers`` get all that ``score`` has scored."""
+        """``methods`` are answered beside Score and discovery; ``observers`` get all that ``score`` has scored.
+
+        ``answering`` are the answers under way, which methods that score share.
+        """
         self._catalog = catalog
         self._metrics = metrics
         self._admission = admission
         self._observers = observers
-        self._answering = InFlight()
+        self._answering = answering or InFlight()
         self._engine = score
         self._policy = policy or read_policy(None)
         self._all_may_score = self._policy.is_open(Action.SCORE)
-        self._methods = {method.path: method for method in (*discovery_methods(), *methods)}
+        self._methods: dict[str, Method | ScoringMethod] = {
+            method.path: method for method in (*discovery_methods(), *methods)
+        }
 
     @property
     def queued_seconds(self) -> float:
@@ -253,10 +260,14 @@ class Pipeline:
             self._admission.dropped(seconds, waits=route.waits)
             raise
 
-    def _handled(self, method: Method, call: Incoming) -> Answer:
+    def _handled(self, method: Method | ScoringMethod, call: Incoming) -> Answer:
         self.authorize(method.action, call.caller)
         request = decoded(method.request, call.message)
-        return Answer(method.answer(request, self._catalog(), call.caller()).SerializeToString())
+        if isinstance(method, ScoringMethod):
+            answer = method.answer(request, self._catalog(), Arrival(call.deadline, call.arrived))
+        else:
+            answer = method.answer(request, self._catalog(), call.caller())
+        return Answer(answer.SerializeToString())
 
     def _count(self, requests: Sequence[DecodedRequest], answers: Sequence[Answer]) -> None:
         """Counts calls with equal labels together, because counting one by one costs more."""

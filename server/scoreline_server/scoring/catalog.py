@@ -1,4 +1,7 @@
-"""What a server serves at one moment: models and routes of one revision. A call keeps the catalog it began with."""
+"""What a server serves at one moment: models, routes and policies of one revision.
+
+A call keeps the catalog that it began with.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,6 +10,7 @@ from scoreline_server.errors import ErrorReason, LoadError, ScoringError
 from scoreline_server.scoring.compiled_profile import CompiledProfile
 from scoreline_server.scoring.compiled_route import CompiledRoute
 from scoreline_server.scoring.model import LoadedModel, VersionKey
+from scoreline_server.scoring.served_policy import ServedPolicy
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,8 @@ class Catalog:
         on_request: the loaded versions that only a LoadVersion request keeps.
         digests: the digest of each document that was adopted, by kind and name.
         profiles: the profiles that routes read.
+        policies: the adopted policies.
+        policy_problems: per policy, why its newest definition is not served.
     """
 
     revision: int = 0
@@ -39,6 +45,8 @@ class Catalog:
     on_request: frozenset[VersionKey] = frozenset()
     digests: Mapping[tuple[str, str], str] = field(default_factory=dict)
     profiles: Mapping[str, CompiledProfile] = field(default_factory=dict)
+    policies: Mapping[str, ServedPolicy] = field(default_factory=dict)
+    policy_problems: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def memory_bytes(self) -> int:
@@ -67,4 +75,22 @@ class Catalog:
         known = ", ".join(sorted(self.routes)[:10]) or "none yet"
         raise ScoringError(
             ErrorReason.ROUTE_NOT_FOUND, f"route {name[:80]!r} is not served here; served: {known}", route=name[:200]
+        )
+
+    def policy(self, name: str) -> ServedPolicy:
+        """The adopted policy. Raises ScoringError that tells an unknown policy from one that is not ready."""
+        found = self.policies.get(name)
+        if found is not None:
+            return found
+        if name in self.policy_problems:
+            raise ScoringError(
+                ErrorReason.POLICY_NOT_READY,
+                f"policy {name} cannot decide: {self.policy_problems[name]}",
+                policy=name,
+            )
+        known = ", ".join(sorted(self.policies)[:10]) or "none yet"
+        raise ScoringError(
+            ErrorReason.POLICY_NOT_FOUND,
+            f"policy {name[:80]!r} is not served here; served: {known}",
+            policy=name[:200],
         )

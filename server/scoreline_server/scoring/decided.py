@@ -60,3 +60,11 @@ class DecidedRows:
     policy: str
     revision: int
     rows: Sequence[DecidedRow | None]
+
+
+def case_id(prediction_id: str, request_id: str, place: int, unit: str) -> str:
+    """What random choices of a decision are made from: equal for a call and its retries, and for a replay of either.
+
+    ``place`` is the row's index in its call. Without a request id every call is a case of its own.
+    """
+    return f"{request_id}/{place}/{unit}" if request_id else prediction_id

@@ -10,7 +10,7 @@ from scoreline_server.scoring.column_form import read_packed
 from scoreline_server.scoring.compiled_route import CompiledRoute
 from scoreline_server.scoring.events_at_hand import add_events
 from scoreline_server.scoring.row_form import read_named
-from scoreline_server.scoring.rows import EncodedRows
+from scoreline_server.scoring.rows import EncodedRows, RowsRequest
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class DecodedRequest:
     arrived: float
 
 
-def estimated_seconds(request: pb.ScoreRequest, route: CompiledRoute) -> float:
+def estimated_seconds(request: RowsRequest, route: CompiledRoute) -> float:
     """The estimated time to score a request, known before its entities are read."""
     return route.call_seconds + (len(request.packed.entity_ids) or len(request.entities)) * route.row_seconds
 
@@ -41,6 +41,18 @@ def decode_request(
     extras: Sequence[str] = request.extras or ()
     if extras:
         _check_extras(extras, route)
+    return decode_rows(request, route, extras, seconds=seconds, arrived=arrived)
+
+
+def decode_rows(
+    request: RowsRequest,
+    route: CompiledRoute,
+    extras: Sequence[str] = (),
+    *,
+    seconds: float = 0.0,
+    arrived: float = 0.0,
+) -> DecodedRequest:
+    """Decodes the entities of a request, whose rows get these extra outputs. Raises ScoringError as above."""
     packed = request.HasField("packed")
     rows = _packed_rows(request, route) if packed else read_named(request.entities, route.layout)
     if route.profiles is not None:
@@ -48,7 +60,7 @@ def decode_request(
     return DecodedRequest(route, rows, packed, extras, request.request_id, seconds, arrived)
 
 
-def _packed_rows(request: pb.ScoreRequest, route: CompiledRoute) -> EncodedRows:
+def _packed_rows(request: RowsRequest, route: CompiledRoute) -> EncodedRows:
     if request.entities:
         raise ScoringError(ErrorReason.TWO_FORMS, "send entities or packed, not both")
     packed = request.packed

@@ -22,6 +22,7 @@ from scoreline_server.scoring.call_ids import new_call_ids
 from scoreline_server.scoring.compiled_route import NO_BAND, Arm, CompiledRoute
 from scoreline_server.scoring.decoding import DecodedRequest
 from scoreline_server.scoring.enrichment import enrich
+from scoreline_server.scoring.profile_reading import Known
 from scoreline_server.scoring.responses import ResponseEncoder
 from scoreline_server.scoring.results import Observe, RowResults, ScoredBatch
 from scoreline_server.scoring.route_profiles import ProfileStates
@@ -54,20 +55,26 @@ def score(requests: Sequence[DecodedRequest], observe: Observe | None = None) ->
 
 def _score_route(requests: Sequence[DecodedRequest], observe: Observe | None) -> list[Response]:
     """The responses to requests for one route."""
+    batch, _ = score_rows(requests)
+    responses = ResponseEncoder(batch.route, batch.results, batch.call_ids).encode(batch.requests)
+    if observe is not None:
+        observe(batch)
+    return responses
+
+
+def score_rows(requests: Sequence[DecodedRequest]) -> tuple[ScoredBatch, Sequence[Known]]:
+    """The scored rows of requests for one route, and what each profile of the route says of them."""
     route = requests[0].route
     profile_states: ProfileStates | None = None
+    known: Sequence[Known] = ()
     if route.profiles is not None:
-        requests, profile_states = enrich(requests, route.profiles)
+        requests, profile_states, known = enrich(requests, route.profiles)
     rows = concatenate([request.rows for request in requests], route.layout)
     extras = sorted({name for request in requests for name in request.extras})
     results = score_block(rows, route, extras)
     if profile_states is not None:
         results.set_profile_states(profile_states)
-    batch = ScoredBatch(route, requests, rows, results, new_call_ids(len(requests)))
-    responses = ResponseEncoder(route, results, batch.call_ids).encode(requests)
-    if observe is not None:
-        observe(batch)
-    return responses
+    return ScoredBatch(route, requests, rows, results, new_call_ids(len(requests))), known
 
 
 def _by_route(requests: Sequence[DecodedRequest]) -> Mapping[int, list[int]]:

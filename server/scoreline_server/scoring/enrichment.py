@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,10 +31,22 @@ from scoreline_server.scoring.rows import Context, ContextValue, EncodedRows, Ra
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-def enrich(
-    requests: Sequence[DecodedRequest], profiles: RouteProfiles, *, now: int | None = None
-) -> tuple[list[DecodedRequest], ProfileStates]:
-    """Requests for one route with all that its profiles know, and how those of each row were read: uint8 [rows].
+class Enriched(NamedTuple):
+    """Requests for one route with all that its profiles know.
+
+    Attributes:
+        requests: with what their callers left out.
+        states: uint8 [rows], how the profiles of each row were read.
+        known: what each profile says of all rows.
+    """
+
+    requests: list[DecodedRequest]
+    states: ProfileStates
+    known: list[Known]
+
+
+def enrich(requests: Sequence[DecodedRequest], profiles: RouteProfiles, *, now: int | None = None) -> Enriched:
+    """Requests for one route with all that its profiles know.
 
     ``now`` is in microseconds since 1970, the present time by default.
     """
@@ -52,7 +65,7 @@ def enrich(
         own = slice(start, start + len(request.rows))
         filled.append(replace(request, rows=_filled(request, [each.part(own) for each in known], profiles)))
         start = own.stop
-    return filled, np.maximum.reduce([each.states for each in known])
+    return Enriched(filled, np.maximum.reduce([each.states for each in known]), known)
 
 
 def with_profile_context(entity: str, context: Context, profiles: RouteProfiles, *, now: int | None = None) -> Context:

@@ -8,10 +8,10 @@ from scoreline_registry.profiles.events import Event, EventError
 from scoreline_server.errors import ErrorReason, ScoringError
 from scoreline_server.scoring.event_messages import decoded_event
 from scoreline_server.scoring.route_profiles import RouteProfiles
-from scoreline_server.scoring.rows import EncodedRows
+from scoreline_server.scoring.rows import EncodedRows, RowsRequest
 
 
-def add_events(rows: EncodedRows, request: pb.ScoreRequest, profiles: RouteProfiles, *, now: int) -> None:
+def add_events(rows: EncodedRows, request: RowsRequest, profiles: RouteProfiles, *, now: int) -> None:
     """Adds the events of a request to its rows; a wrong event is an error of its row.
 
     ``now`` is the time of events without one, in microseconds since 1970. Raises ScoringError where a packed request
@@ -30,7 +30,7 @@ def add_events(rows: EncodedRows, request: pb.ScoreRequest, profiles: RouteProfi
     rows.events = events
 
 
-def _messages(request: pb.ScoreRequest, count: int) -> Sequence[pb.Event | None]:
+def _messages(request: RowsRequest, count: int) -> Sequence[pb.Event | None]:
     """The event of each entity; one without a type, in the packed form, is none."""
     if not request.HasField("packed"):
         return [entity.event if entity.HasField("event") else None for entity in request.entities]

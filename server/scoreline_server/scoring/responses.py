@@ -1,6 +1,7 @@
 """Encodes the results of a scored block as one ScoreResponse per call, in rows or columns like its request."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -62,6 +63,10 @@ class ResponseEncoder:
                 self._add_score(response, request.extras, row, row - start)
         return response.SerializeToString()
 
+    def entity_score(self, row: int, prediction_id: str) -> pb.EntityScore:
+        """The score of a row that has one, without extra outputs."""
+        return pb.EntityScore(**self._score_fields(row, prediction_id))
+
     def _row(self, row: int, call_id: bytes) -> bytes:
         """The packed response of one row, without the cost of a message, see ``wire``."""
         score, reason = self._scores[4 * row : 4 * row + 4], self._reasons[row : row + 1]
@@ -109,29 +114,34 @@ class ResponseEncoder:
         if row in results.errors:
             response.scores.add(error=entity_error(position, results.errors[row]))
             return
+        entity = response.scores.add(**self._score_fields(row, f"{response.call_id.hex()}-{position}"))
+        for name in extras:
+            for column in _extra_column(name, results, row, row + 1):
+                entity.extras[name].CopyFrom(pb.Tensor(shape=column.values.shape[1:], data=column.values.data))
+
+    def _score_fields(self, row: int, prediction_id: str) -> dict[str, Any]:
+        """The fields of a row's EntityScore but its extra outputs."""
+        results = self._results
         arm = self._route.arms[results.served[row]]
         quality = [0] * 4 if results.quality is None else results.quality[row].tolist()
         band = NO_BAND if results.bands is None else int(results.bands[row])
-        entity = response.scores.add(
-            score=float(results.scores[row]),
-            band="" if band == NO_BAND else results.band_names[band],
-            points=_points(results, row),
-            model=arm.model.name,
-            version=arm.model.version,
-            arm=arm.ref,
-            reason=pb.Reason.ValueType(int(results.reasons[row])),
-            prediction_id=f"{response.call_id.hex()}-{position}",
-            quality=pb.DataQuality(
+        return {
+            "score": float(results.scores[row]),
+            "band": "" if band == NO_BAND else results.band_names[band],
+            "points": _points(results, row),
+            "model": arm.model.name,
+            "version": arm.model.version,
+            "arm": arm.ref,
+            "reason": pb.Reason.ValueType(int(results.reasons[row])),
+            "prediction_id": prediction_id,
+            "quality": pb.DataQuality(
                 missing=quality[MISSING],
                 defaulted=quality[DEFAULTED],
                 unseen=quality[UNSEEN],
                 clipped=quality[CLIPPED],
                 profile_state=_profile_state(results, row),
             ),
-        )
-        for name in extras:
-            for column in _extra_column(name, results, row, row + 1):
-                entity.extras[name].CopyFrom(pb.Tensor(shape=column.values.shape[1:], data=column.values.data))
+        }
 
 
 def entity_error(row: int, error: CallError) -> pb.EntityError:

@@ -7,17 +7,21 @@ others are scored.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from scoreline.v1 import decisions_pb2
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.documents.ragged import RaggedInput
 from scoreline_registry.profiles.events import Event
 from scoreline_server.errors import ErrorReason, ScoringError
 from scoreline_server.scoring.arrays import Float32, Int32
 from scoreline_server.scoring.layout import Layout
+
+RowsRequest: TypeAlias = pb.ScoreRequest | decisions_pb2.DecideRequest
+"""A request with entities in the named or the packed form."""
 
 ContextValue = str | float | bool
 Context = Mapping[str, ContextValue]

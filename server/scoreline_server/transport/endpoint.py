@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 import structlog
 
-from scoreline.v1 import analysis_pb2, profiles_pb2, registry_pb2, scoring_pb2
+from scoreline.v1 import analysis_pb2, decisions_pb2, profiles_pb2, registry_pb2, scoring_pb2
 from scoreline_server.errors import StartError
 from scoreline_server.rpc.methods import SCORE
 from scoreline_server.rpc.pipeline import Pipeline
@@ -24,8 +24,8 @@ from scoreline_server.transport.streams import Streams
 
 SERVICES = tuple(
     service.full_name
-    for file in (scoring_pb2.DESCRIPTOR, registry_pb2.DESCRIPTOR, analysis_pb2.DESCRIPTOR, profiles_pb2.DESCRIPTOR)
-    for service in file.services_by_name.values()
+    for file in (scoring_pb2, registry_pb2, analysis_pb2, profiles_pb2, decisions_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
 )
 
 _log = structlog.get_logger()

@@ -67,7 +67,7 @@ def decoded(route: CompiledRoute, *requests: pb.ScoreRequest) -> list[DecodedReq
 
 def filled(route: CompiledRoute, *requests: pb.ScoreRequest, now: int = NOW) -> tuple[RowBlock, list[int]]:
     """The rows of requests as the engine gets them, and how their profiles were read."""
-    done, states = enrich(decoded(route, *requests), profiles_of(route), now=now)
+    done, states, _ = enrich(decoded(route, *requests), profiles_of(route), now=now)
     return concatenate([request.rows for request in done], route.layout), states.tolist()
 
 
@@ -337,7 +337,7 @@ def test_a_row_that_brings_everything_is_scored_as_it_was_sent() -> None:
     )  # fmt: skip
     given.sequence.steps.add(features={"amount": 1.0}, categories={"category": "toys"})
     (request,) = decoded(route, named(given))
-    (done,), _ = enrich([request], profiles_of(route), now=NOW)
+    (done,), _, _ = enrich([request], profiles_of(route), now=NOW)
     assert (done.rows.numbers, done.rows.categories, done.rows.dictionary, done.rows.ragged) == (
         request.rows.numbers, request.rows.categories, request.rows.dictionary, request.rows.ragged,
     )  # fmt: skip
