@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -15,10 +15,11 @@ from scoreline.batching.event_queue import MAX_QUEUED_EVENTS, EventQueue
 from scoreline.batching.event_tasks import AioEventSender
 from scoreline.batching.policy import OPEN_PER_CONNECTION
 from scoreline.calls.call_options import CallOptions
-from scoreline.calls.chunks import ChunkFlow, ScoredRows, chunk_flows
+from scoreline.calls.chunks import chunk_flows
 from scoreline.calls.comparison_calls import ComparisonOptions, comparison_flow
+from scoreline.calls.decision_calls import DecideOptions, decide_flow, decide_flows, in_order
 from scoreline.calls.event_calls import forget_flow, profile_flow
-from scoreline.calls.flows import Flows
+from scoreline.calls.flows import Flows, schema_of_policy
 from scoreline.calls.outcome_calls import report_flow
 from scoreline.calls.retry import RetryPolicy
 from scoreline.calls.retrying import RetryingCalls
@@ -28,6 +29,7 @@ from scoreline.channel.channels import Metadata, endpoint
 from scoreline.channel.grpc_transport import AioTransport
 from scoreline.channel.tls import TlsOptions
 from scoreline.client import DEFAULT_TIMEOUT_SECONDS, NO_CONTEXT, NO_FEATURES
+from scoreline.decoding.decisions import Decision
 from scoreline.decoding.profiles import EntityProfile, EventsReport, Forgotten
 from scoreline.decoding.results import Score, Scores
 from scoreline.encoding.entities import Entity, EntityId, Steps, Value
@@ -70,6 +72,7 @@ class AsyncClient:
         place = endpoint(target, tls=tls, metadata=metadata, connections=connections)
         self._transport = transport or AioTransport(place)
         self._flows = Flows(RetryingCalls(timeout_seconds=timeout_seconds, retry=retry))
+        self._policies = Flows(self._flows.retrying, ask=schema_of_policy)
         self._most_open = OPEN_PER_CONNECTION * connections
         self._coalescer = AioCoalescer(self._flows, self._transport, max_open=self._most_open) if coalesce else None
         self._events = AioEventSender(
@@ -126,8 +129,64 @@ class AsyncClient:
         )  # fmt: skip
         await self._run(self._flows.schema(route, refresh=False, timeout_seconds=timeout_seconds))
         builder = ScoresBuilder(given.count)
-        await self._gather(chunk_flows(self._flows, options, given.chunks), builder)
+        async for parts in self._each(chunk_flows(self._flows, options, given.chunks)):
+            builder.add(parts)
         return builder.scores()
+
+    async def decide(
+        self,
+        policy: str,
+        features: Mapping[str, Value] = NO_FEATURES,
+        *,
+        entity_id: EntityId = "",
+        sequence: Steps | None = None,
+        neighbors: Steps | None = None,
+        context: Mapping[str, Value] = NO_CONTEXT,
+        event: EventLike | None = None,
+        reasons: int = 0,
+        language: str = "",
+        channel: str = "",
+        trace: bool = False,
+        request_id: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Decision:
+        """Decides for one entity, as Client.decide does."""
+        entity = Entity(
+            entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context, event=event
+        )
+        call = CallOptions(route=policy, request_id=request_id, timeout_seconds=timeout_seconds)
+        options = DecideOptions(call=call, reasons=reasons, language=language, channel=channel, trace=trace)
+        return await self._run(decide_flow(self._policies, options, entity))
+
+    async def decide_many(
+        self,
+        policy: str,
+        rows: RowsLike,
+        *,
+        entity_ids: str | Column | None = None,
+        sequences: npt.NDArray[Any] | Sequence[Steps | None] | None = None,
+        lengths: npt.NDArray[Any] | Sequence[int] | None = None,
+        neighbors: npt.NDArray[Any] | Sequence[Steps | None] | None = None,
+        neighbor_counts: npt.NDArray[Any] | Sequence[int] | None = None,
+        contexts: Sequence[Mapping[str, Value]] | None = None,
+        events: Sequence[EventLike | None] | None = None,
+        reasons: int = 0,
+        language: str = "",
+        channel: str = "",
+        trace: bool = False,
+        request_id: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> list[Decision]:
+        """Decides for any number of entities in their order, as Client.decide_many does."""
+        call = CallOptions(route=policy, request_id=request_id, timeout_seconds=timeout_seconds)
+        options = DecideOptions(call=call, reasons=reasons, language=language, channel=channel, trace=trace)
+        given = row_chunks(
+            rows, entity_ids=entity_ids, sequences=sequences, lengths=lengths,
+            neighbors=neighbors, neighbor_counts=neighbor_counts, contexts=contexts, events=events,
+        )  # fmt: skip
+        await self._run(self._policies.schema(policy, refresh=False, timeout_seconds=timeout_seconds))
+        flows = decide_flows(self._policies, options, given.chunks)
+        return in_order([row async for rows in self._each(flows) for row in rows])
 
     async def record(
         self, profile: str, entity_id: EntityId, event: EventLike, *, timeout_seconds: float | None = None
@@ -194,6 +253,12 @@ class AsyncClient:
         """The route's schema; fetched once, unless ``refresh``."""
         return await self._run(self._flows.schema(route, refresh=refresh, timeout_seconds=timeout_seconds))
 
+    async def policy_schema(
+        self, policy: str, *, refresh: bool = False, timeout_seconds: float | None = None
+    ) -> RouteSchema:
+        """The schema of a policy's route; fetched once, unless ``refresh``."""
+        return await self._run(self._policies.schema(policy, refresh=refresh, timeout_seconds=timeout_seconds))
+
     async def status(self, *, timeout_seconds: float | None = None) -> ServerStatus:
         """The routes and models that the server has loaded, and why others are not."""
         return await self._run(self._flows.status(timeout_seconds=timeout_seconds))
@@ -222,16 +287,17 @@ class AsyncClient:
     async def _run(self, flow: Flow[_T]) -> _T:
         return await run_async(flow, self._transport)
 
-    async def _gather(self, flows: Iterator[ChunkFlow], builder: ScoresBuilder) -> None:
-        underway: deque[asyncio.Task[Sequence[ScoredRows]]] = deque()
+    async def _each(self, flows: Iterator[Flow[_T]]) -> AsyncIterator[_T]:
+        """The results of flows in their order, a few of which are under way at once."""
+        underway: deque[asyncio.Task[_T]] = deque()
         try:
             for flow in flows:
                 if len(underway) == self._most_open:
-                    builder.add(await underway[0])
+                    yield await underway[0]
                     underway.popleft()
                 underway.append(asyncio.create_task(self._run(flow)))
             for task in underway:
-                builder.add(await task)
+                yield await task
         finally:
             for task in underway:
                 task.cancel()

@@ -16,10 +16,11 @@ from scoreline.batching.event_threads import EventSender
 from scoreline.batching.policy import OPEN_PER_CONNECTION
 from scoreline.batching.threading_driver import Coalescer
 from scoreline.calls.call_options import CallOptions
-from scoreline.calls.chunks import ChunkFlow, ScoredRows, chunk_flows
+from scoreline.calls.chunks import chunk_flows
 from scoreline.calls.comparison_calls import ComparisonOptions, comparison_flow
+from scoreline.calls.decision_calls import DecideOptions, decide_flow, decide_flows, in_order
 from scoreline.calls.event_calls import forget_flow, profile_flow
-from scoreline.calls.flows import Flows
+from scoreline.calls.flows import Flows, schema_of_policy
 from scoreline.calls.outcome_calls import report_flow
 from scoreline.calls.retry import RetryPolicy
 from scoreline.calls.retrying import RetryingCalls
@@ -28,6 +29,7 @@ from scoreline.calls.transport import Flow, Transport, run
 from scoreline.channel.channels import Metadata, endpoint
 from scoreline.channel.grpc_transport import GrpcTransport
 from scoreline.channel.tls import TlsOptions
+from scoreline.decoding.decisions import Decision
 from scoreline.decoding.profiles import EntityProfile, EventsReport, Forgotten
 from scoreline.decoding.results import Score, Scores
 from scoreline.encoding.entities import Entity, EntityId, Steps, Value
@@ -79,6 +81,7 @@ class Client:
         place = endpoint(target, tls=tls, metadata=metadata, connections=connections)
         self._transport = transport or GrpcTransport(place)
         self._flows = Flows(RetryingCalls(timeout_seconds=timeout_seconds, retry=retry))
+        self._policies = Flows(self._flows.retrying, ask=schema_of_policy)
         self._most_open = OPEN_PER_CONNECTION * connections
         self._coalescer = Coalescer(self._flows, self._transport, max_open=self._most_open) if coalesce else None
         self._events = EventSender(
@@ -155,8 +158,78 @@ class Client:
         )  # fmt: skip
         self._run(self._flows.schema(route, refresh=False, timeout_seconds=timeout_seconds))
         builder = ScoresBuilder(given.count)
-        self._gather(chunk_flows(self._flows, options, given.chunks), builder)
+        for parts in self._each(chunk_flows(self._flows, options, given.chunks)):
+            builder.add(parts)
         return builder.scores()
+
+    def decide(
+        self,
+        policy: str,
+        features: Mapping[str, Value] = NO_FEATURES,
+        *,
+        entity_id: EntityId = "",
+        sequence: Steps | None = None,
+        neighbors: Steps | None = None,
+        context: Mapping[str, Value] = NO_CONTEXT,
+        event: EventLike | None = None,
+        reasons: int = 0,
+        language: str = "",
+        channel: str = "",
+        trace: bool = False,
+        request_id: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Decision:
+        """Scores one entity and decides what to do about it by a policy.
+
+            decision = client.decide("spending-guardian", entity_id="c-17", event={"type": "purchase", "amount": 89.9})
+
+        The entity is given as for ``score``. ``reasons`` is how many reasons of the score to return, ``language`` that
+        of message and reasons, and ``channel`` the one that the caller can act on; without them the policy says.
+        ``trace`` asks how each rule decided. ``request_id`` is the same on every retry, so that the limits of the
+        policy are taken once; give one of your own where you repeat a call yourself within ten minutes.
+
+        Where the server's store of limits does not answer, actions that have limits are held back: ``suppressed`` names
+        them, with kind "unreachable". Raises what ``score`` raises.
+        """
+        entity = Entity(
+            entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context, event=event
+        )
+        call = CallOptions(route=policy, request_id=request_id, timeout_seconds=timeout_seconds)
+        options = DecideOptions(call=call, reasons=reasons, language=language, channel=channel, trace=trace)
+        return self._run(decide_flow(self._policies, options, entity))
+
+    def decide_many(
+        self,
+        policy: str,
+        rows: RowsLike,
+        *,
+        entity_ids: str | Column | None = None,
+        sequences: npt.NDArray[Any] | Sequence[Steps | None] | None = None,
+        lengths: npt.NDArray[Any] | Sequence[int] | None = None,
+        neighbors: npt.NDArray[Any] | Sequence[Steps | None] | None = None,
+        neighbor_counts: npt.NDArray[Any] | Sequence[int] | None = None,
+        contexts: Sequence[Mapping[str, Value]] | None = None,
+        events: Sequence[EventLike | None] | None = None,
+        reasons: int = 0,
+        language: str = "",
+        channel: str = "",
+        trace: bool = False,
+        request_id: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> list[Decision]:
+        """Decides for any number of entities, given as for ``score_many``, and answers in their order.
+
+        The rows are cut into calls of at most 256. What fails stays in its place, as a Decision with its ``error``;
+        only when no call at all got through is the first error raised.
+        """
+        call = CallOptions(route=policy, request_id=request_id, timeout_seconds=timeout_seconds)
+        options = DecideOptions(call=call, reasons=reasons, language=language, channel=channel, trace=trace)
+        given = row_chunks(
+            rows, entity_ids=entity_ids, sequences=sequences, lengths=lengths,
+            neighbors=neighbors, neighbor_counts=neighbor_counts, contexts=contexts, events=events,
+        )  # fmt: skip
+        self._run(self._policies.schema(policy, refresh=False, timeout_seconds=timeout_seconds))
+        return in_order(chain.from_iterable(self._each(decide_flows(self._policies, options, given.chunks))))
 
     def record(
         self, profile: str, entity_id: EntityId, event: EventLike, *, timeout_seconds: float | None = None
@@ -254,6 +327,10 @@ class Client:
         """The route's schema; fetched once, unless ``refresh``."""
         return self._run(self._flows.schema(route, refresh=refresh, timeout_seconds=timeout_seconds))
 
+    def policy_schema(self, policy: str, *, refresh: bool = False, timeout_seconds: float | None = None) -> RouteSchema:
+        """The schema of a policy's route; fetched once, unless ``refresh``."""
+        return self._run(self._policies.schema(policy, refresh=refresh, timeout_seconds=timeout_seconds))
+
     def status(self, *, timeout_seconds: float | None = None) -> ServerStatus:
         """The routes and models that the server has loaded, and why others are not."""
         return self._run(self._flows.status(timeout_seconds=timeout_seconds))
@@ -285,16 +362,18 @@ class Client:
     def _run(self, flow: Flow[_T]) -> _T:
         return run(flow, self._transport)
 
-    def _gather(self, flows: Iterator[ChunkFlow], builder: ScoresBuilder) -> None:
+    def _each(self, flows: Iterator[Flow[_T]]) -> Iterator[_T]:
+        """The results of flows in their order, a few of which are under way at once."""
         first, second = next(flows, None), next(flows, None)
         if first is None or second is None:
-            builder.add([] if first is None else self._run(first))
+            if first is not None:
+                yield self._run(first)
             return
         with ThreadPoolExecutor(self._most_open, thread_name_prefix="scoreline") as pool:
-            underway: deque[Future[Sequence[ScoredRows]]] = deque()
+            underway: deque[Future[_T]] = deque()
             for flow in chain((first, second), flows):
                 if len(underway) == self._most_open:
-                    builder.add(underway.popleft().result())
+                    yield underway.popleft().result()
                 underway.append(pool.submit(self._run, flow))
             for future in underway:
-                builder.add(future.result())
+                yield future.result()

@@ -4,6 +4,7 @@ from scoreline.aio_client import AsyncClient
 from scoreline.calls.retry import RetryPolicy
 from scoreline.channel.tls import TlsOptions
 from scoreline.client import Client
+from scoreline.decoding.decisions import Decision, DecisionTrace, Suppression
 from scoreline.decoding.profiles import EntityProfile, EventsReport, Forgotten, RefusedEvent
 from scoreline.decoding.results import DataQuality, ExtraColumn, ProfileState, Reason, Score, Scores
 from scoreline.encoding.entities import Columns, Entity
@@ -25,7 +26,7 @@ from scoreline.errors import (
 )
 from scoreline.outcomes import Outcome, OutcomesReport, RefusedOutcome
 from scoreline.schema import FeatureKind, FeatureSchema, NeighborSchema, RouteSchema, SequenceSchema
-from scoreline.status import Health, ModelStatus, RouteStatus, ServerStatus
+from scoreline.status import Health, ModelStatus, PolicyStatus, RouteStatus, ServerStatus
 
 __all__ = [
     "AccessError",
@@ -36,6 +37,8 @@ __all__ = [
     "Columns",
     "DataQuality",
     "DeadlineError",
+    "Decision",
+    "DecisionTrace",
     "Entity",
     "EntityFailedError",
     "EntityProfile",
@@ -53,6 +56,7 @@ __all__ = [
     "Outcome",
     "OutcomesReport",
     "OverloadedError",
+    "PolicyStatus",
     "ProfileState",
     "Reason",
     "RefusedEvent",
@@ -68,6 +72,7 @@ __all__ = [
     "ServerError",
     "ServerStatus",
     "StaleSchemaError",
+    "Suppression",
     "TlsOptions",
     "UnavailableError",
 ]

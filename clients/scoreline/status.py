@@ -30,6 +30,15 @@ class RouteStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyStatus:
+    """One policy: the revision it was adopted from (0 while none could be), and why no newer one was."""
+
+    policy: str
+    adopted_revision: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelStatus:
     """One version of a model: whether it can score, and why not. ``row_microseconds`` is the time for one row alone."""
 
@@ -43,7 +52,7 @@ class ModelStatus:
 
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
-    """The routes and models that a server has loaded or failed to load. ``revision`` is the newest that it has read.
+    """What a server has adopted and loaded, and what it failed to. ``revision`` is the newest that it has read.
 
     ``problem`` says why it could not read a newer one; empty while it could.
     """
@@ -53,6 +62,7 @@ class ServerStatus:
     models: tuple[ModelStatus, ...]
     server_version: str
     problem: str = ""
+    policies: tuple[PolicyStatus, ...] = ()
 
     @classmethod
     def from_message(cls, message: pb.GetStatusResponse) -> Self:
@@ -73,4 +83,5 @@ class ServerStatus:
             ),
             server_version=message.server_version,
             problem=message.problem,
+            policies=tuple(PolicyStatus(p.policy, p.adopted_revision, p.problem) for p in message.policies),
         )

@@ -58,9 +58,9 @@ def chunk_flows(flows: Flows, options: CallOptions, chunks: Iterator[RowChunk]) 
 def _chunk_flow(flows: Flows, options: CallOptions, chunk: RowChunk, request_id: str, *, alone: bool) -> ChunkFlow:
     deadline = flows.retrying.deadline(options.timeout_seconds)
     schema, packed = yield from flows.packed_with_newest(
-        options.route, deadline, lambda schema: (schema, _pack(chunk, schema))
+        options.route, deadline, lambda schema: (schema, pack_chunk(chunk, schema))
     )
-    parts = packed.invalid
+    parts = [ScoredRows(rows, Scores.failed(1, error)) for rows, error in packed.invalid]
     most = min(schema.max_entities or MAX_ENTITIES, MAX_ENTITIES)
     spans = list(cut(packed.block.row_bytes(), max_rows=most, max_bytes=MAX_PART_BYTES))
     for start, stop in spans:
@@ -72,7 +72,7 @@ def _chunk_flow(flows: Flows, options: CallOptions, chunk: RowChunk, request_id:
 
 
 def _call(
-    flows: Flows, options: CallOptions, packed: "_PackedChunk", start: int, stop: int, request_id: str
+    flows: Flows, options: CallOptions, packed: "PackedChunk", start: int, stop: int, request_id: str
 ) -> Flow[Scores]:
     deadline, count = flows.retrying.deadline(options.timeout_seconds), stop - start
     request = pb.ScoreRequest(route=options.route, extras=options.extras, request_id=request_id)
@@ -90,28 +90,31 @@ def _call(
         return Scores.failed(count, EntityFailedError.of(error) if alone else error)
 
 
-class _PackedChunk(NamedTuple):
-    """A chunk's valid rows, laid out: ``rows`` are their indices among all, ``invalid`` has the other rows' errors."""
+class PackedChunk(NamedTuple):
+    """A chunk's valid rows, laid out: ``rows`` are their indices among all.
+
+    ``invalid`` has the index and the error of each other row.
+    """
 
     chunk: RowChunk
     block: Block
     rows: npt.NDArray[np.int64]
-    invalid: list[ScoredRows]
+    invalid: list[tuple[npt.NDArray[np.int64], InvalidRequestError]]
 
 
-def _pack(chunk: RowChunk, schema: RouteSchema) -> _PackedChunk:
+def pack_chunk(chunk: RowChunk, schema: RouteSchema) -> PackedChunk:
     """Lays out a chunk. Raises InvalidRequestError where a whole column is wrong."""
     places = np.arange(chunk.first_row, chunk.first_row + len(chunk))
     try:
-        return _PackedChunk(chunk, chunk.pack(schema), places, [])
+        return PackedChunk(chunk, chunk.pack(schema), places, [])
     except InvalidRequestError as error:
         if "row" not in error.metadata:
             raise
     errors = dict(_invalid_rows(chunk, schema))
     good = [row for row in range(len(chunk)) if row not in errors]
     kept = chunk.only(good)
-    invalid = [ScoredRows(places[[row]], Scores.failed(1, error)) for row, error in errors.items()]
-    return _PackedChunk(kept, kept.pack(schema), places[good], invalid)
+    invalid = [(places[[row]], error) for row, error in errors.items()]
+    return PackedChunk(kept, kept.pack(schema), places[good], invalid)
 
 
 def _invalid_rows(chunk: RowChunk, schema: RouteSchema) -> Iterator[tuple[int, InvalidRequestError]]:

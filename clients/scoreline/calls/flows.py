@@ -51,11 +51,22 @@ class PackedRow(NamedTuple):
     entity: Entity
 
 
+def schema_of_route(name: str) -> pb.GetSchemaRequest:
+    """The request of a route's schema."""
+    return pb.GetSchemaRequest(route=name)
+
+
+def schema_of_policy(name: str) -> pb.GetSchemaRequest:
+    """The request of the schema of a policy's route."""
+    return pb.GetSchemaRequest(policy=name)
+
+
 class Flows:
     """The flows of one client, which share its schemas, retries and deadlines. Safe for threads."""
 
-    def __init__(self, retrying: RetryingCalls) -> None:
-        self.retrying = retrying
+    def __init__(self, retrying: RetryingCalls, *, ask: Callable[[str], pb.GetSchemaRequest] = schema_of_route) -> None:
+        """``ask`` makes the request of a schema by its name, that of a route or of a policy."""
+        self.retrying, self._ask = retrying, ask
         self._schemas: dict[str, RouteSchema] = {}
 
     def schema(self, route: str, *, refresh: bool, timeout_seconds: float | None) -> Flow[RouteSchema]:
@@ -168,7 +179,7 @@ class Flows:
 
     def fetch_schema(self, route: str, deadline: Deadline) -> Flow[RouteSchema]:
         """Fetches a route's schema and remembers it."""
-        answer = yield from self.retrying.call(Method.SCHEMA, pb.GetSchemaRequest(route=route), deadline)
+        answer = yield from self.retrying.call(Method.SCHEMA, self._ask(route), deadline)
         schema = RouteSchema.from_message(answer)
         self._schemas[route] = schema
         return schema

@@ -23,6 +23,8 @@ class Method(StrEnum):
 
     SCORE = "Score"
     """ScoreRequest to ScoreResponse."""
+    DECIDE = "Decide"
+    """DecideRequest to DecideResponse."""
     SCHEMA = "GetSchema"
     """GetSchemaRequest to GetSchemaResponse."""
     OUTCOMES = "ReportOutcomes"

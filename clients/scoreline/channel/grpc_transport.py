@@ -17,6 +17,8 @@ from scoreline.errors import ClosedError
 from scoreline.v1 import (
     analysis_pb2,
     analysis_pb2_grpc,
+    decisions_pb2,
+    decisions_pb2_grpc,
     profiles_pb2,
     profiles_pb2_grpc,
     scoring_pb2,
@@ -27,6 +29,7 @@ _SERVICES = (
     (scoring_pb2, scoring_pb2_grpc),
     (analysis_pb2, analysis_pb2_grpc),
     (profiles_pb2, profiles_pb2_grpc),
+    (decisions_pb2, decisions_pb2_grpc),
 )
 _Calls: TypeAlias = Mapping[Method, Callable[..., Any]]
 

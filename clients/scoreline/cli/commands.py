@@ -101,6 +101,9 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
     "Serve and score": {
         "serve": CommandSpec("scoreline_server.commands:serve", "Serve a registry over gRPC.", "server"),
         "score": CommandSpec("scoreline.cli.score:score", "Score one entity, or a file of them.", "cli"),
+        "decide": CommandSpec(
+            "scoreline.cli.decide:decide", "Decide what to do about one entity, or a file of them.", "cli"
+        ),
         "status": CommandSpec("scoreline.cli.status:status", "Show what a running server has loaded.", "cli"),
         "health": CommandSpec("scoreline.cli.health:health", "Say whether a server is ready, for probes.", "cli"),
         "journal": CommandSpec(

@@ -22,7 +22,7 @@ from scoreline.encoding.entities import Entity
 from scoreline.encoding.validation import without_row
 from scoreline.errors import EntityFailedError, InvalidRequestError, ScorelineError
 
-_FORMATS = {"csv": from_csv, "jsonl": from_json_lines, "parquet": from_parquet}
+FORMATS = {"csv": from_csv, "jsonl": from_json_lines, "parquet": from_parquet}
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _PART = 8192
 
@@ -36,7 +36,8 @@ class _ScoredRow(NamedTuple):
     error: ScorelineError | None
 
 
-def _check_pairs(_context: click.Context, _option: click.Parameter, pairs: Sequence[str]) -> Sequence[str]:
+def check_pairs(_context: click.Context, _option: click.Parameter, pairs: Sequence[str]) -> Sequence[str]:
+    """The pairs of --set. Raises BadParameter for one without a name or a value."""
     for pair in pairs:
         name, sign, _ = pair.partition("=")
         if not name or not sign:
@@ -46,12 +47,12 @@ def _check_pairs(_context: click.Context, _option: click.Parameter, pairs: Seque
 
 @click.command()
 @click.argument("route")
-@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", callback=_check_pairs,
+@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", callback=check_pairs,
               help="A feature, context.NAME, or a JSON list for sequence or neighbors; repeatable.")  # fmt: skip
 @click.option("--id", "entity_id", default="", help="The entity's id, for --set.")
 @click.option("--event", help="The event at hand for --set, a JSON object with its type and fields.")
 @click.option("--input", "source", type=click.File("rb"), help="CSV, JSON lines or Parquet; - for stdin.")
-@click.option("--format", "kind", type=click.Choice([*_FORMATS]), help="Format of --input.  [default: its suffix]")
+@click.option("--format", "kind", type=click.Choice([*FORMATS]), help="Format of --input.  [default: its suffix]")
 @click.option("--id-column", help="Column of --input with the ids.  [default: entity_id]")
 @click.option("--known-only", is_flag=True, help="Leave out what the route's schema does not have.")
 @click.option("--extra", "extras", multiple=True, help="An extra output to return; repeatable.")
@@ -92,7 +93,7 @@ def score(
     """
     if bool(pairs or event) == (source is not None):
         raise click.UsageError("give either --set, once per feature, or --event, or --input")
-    read = _reader(source, kind) if source else None
+    read = reader_of(source, kind) if source else None
     with _client(registry if local else None, connection) as client:
         schema = client.schema(route)
         if source and read:
@@ -105,13 +106,14 @@ def score(
             _show([_score_one(client, route, entity, extras)], as_json=as_json)
 
 
-def _reader(source: IO[bytes], kind: str | None) -> Callable[..., Iterator[InputRow]]:
+def reader_of(source: IO[bytes], kind: str | None) -> Callable[..., Iterator[InputRow]]:
+    """The reader of a file's format, by its suffix unless ``kind`` names it."""
     kind = kind or _SUFFIXES.get(Path(source.name).suffix.lower())
     if kind is None:
-        raise click.UsageError(f"{source.name}: give its format, --format {', '.join(_FORMATS)}")
+        raise click.UsageError(f"{source.name}: give its format, --format {', '.join(FORMATS)}")
     if kind == "parquet" and find_spec("pyarrow") is None:
         raise click.ClickException("reading Parquet needs pyarrow: pip install pyarrow")
-    return _FORMATS[kind]
+    return FORMATS[kind]
 
 
 def _client(registry: str | None, connection: dict[str, Any]) -> Client:
@@ -147,7 +149,7 @@ def _score_file(
     kept: list[_ScoredRow] = []
     rows, failed = 0, 0
     # JSON shows by itself on a terminal how far it is.
-    with nullcontext(_no_count) if as_json and sys.stdout.isatty() else counting("Scoring", "rows") as count:
+    with nullcontext(no_count) if as_json and sys.stdout.isatty() else counting("Scoring", "rows") as count:
         while part := list(islice(lines, _PART)):
             results = _score_part(client, route, part, rows, extras)
             rows, failed = rows + len(part), failed + sum(result.error is not None for result in results)
@@ -185,7 +187,7 @@ def _score_part(
 
 def _result(line: InputRow, score: Score) -> tuple[Score | None, ScorelineError | None]:
     if score.error is not None and score.error.reason == "MISSING_UNIT" and not line.entity_id:
-        return None, _without_id(score.error)
+        return None, without_id(score.error)
     if not isinstance(score.error, InvalidRequestError):
         return (score, None) if score.error is None else (None, score.error)
     invalid = without_row(score.error)
@@ -193,13 +195,13 @@ def _result(line: InputRow, score: Score) -> tuple[Score | None, ScorelineError 
     return None, InvalidRequestError(message, reason=invalid.reason, metadata=invalid.metadata)
 
 
-def _without_id(error: ScorelineError) -> ScorelineError:
+def without_id(error: ScorelineError) -> ScorelineError:
     """The error of a row without an id, with the option that names the ids' column."""
     message = f"{error.message}; name the column of the ids with --id-column"
     return EntityFailedError(message, code=error.code, reason=error.reason, metadata=error.metadata)
 
 
-def _no_count(_more: int) -> None:
+def no_count(_more: int) -> None:
     """Discards the count."""
 
 
@@ -214,7 +216,12 @@ def _show(rows: Sequence[_ScoredRow], *, as_json: bool) -> None:
 def _facts(row: _ScoredRow) -> dict[str, Any]:
     error, score = row.error, row.score
     if error is not None or score is None:
-        return {"error": error and _error_facts(error)}
+        return {"error": error and error_facts(error)}
+    return score_facts(score)
+
+
+def score_facts(score: Score) -> dict[str, Any]:
+    """A score as plain values."""
     facts = {field.name: getattr(score, field.name) for field in fields(Score) if field.name != "error"}
     return facts | {
         "reason": score.reason.name,
@@ -224,7 +231,8 @@ def _facts(row: _ScoredRow) -> dict[str, Any]:
     }
 
 
-def _error_facts(error: ScorelineError) -> dict[str, Any]:
+def error_facts(error: ScorelineError) -> dict[str, Any]:
+    """An error as plain values."""
     return {"code": error.code.name, "reason": error.reason, "message": error.message, "metadata": error.metadata}
 
 

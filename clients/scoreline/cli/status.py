@@ -30,6 +30,9 @@ def status(as_json: bool, **connection: Any) -> None:
 def _print(found: ServerStatus) -> None:
     routes = [(route.route, route.adopted_revision or "none", route.problem) for route in found.routes]
     print_table(("route", "revision", "problem"), routes)
+    if found.policies:
+        policies = [(policy.policy, policy.adopted_revision or "none", policy.problem) for policy in found.policies]
+        print_table(("policy", "revision", "problem"), policies)
     models = [
         (f"{model.model}@{model.version}", "ready" if model.ready else "failed", _microseconds(model), model.problem)
         for model in found.models

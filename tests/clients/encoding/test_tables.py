@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from scoreline import Columns, Entity, InvalidRequestError, RouteSchema
-from scoreline.calls.chunks import _pack
+from scoreline.calls.chunks import pack_chunk
 from scoreline.encoding.block import Block
 from scoreline.encoding.row_chunks import RowChunk, row_chunks
 from scoreline.encoding.tables import columns_of
@@ -192,7 +192,7 @@ def test_a_column_of_the_wrong_type_is_refused_as_a_whole(name: str, schema: Rou
     given: dict[str, Any] = {"features": {"income": INCOME}} | columns
     batch = Counted(next(row_chunks(Columns(**given)).chunks))
     with pytest.raises(InvalidRequestError, match=text) as caught:
-        _pack(batch, schema)
+        pack_chunk(batch, schema)
     assert "row" not in caught.value.metadata
     assert batch.packed == [1024]
 
@@ -201,8 +201,8 @@ def test_a_few_wrong_rows_are_found_without_packing_each_row(schema: RouteSchema
     income: list[Any] = [1.0] * 1024
     income[17] = income[900] = "1"
     batch = Counted(next(row_chunks({"income": income}).chunks))
-    found = _pack(batch, schema)
-    errors: list[tuple[int, ScorelineError]] = [(part.rows[0], part.scores.errors[0]) for part in found.invalid]
+    found = pack_chunk(batch, schema)
+    errors: list[tuple[int, ScorelineError]] = [(rows[0], error) for rows, error in found.invalid]
     assert sorted((row, error.message) for row, error in errors) == [
         (17, "row 17: 'income' takes a number, not str"),
         (900, "row 900: 'income' takes a number, not str"),
@@ -213,8 +213,8 @@ def test_a_few_wrong_rows_are_found_without_packing_each_row(schema: RouteSchema
 
 def test_every_other_row_may_be_wrong(schema: RouteSchema) -> None:
     entities = [Entity(features={"income": "1" if row % 2 else 1.0}) for row in range(1024)]
-    found = _pack(next(row_chunks(entities).chunks), schema)
-    assert sorted(int(part.rows[0]) for part in found.invalid) == [*range(1, 1024, 2)]
+    found = pack_chunk(next(row_chunks(entities).chunks), schema)
+    assert sorted(int(rows[0]) for rows, _ in found.invalid) == [*range(1, 1024, 2)]
     assert found.rows.tolist() == [*range(0, 1024, 2)]
 
 
