@@ -39,6 +39,12 @@ def example_entity(registry: Registry, route: str) -> dict[str, Any]:
     return entity
 
 
+def example_policy(registry: Registry, route: str) -> str:
+    """The name of a policy that decides on the route's scores; a made-up one where there is none."""
+    policies = registry.latest().policies.values()
+    return next((policy.policy for policy in policies if policy.route == route), "policy")
+
+
 def _value(known: Sequence[Feature], *, is_text: bool) -> float | str | None:
     """A value that every model which knows the feature takes: a name of all, or a number in the middle."""
     if is_text:

@@ -155,7 +155,7 @@ class Health(BaseModel):
 
 def score_request(route: str, entities: list[Entity], extras: list[str], request_id: str) -> pb.ScoreRequest:
     """The ScoreRequest, in the named form."""
-    return pb.ScoreRequest(route=route, entities=map(_entity, entities), extras=extras, request_id=request_id)
+    return pb.ScoreRequest(route=route, entities=map(entity_message, entities), extras=extras, request_id=request_id)
 
 
 def assignment_request(route: str, unit: Unit) -> pb.GetAssignmentRequest:
@@ -165,12 +165,12 @@ def assignment_request(route: str, unit: Unit) -> pb.GetAssignmentRequest:
 
 def answer(response: pb.ScoreResponse) -> Answer:
     """The score of the one entity of an answer."""
-    return Answer(score=_score(response.scores[0]), revision=response.revision)
+    return Answer(score=score_of(response.scores[0]), revision=response.revision)
 
 
 def answers(response: pb.ScoreResponse) -> Answers:
     """All scores of an answer."""
-    return Answers(scores=[*map(_score, response.scores)], revision=response.revision)
+    return Answers(scores=[*map(score_of, response.scores)], revision=response.revision)
 
 
 def schema(answer: pb.GetSchemaResponse) -> Schema:
@@ -209,7 +209,8 @@ def assignment(answer: pb.GetAssignmentResponse) -> Assignment:
     )
 
 
-def _entity(entity: Entity) -> pb.Entity:
+def entity_message(entity: Entity) -> pb.Entity:
+    """An entity in the named form."""
     message = pb.Entity(entity_id=entity.entity_id, features=_values(entity.features), context=_values(entity.context))
     if entity.sequence is not None:
         message.sequence.steps.extend(map(_step, entity.sequence))
@@ -247,7 +248,8 @@ def _numbers(row: Row) -> dict[str, float]:
     return {name: float("nan") if value is None else value for name, value in row.items()}
 
 
-def _score(score: pb.EntityScore) -> Score:
+def score_of(score: pb.EntityScore) -> Score:
+    """One entity's score as JSON."""
     if score.HasField("error"):
         error = score.error
         return Score(

@@ -15,16 +15,18 @@ from bentoml.images import Image
 from google.protobuf.message import Message
 from starlette.responses import JSONResponse
 
+from scoreline.v1 import decisions_pb2
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.registry import Registry
-from scoreline_server.bento import messages
+from scoreline_server.bento import decisions, messages
 from scoreline_server.bento.context import REGISTRY, REQUIREMENTS, WHEELS, Facts, read_facts
-from scoreline_server.bento.examples import example_entity, with_example
+from scoreline_server.bento.decisions import Case, Decision
+from scoreline_server.bento.examples import example_entity, example_policy, with_example
 from scoreline_server.bento.hosting import Hosted, in_one_line, prepare, settings_of
 from scoreline_server.bento.messages import Answer, Answers, Assignment, Health, Many, One, Problem, Schema, Unit
 from scoreline_server.bento.middleware import Bounded, Closing
 from scoreline_server.processes.exposition import counted, rendered
-from scoreline_server.rpc.methods import SCORE
+from scoreline_server.rpc.methods import DECIDE, SCORE
 from scoreline_server.rpc.pipeline import Call
 
 _SCHEMA = "/scoreline.v1.ScoringService/GetSchema"
@@ -53,6 +55,7 @@ def service_of(folder: Path) -> "bentoml.Service[Any]":
         settings = settings_of(place)
     entity = example_entity(Registry.open(place), known.route)
     one, many = with_example(One, entity), with_example(Many, {"entities": [entity]})
+    case = with_example(Case, {**entity, "policy": example_policy(Registry.open(place), known.route)})
 
     class Scoring(_Endpoints):
         """Scores through one route, over HTTP here and over gRPC on another port."""
@@ -75,6 +78,11 @@ def service_of(folder: Path) -> "bentoml.Service[Any]":
         def score_many(self, question: many, /) -> Answers:  # type: ignore[valid-type]
             """Scores 1 to 1,024 entities; among several, each fails alone."""
             return self._score_many(cast("Many", question))
+
+        @bentoml.api(route="/decide")
+        def decide(self, question: case, /) -> Decision:  # type: ignore[valid-type]
+            """Scores one entity and decides what to do about it by a policy of the route."""
+            return self._decide(cast("Case", question))
 
     service = bentoml.service(
         name=f"scoreline-{known.route}",
@@ -148,6 +156,9 @@ class _Endpoints:
     def _score_many(self, asked: Many) -> Answers:
         request = messages.score_request(self.facts.route, asked.entities, asked.extras, asked.request_id)
         return self._answer(SCORE, request, pb.ScoreResponse, messages.answers)
+
+    def _decide(self, asked: Case) -> Decision:
+        return self._answer(DECIDE, decisions.decide_request(asked), decisions_pb2.DecideResponse, decisions.decision)
 
     def _answer(self, method: str, request: Message, kind: type[_R], read: Callable[[_R], _M]) -> _M:
         """Asks the pipeline as a gRPC call does. A refusal becomes an HTTP answer with the reason that gRPC gives."""
