@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from jinja2 import nodes
 
-from scoreline_registry.decisions.facts import BAND, HOUR, POINTS, SCORE, WEEKDAY
+from scoreline_registry.decisions.facts import BAND, CONTEXT, HOUR, POINTS, SCORE, WEEKDAY
 from scoreline_registry.decisions.message_texts import MAX_TEMPLATE
 from scoreline_registry.decisions.messages.filter_arguments import FILTERS, argument_error, result_kind
 from scoreline_registry.decisions.messages.formats import unsafe_in
@@ -42,7 +42,6 @@ _OWN: Mapping[str, KnownFact] = {
     WEEKDAY: KnownFact("text", is_sure=True),
 }
 _REASON = KnownFact("text", is_sure=False)
-_UNKNOWN = KnownFact(None, is_sure=True)
 
 _REFUSED: Mapping[type[nodes.Node], str] = {
     nodes.For: "a loop",
@@ -86,8 +85,11 @@ def message_problems(policy: Policy, facts: Mapping[str, KnownFact]) -> list[str
     return list(dict.fromkeys(problems))
 
 
-def template_problems(text: str, facts: Mapping[str, KnownFact], *, has_currency: bool) -> list[str]:
-    """Why a template must be refused; empty where it is right."""
+def template_problems(text: str, facts: Mapping[str, KnownFact] | None, *, has_currency: bool) -> list[str]:
+    """Why a template must be refused; empty where it is right.
+
+    Without ``facts`` any may be named, and none is missing.
+    """
     if len(text) > MAX_TEMPLATE:
         return [f"it has {len(text):,} characters; at most {MAX_TEMPLATE:,} are allowed"]
     if (unsafe := unsafe_in(text)) is not None:
@@ -96,14 +98,16 @@ def template_problems(text: str, facts: Mapping[str, KnownFact], *, has_currency
         tree = parse_template(text)
     except TemplateError as error:
         return [f"it is not a template: {error}"]
-    return list(_Check({**_OWN, **facts}, has_currency=has_currency).body(tree.body, _NOTHING))
+    known = None if facts is None else {**_OWN, **facts}
+    return list(_Check(known, has_currency=has_currency).body(tree.body, _NOTHING))
 
 
 class _Check:
     """Walks one tree. ``known`` are the placeholders that have a value wherever the walk is."""
 
-    def __init__(self, facts: Mapping[str, KnownFact], *, has_currency: bool) -> None:
-        self._facts = facts
+    def __init__(self, facts: Mapping[str, KnownFact] | None, *, has_currency: bool) -> None:
+        self._facts = facts or {}
+        self._is_open = facts is None
         self._has_currency = has_currency
 
     def body(self, parts: list[nodes.Node], known: _Known) -> Iterator[str]:
@@ -206,11 +210,14 @@ class _Check:
             yield from self._unknown(name)
 
     def _unknown(self, name: str) -> Iterator[str]:
-        if name not in self._facts and not is_reason(name) and not name.startswith("context."):
-            known = [each for each in self._facts if each.partition(".")[0] == name.partition(".")[0]]
-            yield f"{_cut(name)} is no fact of the route; {hint(name, known or self._facts, 'fact')}"
+        if self._is_open or name in self._facts or is_reason(name) or name.startswith(CONTEXT):
+            return
+        known = [each for each in self._facts if each.partition(".")[0] == name.partition(".")[0]]
+        yield f"{_cut(name)} is no fact of the route; {hint(name, known or self._facts, 'fact')}"
 
     def _fact(self, name: str) -> KnownFact:
+        if self._is_open:
+            return KnownFact(None, is_sure=True)
         return _REASON if is_reason(name) else self._facts.get(name, KnownFact(None, is_sure=False))
 
     def _kind(self, node: nodes.Node | None) -> FactKind | None:

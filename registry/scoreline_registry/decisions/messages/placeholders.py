@@ -105,17 +105,20 @@ def placeholders(node: nodes.Node) -> Iterator[str]:
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """The names of the placeholders of a template, each once. Raises TemplateError."""
-    return tuple(dict.fromkeys(placeholders(parse_template(text))))
+    """The names of the placeholders of a template, each once; empty for a text that is no template."""
+    try:
+        return tuple(dict.fromkeys(placeholders(parse_template(text))))
+    except TemplateError:
+        return ()
 
 
 def facts_in(text: str) -> tuple[str, ...]:
-    """The facts of a case among the placeholders of a template, each once. Raises TemplateError."""
+    """The facts of a case among the placeholders of a template, each once."""
     return tuple(name for name in names_in(text) if name not in OWN_FACTS and not is_reason(name))
 
 
 def reasons_in(text: str) -> int:
-    """How many reasons a template can name: one more than the last one's place. Raises TemplateError."""
+    """How many reasons a template can name: one more than the last one's place."""
     found = (_REASON.fullmatch(name) for name in names_in(text))
     return max((int(match[1]) + 1 for match in found if match), default=0)
 

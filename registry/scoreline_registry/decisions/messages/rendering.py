@@ -13,6 +13,7 @@ from jinja2.visitor import NodeTransformer
 from scoreline_registry.decisions.actions import ANY_CHANNEL
 from scoreline_registry.decisions.facts import CONTEXT, Facts
 from scoreline_registry.decisions.message_texts import DEFAULT_LANGUAGE, MessageVariant
+from scoreline_registry.decisions.messages.checking import template_problems
 from scoreline_registry.decisions.messages.filter_arguments import FILTERS
 from scoreline_registry.decisions.messages.formats import filters_of, shown_value
 from scoreline_registry.decisions.messages.languages import best_language, locale_of, normal_tag
@@ -130,8 +131,11 @@ class _Text:
     template: Template
     facts: tuple[str, ...]
     has_reasons: bool
+    problem: str = ""
 
     def write(self, values: Mapping[str, Any]) -> Message:
+        if self.problem:
+            return Message("", self.language, self.problem)
         try:
             text = self.template.render(facts=values)
         except (RenderError, ArithmeticError, LookupError, TypeError, ValueError) as error:
@@ -186,6 +190,10 @@ def _compiled(variant: MessageVariant, environments: Mapping[str, ImmutableSandb
 
 
 def _text(language: str, text: str, environment: ImmutableSandboxedEnvironment) -> _Text:
+    """A template, compiled. What a check before it was stored would have refused is a problem, and never runs."""
+    problem = next(iter(template_problems(text, None, has_currency="money" in environment.filters)), "")
+    if problem:
+        return _Text(language, environment.from_string(""), (), has_reasons=False, problem=problem)
     tree = parse_template(text)
     names = tuple(dict.fromkeys(placeholders(tree)))
     facts = tuple(name for name in names if name not in OWN_FACTS and not is_reason(name))

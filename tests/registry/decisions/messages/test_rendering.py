@@ -201,3 +201,13 @@ def test_no_value_raises_or_brings_in_a_control_character(
     assert not (found.text and found.problem)
     assert not any(unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp") for each in found.text)
     found.text.encode()
+
+
+@pytest.mark.parametrize(
+    "text", ["{% for x in 'ab' %}{{ x }}{% endfor %}", "{{ ''.join(['a']) }}", "{{ score", "{{ cost | money }}"]
+)
+def test_a_template_that_no_check_would_have_passed_never_runs(text: str) -> None:
+    found = messages({"en": {"default": text}}, currency=None).write(NUDGE, FACTS)
+    assert found is not None
+    assert found.text == ""
+    assert found.problem
