@@ -147,6 +147,7 @@ class AsyncClient:
         language: str = "",
         channel: str = "",
         trace: bool = False,
+        time: Time | None = None,
         request_id: str | None = None,
         timeout_seconds: float | None = None,
     ) -> Decision:
@@ -155,7 +156,7 @@ class AsyncClient:
             entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context, event=event
         )
         call = CallOptions(route=policy, request_id=request_id, timeout_seconds=timeout_seconds)
-        options = DecideOptions(call=call, reasons=reasons, language=language, channel=channel, trace=trace)
+        options = DecideOptions(call=call, reasons=reasons, language=language, channel=channel, trace=trace, time=time)
         return await self._run(decide_flow(self._policies, options, entity))
 
     async def decide_many(
@@ -174,12 +175,13 @@ class AsyncClient:
         language: str = "",
         channel: str = "",
         trace: bool = False,
+        time: Time | None = None,
         request_id: str | None = None,
         timeout_seconds: float | None = None,
     ) -> list[Decision]:
         """Decides for any number of entities in their order, as Client.decide_many does."""
         call = CallOptions(route=policy, request_id=request_id, timeout_seconds=timeout_seconds)
-        options = DecideOptions(call=call, reasons=reasons, language=language, channel=channel, trace=trace)
+        options = DecideOptions(call=call, reasons=reasons, language=language, channel=channel, trace=trace, time=time)
         given = row_chunks(
             rows, entity_ids=entity_ids, sequences=sequences, lengths=lengths,
             neighbors=neighbors, neighbor_counts=neighbor_counts, contexts=contexts, events=events,

@@ -176,6 +176,7 @@ class Client:
         language: str = "",
         channel: str = "",
         trace: bool = False,
+        time: Time | None = None,
         request_id: str | None = None,
         timeout_seconds: float | None = None,
     ) -> Decision:
@@ -185,8 +186,9 @@ class Client:
 
         The entity is given as for ``score``. ``reasons`` is how many reasons of the score to return, ``language`` that
         of message and reasons, and ``channel`` the one that the caller can act on; without them the policy says.
-        ``trace`` asks how each rule decided. ``request_id`` is the same on every retry, so that the limits of the
-        policy are taken once; give one of your own where you repeat a call yourself within ten minutes.
+        ``trace`` asks how each rule decided. ``time`` is that of the decision where it is not now, for rehearsals on
+        past events: limits and quiet hours go by it. ``request_id`` is the same on every retry, so that the limits of
+        the policy are taken once; give one of your own where you repeat a call yourself within ten minutes.
 
         Where the server's store of limits does not answer, actions that have limits are held back: ``suppressed`` names
         them, with kind "unreachable". Raises what ``score`` raises.
@@ -195,7 +197,7 @@ class Client:
             entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context, event=event
         )
         call = CallOptions(route=policy, request_id=request_id, timeout_seconds=timeout_seconds)
-        options = DecideOptions(call=call, reasons=reasons, language=language, channel=channel, trace=trace)
+        options = DecideOptions(call=call, reasons=reasons, language=language, channel=channel, trace=trace, time=time)
         return self._run(decide_flow(self._policies, options, entity))
 
     def decide_many(
@@ -214,6 +216,7 @@ class Client:
         language: str = "",
         channel: str = "",
         trace: bool = False,
+        time: Time | None = None,
         request_id: str | None = None,
         timeout_seconds: float | None = None,
     ) -> list[Decision]:
@@ -223,7 +226,7 @@ class Client:
         only when no call at all got through is the first error raised.
         """
         call = CallOptions(route=policy, request_id=request_id, timeout_seconds=timeout_seconds)
-        options = DecideOptions(call=call, reasons=reasons, language=language, channel=channel, trace=trace)
+        options = DecideOptions(call=call, reasons=reasons, language=language, channel=channel, trace=trace, time=time)
         given = row_chunks(
             rows, entity_ids=entity_ids, sequences=sequences, lengths=lengths,
             neighbors=neighbors, neighbor_counts=neighbor_counts, contexts=contexts, events=events,

@@ -13,8 +13,10 @@ from scoreline.decoding.decisions import Decision, read_decisions
 from scoreline.encoding.block import cut
 from scoreline.encoding.entities import Entity
 from scoreline.encoding.row_chunks import EntityChunk, RowChunk
+from scoreline.encoding.timestamps import timestamp
 from scoreline.encoding.validation import invalid, without_row
 from scoreline.errors import ENTITY_REASONS, EntityFailedError, InvalidRequestError, ScorelineError, StaleSchemaError
+from scoreline.fields import Time, event_time
 from scoreline.v1 import decisions_pb2 as pb
 
 MAX_ROWS = 256
@@ -29,7 +31,8 @@ DecidedRows: TypeAlias = list[tuple[int, Decision]]
 class DecideOptions:
     """What ``decide`` takes beside the entity.
 
-    ``call`` holds the policy as its route. Raises InvalidRequestError for values that no policy takes.
+    ``call`` holds the policy as its route; ``time`` None is now. Raises InvalidRequestError for values that no policy
+    takes.
     """
 
     call: CallOptions
@@ -37,10 +40,13 @@ class DecideOptions:
     language: str = ""
     channel: str = ""
     trace: bool = False
+    time: Time | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.reasons, int) or isinstance(self.reasons, bool) or not 0 <= self.reasons <= MAX_REASONS:
             raise invalid(f"reasons takes a number from 0 to {MAX_REASONS}", "INVALID", "reasons")
+        if self.time is not None:
+            event_time("time", self.time)
 
     def request(self, request_id: str) -> pb.DecideRequest:
         """The message, without entities."""
@@ -51,6 +57,7 @@ class DecideOptions:
             channel=self.channel,
             trace=self.trace,
             request_id=request_id,
+            time=None if self.time is None else timestamp(event_time("time", self.time)),
         )
 
 

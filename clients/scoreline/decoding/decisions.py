@@ -78,6 +78,7 @@ class Decision:
         withheld_action: what a unit in the control share would have got; empty for others.
         suppressed: better actions that a limit forbade, best first.
         propensity: the probability with which the action was chosen.
+        flags: the policy's flags that hold, such as "adversarial".
         trace: how it was decided, where that was asked for.
         message_problem: why the message could not be written; empty where it could.
         error: why there is no decision; only in the results of ``decide_many``.
@@ -98,6 +99,7 @@ class Decision:
     withheld_action: str = ""
     suppressed: tuple[Suppression, ...] = ()
     propensity: float = 1.0
+    flags: tuple[str, ...] = ()
     trace: DecisionTrace | None = field(default=None, repr=False)
     message_problem: str = ""
     error: ScorelineError | None = None
@@ -134,6 +136,7 @@ def _decision(message: pb.Decision, answer: pb.DecideResponse, row: int) -> Deci
         withheld_action=message.withheld_action,
         suppressed=tuple(Suppression(each.action, each.limit, each.kind) for each in message.suppressed),
         propensity=message.propensity,
+        flags=tuple(message.flags),
         trace=_trace(message.trace) if message.HasField("trace") else None,
         message_problem=message.message_problem,
     )

@@ -8,6 +8,7 @@ reach another band.
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from scoreline.v1 import scoring_pb2 as _scoring_pb2
@@ -92,6 +93,7 @@ class DecideRequest(_message.Message):
     CHANNEL_FIELD_NUMBER: _builtins.int
     TRACE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
     policy: _builtins.str
     """The policy's name. Required."""
     reasons: _builtins.int
@@ -118,6 +120,12 @@ class DecideRequest(_message.Message):
     def packed(self) -> _scoring_pb2.PackedEntities:
         """The entities in the packed form, in the layout of the schema of the policy's route."""
 
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """The time at which it is decided, for rehearsals on past events: caps, budgets and quiet hours go by it, and it is
+        not after now. Limits of a policy that serves real callers count such calls too. Now where it is unset.
+        """
+
     def __init__(
         self,
         *,
@@ -129,10 +137,11 @@ class DecideRequest(_message.Message):
         channel: _builtins.str = ...,
         trace: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["packed", b"packed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["packed", b"packed", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "entities", b"entities", "language", b"language", "packed", b"packed", "policy", b"policy", "reasons", b"reasons", "request_id", b"request_id", "trace", b"trace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "entities", b"entities", "language", b"language", "packed", b"packed", "policy", b"policy", "reasons", b"reasons", "request_id", b"request_id", "time", b"time", "trace", b"trace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -194,6 +203,7 @@ class Decision(_message.Message):
     PROPENSITY_FIELD_NUMBER: _builtins.int
     TRACE_FIELD_NUMBER: _builtins.int
     MESSAGE_PROBLEM_FIELD_NUMBER: _builtins.int
+    FLAGS_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
     """Unique to this decision, and equal to the `prediction_id` of its score: outcomes reported for it count for both."""
     action: _builtins.str
@@ -238,6 +248,10 @@ class Decision(_message.Message):
     def trace(self) -> Global___DecisionTrace:
         """How it was decided. Set where it was asked for."""
 
+    @_builtins.property
+    def flags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The policy's flags that hold for the entity, such as "adversarial", in the policy's order."""
+
     def __init__(
         self,
         *,
@@ -259,10 +273,11 @@ class Decision(_message.Message):
         propensity: _builtins.float = ...,
         trace: Global___DecisionTrace | None = ...,
         message_problem: _builtins.str = ...,
+        flags: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_value", b"_expected_value", "error", b"error", "expected_value", b"expected_value", "score", b"score", "trace", b"trace"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_value", b"_expected_value", "action", b"action", "channel", b"channel", "cost", b"cost", "decision_id", b"decision_id", "error", b"error", "expected_value", b"expected_value", "is_control", b"is_control", "language", b"language", "message", b"message", "message_problem", b"message_problem", "propensity", b"propensity", "rule", b"rule", "score", b"score", "strategy", b"strategy", "suppressed", b"suppressed", "trace", b"trace", "variant", b"variant", "withheld_action", b"withheld_action"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_value", b"_expected_value", "action", b"action", "channel", b"channel", "cost", b"cost", "decision_id", b"decision_id", "error", b"error", "expected_value", b"expected_value", "flags", b"flags", "is_control", b"is_control", "language", b"language", "message", b"message", "message_problem", b"message_problem", "propensity", b"propensity", "rule", b"rule", "score", b"score", "strategy", b"strategy", "suppressed", b"suppressed", "trace", b"trace", "variant", b"variant", "withheld_action", b"withheld_action"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expected_value: _TypeAlias = _typing.Literal["expected_value"]  # noqa: Y015
     _WhichOneofArgType__expected_value: _TypeAlias = _typing.Literal["_expected_value", b"_expected_value"]  # noqa: Y015

@@ -162,6 +162,7 @@ def _decision(policy: ServedPolicy, proposal: Proposal, granted: _Granted, asked
         language=message.language,
         channel=_channel(policy, taken.action),
         suppressed=_suppressed(policy, proposal, granted),
+        flags=proposal.flags,
         shadows={shadow.strategy: shadow.action for shadow in proposal.shadows},
     )
     return Decision(row, proposal, granted.refused, message, granted.is_held_back)

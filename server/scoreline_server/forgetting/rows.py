@@ -124,7 +124,8 @@ class _Rest:
             Column.EXTRAS: self._extras,
             Column.EXTRA_ROWS: self._extra_rows,
             Column.EXTRA_VALUES: self._extra_values,
-            Column.SUPPRESSED: self._suppressed,
+            Column.SUPPRESSED: lambda: self._by_row(Column.SUPPRESSED),
+            Column.DECISION_FLAGS: lambda: self._by_row(Column.DECISION_FLAGS),
         }
 
     def _blanked(self, column: Column) -> bytes:
@@ -167,10 +168,10 @@ class _Rest:
         empty = self.places[self.empty].tolist()
         return packed_json(dict(sorted((kept | dict.fromkeys(empty, ErrorReason.MISSING_UNIT.value)).items())))
 
-    def _suppressed(self) -> bytes:
-        """The actions that limits forbade, by row."""
-        suppressed = json.loads(bytes(self.raw[Column.SUPPRESSED]))
-        return packed_json({int(self.places[int(row)]): own for row, own in suppressed.items() if self.shown[int(row)]})
+    def _by_row(self, column: Column) -> bytes:
+        """An object with what some rows have."""
+        found = json.loads(bytes(self.raw[column]))
+        return packed_json({int(self.places[int(row)]): own for row, own in found.items() if self.shown[int(row)]})
 
     def _extra_parts(self) -> list[tuple[list[Any], Bool]]:
         """Each part of the extra outputs, and which of its rows stay."""

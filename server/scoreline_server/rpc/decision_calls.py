@@ -20,6 +20,7 @@ from scoreline_server.rpc.authority import Action
 from scoreline_server.rpc.decision_messages import decide_response
 from scoreline_server.rpc.methods import DECIDE, Arrival, ScoringMethod
 from scoreline_server.rpc.pipeline import STOPPED
+from scoreline_server.rpc.timestamps import nanoseconds_of
 from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.scoring.compiled_route import CompiledRoute
 from scoreline_server.scoring.decided import DecidedRows
@@ -110,7 +111,7 @@ class DecisionCalls:
                 raise errors[0]
             start = time.perf_counter()
             asked = Asked(channel=request.channel, language=request.language, trace=request.trace)
-            decided = decide(policy, scored, asked, self._reserve or _nothing, time_ns=self._clock())
+            decided = decide(policy, scored, asked, self._reserve or _nothing, time_ns=_time_of(request, self._clock()))
             rows = decided.journaled(len(scored.batch.rows))
             self._note(self._counting.decided, policy.name, rows, _flags(decided), time.perf_counter() - start)
             if any(each.is_held_back for each in decided.by_row.values()):
@@ -142,6 +143,16 @@ def _check(request: pb.DecideRequest) -> None:
         raise ScoringError(
             ErrorReason.INVALID, f"request_id has at most {MAX_REQUEST_ID} characters", field="request_id"
         )
+
+
+def _time_of(request: pb.DecideRequest, now: int) -> int:
+    """The time at which is decided, in ns since 1970. Raises ScoringError for one after ``now``."""
+    if not request.HasField("time"):
+        return now
+    time_ns = nanoseconds_of("time", request.time)
+    if not 0 <= time_ns <= now:
+        raise ScoringError(ErrorReason.INVALID, "time is from 1970 to now: leave it out to decide now", field="time")
+    return time_ns
 
 
 def _estimated(request: pb.DecideRequest, policy: ServedPolicy) -> float:

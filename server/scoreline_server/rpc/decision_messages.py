@@ -44,6 +44,7 @@ def _decision(decision: Decision, id_: str, score: scoring_pb2.EntityScore, *, t
         withheld_action=row.withheld,
         suppressed=[pb.Suppression(action=each.action, limit=each.limit, kind=each.kind) for each in row.suppressed],
         propensity=row.propensity,
+        flags=row.flags,
         trace=_trace(decision) if trace else None,
     )
 

@@ -28,6 +28,7 @@ class DecidedRow:
         withheld: the action that a unit of the control share would have got; empty for others.
         variant, language, channel: of its message; empty for none.
         suppressed: better actions that a limit forbade, best first.
+        flags: the policy's flags that hold, in its order.
         shadows: the action that each shadow strategy would have chosen, by strategy.
     """
 
@@ -44,6 +45,7 @@ class DecidedRow:
     language: str = ""
     channel: str = ""
     suppressed: Sequence[Suppressed] = ()
+    flags: Sequence[str] = ()
     shadows: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -111,6 +111,8 @@ class Column(IntEnum):
     """JSON list of the names of shadow strategies [S]."""
     SHADOW_ACTIONS = 40
     """uint16 [R, S]: what each would have chosen, in DECISION_TEXTS; 0 where it did not decide."""
+    DECISION_FLAGS = 41
+    """JSON object: by row, the flags of the policy that hold; in DECISION_TEXTS."""
 
 
 RAGGED_COLUMNS: Mapping[str, tuple[Column, Column]] = {
@@ -126,7 +128,7 @@ RESULT_COLUMNS = (
     Column.SCORES, Column.BANDS, Column.QUALITY, Column.ERRORS, Column.PLACES, Column.RULES,
     Column.PROFILE_STATES, Column.FORGOTTEN, Column.DECISION_TEXTS, Column.DECISION_POLICIES, Column.DECISION_POLICY,
     Column.DECISION_NAMES, Column.DECISION_NUMBERS, Column.DECISION_CONTROL, Column.SUPPRESSED,
-    Column.SHADOW_STRATEGIES, Column.SHADOW_ACTIONS,
+    Column.SHADOW_STRATEGIES, Column.SHADOW_ACTIONS, Column.DECISION_FLAGS,
 )  # fmt: skip
 """The columns of ids, contexts, results and decisions, which retention keeps longer than inputs and extra outputs."""
 

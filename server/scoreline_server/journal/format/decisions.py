@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ NUMBERS = ("propensity", "expected_value", "cost", "variant_propensity")
 """The columns of DECISION_NUMBERS: fields of ``DecidedRow``."""
 
 _NAN = float("nan")
+_Own = TypeVar("_Own")
 _UNDECIDED = (0.0,) * len(NUMBERS)
 
 _TYPES: Mapping[str, str] = {
@@ -29,6 +30,7 @@ _TYPES: Mapping[str, str] = {
     **dict.fromkeys(NUMBERS, "float64"),
     "control": "bool",
     "suppressed": "string",
+    "flags": "string",
     "shadows": "string",
 }
 
@@ -98,6 +100,9 @@ def _optional(rows: Sequence[DecidedRow | None], texts: _Texts) -> dict[Column, 
     }
     if suppressed:
         columns[Column.SUPPRESSED] = packed_json(suppressed)
+    flags = {at: [texts[flag] for flag in row.flags] for at, row in enumerate(rows) if row is not None and row.flags}
+    if flags:
+        columns[Column.DECISION_FLAGS] = packed_json(flags)
     strategies = list(dict.fromkeys(name for row in rows if row is not None for name in row.shadows))
     if strategies:
         actions = [[texts[row.shadows.get(name, "") if row else ""] for name in strategies] for row in rows]
@@ -123,6 +128,7 @@ class DecisionArrays:
         shadow_strategies: the names of strategies that decided beside the others.
         shadow_actions: uint16 [N, strategies], indices into ``texts``, 0 where a strategy did not decide.
         suppressed: by row, the action, limit and kind of each action that a limit forbade.
+        flags: by row, the flags of the policy that hold.
     """
 
     def __init__(self, raw: Mapping[int, memoryview], height: int, kept: npt.NDArray[np.bool_] | None = None) -> None:
@@ -138,6 +144,7 @@ class DecisionArrays:
         width = len(self.shadow_strategies)
         self.shadow_actions: npt.NDArray[np.uint16] = self._array(Column.SHADOW_ACTIONS, "<u2", width)
         self.suppressed: Mapping[int, Sequence[Sequence[str]]] = self._suppressed()
+        self.flags: Mapping[int, Sequence[str]] = self._flags()
 
     def __len__(self) -> int:
         return len(self.policy)
@@ -158,6 +165,7 @@ class DecisionArrays:
             yield name, [None if number != number else number for number in self.numbers[:, at].tolist()]  # noqa: PLR0124  NaN
         yield "control", self.control.tolist()
         yield "suppressed", [_json_text(self.suppressed.get(row)) for row in range(len(self))]
+        yield "flags", [_json_text(self.flags.get(row)) for row in range(len(self))]
         yield "shadows", [_json_text(self._shadows(row)) for row in self.shadow_actions.tolist()]
 
     def _shadows(self, actions: Sequence[int]) -> Mapping[str, str]:
@@ -173,7 +181,16 @@ class DecisionArrays:
 
     def _suppressed(self) -> dict[int, list[list[str]]]:
         found: Mapping[str, list[list[int]]] = self._json(Column.SUPPRESSED, {})
-        by_row = {int(row): [[self.texts[at] for at in each] for each in own] for row, own in found.items()}
+        return self._of_kept(
+            {int(row): [[self.texts[at] for at in each] for each in own] for row, own in found.items()}
+        )
+
+    def _flags(self) -> dict[int, list[str]]:
+        found: Mapping[str, list[int]] = self._json(Column.DECISION_FLAGS, {})
+        return self._of_kept({int(row): [self.texts[at] for at in own] for row, own in found.items()})
+
+    def _of_kept(self, by_row: dict[int, _Own]) -> dict[int, _Own]:
+        """What selected rows have, by their place among them."""
         if self._kept is None:
             return by_row
         places = np.cumsum(self._kept) - 1

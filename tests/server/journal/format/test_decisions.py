@@ -36,6 +36,7 @@ OFFER = DecidedRow(
     language="de",
     channel="email",
     suppressed=(Suppressed("block", "once-a-day", "frequency"), Suppressed("call", "money", "budget")),
+    flags=("adversarial", "large"),
     shadows={"gentle": "none", "bold": "block"},
 )
 WITHHELD = DecidedRow(strategy="gentle", rule="rest", action="none", is_control=True, withheld="offer")
@@ -81,10 +82,12 @@ def test_decisions_are_read_as_they_were_made(catalog: Catalog, tmp_path: Path) 
                  "channel", "variant_propensity"):  # fmt: skip
         assert offer[f"decision.{name}"] == getattr(OFFER, name)
     assert json.loads(offer["decision.suppressed"]) == [list(each) for each in OFFER.suppressed]
+    assert json.loads(offer["decision.flags"]) == list(OFFER.flags)
     assert json.loads(offer["decision.shadows"]) == OFFER.shadows
     assert (offer["decision.control"], offer["decision.withheld"]) == (False, None)
     assert (withheld["decision.control"], withheld["decision.withheld"]) == (True, "offer")
     assert (withheld["decision.expected_value"], withheld["decision.suppressed"]) == (None, None)
+    assert withheld["decision.flags"] is None
     assert (rows["c"]["decision.policy"], rows["c"]["decision.action"]) == ("churn", "none")
     for undecided in (rows["plain"], rows["failed"]):
         assert {value for name, value in undecided.items() if name.startswith("decision.")} == {None}
