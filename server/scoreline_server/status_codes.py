@@ -33,6 +33,7 @@ _EXCEPTIONS = {
     ErrorReason.NO_MEMORY_LEFT: grpc.StatusCode.RESOURCE_EXHAUSTED,
     ErrorReason.TOO_MANY_STREAMS: grpc.StatusCode.RESOURCE_EXHAUSTED,
     ErrorReason.JOURNAL_OFF: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorReason.REASONS_MISSING: grpc.StatusCode.FAILED_PRECONDITION,
     ErrorReason.PROFILES_OFF: grpc.StatusCode.FAILED_PRECONDITION,
     ErrorReason.PROFILE_STORE_FAILED: grpc.StatusCode.UNAVAILABLE,
     ErrorReason.EXTRA_MISSING: grpc.StatusCode.FAILED_PRECONDITION,

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,8 @@ from scoreline_registry.documents.manifest import GOLDEN_FILE, MODEL_FILE, Golde
 from scoreline_registry.registry import Registry
 
 Inputs = Mapping[str, tuple[int, Sequence[str | int]]]
+
+NO_FILES: Mapping[str, bytes] = {}
 
 FEATURES = (
     Feature(name="income", required=True),
@@ -164,6 +167,8 @@ def publish_linear(
     extra: bool = False,
     golden_shift: float = 0.0,
     model_bytes: bytes | None = None,
+    more: Mapping[str, bytes] = NO_FILES,
+    adverse: Literal["raises", "lowers"] | None = None,
 ) -> int:
     """Publishes a linear model; ``golden_shift`` plants golden rows that it will not reproduce."""
     rows = np.linspace(-2, 2, 4 * len(weights)).reshape(4, len(weights)).astype(np.float32)
@@ -174,8 +179,8 @@ def publish_linear(
     data = linear_graph(weights, bias, extra=extra).SerializeToString() if model_bytes is None else model_bytes
     return registry.publish(
         name,
-        files={MODEL_FILE: data, GOLDEN_FILE: golden_bytes(**golden)},
-        manifest=_manifest(InputContract(features=features), bands=bands, points=points, extra=extra),
+        files={MODEL_FILE: data, GOLDEN_FILE: golden_bytes(**golden), **more},
+        manifest=_manifest(InputContract(features=features), bands=bands, points=points, extra=extra, adverse=adverse),
         author="tester",
         message=f"publish {name}",
         aliases=aliases,
@@ -184,7 +189,7 @@ def publish_linear(
 
 def publish_sequence(
     registry: Registry, name: str, weights: Sequence[float] = (1.0, 2.0), *, max_length: int = 30,
-    aliases: tuple[str, ...] = (),
+    aliases: tuple[str, ...] = (), more: Mapping[str, bytes] = NO_FILES,
 ) -> int:  # fmt: skip
     """Publishes a sequence model over the step features paid and late."""
     steps = np.linspace(-1, 1, 2 * 3 * 2).reshape(2, 3, 2).astype(np.float32)
@@ -193,7 +198,7 @@ def publish_sequence(
     contract = InputContract(sequence=SequenceContract(features=("paid", "late"), max_length=max_length))
     return registry.publish(
         name,
-        files={MODEL_FILE: sequence_graph(weights).SerializeToString(), GOLDEN_FILE: golden},
+        files={MODEL_FILE: sequence_graph(weights).SerializeToString(), GOLDEN_FILE: golden, **more},
         manifest=_manifest(contract),
         author="tester",
         message=f"publish {name}",
@@ -204,6 +209,7 @@ def publish_sequence(
 def publish_neighbors(
     registry: Registry, name: str, weights: Sequence[float] = (1.0, 2.0), *, max_neighbors: int = 8,
     income: Feature = FEATURES[0], aliases: tuple[str, ...] = ("champion",),
+    more: Mapping[str, bytes] = NO_FILES,
 ) -> int:  # fmt: skip
     """Publishes a model over income and the neighbours' late and age."""
     neighbors = np.linspace(-1, 1, 2 * 3 * 2).reshape(2, 3, 2).astype(np.float32)
@@ -216,7 +222,7 @@ def publish_neighbors(
     contract = NeighborContract(features=("late", "age"), max_neighbors=max_neighbors)
     return registry.publish(
         name,
-        files={MODEL_FILE: neighbor_graph(weights).SerializeToString(), GOLDEN_FILE: golden},
+        files={MODEL_FILE: neighbor_graph(weights).SerializeToString(), GOLDEN_FILE: golden, **more},
         manifest=_manifest(InputContract(features=(income,), neighbors=contract)),
         author="tester",
         message=f"publish {name}",
@@ -225,13 +231,18 @@ def publish_neighbors(
 
 
 def _manifest(
-    inputs: InputContract, *, bands: tuple[Band, ...] = (), points: Points | None = None, extra: bool = False
-) -> Manifest:
+    inputs: InputContract, *, bands: tuple[Band, ...] = (), points: Points | None = None, extra: bool = False,
+    adverse: Literal["raises", "lowers"] | None = None,
+) -> Manifest:  # fmt: skip
     return Manifest(
         family="toy",
         inputs=inputs,
         score=ScoreContract(
-            meaning="probability of default", bands=bands, points=points, extras=("logit",) if extra else ()
+            meaning="probability of default",
+            bands=bands,
+            points=points,
+            extras=("logit",) if extra else (),
+            adverse=adverse,
         ),
         golden=GoldenFacts(rows=4, tolerance=1e-5),
         created_at=datetime.now(UTC),

@@ -5,7 +5,6 @@ Whatever fails here raises LoadError and the version does not serve.
 
 import io
 import resource
-import threading
 import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +22,9 @@ from scoreline_registry.errors import RegistryError, first_line
 from scoreline_registry.registry import Registry
 from scoreline_server.errors import LoadError
 from scoreline_server.loading.raw_tensors import golden_call, input_types
+from scoreline_server.scoring.arrays import PARSING
 from scoreline_server.scoring.model import LoadedModel
+from scoreline_server.scoring.reasons.version_reasons import EXPLAINING_FILES, VersionReasons
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -31,9 +32,6 @@ Load = Callable[[Registry, str, int], LoadedModel]
 """Loads a version of a model by its name and number. Raises LoadError where it cannot be served."""
 
 _TIMED_RUNS = 20
-# numpy parses an array's header as Python, which fails now and then when two threads of Python 3.11 do so at once
-# ("AST constructor recursion depth mismatch"), and versions are loaded by several threads.
-_PARSING = threading.Lock()
 
 
 def load(registry: Registry, name: str, version: int) -> LoadedModel:
@@ -54,11 +52,19 @@ def load(registry: Registry, name: str, version: int) -> LoadedModel:
             model,
             row_microseconds=_row_microseconds(model, inputs, list(outputs)),
             memory_bytes=max(_resident_bytes() - resident, len(data)),
+            reasons=_reasons(registry, name, version, manifest),
         )
     except RegistryError as error:
         raise LoadError(name, version, str(error)) from error
     except _UnfitError as error:
         raise LoadError(name, version, str(error)) from error
+
+
+def _reasons(registry: Registry, name: str, version: int, manifest: Manifest) -> VersionReasons:
+    """What the version has to explain its scores by; nothing is computed of it yet."""
+    wanted = EXPLAINING_FILES[:1] if EXPLAINING_FILES[0] in manifest.files else EXPLAINING_FILES
+    found = [file for file in wanted if file in manifest.files]
+    return VersionReasons(f"{name}@{version}", {file: registry.read_file(name, version, file) for file in found})
 
 
 class _UnfitError(Exception):
@@ -92,7 +98,7 @@ def _check_signature(session: ort.InferenceSession, manifest: Manifest) -> None:
 
 def _arrays(golden: bytes) -> Arrays:
     try:
-        with _PARSING, np.load(io.BytesIO(golden), allow_pickle=False) as stored:
+        with PARSING, np.load(io.BytesIO(golden), allow_pickle=False) as stored:
             return {key: stored[key] for key in stored.files}
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise _UnfitError(f"{GOLDEN_FILE} cannot be read: {first_line(error)}") from error

@@ -24,7 +24,7 @@ from scoreline_server.rpc.authority import ANONYMOUS, Action, Caller, Policy, re
 from scoreline_server.rpc.methods import SCORE, Arrival, Method, ScoringMethod, discovery_methods
 from scoreline_server.scoring import engine
 from scoreline_server.scoring.catalog import Catalog
-from scoreline_server.scoring.decoding import DecodedRequest, decode_request, estimated_seconds
+from scoreline_server.scoring.decoding import DecodedRequest, decode_request, estimated_seconds, waits_for
 from scoreline_server.scoring.results import Observe, ScoredBatch
 from scoreline_server.status_codes import CODES, numeric_code, reason_of
 from scoreline_server.stopping import InFlight
@@ -194,7 +194,7 @@ class Pipeline:
         self._note(self._metrics.begun, len(requests))
         scored: list[ScoredBatch] = []
         answers = self._answers(requests, scored)
-        self._admission.done(*[request.seconds for request in requests], waits=requests[0].route.waits)
+        self._admission.done(*[request.seconds for request in requests], waits=requests[0].waits)
         with self._answering as is_open:
             if not is_open:
                 answers, scored = [_STOPPED] * len(requests), []
@@ -229,7 +229,7 @@ class Pipeline:
 
     def drop(self, request: DecodedRequest, answer: Answer) -> None:
         """Gives up a request whose caller is gone, and counts ``answer`` as its answer. Never raises."""
-        self._admission.dropped(request.seconds, waits=request.route.waits)
+        self._admission.dropped(request.seconds, waits=request.waits)
         self._note(self._count, [request], [answer])
 
     def _observe(self, scored: Sequence[ScoredBatch]) -> None:
@@ -253,11 +253,12 @@ class Pipeline:
         route = self._catalog().route(request.route)
         # Before the entities are read, which costs more than all the rest of a refusal.
         seconds = estimated_seconds(request, route)
-        self._admission.take(seconds, call.deadline, waits=route.waits)
+        waits = waits_for(request, route)
+        self._admission.take(seconds, call.deadline, waits=waits)
         try:
             return decode_request(request, route, seconds=seconds, arrived=call.arrived)
         except BaseException:
-            self._admission.dropped(seconds, waits=route.waits)
+            self._admission.dropped(seconds, waits=waits)
             raise
 
     def _handled(self, method: Method | ScoringMethod, call: Incoming) -> Answer:

@@ -20,6 +20,7 @@ from scoreline_server.scoring.column_form import ColumnRemap
 from scoreline_server.scoring.layout import Layout
 from scoreline_server.scoring.model import LoadedModel
 from scoreline_server.scoring.model_run import DirectRun, ModelRun
+from scoreline_server.scoring.reasons.naming import Naming
 from scoreline_server.scoring.route_profiles import RouteProfiles
 from scoreline_server.scoring.wire import RowEncoder
 
@@ -138,6 +139,22 @@ class CompiledRoute:
     def extras(self) -> tuple[str, ...]:
         """The extra outputs that at least one arm has."""
         return tuple(sorted({name for arm in self.arms for name in arm.model.manifest.score.extras}))
+
+    @cached_property
+    def sensitive(self) -> frozenset[str]:
+        """The names of inputs that at least one model behind this route calls sensitive."""
+        features = (feature for model in self.models for feature in model.manifest.inputs.features)
+        return frozenset(feature.name for feature in features if feature.sensitive)
+
+    @cached_property
+    def namings(self) -> tuple[Naming, ...]:
+        """How reasons of each arm's scores are named."""
+        return tuple(Naming.of(arm.model.manifest, self.sensitive) for arm in self.arms)
+
+    @property
+    def reason_seconds(self) -> float:
+        """The estimated time of one row's reasons by the slowest arm."""
+        return max(arm.model.reason_seconds for arm in self.arms)
 
     @property
     def lacks_fallback(self) -> bool:

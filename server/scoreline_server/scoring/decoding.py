@@ -9,6 +9,7 @@ from scoreline_server.errors import ErrorReason, ScoringError
 from scoreline_server.scoring.column_form import read_packed
 from scoreline_server.scoring.compiled_route import CompiledRoute
 from scoreline_server.scoring.events_at_hand import add_events
+from scoreline_server.scoring.reasons.asking import check_reasons
 from scoreline_server.scoring.row_form import read_named
 from scoreline_server.scoring.rows import EncodedRows, RowsRequest
 
@@ -18,6 +19,7 @@ class DecodedRequest:
     """A valid ScoreRequest with its route as it was served on arrival.
 
     ``seconds`` is the estimated time to score it. ``arrived`` is its arrival in seconds of ``time.perf_counter()``.
+    ``waits`` says whether threads beside the hot lane score it: it may wait for a store, or wants ``reasons``.
     """
 
     route: CompiledRoute
@@ -27,11 +29,20 @@ class DecodedRequest:
     request_id: str
     seconds: float
     arrived: float
+    waits: bool = False
+    reasons: int = 0
+    language: str = ""
 
 
 def estimated_seconds(request: RowsRequest, route: CompiledRoute) -> float:
     """The estimated time to score a request, known before its entities are read."""
-    return route.call_seconds + (len(request.packed.entity_ids) or len(request.entities)) * route.row_seconds
+    row_seconds = route.row_seconds + route.reason_seconds if request.reasons else route.row_seconds
+    return route.call_seconds + (len(request.packed.entity_ids) or len(request.entities)) * row_seconds
+
+
+def waits_for(request: RowsRequest, route: CompiledRoute) -> bool:
+    """Whether threads beside the hot lane score a request."""
+    return route.waits or bool(request.reasons)
 
 
 def decode_request(
@@ -53,11 +64,17 @@ def decode_rows(
     arrived: float = 0.0,
 ) -> DecodedRequest:
     """Decodes the entities of a request, whose rows get these extra outputs. Raises ScoringError as above."""
+    if request.reasons:
+        check_reasons(request.reasons, route)
     packed = request.HasField("packed")
     rows = _packed_rows(request, route) if packed else read_named(request.entities, route.layout)
     if route.profiles is not None:
         add_events(rows, request, route.profiles, now=time.time_ns() // 1000)
-    return DecodedRequest(route, rows, packed, extras, request.request_id, seconds, arrived)
+    waits = waits_for(request, route)
+    decoded = DecodedRequest(route, rows, packed, extras, request.request_id, seconds, arrived, waits)
+    if waits:
+        decoded.reasons, decoded.language = request.reasons, request.language
+    return decoded
 
 
 def _packed_rows(request: RowsRequest, route: CompiledRoute) -> EncodedRows:

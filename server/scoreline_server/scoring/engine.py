@@ -6,6 +6,7 @@ call is a batch of one.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,12 +24,14 @@ from scoreline_server.scoring.compiled_route import NO_BAND, Arm, CompiledRoute
 from scoreline_server.scoring.decoding import DecodedRequest
 from scoreline_server.scoring.enrichment import enrich
 from scoreline_server.scoring.profile_reading import Known
+from scoreline_server.scoring.reasons.row_reasons import Wanted, explain_rows
 from scoreline_server.scoring.responses import ResponseEncoder
 from scoreline_server.scoring.results import Observe, RowResults, ScoredBatch
 from scoreline_server.scoring.route_profiles import ProfileStates
 from scoreline_server.scoring.rows import RowBlock, concatenate
 
 _log = structlog.get_logger()
+_REASONS = attrgetter("reasons")
 
 Response: TypeAlias = bytes | ScoringError
 """A serialized ScoreResponse, or the error of the whole call."""
@@ -74,6 +77,9 @@ def score_rows(requests: Sequence[DecodedRequest]) -> tuple[ScoredBatch, Sequenc
     results = score_block(rows, route, extras)
     if profile_states is not None:
         results.set_profile_states(profile_states)
+    if any(map(_REASONS, requests)):
+        wanted = [Wanted(each.reasons, each.language) for each in requests for _ in range(len(each.rows))]
+        results.explanations = explain_rows(rows, route, results, wanted)
     return ScoredBatch(route, requests, rows, results, new_call_ids(len(requests))), known
 
 

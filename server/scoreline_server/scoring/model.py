@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 import numpy.typing as npt
 
 from scoreline_registry.documents.manifest import Manifest
+from scoreline_server.scoring.reasons.contributions import Contributions
+from scoreline_server.scoring.reasons.version_reasons import VersionReasons
 
 VersionKey: TypeAlias = tuple[str, int]
 """A model's name and version."""
@@ -23,11 +25,21 @@ class LoadedModel:
     session: Any = field(repr=False)
     row_microseconds: float = 0.0
     memory_bytes: int = 0
+    reasons: VersionReasons = field(default_factory=lambda: VersionReasons("the version", {}), repr=False)
 
     @property
     def key(self) -> VersionKey:
         """The model's name and version."""
         return self.name, self.version
+
+    @property
+    def reason_seconds(self) -> float:
+        """The estimated time of one row's reasons."""
+        return self.reasons.row_seconds(self.row_microseconds / 1e6)
+
+    def contributions(self) -> Contributions:
+        """What computes the contributions to its scores; made on first use. Raises ScoringError where nothing can."""
+        return self.reasons.contributions(lambda inputs: self.run(inputs)[0])
 
     def run(self, inputs: Mapping[str, npt.NDArray[Any]], extras: Sequence[str] = ()) -> list[npt.NDArray[Any]]:
         """Runs the graph on N rows.

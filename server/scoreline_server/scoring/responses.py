@@ -1,6 +1,7 @@
 """Encodes the results of a scored block as one ScoreResponse per call, in rows or columns like its request."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from scoreline_server.scoring import wire
 from scoreline_server.scoring.binding import CLIPPED, DEFAULTED, MISSING, UNSEEN
 from scoreline_server.scoring.compiled_route import NO_BAND, CompiledRoute
 from scoreline_server.scoring.decoding import DecodedRequest
+from scoreline_server.scoring.reasons.codes import RowReasons
 from scoreline_server.scoring.results import RowResults
 from scoreline_server.scoring.wire import CALL_ID_BYTES
 from scoreline_server.status_codes import numeric_code
@@ -28,6 +30,7 @@ class ResponseEncoder:
         self._reasons = results.reasons.tobytes()
         self._served: list[int] = results.served.tolist()
         self._bands = b"" if results.bands is None else wire.bands(results.band_names)
+        self._explained = results.explanations is not None
         self._rated = (
             results.bands is not None
             or results.points is not None
@@ -47,7 +50,7 @@ class ResponseEncoder:
             call_id = self._ids[call * CALL_ID_BYTES : (call + 1) * CALL_ID_BYTES]
             if stop == start + 1 and start in self._results.errors:
                 responses.append(self._results.errors[start])
-            elif stop == start + 1 and request.packed and not request.extras:
+            elif stop == start + 1 and request.packed and not request.extras and not self._explained:
                 responses.append(self._row(start, call_id))
             else:
                 responses.append(self._response(request, start, stop, call_id))
@@ -102,6 +105,8 @@ class ResponseEncoder:
             packed.quality = results.quality[rows].tobytes()
         if results.profile_states is not None and results.profile_states[rows].any():
             packed.profile_states = results.profile_states[rows].tobytes()
+        if results.explanations is not None:
+            _pack_explanations(packed, results.explanations[rows])
         for name in extras:
             packed.extras.extend(_extra_column(name, results, start, stop))
         if results.errors:
@@ -141,7 +146,30 @@ class ResponseEncoder:
                 clipped=quality[CLIPPED],
                 profile_state=_profile_state(results, row),
             ),
+            "explanation": _explanation(results, row),
         }
+
+
+def _explanation(results: RowResults, row: int) -> pb.Explanation | None:
+    found = None if results.explanations is None else results.explanations[row]
+    return None if found is None else explanation_message(found)
+
+
+def explanation_message(found: RowReasons) -> pb.Explanation:
+    """The reasons of one row on the wire."""
+    return pb.Explanation(
+        reasons=[pb.ReasonCode(**asdict(code)) for code in found.codes],
+        base=found.base,
+        margin=found.margin,
+        rest=found.rest,
+        standard_error=found.standard_error,
+    )
+
+
+def _pack_explanations(packed: pb.PackedScores, found: Sequence[RowReasons | None]) -> None:
+    """One explanation per row of a call; none where no row of it has one."""
+    if any(each is not None for each in found):
+        packed.explanations.extend(pb.Explanation() if each is None else explanation_message(each) for each in found)
 
 
 def entity_error(row: int, error: CallError) -> pb.EntityError:

@@ -14,6 +14,7 @@ from scoreline_server.scoring.arrays import Float32, Indices
 from scoreline_server.scoring.compiled_route import NO_BAND, CompiledRoute
 from scoreline_server.scoring.decided import DecidedRows
 from scoreline_server.scoring.decoding import DecodedRequest
+from scoreline_server.scoring.reasons.codes import RowReasons
 from scoreline_server.scoring.rows import RowBlock
 
 ASSIGNMENT_REASONS: Mapping[str, "pb.Reason.ValueType"] = {
@@ -52,6 +53,7 @@ class RowResults:
         quality: uint16 [N, 4], how many inputs of the row were missing, defaulted, unseen and clipped (the columns
             MISSING, DEFAULTED, UNSEEN and CLIPPED of ``binding``); None where all are 0.
         profile_states: uint8 [N], values of pb.ProfileState, 0 where there is an error; None where no profile is read.
+        explanations: [N], the reasons of each row, None for rows that want none or have an error; None where none does.
         band_names: the names of the bands of all arms that ran.
         extras: by name of an extra output, (rows, values) of each run.
         runs: the runs of models, in order.
@@ -67,6 +69,7 @@ class RowResults:
     points: npt.NDArray[np.float64] | None = None
     quality: npt.NDArray[np.uint16] | None = None
     profile_states: npt.NDArray[np.uint8] | None = None
+    explanations: Sequence[RowReasons | None] | None = None
     band_names: list[str] = field(default_factory=list)
     extras: dict[str, list[tuple[Indices, npt.NDArray[Any]]]] = field(default_factory=dict)
     runs: list[ArmRun] = field(default_factory=list)

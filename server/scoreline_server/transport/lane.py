@@ -48,7 +48,7 @@ class LaneLimits:
     Attributes:
         flush_seconds: about how much work is scored before new calls are received again.
         slow_call_seconds: calls that cost more are scored by the threads of a pool, so that others do not wait. Calls
-            that read profiles always are: a store may hang.
+            that read profiles always are, because a store may hang, and so are those that want reasons.
         slow_call_threads: the number of those threads.
         receive_seconds: how long a call may be open without sending its message.
     """
@@ -211,7 +211,7 @@ class Lane:
         call.message = b""
         if isinstance(taken, Answer):
             call.answer(taken)
-        elif taken.seconds >= self._limits.slow_call_seconds or taken.route.waits:
+        elif taken.seconds >= self._limits.slow_call_seconds or taken.waits:
             call.watch()
             self._pipeline.queued(1)
             self._slow_pool.put((call, taken), taken.seconds)
