@@ -127,7 +127,7 @@ class Settings(BaseSettings):
     limit_seconds: float = Field(
         default=1.0,
         gt=0,
-        description="How long a decision waits for that store; then actions that have limits are held back.",
+        description="How long a decision waits for that store; then actions are held back, or not counted.",
     )
     shadow_queue_rows: int = Field(
         default=4096, ge=1, description="Largest queue of the shadows, in rows; rows beyond it are dropped and counted."

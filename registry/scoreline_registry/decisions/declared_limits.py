@@ -22,6 +22,7 @@ Count = Annotated[int, Field(ge=1, le=MOST_IN_WINDOW)]
 TotalCount = Annotated[int, Field(ge=1, le=MOST)]
 Minute = Annotated[int, Field(ge=0, lt=MINUTES_PER_DAY)]
 BudgetPeriod: TypeAlias = Literal["day", "week", "month", "total"]
+LimitsUnavailable: TypeAlias = Literal["hold", "act"]
 
 
 class LimitBase(OmitDefaults):

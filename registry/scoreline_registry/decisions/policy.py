@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from scoreline_registry.decisions.actions import MAX_ACTIONS, Action, ActionName
 from scoreline_registry.decisions.amounts import Amount
 from scoreline_registry.decisions.cuts import MAX_CUTS, Cut, CutName
-from scoreline_registry.decisions.declared_limits import MAX_LIMITS, DeclaredLimit
+from scoreline_registry.decisions.declared_limits import MAX_LIMITS, DeclaredLimit, LimitsUnavailable
 from scoreline_registry.decisions.facts import BUILT_IN_FLAGS
 from scoreline_registry.decisions.interventions import MAX_INTERVENTIONS, Intervention, InterventionName
 from scoreline_registry.decisions.message_texts import ActionMessages, LanguageChoice
@@ -101,6 +101,8 @@ class Policy(OmitDefaults):
         strategies: ways to decide.
         rules: which units get which strategy; the last one has no condition.
         shadows: strategies that are evaluated and journaled as well, without any action.
+        limits_unavailable: what is decided while the store of limits does not answer: ``hold`` takes no action that a
+            limit is about, ``act`` takes the best one, which is then not counted.
         messages: by action.
         interventions: for what-if.
         score_value: the value of a score of 1 against one of 0, negative where a low score is better; None where
@@ -118,6 +120,7 @@ class Policy(OmitDefaults):
             "flags",
             "shadows",
             "limits",
+            "limits_unavailable",
             "messages",
             "interventions",
             "score_value",
@@ -145,6 +148,7 @@ class Policy(OmitDefaults):
     rules: tuple[SplitRule, ...] = Field(min_length=1, max_length=MAX_RULES)
     shadows: tuple[StrategyName, ...] = Field(default=(), max_length=MAX_STRATEGIES)
     limits: tuple[DeclaredLimit, ...] = Field(default=(), max_length=MAX_LIMITS)
+    limits_unavailable: LimitsUnavailable = "hold"
     messages: dict[ActionName, ActionMessages] = Field(default_factory=dict, max_length=MAX_ACTIONS)
     interventions: dict[InterventionName, Intervention] = Field(default_factory=dict, max_length=MAX_INTERVENTIONS)
     score_value: Amount | None = None

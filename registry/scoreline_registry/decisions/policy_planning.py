@@ -45,6 +45,7 @@ def next_policy(spec: PolicySpec, *, before: Policy | None) -> Policy:
         rules=tuple(_split(rule, base) for rule, base in zip(spec.splits, bases, strict=True)),
         shadows=spec.shadows,
         limits=spec.limits,
+        limits_unavailable=spec.limits_unavailable,
         messages={action: _messages(each, action, before) for action, each in spec.messages.items()},
         interventions=spec.interventions,
         score_value=spec.score_value,

@@ -10,6 +10,7 @@ from scoreline_registry.decisions.action_specs import ActionText, CutText
 from scoreline_registry.decisions.actions import ActionName, ActionOrNone
 from scoreline_registry.decisions.amounts import ZERO
 from scoreline_registry.decisions.cuts import CutName
+from scoreline_registry.decisions.declared_limits import LimitsUnavailable
 from scoreline_registry.decisions.interventions import (
     CHANGES_BY,
     InputChange,
@@ -210,6 +211,7 @@ class PolicySpec(Strict):
     rules: tuple[SplitRuleSpec, ...] = Field(default=(), max_length=MAX_RULES)
     shadows: Annotated[tuple[StrategyName, ...], Names] = ()
     limits: tuple[LimitText, ...] = ()
+    limits_unavailable: LimitsUnavailable = "hold"
     messages: dict[ActionName, MessagesText] = Field(default_factory=dict)
     interventions: dict[InterventionName, InterventionText] = Field(default_factory=dict)
     score_value: AmountText | None = None

@@ -37,6 +37,7 @@ def written(document: Policy) -> dict[str, Any]:
         "rules": [_split(rule) for rule in document.rules],
         "shadows": list(document.shadows),
         "limits": [_limit(limit) for limit in document.limits],
+        "limits_unavailable": None if document.limits_unavailable == "hold" else document.limits_unavailable,
         "messages": {action: _messages(messages) for action, messages in document.messages.items()},
         "interventions": {name: _intervention(each) for name, each in document.interventions.items()},
         "score_value": None if document.score_value is None else document.score_value.written,

@@ -40,14 +40,14 @@ class Decision:
         proposal: what the policy proposed.
         refused: actions that a store of limits refused, best first.
         message: the text for the customer, or why there is none; empty where the policy has none for the action.
-        is_held_back: whether limited actions were held back, because the store of limits did not answer.
+        is_uncounted: whether limits could not be looked at, because the store of limits did not answer.
     """
 
     row: DecidedRow
     proposal: Proposal
     refused: Sequence[Refusal] = ()
     message: Message = _NO_MESSAGE
-    is_held_back: bool = False
+    is_uncounted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def decide(policy: ServedPolicy, scored: Scored, asked: Asked, reserve: Reserve,
     """Decides for the scored rows of one call.
 
     Limits are taken by ``reserve``, which is not called where no action needs it. Where it has no answer, actions that
-    limits are about are held back.
+    limits are about are held back, or taken and not counted, as the policy says.
     """
     cases = cases_of(policy, scored, time_ns=time_ns, channel=asked.channel)
     proposals = dict(zip(cases, policy.compiled.propose(list(cases.values()), trace=asked.trace), strict=True))
@@ -91,7 +91,7 @@ class _Granted:
 
     action: str | None
     refused: Sequence[Refusal] = ()
-    is_held_back: bool = False
+    is_uncounted: bool = False
 
 
 def _granted(
@@ -108,7 +108,8 @@ def _granted(
         return granted
     grants = reserve(list(reservations.values()), next(iter(cases.values())).time_ns // _MICRO)
     if grants is None:
-        return granted | {row: _held_back(each) for row, each in reservations.items()}
+        acts = policy.compiled.policy.limits_unavailable == "act"
+        return granted | {row: _uncounted(each, acts=acts) for row, each in reservations.items()}
     return granted | {
         row: _Granted(grant.action, grant.refused) for row, grant in zip(reservations, grants, strict=True)
     }
@@ -131,14 +132,14 @@ def _reservations(
     return reservations
 
 
-def _held_back(reservation: Reservation) -> _Granted:
-    """The first action that no limit is about."""
+def _uncounted(reservation: Reservation, *, acts: bool) -> _Granted:
+    """The first action that no limit is about; the first of all where the policy acts without its limits."""
     refused: list[Refusal] = []
     for claim in reservation.claims:
-        if not claim.checks:
-            return _Granted(claim.action, refused, is_held_back=True)
+        if acts or not claim.checks:
+            return _Granted(claim.action, refused, is_uncounted=bool(refused or claim.checks))
         refused.append(Refusal(claim.action, claim.checks[0].limit))
-    return _Granted(None, refused, is_held_back=True)
+    return _Granted(None, refused, is_uncounted=True)
 
 
 def _first(proposal: Proposal) -> str | None:
@@ -165,7 +166,7 @@ def _decision(policy: ServedPolicy, proposal: Proposal, granted: _Granted, asked
         flags=proposal.flags,
         shadows={shadow.strategy: shadow.action for shadow in proposal.shadows},
     )
-    return Decision(row, proposal, granted.refused, message, granted.is_held_back)
+    return Decision(row, proposal, granted.refused, message, granted.is_uncounted)
 
 
 def _channel(policy: ServedPolicy, action: str) -> str:
@@ -176,7 +177,7 @@ def _suppressed(policy: ServedPolicy, proposal: Proposal, granted: _Granted) -> 
     """The actions that limits forbade: of the ranked ones the best first, then those of quiet hours."""
     kinds = policy.compiled.limits.kinds
     counted = (
-        Suppressed(action, limit, UNREACHABLE if granted.is_held_back else kinds[limit])
+        Suppressed(action, limit, UNREACHABLE if granted.is_uncounted else kinds[limit])
         for action, limit in granted.refused
     )
     quiet = (Suppressed(left.action, left.by, kinds[left.by]) for left in proposal.left_out if left.reason == "limit")

@@ -61,7 +61,7 @@ class TimedLimits:
     ) -> None:
         """``seconds`` is how long a reservation may take; ``clock`` measures the pauses of a store that fails."""
         self._store, self._seconds, self._counting = store, seconds, counting
-        self._pauses = FailurePauses("store of limits", "limited actions are held back", clock=clock)
+        self._pauses = FailurePauses("store of limits", "limited actions are held back, or not counted", clock=clock)
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._runs = False

@@ -104,7 +104,7 @@ DECISIONS_SUPPRESSED = _counter("decisions_suppressed", "Actions that a limit fo
 DECISION_FLAGS = _counter("decision_flags", "Decisions about cases with a flag.", "policy", "flag")
 DECISION_SECONDS = _histogram("decision_seconds", "Deciding on one call's scored rows.", _CALL_SECONDS, "policy")
 LIMIT_SECONDS = _histogram("limit_seconds", "Taking the limits of one call's actions.", _CALL_SECONDS)
-LIMIT_FAILURES = _counter("limit_failures", "Calls whose limited actions were held back.", "policy")
+LIMIT_FAILURES = _counter("limit_failures", "Calls whose limits could not be taken.", "policy")
 CALLS_IN_FLIGHT = _gauge("calls_in_flight", "Calls that are being answered.")
 CALLS_QUEUED = _gauge("calls_queued", "Calls that wait for a thread, or on the fast path for longer than one batch.")
 

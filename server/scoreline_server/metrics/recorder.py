@@ -216,7 +216,7 @@ class Metrics:
             self._observe(definitions.LIMIT_SECONDS, (), (seconds,))
 
     def limits_failed(self, policy: str) -> None:
-        """Counts a call whose limited actions were held back."""
+        """Counts a call whose limits could not be taken."""
         with self._lock:
             self._add(definitions.LIMIT_FAILURES, (policy,), 1)
 

@@ -54,7 +54,7 @@ class Counting(Protocol):
         """The decisions of one call, and how long deciding took."""
 
     def limits_failed(self, policy: str) -> None:
-        """A call whose limited actions were held back."""
+        """A call whose limits could not be taken."""
 
 
 class DecisionCalls:
@@ -114,7 +114,7 @@ class DecisionCalls:
             decided = decide(policy, scored, asked, self._reserve or _nothing, time_ns=_time_of(request, self._clock()))
             rows = decided.journaled(len(scored.batch.rows))
             self._note(self._counting.decided, policy.name, rows, _flags(decided), time.perf_counter() - start)
-            if any(each.is_held_back for each in decided.by_row.values()):
+            if any(each.is_uncounted for each in decided.by_row.values()):
                 self._note(self._counting.limits_failed, policy.name)
             self._observe(replace(scored.batch, decisions=rows))
             return decide_response(decided, scored, trace=request.trace)

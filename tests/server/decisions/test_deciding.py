@@ -99,11 +99,23 @@ def unreachable(_reservations: Sequence[Reservation], _now_us: int) -> None:
 def test_limited_actions_are_held_back_while_the_store_does_not_answer(catalog: Catalog) -> None:
     some = served(policy(more=ONCE.replace("[nudge, block]", "[block]")), catalog)
     row = decided(some, entity("a", income=MIDDLE, debt=1e3), reserve=unreachable).by_row[0]
-    assert (row.row.action, row.is_held_back) == ("nudge", True)
+    assert (row.row.action, row.is_uncounted) == ("nudge", True)
     assert row.row.suppressed == (Suppressed("block", "once", "unreachable"),)
     every = decided(served(policy(more=ONCE), catalog), entity("a", income=HIGH), entity("b"), reserve=unreachable)
     assert actions(every) == ["none"]
     assert every.by_row[0].row.propensity == 1.0
+
+
+def test_a_policy_may_act_while_the_store_does_not_answer(catalog: Catalog) -> None:
+    acting = served(policy(more=ONCE + "limits_unavailable: act\n"), catalog)
+    row = decided(acting, entity("a", income=MIDDLE, debt=1e3), reserve=unreachable).by_row[0]
+    assert (row.row.action, row.row.suppressed, row.is_uncounted) == ("block", (), True)
+
+
+def test_what_needs_no_limits_is_decided_while_the_store_does_not_answer(catalog: Catalog) -> None:
+    some = served(policy(more=ONCE.replace("[nudge, block]", "[block]")), catalog)
+    row = decided(some, entity("a", income=MIDDLE), reserve=unreachable).by_row[0]
+    assert (row.row.action, row.is_uncounted) == ("nudge", False)
 
 
 def test_without_limits_no_store_is_asked(catalog: Catalog) -> None:
