@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from scoreline_registry.decisions.actions import NO_ACTION
 from scoreline_registry.decisions.deciding.proposal import Candidate, Case, Proposal
-from scoreline_registry.decisions.messages.rendering import Message
+from scoreline_registry.decisions.messages.message import Message
 from scoreline_registry.decisions.reservations import Grant, Refusal, Reservation
 from scoreline_server.decisions.cases import cases_of
 from scoreline_server.scoring.decided import DecidedRow, DecidedRows, Suppressed

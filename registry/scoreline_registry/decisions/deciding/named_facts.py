@@ -6,7 +6,6 @@ from typing import Any
 from scoreline_registry.decisions.deciding.proposal import UPLIFT
 from scoreline_registry.decisions.effect_beliefs import is_share_of_score
 from scoreline_registry.decisions.facts import CONTEXT, SCORE
-from scoreline_registry.decisions.messages.placeholders import facts_in
 from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.decisions.policy_conditions import condition_with_cuts
 from scoreline_registry.routing.conditions import tests_of
@@ -39,6 +38,11 @@ def _in_values(policy: Policy) -> Iterator[str]:
 
 
 def _in_messages(policy: Policy) -> Iterator[str]:
+    """The facts of placeholders; policies without messages need no template library."""
+    if not policy.messages:
+        return
+    from scoreline_registry.decisions.messages.placeholders import facts_in
+
     for action, messages in policy.messages.items():
         for template in messages.templates(action):
             yield from facts_in(template.text)

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoreline_registry.decisions.deciding.proposal import Candidate
-from scoreline_registry.decisions.messages.rendering import MAX_MESSAGE, CompiledMessages, Message
+from scoreline_registry.decisions.messages.message import Message
+from scoreline_registry.decisions.messages.rendering import CompiledMessages
+from scoreline_registry.decisions.messages.templates import MAX_MESSAGE
 from tests.registry.decisions.policies import CHOOSE, policy_with
 
 NUDGE = Candidate("nudge", 1.0, 2.5, 12.345)
