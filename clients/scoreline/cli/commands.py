@@ -64,6 +64,7 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
         "events": CommandSpec(
             "scoreline_server.events.commands:events", "Record the events that profiles are made of.", "server"
         ),
+        "policy": CommandSpec("scoreline_registry.commands:policy", "Plan, apply and show policies.", "registry"),
         "history": CommandSpec("scoreline_registry.commands:history", "Show who changed what, and why.", "registry"),
         "rollback": CommandSpec(
             "scoreline_registry.commands:rollback", "Restore what an earlier revision had.", "registry"

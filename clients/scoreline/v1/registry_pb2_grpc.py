@@ -79,6 +79,16 @@ class RegistryServiceStub(object):
                 request_serializer=scoreline_dot_v1_dot_registry__pb2.GetProfileRequest.SerializeToString,
                 response_deserializer=scoreline_dot_v1_dot_registry__pb2.GetProfileResponse.FromString,
                 _registered_method=True)
+        self.ListPolicies = channel.unary_unary(
+                '/scoreline.v1.RegistryService/ListPolicies',
+                request_serializer=scoreline_dot_v1_dot_registry__pb2.ListPoliciesRequest.SerializeToString,
+                response_deserializer=scoreline_dot_v1_dot_registry__pb2.ListPoliciesResponse.FromString,
+                _registered_method=True)
+        self.GetPolicy = channel.unary_unary(
+                '/scoreline.v1.RegistryService/GetPolicy',
+                request_serializer=scoreline_dot_v1_dot_registry__pb2.GetPolicyRequest.SerializeToString,
+                response_deserializer=scoreline_dot_v1_dot_registry__pb2.GetPolicyResponse.FromString,
+                _registered_method=True)
         self.ListRevisions = channel.unary_unary(
                 '/scoreline.v1.RegistryService/ListRevisions',
                 request_serializer=scoreline_dot_v1_dot_registry__pb2.ListRevisionsRequest.SerializeToString,
@@ -93,6 +103,11 @@ class RegistryServiceStub(object):
                 '/scoreline.v1.RegistryService/ApplyProfile',
                 request_serializer=scoreline_dot_v1_dot_registry__pb2.ApplyProfileRequest.SerializeToString,
                 response_deserializer=scoreline_dot_v1_dot_registry__pb2.ApplyProfileResponse.FromString,
+                _registered_method=True)
+        self.ApplyPolicy = channel.unary_unary(
+                '/scoreline.v1.RegistryService/ApplyPolicy',
+                request_serializer=scoreline_dot_v1_dot_registry__pb2.ApplyPolicyRequest.SerializeToString,
+                response_deserializer=scoreline_dot_v1_dot_registry__pb2.ApplyPolicyResponse.FromString,
                 _registered_method=True)
         self.SetAlias = channel.unary_unary(
                 '/scoreline.v1.RegistryService/SetAlias',
@@ -175,6 +190,20 @@ class RegistryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPolicies(self, request, context):
+        """Lists policies by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPolicy(self, request, context):
+        """Reads one policy. Fails with NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListRevisions(self, request, context):
         """Lists revisions with their changes, newest first.
         """
@@ -183,7 +212,8 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ApplyRoute(self, request, context):
-        """Creates or changes a route. Fails with FAILED_PRECONDITION and every problem when the route could not serve.
+        """Creates or changes a route. Fails with FAILED_PRECONDITION and every problem when the route could not serve, or one
+        of its policies could not decide.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -191,6 +221,13 @@ class RegistryServiceServicer(object):
 
     def ApplyProfile(self, request, context):
         """Creates or changes a profile. Fails with FAILED_PRECONDITION and every problem of a route that uses it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplyPolicy(self, request, context):
+        """Creates or changes a policy. Fails with FAILED_PRECONDITION and every problem when it could not decide.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -204,7 +241,7 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Rollback(self, request, context):
-        """Restores aliases, routes and profiles as they were at an earlier revision, in a new revision.
+        """Restores aliases, routes, profiles and policies as they were at an earlier revision, in a new revision.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -260,6 +297,16 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     request_deserializer=scoreline_dot_v1_dot_registry__pb2.GetProfileRequest.FromString,
                     response_serializer=scoreline_dot_v1_dot_registry__pb2.GetProfileResponse.SerializeToString,
             ),
+            'ListPolicies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPolicies,
+                    request_deserializer=scoreline_dot_v1_dot_registry__pb2.ListPoliciesRequest.FromString,
+                    response_serializer=scoreline_dot_v1_dot_registry__pb2.ListPoliciesResponse.SerializeToString,
+            ),
+            'GetPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPolicy,
+                    request_deserializer=scoreline_dot_v1_dot_registry__pb2.GetPolicyRequest.FromString,
+                    response_serializer=scoreline_dot_v1_dot_registry__pb2.GetPolicyResponse.SerializeToString,
+            ),
             'ListRevisions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRevisions,
                     request_deserializer=scoreline_dot_v1_dot_registry__pb2.ListRevisionsRequest.FromString,
@@ -274,6 +321,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.ApplyProfile,
                     request_deserializer=scoreline_dot_v1_dot_registry__pb2.ApplyProfileRequest.FromString,
                     response_serializer=scoreline_dot_v1_dot_registry__pb2.ApplyProfileResponse.SerializeToString,
+            ),
+            'ApplyPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyPolicy,
+                    request_deserializer=scoreline_dot_v1_dot_registry__pb2.ApplyPolicyRequest.FromString,
+                    response_serializer=scoreline_dot_v1_dot_registry__pb2.ApplyPolicyResponse.SerializeToString,
             ),
             'SetAlias': grpc.unary_unary_rpc_method_handler(
                     servicer.SetAlias,
@@ -523,6 +575,60 @@ class RegistryService(object):
             _registered_method=True)
 
     @staticmethod
+    def ListPolicies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoreline.v1.RegistryService/ListPolicies',
+            scoreline_dot_v1_dot_registry__pb2.ListPoliciesRequest.SerializeToString,
+            scoreline_dot_v1_dot_registry__pb2.ListPoliciesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoreline.v1.RegistryService/GetPolicy',
+            scoreline_dot_v1_dot_registry__pb2.GetPolicyRequest.SerializeToString,
+            scoreline_dot_v1_dot_registry__pb2.GetPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListRevisions(request,
             target,
             options=(),
@@ -593,6 +699,33 @@ class RegistryService(object):
             '/scoreline.v1.RegistryService/ApplyProfile',
             scoreline_dot_v1_dot_registry__pb2.ApplyProfileRequest.SerializeToString,
             scoreline_dot_v1_dot_registry__pb2.ApplyProfileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/scoreline.v1.RegistryService/ApplyPolicy',
+            scoreline_dot_v1_dot_registry__pb2.ApplyPolicyRequest.SerializeToString,
+            scoreline_dot_v1_dot_registry__pb2.ApplyPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -54,16 +54,24 @@ class RegistryServiceStub:
     """Lists profiles by name."""
     GetProfile: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetProfileRequest, _registry_pb2.GetProfileResponse]
     """Reads one profile. Fails with NOT_FOUND."""
+    ListPolicies: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListPoliciesRequest, _registry_pb2.ListPoliciesResponse]
+    """Lists policies by name."""
+    GetPolicy: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetPolicyRequest, _registry_pb2.GetPolicyResponse]
+    """Reads one policy. Fails with NOT_FOUND."""
     ListRevisions: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListRevisionsRequest, _registry_pb2.ListRevisionsResponse]
     """Lists revisions with their changes, newest first."""
     ApplyRoute: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ApplyRouteRequest, _registry_pb2.ApplyRouteResponse]
-    """Creates or changes a route. Fails with FAILED_PRECONDITION and every problem when the route could not serve."""
+    """Creates or changes a route. Fails with FAILED_PRECONDITION and every problem when the route could not serve, or one
+    of its policies could not decide.
+    """
     ApplyProfile: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ApplyProfileRequest, _registry_pb2.ApplyProfileResponse]
     """Creates or changes a profile. Fails with FAILED_PRECONDITION and every problem of a route that uses it."""
+    ApplyPolicy: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ApplyPolicyRequest, _registry_pb2.ApplyPolicyResponse]
+    """Creates or changes a policy. Fails with FAILED_PRECONDITION and every problem when it could not decide."""
     SetAlias: _grpc.UnaryUnaryMultiCallable[_registry_pb2.SetAliasRequest, _registry_pb2.SetAliasResponse]
     """Points an alias to a version, after checking every route that uses it."""
     Rollback: _grpc.UnaryUnaryMultiCallable[_registry_pb2.RollbackRequest, _registry_pb2.RollbackResponse]
-    """Restores aliases, routes and profiles as they were at an earlier revision, in a new revision."""
+    """Restores aliases, routes, profiles and policies as they were at an earlier revision, in a new revision."""
     WatchRevisions: _grpc.UnaryStreamMultiCallable[_registry_pb2.WatchRevisionsRequest, _registry_pb2.WatchRevisionsResponse]
     """Streams every revision after the given one once it is committed, with its changes, until the caller cancels."""
 
@@ -93,16 +101,24 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Lists profiles by name."""
     GetProfile: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetProfileRequest, _registry_pb2.GetProfileResponse]  # type: ignore[assignment]
     """Reads one profile. Fails with NOT_FOUND."""
+    ListPolicies: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListPoliciesRequest, _registry_pb2.ListPoliciesResponse]  # type: ignore[assignment]
+    """Lists policies by name."""
+    GetPolicy: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetPolicyRequest, _registry_pb2.GetPolicyResponse]  # type: ignore[assignment]
+    """Reads one policy. Fails with NOT_FOUND."""
     ListRevisions: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListRevisionsRequest, _registry_pb2.ListRevisionsResponse]  # type: ignore[assignment]
     """Lists revisions with their changes, newest first."""
     ApplyRoute: _aio.UnaryUnaryMultiCallable[_registry_pb2.ApplyRouteRequest, _registry_pb2.ApplyRouteResponse]  # type: ignore[assignment]
-    """Creates or changes a route. Fails with FAILED_PRECONDITION and every problem when the route could not serve."""
+    """Creates or changes a route. Fails with FAILED_PRECONDITION and every problem when the route could not serve, or one
+    of its policies could not decide.
+    """
     ApplyProfile: _aio.UnaryUnaryMultiCallable[_registry_pb2.ApplyProfileRequest, _registry_pb2.ApplyProfileResponse]  # type: ignore[assignment]
     """Creates or changes a profile. Fails with FAILED_PRECONDITION and every problem of a route that uses it."""
+    ApplyPolicy: _aio.UnaryUnaryMultiCallable[_registry_pb2.ApplyPolicyRequest, _registry_pb2.ApplyPolicyResponse]  # type: ignore[assignment]
+    """Creates or changes a policy. Fails with FAILED_PRECONDITION and every problem when it could not decide."""
     SetAlias: _aio.UnaryUnaryMultiCallable[_registry_pb2.SetAliasRequest, _registry_pb2.SetAliasResponse]  # type: ignore[assignment]
     """Points an alias to a version, after checking every route that uses it."""
     Rollback: _aio.UnaryUnaryMultiCallable[_registry_pb2.RollbackRequest, _registry_pb2.RollbackResponse]  # type: ignore[assignment]
-    """Restores aliases, routes and profiles as they were at an earlier revision, in a new revision."""
+    """Restores aliases, routes, profiles and policies as they were at an earlier revision, in a new revision."""
     WatchRevisions: _aio.UnaryStreamMultiCallable[_registry_pb2.WatchRevisionsRequest, _registry_pb2.WatchRevisionsResponse]  # type: ignore[assignment]
     """Streams every revision after the given one once it is committed, with its changes, until the caller cancels."""
 
@@ -179,6 +195,22 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reads one profile. Fails with NOT_FOUND."""
 
     @_abc_1.abstractmethod
+    def ListPolicies(
+        self,
+        request: _registry_pb2.ListPoliciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ListPoliciesResponse, _abc.Awaitable[_registry_pb2.ListPoliciesResponse]]:
+        """Lists policies by name."""
+
+    @_abc_1.abstractmethod
+    def GetPolicy(
+        self,
+        request: _registry_pb2.GetPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.GetPolicyResponse, _abc.Awaitable[_registry_pb2.GetPolicyResponse]]:
+        """Reads one policy. Fails with NOT_FOUND."""
+
+    @_abc_1.abstractmethod
     def ListRevisions(
         self,
         request: _registry_pb2.ListRevisionsRequest,
@@ -192,7 +224,9 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.ApplyRouteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.ApplyRouteResponse, _abc.Awaitable[_registry_pb2.ApplyRouteResponse]]:
-        """Creates or changes a route. Fails with FAILED_PRECONDITION and every problem when the route could not serve."""
+        """Creates or changes a route. Fails with FAILED_PRECONDITION and every problem when the route could not serve, or one
+        of its policies could not decide.
+        """
 
     @_abc_1.abstractmethod
     def ApplyProfile(
@@ -201,6 +235,14 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.ApplyProfileResponse, _abc.Awaitable[_registry_pb2.ApplyProfileResponse]]:
         """Creates or changes a profile. Fails with FAILED_PRECONDITION and every problem of a route that uses it."""
+
+    @_abc_1.abstractmethod
+    def ApplyPolicy(
+        self,
+        request: _registry_pb2.ApplyPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ApplyPolicyResponse, _abc.Awaitable[_registry_pb2.ApplyPolicyResponse]]:
+        """Creates or changes a policy. Fails with FAILED_PRECONDITION and every problem when it could not decide."""
 
     @_abc_1.abstractmethod
     def SetAlias(
@@ -216,7 +258,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.RollbackRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.RollbackResponse, _abc.Awaitable[_registry_pb2.RollbackResponse]]:
-        """Restores aliases, routes and profiles as they were at an earlier revision, in a new revision."""
+        """Restores aliases, routes, profiles and policies as they were at an earlier revision, in a new revision."""
 
     @_abc_1.abstractmethod
     def WatchRevisions(

@@ -6,6 +6,7 @@ from scoreline_registry.commands.copies import export, promote
 from scoreline_registry.commands.experiments import experiment
 from scoreline_registry.commands.history import history
 from scoreline_registry.commands.labels import label, own
+from scoreline_registry.commands.policies import policy
 from scoreline_registry.commands.profiles import profile
 from scoreline_registry.commands.ramps import ramp
 from scoreline_registry.commands.routes import route
@@ -24,6 +25,7 @@ __all__ = [
     "history",
     "init",
     "models",
+    "policy",
     "profile",
     "promote",
     "ramp",

@@ -36,7 +36,7 @@ class RegistryCommand(click.Command):
 
 
 class NameType(click.ParamType[str]):
-    """The name of a model, route, profile, alias or label; shells complete those of documents."""
+    """The name of a model, route, profile, policy, alias or label; shells complete those of documents."""
 
     name = "name"
 

@@ -19,7 +19,13 @@ from scoreline_registry.commands.output import print_commit, print_json
 from scoreline_registry.errors import NoRegistryError
 from scoreline_registry.history.changes import Change
 from scoreline_registry.history.retirement import Retire, Unretire
-from scoreline_registry.history.rollback import RollbackAll, RollbackModel, RollbackProfile, RollbackRoute
+from scoreline_registry.history.rollback import (
+    RollbackAll,
+    RollbackModel,
+    RollbackPolicy,
+    RollbackProfile,
+    RollbackRoute,
+)
 from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.history.state import Kind
 from scoreline_registry.names import ModelRef
@@ -29,17 +35,18 @@ from scoreline_registry.upkeep.garbage_collection import DEFAULT_RETENTION, Coll
 from scoreline_registry.upkeep.verification import Verification
 from scoreline_registry.upkeep.verification import verify as verify_storage
 
-_FOLDERS: Mapping[str, Kind] = {"models": "model", "routes": "route", "profiles": "profile"}
+_FOLDERS: Mapping[str, Kind] = {"models": "model", "routes": "route", "profiles": "profile", "policies": "policy"}
 _ROLLBACKS: Mapping[Kind, Callable[[str, Snapshot], Change]] = {
     "model": RollbackModel,
     "route": RollbackRoute,
     "profile": RollbackProfile,
+    "policy": RollbackPolicy,
 }
 
 
 @click.command(cls=RegistryCommand)
-@click.argument("target", required=False, metavar="[models/NAME|routes/NAME|profiles/NAME|NAME]")
-@click.option("--all", "everything", is_flag=True, help="Every alias, route and profile, instead of one TARGET.")
+@click.argument("target", required=False, metavar="[models/NAME|routes/NAME|profiles/NAME|policies/NAME|NAME]")
+@click.option("--all", "everything", is_flag=True, help="Every alias, route, profile and policy; no TARGET.")
 @click.option("--to", type=click.IntRange(min=0), required=True, metavar="REVISION", help="Where they were then.")
 @registry_option
 @json_option
@@ -47,14 +54,16 @@ _ROLLBACKS: Mapping[Kind, Callable[[str, Snapshot], Change]] = {
 def rollback(
     target: str | None, everything: bool, to: int, address: str, as_json: bool, if_match: str | None, **signed: Any
 ) -> None:
-    """Move the aliases of a model, a route or a profile back to where an earlier revision had them, as a new revision.
+    """Move the aliases of a model, a route, a profile or a policy back to where an earlier revision had them.
+
+    That is a new revision.
 
     \b
     scoreline rollback routes/credit --to 41
     scoreline rollback --all --to 41 --dry-run
     """
     if everything == (target is not None):
-        raise click.UsageError("name one model, route or profile, or give --all")
+        raise click.UsageError("name one model, route, profile or policy, or give --all")
     if everything and if_match is not None:
         raise click.UsageError("--if-match is the digest of one document; with --all there are many")
     registry = Registry.open(address)
@@ -65,7 +74,7 @@ def rollback(
 
 
 def _rollback_of(registry: Registry, text: str, past: Snapshot) -> Change:
-    """The rollback of a target, models/NAME, routes/NAME or profiles/NAME; a bare NAME must be one of them only."""
+    """The rollback of a target such as routes/NAME; a bare NAME must be of one kind only."""
     folder, separator, name = text.rpartition("/")
     if separator and folder not in _FOLDERS:
         raise click.UsageError(f"{text!r}: write {', '.join(f'{known}/NAME' for known in _FOLDERS)} or NAME")
@@ -87,7 +96,7 @@ def _folders_with(snapshot: Snapshot, name: str) -> list[str]:
 @json_option
 @writing_options
 def retire(ref: ModelRef, address: str, as_json: bool, **signed: Any) -> None:
-    """Take a version out of use; refused while an alias or a route references it."""
+    """Take a version out of use; refused while an alias, a route or a policy references it."""
     commit = Registry.open(address).commit(Retire(ref.model, _version(ref)), **signed)
     print_commit(commit, as_json=as_json, version=str(ref))
 

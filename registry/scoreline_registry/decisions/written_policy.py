@@ -171,7 +171,7 @@ def _intervention(intervention: Intervention) -> dict[str, Any]:
         for kind in CHANGES_BY
     }
     cost: dict[str, Any] = {} if intervention.cost == ZERO else {"cost": intervention.cost.written}
-    described = {"description": intervention.description, **changes}
+    described: dict[str, Any] = {"description": intervention.description, **changes}
     return _given(described) | cost | _given({"excludes": list(intervention.excludes)})
 
 

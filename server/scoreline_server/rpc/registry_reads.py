@@ -34,6 +34,8 @@ class RegistryReads:
             Method(SERVICE + "GetRoute", pb.GetRouteRequest, read, self.get_route),
             Method(SERVICE + "ListProfiles", pb.ListProfilesRequest, read, self.list_profiles),
             Method(SERVICE + "GetProfile", pb.GetProfileRequest, read, self.get_profile),
+            Method(SERVICE + "ListPolicies", pb.ListPoliciesRequest, read, self.list_policies),
+            Method(SERVICE + "GetPolicy", pb.GetPolicyRequest, read, self.get_policy),
             Method(SERVICE + "ListRevisions", pb.ListRevisionsRequest, read, self.list_revisions),
         ]
 
@@ -98,6 +100,20 @@ class RegistryReads:
         """One profile."""
         name = resources.name_in("profiles", request.name)
         return pb.GetProfileResponse(profile=resources.profile(self._registry.latest(), name))
+
+    def list_policies(
+        self, request: pb.ListPoliciesRequest, _catalog: Catalog, _caller: Caller
+    ) -> pb.ListPoliciesResponse:
+        """Policies by name."""
+        snapshot = self._registry.latest()
+        shown, more = page(sorted(snapshot.policies), request.page_size, key_of(request.page_token))
+        policies = [resources.policy(snapshot, name) for name in shown]
+        return pb.ListPoliciesResponse(policies=policies, next_page_token=token_of(shown[-1]) if more else "")
+
+    def get_policy(self, request: pb.GetPolicyRequest, _catalog: Catalog, _caller: Caller) -> pb.GetPolicyResponse:
+        """One policy."""
+        name = resources.name_in("policies", request.name)
+        return pb.GetPolicyResponse(policy=resources.policy(self._registry.latest(), name))
 
     def list_revisions(
         self, request: pb.ListRevisionsRequest, _catalog: Catalog, _caller: Caller

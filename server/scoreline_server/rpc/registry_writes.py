@@ -1,8 +1,16 @@
 """Handlers of RegistryService that write: each call commits one revision, signed by its caller."""
 
 from scoreline.v1 import registry_pb2 as pb
+from scoreline_registry.decisions.policy_file import read_policy
+from scoreline_registry.decisions.policy_plan import PolicyPlan
 from scoreline_registry.history.changes import Change, SetAlias
-from scoreline_registry.history.rollback import RollbackAll, RollbackModel, RollbackProfile, RollbackRoute
+from scoreline_registry.history.rollback import (
+    RollbackAll,
+    RollbackModel,
+    RollbackPolicy,
+    RollbackProfile,
+    RollbackRoute,
+)
 from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.profiles.profile_file import read_profile
 from scoreline_registry.profiles.profile_plan import ProfilePlan
@@ -18,7 +26,7 @@ from scoreline_server.scoring.catalog import Catalog
 
 
 class RegistryWrites:
-    """Answers ApplyRoute, ApplyProfile, SetAlias and Rollback."""
+    """Answers ApplyRoute, ApplyProfile, ApplyPolicy, SetAlias and Rollback."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -29,6 +37,7 @@ class RegistryWrites:
         return [
             Method(SERVICE + "ApplyRoute", pb.ApplyRouteRequest, write, self.apply_route),
             Method(SERVICE + "ApplyProfile", pb.ApplyProfileRequest, write, self.apply_profile),
+            Method(SERVICE + "ApplyPolicy", pb.ApplyPolicyRequest, write, self.apply_policy),
             Method(SERVICE + "SetAlias", pb.SetAliasRequest, write, self.set_alias),
             Method(SERVICE + "Rollback", pb.RollbackRequest, write, self.rollback),
         ]
@@ -68,6 +77,20 @@ class RegistryWrites:
         answer.profile.CopyFrom(resources.profile(self._registry.at(answer.revision), definition.profile))
         return answer
 
+    def apply_policy(self, request: pb.ApplyPolicyRequest, _catalog: Catalog, caller: Caller) -> pb.ApplyPolicyResponse:
+        """Creates or changes a policy; a dry run returns the differences without doing so."""
+        with background_work():
+            spec = read_policy(request.definition, source="definition")
+        if_match = _etag(request)
+        if request.dry_run:
+            return _planned_policy(self._registry.plan_policy(spec, if_match=if_match))
+        plan = self._registry.apply_policy(
+            spec, author=_author(request.author, caller), message=request.message, if_match=if_match
+        )
+        answer = _planned_policy(plan)
+        answer.policy.CopyFrom(resources.policy(self._registry.at(answer.revision), spec.policy))
+        return answer
+
     def set_alias(self, request: pb.SetAliasRequest, _catalog: Catalog, caller: Caller) -> pb.SetAliasResponse:
         """Points an alias to a version."""
         name = resources.name_in("models", request.name)
@@ -81,7 +104,7 @@ class RegistryWrites:
         return pb.SetAliasResponse(model=resources.model(snapshot, name), revision=commit.revision)
 
     def rollback(self, request: pb.RollbackRequest, _catalog: Catalog, caller: Caller) -> pb.RollbackResponse:
-        """Brings a model's aliases, a route, a profile or everything back to an earlier revision's."""
+        """Brings a model's aliases, a route, a profile, a policy or everything back to an earlier revision's."""
         if request.all == bool(request.name):
             raise CallError(ErrorReason.INVALID, "give `name`, or `all` without a name")
         commit = self._registry.commit(
@@ -101,6 +124,8 @@ def _rollback(name: str, past: Snapshot) -> Change:
         return RollbackRoute(resources.name_in("routes", name), past)
     if name.startswith("profiles/"):
         return RollbackProfile(resources.name_in("profiles", name), past)
+    if name.startswith("policies/"):
+        return RollbackPolicy(resources.name_in("policies", name), past)
     return RollbackModel(resources.name_in("models", name), past)
 
 
@@ -113,8 +138,18 @@ def _planned(plan: ProfilePlan) -> pb.ApplyProfileResponse:
     )
 
 
+def _planned_policy(plan: PolicyPlan) -> pb.ApplyPolicyResponse:
+    return pb.ApplyPolicyResponse(
+        revision=plan.revision or 0, differences=plan.differences, moved=plan.moved, warnings=plan.warnings
+    )
+
+
 def _etag(
-    request: pb.ApplyRouteRequest | pb.ApplyProfileRequest | pb.SetAliasRequest | pb.RollbackRequest,
+    request: pb.ApplyRouteRequest
+    | pb.ApplyProfileRequest
+    | pb.ApplyPolicyRequest
+    | pb.SetAliasRequest
+    | pb.RollbackRequest,
 ) -> str | None:
     return request.etag if request.HasField("etag") else None
 

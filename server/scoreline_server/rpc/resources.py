@@ -3,6 +3,7 @@
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from scoreline.v1 import registry_pb2 as pb
+from scoreline_registry.decisions.policy_file import write_policy
 from scoreline_registry.documents.documents import VersionEntry
 from scoreline_registry.documents.manifest import Manifest
 from scoreline_registry.errors import InvalidNameError, NotFoundError
@@ -13,10 +14,12 @@ from scoreline_registry.profiles.digests import feature_digests
 from scoreline_registry.profiles.profile_file import write_profile
 from scoreline_registry.routing.route_file import write_route
 
+_KINDS = {"models": "model", "routes": "route", "profiles": "profile", "policies": "policy"}
+
 
 def name_in(collection: str, name: str) -> str:
-    """The id in "models/{id}", "routes/{id}" or "profiles/{id}". Raises InvalidNameError."""
-    kind = collection.removesuffix("s")
+    """The id in a name such as "models/{id}" or "policies/{id}". Raises InvalidNameError."""
+    kind = _KINDS[collection]
     head, _, tail = name.partition("/")
     if head != collection:
         raise InvalidNameError(kind, name, f"write {collection}/{{{kind}}}")
@@ -73,6 +76,17 @@ def profile(snapshot: Snapshot, name: str) -> pb.Profile:
         etag=snapshot.profile_digests[name],
         definition=write_profile(document),
         feature_digests=feature_digests(document),
+    )
+
+
+def policy(snapshot: Snapshot, name: str) -> pb.Policy:
+    """One policy. Raises NotFoundError."""
+    document = snapshot.state.policies.require(name)
+    return pb.Policy(
+        name=f"policies/{name}",
+        etag=snapshot.policy_digests[name],
+        definition=write_policy(document),
+        cuts=document.cut_values,
     )
 
 

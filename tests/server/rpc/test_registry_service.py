@@ -9,6 +9,7 @@ import pytest
 
 from scoreline.v1 import registry_pb2 as pb
 from scoreline.v1 import registry_pb2_grpc as rpc
+from scoreline_registry.decisions.policy_file import policy_of
 from scoreline_registry.history.rollback import RollbackAll
 from scoreline_registry.history.weight_moves import MoveRamp
 from scoreline_registry.profiles.digests import feature_digests
@@ -24,6 +25,7 @@ from scoreline_server.rpc.registry_writes import RegistryWrites
 from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.settings import Settings
 from tests.registry.profiles.samples import SPENDING, profile
+from tests.server.policies import GUARDIAN
 from tests.server.routes import ROUTE
 from tests.server.toys import publish_linear
 from tests.server.wire import reason_of
@@ -144,6 +146,37 @@ def test_a_profile_is_planned_applied_listed_and_rolled_back(
     assert listed == read
     assert failure(admin.GetProfile, pb.GetProfileRequest(name="profiles/other")) == MISSING
     assert failure(admin.GetProfile, pb.GetProfileRequest(name="spending")) == INVALID
+
+
+def test_a_policy_is_planned_applied_listed_and_rolled_back(registry: Registry, admin: rpc.RegistryServiceStub) -> None:
+    early = admin.ApplyPolicy, pb.ApplyPolicyRequest(definition=GUARDIAN, author="ann")
+    assert failure(*early) == (grpc.StatusCode.FAILED_PRECONDITION, "REFUSED")
+    publish_linear(registry, "linear", aliases=["champion"])
+    admin.ApplyRoute(pb.ApplyRouteRequest(definition=ROUTE, author="ann"))
+    plan = admin.ApplyPolicy(pb.ApplyPolicyRequest(definition=GUARDIAN, dry_run=True))
+    assert (plan.revision, plan.HasField("policy"), plan.moved) == (0, False, 0)
+    assert not registry.latest().policies
+    done = admin.ApplyPolicy(pb.ApplyPolicyRequest(definition=GUARDIAN, etag="", author="ann"))
+    read = admin.GetPolicy(pb.GetPolicyRequest(name="policies/guardian")).policy
+    assert read == done.policy
+    assert read.etag == registry.latest().policy_digests["guardian"]
+    assert policy_of(read.definition, source="test") == policy_of(GUARDIAN, source="test")
+    changed = pb.ApplyPolicyRequest(definition=f"{GUARDIAN}control: 25\n", author="ann")
+    answer = admin.ApplyPolicy(changed)
+    assert (list(answer.differences), answer.moved) == (["control: 0 -> 25"], pytest.approx(0.25))
+    stale = pb.ApplyPolicyRequest(definition=GUARDIAN, etag=read.etag, author="ann")
+    assert failure(admin.ApplyPolicy, stale) == (grpc.StatusCode.ABORTED, "CONFLICT")
+    wrong = pb.ApplyPolicyRequest(definition=GUARDIAN.replace("reduces", "reduce"), author="ann")
+    assert failure(admin.ApplyPolicy, wrong) == INVALID
+    assert failure(admin.ApplyPolicy, pb.ApplyPolicyRequest(definition=GUARDIAN)) == INVALID
+    admin.Rollback(pb.RollbackRequest(name="policies/guardian", to_revision=done.revision, author="ann"))
+    [listed] = admin.ListPolicies(pb.ListPoliciesRequest()).policies
+    assert listed == read
+    assert failure(admin.GetPolicy, pb.GetPolicyRequest(name="policies/other")) == MISSING
+    assert failure(admin.GetPolicy, pb.GetPolicyRequest(name="guardian")) == INVALID
+    seen = admin.WatchRevisions(pb.WatchRevisionsRequest(after_revision=done.revision - 1))
+    assert next(seen).revision.changes[0].kind == "policy"
+    seen.cancel()
 
 
 SECTIONS = """\

@@ -1,0 +1,170 @@
+"""``scoreline policy``: the definitions of policies; the server's package adds what its journal says of decisions."""
+
+import json
+from typing import Any, BinaryIO
+
+import click
+
+from scoreline.cli.lazy import SharedGroup
+from scoreline_registry.commands.files import read_text
+from scoreline_registry.commands.history import limit_option, print_history_of
+from scoreline_registry.commands.options import (
+    NameType,
+    RegistryCommand,
+    json_option,
+    registry_option,
+    writing_options,
+)
+from scoreline_registry.commands.output import print_commit, print_json, print_table
+from scoreline_registry.decisions.policy import Policy
+from scoreline_registry.decisions.policy_file import read_policy, write_policy
+from scoreline_registry.decisions.policy_plan import PolicyPlan
+from scoreline_registry.decisions.policy_spec import PolicySpec
+from scoreline_registry.history.policy_changes import RemovePolicy
+from scoreline_registry.registry import Registry
+
+policy_argument = click.argument("name", metavar="POLICY", type=NameType("policy"))
+file_argument = click.argument("file", type=click.File("rb"))
+
+
+@click.group(cls=SharedGroup)
+def policy() -> None:
+    """Which action a score leads to, at which value, within which limits and in which words."""
+
+
+@policy.command("list", cls=RegistryCommand)
+@registry_option
+@json_option
+def list_policies(address: str, as_json: bool) -> None:
+    """List every policy."""
+    snapshot = Registry.open(address).latest()
+    documents = list(snapshot.policies.values())
+    if as_json:
+        print_json([_summary_json(document, snapshot.policy_digests[document.policy]) for document in documents])
+        return
+    rows = [
+        (d.policy, d.route, ", ".join(d.actions), ", ".join(d.strategies), len(d.limits), d.description)
+        for d in documents
+    ]
+    print_table(("policy", "route", "actions", "strategies", "limits", "description"), rows)
+
+
+@policy.command(cls=RegistryCommand, short_help="Print a policy as YAML that can be applied.")
+@policy_argument
+@registry_option
+@json_option
+def get(name: str, address: str, as_json: bool) -> None:
+    """Print a policy as YAML that can be applied; with --json as it is stored, with its bucket ranges."""
+    snapshot = Registry.open(address).latest()
+    document = snapshot.state.policies.require(name)
+    if as_json:
+        print_json({"digest": snapshot.policy_digests[name], "document": document.model_dump(mode="json")})
+    else:
+        click.echo(write_policy(document), nl=False)
+
+
+@policy.command(cls=RegistryCommand, short_help="Show what applying FILE would change.")
+@file_argument
+@registry_option
+@json_option
+def plan(file: BinaryIO, address: str, as_json: bool) -> None:
+    """Show what applying FILE (- for standard input) would change, and how many units would get another strategy."""
+    print_plan(Registry.open(address).plan_policy(read_file(file)), as_json=as_json)
+
+
+@policy.command(cls=RegistryCommand, short_help="Create or change a policy as FILE says.")
+@file_argument
+@registry_option
+@json_option
+@writing_options
+def apply(
+    file: BinaryIO, address: str, as_json: bool, author: str, message: str, if_match: str | None, dry_run: bool
+) -> None:
+    """Create or change a policy as FILE (- for standard input) says."""
+    registry, spec = Registry.open(address), read_file(file)
+    if dry_run:
+        done = registry.plan_policy(spec, if_match=if_match)
+    else:
+        done = registry.apply_policy(spec, author=author, message=message, if_match=if_match)
+    print_plan(done, as_json=as_json)
+
+
+@policy.command(cls=RegistryCommand, short_help="Show who changed a policy, and why.")
+@policy_argument
+@registry_option
+@json_option
+@limit_option
+def history(name: str, address: str, as_json: bool, limit: int) -> None:
+    """Show the newest revisions that changed POLICY."""
+    print_history_of(Registry.open(address), "policy", name, limit=limit, as_json=as_json)
+
+
+@policy.command(cls=RegistryCommand, short_help="Remove a policy from the registry.")
+@policy_argument
+@registry_option
+@json_option
+@writing_options
+def remove(name: str, address: str, as_json: bool, **signed: Any) -> None:
+    """Remove POLICY; what was decided by it stays in the journal."""
+    commit = Registry.open(address).commit(RemovePolicy(name), **signed)
+    print_commit(commit, as_json=as_json, policy=name)
+
+
+def read_file(file: BinaryIO) -> PolicySpec:
+    """The policy that a file says."""
+    source, text = read_text(file)
+    return read_policy(text, source=source)
+
+
+def print_plan(plan: PolicyPlan, *, as_json: bool) -> None:
+    """Prints what applying a policy does."""
+    if as_json:
+        print_json(_plan_json(plan))
+        return
+    for difference in plan.differences or ("nothing differs",):
+        click.echo(f"{plan.policy}: {difference}")
+    for warning in plan.warnings:
+        click.echo(f"{plan.policy}: warning: {warning}")
+    rows = [
+        (position, rule.when and json.dumps(rule.when), share.strategy, f"{share.before:g}", f"{share.after:g}")
+        for position, rule in enumerate(plan.rules, start=1)
+        for share in rule.shares
+    ]
+    print_table(("rule", "when", "strategy", "percent before", "percent after"), rows)
+    done = "nothing is written" if plan.revision is None else f"revision {plan.revision}"
+    click.echo(f"units that get another strategy: {plan.moved:.4%}; {done}")
+
+
+def _summary_json(document: Policy, digest: str) -> dict[str, object]:
+    return {
+        "policy": document.policy,
+        "digest": digest,
+        "route": document.route,
+        "actions": list(document.actions),
+        "strategies": list(document.strategies),
+        "limits": [limit.name for limit in document.limits],
+        "models": list(document.refs),
+        "description": document.description,
+    }
+
+
+def _plan_json(plan: PolicyPlan) -> dict[str, object]:
+    rules = [
+        {
+            "when": rule.when,
+            "shares": [{"strategy": s.strategy, "before": s.before, "after": s.after} for s in rule.shares],
+            "moved": rule.moved,
+        }
+        for rule in plan.rules
+    ]
+    return {
+        "policy": plan.policy,
+        "revision": plan.revision,
+        "etag": plan.etag,
+        "changes_anything": plan.changes_anything,
+        "differences": list(plan.differences),
+        "warnings": list(plan.warnings),
+        "rules": rules,
+        "moved": plan.moved,
+        "document": plan.after.model_dump(mode="json"),
+    }
