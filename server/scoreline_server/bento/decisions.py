@@ -4,14 +4,15 @@ from pydantic import BaseModel, Field
 
 from scoreline.v1 import decisions_pb2 as pb
 from scoreline_server.bento.messages import Entity, JsonValue, Score, entity_message, score_of
-from scoreline_server.rpc.decision_calls import MAX_REASONS, MAX_REQUEST_ID
+from scoreline_server.rpc.decision_calls import MAX_REQUEST_ID
+from scoreline_server.scoring.reasons.asking import MOST_REASONS
 
 
 class Case(Entity):
     """One entity to decide for, and the policy."""
 
     policy: str = Field(description="The policy's name; it decides on the route's scores.")
-    reasons: int = Field(default=0, ge=0, le=MAX_REASONS, description="How many reasons of the score to return.")
+    reasons: int = Field(default=0, ge=0, le=MOST_REASONS, description="How many reasons of the score to return.")
     language: str = Field(default="", description="The language of the message; the policy says without it.")
     channel: str = Field(default="", description="The channel that the caller can act on; any without it.")
     trace: bool = Field(default=False, description="Whether to return how each rule decided.")

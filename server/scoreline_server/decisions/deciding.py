@@ -5,11 +5,15 @@ from dataclasses import dataclass, field
 
 from scoreline_registry.decisions.actions import NO_ACTION
 from scoreline_registry.decisions.deciding.proposal import Candidate, Case, Proposal
+from scoreline_registry.decisions.facts import CONTEXT
 from scoreline_registry.decisions.messages.message import Message
 from scoreline_registry.decisions.reservations import Grant, Refusal, Reservation
 from scoreline_server.decisions.cases import cases_of
+from scoreline_server.decisions.reasons import SaidReason, message_reasons, said
 from scoreline_server.scoring.decided import DecidedRow, DecidedRows, Suppressed
 from scoreline_server.scoring.facts import Scored
+from scoreline_server.scoring.reasons.codes import RowReasons
+from scoreline_server.scoring.reasons.row_reasons import Wanted
 from scoreline_server.scoring.served_policy import ServedPolicy
 
 _MICRO = 1000
@@ -52,10 +56,14 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The decisions for the rows of a call, by row; rows that have an error have none."""
+    """The decisions for the rows of a call, by row; rows that have an error have none.
+
+    ``reasons`` are those that messages could name, by row.
+    """
 
     policy: ServedPolicy
     by_row: Mapping[int, Decision] = field(default_factory=dict)
+    reasons: Mapping[int, RowReasons] = field(default_factory=dict)
 
     def journaled(self, count: int) -> DecidedRows:
         """What the journal keeps of the decisions for ``count`` rows."""
@@ -80,9 +88,40 @@ def decide(policy: ServedPolicy, scored: Scored, asked: Asked, reserve: Reserve,
     cases = cases_of(policy, scored, time_ns=time_ns, channel=asked.channel)
     proposals = dict(zip(cases, policy.compiled.propose(list(cases.values()), trace=asked.trace), strict=True))
     granted = _granted(policy, cases, proposals, scored.batch.requests[0].request_id, reserve)
+    reasons = _reasons(policy, scored, proposals, granted, asked)
     return Decided(
-        policy, {row: _decision(policy, proposal, granted[row], asked) for row, proposal in proposals.items()}
+        policy,
+        {
+            row: _decision(policy, proposal, granted[row], asked, said(reasons.get(row)))
+            for row, proposal in proposals.items()
+        },
+        reasons,
     )
+
+
+def _reasons(
+    policy: ServedPolicy,
+    scored: Scored,
+    proposals: Mapping[int, Proposal],
+    granted: Mapping[int, "_Granted"],
+    asked: Asked,
+) -> Mapping[int, RowReasons]:
+    """The reasons that messages of granted actions may name, by row."""
+    if not policy.messages.reasons:
+        return {}
+    wanted = {
+        row: Wanted(policy.messages.reasons, _language(policy, proposals[row], asked))
+        for row, each in granted.items()
+        if each.action in policy.compiled.policy.messages
+    }
+    return message_reasons(scored.batch, wanted) if wanted else {}
+
+
+def _language(policy: ServedPolicy, proposal: Proposal, asked: Asked) -> str:
+    """The language that a message is wanted in."""
+    choice = policy.compiled.policy.language
+    named = proposal.facts.get(CONTEXT + choice.context) if choice.context else None
+    return asked.language or (named if isinstance(named, str) else "") or choice.default
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +185,11 @@ def _first(proposal: Proposal) -> str | None:
     return proposal.wanted[0].action if proposal.wanted else None
 
 
-def _decision(policy: ServedPolicy, proposal: Proposal, granted: _Granted, asked: Asked) -> Decision:
+def _decision(
+    policy: ServedPolicy, proposal: Proposal, granted: _Granted, asked: Asked, reasons: Sequence[SaidReason]
+) -> Decision:
     taken = proposal.taken(granted.action, [refusal.action for refusal in granted.refused])
-    message = _message(policy, proposal, taken, asked)
+    message = _message(policy, proposal, taken, asked, reasons)
     row = DecidedRow(
         strategy=proposal.strategy,
         rule=proposal.rule,
@@ -184,8 +225,10 @@ def _suppressed(policy: ServedPolicy, proposal: Proposal, granted: _Granted) -> 
     return (*counted, *quiet)
 
 
-def _message(policy: ServedPolicy, proposal: Proposal, taken: Candidate, asked: Asked) -> Message:
+def _message(
+    policy: ServedPolicy, proposal: Proposal, taken: Candidate, asked: Asked, reasons: Sequence[SaidReason]
+) -> Message:
     """The message of an action; empty where the policy has none for it."""
     channel = asked.channel or _channel(policy, taken.action)
-    written = policy.messages.write(taken, proposal.facts, language=asked.language, channel=channel)
+    written = policy.messages.write(taken, proposal.facts, language=asked.language, channel=channel, reasons=reasons)
     return written or _NO_MESSAGE

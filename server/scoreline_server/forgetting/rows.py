@@ -7,6 +7,7 @@ Other rows keep every bit.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,11 +45,13 @@ _BLANKS: Mapping[Column, bytes] = {
     Column.DECISION_NUMBERS: bytes(8),
     Column.DECISION_CONTROL: bytes(1),
     Column.SHADOW_ACTIONS: bytes(2),
+    Column.REASON_COUNTS: bytes(1),
 }
 """What an empty row has in columns of personal values; a column may have several of it per row."""
 _ASSIGNMENTS = (Column.ASSIGNED, Column.SERVED, Column.REASONS, Column.RULES)
-_OF_POLICIES = (Column.DECISION_TEXTS, Column.DECISION_POLICIES, Column.SHADOW_STRATEGIES)
-"""What policies name; nothing of an entity is in it."""
+_NAMES = (Column.DECISION_TEXTS, Column.DECISION_POLICIES, Column.SHADOW_STRATEGIES, Column.REASON_INPUTS)
+"""Names of policies and inputs; nothing of an entity is in them."""
+_OF_REASONS = (Column.REASON_CODES, Column.REASON_VALUES)
 
 
 def without_rows(block: RowArrays, gone: Bool) -> bytes | None:
@@ -98,8 +101,6 @@ class _Rest:
         """What is left of a column; None for one that is made anew or belongs to another."""
         if column in _OF_CALLS:
             return _cut(self.raw[column], self.calls)
-        if column in _OF_POLICIES:
-            return bytes(self.raw[column])
         if column in _ASSIGNMENTS:
             return _cut(self.raw[column], self.rows)
         if column in _BLANKS:
@@ -126,6 +127,8 @@ class _Rest:
             Column.EXTRA_VALUES: self._extra_values,
             Column.SUPPRESSED: lambda: self._by_row(Column.SUPPRESSED),
             Column.DECISION_FLAGS: lambda: self._by_row(Column.DECISION_FLAGS),
+            **{column: partial(self._copied, column) for column in _NAMES},
+            **{column: partial(self._of_reasons, column) for column in _OF_REASONS},
         }
 
     def _blanked(self, column: Column) -> bytes:
@@ -167,6 +170,12 @@ class _Rest:
         kept = {int(self.places[int(row)]): reason for row, reason in errors.items() if self.shown[int(row)]}
         empty = self.places[self.empty].tolist()
         return packed_json(dict(sorted((kept | dict.fromkeys(empty, ErrorReason.MISSING_UNIT.value)).items())))
+
+    def _copied(self, column: Column) -> bytes:
+        return bytes(self.raw[column])
+
+    def _of_reasons(self, column: Column) -> bytes:
+        return _cut(self.raw[column], np.repeat(self.shown, np.frombuffer(self.raw[Column.REASON_COUNTS], "u1")))
 
     def _by_row(self, column: Column) -> bytes:
         """An object with what some rows have."""

@@ -31,7 +31,6 @@ from scoreline_server.scoring.results import Observe, RowResults, ScoredBatch
 from scoreline_server.scoring.served_policy import ServedPolicy
 from scoreline_server.stopping import InFlight
 
-MAX_REASONS = 20
 MAX_REQUEST_ID = 128
 
 # An estimate for admission, which learns how far off it is: rules, limits and the message of a row.
@@ -116,8 +115,10 @@ class DecisionCalls:
             self._note(self._counting.decided, policy.name, rows, _flags(decided), time.perf_counter() - start)
             if any(each.is_uncounted for each in decided.by_row.values()):
                 self._note(self._counting.limits_failed, policy.name)
+            response = decide_response(decided, scored, trace=request.trace)
+            _add_reasons(decided, scored.batch.results)
             self._observe(replace(scored.batch, decisions=rows))
-            return decide_response(decided, scored, trace=request.trace)
+            return response
 
     def _observe(self, batch: ScoredBatch) -> None:
         self._note(self._counting.scored, batch.route, batch.results)
@@ -133,12 +134,15 @@ class DecisionCalls:
             log_failure("recording of decided calls failed", error)
 
 
+def _add_reasons(decided: Decided, results: RowResults) -> None:
+    """Adds the reasons that messages could name to those that were asked for, once the response is made."""
+    if decided.reasons:
+        asked = results.explanations or [None] * len(results.scores)
+        results.explanations = [decided.reasons.get(row, own) for row, own in enumerate(asked)]
+
+
 def _check(request: pb.DecideRequest) -> None:
     """Raises ScoringError for options that no call may have."""
-    if not 0 <= request.reasons <= MAX_REASONS:
-        raise ScoringError(
-            ErrorReason.INVALID, f"reasons is a number from 0 to {MAX_REASONS}, not {request.reasons}", field="reasons"
-        )
     if len(request.request_id) > MAX_REQUEST_ID:
         raise ScoringError(
             ErrorReason.INVALID, f"request_id has at most {MAX_REQUEST_ID} characters", field="request_id"

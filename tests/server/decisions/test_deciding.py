@@ -16,6 +16,7 @@ from scoreline_server.scoring.decided import Suppressed
 from tests.server.journals import catalog_of
 from tests.server.policies import GUARDIAN, decided, policy, served
 from tests.server.routes import apply
+from tests.server.scoring.reasons.test_row_reasons import WEIGHTS, reason_file
 from tests.server.toys import FEATURES, publish_linear
 from tests.server.wire import entity
 
@@ -180,3 +181,23 @@ def test_an_unknown_feature_is_still_refused(catalog: Catalog) -> None:
     assert list(found.by_row) == [0]
     assert {feature.name for feature in FEATURES} == {"income", "age", "debt"}
     assert ErrorReason.MISSING_UNIT in set(ErrorReason)
+
+
+def test_messages_name_the_reasons_of_the_score(registry: Registry) -> None:
+    publish_linear(registry, "linear", WEIGHTS, aliases=("champion",), more=reason_file())
+    apply(registry)
+    catalog = catalog_of(registry)
+    text = GUARDIAN.replace("{{ feature.debt | default(0) | number }}.", "{{ reasons[0].text | default('nothing') }}")
+    guardian = served(policy(text.replace("otherwise, action: none", "otherwise, action: nudge")), catalog)
+    rows = [entity("a", income=-3.0, age=60), entity("b", income=-9.0)]
+    found = decided(guardian, *rows)
+    assert found.by_row[0].message.text == "You owe income (-3) lowers the score"
+    assert sorted(found.reasons) == [0, 1]
+    german = decided(guardian, rows[0], asked=Asked(language="de"))
+    assert german.by_row[0].message.text == "Es fehlen income (-3) senkt den Score"
+
+
+def test_a_version_without_explanations_costs_no_message(catalog: Catalog) -> None:
+    text = GUARDIAN.replace("{{ feature.debt | default(0) | number }}.", "{{ reasons[0].text | default('nothing') }}")
+    found = decided(served(policy(text), catalog), entity("a", income=MIDDLE))
+    assert (found.by_row[0].message.text, found.reasons) == ("You owe nothing", {})

@@ -113,6 +113,14 @@ class Column(IntEnum):
     """uint16 [R, S]: what each would have chosen, in DECISION_TEXTS; 0 where it did not decide."""
     DECISION_FLAGS = 41
     """JSON object: by row, the flags of the policy that hold; in DECISION_TEXTS."""
+    REASON_INPUTS = 42
+    """JSON list of the distinct inputs that reasons name."""
+    REASON_COUNTS = 43
+    """uint8 [R]: how many reasons a row has; left out where none was asked for."""
+    REASON_CODES = 44
+    """uint16 [sum of reason counts]: indices into REASON_INPUTS, the largest contribution of a row first."""
+    REASON_VALUES = 45
+    """float32 [sum of reason counts]: by how much each moved the score, in log odds; a positive one raised it."""
 
 
 RAGGED_COLUMNS: Mapping[str, tuple[Column, Column]] = {
@@ -128,9 +136,10 @@ RESULT_COLUMNS = (
     Column.SCORES, Column.BANDS, Column.QUALITY, Column.ERRORS, Column.PLACES, Column.RULES,
     Column.PROFILE_STATES, Column.FORGOTTEN, Column.DECISION_TEXTS, Column.DECISION_POLICIES, Column.DECISION_POLICY,
     Column.DECISION_NAMES, Column.DECISION_NUMBERS, Column.DECISION_CONTROL, Column.SUPPRESSED,
-    Column.SHADOW_STRATEGIES, Column.SHADOW_ACTIONS, Column.DECISION_FLAGS,
+    Column.SHADOW_STRATEGIES, Column.SHADOW_ACTIONS, Column.DECISION_FLAGS, Column.REASON_INPUTS,
+    Column.REASON_COUNTS, Column.REASON_CODES, Column.REASON_VALUES,
 )  # fmt: skip
-"""The columns of ids, contexts, results and decisions, which retention keeps longer than inputs and extra outputs."""
+"""The columns of ids, contexts, results, reasons and decisions, which retention keeps longer than inputs and extras."""
 
 
 def packed(columns: Mapping[_Id, bytes | memoryview]) -> bytes:

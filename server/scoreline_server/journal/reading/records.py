@@ -17,6 +17,7 @@ from scoreline_server.journal.format.decisions import decision_columns, decision
 from scoreline_server.journal.format.extras import extra_columns, extra_types
 from scoreline_server.journal.format.facts import FileFacts, RouteFacts
 from scoreline_server.journal.format.privacy import HASH_BYTES
+from scoreline_server.journal.format.reasons import reason_columns, reason_types
 from scoreline_server.journal.format.shadowed import ShadowScores
 from scoreline_server.journal.reading.row_arrays import NO_ARM, RowArrays
 from scoreline_server.scoring.compiled_route import NO_BAND
@@ -106,7 +107,8 @@ class Records:
     def types(self) -> Mapping[str, str]:
         """The type of each column: those of FIXED, then ``<what>.<name>``.
 
-        ``what`` is feature, hash, step, neighbor or extra. Rows whose inputs retention has left out have none.
+        ``what`` is feature, hash, step, neighbor, extra or decision; ``reasons`` is there where some row has any. Rows
+        whose inputs retention has left out have none.
         """
         return {
             **FIXED,
@@ -115,6 +117,7 @@ class Records:
             **{f"hash.{name}": "string" for name in self.route.hashed},
             **{f"{kind.item}.{name}": "float32s" for kind, names in self.route.ragged.items() for name in names},
             **extra_types(self.raw),
+            **reason_types(self.raw),
             **decision_types(self.raw),
         }
 
@@ -126,6 +129,7 @@ class Records:
             **self._features(),
             **self._ragged(),
             **extra_columns(self.raw, self._count),
+            **reason_columns(self.raw),
             **decision_columns(self.raw, self._count),
         }
         if self.kept is None:

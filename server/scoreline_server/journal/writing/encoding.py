@@ -24,6 +24,7 @@ from scoreline_server.journal.format.decisions import packed_decisions
 from scoreline_server.journal.format.extras import packed_extras
 from scoreline_server.journal.format.facts import ArmFacts, RouteFacts, RuleFacts, ShadowFacts
 from scoreline_server.journal.format.privacy import Hasher, Shown
+from scoreline_server.journal.format.reasons import packed_reasons
 from scoreline_server.scoring.arrays import Float32, Indices
 from scoreline_server.scoring.compiled_route import NO_BAND, CompiledRoute
 from scoreline_server.scoring.layout import Layout
@@ -145,7 +146,7 @@ class RouteEncoder:
             columns[Column.BANDS] = b"".join([self._band_indices(one) for one in scored])
         if any(each.errors for each in results):
             columns[Column.ERRORS] = packed_json(_errors(scored))
-        return columns | packed_extras(scored) | packed_decisions(scored)
+        return columns | packed_extras(scored) | packed_decisions(scored) | packed_reasons(scored)
 
     def _rules(self, results: RowResults) -> bytes:
         """The deciding rule of each row of one batch."""
