@@ -16,8 +16,10 @@ from scoreline_registry.commands.options import (
     writing_options,
 )
 from scoreline_registry.commands.output import print_commit, print_json, print_table
+from scoreline_registry.commands.packaged import print_packaged
+from scoreline_registry.decisions.packaged import packaged_policies
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.policy_file import read_policy, write_policy
+from scoreline_registry.decisions.policy_file import policy_of, read_policy, write_policy
 from scoreline_registry.decisions.policy_plan import PolicyPlan
 from scoreline_registry.decisions.policy_spec import PolicySpec
 from scoreline_registry.history.policy_changes import RemovePolicy
@@ -47,6 +49,16 @@ def list_policies(address: str, as_json: bool) -> None:
         for d in documents
     ]
     print_table(("policy", "route", "actions", "strategies", "limits", "description"), rows)
+
+
+@policy.command(cls=RegistryCommand, short_help="Print a packaged policy as YAML.")
+@click.argument("name", required=False, metavar="[NAME]")
+@json_option
+def example(name: str | None, as_json: bool) -> None:
+    """Print the packaged policy NAME as YAML, to be changed and applied; without NAME, list the packaged policies."""
+    print_packaged(
+        "policy", packaged_policies(), lambda text, source: policy_of(text, source=source), name=name, as_json=as_json
+    )
 
 
 @policy.command(cls=RegistryCommand, short_help="Print a policy as YAML that can be applied.")

@@ -8,7 +8,6 @@ from scoreline.cli.lazy import SharedGroup
 from scoreline_registry.commands.files import read_text
 from scoreline_registry.commands.history import limit_option, print_history_of
 from scoreline_registry.commands.options import (
-    Failure,
     NameType,
     RegistryCommand,
     json_option,
@@ -16,8 +15,8 @@ from scoreline_registry.commands.options import (
     writing_options,
 )
 from scoreline_registry.commands.output import print_commit, print_json, print_table
+from scoreline_registry.commands.packaged import print_packaged
 from scoreline_registry.history.profile_changes import RemoveProfile
-from scoreline_registry.names import hint
 from scoreline_registry.profiles.digests import feature_digests
 from scoreline_registry.profiles.packaged import packaged_profiles
 from scoreline_registry.profiles.profile import Profile
@@ -53,21 +52,13 @@ def list_profiles(address: str, as_json: bool) -> None:
 @json_option
 def example(name: str | None, as_json: bool) -> None:
     """Print the packaged profile NAME as YAML, to be changed and applied; without NAME, list the packaged profiles."""
-    packaged = packaged_profiles()
-    if name is not None:
-        if name not in packaged:
-            raise Failure(f"there is no packaged profile {name!r}; {hint(name, packaged, 'packaged profile')}")
-        text = packaged[name].read_text("utf-8")
-        if as_json:
-            print_json(read_profile(text, source=name).model_dump(mode="json"))
-        else:
-            click.echo(text, nl=False)
-        return
-    documents = [read_profile(entry.read_text("utf-8"), source=each) for each, entry in packaged.items()]
-    if as_json:
-        print_json([{"profile": each.profile, "description": each.description} for each in documents])
-    else:
-        print_table(("profile", "description"), ((each.profile, each.description) for each in documents))
+    print_packaged(
+        "profile",
+        packaged_profiles(),
+        lambda text, source: read_profile(text, source=source),
+        name=name,
+        as_json=as_json,
+    )
 
 
 @profile.command(cls=RegistryCommand, short_help="Print a profile as YAML that can be applied.")

@@ -81,3 +81,12 @@ def test_a_policy_is_rolled_back_and_its_history_shown(shell: Shell) -> None:
     entries = shell.json("policy", "history", "guardian", "--limit", "3")
     assert [entry["revision"] for entry in entries] == [8, 7, 6]
     assert "control: 10 -> 20" in shell.ok("policy", "history", "guardian")
+
+
+def test_packaged_policies_are_listed_and_printed(shell: Shell) -> None:
+    assert "early" in shell.ok("policy", "example")
+    names = [each["policy"] for each in shell.json("policy", "example")]
+    assert names == ["churn", "credit-early-warning", "guardian", "propensity-offers"]
+    assert {"policy": "churn", "route": "churn"}.items() <= shell.json("policy", "example", "churn").items()
+    assert shell.ok("policy", "example", "guardian").startswith("policy: guardian\n")
+    assert "did you mean 'churn'?" in shell.failure("policy", "example", "chrun")
