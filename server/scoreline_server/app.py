@@ -119,7 +119,9 @@ class Server:
         )
         slots, answering = ThreadSlots(settings.threads), InFlight()
         reports = OutcomeReports(self.outcomes, counting=self.metrics, slots=slots)
-        profile_calls = ProfileCalls(self.profiles, self._forgetting, remaining=remaining_data(settings), slots=slots)
+        profile_calls = ProfileCalls(
+            self.profiles, self._forgetting, limits=self.limits, remaining=remaining_data(settings), slots=slots
+        )
         self._comparisons = Comparisons(settings.registry, journal_folder(settings.journal_dir, settings.registry))
         reading = (RegistryReads(registry), self._comparisons)
         control = (*reading, RegistryWrites(registry), Control(registry, self.watcher), reports, profile_calls)

@@ -36,6 +36,7 @@ _EXCEPTIONS = {
     ErrorReason.REASONS_MISSING: grpc.StatusCode.FAILED_PRECONDITION,
     ErrorReason.PROFILES_OFF: grpc.StatusCode.FAILED_PRECONDITION,
     ErrorReason.PROFILE_STORE_FAILED: grpc.StatusCode.UNAVAILABLE,
+    ErrorReason.LIMIT_STORE_FAILED: grpc.StatusCode.UNAVAILABLE,
     ErrorReason.EXTRA_MISSING: grpc.StatusCode.FAILED_PRECONDITION,
     ErrorReason.OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     ErrorReason.NOT_ALLOWED: grpc.StatusCode.PERMISSION_DENIED,

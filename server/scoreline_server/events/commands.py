@@ -21,7 +21,7 @@ from scoreline_server.events.options import (
     profile_option,
     table_options,
 )
-from scoreline_server.forgetting.commands import as_document, forget_in, summary
+from scoreline_server.forgetting.commands import LIMITS_REMOVED, as_document, forget_counts, forget_in, summary
 from scoreline_server.journal.format.times import time_text
 from scoreline_server.profile_stores.store import Receipt
 
@@ -97,7 +97,7 @@ def show(entity: str, name: str, at: int | None, registry: str, store: str | Non
 
 @click.command()
 @click.argument("entity")
-@click.option("--profile", "name", help="Forget it in this profile only, and not in the journal.")
+@click.option("--profile", "name", help="Forget it in this profile only, and not in the journal or limits.")
 @click.option("--journal", "folders", multiple=True, metavar="FOLDER",
               type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="Journal to forget it in; may be repeated.  [default: the registry's]")  # fmt: skip
@@ -106,7 +106,7 @@ def show(entity: str, name: str, at: int | None, registry: str, store: str | Non
 def forget(
     entity: str, name: str | None, folders: tuple[Path, ...], registry: str, store: str | None, as_json: bool
 ) -> None:
-    """Remove all that profiles and the journal have of ENTITY, and say what else keeps data of it.
+    """Remove all that profiles, the journal and limits have of ENTITY, and say what else keeps data of it.
 
     A file of the journal that a server is writing follows once it is closed, which the server does within seconds.
     """
@@ -117,13 +117,17 @@ def forget(
         names = [definitions.require(name).name] if name else definitions.names()
         removed = place.profiles.forget(names, entity)
     journaled, left = (None, place.remaining) if name else forget_in(folders or place.folders, entity)
+    is_limited = not name and forget_counts(folders or place.folders, entity)
     if as_json:
         journal = None if journaled is None else as_document(journaled)
-        print_json({"entity_id": entity, "profiles": removed, "journal": journal, "remaining": left})
+        answer = {"profiles": removed, "journal": journal, "limits": is_limited, "remaining": left}
+        print_json({"entity_id": entity, **answer})
         return
     click.echo(f"{entity}: removed from {', '.join(removed)}" if removed else f"{entity}: no profile has it")
     if journaled is not None:
         click.echo(summary(entity, journaled))
+    if is_limited:
+        click.echo(LIMITS_REMOVED.format(entity))
     for sentence in left:
         click.echo(sentence)
 

@@ -126,7 +126,7 @@ class SqliteLimits:
         Its bytes in the file are overwritten with zeros, and the write-ahead log is moved into the file and cut to
         nothing. Backups, snapshots of the disk and blocks that the file system has freed are out of reach.
         """
-        if not unit:
+        if not unit or not self.path.exists():
             return False
         found = self._file.write(lambda connection: connection.execute(_REMOVE_UNIT, (unit,)).rowcount > 0)
         self._file.empty_log()

@@ -16,7 +16,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.errors import RegistryError
-from scoreline_server.errors import CallError, ErrorReason, ProfileStoreError
+from scoreline_server.errors import CallError, ErrorReason, LimitStoreError, ProfileStoreError
 from scoreline_server.failure_log import log_failure
 from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.rpc.admission import Admission
@@ -314,5 +314,7 @@ def refusal(error: Exception) -> CallError:
         return CallError(reason_of(error), str(error))
     if isinstance(error, ProfileStoreError):
         return CallError(ErrorReason.PROFILE_STORE_FAILED, str(error))
+    if isinstance(error, LimitStoreError):
+        return CallError(ErrorReason.LIMIT_STORE_FAILED, str(error))
     log_failure("unexpected failure", error)
     return CallError(ErrorReason.INTERNAL, "the server failed; its log says how")

@@ -1,4 +1,4 @@
-"""Handlers of ProfileService: they record events, read the profile of an entity, and forget it.
+"""Handlers of ProfileService: they record events, read the profile of an entity, and forget it everywhere.
 
 They run on the ordinary server's threads, never on the hot lane, and leave one of them free: a store that hangs holds
 up recording, not the other calls.
@@ -13,6 +13,7 @@ from scoreline_server.events.recording import MAX_EVENTS
 from scoreline_server.forgetting.background import Forgetting
 from scoreline_server.forgetting.opening import asked_for
 from scoreline_server.gil_switching import background_work
+from scoreline_server.limit_stores.store import LimitStore
 from scoreline_server.rpc.authority import Action, Caller
 from scoreline_server.rpc.methods import Method
 from scoreline_server.rpc.profile_messages import asked, decoded_events, profile_response, record_response
@@ -21,6 +22,7 @@ from scoreline_server.scoring.catalog import Catalog
 
 _SERVICE = "/scoreline.v1.ProfileService/"
 _BUSY = "other calls wait for the store of profiles: try again"
+_BUSY_LIMITS = "other calls wait for a store: try again"
 
 
 class ProfileCalls:
@@ -31,16 +33,17 @@ class ProfileCalls:
         profiles: LiveProfiles | None,
         forgetting: Forgetting | None,
         *,
+        limits: LimitStore | None,
         remaining: Sequence[str],
         slots: ThreadSlots,
     ) -> None:
         """``slots`` are the threads that may wait for the store.
 
-        ``forgetting`` forgets entities in the journal; None without one. ``remaining`` says where else than in its
-        profiles this server keeps data of entities, one sentence each.
+        ``forgetting`` forgets entities in the journal, and ``limits`` counts actions; None without them. ``remaining``
+        says where else than in its profiles this server keeps data of entities, one sentence each.
         """
-        self._profiles, self._forgetting, self._remaining = profiles, forgetting, remaining
-        self._slots = slots
+        self._profiles, self._forgetting, self._limits = profiles, forgetting, limits
+        self._remaining, self._slots = remaining, slots
 
     def methods(self) -> list[Method]:
         """The rows of the method table."""
@@ -80,7 +83,7 @@ class ProfileCalls:
             return profile_response(profiles.read(profile, request.entity_id, at=at, event=event))
 
     def forget(self, request: pb.ForgetEntityRequest, catalog: Catalog, _caller: Caller) -> pb.ForgetEntityResponse:
-        """Removes what one profile has of an entity; or what all have, and has the journal forget it too."""
+        """Removes what one profile has of an entity; or what all and the limits have, and has the journal forget it."""
         _check_entity(request.entity_id)
         if request.profile:
             name = self._on().definitions.require(request.profile, catalog.revision).name
@@ -90,6 +93,7 @@ class ProfileCalls:
             remaining = self._asked_for(request.entity_id)
             names = self._profiles.definitions.names(catalog.revision) if self._profiles else []
             removed = self._removed(names, request.entity_id)
+            self._forget_limits(request.entity_id)
         return pb.ForgetEntityResponse(profiles=removed, remaining=remaining)
 
     def _removed(self, names: Sequence[str], entity: str) -> list[str]:
@@ -98,6 +102,11 @@ class ProfileCalls:
             return []
         with self._slots.taken(_BUSY):
             return self._on().forget(names, entity)
+
+    def _forget_limits(self, entity: str) -> None:
+        if self._limits is not None:
+            with self._slots.taken(_BUSY_LIMITS):
+                self._limits.forget(entity)
 
     def _asked_for(self, entity: str) -> Sequence[str]:
         try:

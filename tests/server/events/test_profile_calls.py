@@ -13,13 +13,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from scoreline.v1 import profiles_pb2 as pb
 from scoreline.v1 import profiles_pb2_grpc as rpc
 from scoreline.v1 import scoring_pb2, scoring_pb2_grpc
+from scoreline_registry.decisions.reservations import Counter
 from scoreline_registry.profiles.profile_file import read_profile
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
-from scoreline_server.errors import ProfileStoreError
+from scoreline_server.errors import LimitStoreError, ProfileStoreError
 from scoreline_server.settings import Settings
 from tests.server.carriers import connected
 from tests.server.events.spending import SECOND, SPENDING, now
+from tests.server.limit_stores.contract import granted, total, window
 from tests.server.wire import reason_of, value
 
 _numbers = count()
@@ -223,6 +225,32 @@ def test_forgetting_removes_all_and_says_what_remains(server: Server, stub: rpc.
     alone = stub.ForgetEntity(pb.ForgetEntityRequest(profile="spending", entity_id="gone"))
     assert (list(alone.profiles), len(alone.remaining)) == ([], 2)
     assert f"{Path(server.settings.registry).name}-journal keeps the inputs" in alone.remaining[0]
+
+
+def test_forgetting_removes_what_limits_count_of_an_entity(server: Server, stub: rpc.ProfileServiceStub) -> None:
+    assert server.limits is not None
+    for unit in ("gone", "other"):
+        assert granted(server.limits, window("daily", 1, unit=unit), total("campaign", 9))
+    stub.ForgetEntity(pb.ForgetEntityRequest(profile="spending", entity_id="gone"))
+    assert not granted(server.limits, window("daily", 1, unit="gone"))
+    stub.ForgetEntity(pb.ForgetEntityRequest(entity_id="gone"))
+    counters = [Counter("daily", "gone"), Counter("daily", "other"), Counter("campaign")]
+    gone, other, campaign = server.limits.read(counters)
+    assert (gone.times, len(other.times), campaign.total) == ((), 1, 2)
+
+
+def test_a_store_of_limits_that_fails_is_unavailable_and_the_entity_may_be_forgotten_again(
+    server: Server, stub: rpc.ProfileServiceStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_unit: str) -> bool:
+        raise LimitStoreError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(server.limits, "forget", fail)
+        with pytest.raises(grpc.RpcError, match="the disk is full") as caught:
+            stub.ForgetEntity(pb.ForgetEntityRequest(entity_id="gone"))
+    assert reason_of(caught.value) == (grpc.StatusCode.UNAVAILABLE, "LIMIT_STORE_FAILED")
+    assert list(stub.ForgetEntity(pb.ForgetEntityRequest(entity_id="gone")).profiles) == []
 
 
 def test_a_store_that_fails_is_unavailable_and_the_next_call_works(
