@@ -40,9 +40,10 @@ def difference_text(old: Fact | None, new: Fact | None) -> str:
 
 def _facts(policy: Policy) -> Iterator[tuple[str, Fact]]:
     data = written(policy)
-    for name in ("route", "description", "unit", "salt", "timezone", "language", "currency", "control"):
-        if name in data:
-            yield name, _fact(data[name])
+    listed = {"policy", "strategies", "rules", "limits", "messages", *_SECTIONS}
+    for name, value in data.items():
+        if name not in listed:
+            yield name, _fact(value)
     for section, kind in _SECTIONS.items():
         for name, value in data.get(section, {}).items():
             yield f"{kind} {name}", _fact(value)
@@ -50,7 +51,6 @@ def _facts(policy: Policy) -> Iterator[tuple[str, Fact]]:
         yield from _strategy_facts(f"strategy {name}", strategy)
     for position, rule in enumerate(data["rules"], start=1):
         yield f"rule {position}", rule
-    yield from ((name, _fact(data[name])) for name in ("shadows", "score_value", "learning") if name in data)
     for limit in data.get("limits", ()):
         yield f"limit {limit['name']}", {name: value for name, value in limit.items() if name != "name"}
     yield from _message_facts(policy, data.get("messages", {}))

@@ -166,12 +166,12 @@ def _texts(variant: MessageVariant) -> dict[str, Any]:
 
 
 def _intervention(intervention: Intervention) -> dict[str, Any]:
-    changes = {
+    changes: dict[str, Any] = {
         kind: {change.feature: change.value for change in intervention.changes if change.by == kind}
         for kind in CHANGES_BY
     }
     cost: dict[str, Any] = {} if intervention.cost == ZERO else {"cost": intervention.cost.written}
-    described: dict[str, Any] = {"description": intervention.description, **changes}
+    described = {"description": intervention.description, **changes}
     return _given(described) | cost | _given({"excludes": list(intervention.excludes)})
 
 
