@@ -93,6 +93,8 @@ class AsyncClient:
         context: Mapping[str, Value] = NO_CONTEXT,
         event: EventLike | None = None,
         extras: Sequence[str] = (),
+        reasons: int = 0,
+        language: str = "",
         request_id: str | None = None,
         timeout_seconds: float | None = None,
     ) -> Score:
@@ -100,7 +102,10 @@ class AsyncClient:
         entity = Entity(
             entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context, event=event
         )
-        options = CallOptions(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
+        options = CallOptions(
+            route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds,
+            reasons=reasons, language=language,
+        )  # fmt: skip
         if self._coalescer is None or request_id is not None:
             return await self._run(self._flows.score(options, entity))
         return await self._coalescer.score(options, entity)
@@ -118,11 +123,16 @@ class AsyncClient:
         contexts: Sequence[Mapping[str, Value]] | None = None,
         events: Sequence[EventLike | None] | None = None,
         extras: Sequence[str] = (),
+        reasons: int = 0,
+        language: str = "",
         request_id: str | None = None,
         timeout_seconds: float | None = None,
     ) -> Scores:
         """Scores any number of entities in their order, as Client.score_many does."""
-        options = CallOptions(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
+        options = CallOptions(
+            route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds,
+            reasons=reasons, language=language,
+        )  # fmt: skip
         given = row_chunks(
             rows, entity_ids=entity_ids, sequences=sequences, lengths=lengths,
             neighbors=neighbors, neighbor_counts=neighbor_counts, contexts=contexts, events=events,

@@ -102,6 +102,8 @@ class Client:
         context: Mapping[str, Value] = NO_CONTEXT,
         event: EventLike | None = None,
         extras: Sequence[str] = (),
+        reasons: int = 0,
+        language: str = "",
         request_id: str | None = None,
         timeout_seconds: float | None = None,
     ) -> Score:
@@ -110,7 +112,8 @@ class Client:
         A feature that is absent, None or NaN is missing; a flag counts as 1 or 0. ``sequence`` is a mapping per step,
         oldest first, or an array [T, S]; ``neighbors`` a mapping per neighbour, or an array [K, G]. ``context`` holds
         facts that rules read. ``extras`` names extra outputs. ``event`` is the event at hand, for routes that read
-        profiles: it is compared with the entity's past, and its fields are features; it is not recorded.
+        profiles: it is compared with the entity's past, and its fields are features; it is not recorded. ``reasons``
+        is how many of the inputs that moved the score most to return, from 0 to 20, in words of ``language``.
         ``request_id`` is the same on every retry, so that the journal's readers count the call once.
 
         Raises EntityFailedError when the server cannot score this entity, InvalidRequestError for unknown names and
@@ -119,7 +122,10 @@ class Client:
         entity = Entity(
             entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context, event=event
         )
-        options = CallOptions(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
+        options = CallOptions(
+            route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds,
+            reasons=reasons, language=language,
+        )  # fmt: skip
         if self._coalescer is None or request_id is not None:
             return self._run(self._flows.score(options, entity))
         return self._coalescer.score(options, entity)
@@ -137,6 +143,8 @@ class Client:
         contexts: Sequence[Mapping[str, Value]] | None = None,
         events: Sequence[EventLike | None] | None = None,
         extras: Sequence[str] = (),
+        reasons: int = 0,
+        language: str = "",
         request_id: str | None = None,
         timeout_seconds: float | None = None,
     ) -> Scores:
@@ -151,7 +159,10 @@ class Client:
         got through is that error raised. InvalidRequestError for rows that no route could take is raised before
         anything is sent.
         """
-        options = CallOptions(route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds)
+        options = CallOptions(
+            route=route, extras=extras, request_id=request_id, timeout_seconds=timeout_seconds,
+            reasons=reasons, language=language,
+        )  # fmt: skip
         given = row_chunks(
             rows, entity_ids=entity_ids, sequences=sequences, lengths=lengths,
             neighbors=neighbors, neighbor_counts=neighbor_counts, contexts=contexts, events=events,

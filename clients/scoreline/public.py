@@ -5,6 +5,7 @@ from scoreline.calls.retry import RetryPolicy
 from scoreline.channel.tls import TlsOptions
 from scoreline.client import Client
 from scoreline.decoding.decisions import Decision, DecisionTrace, Suppression
+from scoreline.decoding.explanations import Explanation, ReasonCode
 from scoreline.decoding.profiles import EntityProfile, EventsReport, Forgotten, RefusedEvent
 from scoreline.decoding.results import DataQuality, ExtraColumn, ProfileState, Reason, Score, Scores
 from scoreline.encoding.entities import Columns, Entity
@@ -44,6 +45,7 @@ __all__ = [
     "EntityProfile",
     "Event",
     "EventsReport",
+    "Explanation",
     "ExtraColumn",
     "FeatureKind",
     "FeatureSchema",
@@ -59,6 +61,7 @@ __all__ = [
     "PolicyStatus",
     "ProfileState",
     "Reason",
+    "ReasonCode",
     "RefusedEvent",
     "RefusedOutcome",
     "RetryPolicy",

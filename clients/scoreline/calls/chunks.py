@@ -75,7 +75,13 @@ def _call(
     flows: Flows, options: CallOptions, packed: "PackedChunk", start: int, stop: int, request_id: str
 ) -> Flow[Scores]:
     deadline, count = flows.retrying.deadline(options.timeout_seconds), stop - start
-    request = pb.ScoreRequest(route=options.route, extras=options.extras, request_id=request_id)
+    request = pb.ScoreRequest(
+        route=options.route,
+        extras=options.extras,
+        request_id=request_id,
+        reasons=options.reasons,
+        language=options.language,
+    )
     request.packed.CopyFrom(packed.block.message(start, stop))
     try:
         try:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from scoreline.calls.call_options import CallOptions
+from scoreline.calls.call_options import CallOptions, check_reasons
 from scoreline.calls.chunks import MAX_PART_BYTES, PackedChunk, pack_chunk
 from scoreline.calls.flows import Flows
 from scoreline.calls.transport import Flow, Method
@@ -14,14 +14,13 @@ from scoreline.encoding.block import cut
 from scoreline.encoding.entities import Entity
 from scoreline.encoding.row_chunks import EntityChunk, RowChunk
 from scoreline.encoding.timestamps import timestamp
-from scoreline.encoding.validation import invalid, without_row
+from scoreline.encoding.validation import without_row
 from scoreline.errors import ENTITY_REASONS, EntityFailedError, InvalidRequestError, ScorelineError, StaleSchemaError
 from scoreline.fields import Time, event_time
 from scoreline.v1 import decisions_pb2 as pb
 
 MAX_ROWS = 256
 """The most entities that one call decides for: each takes longer than a score."""
-MAX_REASONS = 20
 
 DecidedRows: TypeAlias = list[tuple[int, Decision]]
 """Decisions with the index of each row among all of the caller's."""
@@ -43,8 +42,7 @@ class DecideOptions:
     time: Time | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.reasons, int) or isinstance(self.reasons, bool) or not 0 <= self.reasons <= MAX_REASONS:
-            raise invalid(f"reasons takes a number from 0 to {MAX_REASONS}", "INVALID", "reasons")
+        check_reasons(self.reasons)
         if self.time is not None:
             event_time("time", self.time)
 

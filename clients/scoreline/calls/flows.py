@@ -40,6 +40,13 @@ class BatchKey(NamedTuple):
     route: str
     digest: str
     extras: tuple[str, ...]
+    reasons: int = 0
+    language: str = ""
+
+    @classmethod
+    def of(cls, options: CallOptions, digest: str) -> "BatchKey":
+        """That of a call, by the digest of its route's schema."""
+        return cls(options.route, digest, tuple(options.extras), options.reasons, options.language)
 
 
 class PackedRow(NamedTuple):
@@ -107,15 +114,14 @@ class Flows:
         if schema is None or row is None:
             return None
         deadline = self.retrying.deadline(options.timeout_seconds)
-        return PackedRow(BatchKey(options.route, schema.digest, tuple(options.extras)), row, deadline, entity)
+        return PackedRow(BatchKey.of(options, schema.digest), row, deadline, entity)
 
     def packed_row(self, options: CallOptions, entity: Entity) -> Flow[PackedRow]:
         """Encodes an entity by the route's schema. Raises InvalidRequestError for unknown names and wrong types."""
         deadline = self.retrying.deadline(options.timeout_seconds)
 
         def pack(schema: RouteSchema) -> PackedRow:
-            key = BatchKey(options.route, schema.digest, tuple(options.extras))
-            return PackedRow(key, pack_row(entity, schema), deadline, entity)
+            return PackedRow(BatchKey.of(options, schema.digest), pack_row(entity, schema), deadline, entity)
 
         return (yield from self.packed_with_newest(options.route, deadline, pack))
 
@@ -143,6 +149,8 @@ class Flows:
             route=key.route,
             packed=join_rows(rows, key.digest),
             extras=key.extras,
+            reasons=key.reasons,
+            language=key.language,
             request_id=secrets.token_hex(12) if request_id is None else request_id,
         )
         try:
@@ -204,10 +212,12 @@ def _copies(error: ScorelineError, count: int) -> list[RowResult]:
 
 _CONCERN_ALL_ROWS = (AccessError, ClosedError, DeadlineError, NotFoundError, StaleSchemaError, UnavailableError)
 
+_CONCERN_ALL_REASONS = ("UNKNOWN_EXTRA", "REASONS_MISSING")
+
 
 def _may_concern_one_row(error: ScorelineError) -> bool:
     """Whether a call of several rows may have failed for one of them, its size or its values."""
     if isinstance(error, OverloadedError):
         # gRPC itself refuses a message for its size with neither.
         return not error.reason and error.retry_after_seconds is None
-    return not isinstance(error, _CONCERN_ALL_ROWS) and error.reason != "UNKNOWN_EXTRA"
+    return not isinstance(error, _CONCERN_ALL_ROWS) and error.reason not in _CONCERN_ALL_REASONS

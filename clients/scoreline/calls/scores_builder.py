@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline.calls.chunks import ScoredRows
+from scoreline.decoding.explanations import Explanation
 from scoreline.decoding.results import ExtraColumn, Scores
 from scoreline.errors import EntityFailedError, ScorelineError
 
-_COLUMNS = tuple(field.name for field in fields(Scores) if field.name not in {"extras", "errors"})
+_COLUMNS = tuple(field.name for field in fields(Scores) if field.name not in {"extras", "errors", "explanations"})
 _GROWTH = 1.25
 
 
@@ -24,6 +25,7 @@ class ScoresBuilder:
         self._room, self._count = count, 0
         self._extras: dict[str, list[ExtraColumn]] = {}
         self._errors: dict[int, ScorelineError] = {}
+        self._explanations: dict[int, Explanation] = {}
 
     def add(self, parts: Iterable[ScoredRows]) -> None:
         """Adds the rows of parts at their indices."""
@@ -39,6 +41,8 @@ class ScoresBuilder:
             column[place] = getattr(scores, name)
         for name, extra in scores.extras.items():
             self._extras.setdefault(name, []).append(ExtraColumn(rows[extra.rows], extra.values))
+        for row, explanation in scores.explanations.items():
+            self._explanations[int(rows[row])] = explanation
         for row, error in scores.errors.items():
             self._errors[int(rows[row])] = _at(error, int(rows[row]))
 
@@ -51,6 +55,7 @@ class ScoresBuilder:
             **{name: column[: self._count] for name, column in self._columns.items()},
             extras={name: ExtraColumn.joined(columns) for name, columns in self._extras.items()},
             errors=errors,
+            explanations=self._explanations,
         )
 
     def _reach(self, count: int) -> None:

@@ -11,12 +11,14 @@ from typing import IO, Any, NamedTuple
 
 import click
 
+from scoreline.calls.call_options import MAX_REASONS
 from scoreline.calls.retry import RetryPolicy
 from scoreline.cli.connection import connect, connection_options
 from scoreline.cli.failures import missing
 from scoreline.cli.output import counting, print_json, print_table
 from scoreline.cli.rows import InputOptions, InputRow, from_csv, from_json_lines, from_pairs, from_parquet
 from scoreline.client import Client
+from scoreline.decoding.explanations import Explanation, ReasonCode
 from scoreline.decoding.results import Score, Scores
 from scoreline.encoding.entities import Entity
 from scoreline.encoding.validation import without_row
@@ -25,6 +27,14 @@ from scoreline.errors import EntityFailedError, InvalidRequestError, ScorelineEr
 FORMATS = {"csv": from_csv, "jsonl": from_json_lines, "parquet": from_parquet}
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _PART = 8192
+
+
+class _Wanted(NamedTuple):
+    """What to return beside a score: extra outputs, and so many reasons in a language."""
+
+    extras: Sequence[str]
+    reasons: int
+    language: str
 
 
 class _ScoredRow(NamedTuple):
@@ -56,6 +66,9 @@ def check_pairs(_context: click.Context, _option: click.Parameter, pairs: Sequen
 @click.option("--id-column", help="Column of --input with the ids.  [default: entity_id]")
 @click.option("--known-only", is_flag=True, help="Leave out what the route's schema does not have.")
 @click.option("--extra", "extras", multiple=True, help="An extra output to return; repeatable.")
+@click.option("--reasons", type=click.IntRange(0, MAX_REASONS), default=0, metavar="N",
+              help="Return the N inputs that moved each score most, from 1 to 20.")  # fmt: skip
+@click.option("--language", default="", help="Language of the reasons' texts.  [default: en]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per entity.")
 @click.option("--local", is_flag=True, help="Score from a registry in this process, without a server.")
 @click.option("--registry", envvar="SCORELINE_REGISTRY", default="./registry", show_default=True, show_envvar=True,
@@ -68,6 +81,8 @@ def score(
     event: str | None,
     source: IO[bytes] | None,
     extras: Sequence[str],
+    reasons: int,
+    language: str,
     as_json: bool,
     local: bool,
     registry: str,
@@ -94,16 +109,18 @@ def score(
     if bool(pairs or event) == (source is not None):
         raise click.UsageError("give either --set, once per feature, or --event, or --input")
     read = reader_of(source, kind) if source else None
+    wanted = _Wanted(extras, reasons, language)
     with _client(registry if local else None, connection) as client:
         schema = client.schema(route)
         if source and read:
             options = InputOptions(
                 id_column=id_column or "entity_id", needs_id=id_column is not None, known_only=known_only
             )
-            _score_file(client, route, read(source, schema, options), name=source.name, extras=extras, as_json=as_json)
+            lines = read(source, schema, options)
+            _score_file(client, route, lines, name=source.name, wanted=wanted, as_json=as_json)
         else:
             entity = from_pairs(pairs, schema, entity_id=entity_id, event=event)
-            _show([_score_one(client, route, entity, extras)], as_json=as_json)
+            _show([_score_one(client, route, entity, wanted)], as_json=as_json)
 
 
 def reader_of(source: IO[bytes], kind: str | None) -> Callable[..., Iterator[InputRow]]:
@@ -128,7 +145,7 @@ def _client(registry: str | None, connection: dict[str, Any]) -> Client:
         raise click.ClickException(missing(error.name or "", "score --local", "server")) from error
 
 
-def _score_one(client: Client, route: str, entity: Entity, extras: Sequence[str]) -> _ScoredRow:
+def _score_one(client: Client, route: str, entity: Entity, wanted: _Wanted) -> _ScoredRow:
     score = client.score(
         route,
         entity.features,
@@ -137,13 +154,13 @@ def _score_one(client: Client, route: str, entity: Entity, extras: Sequence[str]
         neighbors=entity.neighbors,
         context=entity.context,
         event=entity.event,
-        extras=extras,
+        **wanted._asdict(),
     )
     return _ScoredRow(0, str(entity.entity_id), score, None)
 
 
 def _score_file(
-    client: Client, route: str, lines: Iterator[InputRow], *, name: str, extras: Sequence[str], as_json: bool
+    client: Client, route: str, lines: Iterator[InputRow], *, name: str, wanted: _Wanted, as_json: bool
 ) -> None:
     """Scores a file part by part; failed rows keep their places."""
     kept: list[_ScoredRow] = []
@@ -151,7 +168,7 @@ def _score_file(
     # JSON shows by itself on a terminal how far it is.
     with nullcontext(no_count) if as_json and sys.stdout.isatty() else counting("Scoring", "rows") as count:
         while part := list(islice(lines, _PART)):
-            results = _score_part(client, route, part, rows, extras)
+            results = _score_part(client, route, part, rows, wanted)
             rows, failed = rows + len(part), failed + sum(result.error is not None for result in results)
             count(len(part))
             if as_json:
@@ -168,11 +185,11 @@ def _score_file(
 
 
 def _score_part(
-    client: Client, route: str, part: Sequence[InputRow], first_row: int, extras: Sequence[str]
+    client: Client, route: str, part: Sequence[InputRow], first_row: int, wanted: _Wanted
 ) -> Sequence[_ScoredRow]:
     entities = [line.entity for line in part if line.entity is not None]
     try:
-        scores = iter(client.score_many(route, entities, extras=extras))
+        scores = iter(client.score_many(route, entities, **wanted._asdict()))
     except InvalidRequestError as error:
         # Every row is invalid. In the first part that is a wrong header, which one line names.
         if first_row == 0 or "row" not in error.metadata:
@@ -222,13 +239,22 @@ def _facts(row: _ScoredRow) -> dict[str, Any]:
 
 def score_facts(score: Score) -> dict[str, Any]:
     """A score as plain values."""
-    facts = {field.name: getattr(score, field.name) for field in fields(Score) if field.name != "error"}
+    left_out = {"error", "explanation"}
+    facts = {field.name: getattr(score, field.name) for field in fields(Score) if field.name not in left_out}
+    if score.explanation is not None:
+        facts["explanation"] = explanation_facts(score.explanation)
     return facts | {
         "reason": score.reason.name,
         "quality": score.quality._asdict(),
         "profile_state": score.profile_state.name,
         "extras": {name: value.tolist() for name, value in score.extras.items()},
     }
+
+
+def explanation_facts(explanation: Explanation) -> dict[str, Any]:
+    """The reasons of a score as plain values."""
+    facts = {field.name: getattr(explanation, field.name) for field in fields(Explanation)}
+    return facts | {"reasons": [code._asdict() for code in explanation.reasons]}
 
 
 def error_facts(error: ScorelineError) -> dict[str, Any]:
@@ -241,6 +267,15 @@ def _print_table(rows: Sequence[_ScoredRow]) -> None:
     table = [_cells(row) for row in rows]
     used = [index for index in range(len(_COLUMNS)) if any(cells[index] not in {None, ""} for cells in table)]
     print_table([_COLUMNS[index] for index in used], [[cells[index] for index in used] for cells in table])
+    reasons = [_reason_cells(row, code) for row in rows if row.score is not None for code in row.score.reasons]
+    if reasons:
+        click.echo()
+        print_table(("row", "id", "reason", "value", "contribution", "text"), reasons)
+
+
+def _reason_cells(row: _ScoredRow, code: ReasonCode) -> Sequence[object]:
+    error = f" ± {code.standard_error:.2g}" if code.standard_error else ""
+    return row.row, row.entity_id, code.input, code.value, f"{code.contribution:+.4f}{error}", code.text
 
 
 _COLUMNS = ("row", "id", "score", "band", "points", "model", "arm", "reason", "profile", "prediction", "extras",

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scoreline.decoding.explanations import read_explanation
 from scoreline.decoding.responses import entity_error
 from scoreline.decoding.results import DataQuality, ProfileState, Reason, Score
 from scoreline.errors import ScorelineError, ServerError
@@ -161,6 +162,7 @@ def _score(message: scoring_pb2.EntityScore, revision: int) -> Score:
         model_digest="",
         quality=DataQuality(quality.missing, quality.defaulted, quality.unseen, quality.clipped),
         profile_state=ProfileState(quality.profile_state),
+        explanation=read_explanation(message.explanation) if message.HasField("explanation") else None,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scoreline.decoding.explanations import Explanation, read_explanations
 from scoreline.decoding.results import ExtraColumn, Names, Scores
 from scoreline.errors import Code, EntityFailedError, ServerError
 from scoreline.v1 import scoring_pb2 as pb
@@ -39,7 +40,15 @@ def read_answer(answer: pb.ScoreResponse, count: int) -> Scores:
         profile_state=_optional("profile_states", packed.profile_states, "u1", (count,), 0),
         extras=_extras(packed),
         errors={error.row: entity_error(error, error.row) for error in packed.errors},
+        explanations=_explanations(packed, count),
     )
+
+
+def _explanations(packed: pb.PackedScores, count: int) -> dict[int, Explanation]:
+    try:
+        return read_explanations(packed, count) if packed.explanations else {}
+    except ValueError as error:
+        raise ServerError(f"the response is not {count} packed scores: {error}") from error
 
 
 def _served(packed: pb.PackedScores, count: int, failed: list[int]) -> npt.NDArray[np.int64]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from scoreline.decoding.explanations import Explanation, ReasonCode
 from scoreline.errors import ScorelineError
 
 Names: TypeAlias = npt.NDArray[np.object_]
@@ -70,7 +71,7 @@ class Score:
     ``score`` is defined by the model's contract, usually a probability from 0 to 1; NaN where ``error`` is set.
     ``band`` and ``points`` are None where the model has none. ``extras`` holds the requested extra outputs that this
     arm has. ``revision`` is the registry revision that the route was adopted from. ``profile_state`` says whether the
-    entity's profile was read.
+    entity's profile was read. ``explanation`` is there where reasons were asked for.
     """
 
     score: float
@@ -87,6 +88,12 @@ class Score:
     quality: DataQuality
     error: ScorelineError | None = None
     profile_state: ProfileState = ProfileState.NONE
+    explanation: Explanation | None = None
+
+    @property
+    def reasons(self) -> tuple[ReasonCode, ...]:
+        """The inputs that moved the score most; empty where no reasons were asked for."""
+        return () if self.explanation is None else self.explanation.reasons
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,11 +128,12 @@ class ExtraColumn:
 class Scores:
     """N scores as columns, in the order in which the entities were given; iterating yields ``Score``.
 
-    Every field but ``scores``, ``errors`` and ``extras`` has the name that it has on Score and one value per row:
-    ``scores`` float32 [N] with NaN where the row failed, ``points`` float64 [N] with NaN for none, ``version`` and
-    ``revision`` int64 [N], ``reason`` uint8 [N] of Reason values, ``quality`` uint16 [N, 4] (missing, defaulted,
-    unseen, clipped), ``profile_state`` uint8 [N] of ProfileState values, and object arrays [N] of texts, of which
-    ``band`` has None where there is none. ``extras`` holds a column per output, ``errors`` an error per failed row.
+    Every field but ``scores``, ``errors``, ``extras`` and ``explanations`` has the name that it has on Score and one
+    value per row: ``scores`` float32 [N] with NaN where the row failed, ``points`` float64 [N] with NaN for none,
+    ``version`` and ``revision`` int64 [N], ``reason`` uint8 [N] of Reason values, ``quality`` uint16 [N, 4] (missing,
+    defaulted, unseen, clipped), ``profile_state`` uint8 [N] of ProfileState values, and object arrays [N] of texts, of
+    which ``band`` has None where there is none. ``extras`` holds a column per output, ``errors`` an error per failed
+    row, ``explanations`` one for each row whose reasons were asked for.
     """
 
     scores: npt.NDArray[np.float32]
@@ -142,6 +150,7 @@ class Scores:
     profile_state: npt.NDArray[np.uint8]
     extras: Mapping[str, ExtraColumn] = field(default_factory=dict)
     errors: Mapping[int, ScorelineError] = field(default_factory=dict)
+    explanations: Mapping[int, Explanation] = field(default_factory=dict)
 
     @classmethod
     def failed(cls, count: int, error: ScorelineError) -> Self:
@@ -194,6 +203,7 @@ class Scores:
             quality=DataQuality(*self.quality[row].tolist()),
             error=self.errors.get(row),
             profile_state=ProfileState(int(self.profile_state[row])),
+            explanation=self.explanations.get(row),
         )
 
 

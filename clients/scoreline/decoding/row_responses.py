@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from scoreline.decoding.explanations import read_explanations
 from scoreline.decoding.responses import NO_BAND, entity_error, not_packed, read_extra
 from scoreline.decoding.results import DataQuality, ProfileState, Reason, Score
 from scoreline.errors import EntityFailedError, ScorelineError, ServerError
@@ -52,6 +53,7 @@ def _results(answer: pb.ScoreResponse, count: int, errors: Mapping[int, Scorelin
     bands: dict[int, str | None] = {NO_BAND: None, **dict(enumerate(packed.bands))}
     quality, extras = _quality(packed, count), _extras(packed, count)
     states = _unpack("B", count, packed.profile_states) if packed.profile_states else (0,) * count
+    explanations = read_explanations(packed, count) if packed.explanations else {}
     call_id, revision = answer.call_id.hex(), answer.revision
     found: list[RowResult] = []
     for row in range(count):
@@ -73,6 +75,7 @@ def _results(answer: pb.ScoreResponse, count: int, errors: Mapping[int, Scorelin
             model_digest=digest,
             quality=quality[row],
             profile_state=_STATES[states[row]],
+            explanation=explanations.get(row) if explanations else None,
         )
         found.append(score)
     return found

@@ -38,9 +38,10 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Mixed:
-    """A tensor each of whose elements may depend on all of some sources."""
+    """A tensor each of whose elements may depend on all of some sources; ``rank`` is None where it is not known."""
 
     all: Sources
+    rank: int | None = None
 
 
 Provenance = Columns | Mixed
@@ -106,13 +107,15 @@ class Provenances:
         found = self._known[data]
         if chosen is None or not isinstance(found, Columns) or axis % found.rank != 1:
             return Mixed(found.all | (_NONE if chosen is not None else self._known[places].all))
-        sources = tuple(found.sources[place] for place in chosen)
-        return Columns(sources, found.rank) if self._graph.constants[places].ndim == 1 else Mixed(Columns(sources).all)
+        sources, depth = tuple(found.sources[place] for place in chosen), self._graph.constants[places].ndim
+        return Columns(sources, found.rank) if depth == 1 else Mixed(Columns(sources).all, found.rank - 1 + depth)
 
     def _behind_columns(self, node: onnx.NodeProto, read: Sequence[Provenance]) -> Provenance:
-        """Axes behind the columns may come and go."""
+        """Axes behind the columns may come and go; an axis of one column comes behind rows without any."""
         found = read[0]
         axes = self._graph.integers(node.input[1]) if len(node.input) > 1 else None
+        if node.op_type == "Unsqueeze" and isinstance(found, Mixed) and found.rank == 1 and axes in ([1], [-1]):
+            return Columns((found.all,))
         if not isinstance(found, Columns) or axes is None:
             return Mixed(frozenset().union(*(each.all for each in read)))
         adds = node.op_type == "Unsqueeze"
@@ -120,7 +123,7 @@ class Provenances:
         rank = found.rank + (len(axes) if adds else -len(axes) if gone else 0)
         counted = rank if adds else found.rank
         if any(axis % counted < 2 for axis in axes):
-            return Mixed(found.all)
+            return Mixed(found.all, None if any(axis % counted == 0 for axis in axes) else rank)
         return Columns(found.sources, rank)
 
 
@@ -130,7 +133,8 @@ def _elementwise(read: Sequence[Provenance]) -> Provenance:
         return read[0]
     widths = {(len(each.sources), each.rank) if isinstance(each, Columns) else None for each in read}
     if len(widths) != 1 or None in widths:
-        return Mixed(frozenset().union(*(each.all for each in read)))
+        ranks = {each.rank for each in read}
+        return Mixed(frozenset().union(*(each.all for each in read)), ranks.pop() if len(ranks) == 1 else None)
     parts = [each for each in read if isinstance(each, Columns)]
     return Columns(
         tuple(frozenset().union(*each) for each in zip(*(p.sources for p in parts), strict=True)), parts[0].rank
