@@ -121,6 +121,11 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
 COMMANDS: Mapping[str, CommandSpec] = {name: spec for group in GROUPS.values() for name, spec in group.items()}
 
 SHARED: Mapping[str, Mapping[str, CommandSpec]] = {
+    "policy": {
+        "limits": CommandSpec(
+            "scoreline_server.decisions.limit_commands:limits", "Print what is used of a policy's limits.", "server"
+        ),
+    },
     "profile": {
         "show": CommandSpec("scoreline_server.events.commands:show", "Print the features of an entity.", "server"),
         "forget": CommandSpec(

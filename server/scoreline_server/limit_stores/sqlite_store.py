@@ -114,6 +114,8 @@ class SqliteLimits:
 
     def read(self, counters: Sequence[Counter]) -> list[Usage]:
         """What counters hold, in order; nothing was counted where one is not there. Changes nothing."""
+        if not self.path.exists():
+            return [Usage()] * len(counters)
         with self._file.reading() as connection:
             states = _counters(connection, counters)
         return [
