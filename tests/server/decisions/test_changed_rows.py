@@ -110,10 +110,9 @@ def test_recourse_is_proven_by_the_model_that_serves(route: CompiledRoute) -> No
     found = recourse(row, rules(route), target, most=3, most_changes=3, next_arm=route.arms[0])
     assert found.state == "found"
     for way in found.ways:
-        values = {"income": 1.0, "age": 40.0, "debt": 2.0, "city": "rome"} | {
-            change.feature: change.after for change in way.changes
-        }
-        again = served(route, **{name: value for name, value in values.items() if value is not None})
+        values: dict[str, float | str] = {"income": 1.0, "age": 40.0, "debt": 2.0, "city": "rome"}
+        values |= {change.feature: change.after for change in way.changes if change.after is not None}
+        again = served(route, **values)
         assert float(again.scores(again.features[None])[0]) == way.score < 0.7
         assert way.holds_next
         assert values["age"] == 40
