@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2
 from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
 from scoreline_server.answer_stores.opening import Answers
+from scoreline_server.decisions.recourse_rules import RuleCache
 from scoreline_server.errors import LimitStoreError, StartError
 from scoreline_server.events.expiring import Expiry
 from scoreline_server.events.opening import open_profiles, remaining_data
@@ -31,6 +32,7 @@ from scoreline_server.outcomes.opening import open_outcomes
 from scoreline_server.profile_stores.timed_reading import TimedStates
 from scoreline_server.rpc.admission import Admission
 from scoreline_server.rpc.authority import policy_of
+from scoreline_server.rpc.changed_row_calls import Searches
 from scoreline_server.rpc.comparisons import Comparisons
 from scoreline_server.rpc.control import Control
 from scoreline_server.rpc.decision_calls import DecisionCalls
@@ -38,9 +40,11 @@ from scoreline_server.rpc.methods import status_method
 from scoreline_server.rpc.outcome_reports import OutcomeReports
 from scoreline_server.rpc.pipeline import Pipeline
 from scoreline_server.rpc.profile_calls import ProfileCalls
+from scoreline_server.rpc.recourse_calls import RecourseCalls
 from scoreline_server.rpc.registry_reads import RegistryReads
 from scoreline_server.rpc.registry_writes import RegistryWrites
 from scoreline_server.rpc.thread_slots import ThreadSlots
+from scoreline_server.rpc.what_if_calls import WhatIfCalls
 from scoreline_server.scoring import engine
 from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.scoring.results import Observe
@@ -133,6 +137,8 @@ class Server:
             observers=observers,
             answering=answering,
         )
+        searches, rules = Searches(admission=admission, slots=slots), RuleCache(registry.read_file)
+        changes = (WhatIfCalls(searches, rules), RecourseCalls(searches, rules))
         self.pipeline = Pipeline(
             lambda: self.watcher.catalog,
             metrics=self.metrics,
@@ -141,7 +147,7 @@ class Server:
             methods=[
                 status_method(lambda: self.problem),
                 *(method for part in control for method in part.methods()),
-                *decisions.methods(),
+                *(method for part in (decisions, *changes) for method in part.methods()),
             ],
             observers=observers,
             answering=answering,

@@ -37,6 +37,7 @@ _EXCEPTIONS = {
     ErrorReason.PROFILES_OFF: grpc.StatusCode.FAILED_PRECONDITION,
     ErrorReason.PROFILE_STORE_FAILED: grpc.StatusCode.UNAVAILABLE,
     ErrorReason.LIMIT_STORE_FAILED: grpc.StatusCode.UNAVAILABLE,
+    ErrorReason.NOTHING_TO_CHANGE: grpc.StatusCode.FAILED_PRECONDITION,
     ErrorReason.EXTRA_MISSING: grpc.StatusCode.FAILED_PRECONDITION,
     ErrorReason.OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     ErrorReason.NOT_ALLOWED: grpc.StatusCode.PERMISSION_DENIED,

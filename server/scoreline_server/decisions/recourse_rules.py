@@ -1,17 +1,23 @@
 """What may change of a model's inputs: its contract, its training data and a policy, read once per version."""
 
 import json
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
+import numpy.typing as npt
+import onnxruntime as ort
 import structlog
 
+from scoreline_registry.attributions.reason_file import ReasonFile
 from scoreline_registry.documents.actionability import Actionability
-from scoreline_registry.documents.manifest import BASELINE_FILE
+from scoreline_registry.documents.manifest import BASELINE_FILE, REASONS_FILE
 from scoreline_registry.errors import NotFoundError
+from scoreline_registry.recourse.forests import Forest, facts_of
 from scoreline_registry.recourse.levers import InputFacts
 from scoreline_registry.recourse.problem import RecourseRules
 from scoreline_server.errors import CallError, ErrorReason
+from scoreline_server.scoring.arrays import Float32
 from scoreline_server.scoring.model import LoadedModel, VersionKey
 
 _log = structlog.get_logger()
@@ -49,24 +55,50 @@ class RuleCache:
         return found
 
     def _facts_of(self, model: LoadedModel) -> Mapping[str, InputFacts]:
-        """What is known of the numbers of a version; nothing for one without a baseline."""
+        """What is known of the numbers of a version: nothing where neither file is there."""
         found = self._facts.get(model.key)
         if found is None:
-            try:
-                found = _quantiles(self._read_file(model.name, model.version, BASELINE_FILE), model)
-            except NotFoundError:
-                found = {}
+            edges = _quantiles(self._file(model, BASELINE_FILE), model)
+            found = facts_of(model.manifest.inputs, edges, _forest(self._file(model, REASONS_FILE), model))
             _keep(self._facts, model.key, found)
         return found
 
+    def _file(self, model: LoadedModel, name: str) -> bytes | None:
+        try:
+            return self._read_file(model.name, model.version, name)
+        except NotFoundError:
+            return None
 
-def _quantiles(data: bytes, model: LoadedModel) -> Mapping[str, InputFacts]:
+
+def _quantiles(data: bytes | None, model: LoadedModel) -> Mapping[str, Sequence[float]]:
+    """The ascending quantiles of each number, of ``baseline.json``."""
     try:
-        numbers = json.loads(data).get("numbers", {})
-        return {name: InputFacts(tuple(map(float, each["edges"]))) for name, each in numbers.items()}
+        numbers = json.loads(data or b"{}").get("numbers", {})
+        return {name: tuple(map(float, each["edges"])) for name, each in numbers.items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         _log.warning("baseline cannot be read", model=model.name, version=model.version, error=str(error)[:200])
         return {}
+
+
+def _forest(data: bytes | None, model: LoadedModel) -> Forest | None:
+    """The trees of ``reasons.npz``; None where it has none, or is of a later release."""
+    if data is None:
+        return None
+    try:
+        file = ReasonFile.read(data)
+        return Forest.of(file, model.manifest.inputs, partial(_matrices, file))
+    except Exception as error:  # noqa: BLE001  any exception of ONNX Runtime leaves the search without thresholds
+        _log.warning("reasons cannot be read", model=model.name, version=model.version, error=str(error)[:200])
+        return None
+
+
+def _matrices(file: ReasonFile, features: Float32) -> Mapping[str, npt.NDArray[Any]]:
+    """The matrices of a file's terms, by its graph."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    session = ort.InferenceSession(file.graph, options, providers=["CPUExecutionProvider"])
+    return dict(zip(file.matrices, session.run(list(file.matrices), {"features": features}), strict=True))
 
 
 def _keep(kept: dict[_K, _V], key: _K, value: _V) -> None:

@@ -140,6 +140,8 @@ def test_rules_are_read_once_and_checked(route: CompiledRoute) -> None:
 
     def read_file(model: str, version: int, name: str) -> bytes:
         read.append(f"{model}@{version}/{name}")
+        if name == "reasons.npz":
+            raise NotFoundError("file", name)
         return b'{"numbers": {"debt": {"edges": [0, 1, 4]}}}'
 
     cache, model = RuleCache(read_file), route.arms[0].model
@@ -147,7 +149,7 @@ def test_rules_are_read_once_and_checked(route: CompiledRoute) -> None:
     assert found.facts["debt"].spread == 4
     assert found.rules[2].cost == 2
     assert cache.of(model, {}).rules[2].cost == 1
-    assert read == ["linear@1/baseline.json"]
+    assert read == ["linear@1/baseline.json", "linear@1/reasons.npz"]
     with pytest.raises(CallError, match="linear@1: recourse of 'city': 'min' goes with a number"):
         cache.of(model, {"city": Actionability(min=1)})
 
@@ -156,5 +158,6 @@ def test_a_version_without_a_baseline_counts_units(route: CompiledRoute) -> None
     def missing(model: str, version: int, name: str) -> bytes:
         raise NotFoundError("file", f"{model}@{version}/{name}")
 
-    assert RuleCache(missing).of(route.arms[0].model, {}).facts == {}
-    assert RuleCache(lambda *_: b"no JSON").of(route.arms[0].model, {}).facts == {}
+    for read_file in (missing, lambda *_: b"damaged"):
+        found = RuleCache(read_file).of(route.arms[0].model, {}).facts["debt"]
+        assert (found.spread, found.thresholds) == (1, None)
