@@ -15,6 +15,7 @@ from scoreline.batching.event_queue import MAX_QUEUED_EVENTS, EventQueue
 from scoreline.batching.event_tasks import AioEventSender
 from scoreline.batching.policy import OPEN_PER_CONNECTION
 from scoreline.calls.call_options import CallOptions
+from scoreline.calls.change_calls import AdHoc, Goal, change_flow, changes_flow, recourse_call, what_if_call
 from scoreline.calls.chunks import chunk_flows
 from scoreline.calls.comparison_calls import ComparisonOptions, comparison_flow
 from scoreline.calls.decision_calls import DecideOptions, decide_flow, decide_flows, in_order
@@ -29,6 +30,7 @@ from scoreline.channel.channels import Metadata, endpoint
 from scoreline.channel.grpc_transport import AioTransport
 from scoreline.channel.tls import TlsOptions
 from scoreline.client import DEFAULT_TIMEOUT_SECONDS, NO_CONTEXT, NO_FEATURES
+from scoreline.decoding.changes import Recourse, WhatIf
 from scoreline.decoding.decisions import Decision
 from scoreline.decoding.profiles import EntityProfile, EventsReport, Forgotten
 from scoreline.decoding.results import Score, Scores
@@ -199,6 +201,88 @@ class AsyncClient:
         await self._run(self._policies.schema(policy, refresh=False, timeout_seconds=timeout_seconds))
         flows = decide_flows(self._policies, options, given.chunks)
         return in_order([row async for rows in self._each(flows) for row in rows])
+
+    async def what_if(
+        self,
+        policy: str,
+        features: Mapping[str, Value] = NO_FEATURES,
+        *,
+        entity_id: EntityId = "",
+        sequence: Steps | None = None,
+        neighbors: Steps | None = None,
+        context: Mapping[str, Value] = NO_CONTEXT,
+        event: EventLike | None = None,
+        interventions: Sequence[str] = (),
+        ad_hoc: AdHoc | None = None,
+        scenarios: Sequence[Sequence[str]] = (),
+        budget: float | None = None,
+        most: int | None = None,
+        benefit: float | None = None,
+        goal: Goal | None = None,
+        path: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> WhatIf:
+        """Compares interventions for one entity, as Client.what_if does."""
+        call = what_if_call(
+            policy, interventions=interventions, ad_hoc=ad_hoc, scenarios=scenarios, budget=budget, most=most,
+            benefit=benefit, goal=goal, path=path,
+        )  # fmt: skip
+        entity = Entity(
+            entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context, event=event
+        )
+        return await self._run(change_flow(self._policies, call, entity, timeout_seconds))
+
+    async def what_if_many(
+        self, policy: str, entities: Sequence[Entity], *, timeout_seconds: float | None = None, **asked: Any
+    ) -> list[WhatIf]:
+        """Compares interventions for entities in their order, as Client.what_if_many does."""
+        call = what_if_call(policy, **asked)
+        return await self._run(changes_flow(self._policies, call, entities, timeout_seconds))
+
+    async def recourse(
+        self,
+        policy: str | None = None,
+        features: Mapping[str, Value] = NO_FEATURES,
+        *,
+        route: str | None = None,
+        entity_id: EntityId = "",
+        sequence: Steps | None = None,
+        neighbors: Steps | None = None,
+        context: Mapping[str, Value] = NO_CONTEXT,
+        event: EventLike | None = None,
+        band: str | None = None,
+        at_most: float | None = None,
+        at_least: float | None = None,
+        most: int | None = None,
+        most_changes: int | None = None,
+        fixed: Sequence[str] = (),
+        engine: str = "",
+        timeout_seconds: float | None = None,
+    ) -> Recourse:
+        """Finds the cheapest changes that reach a target, as Client.recourse does."""
+        call = recourse_call(
+            policy=policy, route=route, band=band, at_most=at_most, at_least=at_least, most=most,
+            most_changes=most_changes, fixed=fixed, engine=engine,
+        )  # fmt: skip
+        entity = Entity(
+            entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context, event=event
+        )
+        flows = self._flows if policy is None else self._policies
+        return await self._run(change_flow(flows, call, entity, timeout_seconds))
+
+    async def recourse_many(
+        self,
+        entities: Sequence[Entity],
+        *,
+        policy: str | None = None,
+        route: str | None = None,
+        timeout_seconds: float | None = None,
+        **asked: Any,
+    ) -> list[Recourse]:
+        """Finds changes for entities in their order, as Client.recourse_many does."""
+        call = recourse_call(policy=policy, route=route, **asked)
+        flows = self._flows if policy is None else self._policies
+        return await self._run(changes_flow(flows, call, entities, timeout_seconds))
 
     async def record(
         self, profile: str, entity_id: EntityId, event: EventLike, *, timeout_seconds: float | None = None

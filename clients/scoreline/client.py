@@ -16,6 +16,7 @@ from scoreline.batching.event_threads import EventSender
 from scoreline.batching.policy import OPEN_PER_CONNECTION
 from scoreline.batching.threading_driver import Coalescer
 from scoreline.calls.call_options import CallOptions
+from scoreline.calls.change_calls import AdHoc, Goal, change_flow, changes_flow, recourse_call, what_if_call
 from scoreline.calls.chunks import chunk_flows
 from scoreline.calls.comparison_calls import ComparisonOptions, comparison_flow
 from scoreline.calls.decision_calls import DecideOptions, decide_flow, decide_flows, in_order
@@ -29,6 +30,7 @@ from scoreline.calls.transport import Flow, Transport, run
 from scoreline.channel.channels import Metadata, endpoint
 from scoreline.channel.grpc_transport import GrpcTransport
 from scoreline.channel.tls import TlsOptions
+from scoreline.decoding.changes import Recourse, WhatIf
 from scoreline.decoding.decisions import Decision
 from scoreline.decoding.profiles import EntityProfile, EventsReport, Forgotten
 from scoreline.decoding.results import Score, Scores
@@ -244,6 +246,111 @@ class Client:
         )  # fmt: skip
         self._run(self._policies.schema(policy, refresh=False, timeout_seconds=timeout_seconds))
         return in_order(chain.from_iterable(self._each(decide_flows(self._policies, options, given.chunks))))
+
+    def what_if(
+        self,
+        policy: str,
+        features: Mapping[str, Value] = NO_FEATURES,
+        *,
+        entity_id: EntityId = "",
+        sequence: Steps | None = None,
+        neighbors: Steps | None = None,
+        context: Mapping[str, Value] = NO_CONTEXT,
+        event: EventLike | None = None,
+        interventions: Sequence[str] = (),
+        ad_hoc: AdHoc | None = None,
+        scenarios: Sequence[Sequence[str]] = (),
+        budget: float | None = None,
+        most: int | None = None,
+        benefit: float | None = None,
+        goal: Goal | None = None,
+        path: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> WhatIf:
+        """Compares what interventions would change for one entity: alone, together, and the best within a budget.
+
+            found = client.what_if("churn", {"monthly_fee": 70.0}, entity_id="c-17", budget=20.0)
+
+        The entity is given as for ``score``. ``interventions`` names those of the policy, by default all; ``ad_hoc``
+        adds others, such as ``{"discount": {"multiply": {"monthly_fee": 0.9}, "cost": 5}}``; ``scenarios`` are sets to
+        score together. ``most`` is how many the best set may have. ``benefit`` is the worth of a change of the score by
+        one and ``goal`` the wanted direction, by default as the policy says. ``path`` asks for the steps to the best
+        set. Nothing is journaled. Raises what ``score`` raises.
+        """
+        call = what_if_call(
+            policy, interventions=interventions, ad_hoc=ad_hoc, scenarios=scenarios, budget=budget, most=most,
+            benefit=benefit, goal=goal, path=path,
+        )  # fmt: skip
+        entity = Entity(
+            entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context, event=event
+        )
+        return self._run(change_flow(self._policies, call, entity, timeout_seconds))
+
+    def what_if_many(
+        self, policy: str, entities: Sequence[Entity], *, timeout_seconds: float | None = None, **asked: Any
+    ) -> list[WhatIf]:
+        """Compares interventions for entities in their order; takes what ``what_if`` takes beside the entity.
+
+        What fails stays in its place, as a WhatIf with its ``error``.
+        """
+        call = what_if_call(policy, **asked)
+        return self._run(changes_flow(self._policies, call, entities, timeout_seconds))
+
+    def recourse(
+        self,
+        policy: str | None = None,
+        features: Mapping[str, Value] = NO_FEATURES,
+        *,
+        route: str | None = None,
+        entity_id: EntityId = "",
+        sequence: Steps | None = None,
+        neighbors: Steps | None = None,
+        context: Mapping[str, Value] = NO_CONTEXT,
+        event: EventLike | None = None,
+        band: str | None = None,
+        at_most: float | None = None,
+        at_least: float | None = None,
+        most: int | None = None,
+        most_changes: int | None = None,
+        fixed: Sequence[str] = (),
+        engine: str = "",
+        timeout_seconds: float | None = None,
+    ) -> Recourse:
+        """Finds the cheapest changes of one entity's inputs that reach a band, or a score.
+
+            found = client.recourse(route="credit", features={"income": 900.0, "debt": 4000.0}, band="low")
+
+        The entity is given as for ``score``. What may change is as the ``policy`` says, or the contracts of the
+        ``route``'s models. ``most`` ways are returned, 3 by default, each with ``most_changes`` changes at most, 4 by
+        default; ``fixed`` names further features that stay. Every way is proven by the model that serves. Nothing is
+        journaled. Raises what ``score`` raises.
+        """
+        call = recourse_call(
+            policy=policy, route=route, band=band, at_most=at_most, at_least=at_least, most=most,
+            most_changes=most_changes, fixed=fixed, engine=engine,
+        )  # fmt: skip
+        entity = Entity(
+            entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context, event=event
+        )
+        flows = self._flows if policy is None else self._policies
+        return self._run(change_flow(flows, call, entity, timeout_seconds))
+
+    def recourse_many(
+        self,
+        entities: Sequence[Entity],
+        *,
+        policy: str | None = None,
+        route: str | None = None,
+        timeout_seconds: float | None = None,
+        **asked: Any,
+    ) -> list[Recourse]:
+        """Finds changes for entities in their order; takes what ``recourse`` takes beside the entity.
+
+        What fails stays in its place, as a Recourse with its ``error``.
+        """
+        call = recourse_call(policy=policy, route=route, **asked)
+        flows = self._flows if policy is None else self._policies
+        return self._run(changes_flow(flows, call, entities, timeout_seconds))
 
     def record(
         self, profile: str, entity_id: EntityId, event: EventLike, *, timeout_seconds: float | None = None

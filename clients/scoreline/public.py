@@ -4,6 +4,16 @@ from scoreline.aio_client import AsyncClient
 from scoreline.calls.retry import RetryPolicy
 from scoreline.channel.tls import TlsOptions
 from scoreline.client import Client
+from scoreline.decoding.changes import (
+    FeatureChange,
+    InterventionPath,
+    PathStep,
+    Recourse,
+    RecourseState,
+    RecourseWay,
+    Scenario,
+    WhatIf,
+)
 from scoreline.decoding.decisions import Decision, DecisionTrace, Suppression
 from scoreline.decoding.explanations import Explanation, ReasonCode
 from scoreline.decoding.profiles import EntityProfile, EventsReport, Forgotten, RefusedEvent
@@ -47,10 +57,12 @@ __all__ = [
     "EventsReport",
     "Explanation",
     "ExtraColumn",
+    "FeatureChange",
     "FeatureKind",
     "FeatureSchema",
     "Forgotten",
     "Health",
+    "InterventionPath",
     "InvalidRequestError",
     "ModelStatus",
     "NeighborSchema",
@@ -58,16 +70,21 @@ __all__ = [
     "Outcome",
     "OutcomesReport",
     "OverloadedError",
+    "PathStep",
     "PolicyStatus",
     "ProfileState",
     "Reason",
     "ReasonCode",
+    "Recourse",
+    "RecourseState",
+    "RecourseWay",
     "RefusedEvent",
     "RefusedOutcome",
     "RetryPolicy",
     "RouteNotFoundError",
     "RouteSchema",
     "RouteStatus",
+    "Scenario",
     "Score",
     "ScorelineError",
     "Scores",
@@ -78,4 +95,5 @@ __all__ = [
     "Suppression",
     "TlsOptions",
     "UnavailableError",
+    "WhatIf",
 ]

@@ -128,7 +128,7 @@ def _decision(message: pb.Decision, answer: pb.DecideResponse, row: int) -> Deci
         language=message.language,
         channel=message.channel,
         variant=message.variant,
-        score=_score(message.score, answer.revision),
+        score=read_score(message.score, answer.revision),
         expected_value=message.expected_value if message.HasField("expected_value") else None,
         cost=message.cost,
         strategy=message.strategy,
@@ -143,7 +143,8 @@ def _decision(message: pb.Decision, answer: pb.DecideResponse, row: int) -> Deci
     )
 
 
-def _score(message: scoring_pb2.EntityScore, revision: int) -> Score:
+def read_score(message: scoring_pb2.EntityScore, revision: int) -> Score:
+    """A score of an answer of this revision."""
     quality = message.quality
     return Score(
         score=message.score,
@@ -173,13 +174,14 @@ def _trace(message: pb.DecisionTrace) -> DecisionTrace:
                 rule.rule,
                 rule.matched,
                 tuple(
-                    TracedCondition(each.fact, each.test, _value(each.value), each.holds) for each in rule.conditions
+                    TracedCondition(each.fact, each.test, read_value(each.value), each.holds)
+                    for each in rule.conditions
                 ),
             )
             for rule in message.rules
         ),
         candidates=tuple(map(_candidate, message.candidates)),
-        facts={name: _value(value) for name, value in message.facts.items()},
+        facts={name: read_value(value) for name, value in message.facts.items()},
     )
 
 
@@ -195,6 +197,7 @@ def _candidate(message: pb.CandidateTrace) -> TracedCandidate:
     )
 
 
-def _value(value: scoring_pb2.Value) -> float | str | bool | None:
+def read_value(value: scoring_pb2.Value) -> float | str | bool | None:
+    """A value; None where it is missing."""
     kind = value.WhichOneof("kind")
     return None if kind is None else getattr(value, kind)

@@ -513,6 +513,7 @@ class WhatIfRequest(_message.Message):
     BENEFIT_FIELD_NUMBER: _builtins.int
     GOAL_FIELD_NUMBER: _builtins.int
     PATH_FIELD_NUMBER: _builtins.int
+    PACKED_FIELD_NUMBER: _builtins.int
     policy: _builtins.str
     """The policy's name. Required."""
     budget: _builtins.float
@@ -541,6 +542,10 @@ class WhatIfRequest(_message.Message):
     def scenarios(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScenarioRequest]:
         """Sets to score together, beside each intervention alone."""
 
+    @_builtins.property
+    def packed(self) -> _scoring_pb2.PackedEntities:
+        """The entities in the packed form, in the layout of the schema of the policy's route; then `entities` is empty."""
+
     def __init__(
         self,
         *,
@@ -554,10 +559,11 @@ class WhatIfRequest(_message.Message):
         benefit: _builtins.float | None = ...,
         goal: Global___ScoreGoal.ValueType = ...,
         path: _builtins.bool = ...,
+        packed: _scoring_pb2.PackedEntities | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_benefit", b"_benefit", "_budget", b"_budget", "benefit", b"benefit", "budget", b"budget"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_benefit", b"_benefit", "_budget", b"_budget", "benefit", b"benefit", "budget", b"budget", "packed", b"packed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_benefit", b"_benefit", "_budget", b"_budget", "ad_hoc", b"ad_hoc", "benefit", b"benefit", "budget", b"budget", "entities", b"entities", "goal", b"goal", "interventions", b"interventions", "most", b"most", "path", b"path", "policy", b"policy", "scenarios", b"scenarios"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_benefit", b"_benefit", "_budget", b"_budget", "ad_hoc", b"ad_hoc", "benefit", b"benefit", "budget", b"budget", "entities", b"entities", "goal", b"goal", "interventions", b"interventions", "most", b"most", "packed", b"packed", "path", b"path", "policy", b"policy", "scenarios", b"scenarios"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__benefit: _TypeAlias = _typing.Literal["benefit"]  # noqa: Y015
     _WhichOneofArgType__benefit: _TypeAlias = _typing.Literal["_benefit", b"_benefit"]  # noqa: Y015
@@ -736,7 +742,7 @@ class WhatIfResult(_message.Message):
 
     @_builtins.property
     def scenarios(self) -> _containers.RepeatedCompositeFieldContainer[Global___Scenario]:
-        """Each intervention alone, then the sets that were asked for, in the order of the request."""
+        """Each intervention that the request names or means alone, those of the policy first, then `scenarios` in their order."""
 
     @_builtins.property
     def best_single(self) -> Global___Scenario:
@@ -984,6 +990,7 @@ class RecourseRequest(_message.Message):
     MOST_CHANGES_FIELD_NUMBER: _builtins.int
     FIXED_FIELD_NUMBER: _builtins.int
     ENGINE_FIELD_NUMBER: _builtins.int
+    PACKED_FIELD_NUMBER: _builtins.int
     policy: _builtins.str
     """The policy whose limits on changes apply. One of `policy` and `route` is required."""
     route: _builtins.str
@@ -1010,6 +1017,10 @@ class RecourseRequest(_message.Message):
     def fixed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Further features that must not change."""
 
+    @_builtins.property
+    def packed(self) -> _scoring_pb2.PackedEntities:
+        """The entities in the packed form, in the layout of the route's schema; then `entities` is empty."""
+
     def __init__(
         self,
         *,
@@ -1023,10 +1034,11 @@ class RecourseRequest(_message.Message):
         most_changes: _builtins.int = ...,
         fixed: _abc.Iterable[_builtins.str] | None = ...,
         engine: _builtins.str = ...,
+        packed: _scoring_pb2.PackedEntities | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "at_most", b"at_most", "band", b"band", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "at_most", b"at_most", "band", b"band", "packed", b"packed", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "at_most", b"at_most", "band", b"band", "engine", b"engine", "entities", b"entities", "fixed", b"fixed", "most", b"most", "most_changes", b"most_changes", "policy", b"policy", "route", b"route", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "at_most", b"at_most", "band", b"band", "engine", b"engine", "entities", b"entities", "fixed", b"fixed", "most", b"most", "most_changes", b"most_changes", "packed", b"packed", "policy", b"policy", "route", b"route", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["band", "at_most", "at_least"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015

@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
-
 from scoreline.v1 import decisions_pb2 as pb
 from scoreline.v1 import scoring_pb2
 from scoreline_registry.decisions.facts import FactValue
@@ -27,7 +25,7 @@ from scoreline_server.scoring.model import LoadedModel
 _BUSY = "other calls search for changes: try again"
 _MOST_VERSIONS = 4
 
-Entities = RepeatedCompositeFieldContainer[scoring_pb2.Entity]
+Request = pb.WhatIfRequest | pb.RecourseRequest
 
 
 class Searches:
@@ -48,21 +46,25 @@ class Searches:
                 self._admission.done(seconds, waits=True)
 
 
-def check_count(entities: Entities, most: int) -> None:
-    """Raises CallError unless there are 1 to ``most`` entities."""
-    if not entities:
+def count_of(request: Request, most: int) -> int:
+    """How many entities there are. Raises CallError unless they are 1 to ``most``."""
+    count = len(request.packed.entity_ids) if request.HasField("packed") else len(request.entities)
+    if count < 1:
         raise CallError(ErrorReason.NO_ENTITIES, f"send 1 to {most} entities", found=0)
-    if len(entities) > most:
-        problem = f"a call carries at most {most} entities, this one has {len(entities)}: send several calls"
-        raise CallError(ErrorReason.TOO_MANY_ENTITIES, problem, found=len(entities), most=most)
+    if count > most:
+        problem = f"a call carries at most {most} entities, this one has {count}: send several calls"
+        raise CallError(ErrorReason.TOO_MANY_ENTITIES, problem, found=count, most=most)
+    return count
 
 
-def scored_entities(route: CompiledRoute, entities: Entities, extras: Sequence[str], arrival: Arrival) -> Scored:
+def scored_entities(route: CompiledRoute, request: Request, extras: Sequence[str], arrival: Arrival) -> Scored:
     """The entities of a call as the route scores them. Raises the error of the only entity of a call."""
-    request = scoring_pb2.ScoreRequest(route=route.name, entities=entities, extras=extras)
-    scored = Scored(*score_rows([decode_request(request, route, arrived=arrival.arrived)]))
+    rows = scoring_pb2.ScoreRequest(route=route.name, entities=request.entities, extras=extras)
+    if request.HasField("packed"):
+        rows.packed.CopyFrom(request.packed)
+    scored = Scored(*score_rows([decode_request(rows, route, arrived=arrival.arrived)]))
     errors = scored.batch.results.errors
-    if len(entities) == 1 and errors:
+    if len(scored.batch.rows) == 1 and errors:
         raise errors[0]
     return scored
 

@@ -19,7 +19,7 @@ from scoreline_server.rpc.changed_row_calls import (
     Searches,
     band_of,
     change_messages,
-    check_count,
+    count_of,
     scored_entities,
     served_row,
 )
@@ -65,10 +65,11 @@ class RecourseCalls:
     def recourse(self, request: pb.RecourseRequest, catalog: Catalog, arrival: Arrival) -> pb.RecourseResponse:
         """Finds ways for each entity of a call."""
         sought = _sought(request, catalog)
+        count = count_of(request, MOST_ENTITIES)
         _check(request, sought.route)
-        seconds = len(request.entities) * _seconds(sought.route)
+        seconds = count * _seconds(sought.route)
         with self._searches.admitted(seconds, arrival):
-            scored = scored_entities(sought.route, request.entities, (), arrival)
+            scored = scored_entities(sought.route, request, (), arrival)
             batch = scored.batch
             encoder = ResponseEncoder(sought.route, batch.results, batch.call_ids)
             response = pb.RecourseResponse(revision=sought.route.revision)
@@ -78,7 +79,7 @@ class RecourseCalls:
                         raise batch.results.errors[row]
                     found = self._found(served_row(scored, row), sought)
                 except CallError as error:
-                    if len(request.entities) == 1:
+                    if count == 1:
                         raise
                     response.results.add(error=entity_error(row, error))
                     continue
@@ -117,7 +118,6 @@ def _sought(request: pb.RecourseRequest, catalog: Catalog) -> _Sought:
 
 def _check(request: pb.RecourseRequest, route: CompiledRoute) -> None:
     """Raises CallError for what no call may ask for."""
-    check_count(request.entities, MOST_ENTITIES)
     if not 0 <= request.most <= MOST_WAYS:
         raise _invalid("most", f"most is a number from 1 to {MOST_WAYS}, not {request.most}")
     if request.most_changes < 0:

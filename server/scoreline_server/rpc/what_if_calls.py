@@ -20,7 +20,7 @@ from scoreline_server.rpc.changed_row_calls import (
     Searches,
     band_of,
     change_messages,
-    check_count,
+    count_of,
     fact_of,
     other_versions,
     scored_entities,
@@ -50,13 +50,13 @@ class WhatIfCalls:
     def what_if(self, request: pb.WhatIfRequest, catalog: Catalog, arrival: Arrival) -> pb.WhatIfResponse:
         """Compares the interventions of a policy, and others, for each entity of a call."""
         policy = catalog.policy(request.policy)
-        check_count(request.entities, MOST_ENTITIES)
+        count = count_of(request, MOST_ENTITIES)
         wanted = _wanted(request, policy)
         worth = _worth(request, policy)
         amounts = [each.cost for each in wanted.interventions.values()] + ([worth] if worth is not None else [])
         reader = FactReader(sorted({each.fact for each in amounts if each.fact is not None}), policy.route)
-        with self._searches.admitted(len(request.entities) * _seconds(policy.route), arrival):
-            scored = scored_entities(policy.route, request.entities, reader.extras, arrival)
+        with self._searches.admitted(count * _seconds(policy.route), arrival):
+            scored = scored_entities(policy.route, request, reader.extras, arrival)
             batch = scored.batch
             encoder = ResponseEncoder(policy.route, batch.results, batch.call_ids)
             response = pb.WhatIfResponse(revision=policy.revision)
