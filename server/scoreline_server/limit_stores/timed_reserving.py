@@ -7,7 +7,7 @@ one transaction, or one round trip, serves all callers that wait.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from queue import Empty, SimpleQueue
 from typing import Protocol
@@ -19,6 +19,9 @@ from scoreline_server.failure_log import log_failure
 
 _TOGETHER = 256
 """Reservations that begin no further call; those of one caller stay together."""
+
+_NEAR_US = 1_000_000
+"""How far apart the times of calls may be that share one, in microseconds: they are counted at the latest of them."""
 
 
 class Counting(Protocol):
@@ -117,8 +120,8 @@ class TimedLimits:
     def _run(self) -> None:
         while (first := self._calls.get()) is not None:
             calls, is_last = self._gathered(first)
-            if calls:
-                self._do(calls)
+            for together in _by_time(calls):
+                self._do(together)
             if is_last:
                 return
 
@@ -165,6 +168,18 @@ class TimedLimits:
             for call in calls:
                 call.error = error
                 call.done.set()
+
+
+def _by_time(calls: Sequence[_Call]) -> Iterator[Sequence[_Call]]:
+    """Calls in groups of nearly the same time; decisions as of a moment of the past have a time of their own."""
+    group: list[_Call] = []
+    for call in sorted(calls, key=lambda call: call.now_us):
+        if group and call.now_us - group[0].now_us > _NEAR_US:
+            yield group
+            group = []
+        group.append(call)
+    if group:
+        yield group
 
 
 def _needs_store(reservation: Reservation) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from scoreline_registry.decisions.reservations import Claim, Grant, Refusal, Reservation
 from scoreline_server.errors import LimitStoreError
 from scoreline_server.limit_stores.timed_reserving import TimedLimits
-from tests.server.limit_stores.contract import NOW, asking, total
+from tests.server.limit_stores.contract import DAY, NOW, SECOND, asking, total
 from tests.server.limit_stores.reference import ReferenceLimits
 from tests.waiting import wait_until
 
@@ -127,6 +127,26 @@ def test_callers_that_wait_share_a_call(store: Store, clock: Clock, released: th
         assert first.result() == [Grant("nudge")]
         assert [each.result() for each in others] == [[Grant("nudge")] * 2] * 8
     assert store.calls == [(1, NOW), (16, NOW + 7)]
+    limits.close()
+
+
+def test_calls_of_other_times_do_not_share_a_call(store: Store, clock: Clock, released: threading.Event) -> None:
+    limits, answered = limits_of(store, clock), store.do
+
+    def wait_for_the_first(reservations: Sequence[Reservation], now_us: int) -> list[Grant]:
+        released.wait(60)
+        return answered(reservations, now_us)
+
+    store.do = wait_for_the_first
+    with ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(limits.reserve, ASKED, NOW)]
+        wait_until(lambda: len(store.calls) == 1)
+        times = (NOW, NOW - DAY, NOW + SECOND, NOW - DAY + 5, NOW + 2 * SECOND)
+        asked += [pool.submit(limits.reserve, ASKED, time) for time in times]
+        wait_until(lambda: limits._calls.qsize() == 5)
+        released.set()
+        assert [each.result() for each in asked] == [[Grant("nudge")]] * 6
+    assert store.calls == [(1, NOW), (2, NOW - DAY + 5), (2, NOW + SECOND), (1, NOW + 2 * SECOND)]
     limits.close()
 
 
