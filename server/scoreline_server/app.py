@@ -15,6 +15,7 @@ from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
 from scoreline_server.answer_stores.opening import Answers
 from scoreline_server.decisions.recourse_rules import RuleCache
+from scoreline_server.decisions.suppressions import Suppressions
 from scoreline_server.errors import LimitStoreError, StartError
 from scoreline_server.events.expiring import Expiry
 from scoreline_server.events.opening import open_profiles, remaining_data
@@ -122,7 +123,9 @@ class Server:
             keep=self.journal.shadows if self.journal else discard,
         )
         slots, answering = ThreadSlots(settings.threads), InFlight()
-        reports = OutcomeReports(self.outcomes, counting=self.metrics, slots=slots)
+        reports = OutcomeReports(
+            self.outcomes, counting=self.metrics, slots=slots, suppressions=_suppressions(settings, self.limits)
+        )
         profile_calls = ProfileCalls(
             self.profiles, self._forgetting, limits=self.limits, remaining=remaining_data(settings), slots=slots
         )
@@ -310,6 +313,12 @@ def _open_limits(settings: Settings) -> LimitStore | None:
         return open_limits(settings.limit_store, folder, seconds=settings.limit_seconds)
     except LimitStoreError as error:
         raise StartError(str(error)) from error
+
+
+def _suppressions(settings: Settings, limits: LimitStore | None) -> Suppressions | None:
+    """Notes outcomes that forbid actions; None without limits or without a journal that has the decisions."""
+    folder = journal_folder(settings.journal_dir, settings.registry)
+    return Suppressions(limits, folder) if limits and folder else None
 
 
 def _open(registry: str) -> Registry:

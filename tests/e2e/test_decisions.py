@@ -8,9 +8,11 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -57,6 +59,7 @@ rules: [{split: {strict: 50, gentle: 50}}]
 shadows: [gentle]
 limits:
   - {name: once, kind: frequency, at_most: 1, per: 1d, actions: [nudge]}
+  - {name: said-no, kind: suppression, outcome: returned, for: 90d, actions: [nudge]}
 messages:
   nudge: {en: {default: "Your income is {{ feature.income | default(0) | number }}."}}
 """
@@ -108,6 +111,11 @@ def both_serve(status: Any) -> bool:
 
 def have_read(revision: int, status: Any) -> bool:
     return all(worker["revision"] >= revision for worker in status["workers"])
+
+
+def at(seconds: int) -> datetime:
+    """A time so many seconds from now."""
+    return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
 def journaled(folder: Path, decisions: Sequence[Decision]) -> list[dict[str, Any]]:
@@ -198,11 +206,31 @@ def test_strategies_share_the_units_and_shadows_decide_beside_them(client: score
             assert decision.action == "none"
 
 
-def test_outcomes_of_a_decision_are_found_by_its_id(client: scoreline.Client) -> None:
-    decision = client.decide("nudges", {"income": 1.0}, entity_id="outcome")
-    outcome = scoreline.Outcome("accepted", 1, prediction_id=decision.decision_id)
-    report = client.report_outcomes("credit", [outcome])
-    assert (report.accepted, report.unknown, report.refused) == (1, (), ())
+def test_an_outcome_of_a_decision_forbids_further_actions_for_its_unit(client: scoreline.Client) -> None:
+    first, second, third = islice(_without_action(client), 3)
+    outcomes = [scoreline.Outcome(name, 1, prediction_id=first.decision_id) for name in ("accepted", "returned")]
+    outcomes += [scoreline.Outcome("returned", 0, prediction_id=third.decision_id)]
+    report = client.report_outcomes("credit", outcomes)
+    assert (report.accepted, report.unknown, report.refused) == (3, (), ())
+    in_window = scoreline.Outcome("returned", 1, unit=second.unit, since=at(-60), until=at(60))
+    assert client.report_outcomes("credit", [in_window]).accepted == 1
+    for unit in (first.unit, second.unit):
+        again = client.decide("nudges", {"income": 9.0}, entity_id=unit)
+        assert (again.action, [each.kind for each in again.suppressed]) == ("none", ["suppression"])
+    assert client.decide("nudges", {"income": 9.0}, entity_id=third.unit).action == "nudge"
+
+
+class _Case(NamedTuple):
+    unit: str
+    decision_id: str
+
+
+def _without_action(client: scoreline.Client) -> Iterator[_Case]:
+    """Units that got nothing, although their strategy would have acted on a higher score."""
+    for number in range(1000):
+        decision = client.decide("nudges", {"income": -9.0}, entity_id=f"no{number}")
+        if decision.strategy == "strict" and not decision.is_control:
+            yield _Case(f"no{number}", decision.decision_id)
 
 
 def test_an_answer_is_of_one_policy_while_policies_change(

@@ -108,7 +108,8 @@ class ScoringServiceServicer(object):
         answer. Outcomes fail alone: one that is wrong gets an error in the answer and the others are kept. Reporting
         outcomes again is harmless, so a call may be repeated. Fails with NOT_FOUND for an unknown route, with
         INVALID_ARGUMENT for too many outcomes, with FAILED_PRECONDITION where the server has no journal, and with
-        UNAVAILABLE where they could not be written; then none of the call is kept.
+        UNAVAILABLE where they could not be written; then none of the call is kept. Where they are kept and the limits that
+        they set off could not be noted, it is UNAVAILABLE with reason LIMIT_STORE_FAILED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

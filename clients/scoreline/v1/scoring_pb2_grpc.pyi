@@ -55,7 +55,8 @@ class ScoringServiceStub:
     answer. Outcomes fail alone: one that is wrong gets an error in the answer and the others are kept. Reporting
     outcomes again is harmless, so a call may be repeated. Fails with NOT_FOUND for an unknown route, with
     INVALID_ARGUMENT for too many outcomes, with FAILED_PRECONDITION where the server has no journal, and with
-    UNAVAILABLE where they could not be written; then none of the call is kept.
+    UNAVAILABLE where they could not be written; then none of the call is kept. Where they are kept and the limits that
+    they set off could not be noted, it is UNAVAILABLE with reason LIMIT_STORE_FAILED.
     """
 
 @_typing.type_check_only
@@ -85,7 +86,8 @@ class ScoringServiceAsyncStub(ScoringServiceStub):
     answer. Outcomes fail alone: one that is wrong gets an error in the answer and the others are kept. Reporting
     outcomes again is harmless, so a call may be repeated. Fails with NOT_FOUND for an unknown route, with
     INVALID_ARGUMENT for too many outcomes, with FAILED_PRECONDITION where the server has no journal, and with
-    UNAVAILABLE where they could not be written; then none of the call is kept.
+    UNAVAILABLE where they could not be written; then none of the call is kept. Where they are kept and the limits that
+    they set off could not be noted, it is UNAVAILABLE with reason LIMIT_STORE_FAILED.
     """
 
 class ScoringServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -142,7 +144,8 @@ class ScoringServiceServicer(metaclass=_abc_1.ABCMeta):
         answer. Outcomes fail alone: one that is wrong gets an error in the answer and the others are kept. Reporting
         outcomes again is harmless, so a call may be repeated. Fails with NOT_FOUND for an unknown route, with
         INVALID_ARGUMENT for too many outcomes, with FAILED_PRECONDITION where the server has no journal, and with
-        UNAVAILABLE where they could not be written; then none of the call is kept.
+        UNAVAILABLE where they could not be written; then none of the call is kept. Where they are kept and the limits that
+        they set off could not be noted, it is UNAVAILABLE with reason LIMIT_STORE_FAILED.
         """
 
 def add_ScoringServiceServicer_to_server(servicer: ScoringServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -11,7 +11,8 @@ from typing import Protocol
 from scoreline.errors import InvalidRequestError
 from scoreline.outcomes import Outcome
 from scoreline.v1 import scoring_pb2 as pb
-from scoreline_server.errors import CallError, ErrorReason
+from scoreline_server.decisions.suppressions import Suppressions
+from scoreline_server.errors import CallError, ErrorReason, LimitStoreError
 from scoreline_server.gil_switching import background_work
 from scoreline_server.outcomes.keeper import OutcomeKeeper
 from scoreline_server.outcomes.known import UnknownIds
@@ -38,10 +39,20 @@ class Counting(Protocol):
 class OutcomeReports:
     """Answers ReportOutcomes. ``keeper`` is None where the journal is off."""
 
-    def __init__(self, keeper: OutcomeKeeper | None, *, counting: Counting, slots: ThreadSlots) -> None:
-        """``slots`` are the threads that may wait for the disk."""
+    def __init__(
+        self,
+        keeper: OutcomeKeeper | None,
+        *,
+        counting: Counting,
+        slots: ThreadSlots,
+        suppressions: Suppressions | None = None,
+    ) -> None:
+        """``slots`` are the threads that may wait for the disk.
+
+        ``suppressions`` notes outcomes that forbid actions; None where limits are off.
+        """
         self._keeper, self._counting = keeper, counting
-        self._slots = slots
+        self._slots, self._suppressions = slots, suppressions
 
     def methods(self) -> list[Method]:
         """The rows of the method table."""
@@ -55,6 +66,7 @@ class OutcomeReports:
             with background_work():
                 outcomes, errors = decoded_outcomes(request.outcomes, time.time_ns())
             found = self._keep(keeper, request.route, outcomes) if outcomes else UnknownIds()
+            self._suppress(catalog, request.route, outcomes)
         unknown = set(found.ids)
         self._counting.outcomes_reported(
             request.route,
@@ -80,6 +92,17 @@ class OutcomeReports:
                 f"{len(request.outcomes):,} outcomes in one call; send at most {MAX_OUTCOMES:,}, in several calls",
             )
         return self._keeper
+
+    def _suppress(self, catalog: Catalog, route: str, outcomes: Sequence[Outcome]) -> None:
+        """Notes outcomes that forbid actions by policies of the route."""
+        policies = [policy for policy in catalog.policies.values() if policy.route.name == route]
+        if self._suppressions is None or not policies:
+            return
+        try:
+            self._suppressions.note(policies, outcomes)
+        except (LimitStoreError, OSError) as error:
+            problem = f"the outcomes are kept, but what they forbid is not noted: {error}"
+            raise CallError(ErrorReason.LIMIT_STORE_FAILED, problem) from error
 
     def _keep(self, keeper: OutcomeKeeper, route: str, outcomes: Sequence[Outcome]) -> UnknownIds:
         try:

@@ -127,6 +127,11 @@ class CompiledLimits:
         claims = (Claim(each.action, self._checks(each, proposal.facts, moment)) for each in proposal.wanted)
         return Reservation(tuple(claims), request)
 
+    @property
+    def suppressing(self) -> frozenset[str]:
+        """The outcomes that forbid actions for some time."""
+        return frozenset(limit.outcome for limit in self._suppressions)
+
     def marks(self, unit: str, outcome: str, time_us: int) -> list[Mark]:
         """What to note where a decision about a unit has had an outcome whose value is not 0."""
         return [

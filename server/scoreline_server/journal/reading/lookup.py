@@ -33,11 +33,22 @@ _ID = np.dtype([("second", ">u4"), ("random", ">u8")])
 
 
 @dataclass(frozen=True, slots=True)
+class BlockPlace:
+    """Where a block of rows is, in bytes of its file, and the route that its rows are of."""
+
+    path: Path
+    start: int
+    end: int
+    route: RouteFacts = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class KnownCall:
-    """A call that is in the journal: its route, and how many rows it has."""
+    """A call that is in the journal: its route, how many rows it has, and where these are."""
 
     route: str
     rows: int
+    block: BlockPlace | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +70,7 @@ class _FileIndex:
     inode: int
     facts: FileFacts | None = None
     end: int = 0
-    routes: dict[int, str] = field(default_factory=dict)
+    routes: dict[int, RouteFacts] = field(default_factory=dict)
     starts: "array[int]" = field(default_factory=lambda: array("q"))
     ends: "array[int]" = field(default_factory=lambda: array("q"))
     first: "array[int]" = field(default_factory=lambda: array("q"))
@@ -72,7 +83,7 @@ class _FileIndex:
             with contextlib.suppress(KeyError, TypeError, ValueError):  # damaged; the readers of rows report it
                 if head.kind == Kind.ROUTE:
                     facts = RouteFacts.read(_read(file, head.body, head.end))
-                    self.routes[facts.key] = facts.route
+                    self.routes[facts.key] = facts
                 elif head.kind == Kind.ROWS:
                     self._add(head, *_seconds(file, head))
 
@@ -93,13 +104,13 @@ class _FileIndex:
         spans = enumerate(zip(before, until, strict=True))
         return [(self.block(at), slice(start, stop)) for at, (start, stop) in spans if stop > start]
 
-    def call(self, file: BinaryIO, columns: Mapping[int, tuple[int, int]], at: int) -> KnownCall:
+    def call(self, file: BinaryIO, head: Head, columns: Mapping[int, tuple[int, int]], at: int) -> KnownCall:
         """What a block says of one of its calls."""
-        facts = json.loads(_read(file, *columns[Column.FACTS]))
+        route = self.routes[json.loads(_read(file, *columns[Column.FACTS]))["route"]]
         rows = 1
         if Column.CALL_ROWS in columns:
             rows = int(np.frombuffer(_read(file, *columns[Column.CALL_ROWS]), "<u2")[at])
-        return KnownCall(self.routes[facts["route"]], rows)
+        return KnownCall(route.route, rows, BlockPlace(Path(file.name), head.start, head.end, route))
 
 
 def _seconds(file: BinaryIO, head: Head) -> tuple[int, int]:
@@ -191,7 +202,7 @@ class _Search:
             for at in np.flatnonzero(np.isin(_random(np.frombuffer(ids, _ID)), _random(wanted))).tolist():
                 call = ids[at * CALL_ID_BYTES : (at + 1) * CALL_ID_BYTES]
                 if call in self.missing:
-                    self.found[call] = index.call(file, columns, at)
+                    self.found[call] = index.call(file, head, columns, at)
                     self.missing.remove(call)
             return len(ids)
         return 0
