@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from scoreline_registry.attributions.reason_file import Link
 from scoreline_registry.documents.manifest import GOLDEN_FILE, MODEL_FILE, GoldenFacts, Manifest
 from scoreline_registry.documents.signature import graph_inputs
 from scoreline_registry.errors import RegistryError, first_line
@@ -64,7 +65,8 @@ def _reasons(registry: Registry, name: str, version: int, manifest: Manifest) ->
     """What the version has to explain its scores by; nothing is computed of it yet."""
     wanted = EXPLAINING_FILES[:1] if EXPLAINING_FILES[0] in manifest.files else EXPLAINING_FILES
     found = [file for file in wanted if file in manifest.files]
-    return VersionReasons(f"{name}@{version}", {file: registry.read_file(name, version, file) for file in found})
+    link: Link = "log odds" if manifest.score.kind == "probability" else "identity"
+    return VersionReasons(f"{name}@{version}", {file: registry.read_file(name, version, file) for file in found}, link)
 
 
 class _UnfitError(Exception):

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import yaml
 
-from scoreline_registry.documents.manifest import CARD_FILE, GOLDEN_FILE, MODEL_FILE
+from scoreline_registry.documents.manifest import CARD_FILE, GOLDEN_FILE, MODEL_FILE, REFERENCE_FILE
 from scoreline_registry.errors import RefusedError
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_spec import RouteSpec
 from scoreline_trainers.commands.publishing import import_repository, publish
+from scoreline_trainers.explanation.cohort import Cohort
 from scoreline_trainers.publishing.spec import ManifestSpec
 from tests.trainers.graphs import mean_model, model, node, run, value
 
@@ -63,6 +64,21 @@ def test_a_wrapped_graph_says_on_how_many_rows_it_equals_the_original(folder: Pa
     assert facts["parity"]["max_difference"] <= facts["parity"]["tolerance"] == 1e-5
     manifest = Registry.open(folder / "registry").manifest("toy", 1)
     assert all(feature.required for feature in manifest.inputs.features)
+
+
+def test_rows_of_a_table_become_those_that_reasons_compare_with(folder: Path) -> None:
+    (folder / "rows.csv").write_text("a,b,other\n0.1,0.2,x\n,0.9,y\n")
+    words = (folder / "standard.onnx", "--model", "toy", "--manifest", folder / "manifest.yaml")
+    result = run(publish, *words, "--registry", folder / "registry", "--reference", folder / "rows.csv")
+    assert result.exit_code == 0, result.stderr
+    cohort = Cohort.read(Registry.open(folder / "registry").read_file("toy", 1, REFERENCE_FILE))
+    np.testing.assert_allclose(cohort.population.table, [[0.1, 0.2], [0.5, 0.9]], rtol=1e-6)
+    (folder / "wrong.csv").write_text("a\n0.1\n")
+    refused = run(publish, *words, "--registry", folder / "registry", "--reference", folder / "wrong.csv")
+    assert refused.exit_code == 1
+    assert "b" in refused.stderr
+    useless = run(publish, folder / "standard.onnx", "--model", "t", "--as-is", "--reference", folder / "rows.csv")
+    assert useless.exit_code == 2
 
 
 def test_a_dry_run_checks_everything_and_publishes_nothing(folder: Path) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @wrapping_options
 @click.option("--as-is", is_flag=True, help="Keep its own inputs and outputs; no route can name it.")
 @click.option("--probes", type=existing_file, help="With --as-is: an .npz file with an array for each input.")
+@click.option("--reference", type=existing_file, help="A table of rows that the reasons of scores compare with.")
 @limit_options
 @version_options(alias_help=CHAMPION_BY_DEFAULT)
 def publish(
@@ -40,6 +41,7 @@ def publish(
     model: str,
     as_is: bool,
     probes: Path | None,
+    reference: Path | None,
     address: str,
     aliases: tuple[str, ...],
     author: str,
@@ -59,11 +61,13 @@ def publish(
     from scoreline_trainers.publishing.external import raw_version
 
     _check_usage(as_is=as_is, probes=probes, stated=stated)
+    if as_is and reference:
+        raise click.UsageError("--reference is for scores, and a graph that is kept as it is gives none")
     registry = None if dry_run else Registry.open(address)
     if as_is:
         version = raw_version(model, graph, created_at=system_clock(), probes=probes, limits=limits)
     else:
-        version = _scored(model, graph, limits=limits, **stated)
+        version = _with_reference(_scored(model, graph, limits=limits, **stated), reference)
     number = None
     if registry is not None:
         aliases = aliases if as_is else aliases_of(aliases, registry, model)
@@ -184,6 +188,18 @@ def _scored(
     spec = ManifestSpec.load(manifest_file) if manifest_file else _spec(score_output, features, kind)
     wrapping = Wrapping(score_output=score_output, inputs=dict(inputs))
     return scored_version(model, graph, spec, created_at=system_clock(), wrapping=wrapping, limits=limits)
+
+
+def _with_reference(version: "ExternalVersion", table: Path | None) -> "ExternalVersion":
+    if table is None:
+        return version
+    from dataclasses import replace
+
+    from scoreline_registry.documents.manifest import REFERENCE_FILE
+    from scoreline_trainers.publishing.reference import reference_file
+
+    files = {**version.files, REFERENCE_FILE: reference_file(version.manifest.inputs, table)}
+    return replace(version, files=files)
 
 
 def _spec(score_output: str | None, features: str | None, kind: str | None) -> "ManifestSpec":

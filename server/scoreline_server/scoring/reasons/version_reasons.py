@@ -52,11 +52,13 @@ class VersionReasons:
     Attributes:
         name: the version, for errors.
         files: those of EXPLAINING_FILES that it has.
+        link: what the margin is of a version whose files do not say it.
         recent: what is compiled of all versions.
     """
 
     name: str
     files: dict[str, bytes] = field(repr=False)
+    link: Link = "identity"
     recent: Recent = field(default=_RECENT, repr=False)
     _compiled: Contributions | None = field(default=None, repr=False)
     _problem: ScoringError | None = field(default=None, repr=False)
@@ -98,7 +100,7 @@ class VersionReasons:
         self.require()
         try:
             with _COMPILING, background_work():
-                return compiled(self.files, run)
+                return compiled(self.files, run, self.link)
         except (ReasonFileError, TooLargeError, TooManySourcesError) as error:
             self._problem = missing(self.name, f"has a {REASONS_FILE} that cannot be used ({error})")
             raise self._problem from error
@@ -113,10 +115,13 @@ def missing(name: str, why: str) -> ScoringError:
     )
 
 
-def compiled(files: dict[str, bytes], run: Run) -> Contributions:
-    """The contributions of a version by its files. Raises ReasonFileError, TooLargeError, TooManySourcesError."""
+def compiled(files: dict[str, bytes], run: Run, usual_link: Link) -> Contributions:
+    """The contributions of a version by its files; ``usual_link`` is theirs where the files do not say one.
+
+    Raises ReasonFileError, TooLargeError, TooManySourcesError.
+    """
     if REASONS_FILE not in files:
-        link, cohort = _reference(files)
+        link, cohort = _reference(files, usual_link)
         return SampledContributions.of(run, link, cohort)
     with PARSING:
         file = ReasonFile.read(files[REASONS_FILE])
@@ -152,12 +157,12 @@ def _matrices(file: ReasonFile) -> Callable[[Inputs], Inputs]:
     return matrices
 
 
-def _reference(files: dict[str, bytes]) -> tuple[Link, Inputs]:
+def _reference(files: dict[str, bytes], usual_link: Link) -> tuple[Link, Inputs]:
     """The link and the cohort of a version that was published before it could have ``reasons.npz``."""
     try:
         with PARSING, np.load(io.BytesIO(files[REFERENCE_FILE]), allow_pickle=False) as stored:
             cohort: dict[str, npt.NDArray[Any]] = {name: stored[name] for name in SIGNATURE if name in stored.files}
-        said = json.loads(files.get(EXPLANATION_FILE, b"{}")).get("link", "identity")
+        said = json.loads(files.get(EXPLANATION_FILE, b"{}")).get("link", usual_link)
     except (ValueError, OSError, KeyError, AttributeError, zipfile.BadZipFile) as error:
         raise ReasonFileError(f"{REFERENCE_FILE} cannot be read: {error}") from error
     if not cohort or not all(len(each) for each in cohort.values()):
