@@ -21,6 +21,7 @@ from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.scoring.compiled_route import CompiledRoute, compile_route
 from scoreline_server.scoring.model import LoadedModel, VersionKey
 from scoreline_server.scoring.route_profiles import NO_STORE, StateReader
+from scoreline_server.scoring.served_policy import ServedPolicy
 
 LoadAll = Callable[[Sequence[VersionKey]], Mapping[VersionKey, LoadedModel | LoadError]]
 
@@ -57,19 +58,23 @@ def adopt_earlier(
     caching: AnswerCaching | None = None,
     states: StateReader = NO_STORE,
 ) -> Catalog:
-    """The current catalog with those of its missing routes that an earlier revision lets serve.
+    """The current catalog with those of its missing routes and policies that an earlier revision lets serve.
 
     A process that starts has no last good revision in memory; the registry has them all.
     """
     missing = [name for name in current.problems if name not in current.routes and name in snapshot.routes]
-    if not missing:
+    undecided = [name for name in current.policy_problems if name not in current.policies and name in snapshot.policies]
+    if not missing and not undecided:
         return current
     adoption = _Adoption(snapshot, current, load_all, caching, states)
     found = adoption.routes(missing)
+    policies = adoption.policies(undecided)
     models = {model.key: model for route in found.values() for model in route.models}
+    models |= {model.key: model for policy in policies.values() for model in policy.models}
     return replace(
         current,
         routes={**current.routes, **found},
+        policies={**current.policies, **policies},
         models={**current.models, **models},
         degraded="; ".join(filter(None, (current.degraded, adoption.degraded))),
     )
@@ -150,6 +155,13 @@ class _Adoption:
         self._obtain(key for refs in shadows.values() for key in refs.values())
         served = {name: self._adopted(name, wanted, shadows) for name in names}
         return {name: route for name, route in served.items() if route}
+
+    def policies(self, names: Sequence[str]) -> Mapping[str, ServedPolicy]:
+        """Those of some policies that can be served as this revision defines them and their routes."""
+        routes = self.routes([route for route in self._policies.routes(names) if route in self._snapshot.routes])
+        self._obtain(self._policies.versions)
+        served = self._policies.adopted(routes, self._problems, self._models, self._failures)
+        return {name: served[name] for name in names if name in served and name not in self._policies.problems}
 
     def _is_settled(self, name: str) -> bool:
         """True where neither the route nor a model of it changed since it was adopted, shadows and all."""

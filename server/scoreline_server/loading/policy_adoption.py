@@ -4,7 +4,7 @@ Adoption is per policy, all or nothing: one that cannot be compiled, or whose mo
 its last good form together with the route that it was adopted with.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from scoreline_registry.decisions.deciding.compiled import compile_policy
 from scoreline_registry.decisions.messages.rendering import CompiledMessages
@@ -34,6 +34,10 @@ class PolicyAdoption:
     def versions(self) -> frozenset[VersionKey]:
         """The versions that effects of actions are scores of."""
         return frozenset(key for refs in self._wanted.values() for key in refs.values())
+
+    def routes(self, names: Sequence[str]) -> Sequence[str]:
+        """The routes of some policies, each once; policies that cannot be read have none."""
+        return list(dict.fromkeys(self._documents[name].route for name in names if name in self._documents))
 
     def adopted(
         self,

@@ -105,9 +105,11 @@ class Watcher:
         return True
 
     def _with_earlier(self, catalog: Catalog) -> Catalog:
-        """Looks for routes that cannot be served as they are in earlier revisions, the newest first."""
+        """Looks for routes and policies that cannot be served as they are in earlier revisions, the newest first."""
         for revision in range(catalog.revision - 1, max(0, catalog.revision - _EARLIER_REVISIONS), -1):
-            if catalog.routes.keys() >= catalog.problems.keys():
+            if catalog.routes.keys() >= catalog.problems.keys() and (
+                catalog.policies.keys() >= catalog.policy_problems.keys()
+            ):
                 break
             try:
                 earlier = self._registry.at(revision)

@@ -1,13 +1,13 @@
 """A policy of one revision, ready to decide on the rows of its route."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scoreline_registry.decisions.deciding.compiled import CompiledPolicy
 from scoreline_registry.decisions.messages.rendering import CompiledMessages
 from scoreline_server.scoring.compiled_route import Arm, CompiledRoute
 from scoreline_server.scoring.facts import FactReader
-from scoreline_server.scoring.model import VersionKey
+from scoreline_server.scoring.model import LoadedModel, VersionKey
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +34,11 @@ class ServedPolicy:
     uplifts: Mapping[str, Arm]
     facts: FactReader
 
+    @property
+    def models(self) -> Sequence[LoadedModel]:
+        """Every model that deciding can reach."""
+        return [*self.route.models, *(arm.model for arm in self.uplifts.values())]
+
     def uses(self) -> frozenset[VersionKey]:
         """The versions that deciding can reach."""
-        return self.route.uses() | {arm.model.key for arm in self.uplifts.values()}
+        return frozenset(model.key for model in self.models)
