@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2
 from scoreline_registry.errors import RegistryError
 from scoreline_registry.registry import Registry
 from scoreline_server.answer_stores.opening import Answers
+from scoreline_server.decisions.limit_gauges import LimitGauges
 from scoreline_server.decisions.recourse_rules import RuleCache
 from scoreline_server.decisions.suppressions import Suppressions
 from scoreline_server.errors import LimitStoreError, StartError
@@ -110,6 +111,12 @@ class Server:
         self._reserving = (
             TimedLimits(self.limits, seconds=settings.limit_seconds, counting=self.metrics) if self.limits else None
         )
+        # Of one worker too, because gauges of several are added up.
+        self._limit_gauges = (
+            LimitGauges(self.limits, lambda: self.watcher.catalog.policies, counting=self.metrics)
+            if self.limits and worker == 0
+            else None
+        )
         self._forgetting = open_forgetting(
             journal_folder(settings.journal_dir, settings.registry),
             self.journal,
@@ -197,6 +204,8 @@ class Server:
         self.shadows.start()
         if self._expiry:
             self._expiry.start()
+        if self._limit_gauges:
+            self._limit_gauges.start()
         if self._forgetting:
             self._forgetting.start()
         self._answers.start()
@@ -245,6 +254,8 @@ class Server:
                 parts.callback(self._reserving.close)
             if self._expiry:
                 parts.callback(self._expiry.close)
+            if self._limit_gauges:
+                parts.callback(self._limit_gauges.close)
             if self._forgetting:
                 parts.callback(self._forgetting.close)
             if self._states:

@@ -137,6 +137,14 @@ class Grant:
     is_repeated: bool = False
 
 
+def counting_limits(reservation: Reservation, grant: Grant) -> tuple[str, ...]:
+    """The limits that a grant has added to, each once; none where it was repeated."""
+    if grant.is_repeated:
+        return ()
+    checks = (check for claim in reservation.claims if claim.action == grant.action for check in claim.checks)
+    return tuple(dict.fromkeys(check.limit for check in checks if check.amount))
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """Something that happened to a unit and is noted in a window, such as an outcome that suppresses actions.

@@ -7,7 +7,7 @@ from scoreline_registry.decisions.actions import NO_ACTION
 from scoreline_registry.decisions.deciding.proposal import Candidate, Case, Proposal
 from scoreline_registry.decisions.facts import CONTEXT
 from scoreline_registry.decisions.messages.message import Message
-from scoreline_registry.decisions.reservations import Grant, Refusal, Reservation
+from scoreline_registry.decisions.reservations import Grant, Refusal, Reservation, counting_limits
 from scoreline_server.decisions.cases import cases_of
 from scoreline_server.decisions.reasons import SaidReason, message_reasons, said
 from scoreline_server.scoring.decided import DecidedRow, DecidedRows, Suppressed
@@ -44,6 +44,7 @@ class Decision:
         proposal: what the policy proposed.
         refused: actions that a store of limits refused, best first.
         message: the text for the customer, or why there is none; empty where the policy has none for the action.
+        counted: the limits that counted the action that was granted.
         is_uncounted: whether limits could not be looked at, because the store of limits did not answer.
     """
 
@@ -51,6 +52,7 @@ class Decision:
     proposal: Proposal
     refused: Sequence[Refusal] = ()
     message: Message = _NO_MESSAGE
+    counted: Sequence[str] = ()
     is_uncounted: bool = False
 
 
@@ -126,10 +128,14 @@ def _language(policy: ServedPolicy, proposal: Proposal, asked: Asked) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Granted:
-    """The action that a row is granted, None for none; and the actions before it that limits forbade, best first."""
+    """The action that a row is granted, None for none; the actions before it that limits forbade, best first.
+
+    ``counted`` are the limits that counted it now.
+    """
 
     action: str | None
     refused: Sequence[Refusal] = ()
+    counted: Sequence[str] = ()
     is_uncounted: bool = False
 
 
@@ -150,7 +156,8 @@ def _granted(
         acts = policy.compiled.policy.limits_unavailable == "act"
         return granted | {row: _uncounted(each, acts=acts) for row, each in reservations.items()}
     return granted | {
-        row: _Granted(grant.action, grant.refused) for row, grant in zip(reservations, grants, strict=True)
+        row: _Granted(grant.action, grant.refused, counting_limits(reservation, grant))
+        for (row, reservation), grant in zip(reservations.items(), grants, strict=True)
     }
 
 
@@ -207,7 +214,7 @@ def _decision(
         flags=proposal.flags,
         shadows={shadow.strategy: shadow.action for shadow in proposal.shadows},
     )
-    return Decision(row, proposal, granted.refused, message, granted.is_uncounted)
+    return Decision(row, proposal, granted.refused, message, granted.counted, granted.is_uncounted)
 
 
 def _channel(policy: ServedPolicy, action: str) -> str:

@@ -42,6 +42,7 @@ class Metrics:
         self._values = self._counters.values
         self._firsts: dict[tuple[str, tuple[str, ...]], int] = {}
         self._gauges: dict[tuple[str, tuple[str, ...]], float] = {}
+        self._limits: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     def counts(self) -> Counts:
@@ -209,6 +210,21 @@ class Metrics:
             for flag in flags:
                 self._add(definitions.DECISION_FLAGS, (policy, flag), 1)
             self._observe(definitions.DECISION_SECONDS, (policy,), (seconds,))
+
+    def limits_taken(self, policy: str, limits: Iterable[str]) -> None:
+        """Counts actions, each under the names of the limits that counted it."""
+        with self._lock:
+            for limit, actions in Bag(limits).items():
+                self._add(definitions.LIMIT_TAKEN, (policy, limit), actions)
+
+    def limits_used(self, uses: Mapping[tuple[str, str], tuple[float, float]]) -> None:
+        """Sets what is used and what is left of limits, by policy and limit; 0 for those of before that are missing."""
+        with self._lock:
+            gone = dict.fromkeys(self._limits - uses.keys(), (0.0, 0.0))
+            self._limits = set(uses)
+            for labels, (used, remaining) in {**gone, **uses}.items():
+                self._set(definitions.LIMIT_USED, labels, used)
+                self._set(definitions.LIMIT_REMAINING, labels, remaining)
 
     def limits_reserved(self, seconds: float) -> None:
         """Observes reservations that were answered in time."""

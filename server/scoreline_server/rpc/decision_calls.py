@@ -52,6 +52,9 @@ class Counting(Protocol):
     def decided(self, policy: str, decisions: DecidedRows, flags: Sequence[str], seconds: float) -> None:
         """The decisions of one call, and how long deciding took."""
 
+    def limits_taken(self, policy: str, limits: Sequence[str]) -> None:
+        """Granted actions, each under the names of the limits that counted it."""
+
     def limits_failed(self, policy: str) -> None:
         """A call whose limits could not be taken."""
 
@@ -113,6 +116,9 @@ class DecisionCalls:
             decided = decide(policy, scored, asked, self._reserve or _nothing, time_ns=_time_of(request, self._clock()))
             rows = decided.journaled(len(scored.batch.rows))
             self._note(self._counting.decided, policy.name, rows, _flags(decided), time.perf_counter() - start)
+            if policy.compiled.limits.needs_store:
+                counted = [limit for each in decided.by_row.values() for limit in each.counted]
+                self._note(self._counting.limits_taken, policy.name, counted)
             if any(each.is_uncounted for each in decided.by_row.values()):
                 self._note(self._counting.limits_failed, policy.name)
             response = decide_response(decided, scored, trace=request.trace)
