@@ -1,6 +1,6 @@
 """Conditions over the facts of a case in which operands may name cuts: ``{score: {gte: {cut: high}}}``."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
@@ -14,14 +14,17 @@ CUT = "cut"
 
 def cut_names(when: Mapping[str, Any] | None) -> tuple[str, ...]:
     """The cuts that a condition names, each once, in order."""
-    found: list[str] = []
+    return tuple(dict.fromkeys(cut for _, cut in cut_tests(when or {})))
 
-    def noted(name: str) -> float:
-        found.append(name)
-        return 0.0
 
-    _replaced(when or {}, noted)
-    return tuple(dict.fromkeys(found))
+def cut_tests(when: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The fact and the cut of each test that compares one with the other."""
+    for key, value in when.items():
+        if key in COMBINATORS:
+            for part in value if isinstance(value, list | tuple) else (value,):
+                yield from cut_tests(part) if isinstance(part, Mapping) else ()
+        elif isinstance(value, Mapping):
+            yield from ((key, operand[CUT]) for operand in value.values() if names_cut(operand))
 
 
 def with_cuts(when: Mapping[str, Any], values: Mapping[str, float]) -> dict[str, Any]:

@@ -120,6 +120,9 @@ def _cut_errors(policy: Policy, cases: DecidedCases) -> Iterator[str]:
     for name, cut in policy.cuts.items():
         if isinstance(cut, AdaptiveCut):
             yield from _number_errors(f"cuts.{name}.of", cut.of, cases)
+            known = [bound for bound in (cut.start, cut.lowest, cut.highest) if bound is not None]
+            if cut.of == SCORE and _are_probabilities(cases.manifests) and not all(0 <= bound <= 1 for bound in known):
+                yield f"cuts.{name}: {_BETWEEN[SCORE][2]}"
 
 
 def _intervention_errors(policy: Policy, cases: DecidedCases) -> Iterator[str]:

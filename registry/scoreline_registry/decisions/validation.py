@@ -17,9 +17,9 @@ from scoreline_registry.decisions.declared_limits import (
     QuietHoursLimit,
 )
 from scoreline_registry.decisions.facts import BUILT_IN_FLAGS, FLAG
-from scoreline_registry.decisions.parts import rule_place
+from scoreline_registry.decisions.parts import conditions_of, rule_place
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.policy_conditions import condition_with_cuts, cut_names
+from scoreline_registry.decisions.policy_conditions import condition_with_cuts, cut_names, cut_tests
 from scoreline_registry.decisions.reachability import unreached_rules
 from scoreline_registry.decisions.references import unknown_names
 from scoreline_registry.decisions.strategies import Strategy
@@ -36,6 +36,7 @@ def own_errors(policy: Policy) -> list[str]:
         _zone_errors,
         _action_errors,
         _cut_errors,
+        _cut_use_errors,
         _flag_errors,
         unreached_rules,
         _choice_errors,
@@ -87,6 +88,15 @@ def _adaptive_errors(cut: AdaptiveCut) -> Iterator[str]:
             yield "false_positive and false_negative both cost 0: every cut is as good"
         if cut.matured_seconds >= cut.window_seconds:
             yield "no case is old enough: the window must be longer than `matured`"
+
+
+def _cut_use_errors(policy: Policy) -> Iterator[str]:
+    """Tests of another fact than the one whose values a cut was found among."""
+    for place, when in conditions_of(policy):
+        for fact, name in cut_tests(when):
+            cut = policy.cuts.get(name)
+            if isinstance(cut, AdaptiveCut) and cut.of != fact:
+                yield f"{place}: the cut {name!r} is one of {cut.of}, and it is compared with {fact}"
 
 
 def _flag_errors(policy: Policy) -> Iterator[str]:

@@ -235,6 +235,16 @@ BAD: Mapping[str, tuple[str, str, str]] = {
         "start: 0.3, window",
         "cuts.top: start 0.3 is not between lowest and highest",
     ),
+    "a cut of percents": (
+        "start: 0.8, window: 7d, lowest: 0.4, highest: 0.95",
+        "start: 80, window: 7d",
+        "cuts.top: scores of the route are probabilities, from 0 to 1",
+    ),
+    "a cut of another fact": (
+        "{score: {gte: {cut: top}}}",
+        "{points: {gte: {cut: top}}}",
+        "strategies.gentle: rule 'top': the cut 'top' is one of score, and it is compared with points",
+    ),
     "a cut of outcomes that never mature": (
         "matured: 7d, start",
         "matured: 30d, start",

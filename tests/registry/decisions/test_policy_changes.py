@@ -2,19 +2,21 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from scoreline_registry.decisions.policy_file import read_policy
 from scoreline_registry.decisions.policy_state import CutValue, EffectsState, EffectValue, VariantCounts
-from scoreline_registry.documents.documents import document_key, encode, sha256_hex
+from scoreline_registry.documents.base import FrozenModel
+from scoreline_registry.documents.documents import decode, document_key, encode, sha256_hex
 from scoreline_registry.errors import ConflictError, NotFoundError, RefusedError
 from scoreline_registry.history.changes import RemoveAlias, SetAlias
 from scoreline_registry.history.policy_changes import RemovePolicy, SetCuts, SetEffects
 from scoreline_registry.history.profile_changes import RemoveProfile
 from scoreline_registry.history.retirement import Retire
-from scoreline_registry.history.revision import revision_key
+from scoreline_registry.history.revision import REVISION_SCHEMA, revision_key
 from scoreline_registry.history.rollback import RollbackAll, RollbackPolicy, RollbackRoute
 from scoreline_registry.profiles.profile_file import read_profile
 from scoreline_registry.registry import Registry
@@ -32,6 +34,7 @@ from tests.registry.decisions.policy_samples import (
     stored,
 )
 from tests.registry.history.test_rollback import signed
+from tests.registry.samples import Edit
 
 AT = datetime(2026, 11, 22, 3, tzinfo=UTC)
 
@@ -242,6 +245,37 @@ def test_what_was_found_out_stays_for_what_is_defined_as_before(registry: Regist
     assert after.effects_state.variants == {"block": {"calm": VariantCounts(successes=3)}}
     registry.commit(RollbackPolicy("guardian", registry.at(7)), **signed())
     assert registry.latest().policies["guardian"] == before
+
+
+class EarlierRevision(FrozenModel):
+    """A revision as Scoreline reads it that knows no policies."""
+
+    schema_number: int
+    revision: int
+    parent: str
+    commit_id: str
+    created_at: datetime
+    author: str
+    message: str
+    models: dict[str, str]
+    routes: dict[str, str]
+    profiles: dict[str, str]
+
+
+def test_an_earlier_scoreline_passes_policies_on(registry: Registry, memory: MemoryStorage) -> None:
+    filled(registry)
+    data = memory.read(revision_key(5))
+    read = decode(EarlierRevision, data, key=revision_key(5), supported=REVISION_SCHEMA)
+    assert read.model_extra == {"policies": dict(registry.latest().policy_digests)}
+    assert encode(read) == data
+
+
+def test_a_policy_under_another_name_is_found(registry: Registry, memory: MemoryStorage) -> None:
+    fill(registry)
+    renamed = Edit(lambda state: replace(state, policies=state.policies.put("other", stored(), encode(stored()))))
+    registry.commit(renamed, **signed())
+    [found] = verify(memory).findings
+    assert "a revision names it 'other', it says 'guardian'" in str(found)
 
 
 def test_an_empty_registry_has_no_trace_of_policies(registry: Registry, memory: MemoryStorage) -> None:
