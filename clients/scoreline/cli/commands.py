@@ -125,6 +125,16 @@ SHARED: Mapping[str, Mapping[str, CommandSpec]] = {
         "limits": CommandSpec(
             "scoreline_server.decisions.limit_commands:limits", "Print what is used of a policy's limits.", "server"
         ),
+        "effect": CommandSpec(
+            "scoreline_server.analysis.decisions.commands:effect",
+            "Show the effect of each action against the control.",
+            "analysis",
+        ),
+        "value": CommandSpec(
+            "scoreline_server.analysis.decisions.commands:value",
+            "Estimate the value of a policy that never ran.",
+            "analysis",
+        ),
     },
     "profile": {
         "show": CommandSpec("scoreline_server.events.commands:show", "Print the features of an entity.", "server"),

@@ -1,10 +1,15 @@
 """``scoreline policy``: the definitions of policies; the server's package adds what its journal says of decisions."""
 
 import json
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
 
+from scoreline.cli.commands import SHARED
+from scoreline.cli.failures import failure
 from scoreline.cli.lazy import SharedGroup
 from scoreline_registry.commands.files import read_text
 from scoreline_registry.commands.history import limit_option, print_history_of
@@ -24,6 +29,7 @@ from scoreline_registry.decisions.policy_plan import PolicyPlan
 from scoreline_registry.decisions.policy_spec import PolicySpec
 from scoreline_registry.history.policy_changes import RemovePolicy
 from scoreline_registry.registry import Registry
+from scoreline_registry.routing.durations import seconds_of
 
 policy_argument = click.argument("name", metavar="POLICY", type=NameType("policy"))
 file_argument = click.argument("file", type=click.File("rb"))
@@ -79,9 +85,20 @@ def get(name: str, address: str, as_json: bool) -> None:
 @file_argument
 @registry_option
 @json_option
-def plan(file: BinaryIO, address: str, as_json: bool) -> None:
+@click.option("--replay", "span", metavar="DURATION", callback=lambda _context, _option, text: _seconds(text),
+              help="Decide the journaled cases of so long again, such as 1d, and count what changes.")  # fmt: skip
+@click.option("--journal", "folders", multiple=True, type=click.Path(exists=True, path_type=Path), metavar="FOLDER",
+              help="With --replay, a journal to read.  [default: the one beside the registry]")  # fmt: skip
+def plan(file: BinaryIO, address: str, as_json: bool, span: int | None, folders: tuple[Path, ...]) -> None:
     """Show what applying FILE (- for standard input) would change, and how many units would get another strategy."""
-    print_plan(Registry.open(address).plan_policy(read_file(file)), as_json=as_json)
+    planned = Registry.open(address).plan_policy(read_file(file))
+    replay = None if span is None else _replayed(planned.after, address, folders, span)
+    if as_json:
+        print_json(_plan_json(planned) | ({} if replay is None else {"replay": replay}))
+        return
+    print_plan(planned, as_json=False)
+    if replay is not None:
+        print_replay(replay)
 
 
 @policy.command(cls=RegistryCommand, short_help="Create or change a policy as FILE says.")
@@ -145,6 +162,42 @@ def print_plan(plan: PolicyPlan, *, as_json: bool) -> None:
     print_table(("rule", "when", "strategy", "percent before", "percent after"), rows)
     done = "nothing is written" if plan.revision is None else f"revision {plan.revision}"
     click.echo(f"units that get another strategy: {plan.moved:.4%}; {done}")
+
+
+def print_replay(replay: Mapping[str, Any]) -> None:
+    """Prints how journaled decisions would change."""
+    click.echo(
+        f"\nof {replay['cases']:,} journaled decisions {replay['changed']:,} would change; "
+        f"{replay['proposals_changed']:,} without limits and control"
+    )
+    if replay["unknown"]:
+        click.echo(f"{replay['unknown']:,} more have no inputs in the journal")
+    rows = [
+        (each["action"], each["before"], each["after"], f"{each['cost_before']:,.2f}", f"{each['cost_after']:,.2f}")
+        for each in replay["actions"]
+    ]
+    print_table(("action", "before", "after", "cost before", "cost after"), rows)
+    for name, text in (("refused", "refused by a limit"), ("control", "of the control")):
+        click.echo(f"{text}: {replay[f'{name}_before']:,}, would be {replay[f'{name}_after']:,}")
+    if replay["missing_facts"]:
+        click.echo(f"caution: the journal does not keep {', '.join(replay['missing_facts'])}")
+
+
+def _replayed(policy: Policy, address: str, folders: tuple[Path, ...], seconds: int) -> Mapping[str, Any]:
+    """What the server's package says of journaled decisions under a policy."""
+    try:
+        commands = import_module("scoreline_server.analysis.decisions.commands")
+        found: Mapping[str, Any] = commands.replayed(policy, address, folders, seconds)
+    except ModuleNotFoundError as error:
+        raise failure(error, SHARED["policy"]["effect"], "policy plan --replay") from error
+    return found
+
+
+def _seconds(text: str | None) -> int | None:
+    try:
+        return None if text is None else seconds_of(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _summary_json(document: Policy, digest: str) -> dict[str, object]:

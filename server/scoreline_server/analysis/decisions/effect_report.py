@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.pictures.notes import Note
 from scoreline_registry.routing.bucketing import percent_of
 from scoreline_server.analysis.decisions.cases import CaseQuery, Cases, read_cases
@@ -63,6 +62,7 @@ def report_effects(request: EffectRequest, control_of: ControlOf = unknown_contr
     shown = [metric for metric in metrics if metric.name in names]
     tested = [*([net_value(value, cases)] if value is not None else []), *shown]
     shares = {revision: control_of(revision) for revision in np.unique(cases.revisions).tolist()}
+    happened = [each for each in outcomes if each.name != money]
     chosen, strata = groups(cases), control_strata(cases, shares)
     return EffectReport(
         policy=request.query.policy,
@@ -76,21 +76,11 @@ def report_effects(request: EffectRequest, control_of: ControlOf = unknown_contr
             float(percent_of(share)) for share in sorted({share for share in shares.values() if share is not None})
         ),
         outcomes=tuple(each.counts for each in outcomes),
-        actions=tuple(counts(cases, group, outcomes, value) for group in chosen),
+        actions=tuple(counts(cases, group, happened, value) for group in chosen),
         effects=tuple(effects(cases, chosen, tested, strata, plan)),
         segments=tuple(segment_effects(cases, chosen, tested[0], strata, plan)) if tested else (),
         notes=tuple(_notes(cases, tested, reported, shares)),
     )
-
-
-def learned_from(
-    policy: Policy | None, plan: EffectPlan, outcomes: Sequence[str]
-) -> tuple[EffectPlan, tuple[str, ...]]:
-    """The plan and outcomes with what the policy's ``learning`` says in place of what is not given."""
-    if policy is None or policy.learning is None:
-        return plan, tuple(outcomes)
-    days = plan.maturity_days or policy.learning.matured_seconds * 10**9 / DAY
-    return EffectPlan(plan.alpha, plan.tuning_rows, days, plan.absent_is_zero, plan.value), tuple(outcomes)
 
 
 def _percents(shares: Iterable[int | None]) -> tuple[float, ...]:

@@ -74,7 +74,9 @@ def registry_with(folder: Path, *texts: str) -> Registry:
     return registry
 
 
-def explored(count: int, *, policy: Policy | None = None, seed: int = 1, units: int | None = None) -> Explored:
+def explored(
+    count: int, *, policy: Policy | None = None, seed: int = 1, units: int | None = None, start: int = START
+) -> Explored:
     """Cases that a policy decided on, by its own probabilities."""
     random = np.random.default_rng(seed)
     of_unit = np.arange(count) if units is None else random.integers(0, units, count)
@@ -82,7 +84,7 @@ def explored(count: int, *, policy: Policy | None = None, seed: int = 1, units: 
     ages = np.where(random.random(count) < 0.5, 30.0, 60.0)
     rows = Rows(
         route_facts({"credit@1": 1_000_000}, numbers=("age",), revision=REVISION),
-        [f"u{unit}" for unit in of_unit.tolist()], np.zeros(count, int), START + np.arange(count) * 10**9,
+        [f"u{unit}" for unit in of_unit.tolist()], np.zeros(count, int), start + np.arange(count) * 10**9,
         scores=scores, numbers=ages[:, None], policy="explorer", seed=seed,
     )  # fmt: skip
     times = np.asarray(rows.times).tolist()

@@ -148,12 +148,15 @@ def test_a_report_is_json_and_tables(tmp_path: Path) -> None:
     report = reported(tmp_path, segments=("feature.age",))
     made = json.loads(json.dumps(document(report), allow_nan=False))
     assert made["schema_version"] == 1
-    assert made["actions"][0]["outcomes"].keys() == {"returned", "value"}
+    assert made["actions"][0]["outcomes"].keys() == {"returned"}
     assert made["effects"][0]["sequential"]["kind"] in ("estimate", "too_few")
     assert head(report) == "policy guardian: 1,200 decisions, 1,200 mature"
     shown = list(tables(report))
     assert [table.title for table in shown][:2] == ["actions", "effects against the control"]
     assert all(len(row) == len(table.columns) for table in shown for row in table.rows)
+    everything = dict(zip(shown[0].columns, shown[0].rows[0], strict=True))
+    assert everything["refused"] == "0"
+    assert int(everything["proposed"]) == int(everything["control"]) + int(everything["taken"])
 
 
 @pytest.mark.parametrize(
