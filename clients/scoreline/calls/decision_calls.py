@@ -8,6 +8,7 @@ from typing import TypeAlias
 from scoreline.calls.call_options import CallOptions, check_reasons
 from scoreline.calls.chunks import MAX_PART_BYTES, PackedChunk, pack_chunk
 from scoreline.calls.flows import Flows
+from scoreline.calls.retrying import Deadline
 from scoreline.calls.transport import Flow, Method
 from scoreline.decoding.decisions import Decision, read_decisions
 from scoreline.encoding.block import cut
@@ -17,6 +18,7 @@ from scoreline.encoding.timestamps import timestamp
 from scoreline.encoding.validation import without_row
 from scoreline.errors import ENTITY_REASONS, EntityFailedError, InvalidRequestError, ScorelineError, StaleSchemaError
 from scoreline.fields import Time, event_time
+from scoreline.schema import RouteSchema
 from scoreline.v1 import decisions_pb2 as pb
 
 MAX_ROWS = 256
@@ -99,13 +101,31 @@ def _chunk_flow(
     flows: Flows, options: DecideOptions, chunk: RowChunk, request_id: str, *, alone: bool
 ) -> Flow[DecidedRows]:
     deadline = flows.retrying.deadline(options.call.timeout_seconds)
-    packed = yield from flows.packed_with_newest(options.call.route, deadline, lambda schema: pack_chunk(chunk, schema))
+    packed = yield from _packed(flows, options, chunk, deadline)
     decided: DecidedRows = [(int(rows[0]), Decision(error=error)) for rows, error in packed.invalid]
     spans = list(cut(packed.block.row_bytes(), max_rows=MAX_ROWS, max_bytes=MAX_PART_BYTES))
     for start, stop in spans:
         own_id = request_id if alone and len(spans) == 1 else f"{request_id}-{packed.rows[start]}"
         decided += yield from _call(flows, options, packed, start, stop, own_id)
     return decided
+
+
+def _packed(flows: Flows, options: DecideOptions, chunk: RowChunk, deadline: Deadline) -> Flow[PackedChunk]:
+    """The chunk laid out, by the newest schema where none of its rows fits the known one."""
+
+    def pack(schema: RouteSchema) -> PackedChunk:
+        packed = pack_chunk(chunk, schema)
+        if packed.invalid and not len(packed.rows):
+            raise packed.invalid[0][1]
+        return packed
+
+    try:
+        return (yield from flows.packed_with_newest(options.call.route, deadline, pack))
+    except InvalidRequestError as error:
+        if "row" not in error.metadata:
+            raise
+    schema = yield from flows.known_schema(options.call.route, deadline)
+    return pack_chunk(chunk, schema)
 
 
 def _call(

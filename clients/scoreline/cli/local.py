@@ -49,6 +49,6 @@ class LocalTransport:
     def _answer(self, request: Message) -> Message:
         if isinstance(request, pb.ScoreRequest):
             return self._scorer.score(request)
-        if isinstance(request, pb.GetSchemaRequest):
+        if isinstance(request, pb.GetSchemaRequest) and not request.policy:
             return self._scorer.schema(request.route)
-        raise ServerError("only a server has a status")
+        raise ServerError("only a server has a status, and decides")
