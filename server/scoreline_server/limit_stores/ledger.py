@@ -108,7 +108,7 @@ class Ledger:
         known = self._known(reservation, now_us)
         if known is None:
             return False
-        (claim,) = (claim for claim in reservation.claims if claim.action == known.action)
+        claim = next(claim for claim in reservation.claims if claim.action == known.action)
         for check in _additions(claim):
             self._give_back(check, known.time_us)
         del self.requests[reservation.request]
