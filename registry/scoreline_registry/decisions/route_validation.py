@@ -49,6 +49,23 @@ def policy_errors(
     return [*errors, *_message_errors(policy, cases)]
 
 
+def policy_warnings(
+    policy: Policy, route: RouteDocument, profiles: Mapping[str, Profile], manifest_of: ManifestOf
+) -> list[str]:
+    """What is allowed and likely to be a mistake, in a policy without errors."""
+    sure = decided_cases(route, profiles, manifest_of, flags=[*policy.flags]).sure
+    warnings = []
+    for name, action in policy.actions.items():
+        unsure = [
+            f"{part}, {amount.fact}," for part, amount in (("cost", action.cost), ("benefit", action.benefit))
+            if amount.fact is not None and amount.default is None and amount.fact not in sure
+        ]  # fmt: skip
+        if unsure:
+            text = f"cases whose {' or '.join(unsure)} is missing do not get it by its value: write a `default`"
+            warnings.append(f"actions.{name}: {text}")
+    return warnings
+
+
 def _condition_errors(policy: Policy, cases: DecidedCases) -> Iterator[str]:
     kinds = {name: kind for name, kind in cases.known.items() if kind != "flag"}
     allowed = choices(cases.manifests)

@@ -14,6 +14,7 @@ from scoreline_registry.errors import ConflictError, CorruptError, InvalidError
 from scoreline_registry.history.changes import Change, Signature
 from scoreline_registry.history.differences import Event, HistoryEntry, events_between
 from scoreline_registry.history.document_store import DocumentStore
+from scoreline_registry.history.policy_checks import fit_warnings
 from scoreline_registry.history.revision import LogEntry, next_entry
 from scoreline_registry.history.revision_log import RevisionLog
 from scoreline_registry.history.route_checks import serving_warnings, users_of
@@ -93,7 +94,7 @@ class Commit:
             self.before.policies.get(policy),
             after,
             etag=self.before.policy_digests.get(policy, ""),
-            warnings=own_warnings(after),
+            warnings=[*own_warnings(after), *fit_warnings(self.state, after)],
             revision=revision,
         )
 

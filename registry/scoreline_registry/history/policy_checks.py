@@ -3,13 +3,18 @@
 from collections.abc import Collection
 
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.route_validation import policy_errors
+from scoreline_registry.decisions.route_validation import policy_errors, policy_warnings
 from scoreline_registry.history.state import State
 
 
 def fit_errors(state: State, policy: Policy) -> list[str]:
     """The errors for which a policy cannot decide with the routes, profiles and models of a state."""
     return policy_errors(policy, state.routes, state.profiles, state.usable)
+
+
+def fit_warnings(state: State, policy: Policy) -> list[str]:
+    """What is likely to be a mistake in a policy that can decide."""
+    return policy_warnings(policy, state.routes[policy.route], state.profiles, state.usable)
 
 
 def policies_of(state: State, routes: Collection[str], refs: Collection[str] = ()) -> list[str]:

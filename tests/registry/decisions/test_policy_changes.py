@@ -6,8 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from scoreline_registry.decisions.policy_file import read_policy
+from scoreline_registry.decisions.policy_file import read_policy, write_policy
+from scoreline_registry.decisions.policy_spec import PolicySpec
 from scoreline_registry.decisions.policy_state import CutValue, EffectsState, EffectValue, VariantCounts
 from scoreline_registry.documents.base import FrozenModel
 from scoreline_registry.documents.documents import decode, document_key, encode, sha256_hex
@@ -276,6 +280,51 @@ def test_a_policy_under_another_name_is_found(registry: Registry, memory: Memory
     registry.commit(renamed, **signed())
     [found] = verify(memory).findings
     assert "a revision names it 'other', it says 'guardian'" in str(found)
+
+
+def test_a_plan_warns_of_amounts_that_may_be_missing(registry: Registry) -> None:
+    filled(registry)
+    assert registry.plan_policy(guardian()).warnings == ()
+    unsure = {"cost": {"fact": "profile.spending.spent_30d", "times": 0.01}, "benefit": {"fact": "event.amount"}}
+    actions = yaml.safe_load(GUARDIAN)["actions"]
+    planned = registry.plan_policy(guardian(actions=actions | {"block": actions["block"] | unsure}, control=0))
+    unsure_parts = "cost, profile.spending.spent_30d, or benefit, event.amount,"
+    assert planned.warnings == (
+        "effects are learned against the control, and `control` is 0: they stay as they start",
+        f"actions.block: cases whose {unsure_parts} is missing do not get it by its value: write a `default`",
+    )
+
+
+def small(control: int) -> PolicySpec:
+    rules = {"rules": [{"name": "otherwise", "action": "none"}]}
+    return PolicySpec.model_validate(
+        {
+            "policy": "guardian",
+            "route": "spending",
+            "control": control,
+            "actions": {"nudge": {}},
+            "cuts": {"top": {"share": 0.05, "start": 0.8, "window": "7d"}},
+            "strategies": {"strict": rules, "gentle": rules},
+            "rules": [{"split": {"strict": control, "gentle": 100 - control}}],
+        }
+    )
+
+
+@settings(max_examples=10)
+@given(controls=st.lists(st.integers(0, 100), min_size=2, max_size=5), data=st.data())
+def test_a_rollback_to_any_revision_gives_back_its_policy(controls: list[int], data: st.DataObject) -> None:
+    registry = Registry.create(MemoryStorage())
+    fill(registry)
+    for control in controls:
+        registry.apply_policy(small(control), **signed())
+        registry.commit(SetCuts("guardian", {"top": CutValue(value=control / 100, at=AT)}), **signed())
+    past = registry.at(data.draw(st.integers(5, registry.latest().revision)))
+    registry.commit(RollbackPolicy("guardian", past), **signed())
+    assert registry.latest().policy_digests == past.policy_digests
+    again = registry.plan_policy(read_policy(write_policy(past.policies["guardian"]), source="written"))
+    assert (again.moved, again.differences, again.changes_anything) == (0, (), False)
+    registry.commit(RollbackAll(past), **signed())
+    assert registry.latest().state.same_as(past.state)
 
 
 def test_an_empty_registry_has_no_trace_of_policies(registry: Registry, memory: MemoryStorage) -> None:
