@@ -7,6 +7,7 @@ from scoreline_registry.commands.experiments import experiment
 from scoreline_registry.commands.history import history
 from scoreline_registry.commands.labels import label, own
 from scoreline_registry.commands.policies import policy
+from scoreline_registry.commands.policy_preview import preview
 from scoreline_registry.commands.profiles import profile
 from scoreline_registry.commands.ramps import ramp
 from scoreline_registry.commands.routes import route
@@ -16,6 +17,7 @@ from scoreline_registry.commands.versions import models
 
 for _command in (compare, label, own):
     models.add_command(_command)
+policy.add_command(preview)
 
 __all__ = [
     "alias",

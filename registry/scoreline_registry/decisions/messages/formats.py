@@ -20,6 +20,7 @@ _LARGEST = 1e15
 
 DATE_FORMATS = ("short", "medium", "long", "full")
 
+_SPACES = re.compile(" {2,}")
 # Control characters, separators of lines, marks that turn the direction of writing, and halves of surrogate pairs.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
@@ -27,6 +28,11 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-
 def clean(text: str) -> str:
     """A value as a message shows it: in one line, at most ``MAX_VALUE`` characters."""
     return _UNSAFE.sub("", text[:MAX_VALUE])
+
+
+def one_space(text: str) -> str:
+    """A message without spaces at its ends and with one between words, where conditions have left more."""
+    return _SPACES.sub(" ", text).strip()
 
 
 def unsafe_in(text: str) -> str | None:

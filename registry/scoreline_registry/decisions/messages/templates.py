@@ -15,7 +15,7 @@ from scoreline_registry.decisions.facts import Facts
 from scoreline_registry.decisions.message_texts import DEFAULT_LANGUAGE, MessageVariant
 from scoreline_registry.decisions.messages.checking import template_problems
 from scoreline_registry.decisions.messages.filter_arguments import FILTERS
-from scoreline_registry.decisions.messages.formats import filters_of, shown_value
+from scoreline_registry.decisions.messages.formats import filters_of, one_space, shown_value
 from scoreline_registry.decisions.messages.languages import best_language, locale_of, normal_tag
 from scoreline_registry.decisions.messages.message import ChosenAction, Message, MessageReason
 from scoreline_registry.decisions.messages.placeholders import (
@@ -74,7 +74,7 @@ class Text:
         if self.problem:
             return Message("", self.language, self.problem)
         try:
-            text = self.template.render({_FACTS: self._values(chosen, facts, reasons)})
+            text = one_space(self.template.render({_FACTS: self._values(chosen, facts, reasons)}))
         except (RenderError, ArithmeticError, LookupError, TypeError, ValueError) as error:
             return Message("", self.language, first_line(error))
         return Message(text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…", self.language)

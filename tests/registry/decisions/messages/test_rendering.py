@@ -87,6 +87,7 @@ def test_values_are_written_as_the_language_writes_them(template: str, english: 
         ("{% if reasons[2] is defined %}{{ reasons[2].text }}{% else %}no third{% endif %}", "no third"),
         ("{% if feature.city in ['Köln', 'Bonn'] and not flag.fallback %}near{% endif %}", "near"),
         ("{% if 0 < score < 0.1 or profile.spending.spent_30d == 99 %}yes{% endif %}", "yes"),
+        ("  a {% if score > 1 %}b{% endif %}  c \n", "a c"),
         ("line\nline {{ '{{' }} {% raw %}{{ raw }}{% endraw %} <b>&</b>", "line\nline {{ {{ raw }} <b>&</b>"),
     ],
 )
