@@ -1,6 +1,7 @@
 """The calls that compare changes of inputs, as flows: WhatIf and Recourse."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
@@ -154,8 +155,7 @@ def _call(
 ) -> Flow[list[_T]]:
     deadline = flows.retrying.deadline(timeout_seconds)
     rows: list[int] = packed.rows[start:stop].tolist()
-    request = type(call.request)()
-    request.CopyFrom(call.request)
+    request = deepcopy(call.request)
     request.packed.CopyFrom(packed.block.message(start, stop))
     try:
         try:

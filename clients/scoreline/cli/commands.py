@@ -105,6 +105,10 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
         "decide": CommandSpec(
             "scoreline.cli.decide:decide", "Decide what to do about one entity, or a file of them.", "cli"
         ),
+        "whatif": CommandSpec("scoreline.cli.what_if:what_if", "Compare what interventions would change.", "cli"),
+        "recourse": CommandSpec(
+            "scoreline.cli.recourse:recourse", "Find the cheapest changes that reach a band or score.", "cli"
+        ),
         "status": CommandSpec("scoreline.cli.status:status", "Show what a running server has loaded.", "cli"),
         "health": CommandSpec("scoreline.cli.health:health", "Say whether a server is ready, for probes.", "cli"),
         "journal": CommandSpec(

@@ -6,6 +6,7 @@ from google.protobuf.message import Message
 
 from scoreline.calls.transport import Send
 from scoreline.errors import Code, ServerError, error_from_status
+from scoreline.v1 import decisions_pb2
 from scoreline.v1 import scoring_pb2 as pb
 
 
@@ -27,14 +28,14 @@ class LocalTransport:
         self._lock = threading.Lock()
 
     def send(self, call: Send) -> Message:
-        """Answers Score and GetSchema. Raises the error that a client would raise for a server's."""
-        from scoreline_server.errors import ScoringError
+        """Answers Score, GetSchema, WhatIf and Recourse. Raises the error that a client would raise for a server's."""
+        from scoreline_server.errors import CallError
         from scoreline_server.status_codes import numeric_code
 
         with self._lock:
             try:
                 return self._answer(call.request)
-            except ScoringError as error:
+            except CallError as error:
                 code = Code(numeric_code(error.reason))
                 raise error_from_status(
                     code, error.message, reason=str(error.reason), metadata=error.metadata
@@ -49,6 +50,10 @@ class LocalTransport:
     def _answer(self, request: Message) -> Message:
         if isinstance(request, pb.ScoreRequest):
             return self._scorer.score(request)
-        if isinstance(request, pb.GetSchemaRequest) and not request.policy:
-            return self._scorer.schema(request.route)
+        if isinstance(request, pb.GetSchemaRequest):
+            return self._scorer.schema(request)
+        if isinstance(request, decisions_pb2.WhatIfRequest):
+            return self._scorer.what_if(request)
+        if isinstance(request, decisions_pb2.RecourseRequest):
+            return self._scorer.recourse(request)
         raise ServerError("only a server has a status, and decides")

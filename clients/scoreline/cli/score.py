@@ -12,9 +12,7 @@ from typing import IO, Any, NamedTuple
 import click
 
 from scoreline.calls.call_options import MAX_REASONS
-from scoreline.calls.retry import RetryPolicy
-from scoreline.cli.connection import connect, connection_options
-from scoreline.cli.failures import missing
+from scoreline.cli.connection import connection_options, opened
 from scoreline.cli.output import counting, print_json, print_table
 from scoreline.cli.rows import InputOptions, InputRow, from_csv, from_json_lines, from_pairs, from_parquet
 from scoreline.client import Client
@@ -110,7 +108,7 @@ def score(
         raise click.UsageError("give either --set, once per feature, or --event, or --input")
     read = reader_of(source, kind) if source else None
     wanted = _Wanted(extras, reasons, language)
-    with _client(registry if local else None, connection) as client:
+    with opened(registry if local else None, connection, command="score --local") as client:
         schema = client.schema(route)
         if source and read:
             options = InputOptions(
@@ -131,18 +129,6 @@ def reader_of(source: IO[bytes], kind: str | None) -> Callable[..., Iterator[Inp
     if kind == "parquet" and find_spec("pyarrow") is None:
         raise click.ClickException("reading Parquet needs pyarrow: pip install pyarrow")
     return FORMATS[kind]
-
-
-def _client(registry: str | None, connection: dict[str, Any]) -> Client:
-    if registry is None:
-        return connect(**connection)
-    try:
-        from scoreline.cli.local import LocalTransport, log_warnings
-
-        log_warnings()
-        return Client(transport=LocalTransport(registry), retry=RetryPolicy(max_attempts=1))
-    except ModuleNotFoundError as error:
-        raise click.ClickException(missing(error.name or "", "score --local", "server")) from error
 
 
 def _score_one(client: Client, route: str, entity: Entity, wanted: _Wanted) -> _ScoredRow:

@@ -1,7 +1,9 @@
 """What-if and recourse over a real server, through the SDK."""
 
 import asyncio
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ from scoreline import (
     RecourseState,
     ScorelineError,
 )
+from scoreline.cli.app import run
 from scoreline_registry.decisions.policy_file import read_policy
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_file import read_route
@@ -42,12 +45,12 @@ recourse:
   debt: {direction: down, min: 0, step: 0.25}
   city: {immutable: true}
 """
-ROW = {"income": 1.0, "debt": 2.0, "city": "rome"}
+ROW: Mapping[str, float | str | bool | None] = {"income": 1.0, "debt": 2.0, "city": "rome"}
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of a route with a policy; the model's second version is a shadow of the route."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry of a route with a policy; the model's second version is a shadow of the route."""
     folder = tmp_path_factory.mktemp("changes")
     registry = Registry.create(str(folder / "registry"))
     publish_linear(registry, "linear", WEIGHTS, features=FEATURES, aliases=("champion",), bands=BANDS)
@@ -55,6 +58,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     text = ROUTE + "shadows:\n  - {model: linear@next, sample: 100}\n"
     registry.apply_route(read_route(text, source="test"), author="tester", message="route")
     registry.apply_policy(read_policy(POLICY, source="test"), author="tester", message="policy")
+    (folder / "rows.csv").write_text("entity_id,income,debt,city\nc-1,1,2,rome\nc-2,4,0.1,oslo\nc-3,1.5,1,rome\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
     settings = Settings(registry=str(folder / "registry"), listen="127.0.0.1:0", journal_dir=str(folder / "journal"))
     with Server(settings) as server:
         yield server.address
@@ -70,7 +79,8 @@ def test_interventions_of_the_policy_are_compared(client: Client) -> None:
     found = client.what_if("keeper", ROW, entity_id="c-1", path=True)
     before = score(1, 40, 2, 1)
     assert found.score is not None
-    assert (found.score.score, found.score.arm) == (pytest.approx(before), "linear@champion")
+    assert found.score.score == pytest.approx(before)
+    assert found.score.arm == "linear@champion"
     assert [each.interventions for each in found.scenarios] == [("half",), ("move",), ("visit",)]
     half = found.scenarios[0]
     assert half.score_after == pytest.approx(score(1, 40, 1, 1))
@@ -211,3 +221,56 @@ def test_asyncio_has_the_same_calls(address: str) -> None:
     best, state = asyncio.run(both())
     assert best is not None
     assert state is RecourseState.FOUND
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The output of a command that succeeds."""
+    assert run(list(arguments)) == 0, capsys.readouterr().err
+    return capsys.readouterr().out
+
+
+def test_commands_print_comparisons_of_one_entity(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    one = ("--server", address, "--set", "income=1", "--set", "debt=2", "--set", "city=rome")
+    text = told(capsys, "whatif", "keeper", *one, "--path", "--scenarios", "half+visit,half")
+    assert "half+visit" in text
+    assert "best set: " in text
+    assert "2 versions agree with every step" in text
+    facts = json.loads(told(capsys, "whatif", "keeper", *one, "--json"))
+    assert facts["best_set"]["net_value"] > 0
+    assert "way" in told(capsys, "recourse", "keeper", *one, "--band", "medium").lower()
+    assert "no way exists" in told(
+        capsys, "recourse", "credit", *one, "--at-most", "0.1", "--fixed", "debt", "--fixed", "income"
+    )
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_commands_total_a_campaign(
+    address: str, folder: Path, capsys: pytest.CaptureFixture[str], *, local: bool
+) -> None:
+    where = ("--local", "--registry", str(folder / "registry")) if local else ("--server", address)
+    file = str(folder / "rows.csv")
+    facts = json.loads(told(capsys, "whatif", "keeper", file, *where, "--json", "--budget", "5"))
+    totals = {each["scenario"]: each for each in facts["scenarios"]}
+    assert list(totals) == ["half", "move", "visit", "best of each"]
+    half = totals["half"]
+    assert (half["rows"], half["cost"]) == (3, 15)
+    gains = [100 * income * (score(income, 40, debt, city) - score(income, 40, debt / 2, city)) - 5
+             for income, debt, city in ((1, 2, 1), (4, 0.1, 0), (1.5, 1, 1))]  # fmt: skip
+    assert half["net_value"] == pytest.approx(sum(gains), rel=1e-4)
+    assert (half["paid_rows"], half["paid_cost"]) == (1, 5)
+    assert half["paid_net_value"] == pytest.approx(max(gains), rel=1e-4)
+    named = json.loads(told(capsys, "whatif", "keeper", file, *where, "--json", "--scenarios", "half+visit,visit"))
+    assert [(each["scenario"], each["rows"]) for each in named["scenarios"]] == [("visit", 3), ("half+visit", 3)]
+    lines = told(capsys, "recourse", "credit", "--input", file, *where, "--at-most", "0.69", "--json").splitlines()
+    states = [json.loads(line)["state"] for line in lines]
+    assert states == ["FOUND", "REACHED", "FOUND"]
+
+
+def test_scenarios_of_a_file(address: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = folder / "asked.yaml"
+    asked.write_text("interventions:\n  gift: {add: {income: 1}, cost: 3}\nscenarios: [[gift], [gift, half]]\n")
+    table = told(capsys, "whatif", "keeper", str(folder / "rows.csv"), "--server", address, "--scenarios", str(asked))
+    assert [line.split()[0] for line in table.splitlines()] == ["SCENARIO", "gift", "gift+half"]
+    asked.write_text("scenarios: half\n")
+    assert run(["whatif", "keeper", str(folder / "rows.csv"), "--server", address, "--scenarios", str(asked)]) == 2
+    assert "write {scenarios: [[discount]" in capsys.readouterr().err
