@@ -95,7 +95,7 @@ class Policy(OmitDefaults):
         unit: what control, splits and limits count by.
         salt: of the splits and the control.
         control_millionths: the units, of a million, that never get an action.
-        actions: in the order in which ties of expected value are decided.
+        actions: by name, without an order. Ties of expected value are decided by the order in which a rule names them.
         cuts: thresholds that conditions name.
         flags: conditions over the facts of a case; each is the fact ``flag.<name>``, known to all other conditions.
         strategies: ways to decide.
