@@ -9,6 +9,7 @@ import pytest
 from scoreline_registry.decisions.reservations import Claim, Grant, Refusal, Reservation
 from scoreline_server.errors import LimitStoreError
 from scoreline_server.limit_stores.timed_reserving import TimedLimits
+from tests.server.databases.clocks import Clock
 from tests.server.limit_stores.contract import DAY, NOW, SECOND, asking, total
 from tests.server.limit_stores.reference import ReferenceLimits
 from tests.waiting import wait_until
@@ -42,15 +43,6 @@ class Seconds:
         self.counted += 1
 
 
-class Clock:
-    """A clock that a test moves."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def store() -> Store:
     return Store()
@@ -79,6 +71,16 @@ def hang(released: threading.Event) -> Reserve:
         return [Grant("nudge") for _ in reservations]
 
     return reserve
+
+
+def once(released: threading.Event, reserve: Reserve) -> Reserve:
+    """Does the same, once that is released."""
+
+    def wait_and_reserve(reservations: Sequence[Reservation], now_us: int) -> list[Grant]:
+        released.wait(60)
+        return reserve(reservations, now_us)
+
+    return wait_and_reserve
 
 
 def fail(_reservations: Sequence[Reservation], _now_us: int) -> list[Grant]:
@@ -111,13 +113,7 @@ def test_actions_without_limits_do_not_ask_the_store(store: Store, clock: Clock)
 
 
 def test_callers_that_wait_share_a_call(store: Store, clock: Clock, released: threading.Event) -> None:
-    limits, answered = limits_of(store, clock), store.do
-
-    def wait_for_the_first(reservations: Sequence[Reservation], now_us: int) -> list[Grant]:
-        released.wait(60)
-        return answered(reservations, now_us)
-
-    store.do = wait_for_the_first
+    limits, store.do = limits_of(store, clock), once(released, store.do)
     with ThreadPoolExecutor(9) as pool:
         first = pool.submit(limits.reserve, ASKED, NOW)
         wait_until(lambda: len(store.calls) == 1)
@@ -131,13 +127,7 @@ def test_callers_that_wait_share_a_call(store: Store, clock: Clock, released: th
 
 
 def test_calls_of_other_times_do_not_share_a_call(store: Store, clock: Clock, released: threading.Event) -> None:
-    limits, answered = limits_of(store, clock), store.do
-
-    def wait_for_the_first(reservations: Sequence[Reservation], now_us: int) -> list[Grant]:
-        released.wait(60)
-        return answered(reservations, now_us)
-
-    store.do = wait_for_the_first
+    limits, store.do = limits_of(store, clock), once(released, store.do)
     with ThreadPoolExecutor(6) as pool:
         asked = [pool.submit(limits.reserve, ASKED, NOW)]
         wait_until(lambda: len(store.calls) == 1)

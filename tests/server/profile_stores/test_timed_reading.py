@@ -10,6 +10,7 @@ from scoreline_server.errors import ProfileStoreError
 from scoreline_server.metrics.recorder import Metrics
 from scoreline_server.profile_stores.store import Stored
 from scoreline_server.profile_stores.timed_reading import TimedStates
+from tests.server.databases.clocks import Clock
 from tests.waiting import wait_until
 
 Read = Callable[[str, Sequence[str]], Mapping[str, Stored]]
@@ -27,15 +28,6 @@ class Store:
         """What the test decides."""
         self.calls.append(entities)
         return self.do(profile, entities)
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
