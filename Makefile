@@ -19,7 +19,7 @@ export SCORELINE_DATA ?= $(abspath $(wildcard ../shared/data))
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-demo: $(VENV)/.demo  ## train, publish, route, serve, swap and score, on synthetic customers
+demo: $(VENV)/.demo  ## train, publish, route, serve, swap and score, on synthetic customers; DEMO=guardian or DEMO=churn for decisions
 	@$(BIN)/scoreline demo $(DEMO)
 
 test: $(VENV)/.dev  ## every test that fits in 8 minutes

@@ -62,6 +62,7 @@ LONG = (
     Walk("docs/reference/model-card.md"),
     Walk("docs/guides/training-in-python.md"),
     Walk("docs/tutorials/experiment.md"),
+    Walk("docs/tutorials/guardian.md"),
     Walk("docs/tutorials/own-table.md"),
     Walk(
         "docs/tutorials/quickstart.md", ["A registry and two models", "A route", "Scores", "A new champion", *REAL_DATA]

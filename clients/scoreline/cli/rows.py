@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -217,7 +218,20 @@ def _event(text: str, place: str) -> dict[str, Any] | None:
         raise _wrong(place, f"{_EVENT_WANTED}: {error.msg}") from error
     if event is not None and not isinstance(event, dict):
         raise _wrong(place, _EVENT_WANTED)
-    return event
+    timed: dict[str, Any] | None = _with_moment(event, place)
+    return timed
+
+
+def _with_moment(event: Any, place: str) -> Any:
+    """The event with a time that is written as text as a datetime, in UTC unless the text says otherwise."""
+    text = event.get("time") if isinstance(event, dict) else None
+    if not isinstance(text, str):
+        return event
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise _wrong(place, f"the event's time {text!r} is not ISO 8601, such as 2026-11-01T12:30:00Z") from error
+    return {**event, "time": moment if moment.tzinfo else moment.replace(tzinfo=UTC)}
 
 
 _EVENT_WANTED = 'an event is a JSON object such as {"type": "purchase", "amount": 12.5}'
@@ -253,7 +267,7 @@ def _from_object(item: Any, schema: RouteSchema, options: InputOptions, *, place
         sequence=item.get("sequence") if "sequence" in own else None,
         neighbors=item.get("neighbors") if "neighbors" in own else None,
         context=context,
-        event=item.get(_EVENT) if _EVENT in own else None,
+        event=_with_moment(item.get(_EVENT), place) if _EVENT in own else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -163,6 +164,17 @@ def test_an_event_is_json_in_every_form() -> None:
     text = '{"type": "purchase", "amount": 12.5}'
     assert from_pairs(["income=1"], SCHEMA, entity_id="c", event=text) == wanted
     assert from_pairs([], SCHEMA, entity_id="c", event=text) == Entity(entity_id="c", event=event)
+
+
+def test_the_time_of_an_event_is_iso_8601() -> None:
+    noon = datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
+    for text in ("2026-11-01T12:30:00Z", "2026-11-01T12:30:00", "2026-11-01T13:30:00+01:00"):
+        event = f'{{"type": "purchase", "time": "{text}"}}'
+        wanted = Entity(entity_id="c", event={"type": "purchase", "time": noon})
+        assert from_pairs([], SCHEMA, entity_id="c", event=event) == wanted
+        assert json_lines([f'{{"entity_id": "c", "event": {event}}}']) == [wanted]
+    with pytest.raises(InvalidRequestError, match="--event: the event's time 'noon' is not ISO 8601"):
+        from_pairs([], SCHEMA, entity_id="c", event='{"type": "purchase", "time": "noon"}')
 
 
 @pytest.mark.parametrize(("text", "message"), [("{", "Expecting property name"), ("[1]", "an event is a JSON object")])

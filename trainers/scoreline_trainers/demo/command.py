@@ -2,6 +2,8 @@
 
 import click
 
+from scoreline_trainers.demo.churn.command import churn
+from scoreline_trainers.demo.guardian.command import guardian
 from scoreline_trainers.demo.propensity.command import propensity
 
 
@@ -19,4 +21,5 @@ def demo() -> None:
     """Show a whole system at work, on synthetic people and in a registry of its own; without a NAME, propensity."""
 
 
-demo.add_command(propensity)
+for each in (propensity, guardian, churn):
+    demo.add_command(each)

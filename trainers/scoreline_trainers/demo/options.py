@@ -11,10 +11,14 @@ from typing import Any, Protocol, TypeVar
 import click
 from rich.console import Console
 
+from scoreline_trainers.demo.serving import FREE_PORT, Served, Staying
 from scoreline_trainers.progress import Bars, Lines, Progress
 
 keep_option = click.option(
     "--keep", type=click.Path(file_okay=False, path_type=Path), help="Keep the registry in this new folder."
+)
+listen_option = click.option(
+    "--listen", default=FREE_PORT, show_default=True, help="Where the server of --keep listens; port 0 is a free one."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 
@@ -57,6 +61,25 @@ def run_in_folder(
         show(report, seconds, keep)
     if report.problems:
         raise click.ClickException("; ".join(report.problems))
+
+
+def staying_in(keep: Path | None, listen: str) -> Staying | None:
+    """A server that goes on in the folder to keep; None where there is none to keep."""
+    return None if keep is None else Staying(keep, listen)
+
+
+def print_server(console: Console, server: Served | None, keep: Path | None) -> None:
+    """Says where the server that goes on is, or how to keep one."""
+    if server is None or keep is None:
+        console.print("--keep FOLDER keeps the registry and the journal, and leaves the server running")
+        return
+    console.print(
+        f"the server goes on at {server.address} (process {server.pid}); its log is {keep}/server.log", soft_wrap=True
+    )
+    console.print(
+        f"the registry is in {keep}/registry, the journal beside it; `kill {server.pid}` ends the server",
+        soft_wrap=True,
+    )
 
 
 def _progress(stack: ExitStack, *, quiet: bool) -> Progress:

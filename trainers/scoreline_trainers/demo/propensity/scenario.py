@@ -112,11 +112,11 @@ def run_demo(folder: Path, *, customers: int, rows: int, progress: Progress) -> 
     linear = _publish(registry, _recipe(LINEAR), known, ("champion",), progress)
     progress.begin("route 90/10")
     registry.apply_route(_route(), author=AUTHOR, message="90 % to the boosted champion")
-    with serving(folder) as address:
+    with serving(folder) as server:
         progress.begin(f"score {customers} customers over gRPC, swapping the champion on the way")
         inputs, unit = _inputs(new, first.recipe), _unit(first.recipe)
-        callers = Callers(address, ROUTE, inputs, id_column=unit, reserved=customers // 4)
-        swap = _score_and_swap(registry, callers, first, second, customers, address)
+        callers = Callers(server.address, ROUTE, inputs, id_column=unit, reserved=customers // 4)
+        swap = _score_and_swap(registry, callers, first, second, customers, server.address)
     progress.begin("compare with the native models")
     arms = tuple(_arm_report(trained, new, callers.answers) for trained in (first, second, linear))
     calls = CallsReport(callers.started, len(callers.answers), len(callers.failures))
