@@ -102,14 +102,14 @@ def main() -> None:
     Console().print(table)
 
 
-def make(family: str) -> tuple[Recipe, Candidate, pl.DataFrame]:
-    """A version that passed the gate, and the table that it was made of."""
+def make(family: str, **facts: Any) -> tuple[Recipe, Candidate, pl.DataFrame]:
+    """A version that passed the gate, and the table that it was made of; ``facts`` are further keys of the recipe."""
     frame, columns = _table(family)
     name = family.replace("_", "-")
     route = {"route": name, "schema": {"like": f"{name}@champion"}, "rules": [{"split": {f"{name}@champion": 100}}]}
     task = "binary" if FAMILIES.listing(family).learns("binary") else "regression"
     about = {"name": name, "data": "unused.csv", "label": "label", "task": task, "family": family}
-    recipe = Recipe.parse({**about, **columns, "config": SIZES[family], "route": route})
+    recipe = Recipe.parse({**about, **columns, "config": SIZES[family], "route": route, **facts})
     return recipe, train(recipe, frame), frame
 
 

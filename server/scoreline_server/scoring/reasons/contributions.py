@@ -17,8 +17,14 @@ from scoreline_server.scoring.reasons.players import Inputs
 
 Float64 = npt.NDArray[np.float64]
 
-EVALUATIONS = 512
-"""Rows that the graph scores for one row whose contributions are sampled, at most, but for models of many inputs."""
+EVALUATIONS = 2048
+"""Rows that the graph scores for one row whose contributions are sampled, at most, but for models of many inputs.
+
+As many as let each row of a cohort of 32 be compared with, for models of up to 33 inputs.
+"""
+
+RAGGED_EVALUATIONS = 512
+"""The same for models of histories and neighbors, whose rows cost far more."""
 
 FEWEST_PAIRS = 2
 """Pairs of walks without which there is no standard error."""
@@ -84,7 +90,8 @@ class SampledContributions:
         """Scores the cohort and draws the walks."""
         margins = margins_of(run(cohort), link)
         players = players_of(cohort)
-        walks = Walks.drawn(players, len(margins), pairs=pairs_of(players, len(margins)))
+        most = EVALUATIONS if cohort.keys() == {"features"} else RAGGED_EVALUATIONS
+        walks = Walks.drawn(players, len(margins), pairs=pairs_of(players, len(margins), most))
         return cls(run, link, cohort, margins, walks)
 
     @property
@@ -151,9 +158,9 @@ class ExactContributions:
         return found
 
 
-def pairs_of(players: int, rows: int) -> int:
+def pairs_of(players: int, rows: int, evaluations: int) -> int:
     """How many pairs of walks a row takes: each with another row of the cohort, within the evaluations of a row."""
-    return max(min(EVALUATIONS // max(2 * (players - 1), 1), rows), FEWEST_PAIRS)
+    return max(min(evaluations // max(2 * (players - 1), 1), rows), FEWEST_PAIRS)
 
 
 def _take(inputs: Inputs, rows: Indices) -> Inputs:
