@@ -156,9 +156,15 @@ def _granted(
         acts = policy.compiled.policy.limits_unavailable == "act"
         return granted | {row: _uncounted(each, acts=acts) for row, each in reservations.items()}
     return granted | {
-        row: _Granted(grant.action, grant.refused, counting_limits(reservation, grant))
+        row: _Granted(grant.action, _known(policy, reservation, grant), counting_limits(reservation, grant))
         for (row, reservation), grant in zip(reservations.items(), grants, strict=True)
     }
+
+
+def _known(policy: ServedPolicy, reservation: Reservation, grant: Grant) -> list[Refusal]:
+    """The refusals of a grant; of a repeated one those that the policy, which may have changed since, still knows."""
+    asked = {claim.action for claim in reservation.claims}
+    return [each for each in grant.refused if each.action in asked and each.limit in policy.compiled.limits.kinds]
 
 
 def _reservations(

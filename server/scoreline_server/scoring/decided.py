@@ -69,4 +69,4 @@ def case_id(prediction_id: str, request_id: str, place: int, unit: str) -> str:
 
     ``place`` is the row's index in its call. Without a request id every call is a case of its own.
     """
-    return f"{request_id}/{place}/{unit}" if request_id else prediction_id
+    return f"{len(request_id)}:{request_id}/{place}/{unit}" if request_id else prediction_id

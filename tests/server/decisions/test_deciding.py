@@ -12,7 +12,7 @@ from scoreline_server.decisions.deciding import Asked, Decided
 from scoreline_server.errors import ErrorReason, LimitStoreError
 from scoreline_server.limit_stores.sqlite_store import SqliteLimits
 from scoreline_server.scoring.catalog import Catalog
-from scoreline_server.scoring.decided import Suppressed
+from scoreline_server.scoring.decided import Suppressed, case_id
 from tests.server.journals import catalog_of
 from tests.server.policies import GUARDIAN, decided, policy, served
 from tests.server.routes import apply
@@ -91,6 +91,21 @@ def test_a_retry_is_granted_what_the_first_call_was(catalog: Catalog, tmp_path: 
     again = decided(guardian, entity("a", income=HIGH, debt=1.0), reserve=store.reserve, request_id="call-8")
     assert actions(again) == ["none"]
     store.close()
+
+
+def test_a_retry_after_a_change_of_the_policy_keeps_the_grant_alone(catalog: Catalog) -> None:
+    def reserve(reservations: Sequence[Reservation], _now_us: int) -> list[Grant]:
+        refused = (Refusal("gone", "once"), Refusal("block", "removed"))
+        return [Grant("nudge", refused, is_repeated=True) for _ in reservations]
+
+    found = decided(served(policy(more=ONCE), catalog), entity("a", income=MIDDLE, debt=1e3), reserve=reserve)
+    assert (found.by_row[0].row.action, found.by_row[0].row.suppressed) == ("nudge", ())
+
+
+def test_requests_of_other_rows_and_units_are_other_cases() -> None:
+    ids = {case_id("p", request, place, unit) for request, place, unit in
+           (("r", 0, "1/2"), ("r/0", 1, "2"), ("r", 0, "1"), ("r", 1, "1"), ("", 0, "1"))}  # fmt: skip
+    assert len(ids) == 5
 
 
 def unreachable(_reservations: Sequence[Reservation], _now_us: int) -> None:
