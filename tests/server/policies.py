@@ -78,4 +78,4 @@ def decided(
 
 def all_granted(reservations: Sequence[Reservation], _now_us: int) -> list[Grant]:
     """Grants each the first that it asks for."""
-    return [Grant(reservation.claims[0].action) for reservation in reservations]
+    return [Grant(reservation.claims[0].action if reservation.claims else None) for reservation in reservations]

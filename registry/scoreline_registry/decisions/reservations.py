@@ -22,6 +22,7 @@ budget                  a total with the period as ``bucket``; ``amount`` is the
 ======================  ======================================================================================
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import NamedTuple
@@ -109,10 +110,19 @@ class Reservation:
         request: names this decision among all, such as policy, request id, row and unit together; empty for none. One
             that was granted is kept for ten minutes: the same decision that is asked for again is granted the same
             action, as long as that is among its claims, and is not counted again.
+        others: actions that are only looked at, before anything is added: which of them limits would refuse. They may
+            be among the claims too.
     """
 
     claims: tuple[Claim, ...]
     request: str = ""
+    others: tuple[Claim, ...] = ()
+
+    @property
+    def checks(self) -> Iterator[Check]:
+        """The checks of all actions that are asked for or looked at."""
+        for claim in (*self.claims, *self.others):
+            yield from claim.checks
 
 
 class Refusal(NamedTuple):
@@ -130,11 +140,13 @@ class Grant:
         action: None where none was granted.
         refused: the actions before it, or all, each with the first limit that refused it.
         is_repeated: whether it was granted to an earlier reservation of the same request, and not counted again.
+        others_refused: those of the reservation's ``others`` that limits would refuse; empty where it is repeated.
     """
 
     action: str | None
     refused: tuple[Refusal, ...] = ()
     is_repeated: bool = False
+    others_refused: tuple[str, ...] = ()
 
 
 def counting_limits(reservation: Reservation, grant: Grant) -> tuple[str, ...]:

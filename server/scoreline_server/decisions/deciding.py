@@ -130,13 +130,14 @@ def _language(policy: ServedPolicy, proposal: Proposal, asked: Asked) -> str:
 class _Granted:
     """The action that a row is granted, None for none; the actions before it that limits forbade, best first.
 
-    ``counted`` are the limits that counted it now.
+    ``counted`` are the limits that counted it now, ``others_refused`` the actions after it that limits would forbid.
     """
 
     action: str | None
     refused: Sequence[Refusal] = ()
     counted: Sequence[str] = ()
     is_uncounted: bool = False
+    others_refused: Sequence[str] = ()
 
 
 def _granted(
@@ -156,7 +157,12 @@ def _granted(
         acts = policy.compiled.policy.limits_unavailable == "act"
         return granted | {row: _uncounted(each, acts=acts) for row, each in reservations.items()}
     return granted | {
-        row: _Granted(grant.action, _known(policy, reservation, grant), counting_limits(reservation, grant))
+        row: _Granted(
+            grant.action,
+            _known(policy, reservation, grant),
+            counting_limits(reservation, grant),
+            others_refused=grant.others_refused,
+        )
         for (row, reservation), grant in zip(reservations.items(), grants, strict=True)
     }
 
@@ -191,7 +197,7 @@ def _uncounted(reservation: Reservation, *, acts: bool) -> _Granted:
         if acts or not claim.checks:
             return _Granted(claim.action, refused, is_uncounted=bool(refused or claim.checks))
         refused.append(Refusal(claim.action, claim.checks[0].limit))
-    return _Granted(None, refused, is_uncounted=True)
+    return _Granted(None, refused, is_uncounted=bool(refused))
 
 
 def _first(proposal: Proposal) -> str | None:
@@ -201,7 +207,8 @@ def _first(proposal: Proposal) -> str | None:
 def _decision(
     policy: ServedPolicy, proposal: Proposal, granted: _Granted, asked: Asked, reasons: Sequence[SaidReason]
 ) -> Decision:
-    taken = proposal.taken(granted.action, [refusal.action for refusal in granted.refused])
+    refused = {*(refusal.action for refusal in granted.refused), *granted.others_refused}
+    taken = proposal.taken(granted.action, refused - {granted.action})
     message = _message(policy, proposal, taken, asked, reasons)
     row = DecidedRow(
         strategy=proposal.strategy,

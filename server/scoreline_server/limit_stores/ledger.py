@@ -93,15 +93,16 @@ class Ledger:
         known = self._known(reservation, now_us)
         if known is not None:
             return Grant(known.action, known.refused, is_repeated=True)
+        others = tuple(claim.action for claim in reservation.others if self._refusing(claim, now_us) is not None)
         refused: list[Refusal] = []
         for claim in reservation.claims:
             limit = self._refusing(claim, now_us)
             if limit is None:
                 self._take(claim, now_us)
                 self._remember(reservation.request, Granted(claim.action, now_us, tuple(refused)))
-                return Grant(claim.action, tuple(refused))
+                return Grant(claim.action, tuple(refused), others_refused=others)
             refused.append(Refusal(claim.action, limit))
-        return Grant(None, tuple(refused))
+        return Grant(None, tuple(refused), others_refused=others)
 
     def release(self, reservation: Reservation, now_us: int) -> bool:
         """Takes back what was granted to a request; whether it was known."""

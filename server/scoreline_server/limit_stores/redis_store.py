@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import msgpack
 
-from scoreline_registry.decisions.reservations import Check, Counter, Grant, Mark, Refusal, Reservation, Usage
+from scoreline_registry.decisions.reservations import Check, Claim, Counter, Grant, Mark, Refusal, Reservation, Usage
 from scoreline_server.databases.redis_server import RedisServer
 from scoreline_server.errors import LimitStoreError
 from scoreline_server.limit_stores.kind import LIMITS
@@ -96,12 +96,14 @@ class RedisLimits:
         self._server.close()
 
     def _run(self, script: str, reservations: Sequence[Reservation], now_us: int) -> Any:
-        checks = [check for each in reservations for claim in each.claims for check in claim.checks]
-        places = _Places(check.counter for check in checks)
+        places = _Places(check.counter for each in reservations for check in each.checks)
         requests = [request for request in dict.fromkeys(each.request for each in reservations) if request]
         keys = places.keys + [f"{_PREFIX}request:{request_digest(request).hex()}" for request in requests]
         numbers = {request: number for number, request in enumerate(requests, len(places.keys) + 1)}
-        packed = [(numbers.get(each.request, 0), _claims(each, places)) for each in reservations]
+        packed = [
+            (numbers.get(each.request, 0), _claims(each.claims, places), _claims(each.others, places))
+            for each in reservations
+        ]
         return self._server.run(script, keys, [_input(places, now_us, reservations=packed)])
 
 
@@ -124,8 +126,8 @@ def _input(places: _Places, now_us: int, **rest: _Packed) -> bytes:
     return packed
 
 
-def _claims(reservation: Reservation, places: _Places) -> _Packed:
-    return [(claim.action, [_check(check, places) for check in claim.checks]) for claim in reservation.claims]
+def _claims(claims: Sequence[Claim], places: _Places) -> _Packed:
+    return [(claim.action, [_check(check, places) for check in claim.checks]) for claim in claims]
 
 
 def _check(check: Check, places: _Places) -> tuple[int, int, int, int, int, str]:
@@ -145,9 +147,9 @@ def _field(counter: Counter) -> str:
     return f"{len(counter.name)}:{counter.name}{counter.bucket}"
 
 
-def _grant(kind: int, action: str, *refused: str) -> Grant:
+def _grant(kind: int, action: str, others_refused: Sequence[str], *refused: str) -> Grant:
     refusals = tuple(Refusal(*pair) for pair in zip(refused[::2], refused[1::2], strict=True))
-    return Grant(action if kind else None, refusals, is_repeated=kind == 2)
+    return Grant(action if kind else None, refusals, kind == 2, tuple(others_refused))
 
 
 def _usage(packed: bytes | None) -> Usage:

@@ -148,7 +148,7 @@ class SqliteLimits:
 
 def _ledger(connection: sqlite3.Connection, reservations: Sequence[Reservation]) -> Ledger:
     """What is stored of the counters and requests of reservations."""
-    checks = (check for reservation in reservations for claim in reservation.claims for check in claim.checks)
+    checks = (check for reservation in reservations for check in reservation.checks)
     requests = (reservation.request for reservation in reservations)
     return Ledger(_counters(connection, (check.counter for check in checks)), _requests(connection, requests))
 

@@ -43,7 +43,8 @@ class LimitStore(Protocol):
     def reserve(self, reservations: Sequence[Reservation], now_us: int) -> list[Grant]:
         """Grants each the first action all of whose checks hold, and counts it, in one durable step for all.
 
-        They are granted in order: a later one sees what the earlier have added.
+        They are granted in order: a later one sees what the earlier have added. The ``others`` of each are looked at
+        before its own action is added.
         """
 
     def release(self, reservations: Sequence[Reservation], now_us: int) -> int:

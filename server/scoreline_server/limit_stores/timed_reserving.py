@@ -183,8 +183,9 @@ def _by_time(calls: Sequence[_Call]) -> Iterator[Sequence[_Call]]:
 
 
 def _needs_store(reservation: Reservation) -> bool:
-    """Whether a limit is about the first action."""
-    return bool(reservation.claims and reservation.claims[0].checks)
+    """Whether a limit is about the first action, or about one that is only looked at."""
+    first = reservation.claims[:1]
+    return any(claim.checks for claim in (*first, *reservation.others))
 
 
 def _unlimited(reservation: Reservation) -> Grant:

@@ -74,6 +74,20 @@ def test_a_limit_moves_the_next_action_up_and_is_named(catalog: Catalog) -> None
     assert row.suppressed == (Suppressed("block", "once", "frequency"),)
 
 
+def test_a_propensity_counts_every_action_that_limits_refuse_at_that_moment(catalog: Catalog, tmp_path: Path) -> None:
+    some = GUARDIAN.replace("messages:", "    explore: {by: uniform, share: 0.5, among: [nudge, block]}\nmessages:")
+    spent = "limits: [{name: spent, kind: total, at_most: 1, actions: [block]}]"
+    store, guardian = SqliteLimits(tmp_path / "limits.sqlite"), served(policy(some, more=spent), catalog)
+    rows = [entity(f"c{at}", income=MIDDLE, debt=1e3) for at in range(20)]
+    found = decided(guardian, *rows, reserve=store.reserve)
+    first = actions(found).index("block")
+    # Once the only block is taken a nudge is certain, whether or not a block was tried before it.
+    propensities = [decision.row.propensity for decision in found.by_row.values()]
+    assert propensities[: first + 1] == [0.25] * first + [0.75]
+    assert propensities[first + 1 :] == [1.0] * (19 - first)
+    store.close()
+
+
 def test_rows_of_one_unit_in_one_call_share_its_limits(catalog: Catalog, tmp_path: Path) -> None:
     store = SqliteLimits(tmp_path / "limits.sqlite")
     rows = [entity(id_, income=HIGH, debt=10.0) for id_ in ("a", "a", "b", "a")]

@@ -79,7 +79,8 @@ def checks_of(kind: int, unit: str, salt: str) -> tuple[Check, ...]:
 
 _UNITS = ("ann", "bob", "Ünal\0", "")
 _KINDS = st.lists(st.integers(0, 8), max_size=4, unique=True)
-_ASKED = st.lists(st.tuples(_KINDS, st.sampled_from(_UNITS), st.sampled_from(["", "", "r1", "r2", "r3"])), max_size=4)
+_REQUESTS = st.sampled_from(["", "", "r1", "r2", "r3"])
+_ASKED = st.lists(st.tuples(_KINDS, st.sampled_from(_UNITS), _REQUESTS, _KINDS), max_size=4)
 _STEPS: st.SearchStrategy[Step] = st.one_of(
     st.tuples(st.just("reserve"), _ASKED),
     st.tuples(st.just("reserve"), _ASKED),
@@ -97,9 +98,11 @@ def done(store: LimitStore, step: Step, *, salt: str, now: int) -> object:
         case ("reserve" | "release") as how, list(asked):
             reservations = [
                 Reservation(
-                    tuple(Claim(f"a{kind}", checks_of(kind, unit, salt)) for kind in kinds), request and salt + request
+                    tuple(Claim(f"a{kind}", checks_of(kind, unit, salt)) for kind in kinds),
+                    request and salt + request,
+                    tuple(Claim(f"a{kind}", checks_of(kind, unit, salt)) for kind in others),
                 )
-                for kinds, unit, request in asked
+                for kinds, unit, request, others in asked
             ]
             return store.reserve(reservations, now) if how == "reserve" else store.release(reservations, now)
         case "note", list(noted):
@@ -191,6 +194,18 @@ class LimitStoreContract:
     def test_of_several_limits_the_first_that_refuses_is_named(self, store: LimitStore) -> None:
         checks = total("open", 1), window("second", 0), total("third", 0)
         assert store.reserve([asking(*checks)], NOW) == [Grant(None, (Refusal("nudge", "second"),))]
+
+    def test_other_actions_are_looked_at_before_anything_is_added_and_not_counted(self, store: LimitStore) -> None:
+        checks = (window("daily", 1), total("all", 1))
+        gone = Claim("gone", (total("none", 0),))
+        both = (Claim("nudge", checks), Claim("offer", checks), gone)
+        asked = Reservation((Claim("nudge", checks),), "", both)
+        assert store.reserve([asked], NOW) == [Grant("nudge", others_refused=("gone",))]
+        refused = (Refusal("nudge", "daily"),)
+        assert store.reserve([asked], NOW) == [Grant(None, refused, others_refused=("nudge", "offer", "gone"))]
+        looking = Reservation((), "", (Claim("free"), *both))
+        assert store.reserve([looking], NOW + DAY) == [Grant(None, others_refused=("nudge", "offer", "gone"))]
+        assert store.reserve([Reservation((), "", (Claim("nudge", checks[:1]),))] * 2, NOW + DAY) == [Grant(None)] * 2
 
     def test_an_action_without_checks_is_always_granted(self, store: LimitStore) -> None:
         assert store.reserve([asking()] * 3, NOW) == [Grant("nudge")] * 3

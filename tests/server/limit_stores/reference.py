@@ -68,17 +68,18 @@ class ReferenceLimits:
         known = self._known(reservation, now)
         if known is not None:
             return Grant(known.grant.action, known.grant.refused, is_repeated=True)
+        others = tuple(each.action for each in reservation.others if not all(self._holds(c, now) for c in each.checks))
         refused: list[Refusal] = []
         for claim in reservation.claims:
             limits = [check.limit for check in claim.checks if not self._holds(check, now)]
             if not limits:
                 self._add(claim, now)
-                grant = Grant(claim.action, tuple(refused))
+                grant = Grant(claim.action, tuple(refused), others_refused=others)
                 if reservation.request:
                     self.known[reservation.request] = _Known(grant, now)
                 return grant
             refused.append(Refusal(claim.action, limits[0]))
-        return Grant(None, tuple(refused))
+        return Grant(None, tuple(refused), others_refused=others)
 
     def _holds(self, check: Check, now: int) -> bool:
         if check.at_most is None:

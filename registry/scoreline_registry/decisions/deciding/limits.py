@@ -120,12 +120,22 @@ class CompiledLimits:
         return next((limit.name for limit in self._in_force(action, facts) if limit.of_unit), None)
 
     def reservation(self, proposal: Proposal, unit: str, time_ns: int, *, request: str = "") -> Reservation | None:
-        """What to reserve for a proposal: its candidates before "none", in order; None where it wants no action."""
-        if not proposal.wanted:
+        """What to reserve for a proposal: its candidates before "none", in order; None where nothing is to be asked.
+
+        Where the order was drawn, all other candidates are looked at, because the propensity of what is taken depends
+        on which of them limits refuse.
+        """
+        wanted = proposal.wanted
+        others = proposal.others_drawn
+        if not wanted and not others:
             return None
         moment = Moment(unit, local_time(time_ns, self._zone))
-        claims = (Claim(each.action, self._checks(each, proposal.facts, moment)) for each in proposal.wanted)
-        return Reservation(tuple(claims), request)
+        claims = {each.action: self._claim(each, proposal.facts, moment) for each in (*wanted, *others)}
+        return Reservation(
+            tuple(claims[each.action] for each in wanted),
+            request if wanted else "",
+            tuple(claims[each.action] for each in others),
+        )
 
     @property
     def suppressing(self) -> frozenset[str]:
@@ -140,13 +150,13 @@ class CompiledLimits:
             if limit.outcome == outcome and unit
         ]
 
-    def _checks(self, candidate: Candidate, facts: Facts, moment: Moment) -> tuple[Check, ...]:
+    def _claim(self, candidate: Candidate, facts: Facts, moment: Moment) -> Claim:
         name = candidate.action
         forbidding = [
             check for limit in self._in_force(name, facts) for check in limit.forbids(name, candidate, moment)
         ]
         noting = [check for limit in self._counted for check in limit.notes(name, candidate, moment)]
-        return (*forbidding, *noting)
+        return Claim(name, (*forbidding, *noting))
 
     def _in_force(self, action: str, facts: Facts) -> Iterator[CountedLimit]:
         for limit in self._counted:

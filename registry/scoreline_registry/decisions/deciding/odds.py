@@ -32,6 +32,11 @@ class Odds:
     explored: frozenset[int] = frozenset()
     share: float = 0.0
 
+    @property
+    def are_drawn(self) -> bool:
+        """Whether the order is random."""
+        return bool(self.weights) or (self.share > 0 and bool(self.explored))
+
     def without(self, refused: Collection[int] = _NONE_REFUSED) -> list[float]:
         """The probability of each candidate to come before all others that are not refused; they total 1.
 

@@ -165,6 +165,13 @@ class Proposal:
         return () if self.is_control else self._before_none
 
     @property
+    def others_drawn(self) -> tuple[Candidate, ...]:
+        """Where the order was drawn, the candidates but the first and "none"; no candidate for a control unit."""
+        if self.is_control or not self.odds.are_drawn:
+            return ()
+        return tuple(each for each in self.candidates[1:] if each.action != NO_ACTION)
+
+    @property
     def withheld_action(self) -> str:
         """The action that a control unit would have got, limits aside; "" for other units."""
         return self.candidates[0].action if self.is_control else ""
@@ -181,7 +188,8 @@ class Proposal:
         place = names.index(NO_ACTION if action is None else action)
         if not refused:
             return self.candidates[place]
-        return self.candidates[place].ranked(self.odds.without({names.index(name) for name in refused})[place])
+        without = {other for other, name in enumerate(names) if name in refused}
+        return self.candidates[place].ranked(self.odds.without(without)[place])
 
     @property
     def _before_none(self) -> tuple[Candidate, ...]:

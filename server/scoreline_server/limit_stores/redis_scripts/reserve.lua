@@ -1,6 +1,6 @@
 -- Grants reservations. Returns a MessagePack array with one for each: 0 for no grant, 1 for a new and 2 for a repeated
--- one; the action; and action and limit of each refusal.
--- reservations: (number of the request's key or 0, claims) of each; a claim is an action and its checks
+-- one; the action; those of the other actions that limits refuse; and action and limit of each refusal.
+-- reservations: (number of the request's key or 0, claims, others) of each; a claim is an action and its checks
 
 local function holds(state, check)
   local at_most, amount, span = check[2], check[3], check[4]
@@ -44,30 +44,34 @@ local function take(claim)
 end
 
 -- The answer to one reservation.
-local function answer_to(request, claims)
+local function answer_to(request, claims, others)
   local known = known_of(request, claims)
   if known then
-    local answer = {2, known[1]}
-    for i = 3, #known do answer[i] = known[i] end
+    local answer = {2, known[1], {}}
+    for i = 3, #known do answer[i + 1] = known[i] end
     return answer
+  end
+  local refused = {}
+  for _, claim in ipairs(others) do
+    if refusing(claim) then refused[#refused + 1] = claim[1] end
   end
   local refusals = {}
   for _, claim in ipairs(claims) do
     local limit = refusing(claim)
     if not limit then
       take(claim)
-      local answer, memory = {1, claim[1]}, {claim[1], now}
-      for i, each in ipairs(refusals) do answer[2 + i], memory[2 + i] = each, each end
+      local answer, memory = {1, claim[1], refused}, {claim[1], now}
+      for i, each in ipairs(refusals) do answer[3 + i], memory[2 + i] = each, each end
       if request > 0 then granted[request], touched[request] = memory, true end
       return answer
     end
     refusals[#refusals + 1] = claim[1]
     refusals[#refusals + 1] = limit
   end
-  return {0, '', unpack(refusals)}
+  return {0, '', refused, unpack(refusals)}
 end
 
 local answers = {}
-for i, reservation in ipairs(input.reservations) do answers[i] = answer_to(reservation[1], reservation[2]) end
+for i, each in ipairs(input.reservations) do answers[i] = answer_to(each[1], each[2], each[3]) end
 write()
 return cmsgpack.pack(answers)

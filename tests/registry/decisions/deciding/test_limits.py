@@ -1,5 +1,6 @@
 """What proposals must reserve, and which limits leave actions out without a store."""
 
+from collections import Counter as Counter_
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from scoreline_registry.decisions.deciding.compiled import CompiledPolicy
 from scoreline_registry.decisions.deciding.proposal import Case, LeftOut
 from scoreline_registry.decisions.reservations import MOST, Check, Claim, Counter, Mark
-from tests.registry.decisions.policies import CHOOSE, at, case, compiled, proposed
+from tests.registry.decisions.policies import CHOOSE, NOON, at, case, compiled, proposed
 
 HOUR, DAY = 3600 * 1_000_000, 86_400 * 1_000_000
 NIGHT = {"name": "night", "kind": "quiet_hours", "from": "22:00", "to": "08:00", "channels": ["email"]}
@@ -206,3 +207,46 @@ def test_the_propensity_of_what_is_taken_is_that_among_those_left() -> None:
     assert found.taken(None, ["offer", "nudge", "call"]).propensity == 1
     with pytest.raises(ValueError, match="review"):
         found.taken("review")
+
+
+def test_all_candidates_of_a_drawn_order_are_looked_at() -> None:
+    daily = {"name": "daily", "kind": "frequency", "at_most": 2, "per": "1d", "actions": ["nudge"]}
+    explore = {"by": "thompson", "floor": 0.3, "among": ["call", "nudge", "none"]}
+    policy = with_limits(daily, explore=explore)
+    seen = set()
+    for number in range(50):
+        one = case(decision_id=f"d{number}")
+        found = proposed(policy, one)
+        order = [each.action for each in found.candidates]
+        reservation = policy.limits.reservation(found, "u1", one.time_ns, request="r")
+        assert reservation is not None
+        assert [claim.action for claim in reservation.claims] == order[: order.index("none")]
+        assert [claim.action for claim in reservation.others] == [each for each in order[1:] if each != "none"]
+        assert reservation.request == ("r" if reservation.claims else "")
+        assert {claim.action: len(claim.checks) for claim in reservation.others}.get("nudge", 1) == 1
+        seen.add(order[0])
+    assert seen == {"call", "nudge", "none"}
+    by_value = with_limits(daily)
+    found_by_value = by_value.limits.reservation(proposed(by_value), "u1", NOON)
+    assert found_by_value is not None
+    assert found_by_value.others == ()
+    control = with_limits(daily, explore=explore, control=100)
+    assert control.limits.reservation(proposed(control), "u1", NOON) is None
+
+
+def test_propensities_are_those_with_which_actions_are_taken_while_a_limit_refuses() -> None:
+    """Over many decisions of which the limit of one action is used up: its share goes to the others as they state."""
+    total = {"name": "few", "kind": "total", "at_most": 1, "actions": ["call"]}
+    explore = {"by": "thompson", "floor": 0.1, "among": ["call", "nudge"]}
+    policy = with_limits(total, explore=explore)
+    taken: Counter_[str] = Counter_()
+    stated: dict[str, float] = {}
+    for number in range(4000):
+        one = case(decision_id=f"d{number}")
+        found = proposed(policy, one)
+        action = next((each.action for each in found.wanted if each.action != "call"), None)
+        candidate = found.taken(action, {"call"})
+        taken[candidate.action] += 1
+        stated[candidate.action] = candidate.propensity
+    assert {name: count / 4000 for name, count in taken.items()} == pytest.approx(stated, abs=0.03)
+    assert sum(stated.values()) == pytest.approx(1)
