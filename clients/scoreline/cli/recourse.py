@@ -99,7 +99,7 @@ def recourse(
         _show(0, entity_id, found, as_json=as_json)
 
 
-def _named(client: Client, name: str) -> tuple[dict[str, str], RouteSchema]:
+def _named(client: Client, name: str) -> tuple[dict[str, Any], RouteSchema]:
     """The policy of a name, or else the route; and its schema."""
     try:
         return {"policy": name}, client.policy_schema(name)

@@ -80,7 +80,7 @@ def what_if(
     if bool(pairs or entity_id) == (source is not None):
         raise click.UsageError("give either --set, once per feature, and --id, or FILE")
     scenarios = _scenarios(asked)
-    options = {"benefit": benefit, "goal": goal, "ad_hoc": scenarios.ad_hoc}
+    options: dict[str, Any] = {"benefit": benefit, "goal": goal, "ad_hoc": scenarios.ad_hoc}
     read = reader_of(source, kind) if source else None
     with opened(registry if local else None, connection, command="whatif --local") as client:
         schema = client.policy_schema(policy)
@@ -145,7 +145,7 @@ def _totals(
     client: Client, policy: str, lines: Iterator[InputRow], scenarios: _Scenarios, options: dict[str, Any]
 ) -> Totals:
     totals = Totals()
-    wanted = {"interventions": _names(scenarios), "scenarios": _together(scenarios)}
+    wanted: dict[str, Any] = {"interventions": _names(scenarios), "scenarios": _together(scenarios)}
     # The best set is not asked for where scenarios are named: then none of more than one has to be tried.
     most = 1 if scenarios.sets else options["most"]
     with counting("Comparing", "rows") as count:
@@ -198,7 +198,7 @@ def _show_one(found: WhatIf, *, as_json: bool) -> None:
                     **facts})  # fmt: skip
         return
     columns = ("scenario", "before", "after", "band", "cost", "benefit", "net value", "ratio", "problem")
-    named = [("", each) for each in found.scenarios]
+    named: list[tuple[str, Scenario | None]] = [("", each) for each in found.scenarios]
     named += [("best single: ", found.best_single), ("best set: ", found.best_set)] if found.scenarios else []
     print_table(columns, [_cells(title, each) for title, each in named if each is not None])
     if found.best_set is None:
@@ -213,7 +213,11 @@ def _show_one(found: WhatIf, *, as_json: bool) -> None:
             for each in found.path.steps
         ]  # fmt: skip
         print_table(("step", "after", "cost", "net value", "confidence", "lowest", "highest"), steps)
-        click.echo(f"{found.path.confidence:.0%} of {found.path.judge_count} {found.path.judges} agree with every step")
+        judges = f"{found.path.judge_count} {found.path.judges}"
+        if found.path.judge_count > 1:
+            click.echo(f"{found.path.confidence:.0%} of {judges} agree with every step")
+        else:
+            click.echo("one version alone says so: there is no other to compare with")
 
 
 def _cells(title: str, each: Scenario) -> Sequence[object]:

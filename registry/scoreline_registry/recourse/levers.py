@@ -25,6 +25,7 @@ class Lever:
         costs: float64 [K].
         unit_cost: of a change of 1, or of a category to another.
         nearest: the allowed value that is nearest to the present one.
+        low, high, step: the limits of new values, and what they are multiples of, None for anything.
         is_whole: whether no other allowed value could do better than these, as long as nothing is derived from it
             where ``by_thresholds`` is set.
         is_smooth: whether values between these are allowed and may do better.
@@ -40,6 +41,9 @@ class Lever:
     is_smooth: bool = False
     is_category: bool = False
     by_thresholds: bool = False
+    low: float = -math.inf
+    high: float = math.inf
+    step: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,6 +116,9 @@ def _number(column: int, feature: Feature, rule: Actionability, current: float, 
         is_whole=(listed or compared) and not is_thinned,
         is_smooth=step is None and not compared,
         by_thresholds=compared,
+        low=low,
+        high=high,
+        step=step,
     )
 
 

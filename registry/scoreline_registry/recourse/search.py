@@ -16,6 +16,8 @@ from scoreline_registry.recourse.refinement import refined
 from scoreline_registry.recourse.scoring import Trials
 
 DEFAULT_ROWS = 20_000
+SEARCH = "search"
+"""The name of the engine that needs scores alone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,11 +42,13 @@ class Found:
         ways: the cheapest first; none changes all inputs that an earlier one changes.
         is_exact: whether it is proven that there is no cheaper way than the first, or no way at all.
         rows_scored: how many rows were scored.
+        engine: the one that gave the proof, or else the ways.
     """
 
     ways: tuple[Way, ...]
     is_exact: bool
     rows_scored: int
+    engine: str = SEARCH
 
 
 class Engine(Protocol):

@@ -9,7 +9,7 @@ import numpy as np
 from scoreline_registry.decisions.facts import FactValue
 from scoreline_registry.recourse.arrays import Float32
 from scoreline_registry.recourse.problem import Problem, RecourseRules
-from scoreline_registry.recourse.search import Engine, Way, search
+from scoreline_registry.recourse.search import SEARCH, Engine, Way, search
 from scoreline_registry.recourse.target import Target
 from scoreline_server.decisions.changed_rows import ServedRow, raw_value
 from scoreline_server.decisions.what_if import Change
@@ -45,6 +45,7 @@ class RecourseFound:
     ways: Sequence[ProvenWay] = ()
     is_exact: bool = False
     rows_scored: int = 0
+    engine: str = SEARCH
 
 
 def recourse(
@@ -72,7 +73,7 @@ def recourse(
     is_exact = found.is_exact and len(ways) == len(proven)
     ways = [_with_next(row, way, next_arm, next_target or target) for way in ways]
     state: State = "found" if ways else "impossible" if is_exact else "not_found"
-    return RecourseFound(state, ways, is_exact, found.rows_scored + len(proven))
+    return RecourseFound(state, ways, is_exact, found.rows_scored + len(proven), found.engine)
 
 
 def most_rows(arm: Arm) -> int:

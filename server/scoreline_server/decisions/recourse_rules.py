@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 import numpy.typing as npt
@@ -12,10 +11,13 @@ import structlog
 from scoreline_registry.attributions.reason_file import ReasonFile
 from scoreline_registry.documents.actionability import Actionability
 from scoreline_registry.documents.manifest import BASELINE_FILE, REASONS_FILE
+from scoreline_registry.documents.signature import FEATURES
 from scoreline_registry.errors import NotFoundError
-from scoreline_registry.recourse.forests import Forest, facts_of
+from scoreline_registry.recourse.forests import Forest, Matrices, facts_of
 from scoreline_registry.recourse.levers import InputFacts
 from scoreline_registry.recourse.problem import RecourseRules
+from scoreline_registry.recourse.search import SEARCH, Engine, search
+from scoreline_registry.recourse.tree_engine import LIBRARY, TreeEngine, is_installed
 from scoreline_server.errors import CallError, ErrorReason
 from scoreline_server.scoring.arrays import Float32
 from scoreline_server.scoring.model import LoadedModel, VersionKey
@@ -37,6 +39,7 @@ class RuleCache:
         self._read_file = read_file
         self._facts: dict[VersionKey, Mapping[str, InputFacts]] = {}
         self._rules: dict[tuple[VersionKey, str], RecourseRules] = {}
+        self._engines: dict[VersionKey, TreeEngine] = {}
 
     def of(self, model: LoadedModel, overrides: Mapping[str, Actionability]) -> RecourseRules:
         """The rules of a model with those of a policy in their place.
@@ -54,12 +57,29 @@ class RuleCache:
             _keep(self._rules, key, found)
         return found
 
+    def engine(self, model: LoadedModel, name: str) -> Engine:
+        """The engine of a name; without one the best that is installed and knows the model.
+
+        Raises CallError where it is not installed.
+        """
+        if name == LIBRARY and not is_installed():
+            problem = f"the engine {LIBRARY} needs more libraries: pip install 'scoreline[recourse]'"
+            raise CallError(ErrorReason.EXTRA_MISSING, problem)
+        if name == SEARCH or not is_installed():
+            return search
+        self._facts_of(model)
+        return self._engines.get(model.key) or search
+
     def _facts_of(self, model: LoadedModel) -> Mapping[str, InputFacts]:
         """What is known of the numbers of a version: nothing where neither file is there."""
         found = self._facts.get(model.key)
         if found is None:
             edges = _quantiles(self._file(model, BASELINE_FILE), model)
-            found = facts_of(model.manifest.inputs, edges, _forest(self._file(model, REASONS_FILE), model))
+            forest, matrices = _forest(self._file(model, REASONS_FILE), model)
+            if forest is not None:
+                is_probability = model.manifest.score.kind == "probability"
+                _keep(self._engines, model.key, TreeEngine(forest, matrices, is_probability=is_probability))
+            found = facts_of(model.manifest.inputs, edges, forest)
             _keep(self._facts, model.key, found)
         return found
 
@@ -80,25 +100,35 @@ def _quantiles(data: bytes | None, model: LoadedModel) -> Mapping[str, Sequence[
         return {}
 
 
-def _forest(data: bytes | None, model: LoadedModel) -> Forest | None:
-    """The trees of ``reasons.npz``; None where it has none, or is of a later release."""
+def _forest(data: bytes | None, model: LoadedModel) -> tuple[Forest | None, Matrices]:
+    """The trees of ``reasons.npz`` and what they are over; None where it has none, or is of a later release."""
     if data is None:
-        return None
+        return None, _no_matrices
     try:
         file = ReasonFile.read(data)
-        return Forest.of(file, model.manifest.inputs, partial(_matrices, file))
+        matrices = _matrices(file) if file.graph else _features
+        return Forest.of(file, model.manifest.inputs, matrices), matrices
     except Exception as error:  # noqa: BLE001  any exception of ONNX Runtime leaves the search without thresholds
         _log.warning("reasons cannot be read", model=model.name, version=model.version, error=str(error)[:200])
-        return None
+        return None, _no_matrices
 
 
-def _matrices(file: ReasonFile, features: Float32) -> Mapping[str, npt.NDArray[Any]]:
-    """The matrices of a file's terms, by its graph."""
+def _matrices(file: ReasonFile) -> Matrices:
+    """What makes the matrices of a file's terms, by its graph."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
     session = ort.InferenceSession(file.graph, options, providers=["CPUExecutionProvider"])
-    return dict(zip(file.matrices, session.run(list(file.matrices), {"features": features}), strict=True))
+    names = list(file.matrices)
+    return lambda features: dict(zip(names, session.run(names, {FEATURES: features}), strict=True))
+
+
+def _features(features: Float32) -> Mapping[str, npt.NDArray[Any]]:
+    return {FEATURES: features}
+
+
+def _no_matrices(_features: Float32) -> Mapping[str, npt.NDArray[Any]]:
+    return {}
 
 
 def _keep(kept: dict[_K, _V], key: _K, value: _V) -> None:

@@ -8,8 +8,9 @@ from scoreline.v1 import decisions_pb2 as pb
 from scoreline_registry.documents.actionability import Actionability
 from scoreline_registry.names import hint
 from scoreline_registry.recourse.problem import RecourseRules
-from scoreline_registry.recourse.search import search
+from scoreline_registry.recourse.search import SEARCH
 from scoreline_registry.recourse.target import Target, band_target
+from scoreline_registry.recourse.tree_engine import LIBRARY
 from scoreline_server.decisions.changed_rows import ServedRow
 from scoreline_server.decisions.recourse import RecourseFound, most_rows, recourse
 from scoreline_server.decisions.recourse_rules import RuleCache
@@ -39,7 +40,7 @@ _STATES = {
     "impossible": pb.RECOURSE_STATE_IMPOSSIBLE,
     "not_found": pb.RECOURSE_STATE_NOT_FOUND,
 }
-_ENGINES = {"": search, "search": search}
+_ENGINES = (SEARCH, LIBRARY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class RecourseCalls:
             most=request.most or _DEFAULT_WAYS,
             most_changes=request.most_changes or _DEFAULT_CHANGES,
             kept=request.fixed,
-            engine=_ENGINES[request.engine],
+            engine=self._rules.engine(row.arm.model, request.engine),
             next_arm=next_arm,
             next_target=None if next_arm is None else _next_target(request, next_arm, row.arm, score),
         )
@@ -122,8 +123,8 @@ def _check(request: pb.RecourseRequest, route: CompiledRoute) -> None:
         raise _invalid("most", f"most is a number from 1 to {MOST_WAYS}, not {request.most}")
     if request.most_changes < 0:
         raise _invalid("most_changes", f"most_changes is a number of at least 1, not {request.most_changes}")
-    if request.engine not in _ENGINES:
-        raise _invalid("engine", f"unknown engine {request.engine!r}; {hint(request.engine, _engines(), 'engine')}")
+    if request.engine and request.engine not in _ENGINES:
+        raise _invalid("engine", f"unknown engine {request.engine!r}; {hint(request.engine, _ENGINES, 'engine')}")
     for name in request.fixed:
         if name not in route.layout.features:
             known = hint(name, route.layout.features, "feature")
@@ -133,10 +134,6 @@ def _check(request: pb.RecourseRequest, route: CompiledRoute) -> None:
         raise _invalid("target", "say what to reach: band, at_most or at_least")
     if kind != "band" and not math.isfinite(getattr(request, kind)):
         raise _invalid(kind, f"{kind} is a finite number")
-
-
-def _engines() -> list[str]:
-    return [name for name in _ENGINES if name]
 
 
 def _check_rules(rules: RecourseRules, arm: Arm) -> None:
@@ -201,7 +198,7 @@ def _invalid(field: str, problem: str) -> CallError:
 
 def _result(found: RecourseFound, row: ServedRow) -> pb.RecourseResult:
     result = pb.RecourseResult(
-        state=_STATES[found.state], exact=found.is_exact, engine="search", scored_rows=found.rows_scored
+        state=_STATES[found.state], exact=found.is_exact, engine=found.engine, scored_rows=found.rows_scored
     )
     for way in found.ways:
         result.ways.add(
