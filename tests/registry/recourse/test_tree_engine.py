@@ -62,7 +62,7 @@ def test_a_proof_is_the_optimum_of_brute_force(seed: int) -> None:
     limits = {"a": {"direction": "up"}, "b": {"min": -1.5, "max": 1.5}, "c": {"step": 0.25}}
     forest, rules = forest_of(seed, count=6, **limits)
     margin = forest.parts[0][1].margin
-    present = np.round(np.random.default_rng(seed).uniform(-1, 1, 4) * 4).astype(np.float32) / 4
+    present = (np.random.default_rng(seed).integers(-4, 5, 4) / 4).astype(np.float32)
     aim = float(probability(margin(present[None]) + 1.5)[0])
     problem = Problem.of(rules, present, Target(at_least=aim, is_probability=True))
 
