@@ -23,7 +23,7 @@ demo: $(VENV)/.demo  ## train, publish, route, serve, swap and score, on synthet
 	@$(BIN)/scoreline demo $(DEMO)
 
 test: $(VENV)/.dev  ## every test that fits in 8 minutes
-	@timeout --kill-after 30 $(TEST_SECONDS) $(BIN)/python -m pytest -q -n 2 --dist loadfile --max-worker-restart 0
+	@timeout --kill-after 30 $(TEST_SECONDS) $(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 conformance: $(VENV)/.dev  ## against the standards and clients of others
 	@$(BIN)/python -m pytest -q -m conformance

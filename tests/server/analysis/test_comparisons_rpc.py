@@ -39,6 +39,8 @@ experiment:
   metrics:
     paid: {outcome: paid, kind: rate, direction: increase}
 """
+# Each comparison starts a process that imports SciPy, which takes long on a machine with much else to do.
+_WAIT_SECONDS = 600.0
 FEATURES: dict[str, Any] = {"income": [0.1] * 200, "age": [0.2] * 200, "debt": [0.3] * 200}
 
 
@@ -72,24 +74,24 @@ def test_a_server_compares_what_it_scored_and_what_it_was_told(
     outcomes = [Outcome("paid", place % 2, prediction_id=id_) for place, id_ in enumerate(scores.prediction_id)]
     assert client.report_outcomes("credit", outcomes).accepted == 200
     wait_for_rows(tmp_path / "registry-journal", 200)
-    report = client.get_comparison("credit")
+    report = client.get_comparison("credit", timeout_seconds=_WAIT_SECONDS)
     assert (report["schema_version"], report["route"], report["rows"]["exposures"]) == (1, "credit", 200)
     assert report["plan"]["source"] == "route"
     assert {arm["arm"]: arm["metrics"][0]["labelled"] for arm in report["arms"]} == {
         arm["arm"]: arm["exposures"] for arm in report["arms"]
     }
     assert report["moves"][0]["weights"] == {"linear@1": 50, "other@1": 50}
-    assert awaited.get_comparison("credit")["arms"] == report["arms"]
+    assert awaited.get_comparison("credit", timeout_seconds=_WAIT_SECONDS)["arms"] == report["arms"]
     with pytest.raises(scoreline.ScorelineError) as raised:
-        client.get_comparison("credit", metrics=["paid:share"])
+        client.get_comparison("credit", metrics=["paid:share"], timeout_seconds=_WAIT_SECONDS)
     assert (raised.value.code, raised.value.reason) == (scoreline.Code.INVALID_ARGUMENT, "INVALID")
     assert "is no metric" in raised.value.message
     with pytest.raises(scoreline.ScorelineError) as raised:
-        client.get_comparison("credit", baseline="nobody@1")
+        client.get_comparison("credit", baseline="nobody@1", timeout_seconds=_WAIT_SECONDS)
     assert "there is no arm 'nobody@1'" in raised.value.message
     for compared in (client.get_comparison, awaited.get_comparison):
         with pytest.raises(scoreline.ScorelineError) as raised:
-            compared("other")
+            compared("other", timeout_seconds=_WAIT_SECONDS)
         assert raised.value.reason == "ROUTE_NOT_FOUND"
 
 
