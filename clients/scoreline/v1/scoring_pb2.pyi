@@ -1103,7 +1103,9 @@ class ReasonCode(_message.Message):
     standard_error: _builtins.float
     """The standard error of the contribution; 0 where it is exact."""
     text: _builtins.str
-    """What to say about it, from the model's contract, in the language of the request. Empty where it has no text."""
+    """What to say about it in the language of the request, or in English: from the model's contract, or a generic sentence
+    where it has none.
+    """
     language: _builtins.str
     """The language of `text`."""
     def __init__(
