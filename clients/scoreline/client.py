@@ -152,7 +152,8 @@ class Client:
     ) -> Scores:
         """Scores any number of entities, given one by one or as columns (see Columns), and answers in their order.
 
-        The rows are cut into calls of at most 1,024 rows and 4 MiB, two of which are open per connection.
+        The rows are cut into calls of at most 1,024 rows (64 with ``reasons``) and 4 MiB, two of which are open per
+        connection.
         ``timeout_seconds`` is each call's. With more than one call, their request ids are ``request_id``, a dash and
         the first row.
 

@@ -28,6 +28,9 @@ from scoreline.v1 import scoring_pb2 as pb
 MAX_PART_BYTES = 4 * 1024 * 1024 - 64 * 1024
 """gRPC's default message limit, which proxies have too, less room for the fields beside the rows."""
 
+EXPLAINED_ENTITIES = 64
+"""The most entities that one call scores with reasons: each may take a thousand times as long as without."""
+
 
 class ScoredRows(NamedTuple):
     """Scores of some rows; ``rows`` are their indices among all rows."""
@@ -61,7 +64,7 @@ def _chunk_flow(flows: Flows, options: CallOptions, chunk: RowChunk, request_id:
         options.route, deadline, lambda schema: (schema, pack_chunk(chunk, schema))
     )
     parts = [ScoredRows(rows, Scores.failed(1, error)) for rows, error in packed.invalid]
-    most = min(schema.max_entities or MAX_ENTITIES, MAX_ENTITIES)
+    most = min(schema.max_entities or MAX_ENTITIES, EXPLAINED_ENTITIES if options.reasons else MAX_ENTITIES)
     spans = list(cut(packed.block.row_bytes(), max_rows=most, max_bytes=MAX_PART_BYTES))
     for start, stop in spans:
         own_id = request_id if alone and len(spans) == 1 else f"{request_id}-{packed.rows[start]}"

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Strict
 
 from scoreline.v1 import scoring_pb2 as pb
+from scoreline_server.scoring.reasons.asking import MOST_REASONS
 from scoreline_server.scoring.rows import MAX_ENTITIES
 
 JsonValue = float | bool | str | None
@@ -48,6 +49,8 @@ class Entity(Unit):
 class One(Entity):
     """One entity to be scored."""
 
+    reasons: int = Field(default=0, ge=0, le=MOST_REASONS, description="How many reasons of the score to return.")
+    language: str = Field(default="", description="The language of the reasons' texts.")
     extras: list[str] = Field(default=[], description="Extra outputs to return, as `schema` lists them.")
     request_id: str = Field(default="", description="Equal on a retry, for readers of the journal.")
 
@@ -56,6 +59,8 @@ class Many(_Sent):
     """1 to 1,024 entities to be scored."""
 
     entities: list[Entity] = Field(max_length=MAX_ENTITIES, description="1 to 1,024 entities.")
+    reasons: int = Field(default=0, ge=0, le=MOST_REASONS, description="How many reasons of each score to return.")
+    language: str = Field(default="", description="The language of the reasons' texts.")
     extras: list[str] = Field(default=[], description="Extra outputs to return, as `schema` lists them.")
     request_id: str = Field(default="", description="Equal on a retry, for readers of the journal.")
 
@@ -75,6 +80,27 @@ class Tensor(BaseModel):
     data: list[float | None]
 
 
+class ReasonCode(BaseModel):
+    """How one input moved a score; see docs/guides/reasons.md."""
+
+    input: str
+    value: str
+    contribution: float
+    standard_error: float
+    text: str
+    language: str
+
+
+class Explanation(BaseModel):
+    """Which inputs moved a score most, away from the mean of a cohort; see docs/guides/reasons.md."""
+
+    reasons: list[ReasonCode]
+    base: float
+    margin: float
+    rest: float
+    standard_error: float
+
+
 class Score(BaseModel):
     """One entity's score. With ``problem``, nothing else counts."""
 
@@ -90,6 +116,7 @@ class Score(BaseModel):
     quality: dict[str, int] = {}
     profile_state: str = Field(default="", description="READ, NEW or UNREACHABLE, where the route reads profiles.")
     problem: Problem | None = None
+    explanation: Explanation | None = Field(default=None, description="Where reasons were asked for.")
 
 
 class Answer(BaseModel):
@@ -153,9 +180,17 @@ class Health(BaseModel):
     models: dict[str, str] = Field(description="sha256 of each version's model file.")
 
 
-def score_request(route: str, entities: list[Entity], extras: list[str], request_id: str) -> pb.ScoreRequest:
+def score_request(route: str, asked: One | Many) -> pb.ScoreRequest:
     """The ScoreRequest, in the named form."""
-    return pb.ScoreRequest(route=route, entities=map(entity_message, entities), extras=extras, request_id=request_id)
+    entities = asked.entities if isinstance(asked, Many) else [asked]
+    return pb.ScoreRequest(
+        route=route,
+        entities=map(entity_message, entities),
+        extras=asked.extras,
+        request_id=asked.request_id,
+        reasons=asked.reasons,
+        language=asked.language,
+    )
 
 
 def assignment_request(route: str, unit: Unit) -> pb.GetAssignmentRequest:
@@ -267,6 +302,24 @@ def score_of(score: pb.EntityScore) -> Score:
         prediction_id=score.prediction_id,
         quality=_counts(score.quality),
         profile_state=_profile_state(score.quality.profile_state),
+        explanation=_explanation(score.explanation) if score.HasField("explanation") else None,
+    )
+
+
+def _explanation(found: pb.Explanation) -> Explanation:
+    codes = [
+        ReasonCode(
+            input=code.input,
+            value=code.value,
+            contribution=code.contribution,
+            standard_error=code.standard_error,
+            text=code.text,
+            language=code.language,
+        )
+        for code in found.reasons
+    ]
+    return Explanation(
+        reasons=codes, base=found.base, margin=found.margin, rest=found.rest, standard_error=found.standard_error
     )
 
 

@@ -150,11 +150,11 @@ class _Endpoints:
         )
 
     def _score(self, asked: One) -> Answer:
-        request = messages.score_request(self.facts.route, [asked], asked.extras, asked.request_id)
+        request = messages.score_request(self.facts.route, asked)
         return self._answer(SCORE, request, pb.ScoreResponse, messages.answer)
 
     def _score_many(self, asked: Many) -> Answers:
-        request = messages.score_request(self.facts.route, asked.entities, asked.extras, asked.request_id)
+        request = messages.score_request(self.facts.route, asked)
         return self._answer(SCORE, request, pb.ScoreResponse, messages.answers)
 
     def _decide(self, asked: Case) -> Decision:

@@ -17,6 +17,7 @@ from scoreline_server.gil_switching import background_work
 from scoreline_server.loading import loader
 from scoreline_server.loading.adoption import adopt, adopt_earlier
 from scoreline_server.loading.pins import Pins
+from scoreline_server.loading.warming import warm_reasons
 from scoreline_server.scoring.answer_cache import AnswerCaching
 from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.scoring.model import LoadedModel, VersionKey
@@ -98,6 +99,7 @@ class Watcher:
                 caching=self._caching,
                 states=self._states,
             )
+            warm_reasons(before, adopted)
             self._catalog = self._with_earlier(adopted) if at_start else adopted
         self._adopted_pins = pins
         _report(before, self._catalog)

@@ -56,7 +56,7 @@ def frozen(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def asked(hosted: Hosted, question: dict[str, Any]) -> messages.Score:
     """What HTTP would answer."""
     entity = messages.Entity.model_validate(question)
-    request = messages.score_request("credit", [entity], [], "")
+    request = messages.score_request("credit", messages.Many(entities=[entity]))
     answer = hosted.server.pipeline.handle(Call(SCORE, request.SerializeToString()))
     assert answer.error is None, answer.details
     return messages.answer(pb.ScoreResponse.FromString(answer.message)).score

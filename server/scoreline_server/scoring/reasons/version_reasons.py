@@ -17,13 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from scoreline_registry.attributions.blocks import TooManySourcesError
 from scoreline_registry.attributions.exact_values import ExactValues
 from scoreline_registry.attributions.mixing import players_of
-from scoreline_registry.attributions.online import TooLargeError
 from scoreline_registry.attributions.reason_file import Link, ReasonFile, ReasonFileError
 from scoreline_registry.documents.manifest import EXPLANATION_FILE, REASONS_FILE, REFERENCE_FILE
 from scoreline_registry.documents.signature import SIGNATURE
+from scoreline_registry.errors import first_line
 from scoreline_server.errors import ErrorReason, ScoringError
 from scoreline_server.gil_switching import background_work
 from scoreline_server.scoring.arrays import PARSING
@@ -92,6 +91,11 @@ class VersionReasons:
         self.recent.used(self, compiled.nbytes)
         return compiled
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether its reasons were asked for, and their tables are in memory."""
+        return self._compiled is not None
+
     def drop(self) -> None:
         """Frees the tables; they are made again when they are next wanted."""
         self._compiled = None
@@ -101,8 +105,12 @@ class VersionReasons:
         try:
             with _COMPILING, background_work():
                 return compiled(self.files, run, self.link)
-        except (ReasonFileError, TooLargeError, TooManySourcesError) as error:
-            self._problem = missing(self.name, f"has a {REASONS_FILE} that cannot be used ({error})")
+        except MemoryError:
+            raise
+        except Exception as error:
+            # Files that only look sound fail in NumPy or ONNX Runtime, whose exceptions are of any kind.
+            file = REASONS_FILE if REASONS_FILE in self.files else REFERENCE_FILE
+            self._problem = missing(self.name, f"has a {file} that cannot be used ({first_line(error)})")
             raise self._problem from error
 
 
@@ -118,7 +126,7 @@ def missing(name: str, why: str) -> ScoringError:
 def compiled(files: dict[str, bytes], run: Run, usual_link: Link) -> Contributions:
     """The contributions of a version by its files; ``usual_link`` is theirs where the files do not say one.
 
-    Raises ReasonFileError, TooLargeError, TooManySourcesError.
+    Raises any exception where the files cannot be used.
     """
     if REASONS_FILE not in files:
         link, cohort = _reference(files, usual_link)

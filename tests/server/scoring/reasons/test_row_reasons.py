@@ -15,10 +15,12 @@ from scoreline_registry.documents.contract import Feature
 from scoreline_registry.documents.manifest import EXPLANATION_FILE, REASONS_FILE, REFERENCE_FILE
 from scoreline_registry.registry import Registry
 from scoreline_server.errors import ErrorReason, ScoringError
+from scoreline_server.loading.watcher import Watcher
+from scoreline_server.scoring.compiled_route import Arm
 from scoreline_server.scoring.decoding import decode_request
 from scoreline_server.scoring.reasons.naming import leading
 from tests.server.journals import catalog_of, scored
-from tests.server.routes import apply
+from tests.server.routes import ROUTE, apply
 from tests.server.toys import (
     CITY,
     FEATURES,
@@ -252,6 +254,48 @@ def test_a_damaged_file_costs_reasons_but_no_scores(registry: Registry) -> None:
         with pytest.raises(ScoringError, match="cannot be used"):
             scored(catalog, asking)
     assert scored(catalog, plain)[0]
+
+
+def test_reference_rows_that_do_not_fit_cost_reasons_but_no_scores(registry: Registry) -> None:
+    narrow = reference({"features": COHORT[:, :2]})
+    publish_linear(registry, "linear", WEIGHTS, aliases=("champion",), more=narrow)
+    apply(registry)
+    with pytest.raises(ScoringError, match=r"reference\.npz that cannot be used") as caught:
+        ask(registry, entity("a", income=1.0))
+    assert caught.value.reason is ErrorReason.REASONS_MISSING
+
+
+def test_a_graph_that_fails_on_mixtures_costs_reasons_but_no_scores(registry: Registry) -> None:
+    far = reference({"features": np.array([[12, 40, 0], [13, 40, 0]], np.float32)})
+    publish_linear(registry, "linear", aliases=("champion",), more=reason_file((1.0, 0.0, 0.0)),
+                   model_bytes=fragile_model())  # fmt: skip
+    publish_linear(registry, "far", aliases=("champion",), more=far, model_bytes=fragile_model())
+    apply(registry)
+    apply(registry, ROUTE.replace("credit", "other").replace("linear@", "far@"))
+    (score,) = ask(registry, entity("a", income=3.0))
+    assert score.explanation.reasons[0].input == "income"
+    request = named(entity("a", income=3.0), route="other")
+    request.reasons = 1
+    with pytest.raises(ScoringError, match="cannot be used"):
+        scored(catalog_of(registry), request)
+
+
+def test_new_versions_are_compiled_before_they_serve_where_reasons_are_asked_for(credit: Registry) -> None:
+    watcher = Watcher(credit, poll_seconds=1)
+    watcher.refresh()
+
+    def publish() -> Arm:
+        publish_linear(credit, "linear", WEIGHTS, aliases=("champion",), more=reason_file())
+        watcher.refresh()
+        return watcher.catalog.route("credit").arms[0]
+
+    assert not publish().model.reasons.is_compiled
+    request = named(entity("a", income=3.0))
+    request.reasons = 1
+    scored(watcher.catalog, request)
+    new = publish()
+    assert new.model.version == 3
+    assert new.model.reasons.is_compiled
 
 
 def test_older_versions_are_sampled_over_their_reference_rows(registry: Registry) -> None:
