@@ -26,7 +26,7 @@ from scoreline_registry.decisions.declared_limits import (
     TotalLimit,
 )
 from scoreline_registry.decisions.policy_conditions import Conditions
-from scoreline_registry.decisions.reading import Number, listed, mapping, shown
+from scoreline_registry.decisions.reading import Number, listed, mapping, shown, whole
 from scoreline_registry.names import hint
 from scoreline_registry.routing.durations import Span
 from scoreline_registry.routing.experiment import OutcomeName
@@ -81,7 +81,7 @@ class FrequencySpec(LimitSpec):
     stored = FrequencyLimit
     renamed: ClassVar[Mapping[str, str]] = {"per": "per_seconds"}
 
-    at_most: Count
+    at_most: Annotated[Count, BeforeValidator(whole)]
     per: Span
 
 
@@ -100,7 +100,7 @@ class TotalSpec(LimitSpec):
 
     stored = TotalLimit
 
-    at_most: TotalCount
+    at_most: Annotated[TotalCount, BeforeValidator(whole)]
 
 
 class ChannelSpec(LimitSpec):
@@ -109,7 +109,7 @@ class ChannelSpec(LimitSpec):
     stored = ChannelLimit
     renamed: ClassVar[Mapping[str, str]] = {"per": "per_seconds"}
 
-    at_most: Count
+    at_most: Annotated[Count, BeforeValidator(whole)]
     per: Span
     counter: CounterName | None = None
 
@@ -171,7 +171,7 @@ def read_limit(raw: object) -> DeclaredLimit:
     kind = written.get("kind")
     if kind is None:
         raise ValueError(f"a limit has a `kind`: {', '.join(LIMIT_SPECS)}")
-    if kind not in LIMIT_SPECS:
+    if not isinstance(kind, str) or kind not in LIMIT_SPECS:
         raise ValueError(f"unknown kind of limit {shown(kind)}; {hint(str(kind), LIMIT_SPECS, 'kind')}")
     return LIMIT_SPECS[kind].model_validate(written).document
 

@@ -34,7 +34,7 @@ def _mapping_of_texts(raw: object) -> object:
 
 def _by_channel(raw: object) -> object:
     """The templates of one language; a text alone is for any channel."""
-    return {ANY_CHANNEL: raw} if isinstance(raw, str) else raw
+    return {ANY_CHANNEL: raw} if isinstance(raw, str) else mapping(raw, "a text, or texts by channel")
 
 
 ByChannel = Annotated[

@@ -53,6 +53,14 @@ def share(raw: object) -> float:
     return value
 
 
+def whole(raw: object) -> int:
+    """A whole number, neither a text nor a flag. Raises ValueError."""
+    value = number(raw)
+    if value != int(value):
+        raise ValueError(f"{value:g} is not a whole number")
+    return int(value)
+
+
 Number = Annotated[float, BeforeValidator(number)]
 Share = Annotated[float, BeforeValidator(share)]
 

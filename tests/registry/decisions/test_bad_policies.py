@@ -290,6 +290,11 @@ BAD: Mapping[str, tuple[str, str, str]] = {
         "kind: frequncy",
         "limits.0: unknown kind of limit 'frequncy'; did you mean 'frequency'?",
     ),
+    "a kind of limit that is a list": (
+        "kind: frequency",
+        "kind: [frequency]",
+        "limits.0: unknown kind of limit ['frequency']; did you mean 'frequency'?",
+    ),
     "a limit of an unknown action": (
         "actions: [nudge, block]}",
         "actions: [nudge, blok]}",
@@ -301,6 +306,17 @@ BAD: Mapping[str, tuple[str, str, str]] = {
         "limits: 'contacts': unknown channel 'sms'; there are email, push",
     ),
     "a limit without its time": ("at_most: 1, per: 1d,", "at_most: 1,", "limits.0.per: is missing"),
+    "a limit of a flag": ("at_most: 1, per: 1d", "at_most: true, per: 1d", "limits.0.at_most: True is not a number"),
+    "a limit of a part": (
+        "at_most: 1, per: 1d",
+        "at_most: 1.5, per: 1d",
+        "limits.0.at_most: 1.5 is not a whole number",
+    ),
+    "a message that is a number": (
+        "Sleep on it?",
+        "5",
+        "messages.nudge.en: write it as a text, or texts by channel, not 5",
+    ),
     "a limit of nothing": (
         "at_most: 1, per: 1d",
         "at_most: 0, per: 1d",
