@@ -379,7 +379,7 @@ class Change(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """What kind of thing: "version", "alias", "model" or "route"."""
+    """What kind of thing: "version", "alias", "model", "route", "profile" or "policy"."""
     name: _builtins.str
     """Its name, such as "credit@7" or "credit"."""
     detail: _builtins.str

@@ -196,6 +196,6 @@ def _beta_quantiles(successes: float, failures: float) -> Float64:
     edges = np.geomspace(_EDGE, 0.5, _STEPS // 4)
     grid = np.unique(np.concatenate([edges, near, 1 - edges]))
     below = np.array([math.exp(log_beta_ratio(successes, failures, point)) for point in grid.tolist()])
-    table = np.interp(_levels(), np.append(below, 1.0), np.append(grid, 1.0), left=_EDGE)
+    table: Float64 = np.interp(_levels(), np.append(below, 1.0), np.append(grid, 1.0), left=_EDGE)
     table.flags.writeable = False
     return table
