@@ -37,11 +37,14 @@ from scoreline_registry.errors import first_line
 MAX_MESSAGE = 4000
 """The characters of a message; a longer one is cut off, with an ellipsis."""
 
+COMPILED_AT_ONCE = 200
+"""Policies with more templates compile each when it is first written, a millisecond or so."""
+
 _FACTS = "facts"
 
 
 def compile_templates(policy: Policy) -> dict[tuple[str, str], "Texts"]:
-    """The templates of each action and variant."""
+    """The templates of each action and variant. Of policies with many, each is compiled when it is first written."""
     environments: dict[str, ImmutableSandboxedEnvironment] = {}
     compiled: dict[tuple[str, str], Texts] = {}
     for action, messages in policy.messages.items():
@@ -50,6 +53,9 @@ def compile_templates(policy: Policy) -> dict[tuple[str, str], "Texts"]:
                 if language not in environments:
                     environments[language] = _environment(language, policy.currency)
             compiled[action, variant.name] = _texts(variant, environments)
+    texts = [text for each in compiled.values() for channels in each.by_language.values() for text in channels.values()]
+    for text in texts if len(texts) <= COMPILED_AT_ONCE else ():
+        text.compile()
     return compiled
 
 
@@ -60,37 +66,39 @@ def reasons_named(policy: Policy) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """One template; ``problem`` says why it never runs, "" where it does."""
+class _Compiled:
+    """A template and what it reads; without one ``problem`` says why it never runs."""
 
-    language: str
-    template: Template
-    facts: tuple[str, ...]
-    has_reasons: bool
+    template: Template | None
+    facts: tuple[str, ...] = ()
+    has_reasons: bool = False
     problem: str = ""
+
+
+class Text:
+    """One template."""
+
+    def __init__(self, language: str, text: str, environment: ImmutableSandboxedEnvironment) -> None:
+        self.language = language
+        self._text, self._environment = text, environment
+        self._compiled: _Compiled | None = None
+
+    def compile(self) -> _Compiled:
+        """The template, compiled once; by two threads at once perhaps twice."""
+        if self._compiled is None:
+            self._compiled = _compiled(self._text, self._environment)
+        return self._compiled
 
     def write(self, chosen: ChosenAction, facts: Facts, reasons: Sequence[MessageReason]) -> Message:
         """The message for a case."""
-        if self.problem:
-            return Message("", self.language, self.problem)
+        compiled = self.compile()
+        if compiled.template is None:
+            return Message("", self.language, compiled.problem)
         try:
-            text = one_space(self.template.render({_FACTS: self._values(chosen, facts, reasons)}))
+            text = one_space(compiled.template.render({_FACTS: _values(compiled, chosen, facts, reasons)}))
         except (RenderError, ArithmeticError, LookupError, TypeError, ValueError) as error:
             return Message("", self.language, first_line(error))
         return Message(text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…", self.language)
-
-    def _values(self, chosen: ChosenAction, facts: Facts, reasons: Sequence[MessageReason]) -> dict[str, Any]:
-        """What the placeholders read; those without a value are absent."""
-        values: dict[str, Any] = {ACTION: chosen.action, COST: chosen.cost}
-        if chosen.expected_value is not None:
-            values[VALUE] = chosen.expected_value
-        for name in self.facts:
-            value = facts.get(name)
-            if value is not None and (not isinstance(value, float) or math.isfinite(value)):
-                values[name] = value
-        for place, reason in enumerate(reasons if self.has_reasons else ()):
-            values |= {reason_name(place, part): getattr(reason, part) for part in REASON_PARTS}
-        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,22 +142,38 @@ class _Flat(NodeTransformer):
 def _texts(variant: MessageVariant, environments: Mapping[str, ImmutableSandboxedEnvironment]) -> Texts:
     by_language: dict[str, dict[str, Text]] = {}
     for language, texts in variant.texts.items():
-        compiled = {channel: _compiled(language, text, environments[language]) for channel, text in texts.items()}
+        compiled = {channel: Text(language, text, environments[language]) for channel, text in texts.items()}
         by_language[normal_tag(language)] = compiled
     return Texts(by_language)
 
 
-def _compiled(language: str, text: str, environment: ImmutableSandboxedEnvironment) -> Text:
+def _compiled(text: str, environment: ImmutableSandboxedEnvironment) -> _Compiled:
     """A template, compiled. What a check before it was stored would have refused is a problem, and never runs."""
-    problem = next(iter(template_problems(text, None, has_currency="money" in environment.filters)), "")
-    if problem:
-        return Text(language, environment.from_string(""), (), has_reasons=False, problem=problem)
+    problems = template_problems(text, None, has_currency="money" in environment.filters)
+    if problems:
+        return _Compiled(None, problem=problems[0])
     tree = parse_template(text)
     names = tuple(dict.fromkeys(placeholders(tree)))
     facts = tuple(name for name in names if name not in OWN_FACTS and not is_reason(name))
     flat: nodes.Template = _Flat().visit(tree)
     flat.set_environment(environment)
-    return Text(language, environment.from_string(flat), facts, any(map(is_reason, names)))
+    return _Compiled(environment.from_string(flat), facts, any(map(is_reason, names)))
+
+
+def _values(
+    compiled: _Compiled, chosen: ChosenAction, facts: Facts, reasons: Sequence[MessageReason]
+) -> dict[str, Any]:
+    """What the placeholders read; those without a value are absent."""
+    values: dict[str, Any] = {ACTION: chosen.action, COST: chosen.cost}
+    if chosen.expected_value is not None:
+        values[VALUE] = chosen.expected_value
+    for name in compiled.facts:
+        value = facts.get(name)
+        if value is not None and (not isinstance(value, float) or math.isfinite(value)):
+            values[name] = value
+    for place, reason in enumerate(reasons if compiled.has_reasons else ()):
+        values |= {reason_name(place, part): getattr(reason, part) for part in REASON_PARTS}
+    return values
 
 
 def _environment(language: str, currency: str | None) -> ImmutableSandboxedEnvironment:

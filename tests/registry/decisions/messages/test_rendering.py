@@ -214,3 +214,16 @@ def test_a_template_that_no_check_would_have_passed_never_runs(text: str) -> Non
     assert found is not None
     assert found.text == ""
     assert found.problem
+
+
+def test_many_templates_are_compiled_when_they_are_written() -> None:
+    languages = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "sv", "da")
+    texts = {
+        language: {f"c{number}": f"{language} {number} {{{{ cost }}}}" for number in range(21)}
+        for language in languages
+    }
+    policy = messages(texts)
+    found = [policy.write(NUDGE, FACTS, language=language, channel="c20") for language in languages]
+    assert [each and each.text for each in found] == [
+        f"{language} 20 {'2.5' if language == 'en' else '2,5'}" for language in languages
+    ]
