@@ -258,6 +258,21 @@ class LimitStoreContract:
         assert not granted(store, high, now=NOW + 100)
         assert granted(store, high, now=NOW + 101)
 
+    def test_a_check_that_adds_nothing_counts_as_far_as_its_limit(self, store: LimitStore) -> None:
+        note, check = window("w", None), window("w", 2, amount=0)
+        assert granted(store, note)
+        assert granted(store, check)
+        assert granted(store, note, now=NOW + 1)
+        assert granted(store, check, now=NOW + 1)
+        assert granted(store, note, now=NOW + 2)
+        assert not granted(store, check, now=NOW + 2)
+
+    def test_of_checks_of_one_counter_the_greatest_amount_is_added(self, store: LimitStore) -> None:
+        counter = Counter("money")
+        checks = Check("small", counter, 100, 1), Check("large", counter, 100, 5), Check("middle", counter, 100, 3)
+        assert granted(store, *checks)
+        assert store.read([counter]) == [Usage(5)]
+
     def test_a_budget_is_spent_to_the_unit(self, store: LimitStore) -> None:
         def cost(amount: int) -> Check:
             return total("money", 1_000_000, amount=amount, bucket="2026-11-22", ends=NOW + DAY)
@@ -339,6 +354,13 @@ class LimitStoreContract:
         assert store.read([mark.counter]) == [Usage(times=(NOW - HOUR,))]
         assert not granted(store, suppressed, now=NOW - HOUR + DAY - 1)
         assert granted(store, suppressed, now=NOW - HOUR + DAY)
+
+    def test_a_mark_is_noted_once(self, store: LimitStore) -> None:
+        assert granted(store, window("said-no", 9))
+        marks = [Mark(Counter("said-no", "ann"), NOW - after, DAY) for after in (5, 5, 7)]
+        store.note(marks, NOW)
+        store.note(marks, NOW)
+        assert store.read([Counter("said-no", "ann")]) == [Usage(times=(NOW - 7, NOW - 5, NOW))]
 
     def test_the_newest_mark_counts_whatever_their_order(self, store: LimitStore) -> None:
         store.note([Mark(Counter("said-no", "ann"), NOW - after, DAY) for after in (5, 0, 9)], NOW)
