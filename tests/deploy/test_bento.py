@@ -129,6 +129,8 @@ def test_every_endpoint_answers_and_refusals_say_why(served: Serving, bento: Ben
     assert (health["ready"], health["revision"], health["models"]) == (True, bento.revision, dict(bento.digests))
     code, refused = served.post("/score", {"entity_id": "a", "features": {"nonsense": 1}})
     assert (code, refused["reason"]) == (400, "UNKNOWN_FEATURE")
+    code, refused = served.post("/decide", {"policy": "nobody", "entity_id": "a"})
+    assert (code, refused["reason"]) == (404, "POLICY_NOT_FOUND")
     assert served.get("/readyz")[0] == served.get("/livez")[0] == 200
     assert 'scoreline_calls_total{code="OK",method="/scoreline.v1.ScoringService/Score"}' in served.get("/metrics")[1]
 

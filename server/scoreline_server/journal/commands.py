@@ -174,4 +174,11 @@ def _as_json(row: dict[str, Any]) -> str:
 
 def _as_line(row: dict[str, Any]) -> str:
     row = {**row, "time": time_text(row["time"])}
-    return "  ".join(f"{row[name]:.6g}" if isinstance(row[name], float) else str(row[name] or "-") for name in _SHOWN)
+    line = "  ".join(f"{row[name]:.6g}" if isinstance(row[name], float) else str(row[name] or "-") for name in _SHOWN)
+    return f"{line}  {_decision(row)}" if row.get("decision.policy") else line
+
+
+def _decision(row: dict[str, Any]) -> str:
+    """What a policy decided for a row, such as "guardian: block"; in the control share what it would have been."""
+    withheld = f" (control, would be {row['decision.withheld']})" if row["decision.control"] else ""
+    return f"{row['decision.policy']}: {row['decision.action']}{withheld}"

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from scoreline_registry.registry import Registry
 from scoreline_server.forgetting.folder import forget
+from scoreline_server.journal.commands import journal as journal_commands
 from scoreline_server.journal.format.columns import RESULT_COLUMNS, Column
 from scoreline_server.journal.format.decisions import NO_POLICY
 from scoreline_server.journal.reading.arrow import write_parquet
@@ -143,3 +145,12 @@ def test_decisions_are_columns_of_parquet_files(catalog: Catalog, tmp_path: Path
     table = pq.read_table(file)
     assert table["decision.control"].to_pylist() == [None, False, None, True, False]
     assert table["decision.cost"].to_pylist() == [None, 2.5, None, 0.0, 0.0]
+
+
+def test_the_newest_rows_are_printed_with_their_decisions(catalog: Catalog, tmp_path: Path) -> None:
+    journaled(tmp_path, *three(catalog))
+    lines = CliRunner().invoke(journal_commands, ["tail", str(tmp_path)]).stdout.splitlines()
+    assert lines[2].endswith("  guardian: offer")
+    assert lines[4].endswith("  guardian: none (control, would be offer)")
+    assert lines[5].endswith("  churn: none")
+    assert not lines[1].endswith("none")
