@@ -1,11 +1,13 @@
 """Decide of a real server: scored, counted, journaled and observed once, and refused as Score is."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from scoreline.v1 import decisions_pb2 as pb
 from scoreline.v1 import decisions_pb2_grpc as rpc
@@ -28,6 +30,15 @@ from tests.waiting import wait_until
 
 ONCE = "limits: [{name: once, kind: frequency, at_most: 1, per: 1d, actions: [nudge, block]}]\n"
 LIMITED = GUARDIAN.replace("policy: guardian", "policy: limited") + ONCE
+FLAGGED = (
+    GUARDIAN.replace("policy: guardian", "policy: flagged")
+    + """
+flags:
+  odd: {extra.logit: {gte: 5}}
+  indebted: {feature.debt: {gte: 50}}
+"""
+)
+DAY = 86_400
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +51,9 @@ def seen() -> list[ScoredBatch]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("decisions")
     registry = Registry.create(str(folder / "registry"))
-    publish_linear(registry, "linear", (1.0, 0, 0), aliases=("champion",))
+    publish_linear(registry, "linear", (1.0, 0, 0), aliases=("champion",), extra=True)
     apply(registry)
-    for text in (GUARDIAN, LIMITED):
+    for text in (GUARDIAN, LIMITED, FLAGGED):
         registry.apply_policy(read_policy(text, source="test"), author="tester", message="apply")
     return folder
 
@@ -154,6 +165,42 @@ def test_what_is_wrong_is_refused(
     with pytest.raises(grpc.RpcError) as caught:
         stub.Decide(request_)
     assert reason_of(caught.value) == (code, reason)
+
+
+def test_limits_go_by_the_time_of_the_decision(stub: rpc.DecisionServiceStub) -> None:
+    then = int(time.time()) - 10 * DAY
+
+    def action(seconds: int) -> str:
+        asked = ask(entity("past", income=3.0, debt=10.0), policy="limited", time=Timestamp(seconds=seconds))
+        return stub.Decide(asked).decisions[0].action
+
+    assert [action(then), action(then + DAY // 2), action(then + 2 * DAY)] == ["block", "none", "block"]
+
+
+def test_a_time_after_now_is_refused(stub: rpc.DecisionServiceStub) -> None:
+    late = Timestamp(seconds=int(time.time()) + DAY)
+    with pytest.raises(grpc.RpcError) as raised:
+        stub.Decide(ask(entity("a", income=3.0), time=late))
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "time is from 1970 to now" in str(raised.value.details())
+
+
+def test_flags_of_extra_outputs_and_features_are_answered_counted_and_journaled(
+    server: Server, stub: rpc.DecisionServiceStub, folder: Path
+) -> None:
+    before = counted(server, "decision_flags", policy="flagged", flag="odd")
+    rows = (entity("a", income=6.0, debt=100.0), entity("b", income=6.0), entity("c", income=1.0))
+    response = stub.Decide(ask(*rows, policy="flagged"))
+    assert [list(decision.flags) for decision in response.decisions] == [["indebted", "odd"], ["odd"], []]
+    assert counted(server, "decision_flags", policy="flagged", flag="odd") == before + 2
+
+    def journaled() -> list[Any]:
+        found = [row for records in read_records([folder / "registry-journal"]) for row in records.rows()]
+        own = [row for row in found if str(row["prediction_id"]).startswith(response.call_id.hex())]
+        return [row["decision.flags"] for row in own]
+
+    wait_until(lambda: len(journaled()) == 3)
+    assert journaled() == ['["indebted","odd"]', '["odd"]', None]
 
 
 def test_nothing_that_the_server_estimates_stays_taken(server: Server, stub: rpc.DecisionServiceStub) -> None:

@@ -8,7 +8,7 @@ import pytest
 from scoreline import Decision
 from scoreline.decoding.decisions import Suppression
 from scoreline_trainers.demo.guardian.cardholders import Cardholders, Purchase, waves
-from scoreline_trainers.demo.guardian.figures import Detection, Interventions, Money, known_effect, problems_of
+from scoreline_trainers.demo.guardian.figures import ANY, Detection, Interventions, Money, known_effect, problems_of
 from scoreline_trainers.demo.guardian.stream import Decided
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -72,6 +72,7 @@ def test_the_known_effect_is_of_treated_cases_in_which_the_action_ranked_first()
     ]
     assert known_effect(every, "pause") == pytest.approx(-0.5)
     assert known_effect(every, "nudge") == 0
+    assert known_effect(every, ANY) == pytest.approx(-1 / 3)
     assert known_effect([], "pause") == 0
 
 

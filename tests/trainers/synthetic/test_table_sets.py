@@ -67,7 +67,7 @@ def test_each_intervention_avoids_its_share_of_the_regrets() -> None:
     both = tables["responses"].join(tables["purchases"].select("purchase_id", "impulse"), on="purchase_id")
     impulse = both.filter(pl.col("impulse") == 1)
     rates = {action: float(impulse[f"regretted_{action}"].mean()) for action in AVOIDED}  # type: ignore[arg-type]
-    assert rates["none"] == pytest.approx(0.9, abs=0.02)
+    assert rates["none"] == pytest.approx(0.75, abs=0.03)
     for action, share in AVOIDED.items():
         assert 1 - rates[action] / rates["none"] == pytest.approx(share, abs=0.03)
     assert both.filter(pl.col("impulse") == 0)["regretted_none"].mean() == pytest.approx(0.02, abs=0.005)

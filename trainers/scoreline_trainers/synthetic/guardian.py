@@ -16,7 +16,7 @@ from scoreline_trainers.data.batch import Int64
 from scoreline_trainers.synthetic.spending import DAYS, START, Planting, spending_tables
 
 LAST_DAY = date(2025, 6, 29)
-PLANTING = Planting(share=0.08, showing=0.98, tempting=0.97, late=0.95, paid_later=0.85)
+PLANTING = Planting(share=0.08, showing=0.98, tempting=0.97, late=0.95, paid_later=0.92)
 COUNTRIES: Mapping[str, tuple[str, str]] = {
     "DE": ("de", "Europe/Berlin"),
     "GB": ("en", "Europe/London"),
@@ -28,7 +28,7 @@ AVOIDED: Mapping[str, float] = {"none": 0.0, "nudge": 0.25, "pause": 0.6}
 """The share of regrets that each action avoids."""
 
 _COUNTRY_SHARES = (0.4, 0.25, 0.2, 0.15)
-_REGRETTED = {0: 0.02, 1: 0.9}
+_REGRETTED = {0: 0.02, 1: 0.75}
 
 
 def guardian(customers: int, *, seed: int = 0, last_day: date = LAST_DAY) -> Mapping[str, pl.DataFrame]:

@@ -19,9 +19,9 @@ from scoreline_trainers.demo.options import (
 
 
 @click.command(short_help="Step in at impulse buys, and measure what it saves.")
-@click.option("--customers", default=500, show_default=True, type=click.IntRange(min=20), help="Cardholders served.")
-@click.option("--weeks", default=4, show_default=True, type=click.IntRange(1, 12), help="Weeks of purchases streamed.")
-@click.option("--rows", default=600, show_default=True, type=click.IntRange(min=50), help="Cardholders to learn from.")
+@click.option("--customers", default=800, show_default=True, type=click.IntRange(min=20), help="Cardholders served.")
+@click.option("--weeks", default=6, show_default=True, type=click.IntRange(1, 12), help="Weeks of purchases streamed.")
+@click.option("--rows", default=800, show_default=True, type=click.IntRange(min=50), help="Cardholders to learn from.")
 @keep_option
 @listen_option
 @json_option
@@ -56,7 +56,10 @@ def _print(report: GuardianReport, seconds: float, keep: Path | None) -> None:
     console.print(table)
     forbidden = ", ".join(f"{limit} {count}" for limit, count in done.suppressed.items()) or "none"
     console.print(f"forbidden by limits: {forbidden}")
-    console.print(_effects(report))
+    if report.effects:
+        console.print(_effects(report))
+    else:
+        console.print("effects of the actions: too few cases of the control to say; take more customers or weeks")
     console.print(
         f"saved {money.saved:,.0f} EUR of {money.saved + money.regretted:,.0f} EUR that would have been regretted, "
         f"at a cost of {money.costs:,.0f} EUR: {money.saved_a_year:,.0f} EUR a year for each cardholder but the control"
@@ -78,8 +81,14 @@ def _detection(report: GuardianReport) -> Table:
 
 
 def _effects(report: GuardianReport) -> Table:
-    table = Table("action", "effect", "always-valid 95 % interval", "true effect", title="share of purchases regretted")
+    title = "share of purchases regretted, against the control"
+    table = Table("action", "effect", "95 % interval", "at every look", "true effect", title=title)
     for effect in report.effects:
-        interval = f"{effect.low:+.1%} to {effect.high:+.1%}"
-        table.add_row(effect.action, f"{effect.value:+.1%}", interval, f"{effect.truth:+.1%}")
+        always = effect.always_valid if isinstance(effect.always_valid, str) else _range(*effect.always_valid)
+        row = (f"{effect.value:+.1%}", _range(effect.low, effect.high), always, f"{effect.truth:+.1%}")
+        table.add_row(effect.action, *row)
     return table
+
+
+def _range(low: float, high: float) -> str:
+    return f"{low:+.1%} to {high:+.1%}"

@@ -1,7 +1,7 @@
 """The figures of the demo: how well impulse buys are found, what was done about them, and what it saved. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from scoreline_trainers.demo.serving import Served
 from scoreline_trainers.synthetic.guardian import AVOIDED
 
 NO_ACTION = "none"
+ANY = "any action"
 QUIET = "quiet_hours"
 RULE = "impulse"
 """The rule of the policy for purchases above its cut."""
@@ -122,7 +123,9 @@ class Effect:
     """The effect of an action on the rate of regrets, against the control.
 
     Attributes:
-        value, low, high: the difference of rates with its interval, as the server's journal has it.
+        value, low, high: the difference of rates with its interval, as the server's journal has it, for the one look
+            at the end.
+        always_valid: the interval that holds at every look, or why there is none.
         truth: the same from the outcomes of all actions, which only the simulation knows.
     """
 
@@ -130,6 +133,7 @@ class Effect:
     value: float
     low: float
     high: float
+    always_valid: tuple[float, float] | str
     truth: float
 
 
@@ -155,14 +159,14 @@ class GuardianReport:
 
 
 def known_effect(decided: Sequence[Decided], action: str) -> float:
-    """By how much an action changes the rate of regrets of the treated cases in which it ranked first.
+    """By how much an action changes the rate of regrets of the treated cases in which it, or ANY, ranked first.
 
     A limit may have forbidden it in some of them, as in what the control is compared with.
     """
     changes = [
         each.regretted - each.purchase.regretted[NO_ACTION]
         for each in decided
-        if not each.decision.is_control and _first(each.decision) == action
+        if not each.decision.is_control and _first(each.decision) in _named(action)
     ]
     return _share(sum(changes), len(changes))
 
@@ -175,6 +179,10 @@ def problems_of(decided: Sequence[Decided], interventions: Interventions, failur
     unknown = {each.decision.action for each in decided} - set(AVOIDED)
     found += [f"an action that the policy does not have: {name}" for name in sorted(unknown)]
     return tuple(found)
+
+
+def _named(action: str) -> Collection[str]:
+    return AVOIDED.keys() - {NO_ACTION} if action == ANY else (action,)
 
 
 def _first(decision: Decision) -> str:

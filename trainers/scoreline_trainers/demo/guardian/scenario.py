@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ from scoreline_trainers.errors import DemoError
 from scoreline_trainers.progress import Progress
 
 MODEL = "guardian-profile"
+ESTIMATE = "estimate"
+"""The kind of a figure that is not too few."""
 SEED = 11
 """Of the cardholders who are served; the recipe learns from others."""
 
@@ -89,12 +91,24 @@ def _effects(registry: Path, decided: Sequence[Decided]) -> tuple[Effect, ...]:
     if done.returncode:
         raise DemoError(f"the effects could not be computed: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
     found: list[dict[str, Any]] = json.loads(done.stdout)["effects"]
-    own = [each for each in found if each["metric"] == REGRETTED and each["action"] in ("pause", "nudge")]
-    estimates = [(each["action"], each["sequential"]) for each in own if each["sequential"]["kind"] == "estimate"]
+    own = [each for each in found if each["metric"] == REGRETTED and each["fixed"]["kind"] == ESTIMATE]
     return tuple(
-        Effect(action, figure["value"], figure["low"], figure["high"], known_effect(decided, action))
-        for action, figure in estimates
+        Effect(
+            action=each["action"],
+            value=each["fixed"]["value"],
+            low=each["fixed"]["low"],
+            high=each["fixed"]["high"],
+            always_valid=_interval(each["sequential"]),
+            truth=known_effect(decided, each["action"]),
+        )
+        for each in own
     )
+
+
+def _interval(figure: Mapping[str, Any]) -> tuple[float, float] | str:
+    if figure["kind"] == ESTIMATE:
+        return figure["low"], figure["high"]
+    return f"too few: {figure['count']} of {figure['needed']}"
 
 
 def _report(
