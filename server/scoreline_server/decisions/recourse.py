@@ -14,6 +14,7 @@ from scoreline_registry.recourse.target import Target
 from scoreline_server.decisions.changed_rows import ServedRow, raw_value
 from scoreline_server.decisions.what_if import Change
 from scoreline_server.scoring.compiled_route import Arm
+from scoreline_server.scoring.model import LoadedModel
 
 State = Literal["found", "reached", "impossible", "not_found"]
 
@@ -67,7 +68,7 @@ def recourse(
     if target is None or target.met(row.scores(row.features[None]))[0]:
         return RecourseFound("reached", is_exact=True)
     problem = Problem.of(rules, row.features, target, known=row.known, kept=kept, most_changes=most_changes)
-    found = engine(problem, row.scores, ways=most, most_rows=most_rows(row.arm))
+    found = engine(problem, row.scores, ways=most, most_rows=most_rows(row.arm.model))
     proven = [_proven(row, rules, target, way) for way in found.ways]
     ways = [way for way in proven if way is not None]
     is_exact = found.is_exact and len(ways) == len(proven)
@@ -76,10 +77,10 @@ def recourse(
     return RecourseFound(state, ways, is_exact, found.rows_scored + len(proven), found.engine)
 
 
-def most_rows(arm: Arm) -> int:
-    """How many rows an arm scores in the time of one search, as it was timed at load."""
+def most_rows(model: LoadedModel) -> int:
+    """How many rows a model scores in the time of one search, as it was timed at load."""
     fewest, most = _ROWS
-    return min(most, max(fewest, int(_BATCH_GAIN * _SECONDS * 1e6 / max(arm.model.row_microseconds, 1.0))))
+    return min(most, max(fewest, int(_BATCH_GAIN * _SECONDS * 1e6 / max(model.row_microseconds, 1.0))))
 
 
 def _proven(row: ServedRow, rules: RecourseRules, target: Target, way: Way) -> ProvenWay | None:

@@ -1,7 +1,9 @@
 """What WhatIf and Recourse share: they score the entities of a call without journaling them, then changed copies."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 from scoreline.v1 import decisions_pb2 as pb
 from scoreline.v1 import scoring_pb2
@@ -46,6 +48,12 @@ class Searches:
                 self._admission.done(seconds, waits=True)
 
 
+def check_deadline(arrival: Arrival) -> None:
+    """Raises CallError where the caller has given up by now."""
+    if arrival.deadline is not None and time.time() > arrival.deadline:
+        raise CallError(ErrorReason.DEADLINE_EXCEEDED, "the deadline passed while changes were searched: send fewer")
+
+
 def count_of(request: Request, most: int) -> int:
     """How many entities there are. Raises CallError unless they are 1 to ``most``."""
     count = len(request.packed.entity_ids) if request.HasField("packed") else len(request.entities)
@@ -78,13 +86,10 @@ def served_row(scored: Scored, row: int) -> ServedRow:
 def other_versions(model: LoadedModel, route: CompiledRoute, catalog: Catalog) -> list[Arm]:
     """The newest other versions of a model that are loaded and fit the route."""
     own = [key for key in catalog.models if key[0] == model.name and key[1] != model.version]
-    arms = []
-    for key in sorted(own, reverse=True):
-        other = catalog.models[key]
-        ref = f"{key[0]}@{key[1]}"
-        if not contract_errors(route.document.input_schema, ref, other.manifest.inputs):
-            arms.append(Arm.of(ref, other, route.layout))
-    return arms[:_MOST_VERSIONS]
+    others = {f"{name}@{version}": catalog.models[name, version] for name, version in sorted(own, reverse=True)}
+    schema = route.document.input_schema
+    fit = (ref for ref, other in others.items() if not contract_errors(schema, ref, other.manifest.inputs))
+    return [Arm.of(ref, others[ref], route.layout) for ref in islice(fit, _MOST_VERSIONS)]
 
 
 def band_of(arm: Arm, score: float) -> str:

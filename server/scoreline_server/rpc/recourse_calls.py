@@ -20,6 +20,7 @@ from scoreline_server.rpc.changed_row_calls import (
     Searches,
     band_of,
     change_messages,
+    check_deadline,
     count_of,
     scored_entities,
     served_row,
@@ -75,6 +76,7 @@ class RecourseCalls:
             encoder = ResponseEncoder(sought.route, batch.results, batch.call_ids)
             response = pb.RecourseResponse(revision=sought.route.revision)
             for row in range(len(batch.rows)):
+                check_deadline(arrival)
                 try:
                     if row in batch.results.errors:
                         raise batch.results.errors[row]
@@ -189,7 +191,7 @@ def next_version(arm: Arm, route: CompiledRoute) -> Arm | None:
 
 def _seconds(route: CompiledRoute) -> float:
     """The estimated time of one entity."""
-    return max(arm.model.row_microseconds / 1e6 * most_rows(arm) for arm in route.arms) / 6
+    return max(arm.model.row_microseconds / 1e6 * most_rows(arm.model) for arm in route.arms) / 6
 
 
 def _invalid(field: str, problem: str) -> CallError:

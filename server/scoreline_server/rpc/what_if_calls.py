@@ -20,6 +20,7 @@ from scoreline_server.rpc.changed_row_calls import (
     Searches,
     band_of,
     change_messages,
+    check_deadline,
     count_of,
     fact_of,
     other_versions,
@@ -61,6 +62,7 @@ class WhatIfCalls:
             encoder = ResponseEncoder(policy.route, batch.results, batch.call_ids)
             response = pb.WhatIfResponse(revision=policy.revision)
             for row, facts in enumerate(reader.read(scored)):
+                check_deadline(arrival)
                 if row in batch.results.errors:
                     response.results.add(error=entity_error(row, batch.results.errors[row]))
                     continue
