@@ -13,7 +13,7 @@ import click
 @click.option("--workers", metavar="N|auto", help="Processes that serve.  [default: 1]")
 @click.option("--ops-listen", help="Address and port for metrics and probes, or off.  [default: 127.0.0.1:9464]")
 @click.option("--threads", type=int, help="Threads of each worker.")
-@click.option("--controllers/--no-controllers", default=None, help="Run ramps and allocations beside the workers.")
+@click.option("--controllers/--no-controllers", default=None, help="Run ramps, allocations and policies that learn.")
 @click.option("--poll-seconds", type=float, help="How often to look for a new revision of the registry.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option("--log-format", type=click.Choice(["auto", "console", "json"]))

@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     )
     controllers: bool = Field(
         default=False,
-        description="Run the ramps and allocations of routes in a process beside the workers, at a low priority.",
+        description="Run ramps, allocations and learning policies in a process beside the workers, at a low priority.",
     )
     controller_seconds: float = Field(
         default=5.0, gt=0, description="How often that process looks at running ramps and at allocations."

@@ -1,7 +1,7 @@
 """The process of ``python -m scoreline_server.processes.controller``, which a supervisor starts beside its workers.
 
-It runs the controllers of ramps and allocations at a low priority, until its supervisor closes the pipe to its standard
-input or dies, or until SIGTERM. No call passes through it, and the server goes on without it.
+It runs the controllers of ramps, allocations and policies at a low priority, until its supervisor closes the pipe to
+its standard input or dies, or until SIGTERM. No call passes through it, and the server goes on without it.
 """
 
 import os
