@@ -16,7 +16,7 @@ print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
 """
 
 # What needs arrays or templates. `models compare` and `experiment plan` import the first two modules when they run.
-FOLDERS = ("statistics", "attributions", "pictures", "recourse", "deciding", "messages")
+FOLDERS = ("statistics", "attributions", "pictures", "recourse", "deciding", "messages", "previewing")
 MODULES = (
     "golden_comparison",
     "experiment_sizes",

@@ -26,7 +26,7 @@ from scoreline_registry.decisions.packaged import packaged_policies
 from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.decisions.policy_file import policy_of, read_policy, write_policy
 from scoreline_registry.decisions.policy_plan import PolicyPlan
-from scoreline_registry.decisions.policy_spec import PolicySpec
+from scoreline_registry.decisions.specs.policy_spec import PolicySpec
 from scoreline_registry.history.policy_changes import RemovePolicy
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.durations import seconds_of

@@ -10,9 +10,9 @@ import click
 from scoreline_registry.commands.files import read_text
 from scoreline_registry.commands.options import Failure, RegistryCommand, json_option
 from scoreline_registry.commands.output import print_json, print_table
+from scoreline_registry.decisions.checks.validation import own_errors
 from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.decisions.policy_file import policy_of
-from scoreline_registry.decisions.validation import own_errors
 from scoreline_registry.errors import InvalidError
 
 if TYPE_CHECKING:

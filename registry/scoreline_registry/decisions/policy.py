@@ -1,7 +1,6 @@
 """Policies as the registry stores them: which action a score leads to, at which value, within which limits.
 
-``policy_spec`` has policies as people write them, ``policy_planning`` makes the one from the other, and ``validation``
-checks them against the route that they decide for.
+``specs`` has policies as people write them and makes the one from the other; ``checks`` says why one cannot decide.
 """
 
 from collections.abc import Mapping

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from scoreline_registry.decisions.cuts import AdaptiveCut
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.written_policy import written
+from scoreline_registry.decisions.specs.written_policy import written
 from scoreline_registry.documents.documents import canonical_json
 
 Fact: TypeAlias = str | dict[str, Any]

@@ -4,9 +4,9 @@ import yaml
 from pydantic import ValidationError
 
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.policy_planning import next_policy
-from scoreline_registry.decisions.policy_spec import PolicySpec
-from scoreline_registry.decisions.written_policy import written
+from scoreline_registry.decisions.specs.policy_planning import next_policy
+from scoreline_registry.decisions.specs.policy_spec import PolicySpec
+from scoreline_registry.decisions.specs.written_policy import written
 from scoreline_registry.documents.documents import validation_errors
 from scoreline_registry.errors import InvalidError
 from scoreline_registry.strict_yaml import read_yaml

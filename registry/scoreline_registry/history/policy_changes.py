@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from scoreline_registry.decisions.checks.validation import own_errors
 from scoreline_registry.decisions.cuts import AdaptiveCut
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.policy_planning import next_policy
-from scoreline_registry.decisions.policy_spec import PolicySpec
 from scoreline_registry.decisions.policy_state import CutValue, EffectsState
-from scoreline_registry.decisions.validation import own_errors
+from scoreline_registry.decisions.specs.policy_planning import next_policy
+from scoreline_registry.decisions.specs.policy_spec import PolicySpec
 from scoreline_registry.errors import RefusedError
 from scoreline_registry.history.changes import Change, DocumentName
 from scoreline_registry.history.policy_checks import fit_errors

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
+from scoreline_registry.decisions.checks.route_validation import policy_errors, policy_warnings
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.route_validation import policy_errors, policy_warnings
 from scoreline_registry.history.state import State
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from scoreline_registry.decisions.deciding.compiled import CompiledPolicy, compile_policy
 from scoreline_registry.decisions.deciding.proposal import Case, Proposal
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.policy_planning import next_policy
-from scoreline_registry.decisions.policy_spec import PolicySpec
+from scoreline_registry.decisions.specs.policy_planning import next_policy
+from scoreline_registry.decisions.specs.policy_spec import PolicySpec
 
 ACTIONS: Mapping[str, Any] = {
     "block": {"cost": 2, "benefit": {"feature": "amount"}, "effect": {"reduces": 0.6}, "channel": "push"},

@@ -6,7 +6,7 @@ import yaml
 
 from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.decisions.policy_file import policy_of, read_policy
-from scoreline_registry.decisions.policy_spec import PolicySpec
+from scoreline_registry.decisions.specs.policy_spec import PolicySpec
 from scoreline_registry.documents.contract import Band, Feature, InputContract, Points, ScoreContract
 from scoreline_registry.documents.manifest import Manifest
 from scoreline_registry.profiles.profile_file import read_profile

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoreline_registry.decisions.amounts import Amount
-from scoreline_registry.decisions.limit_specs import clock
 from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.decisions.policy_file import policy_of, read_policy, write_policy
 from scoreline_registry.decisions.policy_plan import policy_differences, policy_plan
-from scoreline_registry.decisions.policy_planning import next_policy
-from scoreline_registry.decisions.policy_spec import PolicySpec
+from scoreline_registry.decisions.specs.limit_specs import clock
+from scoreline_registry.decisions.specs.policy_planning import next_policy
+from scoreline_registry.decisions.specs.policy_spec import PolicySpec
 from scoreline_registry.documents.documents import decode, encode
 from scoreline_registry.errors import InvalidError
 from scoreline_registry.routing.bucketing import bucket

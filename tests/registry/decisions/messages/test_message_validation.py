@@ -1,7 +1,7 @@
 """The facts that messages of a policy may rely on."""
 
-from scoreline_registry.decisions.fact_names import DecidedCases, known_facts
-from scoreline_registry.decisions.message_validation import message_errors
+from scoreline_registry.decisions.checks.fact_names import DecidedCases, known_facts
+from scoreline_registry.decisions.checks.message_validation import message_errors
 from scoreline_registry.routing.planning import next_document, written_schema
 from tests.registry.decisions.policies import CHOOSE, policy_with
 from tests.registry.samples import spec

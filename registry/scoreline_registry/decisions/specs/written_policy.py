@@ -8,9 +8,9 @@ from scoreline_registry.decisions.amounts import ZERO
 from scoreline_registry.decisions.cuts import AdaptiveCut, CostCut, Cut, FixedCut, ShareCut
 from scoreline_registry.decisions.declared_limits import DeclaredLimit
 from scoreline_registry.decisions.interventions import CHANGES_BY, Intervention
-from scoreline_registry.decisions.limit_specs import LIMIT_SPECS, clock
 from scoreline_registry.decisions.message_texts import ActionMessages, LanguageChoice, MessageVariant
 from scoreline_registry.decisions.policy import Learning, Policy, ZoneChoice
+from scoreline_registry.decisions.specs.limit_specs import LIMIT_SPECS, clock
 from scoreline_registry.decisions.strategies import Exploration, SplitRule, Strategy, StrategyRule
 from scoreline_registry.routing.bucketing import percent_of
 from scoreline_registry.routing.durations import duration_text

@@ -26,7 +26,7 @@ from scoreline_registry.decisions.declared_limits import (
     TotalLimit,
 )
 from scoreline_registry.decisions.policy_conditions import Conditions
-from scoreline_registry.decisions.reading import Number, listed, mapping, shown, whole
+from scoreline_registry.decisions.specs.reading import Number, listed, mapping, shown, whole
 from scoreline_registry.names import hint
 from scoreline_registry.routing.durations import Span
 from scoreline_registry.routing.experiment import OutcomeName

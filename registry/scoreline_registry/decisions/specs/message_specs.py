@@ -19,7 +19,7 @@ from scoreline_registry.decisions.message_texts import (
     VariantName,
     VariantsBy,
 )
-from scoreline_registry.decisions.reading import Share, mapping
+from scoreline_registry.decisions.specs.reading import Share, mapping
 from scoreline_registry.documents.contract import FeatureName
 from scoreline_registry.routing.strict_spec import Percent, Strict
 

@@ -9,7 +9,7 @@ from scoreline_registry.decisions.actions import Action, CategoryName, ChannelNa
 from scoreline_registry.decisions.amounts import ZERO
 from scoreline_registry.decisions.cuts import CostCut, Cut, FixedCut, ShareCut
 from scoreline_registry.decisions.facts import SCORE, FactName
-from scoreline_registry.decisions.reading import AmountText, Number, Share, number, shown, spec_reader
+from scoreline_registry.decisions.specs.reading import AmountText, Number, Share, number, shown, spec_reader
 from scoreline_registry.routing.durations import Span
 from scoreline_registry.routing.experiment import OutcomeName
 from scoreline_registry.routing.rules import Ref

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from scoreline_registry.decisions.checks.parts import rule_place
 from scoreline_registry.decisions.cuts import Cut, FixedCut
-from scoreline_registry.decisions.parts import rule_place
 from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.decisions.policy_conditions import CUT, names_cut
 from scoreline_registry.routing.conditions import COMBINATORS, Condition, parse_condition

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scoreline_registry.decisions.action_specs import (
+from scoreline_registry.decisions.facts import FACT_PREFIXES, PLAIN_FACTS
+from scoreline_registry.decisions.messages.filter_arguments import FILTERS
+from scoreline_registry.decisions.specs.action_specs import (
     ActionSpec,
     CostCutSpec,
     CostsSpec,
@@ -15,11 +17,9 @@ from scoreline_registry.decisions.action_specs import (
     LearnedEffectSpec,
     ShareCutSpec,
 )
-from scoreline_registry.decisions.facts import FACT_PREFIXES, PLAIN_FACTS
-from scoreline_registry.decisions.limit_specs import LIMIT_SPECS, LimitSpec
-from scoreline_registry.decisions.message_specs import ActionMessagesSpec
-from scoreline_registry.decisions.messages.filter_arguments import FILTERS
-from scoreline_registry.decisions.policy_spec import (
+from scoreline_registry.decisions.specs.limit_specs import LIMIT_SPECS, LimitSpec
+from scoreline_registry.decisions.specs.message_specs import ActionMessagesSpec
+from scoreline_registry.decisions.specs.policy_spec import (
     ExplorationSpec,
     InterventionSpec,
     LearningSpec,
@@ -28,12 +28,12 @@ from scoreline_registry.decisions.policy_spec import (
     StrategyRuleSpec,
     StrategySpec,
 )
-from scoreline_registry.decisions.reading import AmountSpec
+from scoreline_registry.decisions.specs.reading import AmountSpec
 from scoreline_registry.documents.actionability import ActionabilitySpec
 from scoreline_registry.routing.strict_spec import Strict
 from tests.registry.decisions.policy_samples import GUARDIAN, stored, text_of
 
-PAGE = (Path(__file__).parents[3] / "docs/reference/policies.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[4] / "docs/reference/policies.md").read_text("utf-8")
 SECTIONS: Mapping[str, tuple[type[Strict] | type[ActionabilitySpec], ...]] = {
     "The policy": (PolicySpec,),
     "Actions": (ActionSpec, EffectSpec, LearnedEffectSpec),

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable, Iterator
 
 from scoreline_registry.decisions.actions import ANY_CHANNEL, NO_ACTION
+from scoreline_registry.decisions.checks.parts import conditions_of, rule_place
 from scoreline_registry.decisions.declared_limits import CoolDownLimit, DeclaredLimit, ExclusiveLimit
-from scoreline_registry.decisions.parts import conditions_of, rule_place
 from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.decisions.policy_conditions import cut_names
 from scoreline_registry.names import hint

@@ -9,6 +9,9 @@ from graphlib import CycleError, TopologicalSorter
 
 from scoreline_registry.decisions.actions import Action
 from scoreline_registry.decisions.amounts import ZERO
+from scoreline_registry.decisions.checks.parts import conditions_of, rule_place
+from scoreline_registry.decisions.checks.reachability import unreached_rules
+from scoreline_registry.decisions.checks.references import unknown_names
 from scoreline_registry.decisions.cuts import AdaptiveCut, CostCut
 from scoreline_registry.decisions.declared_limits import (
     BudgetLimit,
@@ -17,11 +20,8 @@ from scoreline_registry.decisions.declared_limits import (
     QuietHoursLimit,
 )
 from scoreline_registry.decisions.facts import BUILT_IN_FLAGS, FLAG
-from scoreline_registry.decisions.parts import conditions_of, rule_place
 from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.decisions.policy_conditions import condition_with_cuts, cut_names, cut_tests
-from scoreline_registry.decisions.reachability import unreached_rules
-from scoreline_registry.decisions.references import unknown_names
 from scoreline_registry.decisions.strategies import Strategy
 from scoreline_registry.names import hint
 from scoreline_registry.routing.conditions import tests_of

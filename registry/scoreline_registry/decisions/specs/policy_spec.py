@@ -6,7 +6,6 @@ from typing import Annotated, Self
 
 from pydantic import Field, PlainValidator, model_validator
 
-from scoreline_registry.decisions.action_specs import ActionText, CutText
 from scoreline_registry.decisions.actions import ActionName, ActionOrNone
 from scoreline_registry.decisions.amounts import ZERO
 from scoreline_registry.decisions.cuts import CutName
@@ -17,8 +16,6 @@ from scoreline_registry.decisions.interventions import (
     Intervention,
     InterventionName,
 )
-from scoreline_registry.decisions.limit_specs import LimitText, Names
-from scoreline_registry.decisions.message_specs import LanguageText, MessagesText
 from scoreline_registry.decisions.message_texts import LanguageChoice
 from scoreline_registry.decisions.policy import (
     Currency,
@@ -30,7 +27,10 @@ from scoreline_registry.decisions.policy import (
     ZoneChoice,
 )
 from scoreline_registry.decisions.policy_conditions import Conditions
-from scoreline_registry.decisions.reading import AmountText, Number, Share, mapping, number, spec_reader
+from scoreline_registry.decisions.specs.action_specs import ActionText, CutText
+from scoreline_registry.decisions.specs.limit_specs import LimitText, Names
+from scoreline_registry.decisions.specs.message_specs import LanguageText, MessagesText
+from scoreline_registry.decisions.specs.reading import AmountText, Number, Share, mapping, number, spec_reader
 from scoreline_registry.decisions.strategies import (
     MAX_STRATEGIES,
     Exploration,

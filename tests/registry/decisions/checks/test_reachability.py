@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scoreline_registry.decisions.checks.reachability import unreached_rules
 from scoreline_registry.decisions.cuts import AdaptiveCut
 from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.decisions.policy_conditions import condition_with_cuts, cut_names, with_cuts
-from scoreline_registry.decisions.policy_planning import next_policy
-from scoreline_registry.decisions.policy_spec import PolicySpec
-from scoreline_registry.decisions.reachability import unreached_rules
+from scoreline_registry.decisions.specs.policy_planning import next_policy
+from scoreline_registry.decisions.specs.policy_spec import PolicySpec
 
 CUTS = {
     "fixed": 0.5,

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from scoreline_registry.decisions.actions import Effect
+from scoreline_registry.decisions.checks.fact_names import DecidedCases, choices, decided_cases, is_known
+from scoreline_registry.decisions.checks.parts import amounts_of, conditions_of
+from scoreline_registry.decisions.checks.reachability import symbolic
 from scoreline_registry.decisions.cuts import AdaptiveCut
-from scoreline_registry.decisions.fact_names import DecidedCases, choices, decided_cases, is_known
 from scoreline_registry.decisions.facts import FLAG, HOUR, SCORE
-from scoreline_registry.decisions.parts import amounts_of, conditions_of
 from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.decisions.policy_conditions import condition_with_cuts, cut_names
-from scoreline_registry.decisions.reachability import symbolic
 from scoreline_registry.documents.actionability import check_actionability
 from scoreline_registry.documents.manifest import Manifest
 from scoreline_registry.errors import NotFoundError, RefusedError
@@ -183,6 +183,6 @@ def _uplift_errors(policy: Policy, route: RouteDocument, manifest_of: ManifestOf
 def _message_errors(policy: Policy, cases: DecidedCases) -> Iterator[str]:
     """The errors of messages; policies without any need no template library."""
     if policy.messages:
-        from scoreline_registry.decisions.message_validation import message_errors
+        from scoreline_registry.decisions.checks.message_validation import message_errors
 
         yield from message_errors(policy, cases)

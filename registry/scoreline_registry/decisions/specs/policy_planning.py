@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from scoreline_registry.decisions.cuts import AdaptiveCut, Cut
-from scoreline_registry.decisions.message_specs import ActionMessagesSpec
 from scoreline_registry.decisions.message_texts import ActionMessages, MessageVariant
 from scoreline_registry.decisions.policy import POLICY_SCHEMA, Policy
-from scoreline_registry.decisions.policy_spec import PolicySpec, SplitRuleSpec
 from scoreline_registry.decisions.policy_state import CutValue, EffectsState
+from scoreline_registry.decisions.specs.message_specs import ActionMessagesSpec
+from scoreline_registry.decisions.specs.policy_spec import PolicySpec, SplitRuleSpec
 from scoreline_registry.decisions.strategies import SplitRule, StrategyShare
 from scoreline_registry.routing.bucketing import BucketRange, least_movement, millionths
 from scoreline_registry.routing.planning import base_rules

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from scoreline_registry.decisions.fact_names import DecidedCases, FactKind
+from scoreline_registry.decisions.checks.fact_names import DecidedCases, FactKind
 from scoreline_registry.decisions.facts import FLAG
 from scoreline_registry.decisions.messages import placeholders
 from scoreline_registry.decisions.messages.checking import message_problems

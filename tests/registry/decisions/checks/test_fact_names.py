@@ -1,6 +1,6 @@
 """The facts that cases of a route have, and those that every case has."""
 
-from scoreline_registry.decisions.fact_names import choices, decided_cases, is_known, known_facts
+from scoreline_registry.decisions.checks.fact_names import choices, decided_cases, is_known, known_facts
 from scoreline_registry.documents.contract import Band, Feature, InputContract
 from scoreline_registry.documents.manifest import Manifest
 from scoreline_registry.profiles.profile_file import read_profile
