@@ -48,7 +48,7 @@ _REMOVE_REQUEST = "DELETE FROM requests WHERE request = ?"
 _REMOVE_UNIT = "DELETE FROM counters WHERE unit = ?"
 
 _EXPIRED = 64
-"""Counters and requests that one transaction removes at most because they have ended."""
+"""Counters and requests that a transaction removes because they have ended, beside twice as many as it writes."""
 _EXPIRE = """
 DELETE FROM counters WHERE (unit, name, bucket) IN
 (SELECT unit, name, bucket FROM counters WHERE ends < ? ORDER BY ends LIMIT ?)
@@ -193,9 +193,9 @@ def _write(connection: sqlite3.Connection, ledger: Ledger, now_us: int) -> None:
         else:
             refused = json.dumps(granted.refused)
             connection.execute(_WRITE_REQUEST, (request_digest(request), granted.action, granted.time_us, refused))
-    if ledger.changed or ledger.touched:
-        connection.execute(_EXPIRE, (now_us - GRACE_US, _EXPIRED))
-        connection.execute(_EXPIRE_REQUESTS, (now_us - REPEATABLE_US, _EXPIRED))
+    if written := len(ledger.changed) + len(ledger.touched):
+        connection.execute(_EXPIRE, (now_us - GRACE_US, _EXPIRED + 2 * written))
+        connection.execute(_EXPIRE_REQUESTS, (now_us - REPEATABLE_US, _EXPIRED + 2 * written))
 
 
 def _row(state: CounterState) -> tuple[int, bytes, int, int, int]:
