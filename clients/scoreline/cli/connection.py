@@ -7,9 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from scoreline.calls.retry import RetryPolicy
 from scoreline.channel.tls import TlsOptions
-from scoreline.cli.failures import missing
 from scoreline.client import Client
 from scoreline.errors import AccessError, ServerError
 
@@ -63,19 +61,3 @@ def connect(
     with suppress(ServerError, AccessError):  # a server without the health service is a server
         client.health()
     return client
-
-
-def opened(registry: str | None, connection: dict[str, Any], *, command: str) -> Client:
-    """A client of the server of some options, or one that computes from a registry in this process.
-
-    ``command`` is what needs the extra ``server`` for that, as an error names it.
-    """
-    if registry is None:
-        return connect(**connection)
-    try:
-        from scoreline.cli.local import LocalTransport, log_warnings
-
-        log_warnings()
-        return Client(transport=LocalTransport(registry), retry=RetryPolicy(max_attempts=1))
-    except ModuleNotFoundError as error:
-        raise click.ClickException(missing(error.name or "", command, "server")) from error

@@ -7,7 +7,8 @@ from typing import IO, Any
 
 import click
 
-from scoreline.cli.connection import connection_options, opened
+from scoreline.cli.connection import connection_options
+from scoreline.cli.opening import opened
 from scoreline.cli.output import counting, print_json, print_table
 from scoreline.cli.rows import InputOptions, InputRow, from_pairs
 from scoreline.cli.score import FORMATS, check_pairs, error_facts, reader_of

@@ -12,7 +12,8 @@ from typing import IO, Any, NamedTuple
 import click
 
 from scoreline.calls.call_options import MAX_REASONS
-from scoreline.cli.connection import connection_options, opened
+from scoreline.cli.connection import connection_options
+from scoreline.cli.opening import opened
 from scoreline.cli.output import counting, print_json, print_table
 from scoreline.cli.rows import InputOptions, InputRow, from_csv, from_json_lines, from_pairs, from_parquet
 from scoreline.client import Client

@@ -9,7 +9,8 @@ from typing import IO, Any, NamedTuple
 import click
 
 from scoreline.cli.campaigns import ScenarioTotals, Totals, name_of
-from scoreline.cli.connection import connection_options, opened
+from scoreline.cli.connection import connection_options
+from scoreline.cli.opening import opened
 from scoreline.cli.output import counting, print_json, print_table
 from scoreline.cli.rows import InputOptions, InputRow, from_pairs
 from scoreline.cli.score import FORMATS, check_pairs, reader_of

@@ -11,6 +11,7 @@ from scoreline_registry.history.policy_changes import RemovePolicy
 from scoreline_registry.registry import Registry
 from scoreline_server.errors import ErrorReason, ScoringError
 from scoreline_server.loading.watcher import Watcher
+from scoreline_server.processes.worker import report_of
 from scoreline_server.rpc.discovery import status
 from scoreline_server.scoring.catalog import Catalog
 from tests.server.policies import GUARDIAN, decided
@@ -73,6 +74,7 @@ def test_a_policy_whose_models_cannot_be_loaded_decides_as_before(
     assert (shown.policy, shown.adopted_revision) == ("guardian", before.revision)
     assert "golden rows differ" in shown.problem
     assert before.uses() <= watcher.catalog.models.keys()
+    assert "policy guardian is not adopted: " in report_of(watcher.catalog, "", "").problem
     registry.commit(SetAlias(model, "champion", 1), author="tester", message="back")
     watcher.refresh()
     assert watcher.catalog.policy_problems == {}
