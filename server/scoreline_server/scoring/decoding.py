@@ -64,16 +64,16 @@ def decode_rows(
     arrived: float = 0.0,
 ) -> DecodedRequest:
     """Decodes the entities of a request, whose rows get these extra outputs. Raises ScoringError as above."""
-    if request.reasons:
-        check_reasons(request.reasons, route)
+    reasons = request.reasons
+    if reasons:
+        check_reasons(reasons, route)
     packed = request.HasField("packed")
     rows = _packed_rows(request, route) if packed else read_named(request.entities, route.layout)
     if route.profiles is not None:
         add_events(rows, request, route.profiles, now=time.time_ns() // 1000)
-    waits = waits_for(request, route)
-    decoded = DecodedRequest(route, rows, packed, extras, request.request_id, seconds, arrived, waits)
-    if waits:
-        decoded.reasons, decoded.language = request.reasons, request.language
+    decoded = DecodedRequest(route, rows, packed, extras, request.request_id, seconds, arrived, route.waits)
+    if reasons:
+        decoded.waits, decoded.reasons, decoded.language = True, reasons, request.language
     return decoded
 
 
