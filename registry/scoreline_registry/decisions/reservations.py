@@ -140,7 +140,7 @@ class Grant:
         action: None where none was granted.
         refused: the actions before it, or all, each with the first limit that refused it.
         is_repeated: whether it was granted to an earlier reservation of the same request, and not counted again.
-        others_refused: those of the reservation's ``others`` that limits would refuse; empty where it is repeated.
+        others_refused: those of the reservation's ``others`` that limits would refuse, and before it was repeated did.
     """
 
     action: str | None

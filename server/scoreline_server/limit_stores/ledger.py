@@ -74,6 +74,7 @@ class Granted:
     action: str
     time_us: int
     refused: tuple[Refusal, ...]
+    others_refused: tuple[str, ...] = ()
 
 
 class Ledger:
@@ -92,14 +93,14 @@ class Ledger:
         """Grants the first action all of whose checks hold, and adds it to its counters."""
         known = self._known(reservation, now_us)
         if known is not None:
-            return Grant(known.action, known.refused, is_repeated=True)
+            return Grant(known.action, known.refused, is_repeated=True, others_refused=known.others_refused)
         others = tuple(claim.action for claim in reservation.others if self._refusing(claim, now_us) is not None)
         refused: list[Refusal] = []
         for claim in reservation.claims:
             limit = self._refusing(claim, now_us)
             if limit is None:
                 self._take(claim, now_us)
-                self._remember(reservation.request, Granted(claim.action, now_us, tuple(refused)))
+                self._remember(reservation.request, Granted(claim.action, now_us, tuple(refused), others))
                 return Grant(claim.action, tuple(refused), others_refused=others)
             refused.append(Refusal(claim.action, limit))
         return Grant(None, tuple(refused), others_refused=others)

@@ -177,8 +177,9 @@ def _requests(connection: sqlite3.Connection, requests: Iterable[str]) -> dict[s
     for request in dict.fromkeys(requests):
         row = connection.execute(_READ_REQUEST, (request_digest(request),)).fetchone() if request else None
         if row is not None:
-            action, time, refused = row
-            found[request] = Granted(action, time, tuple(Refusal(*each) for each in json.loads(refused)))
+            action, time, packed = row
+            refused, others = json.loads(packed)
+            found[request] = Granted(action, time, tuple(Refusal(*each) for each in refused), tuple(others))
     return found
 
 
@@ -191,7 +192,7 @@ def _write(connection: sqlite3.Connection, ledger: Ledger, now_us: int) -> None:
         if granted is None:
             connection.execute(_REMOVE_REQUEST, (request_digest(request),))
         else:
-            refused = json.dumps(granted.refused)
+            refused = json.dumps((granted.refused, granted.others_refused))
             connection.execute(_WRITE_REQUEST, (request_digest(request), granted.action, granted.time_us, refused))
     if written := len(ledger.changed) + len(ledger.touched):
         connection.execute(_EXPIRE, (now_us - GRACE_US, _EXPIRED + 2 * written))

@@ -200,7 +200,9 @@ class LimitStoreContract:
         gone = Claim("gone", (total("none", 0),))
         both = (Claim("nudge", checks), Claim("offer", checks), gone)
         asked = Reservation((Claim("nudge", checks),), "", both)
-        assert store.reserve([asked], NOW) == [Grant("nudge", others_refused=("gone",))]
+        named = Reservation(asked.claims, "r", both)
+        assert store.reserve([named], NOW) == [Grant("nudge", others_refused=("gone",))]
+        assert store.reserve([named], NOW) == [Grant("nudge", is_repeated=True, others_refused=("gone",))]
         refused = (Refusal("nudge", "daily"),)
         assert store.reserve([asked], NOW) == [Grant(None, refused, others_refused=("nudge", "offer", "gone"))]
         looking = Reservation((), "", (Claim("free"), *both))

@@ -1,7 +1,7 @@
 """A store of limits in memory, as plain as its contract: it keeps everything and counts by looking at all of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scoreline_registry.decisions.reservations import (
     MOST,
@@ -67,7 +67,7 @@ class ReferenceLimits:
     def _reserved(self, reservation: Reservation, now: int) -> Grant:
         known = self._known(reservation, now)
         if known is not None:
-            return Grant(known.grant.action, known.grant.refused, is_repeated=True)
+            return replace(known.grant, is_repeated=True)
         others = tuple(each.action for each in reservation.others if not all(self._holds(c, now) for c in each.checks))
         refused: list[Refusal] = []
         for claim in reservation.claims:

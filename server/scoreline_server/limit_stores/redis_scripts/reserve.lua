@@ -47,8 +47,8 @@ end
 local function answer_to(request, claims, others)
   local known = known_of(request, claims)
   if known then
-    local answer = {2, known[1], {}}
-    for i = 3, #known do answer[i + 1] = known[i] end
+    local answer = {2, known[1]}
+    for i = 3, #known do answer[i] = known[i] end
     return answer
   end
   local refused = {}
@@ -60,8 +60,8 @@ local function answer_to(request, claims, others)
     local limit = refusing(claim)
     if not limit then
       take(claim)
-      local answer, memory = {1, claim[1], refused}, {claim[1], now}
-      for i, each in ipairs(refusals) do answer[3 + i], memory[2 + i] = each, each end
+      local answer, memory = {1, claim[1], refused}, {claim[1], now, refused}
+      for i, each in ipairs(refusals) do answer[3 + i], memory[3 + i] = each, each end
       if request > 0 then granted[request], touched[request] = memory, true end
       return answer
     end
