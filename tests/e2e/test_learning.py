@@ -28,11 +28,12 @@ control: 30
 actions:
   mail: {cost: 0.1, benefit: 20, effect: {learned: {reduces: 0.1, weight: 20}}, channel: email}
   call: {cost: 1, benefit: 20, effect: {reduces: 0.3}}
+  visit: {cost: 9, benefit: 20, effect: {uplift: uplift@1}}
 cuts: {top: {share: 0.1, start: 0.05, window: 7d}}
 strategies:
   usual:
     rules:
-      - {name: best, when: {score: {gte: {cut: top}}}, choose: [mail, call]}
+      - {name: best, when: {score: {gte: {cut: top}}}, choose: [mail, call, visit]}
       - {name: otherwise, action: none}
     explore: {by: uniform, among: [mail, call], share: 0.8}
 limits: [{name: budget, kind: budget, at_most: 400, per: total, actions: [call]}]
@@ -40,7 +41,7 @@ messages:
   mail: {by: thompson, floor: 0.2, variants: {calm: {en: {default: "Stay?"}}, warm: {en: {default: "Please stay"}}}}
 learning: {outcome: left, matured: 1s, window: 7d}
 """
-MAIL_ALL = RETENTION.replace("choose: [mail, call]", "action: mail").replace(
+MAIL_ALL = RETENTION.replace("choose: [mail, call, visit]", "action: mail").replace(
     "\n    explore: {by: uniform, among: [mail, call], share: 0.8}", ""
 )
 
@@ -60,6 +61,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     folder = tmp_path_factory.mktemp("learning")
     registry = Registry.create(folder / "registry")
     publish_linear(registry, "linear", (1.0, 0, 0), aliases=("champion",))
+    publish_linear(registry, "uplift", (0.5, 0, 0))
     apply(registry)
     registry.apply_policy(read_policy(RETENTION, source="test"), author="tester", message="apply")
     random = np.random.default_rng(5)
@@ -114,6 +116,8 @@ def test_the_value_of_another_policy_is_estimated(place: Place, tmp_path: Path) 
 
 
 def test_a_plan_replays_what_was_decided(place: Place, tmp_path: Path) -> None:
+    # What the second model says of a visit is not journaled, and scored again.
+    assert sum(decision.action == "visit" for decision in place.decisions) > 50
     (tmp_path / "same.yaml").write_text(RETENTION)
     same = run(place, "plan", tmp_path / "same.yaml", "--replay", "1d")["replay"]
     assert (same["cases"], same["proposals_changed"], same["changed"]) == (COUNT, 0, 0)  # type: ignore[index]

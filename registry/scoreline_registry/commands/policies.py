@@ -172,6 +172,8 @@ def print_replay(replay: Mapping[str, Any]) -> None:
     )
     if replay["unknown"]:
         click.echo(f"{replay['unknown']:,} more have no inputs in the journal")
+    if replay["older"]:
+        click.echo(f"{replay['older']:,} more are older: the newest were decided again")
     rows = [
         (each["action"], each["before"], each["after"], f"{each['cost_before']:,.2f}", f"{each['cost_after']:,.2f}")
         for each in replay["actions"]

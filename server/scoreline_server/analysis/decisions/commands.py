@@ -155,12 +155,14 @@ def replayed(target: Policy, address: str, folders: tuple[Path, ...], seconds: i
     ``scoreline policy plan --replay`` calls it. Raises click.UsageError where there is no journal.
     """
     from scoreline_server.analysis.decisions.replayed import replay_policy
+    from scoreline_server.analysis.decisions.uplifts import ScoredUplifts
     from scoreline_server.analysis.report.document import plain
 
     places = journal_folders(folders, address)
     _, before = _policy(address, target.policy, needed=False)
-    since = time.time_ns() - seconds * _SECOND
-    found: dict[str, Any] = plain(replay_policy(places, CaseQuery(target.policy, *_where(before), since=since), target))
+    query = CaseQuery(target.policy, *_where(before), since=time.time_ns() - seconds * _SECOND)
+    uplifts = ScoredUplifts(Registry.open(address), target.refs)
+    found: dict[str, Any] = plain(replay_policy(places, query, target, uplifts=uplifts))
     return found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoreline.v1 import scoring_pb2 as pb
-from scoreline_registry.decisions.deciding.proposal import Case
+from scoreline_registry.decisions.deciding.proposal import UPLIFT, Case
 from scoreline_registry.decisions.facts import (
     BAND,
     CONTEXT,
@@ -28,6 +28,7 @@ from scoreline_registry.decisions.facts import (
 from scoreline_registry.routing.assignment import unit_of
 from scoreline_registry.routing.route import UNIT_ENTITY
 from scoreline_server.analysis.decisions.cases import STORE_FREE, CaseQuery, chosen_rows
+from scoreline_server.analysis.decisions.uplifts import UpliftsOf, no_uplifts
 from scoreline_server.analysis.rows.predictions import prediction_keys
 from scoreline_server.journal.format.decisions import NAMES, NUMBERS, DecisionArrays
 from scoreline_server.journal.format.extras import extra_columns
@@ -38,7 +39,7 @@ from scoreline_server.journal.reading.row_arrays import RowArrays
 from scoreline_server.scoring.compiled_route import NO_BAND
 from scoreline_server.scoring.decided import case_id
 
-NOT_JOURNALED = (PROFILE, EVENT, "uplift.", POINTS)
+NOT_JOURNALED = (PROFILE, EVENT, POINTS)
 """Facts that a decision was made on and that the journal does not keep, by their beginnings."""
 
 _STATES = {FLAG_NEW: pb.PROFILE_STATE_NEW, FLAG_UNREACHABLE: pb.PROFILE_STATE_UNREACHABLE}
@@ -85,7 +86,12 @@ class JournaledBlock:
 
 
 def read_decisions(
-    folders: Iterable[Path], query: CaseQuery, facts: Iterable[str], *, kept: UInt64
+    folders: Iterable[Path],
+    query: CaseQuery,
+    facts: Iterable[str],
+    *,
+    kept: UInt64,
+    uplifts: UpliftsOf = no_uplifts,
 ) -> Iterator[JournaledBlock]:
     """The decisions whose keys are ``kept``, each once, with those of the ``facts`` that the journal has.
 
@@ -101,7 +107,9 @@ def read_decisions(
         chosen = [place for place, key in enumerate(keys.tolist()) if key in left]
         left.difference_update(keys[chosen].tolist())
         if chosen:
-            yield _block(arrays, records, keys, chosen, query.unit, wanted)
+            block = _block(arrays, records, keys, chosen, query.unit, wanted)
+            _add_uplifts(block, chosen, arrays, uplifts(records))
+            yield block
 
 
 def facts_of(arrays: RowArrays, records: Records, wanted: Iterable[str]) -> list[dict[str, FactValue]]:
@@ -134,6 +142,17 @@ def _block(
     made = [_decision(decisions, row, Case(ids[row], units[row], facts[row], times[row])) for row in chosen]
     features = np.column_stack([arrays.scores, arrays.numbers])[list(chosen)]
     return JournaledBlock(made, keys[list(chosen)], features, (SCORE, *arrays.route.numbers))
+
+
+def _add_uplifts(
+    block: JournaledBlock, chosen: Sequence[int], arrays: RowArrays, scores: Mapping[str, Sequence[float]]
+) -> None:
+    """Adds the scores of second models over the rows of the whole block to the facts of the decisions."""
+    rows = range(arrays.height) if arrays.kept is None else np.flatnonzero(arrays.kept).tolist()
+    for decision, place in zip(block.decisions, chosen, strict=True):
+        facts = decision.case.facts
+        assert isinstance(facts, dict)  # noqa: S101  made by facts_of
+        facts |= {UPLIFT + ref: own[rows[place]] for ref, own in scores.items() if own[rows[place]] == own[rows[place]]}
 
 
 def _decision(decisions: DecisionArrays, row: int, case: Case) -> JournaledDecision:

@@ -16,6 +16,7 @@ class PolicyHistory:
     """The documents of one policy by the revision that decided, each read once."""
 
     def __init__(self, registry: Registry, policy: str) -> None:
+        self.registry = registry
         self.at: Callable[[int], Policy | None] = lru_cache(maxsize=1000)(
             lambda revision: _at(registry, policy, revision)
         )

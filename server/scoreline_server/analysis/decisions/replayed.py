@@ -11,10 +11,13 @@ from scoreline_registry.decisions.deciding.proposal import Proposal
 from scoreline_registry.decisions.policy import Policy
 from scoreline_server.analysis.decisions.cases import CaseQuery, read_cases
 from scoreline_server.analysis.decisions.journaled import NOT_JOURNALED, JournaledDecision, read_decisions
+from scoreline_server.analysis.decisions.uplifts import UpliftsOf, no_uplifts
 from scoreline_server.journal.format.fingerprints import UInt64
 from scoreline_server.limit_stores.sqlite_store import SqliteLimits
 from scoreline_server.limit_stores.store import LimitStore
 
+MAX_REPLAYED = 200_000
+"""The most decisions that are made again: each takes about a kilobyte."""
 _MICRO = 1000
 
 
@@ -43,7 +46,8 @@ class Replay:
     """What a policy would have done in the cases that were decided.
 
     Attributes:
-        cases: that were decided anew; ``unknown`` more have no inputs in the journal any more.
+        cases: that were decided anew; ``unknown`` more have no inputs in the journal any more, ``older`` more are left
+            out because there are too many.
         changed: of them with another action, control units and limits included.
         proposals_changed: of them for which another action would rank first, limits aside.
         control_before, control_after: cases of the control.
@@ -53,6 +57,7 @@ class Replay:
 
     cases: int
     unknown: int
+    older: int
     changed: int
     proposals_changed: int
     control_before: int
@@ -64,21 +69,23 @@ class Replay:
     missing_facts: tuple[str, ...]
 
 
-def replay_policy(folders: tuple[Path, ...], query: CaseQuery, target: Policy) -> Replay:
+def replay_policy(
+    folders: tuple[Path, ...], query: CaseQuery, target: Policy, *, uplifts: UpliftsOf = no_uplifts
+) -> Replay:
     """What ``target`` would have done in the cases of ``query``. Raises OSError.
 
     Cases are decided in the order of time, with limits counted in a store of their own that begins empty: what was
-    taken before the period is not known to it.
+    taken before the period is not known to it. Of more than MAX_REPLAYED cases the newest are.
     """
     compiled = compile_policy(target)
     cases = read_cases(folders, query)
     replaying = _Replaying(compiled)
     with tempfile.TemporaryDirectory() as folder:
         store = SqliteLimits(Path(folder) / "limits.sqlite", synchronous="normal")
-        for decision in _in_order(folders, query, compiled, cases.keys):
+        for decision in _in_order(folders, query, compiled, cases.keys[-MAX_REPLAYED:], uplifts):
             replaying.add(decision, store)
         store.close()
-    return replaying.replay(len(cases))
+    return replaying.replay(len(cases), min(len(cases), MAX_REPLAYED))
 
 
 def missing_facts(compiled: CompiledPolicy) -> tuple[str, ...]:
@@ -87,10 +94,10 @@ def missing_facts(compiled: CompiledPolicy) -> tuple[str, ...]:
 
 
 def _in_order(
-    folders: tuple[Path, ...], query: CaseQuery, compiled: CompiledPolicy, keys: UInt64
+    folders: tuple[Path, ...], query: CaseQuery, compiled: CompiledPolicy, keys: UInt64, uplifts: UpliftsOf
 ) -> list[JournaledDecision]:
     """The decisions in the order of time."""
-    blocks = read_decisions(folders, query, compiled.facts, kept=keys)
+    blocks = read_decisions(folders, query, compiled.facts, kept=keys, uplifts=uplifts)
     return sorted((each for block in blocks for each in block.decisions), key=lambda each: each.case.time_ns)
 
 
@@ -137,12 +144,13 @@ class _Replaying:
         grant = store.reserve([reservation], case.time_ns // _MICRO)[0]
         return grant.action or NO_ACTION, bool(grant.refused)
 
-    def replay(self, read: int) -> Replay:
-        """The sums."""
+    def replay(self, read: int, wanted: int) -> Replay:
+        """The sums, of so many cases that were read and of so many that were to be decided again."""
         names = sorted({*self.before, *self.after}, key=lambda name: (name == NO_ACTION, -self.after[name], name))
         return Replay(
             cases=self.cases,
-            unknown=read - self.cases,
+            older=read - wanted,
+            unknown=wanted - self.cases,
             changed=sum(self.moved.values()),
             proposals_changed=self.counts["proposals"],
             control_before=self.counts["control_before"],

@@ -209,7 +209,7 @@ def _notes(report: ValueReport) -> Iterator[Note]:
         yield Note("problem", text)
     if report.reproduced < REPRODUCED:
         text = f"only {report.reproduced:.1%} of the decisions are made again on what the journal has"
-        yield Note("caution", f"{text}: facts of profiles, events and second models are not journaled")
+        yield Note("caution", f"{text}: facts of profiles and events are not journaled")
     if isinstance(report.values[0].value, TooFew):
         yield Note("caution", "too few effective decisions for an interval: let the policy that runs explore more")
     if report.clipped > 0.01:

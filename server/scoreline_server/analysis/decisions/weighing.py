@@ -16,6 +16,7 @@ from scoreline_registry.decisions.policy import Policy
 from scoreline_server.analysis.decisions.cases import Bool, CaseQuery, Cases, Float64, Ints
 from scoreline_server.analysis.decisions.journaled import JournaledBlock, JournaledDecision, read_decisions
 from scoreline_server.analysis.decisions.policy_history import PolicyHistory
+from scoreline_server.analysis.decisions.uplifts import ScoredUplifts
 from scoreline_server.analysis.rows.labels import RowIndex
 
 NO_REVISION = "of a revision that the registry does not have"
@@ -55,11 +56,12 @@ class Weighed:
 def weigh(
     folders: tuple[Path, ...], query: CaseQuery, cases: Cases, counted: Bool, target: Policy, history: PolicyHistory
 ) -> Weighed:
-    """The counted [N] cases as far as they can be decided again. Raises OSError."""
+    """The counted [N] cases as far as they can be decided again. Raises OSError and RegistryError."""
     revisions = np.unique(cases.revisions[counted]).tolist()
     ran = {revision: policy for revision in revisions if (policy := history.at(revision)) is not None}
     weighing = _Weighing(target, ran, cases)
-    for block in read_decisions(folders, query, weighing.facts, kept=cases.keys[counted]):
+    uplifts = ScoredUplifts(history.registry, (ref for policy in (target, *ran.values()) for ref in policy.refs))
+    for block in read_decisions(folders, query, weighing.facts, kept=cases.keys[counted], uplifts=uplifts):
         weighing.add(block)
     return weighing.weighed(int(counted.sum()))
 
