@@ -24,6 +24,7 @@ from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.decisions.policy_conditions import condition_with_cuts, cut_names, cut_tests
 from scoreline_registry.decisions.strategies import Strategy
 from scoreline_registry.names import hint
+from scoreline_registry.routing.bucketing import WHOLE
 from scoreline_registry.routing.conditions import tests_of
 
 
@@ -52,6 +53,8 @@ def own_warnings(policy: Policy) -> list[str]:
     warnings = []
     if not policy.control_millionths and _learned(policy):
         warnings.append("effects are learned against the control, and `control` is 0: they stay as they start")
+    if policy.control_millionths == WHOLE:
+        warnings.append("control: 100: no unit ever gets an action")
     named = {action for strategy in policy.strategies.values() for action in strategy.actions}
     warnings += [f"actions.{name}: no rule names it" for name in policy.actions if name not in named]
     return warnings

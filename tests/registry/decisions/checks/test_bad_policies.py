@@ -388,6 +388,11 @@ BAD: Mapping[str, tuple[str, str, str]] = {
         "",
         "messages.block.calm.en.default: the filter money needs the policy's `currency`, such as EUR",
     ),
+    "a message that customers of the default language lack": (
+        "    en: Sleep on it?\n    de:",
+        "    de:",
+        "messages.nudge: there is no text in the policy's default language 'en'",
+    ),
     "a loop in a message": (
         "Sleep on it?",
         '"{% for x in reasons %}{{ x }}{% endfor %}"',
