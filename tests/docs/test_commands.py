@@ -76,6 +76,10 @@ ELSEWHERE: Mapping[tuple[str, str], str] = {
     ("docs/explanation/extending.md", "A storage backend"): "tests/docs/test_extending.py",
     ("docs/guides/explaining.md", "Explain scores"): "tests/trainers/commands/test_explaining.py",
     ("docs/guides/reasons.md", "Ask for reasons"): "tests/e2e/test_reasons.py",
+    (
+        "docs/guides/reasons.md",
+        "Reasons of a score that was answered already",
+    ): "tests/server/analysis/replay/test_reasons.py",
     ("docs/guides/own-family.md", "Add a model family of your own"): "tests/trainers/test_own_family.py",
     ("docs/guides/own-family.md", "Test it"): "tests/trainers/test_own_family.py",
     ("docs/guides/bento.md", "A Bento"): "tests/deploy/test_bento.py",

@@ -86,6 +86,9 @@ GROUPS: Mapping[str, Mapping[str, CommandSpec]] = {
         "replay": CommandSpec(
             "scoreline_server.analysis.replay.commands:replay_command", "Score journaled rows again.", "server"
         ),
+        "reasons": CommandSpec(
+            "scoreline_server.analysis.replay.reason_commands:reasons_command", "Explain a journaled score.", "server"
+        ),
     },
     "Maintain a registry": {
         "promote": CommandSpec(
