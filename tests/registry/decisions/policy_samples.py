@@ -24,12 +24,13 @@ currency: EUR
 control: 10
 actions:
   block:
-    {cost: 2, benefit: {feature: amount}, effect: {reduces: 0.6}, channel: push, category: hold, exclusive: holds}
+    {cost: 2, benefit: {feature: amount}, effect: {reduces: 0.6}, channel: push, category: hold, exclusive: steps}
   nudge:
     cost: 0.05
     benefit: {feature: amount, times: 0.5}
     effect: {learned: {reduces: 0.2, weight: 50}}
     channel: email
+    exclusive: steps
   offer: {cost: {feature: fee, times: 0.1}, benefit: 200, effect: {uplift: uplift@champion}, channel: email}
   step_up:
 cuts:
@@ -63,6 +64,7 @@ limits:
   - {name: night, kind: quiet_hours, from: "22:00", to: "08:00", channels: [push]}
   - {name: one, kind: exclusive, actions: [offer, nudge], for: 30d}
   - {name: declined, kind: suppression, outcome: declined, for: 90d, actions: [nudge], when: {score: {lt: 0.9}}}
+  - {name: one-step, kind: exclusive, groups: [steps], for: 1h}
 messages:
   nudge:
     en: Sleep on it?

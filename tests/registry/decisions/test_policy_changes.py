@@ -285,6 +285,12 @@ def test_a_policy_under_another_name_is_found(registry: Registry, memory: Memory
 def test_a_plan_warns_of_amounts_that_may_be_missing(registry: Registry) -> None:
     filled(registry)
     assert registry.plan_policy(guardian()).warnings == ()
+    limits = yaml.safe_load(GUARDIAN)["limits"][:-1]
+    assert registry.plan_policy(guardian(limits=limits, control=100)).warnings == (
+        "control: 100: no unit ever gets an action",
+        "actions.block: no limit of the kind exclusive names the group 'steps', so it changes nothing",
+        "actions.nudge: no limit of the kind exclusive names the group 'steps', so it changes nothing",
+    )
     unsure = {"cost": {"fact": "profile.spending.spent_30d", "times": 0.01}, "benefit": {"fact": "event.amount"}}
     actions = yaml.safe_load(GUARDIAN)["actions"]
     planned = registry.plan_policy(guardian(actions=actions | {"block": actions["block"] | unsure}, control=0))

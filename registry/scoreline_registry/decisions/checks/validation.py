@@ -55,6 +55,12 @@ def own_warnings(policy: Policy) -> list[str]:
         warnings.append("effects are learned against the control, and `control` is 0: they stay as they start")
     if policy.control_millionths == WHOLE:
         warnings.append("control: 100: no unit ever gets an action")
+    groups = {group for limit in policy.limits if isinstance(limit, ExclusiveLimit) for group in limit.groups}
+    warnings += [
+        f"actions.{name}: no limit of the kind exclusive names the group {action.exclusive!r}, so it changes nothing"
+        for name, action in policy.actions.items()
+        if action.exclusive and action.exclusive not in groups
+    ]
     named = {action for strategy in policy.strategies.values() for action in strategy.actions}
     warnings += [f"actions.{name}: no rule names it" for name in policy.actions if name not in named]
     return warnings
