@@ -12,8 +12,9 @@ from scoreline_registry.commands.options import Failure, RegistryCommand, json_o
 from scoreline_registry.commands.output import print_json, print_table
 from scoreline_registry.decisions.checks.validation import own_errors
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.policy_file import policy_of
+from scoreline_registry.decisions.policy_file import policy_of, read_policy
 from scoreline_registry.errors import InvalidError
+from scoreline_registry.registry import Registry
 
 if TYPE_CHECKING:
     from scoreline_registry.decisions.deciding.proposal import Candidate, LeftOut, RuleTrace
@@ -27,6 +28,9 @@ _WIDEST = 60
 @click.command(cls=RegistryCommand, short_help="Show what a policy would decide for rows.")
 @click.argument("file", type=click.File("rb"))
 @click.argument("rows", type=click.File("rb"))
+@click.option(
+    "--registry", "address", help="Check FILE against this registry, and use the cuts and effects found there."
+)
 @click.option("--format", "written_as", type=click.Choice(["csv", "jsonl"]), help="Format of ROWS; by its name else.")
 @click.option(
     "--language", default="", metavar="TAG", help="Language of messages, such as de; as the policy says else."
@@ -38,6 +42,7 @@ _WIDEST = 60
 def preview(
     file: BinaryIO,
     rows: BinaryIO,
+    address: str | None,
     written_as: str | None,
     language: str,
     channel: str,
@@ -54,8 +59,7 @@ def preview(
     """
     from scoreline_registry.decisions.previewing.previews import previews
 
-    source, text = read_text(file)
-    policy = _checked(policy_of(text, source=source), source)
+    policy = _policy(file, address)
     found = previews(
         policy, _rows(rows, written_as), now_ns=time.time_ns(), language=language, channel=channel, trace=trace
     )
@@ -69,7 +73,12 @@ def preview(
         _print(shown, actions, trace=trace)
 
 
-def _checked(policy: Policy, source: str) -> Policy:
+def _policy(file: BinaryIO, address: str | None) -> Policy:
+    """The policy of a file, checked; as a registry would store it, or as one without an earlier definition would."""
+    source, text = read_text(file)
+    if address is not None:
+        return Registry.open(address).plan_policy(read_policy(text, source=source)).after
+    policy = policy_of(text, source=source)
     if errors := own_errors(policy):
         raise InvalidError(source, errors)
     return policy

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from scoreline_registry import commands
+from scoreline_registry.decisions.policy_file import read_policy
+from scoreline_registry.decisions.policy_state import CutValue
+from scoreline_registry.history.policy_changes import SetCuts
+from scoreline_registry.registry import Registry
 from tests.registry.commands.test_commands import Shell
+from tests.registry.decisions.policy_samples import GUARDIAN, fill
+from tests.registry.samples import MOMENT
 
 POLICY = """
 policy: guardian
@@ -117,3 +123,19 @@ def test_a_template_that_would_be_refused_is_shown_as_a_problem(shell: Shell, tm
     refused = POLICY.replace("You spent", "{% for x in 'ab' %}x{% endfor %}")
     (tmp_path / "policy.yaml").write_text(refused)
     assert "problem: a loop is not allowed" in preview(shell)
+
+
+def test_a_registry_gives_the_cuts_in_force_and_checks_the_policy(shell: Shell, tmp_path: Path) -> None:
+    registry = Registry.create(shell.folder)
+    fill(registry)
+    registry.apply_policy(read_policy(GUARDIAN, source="test"), author="ann", message="")
+    (tmp_path / "policy.yaml").write_text(GUARDIAN)
+    (tmp_path / "rows.jsonl").write_text('{"entity_id": "u", "score": 0.6, "context": {"vip": true}}\n')
+    registry.commit(SetCuts("guardian", {"top": CutValue(value=0.5, at=MOMENT, cases=100)}), author="ann", message="")
+    start, found = preview(shell, "--trace"), preview(shell, "--trace", "--registry", str(shell.folder))
+    assert "rule top: no, score gte 0.8 and it is 0.6" in start
+    assert "rule top: matches" in found
+    (tmp_path / "policy.yaml").write_text(GUARDIAN.replace("feature.amount: {gt: 100}", "feature.amuont: {gt: 100}"))
+    assert "amuont" in shell.failure(
+        "policy", "preview", str(tmp_path / "policy.yaml"), "-", "--registry", str(shell.folder)
+    )
