@@ -23,6 +23,8 @@ from scoreline_server.journal.reading.row_arrays import RowArrays
 STORE_FREE = frozenset({"quiet_hours"})
 """Kinds of limits that meet control units as well: what they forbid is proposed to nobody."""
 
+_STEP = np.uint64(0xC2B2AE3D27D4EB4F)
+
 Codes = npt.NDArray[np.uint16]
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -256,7 +258,7 @@ def _is_repeated(keys: UInt64, calls: UInt64, requests: UInt64, units: UInt64) -
     repeated[np.unique(keys, return_index=True)[1]] = False
     asked = np.flatnonzero((requests != 0) & ~repeated)
     if len(asked):
-        pairs = np.stack([requests[asked], units[asked]], axis=1)
-        _, first, of_pair = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
-        repeated[asked] = calls[asked] != calls[asked][first][of_pair.ravel()]
+        pairs = units[asked] ^ (requests[asked] * _STEP)
+        _, first, of_pair = np.unique(pairs, return_index=True, return_inverse=True)
+        repeated[asked] = calls[asked] != calls[asked][first][of_pair]
     return repeated

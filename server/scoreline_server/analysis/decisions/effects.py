@@ -184,16 +184,15 @@ def _table(cases: Cases, metric: Metric, rows: Ints, strata: Ints) -> tuple[Mome
     metric is a ratio of sums over units, value over cases, whose variance takes into account that the cases of a unit
     depend on each other (delta method).
     """
-    treated = (~cases.control[rows]).astype(np.int64)
     periods = int(strata.max()) + 1 if len(strata) else 1
-    cells = strata[rows] * 2 + treated
-    pairs = np.stack([cases.units[rows].astype(np.int64), cells.astype(np.int64)], axis=1)
-    unique, places = np.unique(pairs, axis=0, return_inverse=True) if len(rows) else (pairs, np.zeros(0, np.intp))
-    places = places.ravel()
+    cells = 2 * strata[rows] + np.where(cases.control[rows], CONTROL, TREATED)
+    units = np.unique(cases.units[rows], return_inverse=True)[1]
+    unique, places = np.unique(units * (2 * periods) + cells, return_inverse=True)
     sums: Float64 = np.bincount(places, metric.values[rows], len(unique)).astype(np.float64)
     sizes = np.bincount(places, minlength=len(unique)).astype(np.float64)
-    groups_of = ((unique[:, 1] // 2, periods), (unique[:, 1] % 2, 2))
-    events = [int(np.count_nonzero(sums[unique[:, 1] % 2 == arm])) for arm in (CONTROL, TREATED)]
+    cell = unique % (2 * periods)
+    groups_of = ((cell // 2, periods), (cell % 2, 2))
+    events = [int(np.count_nonzero(sums[cell % 2 == arm])) for arm in (CONTROL, TREATED)]
     if len(sizes) and sizes.max() > 1:
         return MomentTable.of((sums, sizes), groups_of), RATIO, min(events)
     kind = RATE if metric.is_binary else MEAN

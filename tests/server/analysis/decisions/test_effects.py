@@ -183,3 +183,16 @@ def test_a_policy_without_decisions_has_an_empty_report(tmp_path: Path) -> None:
     report = reported(tmp_path)
     assert (report.cases, report.effects, report.actions) == (0, (), ())
     assert "no decisions" in report.notes[0].text
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("units", [3_000, 600])
+def test_actions_without_an_effect_are_rarely_shown_to_have_one(tmp_path: Path, units: int) -> None:
+    alarms = 0
+    for seed in range(100):
+        folder = tmp_path / str(seed)
+        write_world(folder, world(3_000, units=units, scale=0.0, seed=1_000 + seed))
+        report = reported(folder)
+        alarms += any(each.metric == "returned" and each.verdict in ("higher", "lower") for each in report.effects)
+    # At most 5 of 100, at any look; 10 or more would be a chance of 3 %.
+    assert alarms < 10
