@@ -20,15 +20,21 @@ Score: TypeAlias = Callable[[Float32], npt.NDArray[np.floating]]
 def not_below(value: float) -> np.float32:
     """The smallest float32 that is not below a number."""
     near = _nearest(value)
-    return near if near >= value else np.nextafter(near, np.float32(np.inf))
+    return near if float(near) >= value else np.nextafter(near, np.float32(np.inf))
 
 
 def not_above(value: float) -> np.float32:
     """The largest float32 that is not above a number."""
     near = _nearest(value)
-    return near if near <= value else np.nextafter(near, np.float32(-np.inf))
+    return near if float(near) <= value else np.nextafter(near, np.float32(-np.inf))
 
 
 def _nearest(value: float) -> np.float32:
     with np.errstate(over="ignore"):
         return np.float32(value)
+
+
+def narrowed(values: Float64) -> Float32:
+    """Numbers as float32; what is beyond it becomes infinite."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)

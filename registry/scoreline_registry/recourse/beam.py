@@ -15,6 +15,7 @@ _INERT = 4
 _IMPROVED = 4
 _MOVES = 2048
 _STEPS_BACK = 8
+_FARTHEST, _SMALLEST = 1e12, 1e-300
 
 
 def cheapest_found(trials: Trials, *, avoided: Sets = (), most_rows: int) -> Choices | None:
@@ -46,8 +47,8 @@ def _beam(trials: Trials, avoided: Sets, end: int) -> Choices:
     gaps, costs = trials.gaps(singles), problem.costs(singles)
     there = met(gaps) & ~covers(singles, avoided)
     found, bound = singles[there], float(np.min(costs, initial=np.inf, where=there))
-    start = float(trials.gaps(no_choice(problem))[0])
-    rate = float(np.max((start - gaps) / costs, initial=0.0, where=np.isfinite(gaps)))
+    start = min(float(trials.gaps(no_choice(problem))[0]), _FARTHEST)
+    rate = float(np.max((start - np.minimum(gaps, start)) / np.maximum(costs, _SMALLEST), initial=0.0))
     promising = _promising(problem, singles, gaps, start)
     states = _chosen(singles[~met(gaps)], costs[~met(gaps)], gaps[~met(gaps)], rate)
     for _ in range(problem.most_changes - 1):

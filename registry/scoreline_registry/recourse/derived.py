@@ -8,7 +8,7 @@ import numpy as np
 
 from scoreline_registry.documents.actionability import Actionability, Formula
 from scoreline_registry.documents.contract import InputContract
-from scoreline_registry.recourse.arrays import Bools, Float32, Float64
+from scoreline_registry.recourse.arrays import Bools, Float32, Float64, narrowed
 
 _SAME = 1e-4
 """A row whose derived input differs from its formula by more, relatively, measures it in another unit."""
@@ -48,8 +48,7 @@ class DerivedInput:
         if not moved.any():
             return np.ones(len(rows), bool)
         with np.errstate(all="ignore"):
-            exact = self._values(rows[moved][:, self.parts].astype(np.float64), base)
-            values = exact.astype(np.float32).astype(np.float64)
+            values = narrowed(self._values(rows[moved][:, self.parts].astype(np.float64), base)).astype(np.float64)
         rows[moved, self.column] = np.clip(values, self.low, self.high)
         fits = np.ones(len(rows), bool)
         fits[moved] = self._fits(values, float(base[self.column]))

@@ -8,12 +8,13 @@ import numpy as np
 
 from scoreline_registry.documents.actionability import Actionability
 from scoreline_registry.documents.contract import Feature
-from scoreline_registry.recourse.arrays import Bools, Float32, Float64, not_above, not_below
+from scoreline_registry.recourse.arrays import Bools, Float32, Float64, narrowed, not_above, not_below
 
 MOST_VALUES = 96
 """Values that a search tries of one input."""
 
 _GRID = 16
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +93,7 @@ def _number(column: int, feature: Feature, rule: Actionability, current: float, 
         return None
     listed = step is not None and (high - low) / step <= MOST_VALUES
     if listed and step is not None:
-        values = (np.arange(round(low / step), round(high / step) + 1) * step).astype(np.float32)
+        values = narrowed(np.arange(round(low / step), round(high / step) + 1, dtype=np.float64) * step)
     elif facts.thresholds is not None:
         values = _beyond(facts.thresholds, current, step)
     else:
@@ -134,7 +135,7 @@ def _range(feature: Feature, rule: Actionability, current: float, step: float | 
     if step is not None:
         low = math.ceil(low / step) * step if math.isfinite(low) else low
         high = math.floor(high / step) * step if math.isfinite(high) else high
-    return float(not_below(low)), float(not_above(high))
+    return float(not_below(max(low, -_LARGEST))), float(not_above(min(high, _LARGEST)))
 
 
 def _grid(low: float, high: float, current: float, facts: InputFacts) -> Float64:
@@ -142,8 +143,8 @@ def _grid(low: float, high: float, current: float, facts: InputFacts) -> Float64
     edges = np.array(facts.edges, np.float64)
     spread = facts.spread
     outer = [edge + sign * spread * share for edge in _ends(edges, current) for sign in (-1, 1) for share in (0.25, 1)]
-    bottom = low if math.isfinite(low) else min(current, *outer)
-    top = high if math.isfinite(high) else max(current, *outer)
+    bottom = low if low > -_LARGEST else min(current, *outer)
+    top = high if high < _LARGEST else max(current, *outer)
     between = (edges[1:] + edges[:-1]) / 2
     parts = [edges, between, np.array(outer), np.linspace(bottom, current, _GRID), np.linspace(current, top, _GRID)]
     clipped: Float64 = np.clip(np.concatenate(parts), bottom, top)
@@ -156,9 +157,10 @@ def _ends(edges: Float64, current: float) -> list[float]:
 
 def _on_steps(values: Float64, current: float, step: float | None) -> Float32:
     if step is None:
-        return values.astype(np.float32)
-    places = np.where(values > current, np.ceil(values / step), np.floor(values / step))
-    return np.asarray(places * step).astype(np.float32)
+        return narrowed(values)
+    with np.errstate(over="ignore"):
+        places = np.where(values > current, np.ceil(values / step), np.floor(values / step))
+        return narrowed(places * step)
 
 
 def _beyond(thresholds: Float32, current: float, step: float | None) -> Float32:
@@ -171,9 +173,9 @@ def _beyond(thresholds: Float32, current: float, step: float | None) -> Float32:
     lower = np.floor(before.astype(np.float64) / step) * step
     higher = np.ceil(after.astype(np.float64) / step) * step
     # A multiple may be rounded across the threshold that it is to pass.
-    lower = np.where(lower.astype(np.float32) > before, lower - step, lower)
-    higher = np.where(higher.astype(np.float32) < after, higher + step, higher)
-    return np.concatenate([lower, higher]).astype(np.float32)
+    lower = np.where(narrowed(lower) > before, lower - step, lower)
+    higher = np.where(narrowed(higher) < after, higher + step, higher)
+    return narrowed(np.concatenate([lower, higher]))
 
 
 def _thinned(values: Float32, current: float) -> tuple[Float32, bool]:

@@ -249,3 +249,25 @@ def test_one_step_of_float32_back_is_not_enough() -> None:
         nearer = way.row.copy()
         nearer[place] = np.nextafter(nearer[place], present[place])
         assert not target.met(trees.margin(nearer[None]))[0]
+
+
+@pytest.mark.parametrize("step", [None, 1e-30, 0.1, 1e38])
+@pytest.mark.parametrize("limits", [{}, {"min": 3.4e38}, {"max": -3.4e38}, {"min": -3.4e38, "max": 3.4e38}])
+@pytest.mark.parametrize("present", [0.0, 1e-45, -3.4e38, 3.4e38])
+def test_numbers_at_the_edge_of_float32_are_searched(
+    step: float | None, limits: dict[str, float], present: float
+) -> None:
+    edges = InputFacts((-3.4e38, 0.0, 3.4e38), row(-3.4e38, 0, 3.4e38))
+    for facts in (InputFacts((0.0, 1.0)), edges):
+        own = rules({"name": "a", "recourse": {"step": step, **limits}}, facts={"a": facts})
+        problem = Problem.of(own, row(present), Target(at_least=0.9, is_probability=True))
+        found = search(problem, lambda rows: probability(np.clip(rows[:, 0].astype(np.float64), -9, 9)), most_rows=500)
+        assert all(np.isfinite(way.row).all() and way.score >= 0.9 for way in found.ways)
+        assert all(np.isfinite(lever.values).all() for lever in problem.levers)
+
+
+def test_a_model_without_a_score_for_a_row_is_no_way() -> None:
+    own = rules(*free("a", "b", integer=True, min=0, max=40))
+    problem = Problem.of(own, row(0, 0), Target(at_least=1.5))
+    found = search(problem, lambda rows: np.where(rows[:, 0] > 0, np.nan, rows[:, 1] / 20), ways=2, most_rows=300)
+    assert [way.row.tolist() for way in found.ways] == [[0, 30]]

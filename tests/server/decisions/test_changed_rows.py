@@ -1,20 +1,32 @@
 """Changed copies of a served row, what-if and recourse over them."""
 
-import numpy as np
-import pytest
+from datetime import UTC, datetime
 
+import numpy as np
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.decisions.amounts import Amount
 from scoreline_registry.decisions.interventions import InputChange, Intervention
 from scoreline_registry.documents.actionability import Actionability
+from scoreline_registry.documents.contract import Feature, InputContract, ScoreContract
+from scoreline_registry.documents.manifest import Manifest
 from scoreline_registry.errors import NotFoundError
 from scoreline_registry.recourse.derived import DerivedInput
 from scoreline_registry.recourse.problem import RecourseRules
 from scoreline_registry.recourse.target import Target, band_target
+from scoreline_server.decisions.changed_rows import ServedRow
 from scoreline_server.decisions.recourse import recourse
 from scoreline_server.decisions.recourse_rules import RuleCache
 from scoreline_server.decisions.what_if import Change, Wanted, what_if
 from scoreline_server.errors import CallError, ErrorReason
-from scoreline_server.scoring.compiled_route import CompiledRoute
+from scoreline_server.scoring.compiled_route import Arm, CompiledRoute
+from scoreline_server.scoring.layout import Layout
+from scoreline_server.scoring.model import LoadedModel
+from scoreline_server.scoring.row_form import read_named
+from scoreline_server.scoring.rows import concatenate
 from tests.server.decisions.rows import BANDS, compiled, score, served
 
 
@@ -161,3 +173,44 @@ def test_a_version_without_a_baseline_counts_units(route: CompiledRoute) -> None
     for read_file in (missing, lambda *_: b"damaged"):
         found = RuleCache(read_file).of(route.arms[0].model, {}).facts["debt"]
         assert (found.spread, found.thresholds) == (1, None)
+
+
+def test_members_of_an_ensemble_judge_a_path() -> None:
+    """Two members that disagree about income: the mean of their scores falls, that of one of them rises."""
+    weights = np.array([[-3.0, 1.0], [1.0, 1.0]], np.float32)
+    nodes = [
+        helper.make_node("MatMul", ["features", "weights"], ["logits"]),
+        helper.make_node("Sigmoid", ["logits"], ["member_scores"]),
+        helper.make_node("ReduceMean", ["member_scores", "one"], ["score"], keepdims=0),
+    ]
+    floats = TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes,
+        "two",
+        [helper.make_tensor_value_info("features", floats, ["N", 2])],
+        [
+            helper.make_tensor_value_info("score", floats, ["N"]),
+            helper.make_tensor_value_info("member_scores", floats, ["N", 2]),
+        ],
+        [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(np.array([1]), "one")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    manifest = Manifest(
+        family="voting",
+        inputs=InputContract(features=(Feature(name="income"), Feature(name="debt"))),
+        score=ScoreContract(meaning="risk", extras=("member_scores",)),
+        created_at=datetime.now(UTC),
+    )
+    layout = Layout({"income": "number", "debt": "number"})
+    arm = Arm.of("two@1", LoadedModel("two", 1, "0" * 64, manifest, session), layout)
+    entity = pb.Entity(features={"income": pb.Value(number=0), "debt": pb.Value(number=0)})
+    rows = concatenate([read_named([entity], layout)], layout)
+    wanted = Wanted({"raise": intervention("add", "income", 1.0), "pay": intervention("add", "debt", -1.0)}, path=True)
+    found = what_if(ServedRow(arm, rows, 0, layout), wanted, {}, worth=-1)
+    assert found.path is not None
+    assert (found.path.judges, found.path.judge_count) == ("members", 2)
+    assert [step.names for step in found.path.steps] == [("pay",), ("raise", "pay")]
+    assert [each.confidence for each in found.path.agreements] == [1, 0.5]
+    assert found.path.confidence == 0.5
+    assert found.path.agreements[1].lowest < 0.1 < found.path.agreements[1].highest
