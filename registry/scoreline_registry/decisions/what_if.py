@@ -29,11 +29,13 @@ class Options:
         interventions: by name; changes are made in this order.
         costs: of those that have one here.
         problems: why the others cannot be compared.
+        conflicts: pairs of which one excludes the other, both ways round.
     """
 
     interventions: Mapping[str, Intervention]
     costs: Mapping[str, float]
     problems: Mapping[str, str]
+    conflicts: frozenset[tuple[str, str]]
 
     @classmethod
     def of(cls, interventions: Mapping[str, Intervention], facts: Facts) -> "Options":
@@ -45,7 +47,8 @@ class Options:
                 problems[name] = f"the cost of {name} is unknown: {each.cost.text} is missing"
             else:
                 costs[name] = cost
-        return cls(interventions, costs, problems)
+        pairs = [(name, other) for name, each in interventions.items() for other in each.excludes]
+        return cls(interventions, costs, problems, frozenset([*pairs, *((two, one) for one, two in pairs)]))
 
     def ordered(self, names: Iterable[str]) -> Names:
         """Names in the order of their declaration."""
@@ -57,10 +60,10 @@ class Options:
         for name in names:
             if name in self.problems:
                 return self.problems[name]
-        for one, other in combinations(names, 2):
-            if other in self.interventions[one].excludes or one in self.interventions[other].excludes:
-                return f"{one} and {other} exclude each other"
-        return ""
+        found = (
+            next((pair for pair in combinations(names, 2) if pair in self.conflicts), None) if self.conflicts else None
+        )
+        return "" if found is None else f"{found[0]} and {found[1]} exclude each other"
 
     def cost(self, names: Names) -> float:
         """What a set costs."""
@@ -70,10 +73,18 @@ class Options:
         """The inputs that a set changes, with their new values."""
         changed: dict[str, FactValue] = {}
         for name in names:
-            for change in self.interventions[name].changes:
-                present = changed.get(change.feature, features.get(change.feature))
-                changed[change.feature] = changed_value(present, change)
-        return {name: value for name, value in changed.items() if not _same(value, features.get(name))}
+            changed = self.with_next(features, changed, name)
+        return {name: value for name, value in changed.items() if not same_value(value, features.get(name))}
+
+    def with_next(
+        self, features: Mapping[str, FactValue], changed: Mapping[str, FactValue], name: str
+    ) -> dict[str, FactValue]:
+        """The inputs that were changed already, with one more intervention; some may be as they were."""
+        more = {
+            change.feature: changed_value(changed.get(change.feature, features.get(change.feature)), change)
+            for change in self.interventions[name].changes
+        }
+        return {**changed, **more}
 
     def sets(self, *, budget: float | None, most: int, among: Sequence[str] | None = None) -> list[Names] | None:
         """All possible sets of at most ``most``, nothing first; None where they are more than ``MOST_SETS``."""
@@ -104,7 +115,8 @@ _CHANGES: Mapping[str, Callable[[float, float], float]] = {
 }
 
 
-def _same(one: FactValue, other: FactValue) -> bool:
+def same_value(one: FactValue, other: FactValue) -> bool:
+    """Whether two values are equal; missing ones are."""
     if isinstance(one, float) and isinstance(other, float) and math.isnan(one):
         return math.isnan(other)
     return one == other

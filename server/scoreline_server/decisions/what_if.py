@@ -18,6 +18,7 @@ from scoreline_registry.decisions.what_if import (
     best,
     best_path,
     largest_gap,
+    same_value,
     strongest,
     valued,
 )
@@ -120,6 +121,12 @@ class _Sets:
     known: dict[Names, Valued] = field(default_factory=dict)
     features: dict[Names, Float32] = field(default_factory=dict)
     problems: dict[Names, str] = field(default_factory=dict)
+    values: dict[Names, dict[str, FactValue]] = field(default_factory=dict)
+    present: dict[str, FactValue] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        changes = (change for each in self.options.interventions.values() for change in each.changes)
+        self.present = {change.feature: self.row.value(change.feature) for change in changes}
 
     def score(self, sets: Sequence[Names]) -> None:
         """Scores sets together, each once."""
@@ -154,17 +161,21 @@ class _Sets:
         return Compared(self.known[names], self._changes(names))
 
     def _changed(self, names: Names) -> dict[str, FactValue]:
-        features = {
-            change.feature: self.row.value(change.feature)
-            for name in names
-            for change in self.options.interventions[name].changes
-        }
-        return self.options.values(features, names)
+        """The inputs that a set changes; the sets that it begins with are computed once."""
+        every = self._every(names)
+        return {name: value for name, value in every.items() if not same_value(value, self.present[name])}
+
+    def _every(self, names: Names) -> dict[str, FactValue]:
+        if not names:
+            return {}
+        if names not in self.values:
+            self.values[names] = self.options.with_next(self.present, self._every(names[:-1]), names[-1])
+        return self.values[names]
 
     def _changes(self, names: Names) -> list[Change]:
         """The inputs of the model that differ, as they come in, and those that follow from them."""
         changed = self._changed(names)
-        found = [Change(name, self.row.value(name), value, derived=False) for name, value in changed.items()]
+        found = [Change(name, self.present[name], value, derived=False) for name, value in changed.items()]
         contract = self.row.arm.model.manifest.inputs.features
         for each in self.derived:
             feature = contract[each.column]
