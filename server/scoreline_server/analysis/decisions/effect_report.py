@@ -79,7 +79,7 @@ def report_effects(request: EffectRequest, control_of: ControlOf = unknown_contr
         actions=tuple(counts(cases, group, happened, value) for group in chosen),
         effects=tuple(effects(cases, chosen, tested, strata, plan)),
         segments=tuple(segment_effects(cases, chosen, tested[0], strata, plan)) if tested else (),
-        notes=tuple(_notes(cases, tested, reported, shares)),
+        notes=tuple(_notes(cases, tested, reported, shares, wanted=(*request.outcomes, plan.value))),
     )
 
 
@@ -94,7 +94,12 @@ def _period(query: CaseQuery, cases: Cases) -> Period:
 
 
 def _notes(
-    cases: Cases, metrics: Sequence[Metric], reported: CaseOutcomes, shares: Mapping[int, int | None]
+    cases: Cases,
+    metrics: Sequence[Metric],
+    reported: CaseOutcomes,
+    shares: Mapping[int, int | None],
+    *,
+    wanted: Iterable[str],
 ) -> Iterator[Note]:
     if not len(cases):
         yield Note("problem", "the journal has no decisions of this policy in the period")
@@ -103,6 +108,11 @@ def _notes(
         yield Note("problem", "no case is of the control, so there is nothing to compare actions with: set `control`")
     if not metrics:
         yield Note("problem", "no outcome is reported for these decisions: `scoreline outcomes import` reports them")
+    unknown = sorted({*wanted} - {*reported.names, ""})
+    if unknown:
+        yield Note(
+            "problem", f"no outcome is called {', '.join(unknown)}; there are {', '.join(reported.names) or 'none'}"
+        )
     if cases.damaged:
         yield Note("problem", f"{cases.damaged} stretches of the journal cannot be read")
     absent = [by for by, levels in cases.segments.items() if not (levels.codes >= 0).any()]

@@ -178,6 +178,14 @@ def test_what_is_missing_is_said(tmp_path: Path, control: bool, outcomes: bool, 
     tables(reported(tmp_path))
 
 
+def test_outcomes_that_nobody_reported_are_named(tmp_path: Path) -> None:
+    write_world(tmp_path, world(200, units=200))
+    request = EffectRequest((tmp_path,), CaseQuery("guardian"), ("returnd",), EffectPlan(value="money"), NOW)
+    (note,) = report_effects(request, SHARES.get).notes
+    assert note.severity == "problem"
+    assert note.text.startswith("no outcome is called money, returnd; there are ")
+
+
 def test_a_policy_without_decisions_has_an_empty_report(tmp_path: Path) -> None:
     tmp_path.mkdir(exist_ok=True)
     report = reported(tmp_path)

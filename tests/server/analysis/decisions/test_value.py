@@ -109,6 +109,25 @@ rules: [{split: {calling: 50, mailing: 50}}]
     assert report.largest_weight == pytest.approx(2)
 
 
+def test_thompson_sampling_is_weighed_by_its_own_posteriors(tmp_path: Path) -> None:
+    by = "{by: thompson, among: [mail, call], floor: 0.1}"
+    sampled = EXPLORER.replace("{by: uniform, among: [mail, call], share: 0.6}", by)
+    sampled = sampled.replace("{reduces: 0.3}", "{learned: {reduces: 0.1, weight: 10}}")
+    sampled = sampled.replace("{reduces: 0.1}, channel", "{learned: {reduces: 0.1, weight: 20}}, channel")
+    sampled += "learning: {outcome: value, matured: 1d}\n"
+    made = explored(1_500, policy=policy_of(sampled, source="sampled"), seed=4)
+    write_explored(tmp_path / "journal", made)
+    registry = registry_with(tmp_path, sampled)
+    request = ValueRequest((tmp_path / "journal",), QUERY, "value", now=NOW)
+    report = evaluate(request, by_age(), PolicyHistory(registry, "explorer"))
+    assert (report.used, report.reproduced) == (1_500, 1.0)
+    assert isinstance(report.mean_weight, Estimate)
+    assert report.mean_weight.low < 1 < report.mean_weight.high
+    found = report.values[0].value
+    assert isinstance(found, Estimate)
+    assert found.low < true_value(by_age(), made.cases) < found.high
+
+
 def test_decisions_that_limits_refused_weigh_by_what_was_left(tmp_path: Path) -> None:
     made = explored(800)
     refused = [
