@@ -121,7 +121,7 @@ def _report(
 ) -> GuardianReport:
     interventions = Interventions.of(decided)
     waits = [each.milliseconds for each in decided] or [0.0]
-    messages = (each.decision.message for each in decided if each.decision.message)
+    messages = (each.decision.message for each in decided if each.decision.action == "pause")
     return GuardianReport(
         cardholders=len(people.contexts),
         weeks=weeks,
