@@ -92,6 +92,23 @@ def test_a_plan_writes_nothing_and_says_what_differs_and_how_many_units_move(reg
     assert registry.latest().revision == 5
 
 
+def test_a_policy_with_the_name_of_its_route_splits_other_units(registry: Registry) -> None:
+    fill(registry)
+    registry.apply_policy(guardian(policy="spending"), **signed())
+    latest = registry.latest()
+    assert (latest.policies["spending"].salt, latest.routes["spending"].salt) == ("policy/spending", "spending")
+
+
+def test_strategies_that_fall_on_the_units_of_arms_are_warned_of(registry: Registry) -> None:
+    filled(registry)
+    assert registry.plan_policy(guardian(salt="spending")).warnings == ()
+    registry.apply_route(route(rules=[{"split": {"impulse@champion": 50, "impulse@1": 50}}]), **signed())
+    [warning] = registry.plan_policy(guardian(salt="spending")).warnings
+    assert warning == "salt: it is the route's, so strategies fall on the same units as arms: choose another"
+    assert registry.plan_policy(guardian(salt="spending", unit="context.household")).warnings == ()
+    assert registry.plan_policy(guardian()).warnings == ()
+
+
 def test_units_that_join_the_control_move(registry: Registry) -> None:
     filled(registry)
     assert registry.plan_policy(guardian(control=25)).moved == pytest.approx(0.15)

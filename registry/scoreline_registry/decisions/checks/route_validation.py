@@ -55,6 +55,8 @@ def policy_warnings(
     """What is allowed and likely to be a mistake, in a policy without errors."""
     sure = decided_cases(route, profiles, manifest_of, flags=[*policy.flags]).sure
     warnings = []
+    if _falls_together(policy, route):
+        warnings.append("salt: it is the route's, so strategies fall on the same units as arms: choose another")
     for name, action in policy.actions.items():
         unsure = [
             f"{part}, {amount.fact}," for part, amount in (("cost", action.cost), ("benefit", action.benefit))
@@ -64,6 +66,14 @@ def policy_warnings(
             text = f"cases whose {' or '.join(unsure)} is missing do not get it by its value: write a `default`"
             warnings.append(f"actions.{name}: {text}")
     return warnings
+
+
+def _falls_together(policy: Policy, route: RouteDocument) -> bool:
+    """Whether a split between strategies is the same as one between arms."""
+    if (policy.salt, policy.unit) != (route.salt, route.unit):
+        return False
+    strategies = {rule.layer for rule in policy.rules if len(rule.strategies) > 1}
+    return not strategies.isdisjoint(rule.layer for rule in route.rules if len(rule.arms) > 1)
 
 
 def _condition_errors(policy: Policy, cases: DecidedCases) -> Iterator[str]:

@@ -33,7 +33,7 @@ def next_policy(spec: PolicySpec, *, before: Policy | None) -> Policy:
         description=spec.description,
         route=spec.route,
         unit=spec.unit,
-        salt=spec.salt or spec.policy,
+        salt=spec.salt or default_salt(spec.policy),
         timezone=spec.timezone,
         language=spec.language,
         currency=spec.currency,
@@ -53,6 +53,14 @@ def next_policy(spec: PolicySpec, *, before: Policy | None) -> Policy:
         learning=spec.learning,
     )
     return document if before is None else _with_state(document, before)
+
+
+def default_salt(policy: str) -> str:
+    """The salt of a policy that names none; another one than that of a route of the same name.
+
+    With one salt the strategies would fall on the same units as the arms.
+    """
+    return f"policy/{policy}"
 
 
 def _split(spec: SplitRuleSpec, base: SplitRule | None) -> SplitRule:
