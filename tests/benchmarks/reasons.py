@@ -74,8 +74,8 @@ def main() -> None:
 def measure(family: str) -> Cost:
     """Serves one family, and calls it with and without reasons in turns."""
     recipe, candidate, frame = make(family, explain={"skip": True})
-    batch = Dataset.from_table(frame.head(TURNS), recipe, inputs=candidate.manifest.inputs).batch
-    rows = [_entity(candidate.manifest.inputs, batch, row) for row in range(len(batch))]
+    batch = Dataset.from_table(frame, recipe, inputs=candidate.manifest.inputs).batch
+    rows = [_entity(candidate.manifest.inputs, batch, row) for row in range(TURNS)]
     with tempfile.TemporaryDirectory() as folder:
         registry = Registry.create(Path(folder) / "registry")
         publish_candidate(candidate, recipe, registry, author="bench")
