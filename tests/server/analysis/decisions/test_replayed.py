@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from scoreline_registry.decisions.policy_file import policy_of
+from scoreline_server.analysis.decisions import replayed
 from scoreline_server.analysis.decisions.cases import CaseQuery
 from scoreline_server.analysis.decisions.replayed import Moved, replay_policy
 from scoreline_server.scoring.decided import Suppressed
@@ -84,3 +85,19 @@ def test_facts_that_the_journal_does_not_keep_are_named(tmp_path: Path) -> None:
     replay = replay_policy((tmp_path,), QUERY, policy_of(unknown, source="event"))
     assert replay.missing_facts == ("event.amount",)
     assert replay_policy((tmp_path,), CaseQuery("nobody"), explorer()).cases == 0
+
+
+def test_decisions_whose_inputs_retention_removed_are_counted(tmp_path: Path) -> None:
+    made = explored(60)
+    write_rows(tmp_path, replace(made.rows, route=made.rows.route.slim(), numbers=None))
+    replay = replay_policy((tmp_path,), QUERY, explorer())
+    assert (replay.cases, replay.unknown, replay.older) == (0, 60, 0)
+
+
+def test_of_too_many_decisions_the_newest_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = explored(60)
+    write_rows(tmp_path, made.rows)
+    monkeypatch.setattr(replayed, "MAX_REPLAYED", 25)
+    replay = replay_policy((tmp_path,), QUERY, explorer())
+    assert (replay.cases, replay.unknown, replay.older) == (25, 0, 35)
+    assert replay.control_before == sum(each.is_control for each in made.decided[-25:])

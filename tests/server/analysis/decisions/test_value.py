@@ -155,6 +155,15 @@ def test_what_cannot_be_evaluated_is_left_out_and_counted(tmp_path: Path) -> Non
     assert dict(everything.left_out) == {"of a revision that the registry does not have": 300}
 
 
+def test_decisions_whose_inputs_retention_removed_are_left_out(tmp_path: Path) -> None:
+    made = explored(60)
+    slim = replace(made.rows, route=made.rows.route.slim(), numbers=None)
+    write_explored(tmp_path / "journal", replace(made, rows=slim))
+    report = evaluated(tmp_path)
+    assert dict(report.left_out) == {"without inputs in the journal": 60}
+    assert report.used == 0
+
+
 def test_facts_that_the_journal_lacks_show(tmp_path: Path) -> None:
     made = explored(500)
     changed = [replace(each, withheld="", action="call", is_control=False) for each in made.decided]
