@@ -140,12 +140,14 @@ class Server:
         reading = (RegistryReads(registry), self._comparisons)
         control = (*reading, RegistryWrites(registry), Control(registry, self.watcher), reports, profile_calls)
         observers = [*observers, *([self.journal] if self.journal else []), self.shadows]
+        authority = policy_of(settings)
         decisions = DecisionCalls(
             reserve=self._reserving.reserve if self._reserving else None,
             admission=admission,
             counting=self.metrics,
             observers=observers,
             answering=answering,
+            authority=authority,
         )
         searches, rules = Searches(admission=admission, slots=slots), RuleCache(registry.read_file)
         changes = (WhatIfCalls(searches, rules), RecourseCalls(searches, rules))
@@ -153,7 +155,7 @@ class Server:
             lambda: self.watcher.catalog,
             metrics=self.metrics,
             admission=admission,
-            policy=policy_of(settings),
+            policy=authority,
             methods=[
                 status_method(lambda: self.problem),
                 *(method for part in control for method in part.methods()),

@@ -107,7 +107,9 @@ class DecideRequest(_message.Message):
     passed over. Empty for any channel.
     """
     trace: _builtins.bool
-    """True to return how each rule and limit decided."""
+    """True to return how each rule and limit decided. Where the route reads profiles, whose features a trace shows, callers
+    need the permission to read them too, or it fails with PERMISSION_DENIED.
+    """
     request_id: _builtins.str
     """Chosen by the caller and equal on a retry: the limits of a request are taken once, and a retry within 10 minutes is
     granted what the first was. Up to 128 characters. Without it a retry takes the limits again. Optional.

@@ -16,7 +16,7 @@ from scoreline_server.decisions.deciding import Asked, Decided, Reserve, decide
 from scoreline_server.errors import ErrorReason, ScoringError
 from scoreline_server.failure_log import log_failure
 from scoreline_server.rpc.admission import Admission
-from scoreline_server.rpc.authority import Action
+from scoreline_server.rpc.authority import Action, Policy, read_policy
 from scoreline_server.rpc.decision_messages import decide_response
 from scoreline_server.rpc.methods import DECIDE, Arrival, ScoringMethod
 from scoreline_server.rpc.pipeline import STOPPED
@@ -70,12 +70,15 @@ class DecisionCalls:
         counting: Counting,
         observers: Sequence[Observe],
         answering: InFlight,
+        authority: Policy | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         """``reserve`` takes limits, None where there is no store; ``observers`` get all that is scored and decided.
 
-        ``admission`` and ``answering`` are those of Score. ``clock`` gives the time in nanoseconds since 1970.
+        ``admission`` and ``answering`` are those of Score. ``authority`` says who may read profiles. ``clock`` gives
+        the time in nanoseconds since 1970.
         """
+        self._authority = authority or read_policy(None)
         self._reserve, self._admission, self._counting = reserve, admission, counting
         self._observers, self._answering, self._clock = observers, answering, clock
 
@@ -87,6 +90,9 @@ class DecisionCalls:
         """Scores the entities of a call and decides for each."""
         policy = catalog.policy(request.policy)
         _check(request)
+        if request.trace and policy.route.profiles is not None:
+            # A trace shows what profiles say of any entity that a caller names.
+            self._authority.authorize(arrival.caller(), Action.PROFILES_READ)
         if self._reserve is None and policy.compiled.limits.needs_store:
             raise ScoringError(
                 ErrorReason.LIMITS_OFF, f"policy {policy.name} has limits, and this server keeps none: set limit_store"

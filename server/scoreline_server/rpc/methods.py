@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 
 from scoreline.v1 import scoring_pb2 as pb
 from scoreline_server.rpc import discovery
-from scoreline_server.rpc.authority import Action, Caller
+from scoreline_server.rpc.authority import ANONYMOUS, Action, Caller
 from scoreline_server.scoring.catalog import Catalog
 
 SCORE = "/scoreline.v1.ScoringService/Score"
@@ -31,15 +31,17 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """When a call came in, and until when it may take.
+    """When a call came in, until when it may take, and from whom.
 
     Attributes:
         deadline: in seconds of ``time.time()``; None for none.
         arrived: in seconds of ``time.perf_counter()``.
+        caller: whose it is; called only where a permission depends on it.
     """
 
     deadline: float | None
     arrived: float
+    caller: Callable[[], Caller] = lambda: ANONYMOUS
 
 
 @dataclass(frozen=True, slots=True)

@@ -265,7 +265,7 @@ class Pipeline:
         self.authorize(method.action, call.caller)
         request = decoded(method.request, call.message)
         if isinstance(method, ScoringMethod):
-            answer = method.answer(request, self._catalog(), Arrival(call.deadline, call.arrived))
+            answer = method.answer(request, self._catalog(), Arrival(call.deadline, call.arrived, call.caller))
         else:
             answer = method.answer(request, self._catalog(), call.caller())
         return Answer(answer.SerializeToString())

@@ -17,13 +17,15 @@ from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.journal.reading.reader import read_records
 from scoreline_server.limit_stores.opening import FILE_NAME
+from scoreline_server.rpc.authority import Caller
 from scoreline_server.rpc.methods import DECIDE
 from scoreline_server.rpc.pipeline import Call
 from scoreline_server.scoring.results import ScoredBatch
 from scoreline_server.settings import Settings
 from tests.server.carriers import connected
 from tests.server.policies import GUARDIAN
-from tests.server.routes import apply
+from tests.server.profiles import profile
+from tests.server.routes import ROUTE, apply
 from tests.server.toys import publish_linear
 from tests.server.wire import entity, packed, reason_of
 from tests.waiting import wait_until
@@ -258,3 +260,19 @@ def test_a_stopped_server_decides_nothing(folder: Path, tmp_path: Path) -> None:
     answer = server.pipeline.handle(Call(DECIDE, ask(entity("a", income=3.0), policy="limited").SerializeToString()))
     assert answer.reason == "STOPPING"
     assert not (tmp_path / FILE_NAME).exists()
+
+
+def test_a_trace_of_profiles_is_for_callers_that_may_read_them(tmp_path: Path) -> None:
+    registry = Registry.create(str(tmp_path / "registry"))
+    publish_linear(registry, "linear", (1.0, 0, 0), aliases=("champion",))
+    registry.apply_profile(profile(), author="tester", message="apply")
+    apply(registry, ROUTE + "profiles: {spending: {}}\n")
+    registry.apply_policy(read_policy(GUARDIAN, source="test"), author="tester", message="apply")
+    asked = ask(entity("a", income=1.0), trace=True).SerializeToString()
+    with Server(Settings(registry=str(tmp_path / "registry"), listen="127.0.0.1:0")) as server:
+        anyone = server.pipeline.handle(Call(DECIDE, asked))
+        local = server.pipeline.handle(Call(DECIDE, asked, caller=lambda: Caller("ipv4:127.0.0.1:1")))
+        untraced = server.pipeline.handle(Call(DECIDE, ask(entity("a", income=1.0)).SerializeToString()))
+    assert (anyone.reason, "profiles.read" in anyone.details) == ("NOT_ALLOWED", True)
+    assert pb.DecideResponse.FromString(local.message).decisions[0].HasField("trace")
+    assert not untraced.reason

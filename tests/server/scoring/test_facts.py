@@ -50,9 +50,9 @@ def facts(registry: Registry, states: Remembered, *entities: pb.Entity) -> list[
     return reader.read(scored_rows(named(*entities, extras=reader.extras), watcher.catalog))
 
 
-def bought(name: str, amount: float, **features: float | str) -> pb.Entity:
+def bought(name: str, amount: float, *, city: str) -> pb.Entity:
     """An entity that is about to buy something."""
-    asked = entity(name, context={"segment": "gold", "vip": True}, **features)
+    asked = entity(name, context={"segment": "gold", "vip": True}, city=city)
     asked.event.type = "purchase"
     asked.event.time.FromMicroseconds(START + 5 * 86_400 * 10**6)
     asked.event.fields["amount"].CopyFrom(value(amount))
