@@ -80,6 +80,12 @@ ELSEWHERE: Mapping[tuple[str, str], str] = {
         "docs/guides/reasons.md",
         "Reasons of a score that was answered already",
     ): "tests/server/analysis/replay/test_reasons.py",
+    (
+        "docs/guides/recourse.md",
+        "Recourse: the cheapest change that reaches a band",
+    ): "tests/server/rpc/test_changes.py",
+    ("docs/guides/recourse.md", "What-if: which intervention is worth its cost"): "tests/server/rpc/test_changes.py",
+    ("docs/guides/recourse.md", "A campaign over a file"): "tests/server/rpc/test_changes.py",
     ("docs/guides/own-family.md", "Add a model family of your own"): "tests/trainers/test_own_family.py",
     ("docs/guides/own-family.md", "Test it"): "tests/trainers/test_own_family.py",
     ("docs/guides/bento.md", "A Bento"): "tests/deploy/test_bento.py",
