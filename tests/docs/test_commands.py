@@ -71,6 +71,9 @@ LONG = (
 ELSEWHERE: Mapping[tuple[str, str], str] = {
     ("docs/guides/comparison.md", "Compare arms and shadows"): "tests/server/analysis/test_compare_command.py",
     ("docs/guides/comparison.md", "Over gRPC and from Python"): "tests/server/analysis/test_comparisons_rpc.py",
+    ("docs/guides/decisions.md", "Decisions"): "tests/e2e/test_decisions.py",
+    ("docs/guides/decisions.md", "Write a policy"): "tests/registry/commands/test_policy_commands.py",
+    ("docs/guides/decisions.md", "Preview a policy"): "tests/registry/commands/test_policy_preview.py",
     ("docs/guides/learning-from-decisions.md", "Learn which actions work"): "tests/e2e/test_learning.py",
     ("docs/guides/learning-from-decisions.md", "Report outcomes of decisions"): "tests/e2e/test_learning.py",
     ("docs/explanation/extending.md", "A storage backend"): "tests/docs/test_extending.py",
