@@ -1,5 +1,6 @@
 """The commands ``scoreline policy effect`` and ``policy value``, and the replay of ``policy plan``."""
 
+import math
 import time
 from datetime import datetime
 from pathlib import Path
@@ -23,15 +24,22 @@ from scoreline_server.journal.format.times import DAY
 
 _SECOND = 10**9
 
+
+def _finite(_context: click.Context, _option: click.Parameter, number: float | None) -> float | None:
+    if number is not None and not math.isfinite(number):
+        raise click.BadParameter(f"{number:g} is no finite number")
+    return number
+
+
 since_option = click.option("--since", type=click.DateTime(), help="Decisions made at or after this time, UTC.")
 until_option = click.option("--until", type=click.DateTime(), help="Decisions made before this time, UTC.")
 maturity_option = click.option(
-    "--maturity-days", type=click.FloatRange(0, 3660),
+    "--maturity-days", type=click.FloatRange(0, 3660), callback=_finite,
     help="Days within which an outcome is observed.  [default: as the policy's `learning` says, else 0]",
 )  # fmt: skip
 alpha_option = click.option(
     "--alpha", type=click.FloatRange(0, 0.5, min_open=True, max_open=True), default=0.05, show_default=True,
-    help="Significance level.",
+    callback=_finite, help="Significance level.",
 )  # fmt: skip
 absent_option = click.option(
     "--absent-is-zero", is_flag=True, help="Count mature decisions of which nothing is reported as 0."
@@ -107,7 +115,7 @@ def effect(
               help="What a decision is worth; its cost is taken off.")  # fmt: skip
 @maturity_option
 @absent_option
-@click.option("--clip", type=click.FloatRange(0, min_open=True), metavar="WEIGHT",
+@click.option("--clip", type=click.FloatRange(0, min_open=True), callback=_finite, metavar="WEIGHT",
               help="Largest weight of a decision; draws values towards 0.")  # fmt: skip
 @click.option("--supported", is_flag=True,
               help="Evaluate only decisions in which the log could have done all that FILE may do.")  # fmt: skip

@@ -112,6 +112,9 @@ def test_a_plan_says_how_many_decisions_would_change(place: Path) -> None:
         (["effect", "explorer", "journal", "--html", "page.txt"], "does not end in .html"),
         (["value", "by-age.yaml", "journal", "--clip", "0"], "clip"),
         (["value", "by-age.yaml", "journal", "--alpha", "2"], "alpha"),
+        (["value", "by-age.yaml", "journal", "--clip", "nan"], "nan is no finite number"),
+        (["effect", "explorer", "journal", "--alpha", "nan"], "nan is no finite number"),
+        (["effect", "explorer", "journal", "--maturity-days", "nan"], "nan is no finite number"),
     ],
 )
 def test_bad_usage_is_one_line(
