@@ -39,7 +39,14 @@ class LoadedModel:
 
     def contributions(self) -> Contributions:
         """What computes the contributions to its scores; made on first use. Raises ScoringError where nothing can."""
-        return self.reasons.contributions(lambda inputs: self.run(inputs)[0])
+        session = self.session
+
+        def scores(inputs: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
+            # Not by this model, which would keep itself alive through what it keeps.
+            found: list[npt.NDArray[Any]] = session.run(["score"], inputs)
+            return found[0]
+
+        return self.reasons.contributions(scores)
 
     def run(self, inputs: Mapping[str, npt.NDArray[Any]], extras: Sequence[str] = ()) -> list[npt.NDArray[Any]]:
         """Runs the graph on N rows.

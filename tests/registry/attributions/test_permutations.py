@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scoreline_registry.attributions.permutations import Indices, Mixture, sampled_values
+from scoreline_registry.attributions.permutations import Indices, Mixture, Walks, sampled_values
 from scoreline_registry.attributions.trees import Bools, Float32, Float64
 from tests.registry.attributions.made_trees import Game, random_rows, random_trees
 
@@ -34,6 +34,26 @@ def test_errors_cover_the_difference_from_the_definition() -> None:
     )
     assert np.all(np.abs(found.values - expected) <= 4 * found.errors + 1e-12)
     assert 0 < np.median(found.errors[found.errors > 0]) < 0.1
+
+
+def test_walks_that_are_drawn_once_are_exact_for_pairs_over_a_whole_cohort() -> None:
+    rows, reference = np.nan_to_num(ROWS), np.nan_to_num(REFERENCE)
+    walks = Walks.drawn(PLAYERS, len(reference), pairs=len(reference))
+    assert walks.evaluations == 2 * len(reference) * (PLAYERS - 1)
+    found = walks.values(_mixture(_product, rows, reference), _product(rows), _product(reference))
+    drawn = sampled_values(
+        _mixture(_product, rows, reference), _product(rows), _product(reference), players=PLAYERS, pairs=len(reference)
+    )
+    np.testing.assert_allclose(found.values, drawn.values, rtol=0, atol=1e-6)
+
+
+def test_walks_come_within_their_errors_and_give_a_row_the_same_values_among_others() -> None:
+    expected = np.stack([Game(TREES, SOURCES, PLAYERS, row, REFERENCE).values() for row in ROWS])
+    walks = Walks.drawn(PLAYERS, len(REFERENCE), pairs=400)
+    found = walks.values(_mixture(TREES.margin, ROWS, REFERENCE), TREES.margin(ROWS), TREES.margin(REFERENCE))
+    assert np.all(np.abs(found.values - expected) <= 4 * found.errors + 1e-12)
+    alone = walks.values(_mixture(TREES.margin, ROWS[2:3], REFERENCE), TREES.margin(ROWS[2:3]), TREES.margin(REFERENCE))
+    np.testing.assert_array_equal(alone.values[0], found.values[2])
 
 
 def test_values_add_up_however_few_are_drawn() -> None:

@@ -68,6 +68,14 @@ def test_values_on_a_threshold_and_both_zeros_go_the_way_of_the_tree() -> None:
         np.testing.assert_allclose(compiled.values(matrix), each.values(matrix), rtol=0, atol=1e-6)
 
 
+def test_ten_inputs_get_the_values_by_the_definition_one_row_at_a_time() -> None:
+    trees, reference = random_trees(3, 24, 10, seed=7), random_rows(5, 10, seed=8)
+    explainer = TreeExplainer(trees, np.arange(10, dtype=np.int32), 10, reference)
+    (row,) = random_rows(1, 10, seed=9)
+    game = Game(trees, explainer.sources, 10, row, reference)
+    np.testing.assert_allclose(CompiledTrees.of(explainer).values(row[None])[0], game.values(), rtol=0, atol=1e-6)
+
+
 def test_trees_without_a_test_contribute_nothing() -> None:
     explainer = TreeExplainer(random_trees(2, 1, 7), SOURCES, PLAYERS, ROWS)
     assert not CompiledTrees.of(explainer).values(ROWS).any()

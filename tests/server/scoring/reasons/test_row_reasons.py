@@ -1,6 +1,9 @@
 """Reasons of scores as callers get them: which inputs, in which order, from which version, in which words."""
 
+import gc
+import weakref
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 from typing import Any
 
@@ -15,6 +18,7 @@ from scoreline_registry.documents.contract import Feature
 from scoreline_registry.documents.manifest import EXPLANATION_FILE, REASONS_FILE, REFERENCE_FILE
 from scoreline_registry.registry import Registry
 from scoreline_server.errors import ErrorReason, ScoringError
+from scoreline_server.loading.loader import load
 from scoreline_server.loading.watcher import Watcher
 from scoreline_server.scoring.compiled_route import Arm
 from scoreline_server.scoring.decoding import decode_request
@@ -446,3 +450,28 @@ def test_a_brute_force_over_orders_gives_the_sampled_values(registry: Registry) 
     expected = dict(zip(("income", "age", "debt"), values.tolist(), strict=True))
     for each in score.explanation.reasons:
         assert abs(each.contribution - expected[each.input]) <= 4 * each.standard_error + 1e-4
+
+
+def test_callers_that_come_together_wait_for_one_compilation(credit: Registry) -> None:
+    model = catalog_of(credit).route("credit").arms[0].model
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: model.contributions(), range(32)))
+    assert all(each is found[0] for each in found)
+    assert model.reasons.is_compiled
+    model.reasons.drop()
+    assert not model.reasons.is_compiled
+    row = {"features": COHORT[:1]}
+    again = model.contributions().of_rows(row, model.run(row)[0])
+    np.testing.assert_array_equal(again.values, found[0].of_rows(row, model.run(row)[0]).values)
+
+
+def test_a_version_is_freed_with_its_tables_once_nothing_serves_it(credit: Registry) -> None:
+    model = load(credit, "linear", 1)
+    model.contributions()
+    kept = weakref.ref(model.reasons)
+    gc.disable()
+    try:
+        del model
+        assert kept() is None
+    finally:
+        gc.enable()
