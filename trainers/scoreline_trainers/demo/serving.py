@@ -15,6 +15,8 @@ _STOP_SECONDS = 20
 
 
 FREE_PORT = "127.0.0.1:0"
+PATIENCE_SECONDS = 30.0
+"""How long a demo waits for an answer: what it measures is printed, and a busy machine fails no call."""
 
 
 @dataclass(frozen=True, slots=True)

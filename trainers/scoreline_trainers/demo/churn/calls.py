@@ -94,7 +94,9 @@ class Calls:
         """The scores of people as they are sent, with the anomaly score of arms that have one."""
         pairs = zip(people, sent, strict=True)
         entities = [Entity(entity_id=each.customer_id, features=features) for each, features in pairs]
-        return self._client.score_many(ROUTE, entities, extras=[ANOMALY])
+        scores = self._client.score_many(ROUTE, entities, extras=[ANOMALY])
+        self.failures += [str(error) for error in scores.errors.values()]
+        return scores
 
     def _answers(self, ask: Callable[[_Given], _Answer], given: Sequence[_Given]) -> list[_Answer]:
         """The answers of calls from a few threads, in order; a call that fails has none."""

@@ -23,7 +23,7 @@ from scoreline_trainers.demo.churn.figures import (
 )
 from scoreline_trainers.demo.churn.subscribers import NEW_DAYS, PROFILE, Subscriber, Subscribers
 from scoreline_trainers.demo.definitions import apply_packaged, publish_packaged
-from scoreline_trainers.demo.serving import Staying, serving
+from scoreline_trainers.demo.serving import PATIENCE_SECONDS, Staying, serving
 from scoreline_trainers.progress import Progress
 
 GRAPH, HARDENED = "churn-graph-profile", "churn-hardened-profile"
@@ -56,7 +56,7 @@ def run_churn(
     people = list(world.people.values())
     with (
         serving(folder / "registry", staying=staying) as server,
-        scoreline.Client(server.address) as client,
+        scoreline.Client(server.address, timeout_seconds=PATIENCE_SECONDS) as client,
     ):
         calls = Calls(client)
         clicks = _streamed(calls, world, progress)

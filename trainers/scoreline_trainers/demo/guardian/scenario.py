@@ -24,7 +24,7 @@ from scoreline_trainers.demo.guardian.figures import (
     problems_of,
 )
 from scoreline_trainers.demo.guardian.stream import POLICY, PROFILE, REGRETTED, ROUTE, Decided, Stream
-from scoreline_trainers.demo.serving import Served, Staying, serving
+from scoreline_trainers.demo.serving import PATIENCE_SECONDS, Served, Staying, serving
 from scoreline_trainers.errors import DemoError
 from scoreline_trainers.progress import Progress
 
@@ -56,7 +56,7 @@ def run_guardian(
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     people = Cardholders.drawn(customers, weeks=weeks, last_day=yesterday, seed=SEED)
     with serving(folder / "registry", staying=staying) as server:
-        with scoreline.Client(server.address) as client:
+        with scoreline.Client(server.address, timeout_seconds=PATIENCE_SECONDS) as client:
             stream = Stream(client, people)
             progress.begin(f"record {len(people.past):,} purchases of the past")
             stream.record_past()
