@@ -1,20 +1,23 @@
-"""Every family, over every kind of input, gets an explanation that the gate takes."""
+"""Every family, over every kind of input, gets an explanation and reasons that the gate takes."""
 
 import numpy as np
 import pytest
 
-from scoreline_registry.documents.manifest import EXPLANATION_FILE, MODEL_FILE
+from scoreline_registry.attributions.reason_file import ReasonFile
+from scoreline_registry.documents.manifest import EXPLANATION_FILE, GOLDEN_FILE, MODEL_FILE, REASONS_FILE
 from scoreline_trainers.explanation.document import Explanation
+from scoreline_trainers.explanation.reasons import ReasonSpec, check_reasons, reasons_file
 from scoreline_trainers.explanation.version_files import (
     ExplainedRows,
     ExplainSpec,
     check_explanation,
     explanation_files,
 )
+from scoreline_trainers.gate.golden import write_arrays
 from tests.trainers.tables import CASES, dataset, fit, lacking
 
 # The stack of the tests has no isotonic calibration.
-EXACT = {"logistic", "lightgbm", "xgboost", "catboost", "random_forest", "stacking"}
+EXACT = {"linear", "logistic", "lightgbm", "xgboost", "catboost", "random_forest", "stacking"}
 QUICK = {"catboost", "isolation_forest", "gat", "lstm with features", "segmented", "stacking"}
 
 
@@ -39,6 +42,12 @@ def test_every_family_is_explained(case: str) -> None:
         native=model,
     )
     check_explanation(case, {MODEL_FILE: graph, **made})
+    golden = write_arrays(dict(judged.feeds()))
+    reasons = reasons_file(
+        graph, data.inputs, training=data.batch, golden=golden, near=0.5, spec=ReasonSpec(rows=16), seed=0
+    )
+    check_reasons(case, data.inputs, {MODEL_FILE: graph, GOLDEN_FILE: golden, REASONS_FILE: reasons})
+    assert bool(ReasonFile.read(reasons).terms) == (family in EXACT)
     found = Explanation.model_validate_json(made[EXPLANATION_FILE])
     assert found.exact == (family in EXACT)
     assert sum(each.importance for each in found.ranking) > 0
