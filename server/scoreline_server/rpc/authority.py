@@ -7,7 +7,8 @@ only. A policy file allows other callers:
     actions = ["registry.write"]
     callers = ["cn:deploy-bot", "loopback"]
 
-An action in the file is allowed to its callers only; the other actions keep their defaults.
+An action in the file is allowed to its callers only; the other actions keep their defaults. A decision tells the score
+that it is based on, so ``decide`` is allowed to the callers of ``score`` where only that is named.
 """
 
 import fnmatch
@@ -142,6 +143,8 @@ def read_policy(path: Path | None) -> Policy:
             for action in _actions(rule):
                 allowed[action] = (*(allowed[action] if action in named else ()), *_callers(rule))
                 named.add(action)
+        if Action.SCORE in named and Action.DECIDE not in named:
+            allowed[Action.DECIDE] = allowed[Action.SCORE]
         return Policy(allowed)
     except OSError as error:
         raise StartError(f"policy_file {path} cannot be read: {error.strerror}") from error

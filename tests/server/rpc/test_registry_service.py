@@ -314,6 +314,23 @@ def test_a_policy_names_certificates(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "may_decide"), [("", False), ('[[allow]]\nactions = ["decide"]\ncallers = ["*"]\n', True)]
+)
+def test_decisions_tell_scores_so_a_policy_for_scores_is_one_for_them(
+    tmp_path: Path, more: str, *, may_decide: bool
+) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(f'[[allow]]\nactions = ["score"]\ncallers = ["cn:app"]\n{more}')
+    policy = read_policy(file)
+    policy.authorize(Caller(identity="app"), Action.DECIDE)
+    if may_decide:
+        policy.authorize(Caller(identity="ann"), Action.DECIDE)
+    else:
+        with pytest.raises(CallError, match="decide is not allowed"):
+            policy.authorize(Caller(identity="ann"), Action.DECIDE)
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         ('[[allow]]\nactions = ["fly"]\ncallers = ["*"]', "unknown action 'fly'"),
