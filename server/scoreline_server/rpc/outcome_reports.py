@@ -120,7 +120,7 @@ def decoded_outcomes(messages: Sequence[pb.Outcome], now: int) -> tuple[list[Out
         try:
             outcome = _outcome(message, now)
             check_observed(outcome.observed_at, now)
-        except InvalidRequestError as error:
+        except (InvalidRequestError, CallError) as error:
             errors.append(
                 pb.OutcomeError(
                     index=index, reason=error.reason, message=error.message, field=error.metadata.get("field", "")

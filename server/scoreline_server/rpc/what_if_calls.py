@@ -35,6 +35,7 @@ from scoreline_server.scoring.responses import ResponseEncoder, entity_error
 from scoreline_server.scoring.served_policy import ServedPolicy
 
 MOST_ENTITIES = 256
+MOST_SCENARIOS = 100
 _DEFAULT_TOGETHER = 5
 
 
@@ -98,6 +99,8 @@ def _wanted(request: pb.WhatIfRequest, policy: ServedPolicy) -> Wanted:
         raise _invalid("ad_hoc", f"duplicate intervention {twice!r}: choose another name")
     every = {**declared, **ad_hoc}
     chosen = [*(request.interventions or ([] if ad_hoc else declared)), *ad_hoc]
+    if len(request.scenarios) > MOST_SCENARIOS:
+        raise _invalid("scenarios", f"{len(request.scenarios)} scenarios; send at most {MOST_SCENARIOS}")
     scenarios = [tuple(each.interventions) for each in request.scenarios]
     for name in (*chosen, *(name for each in scenarios for name in each)):
         if name not in every:
@@ -130,6 +133,10 @@ def _within(intervention: Intervention, others: Iterable[str]) -> Intervention:
 
 
 def _intervention(message: pb.Intervention) -> tuple[str, Intervention]:
+    if not message.name:
+        raise _invalid("ad_hoc", "an intervention has a name")
+    if message.cost < 0:
+        raise _invalid("ad_hoc", f"intervention {message.name!r}: cost is {message.cost:g}: a cost is not negative")
     changes = []
     for each in message.changes:
         by = each.WhichOneof("change")
