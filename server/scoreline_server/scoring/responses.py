@@ -1,7 +1,6 @@
 """Encodes the results of a scored block as one ScoreResponse per call, in rows or columns like its request."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -158,7 +157,17 @@ def _explanation(results: RowResults, row: int) -> pb.Explanation | None:
 def explanation_message(found: RowReasons) -> pb.Explanation:
     """The reasons of one row on the wire."""
     return pb.Explanation(
-        reasons=[pb.ReasonCode(**asdict(code)) for code in found.codes],
+        reasons=[
+            pb.ReasonCode(
+                input=code.input,
+                value=code.value,
+                contribution=code.contribution,
+                standard_error=code.standard_error,
+                text=code.text,
+                language=code.language,
+            )
+            for code in found.codes
+        ],
         base=found.base,
         margin=found.margin,
         rest=found.rest,

@@ -35,7 +35,7 @@ def explain_rows(
     """
     found: list[RowReasons | None] = [None] * len(block)
     rows = np.array([at for at, each in enumerate(wanted) if each.count and at not in results.errors], np.intp)
-    for index in np.unique(results.served[rows]).tolist():
+    for index in sorted(set(results.served[rows].tolist())):
         arm, naming = route.arms[index], route.namings[index]
         bound = arm.binding.bind(block, rows[results.served[rows] == index])
         contributions = arm.model.contributions()
