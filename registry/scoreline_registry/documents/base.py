@@ -7,9 +7,12 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model
 
 
 class FrozenModel(BaseModel):
-    """The base of every stored value: frozen, and fields that a newer Scoreline wrote are kept."""
+    """The base of every stored value: frozen, and fields that a newer Scoreline wrote are kept.
 
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    Validators are built when a class is first used, so that an import does not pay for those that nothing uses.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False, defer_build=True)
 
 
 class OmitDefaults(FrozenModel):
