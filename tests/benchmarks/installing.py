@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from tests.benchmarks.rivals import INSTALLED, run_tool
 from tests.benchmarks.serving import StartError
@@ -30,7 +31,7 @@ def install(python: str) -> list[str]:
         print(f"installing {' '.join(packages)}", flush=True)
         try:
             run_tool([python, "-m", "venv", folder])
-            pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet"]
+            pip: list[str | Path] = [folder / "bin" / "python", "-m", "pip", "install", "--quiet"]
             run_tool([*pip, *packages])
             if peer in ALONE:
                 run_tool([*pip, "--no-deps", *ALONE[peer]])

@@ -151,7 +151,7 @@ def test_a_profile_is_planned_applied_listed_and_rolled_back(
 def test_a_policy_is_planned_applied_listed_and_rolled_back(registry: Registry, admin: rpc.RegistryServiceStub) -> None:
     early = admin.ApplyPolicy, pb.ApplyPolicyRequest(definition=GUARDIAN, author="ann")
     assert failure(*early) == (grpc.StatusCode.FAILED_PRECONDITION, "REFUSED")
-    publish_linear(registry, "linear", aliases=["champion"])
+    publish_linear(registry, "linear", aliases=("champion",))
     admin.ApplyRoute(pb.ApplyRouteRequest(definition=ROUTE, author="ann"))
     plan = admin.ApplyPolicy(pb.ApplyPolicyRequest(definition=GUARDIAN, dry_run=True))
     assert (plan.revision, plan.HasField("policy"), plan.moved) == (0, False, 0)
@@ -163,7 +163,8 @@ def test_a_policy_is_planned_applied_listed_and_rolled_back(registry: Registry, 
     assert policy_of(read.definition, source="test") == policy_of(GUARDIAN, source="test")
     changed = pb.ApplyPolicyRequest(definition=f"{GUARDIAN}control: 25\n", author="ann")
     answer = admin.ApplyPolicy(changed)
-    assert (list(answer.differences), answer.moved) == (["control: 0 -> 25"], pytest.approx(0.25))
+    assert list(answer.differences) == ["control: 0 -> 25"]
+    assert answer.moved == pytest.approx(0.25)
     stale = pb.ApplyPolicyRequest(definition=GUARDIAN, etag=read.etag, author="ann")
     assert failure(admin.ApplyPolicy, stale) == (grpc.StatusCode.ABORTED, "CONFLICT")
     wrong = pb.ApplyPolicyRequest(definition=GUARDIAN.replace("reduces", "reduce"), author="ann")
