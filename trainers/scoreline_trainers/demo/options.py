@@ -52,7 +52,8 @@ def run_in_folder(
         raise click.UsageError(f"--keep {keep}: the folder exists already; name a new one")
     started = time.monotonic()
     with ExitStack() as stack:
-        folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scoreline-demo-")))
+        # A folder within: the server keeps its journal beside a registry.
+        folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scoreline-demo-"))) / "demo"
         report = run(folder, _progress(stack, quiet=as_json))
     seconds = round(time.monotonic() - started, 1)
     if as_json:
