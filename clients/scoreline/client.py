@@ -204,8 +204,8 @@ class Client:
         past events: limits and quiet hours go by it. ``request_id`` is the same on every retry, so that the limits of
         the policy are taken once; give one of your own where you repeat a call yourself within ten minutes.
 
-        Where the server's store of limits does not answer, actions that have limits are held back: ``suppressed`` names
-        them, with kind "unreachable". Raises what ``score`` raises.
+        Where the server's store of limits does not answer, actions that have limits are not taken and stand in
+        ``suppressed`` with kind "unreachable", unless the policy lets them act. Raises what ``score`` raises.
         """
         entity = Entity(
             entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context, event=event

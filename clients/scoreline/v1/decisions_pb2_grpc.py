@@ -65,9 +65,9 @@ class DecisionServiceServicer(object):
     def Decide(self, request, context):
         """Scores 1 to 1,024 entities through the policy's route and decides for each: an action within all limits, its
         message, and why. Limits are taken before the answer, and the decision stands in the journal beside the score.
-        Where the store of limits does not answer in time, actions that it would have to count are held back, and the
-        decision is made among the others. Fails with FAILED_PRECONDITION and reason LIMITS_OFF where a policy has limits and
-        the server has no store for them.
+        Where the store of limits does not answer in time, actions that it would have to count are suppressed and the
+        decision is made among the others, unless the policy has `limits_unavailable: act`: then they are taken, uncounted.
+        Fails with FAILED_PRECONDITION and reason LIMITS_OFF where a policy has limits and the server has no store for them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,9 +42,9 @@ class DecisionServiceStub:
     Decide: _grpc.UnaryUnaryMultiCallable[_decisions_pb2.DecideRequest, _decisions_pb2.DecideResponse]
     """Scores 1 to 1,024 entities through the policy's route and decides for each: an action within all limits, its
     message, and why. Limits are taken before the answer, and the decision stands in the journal beside the score.
-    Where the store of limits does not answer in time, actions that it would have to count are held back, and the
-    decision is made among the others. Fails with FAILED_PRECONDITION and reason LIMITS_OFF where a policy has limits and
-    the server has no store for them.
+    Where the store of limits does not answer in time, actions that it would have to count are suppressed and the
+    decision is made among the others, unless the policy has `limits_unavailable: act`: then they are taken, uncounted.
+    Fails with FAILED_PRECONDITION and reason LIMITS_OFF where a policy has limits and the server has no store for them.
     """
     WhatIf: _grpc.UnaryUnaryMultiCallable[_decisions_pb2.WhatIfRequest, _decisions_pb2.WhatIfResponse]
     """Scores what interventions would change, alone and together, and says which are worth their cost. Nothing is
@@ -67,9 +67,9 @@ class DecisionServiceAsyncStub(DecisionServiceStub):
     Decide: _aio.UnaryUnaryMultiCallable[_decisions_pb2.DecideRequest, _decisions_pb2.DecideResponse]  # type: ignore[assignment]
     """Scores 1 to 1,024 entities through the policy's route and decides for each: an action within all limits, its
     message, and why. Limits are taken before the answer, and the decision stands in the journal beside the score.
-    Where the store of limits does not answer in time, actions that it would have to count are held back, and the
-    decision is made among the others. Fails with FAILED_PRECONDITION and reason LIMITS_OFF where a policy has limits and
-    the server has no store for them.
+    Where the store of limits does not answer in time, actions that it would have to count are suppressed and the
+    decision is made among the others, unless the policy has `limits_unavailable: act`: then they are taken, uncounted.
+    Fails with FAILED_PRECONDITION and reason LIMITS_OFF where a policy has limits and the server has no store for them.
     """
     WhatIf: _aio.UnaryUnaryMultiCallable[_decisions_pb2.WhatIfRequest, _decisions_pb2.WhatIfResponse]  # type: ignore[assignment]
     """Scores what interventions would change, alone and together, and says which are worth their cost. Nothing is
@@ -95,9 +95,9 @@ class DecisionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_decisions_pb2.DecideResponse, _abc.Awaitable[_decisions_pb2.DecideResponse]]:
         """Scores 1 to 1,024 entities through the policy's route and decides for each: an action within all limits, its
         message, and why. Limits are taken before the answer, and the decision stands in the journal beside the score.
-        Where the store of limits does not answer in time, actions that it would have to count are held back, and the
-        decision is made among the others. Fails with FAILED_PRECONDITION and reason LIMITS_OFF where a policy has limits and
-        the server has no store for them.
+        Where the store of limits does not answer in time, actions that it would have to count are suppressed and the
+        decision is made among the others, unless the policy has `limits_unavailable: act`: then they are taken, uncounted.
+        Fails with FAILED_PRECONDITION and reason LIMITS_OFF where a policy has limits and the server has no store for them.
         """
 
     @_abc_1.abstractmethod
