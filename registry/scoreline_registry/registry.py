@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from scoreline_registry.decisions.policy_plan import PolicyPlan
+from scoreline_registry.decisions.specs.policy_plan import PolicyPlan
 from scoreline_registry.decisions.specs.policy_spec import PolicySpec
 from scoreline_registry.documents.documents import Source, VersionEntry, encode
 from scoreline_registry.documents.manifest import MANIFEST_FILE, Manifest

@@ -17,7 +17,7 @@ from rich.table import Table
 from scoreline_registry.decisions.deciding.compiled import CompiledPolicy, compile_policy
 from scoreline_registry.decisions.deciding.proposal import Candidate, Case
 from scoreline_registry.decisions.messages.rendering import CompiledMessages
-from scoreline_registry.decisions.policy_file import policy_of
+from scoreline_registry.decisions.specs.policy_file import policy_of
 
 POLICY = """
 policy: guardian

@@ -29,7 +29,7 @@ from rich.table import Table
 from scoreline_registry.decisions.deciding.action_law import ActionLaw
 from scoreline_registry.decisions.deciding.proposal import UPLIFT, Case
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.policy_file import policy_of
+from scoreline_registry.decisions.specs.policy_file import policy_of
 from scoreline_registry.statistics.figures import Estimate
 from scoreline_registry.statistics.off_policy.estimators import Terms, doubly_robust, inverse_propensity
 from scoreline_registry.statistics.off_policy.logged import LoggedDecisions

@@ -18,9 +18,9 @@ import pytest
 
 import scoreline
 from scoreline import Decision
-from scoreline_registry.decisions.policy_file import read_policy
 from scoreline_registry.decisions.reservations import MICRO
 from scoreline_registry.decisions.reservations import Counter as LimitCounter
+from scoreline_registry.decisions.specs.policy_file import read_policy
 from scoreline_registry.registry import Registry
 from scoreline_server.journal.reading.reader import read_records
 from scoreline_server.limit_stores.opening import FILE_NAME, open_limits

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 import scoreline
 from scoreline import Decision, Outcome
 from scoreline_registry.commands import policy as policy_commands
-from scoreline_registry.decisions.policy_file import read_policy
+from scoreline_registry.decisions.specs.policy_file import read_policy
 from scoreline_registry.registry import Registry
 from scoreline_server.controllers.policy_controller import AUTHOR, PolicyController
 from scoreline_server.journal.reading.reader import read_records

@@ -6,8 +6,8 @@ from scoreline.v1 import scoring_pb2 as pb
 from scoreline_registry.decisions.deciding.compiled import compile_policy
 from scoreline_registry.decisions.messages.rendering import CompiledMessages
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.policy_file import policy_of
 from scoreline_registry.decisions.reservations import Grant, Reservation
+from scoreline_registry.decisions.specs.policy_file import policy_of
 from scoreline_server.decisions.cases import refuse_without_unit
 from scoreline_server.decisions.deciding import Asked, Decided, Reserve, decide
 from scoreline_server.scoring.catalog import Catalog

@@ -24,8 +24,8 @@ from scoreline_registry.commands.output import print_commit, print_json, print_t
 from scoreline_registry.commands.packaged import print_packaged
 from scoreline_registry.decisions.packaged import packaged_policies
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.policy_file import policy_of, read_policy, write_policy
-from scoreline_registry.decisions.policy_plan import PolicyPlan
+from scoreline_registry.decisions.specs.policy_file import policy_of, read_policy, write_policy
+from scoreline_registry.decisions.specs.policy_plan import PolicyPlan
 from scoreline_registry.decisions.specs.policy_spec import PolicySpec
 from scoreline_registry.history.policy_changes import RemovePolicy
 from scoreline_registry.registry import Registry

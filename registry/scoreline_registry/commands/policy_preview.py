@@ -12,7 +12,7 @@ from scoreline_registry.commands.options import Failure, RegistryCommand, json_o
 from scoreline_registry.commands.output import print_json, print_table
 from scoreline_registry.decisions.checks.validation import own_errors
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.policy_file import policy_of, read_policy
+from scoreline_registry.decisions.specs.policy_file import policy_of, read_policy
 from scoreline_registry.errors import InvalidError
 from scoreline_registry.registry import Registry
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from scoreline_registry.decisions.checks.validation import own_warnings
-from scoreline_registry.decisions.policy_plan import PolicyPlan, policy_plan
+from scoreline_registry.decisions.specs.policy_plan import PolicyPlan, policy_plan
 from scoreline_registry.documents.documents import document_key
 from scoreline_registry.errors import ConflictError, CorruptError, InvalidError
 from scoreline_registry.history.changes import Change, Signature

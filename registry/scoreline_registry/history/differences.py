@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.policy_plan import policy_differences
+from scoreline_registry.decisions.specs.policy_plan import policy_differences
 from scoreline_registry.documents.model import Model
 from scoreline_registry.documents.model_versions import ModelVersions
 from scoreline_registry.history.state import D, Documents, State

@@ -1,8 +1,8 @@
 """Handlers of RegistryService that write: each call commits one revision, signed by its caller."""
 
 from scoreline.v1 import registry_pb2 as pb
-from scoreline_registry.decisions.policy_file import read_policy
-from scoreline_registry.decisions.policy_plan import PolicyPlan
+from scoreline_registry.decisions.specs.policy_file import read_policy
+from scoreline_registry.decisions.specs.policy_plan import PolicyPlan
 from scoreline_registry.history.changes import Change, SetAlias
 from scoreline_registry.history.rollback import (
     RollbackAll,

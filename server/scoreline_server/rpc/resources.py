@@ -3,7 +3,7 @@
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from scoreline.v1 import registry_pb2 as pb
-from scoreline_registry.decisions.policy_file import write_policy
+from scoreline_registry.decisions.specs.policy_file import write_policy
 from scoreline_registry.documents.documents import VersionEntry
 from scoreline_registry.documents.manifest import Manifest
 from scoreline_registry.errors import InvalidNameError, NotFoundError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scoreline_registry.decisions.policy_file import read_policy
+from scoreline_registry.decisions.specs.policy_file import read_policy
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.settings import Settings

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from scoreline_registry import commands
-from scoreline_registry.decisions.policy_file import read_policy
 from scoreline_registry.decisions.policy_state import CutValue
+from scoreline_registry.decisions.specs.policy_file import read_policy
 from scoreline_registry.history.policy_changes import SetCuts
 from scoreline_registry.registry import Registry
 from tests.registry.commands.test_commands import Shell

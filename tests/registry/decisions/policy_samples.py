@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.policy_file import policy_of, read_policy
+from scoreline_registry.decisions.specs.policy_file import policy_of, read_policy
 from scoreline_registry.decisions.specs.policy_spec import PolicySpec
 from scoreline_registry.documents.contract import Band, Feature, InputContract, Points, ScoreContract
 from scoreline_registry.documents.manifest import Manifest

@@ -7,7 +7,7 @@ import pytest
 
 from scoreline_registry.decisions.packaged import packaged_policies
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.policy_file import policy_of, read_policy, write_policy
+from scoreline_registry.decisions.specs.policy_file import policy_of, read_policy, write_policy
 from scoreline_registry.documents.contract import Feature, InputContract, ScoreContract
 from scoreline_registry.documents.manifest import Manifest
 from scoreline_registry.errors import RefusedError

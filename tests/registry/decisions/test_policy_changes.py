@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoreline_registry.decisions.policy_file import read_policy, write_policy
 from scoreline_registry.decisions.policy_state import CutValue, EffectsState, EffectValue, VariantCounts
+from scoreline_registry.decisions.specs.policy_file import read_policy, write_policy
 from scoreline_registry.decisions.specs.policy_spec import PolicySpec
 from scoreline_registry.documents.base import FrozenModel
 from scoreline_registry.documents.documents import decode, document_key, encode, sha256_hex

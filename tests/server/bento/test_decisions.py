@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from scoreline.v1 import decisions_pb2 as pb
-from scoreline_registry.decisions.policy_file import read_policy
+from scoreline_registry.decisions.specs.policy_file import read_policy
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import LocalStorage
 from scoreline_registry.versions.route_snapshot import freeze

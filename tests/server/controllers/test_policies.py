@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scoreline_registry.decisions.policy_file import read_policy
+from scoreline_registry.decisions.specs.policy_file import read_policy
 from scoreline_registry.history.changes import Change
 from scoreline_registry.history.commits import Commit
 from scoreline_registry.history.policy_changes import RemovePolicy, SetCuts

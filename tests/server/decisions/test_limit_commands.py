@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 from scoreline.cli.app import scoreline
 from scoreline_registry.decisions.deciding.limit_usage import LimitCounter, counters_of
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.policy_file import read_policy
 from scoreline_registry.decisions.reservations import Check, Claim, Reservation
+from scoreline_registry.decisions.specs.policy_file import read_policy
 from scoreline_registry.registry import Registry
 from scoreline_server.limit_stores.sqlite_store import SqliteLimits
 from tests.server.policies import GUARDIAN

@@ -10,7 +10,7 @@ import pytest
 
 from scoreline.v1 import decisions_pb2 as pb
 from scoreline.v1 import decisions_pb2_grpc as rpc
-from scoreline_registry.decisions.policy_file import read_policy
+from scoreline_registry.decisions.specs.policy_file import read_policy
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.settings import Settings

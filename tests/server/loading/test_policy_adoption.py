@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from scoreline.v1 import scoring_pb2 as pb
-from scoreline_registry.decisions.policy_file import read_policy
+from scoreline_registry.decisions.specs.policy_file import read_policy
 from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.history.policy_changes import RemovePolicy
 from scoreline_registry.registry import Registry

@@ -19,7 +19,7 @@ from scoreline import (
     ScorelineError,
 )
 from scoreline.cli.app import run
-from scoreline_registry.decisions.policy_file import read_policy
+from scoreline_registry.decisions.specs.policy_file import read_policy
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_file import read_route
 from scoreline_server.app import Server

@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from scoreline.v1 import decisions_pb2 as pb
 from scoreline.v1 import decisions_pb2_grpc as rpc
 from scoreline.v1 import scoring_pb2
-from scoreline_registry.decisions.policy_file import read_policy
+from scoreline_registry.decisions.specs.policy_file import read_policy
 from scoreline_registry.registry import Registry
 from scoreline_server.app import Server
 from scoreline_server.journal.reading.reader import read_records

@@ -9,7 +9,7 @@ import pytest
 
 from scoreline.v1 import registry_pb2 as pb
 from scoreline.v1 import registry_pb2_grpc as rpc
-from scoreline_registry.decisions.policy_file import policy_of
+from scoreline_registry.decisions.specs.policy_file import policy_of
 from scoreline_registry.history.rollback import RollbackAll
 from scoreline_registry.history.weight_moves import MoveRamp
 from scoreline_registry.profiles.digests import feature_digests

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from scoreline_registry.decisions.packaged import packaged_policies
-from scoreline_registry.decisions.policy_file import read_policy
+from scoreline_registry.decisions.specs.policy_file import read_policy
 from scoreline_registry.profiles.packaged import packaged_profiles
 from scoreline_registry.profiles.profile_file import read_profile
 from scoreline_registry.registry import Registry

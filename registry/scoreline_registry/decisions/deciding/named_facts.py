@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from scoreline_registry.decisions.deciding.proposal import UPLIFT
-from scoreline_registry.decisions.effect_beliefs import is_share_of_score
 from scoreline_registry.decisions.facts import CONTEXT, SCORE
+from scoreline_registry.decisions.learning.effect_beliefs import is_share_of_score
 from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.decisions.policy_conditions import condition_with_cuts
 from scoreline_registry.routing.conditions import tests_of

@@ -8,8 +8,8 @@ from scoreline_registry.decisions.deciding.odds import CERTAIN, Odds
 from scoreline_registry.decisions.deciding.proposal import Candidate
 from scoreline_registry.decisions.deciding.values import DOING_NOTHING, ValuedAction
 from scoreline_registry.decisions.facts import Facts
+from scoreline_registry.decisions.learning.thompson import KNOWN_ZERO, shares
 from scoreline_registry.decisions.strategies import Exploration
-from scoreline_registry.decisions.thompson import KNOWN_ZERO, shares
 
 
 @dataclass(frozen=True, slots=True)

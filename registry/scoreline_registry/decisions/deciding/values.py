@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from scoreline_registry.decisions.actions import NO_ACTION, Action
 from scoreline_registry.decisions.deciding.proposal import UPLIFT, Candidate, LeftOut
-from scoreline_registry.decisions.effect_beliefs import believed_effect, is_share_of_score
 from scoreline_registry.decisions.facts import SCORE, Facts
+from scoreline_registry.decisions.learning.effect_beliefs import believed_effect, is_share_of_score
+from scoreline_registry.decisions.learning.thompson import Belief, NormalPosterior
 from scoreline_registry.decisions.policy_state import EffectsState
-from scoreline_registry.decisions.thompson import Belief, NormalPosterior
 
 DOING_NOTHING = Candidate(NO_ACTION, propensity=0.0, cost=0.0, expected_value=0.0)
 """The candidate "none", whose propensity is set where it is ranked."""

@@ -6,9 +6,9 @@ from operator import itemgetter
 
 from scoreline_registry.decisions.deciding.proposal import Candidate, Case
 from scoreline_registry.decisions.deciding.randomness import KeyedRandom
+from scoreline_registry.decisions.learning.thompson import Belief, BetaPosterior, drawn, shares
 from scoreline_registry.decisions.message_texts import ActionMessages
 from scoreline_registry.decisions.policy_state import EffectsState, VariantCounts
-from scoreline_registry.decisions.thompson import Belief, BetaPosterior, drawn, shares
 from scoreline_registry.routing.bucketing import WHOLE, UnitHasher
 
 _UNKNOWN = VariantCounts()

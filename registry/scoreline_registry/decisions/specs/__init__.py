@@ -1,1 +1,1 @@
-"""Policies as people write them: read strictly, made documents, and written back. Pure."""
+"""Policies as people write them: read strictly, made documents, compared, and written back. Pure."""

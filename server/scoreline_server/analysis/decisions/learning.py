@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from scoreline_registry.decisions.actions import NO_ACTION, LearnedEffect
-from scoreline_registry.decisions.adaptive_cuts import FoundCut, cut_at_share, cut_by_costs, untouched_weights
 from scoreline_registry.decisions.cuts import AdaptiveCut, CostCut, ShareCut
-from scoreline_registry.decisions.effect_learning import (
+from scoreline_registry.decisions.facts import CONTEXT, FEATURE, SCORE
+from scoreline_registry.decisions.learning.adaptive_cuts import FoundCut, cut_at_share, cut_by_costs, untouched_weights
+from scoreline_registry.decisions.learning.effect_learning import (
     counts_are_worth_revising,
     is_worth_revising,
     learned_effect,
     variant_counts,
 )
-from scoreline_registry.decisions.facts import CONTEXT, FEATURE, SCORE
 from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.decisions.policy_state import CutValue, EffectsState, EffectValue, VariantCounts
 from scoreline_registry.routing.bucketing import WHOLE

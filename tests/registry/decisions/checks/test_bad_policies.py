@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from scoreline_registry.decisions.policy_file import read_policy
+from scoreline_registry.decisions.specs.policy_file import read_policy
 from scoreline_registry.errors import InvalidError, RefusedError
 from scoreline_registry.registry import Registry
 from scoreline_registry.storage import MemoryStorage

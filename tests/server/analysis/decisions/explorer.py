@@ -11,7 +11,7 @@ from scoreline_registry.decisions.deciding.action_law import ActionLaw, costs_of
 from scoreline_registry.decisions.deciding.compiled import compile_policy
 from scoreline_registry.decisions.deciding.proposal import Case
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.policy_file import policy_of, read_policy
+from scoreline_registry.decisions.specs.policy_file import policy_of, read_policy
 from scoreline_registry.registry import Registry
 from scoreline_server.scoring.decided import DecidedRow
 from tests.server.analysis.rows import START, Rows, route_facts, write_outcomes, write_rows

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.policy_file import policy_of
 from scoreline_registry.decisions.policy_state import CutValue
+from scoreline_registry.decisions.specs.policy_file import policy_of
 from scoreline_server.analysis.decisions.learning import JournalEvidence
 from tests.server.analysis.decisions.guardian import CONTROL, World, world, write_world
 from tests.server.analysis.rows import DAY, START, route_facts, write_outcomes, write_rows

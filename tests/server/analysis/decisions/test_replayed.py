@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scoreline_registry.decisions.policy_file import policy_of
+from scoreline_registry.decisions.specs.policy_file import policy_of
 from scoreline_server.analysis.decisions import replayed
 from scoreline_server.analysis.decisions.cases import CaseQuery
 from scoreline_server.analysis.decisions.replayed import Moved, replay_policy

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.policy_file import policy_of
+from scoreline_registry.decisions.specs.policy_file import policy_of
 from scoreline_registry.statistics.figures import Estimate, TooFew
 from scoreline_registry.statistics.off_policy.logged import NoSupportError
 from scoreline_server.analysis.decisions.cases import CaseQuery

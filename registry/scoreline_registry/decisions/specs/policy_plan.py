@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.policy_facts import difference_text, policy_facts
+from scoreline_registry.decisions.specs.named_values import difference_text, named_values
 from scoreline_registry.decisions.strategies import SplitRule
 from scoreline_registry.routing.bucketing import WHOLE, kept_millionths
 from scoreline_registry.routing.planning import base_rules
@@ -85,11 +85,11 @@ def policy_plan(
 
 def policy_differences(before: Policy | None, after: Policy) -> Iterator[str]:
     """One line for each difference between two definitions of a policy, buckets aside."""
-    new = policy_facts(after)
+    new = named_values(after)
     if before is None:
         yield f"new policy for route {after.route}, with the actions {', '.join(after.actions)}"
         return
-    old = policy_facts(before)
+    old = named_values(before)
     for name in dict.fromkeys([*old, *new]):
         if old.get(name) != new.get(name):
             yield f"{name}: {difference_text(old.get(name), new.get(name))}"

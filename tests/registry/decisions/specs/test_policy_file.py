@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from scoreline_registry.decisions.amounts import Amount
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.decisions.policy_file import policy_of, read_policy, write_policy
-from scoreline_registry.decisions.policy_plan import policy_differences, policy_plan
 from scoreline_registry.decisions.specs.limit_specs import clock
+from scoreline_registry.decisions.specs.policy_file import policy_of, read_policy, write_policy
+from scoreline_registry.decisions.specs.policy_plan import policy_differences, policy_plan
 from scoreline_registry.decisions.specs.policy_planning import next_policy
 from scoreline_registry.decisions.specs.policy_spec import PolicySpec
 from scoreline_registry.documents.documents import decode, encode

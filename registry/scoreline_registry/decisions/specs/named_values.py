@@ -1,4 +1,4 @@
-"""A policy as named facts, so that two definitions can be compared line by line."""
+"""A policy as named values, so that two definitions can be compared line by line."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
@@ -8,8 +8,8 @@ from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.decisions.specs.written_policy import written
 from scoreline_registry.documents.documents import canonical_json
 
-Fact: TypeAlias = str | dict[str, Any]
-"""One fact: a text, or options by name."""
+NamedValue: TypeAlias = str | dict[str, Any]
+"""One of them: a text, or options by name."""
 
 _SECTIONS = {
     "actions": "action",
@@ -21,13 +21,13 @@ _SECTIONS = {
 _LONGEST = 100
 
 
-def policy_facts(policy: Policy) -> dict[str, Fact]:
-    """Each fact of a policy by a name such as "action nudge", bucket ranges aside."""
-    return dict(_facts(policy))
+def named_values(policy: Policy) -> dict[str, NamedValue]:
+    """Each value of a policy by a name such as "action nudge", bucket ranges aside."""
+    return dict(_values(policy))
 
 
-def difference_text(old: Fact | None, new: Fact | None) -> str:
-    """The difference of two values of one fact; None where it is not there."""
+def difference_text(old: NamedValue | None, new: NamedValue | None) -> str:
+    """The difference of two values of one name; None where it is not there."""
     if old is None:
         return f"added {_shown(new)}"
     if new is None:
@@ -38,35 +38,35 @@ def difference_text(old: Fact | None, new: Fact | None) -> str:
     return f"{_shown(old)} -> {_shown(new)}"
 
 
-def _facts(policy: Policy) -> Iterator[tuple[str, Fact]]:
+def _values(policy: Policy) -> Iterator[tuple[str, NamedValue]]:
     data = written(policy)
     listed = {"policy", "strategies", "rules", "limits", "messages", *_SECTIONS}
     for name, value in data.items():
         if name not in listed:
-            yield name, _fact(value)
+            yield name, _value(value)
     for section, kind in _SECTIONS.items():
         for name, value in data.get(section, {}).items():
-            yield f"{kind} {name}", _fact(value)
+            yield f"{kind} {name}", _value(value)
     for name, strategy in data["strategies"].items():
-        yield from _strategy_facts(f"strategy {name}", strategy)
+        yield from _strategy_values(f"strategy {name}", strategy)
     for position, rule in enumerate(data["rules"], start=1):
         yield f"rule {position}", rule
     for limit in data.get("limits", ()):
         yield f"limit {limit['name']}", {name: value for name, value in limit.items() if name != "name"}
-    yield from _message_facts(policy, data.get("messages", {}))
+    yield from _message_values(policy, data.get("messages", {}))
     yield from _found(policy)
 
 
-def _strategy_facts(place: str, strategy: Mapping[str, Any]) -> Iterator[tuple[str, Fact]]:
+def _strategy_values(place: str, strategy: Mapping[str, Any]) -> Iterator[tuple[str, NamedValue]]:
     for rule in strategy["rules"]:
         yield f"{place} rule {rule['name']}", {name: value for name, value in rule.items() if name != "name"}
     yield f"{place} order of rules", ", ".join(rule["name"] for rule in strategy["rules"])
     for name in ("explore", "description"):
         if name in strategy:
-            yield f"{place} {name}", _fact(strategy[name])
+            yield f"{place} {name}", _value(strategy[name])
 
 
-def _message_facts(policy: Policy, data: Mapping[str, Any]) -> Iterator[tuple[str, Fact]]:
+def _message_values(policy: Policy, data: Mapping[str, Any]) -> Iterator[tuple[str, NamedValue]]:
     for action, messages in policy.messages.items():
         for template in messages.templates(action):
             words = (template.variant, template.language, template.channel)
@@ -76,7 +76,7 @@ def _message_facts(policy: Policy, data: Mapping[str, Any]) -> Iterator[tuple[st
             yield f"message {action} variants", chosen
 
 
-def _found(policy: Policy) -> Iterator[tuple[str, Fact]]:
+def _found(policy: Policy) -> Iterator[tuple[str, NamedValue]]:
     """What controllers found out."""
     for name, cut in policy.cuts.items():
         if isinstance(cut, AdaptiveCut) and name in policy.cuts_state:
@@ -91,7 +91,7 @@ def _found(policy: Policy) -> Iterator[tuple[str, Fact]]:
             yield f"variant {name} of {action}", f"{count.successes:g} of {count.successes + count.failures:g} cases"
 
 
-def _fact(value: Any) -> Fact:
+def _value(value: Any) -> NamedValue:
     return value if isinstance(value, dict) else _shown(value)
 
 

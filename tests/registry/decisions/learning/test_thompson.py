@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from scoreline_registry.decisions.thompson import (
+from scoreline_registry.decisions.learning.thompson import (
     KNOWN_ZERO,
     POINTS,
     Belief,

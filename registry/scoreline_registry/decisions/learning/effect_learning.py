@@ -3,8 +3,8 @@
 import math
 
 from scoreline_registry.decisions.actions import LearnedEffect
+from scoreline_registry.decisions.learning.thompson import MOST_COUNTS
 from scoreline_registry.decisions.policy_state import EffectValue, VariantCounts
-from scoreline_registry.decisions.thompson import MOST_COUNTS
 from scoreline_registry.statistics.moments import Moments
 
 LEAST_CASES = 30

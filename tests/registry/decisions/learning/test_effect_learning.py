@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scoreline_registry.decisions.actions import LearnedEffect
-from scoreline_registry.decisions.effect_learning import (
+from scoreline_registry.decisions.learning.effect_learning import (
     counts_are_worth_revising,
     is_worth_revising,
     learned_effect,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scoreline_registry.decisions.adaptive_cuts import (
+from scoreline_registry.decisions.learning.adaptive_cuts import (
     LEAST_CASES,
     cut_at_share,
     cut_by_costs,

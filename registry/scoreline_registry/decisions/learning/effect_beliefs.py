@@ -3,8 +3,8 @@
 import math
 
 from scoreline_registry.decisions.actions import Action, LearnedEffect
+from scoreline_registry.decisions.learning.thompson import NormalPosterior
 from scoreline_registry.decisions.policy_state import EffectsState
-from scoreline_registry.decisions.thompson import NormalPosterior
 
 _SPREAD_OF_A_CASE = 0.5
 """The standard deviation of one yes-or-no outcome is this at the most."""
