@@ -1,5 +1,6 @@
 """What a policy would decide and say for rows, before any limit that is counted in a store. Pure."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -82,14 +83,22 @@ def _counted(compiled: CompiledPolicy, case: Case, proposal: Proposal) -> tuple[
 
 
 def _reasons(row: Row, number: int) -> list[WrittenReason]:
-    """The reasons of a row: objects with text, input and direction, or texts alone."""
+    """The reasons of a row: objects with text, input and direction, texts alone, or what the journal has of them."""
     written = row.get(REASONS) or ()
+    if isinstance(written, str):
+        try:
+            written = json.loads(written)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"row {number}: {REASONS} is no JSON list") from error
     if not isinstance(written, list | tuple):
         raise ValueError(f"row {number}: {REASONS} is no list")  # noqa: TRY004 - one kind of error for bad rows
     return [_reason(each) for each in written]
 
 
 def _reason(each: object) -> WrittenReason:
+    match each:
+        case [str(name), int() | float() as contribution]:
+            return WrittenReason(name, name, "raises" if contribution > 0 else "lowers")
     if isinstance(each, Mapping):
         text, name = str(each.get("text", "")), str(each.get("input", ""))
         return WrittenReason(text or name, name, str(each.get("direction", "")))
