@@ -9,16 +9,15 @@ from typing import Any, Self, TypeVar
 
 import numpy.typing as npt
 
+from scoreline.aio_deciding_client import AsyncDecidingClient
 from scoreline.batching.asyncio_driver import AioCoalescer
 from scoreline.batching.event_outcomes import OnRefused
 from scoreline.batching.event_queue import MAX_QUEUED_EVENTS, EventQueue
 from scoreline.batching.event_tasks import AioEventSender
 from scoreline.batching.policy import OPEN_PER_CONNECTION
 from scoreline.calls.call_options import CallOptions
-from scoreline.calls.change_calls import AdHoc, Goal, change_flow, changes_flow, recourse_call, what_if_call
 from scoreline.calls.chunks import chunk_flows
 from scoreline.calls.comparison_calls import ComparisonOptions, comparison_flow
-from scoreline.calls.decision_calls import DecideOptions, decide_flow, decide_flows, in_order
 from scoreline.calls.event_calls import forget_flow, profile_flow
 from scoreline.calls.flows import Flows, schema_of_policy
 from scoreline.calls.outcome_calls import report_flow
@@ -29,12 +28,10 @@ from scoreline.calls.transport import AsyncTransport, Flow, run_async
 from scoreline.channel.channels import Metadata, endpoint
 from scoreline.channel.grpc_transport import AioTransport
 from scoreline.channel.tls import TlsOptions
-from scoreline.client import DEFAULT_TIMEOUT_SECONDS, NO_CONTEXT, NO_FEATURES
-from scoreline.decoding.changes import Recourse, WhatIf
-from scoreline.decoding.decisions import Decision
+from scoreline.client import DEFAULT_TIMEOUT_SECONDS
 from scoreline.decoding.profiles import EntityProfile, EventsReport, Forgotten
 from scoreline.decoding.results import Score, Scores
-from scoreline.encoding.entities import Entity, EntityId, Steps, Value
+from scoreline.encoding.entities import NO_CONTEXT, NO_FEATURES, Entity, EntityId, Steps, Value
 from scoreline.encoding.events import Event, EventLike
 from scoreline.encoding.row_chunks import RowsLike, row_chunks
 from scoreline.encoding.tables import Column
@@ -47,7 +44,7 @@ from scoreline.status import Health, ServerStatus
 _T = TypeVar("_T")
 
 
-class AsyncClient:
+class AsyncClient(AsyncDecidingClient):
     """Scores entities by a Scoreline server, on one asyncio event loop; make one per loop and keep it.
 
         async with scoreline.AsyncClient("scoring.internal:50051") as client:
@@ -144,145 +141,6 @@ class AsyncClient:
         async for parts in self._each(chunk_flows(self._flows, options, given.chunks)):
             builder.add(parts)
         return builder.scores()
-
-    async def decide(
-        self,
-        policy: str,
-        features: Mapping[str, Value] = NO_FEATURES,
-        *,
-        entity_id: EntityId = "",
-        sequence: Steps | None = None,
-        neighbors: Steps | None = None,
-        context: Mapping[str, Value] = NO_CONTEXT,
-        event: EventLike | None = None,
-        reasons: int = 0,
-        language: str = "",
-        channel: str = "",
-        trace: bool = False,
-        time: Time | None = None,
-        request_id: str | None = None,
-        timeout_seconds: float | None = None,
-    ) -> Decision:
-        """Decides for one entity, as Client.decide does."""
-        entity = Entity(
-            entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context, event=event
-        )
-        call = CallOptions(route=policy, request_id=request_id, timeout_seconds=timeout_seconds)
-        options = DecideOptions(call=call, reasons=reasons, language=language, channel=channel, trace=trace, time=time)
-        return await self._run(decide_flow(self._policies, options, entity))
-
-    async def decide_many(
-        self,
-        policy: str,
-        rows: RowsLike,
-        *,
-        entity_ids: str | Column | None = None,
-        sequences: npt.NDArray[Any] | Sequence[Steps | None] | None = None,
-        lengths: npt.NDArray[Any] | Sequence[int] | None = None,
-        neighbors: npt.NDArray[Any] | Sequence[Steps | None] | None = None,
-        neighbor_counts: npt.NDArray[Any] | Sequence[int] | None = None,
-        contexts: Sequence[Mapping[str, Value]] | None = None,
-        events: Sequence[EventLike | None] | None = None,
-        reasons: int = 0,
-        language: str = "",
-        channel: str = "",
-        trace: bool = False,
-        time: Time | None = None,
-        request_id: str | None = None,
-        timeout_seconds: float | None = None,
-    ) -> list[Decision]:
-        """Decides for any number of entities in their order, as Client.decide_many does."""
-        call = CallOptions(route=policy, request_id=request_id, timeout_seconds=timeout_seconds)
-        options = DecideOptions(call=call, reasons=reasons, language=language, channel=channel, trace=trace, time=time)
-        given = row_chunks(
-            rows, entity_ids=entity_ids, sequences=sequences, lengths=lengths,
-            neighbors=neighbors, neighbor_counts=neighbor_counts, contexts=contexts, events=events,
-        )  # fmt: skip
-        await self._run(self._policies.schema(policy, refresh=False, timeout_seconds=timeout_seconds))
-        flows = decide_flows(self._policies, options, given.chunks)
-        return in_order([row async for rows in self._each(flows) for row in rows])
-
-    async def what_if(
-        self,
-        policy: str,
-        features: Mapping[str, Value] = NO_FEATURES,
-        *,
-        entity_id: EntityId = "",
-        sequence: Steps | None = None,
-        neighbors: Steps | None = None,
-        context: Mapping[str, Value] = NO_CONTEXT,
-        event: EventLike | None = None,
-        interventions: Sequence[str] = (),
-        ad_hoc: AdHoc | None = None,
-        scenarios: Sequence[Sequence[str]] = (),
-        budget: float | None = None,
-        most: int | None = None,
-        benefit: float | None = None,
-        goal: Goal | None = None,
-        path: bool = False,
-        timeout_seconds: float | None = None,
-    ) -> WhatIf:
-        """Compares interventions for one entity, as Client.what_if does."""
-        call = what_if_call(
-            policy, interventions=interventions, ad_hoc=ad_hoc, scenarios=scenarios, budget=budget, most=most,
-            benefit=benefit, goal=goal, path=path,
-        )  # fmt: skip
-        entity = Entity(
-            entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context, event=event
-        )
-        return await self._run(change_flow(self._policies, call, entity, timeout_seconds))
-
-    async def what_if_many(
-        self, policy: str, entities: Sequence[Entity], *, timeout_seconds: float | None = None, **asked: Any
-    ) -> list[WhatIf]:
-        """Compares interventions for entities in their order, as Client.what_if_many does."""
-        call = what_if_call(policy, **asked)
-        return await self._run(changes_flow(self._policies, call, entities, timeout_seconds))
-
-    async def recourse(
-        self,
-        policy: str | None = None,
-        features: Mapping[str, Value] = NO_FEATURES,
-        *,
-        route: str | None = None,
-        entity_id: EntityId = "",
-        sequence: Steps | None = None,
-        neighbors: Steps | None = None,
-        context: Mapping[str, Value] = NO_CONTEXT,
-        event: EventLike | None = None,
-        band: str | None = None,
-        at_most: float | None = None,
-        at_least: float | None = None,
-        most: int | None = None,
-        most_changes: int | None = None,
-        fixed: Sequence[str] = (),
-        engine: str = "",
-        timeout_seconds: float | None = None,
-    ) -> Recourse:
-        """Finds the cheapest changes that reach a target, as Client.recourse does."""
-        call = recourse_call(
-            policy=policy, route=route, band=band, at_most=at_most, at_least=at_least, most=most,
-            most_changes=most_changes, fixed=fixed, engine=engine,
-        )  # fmt: skip
-        entity = Entity(
-            entity_id=entity_id, features=features, sequence=sequence, neighbors=neighbors, context=context, event=event
-        )
-        flows = self._flows if policy is None else self._policies
-        return await self._run(change_flow(flows, call, entity, timeout_seconds))
-
-    async def recourse_many(
-        self,
-        entities: Sequence[Entity],
-        *,
-        policy: str | None = None,
-        route: str | None = None,
-        timeout_seconds: float | None = None,
-        **asked: Any,
-    ) -> list[Recourse]:
-        """Finds changes for entities in their order, as Client.recourse_many does."""
-        call = recourse_call(policy=policy, route=route, **asked)
-        flows = self._flows if policy is None else self._policies
-        return await self._run(changes_flow(flows, call, entities, timeout_seconds))
 
     async def record(
         self, profile: str, entity_id: EntityId, event: EventLike, *, timeout_seconds: float | None = None

@@ -24,7 +24,8 @@ Neighbours come in the same forms, in any order: a mapping per neighbour, or num
 EntityId: TypeAlias = str | int
 """A text; a whole number stands for its decimal digits."""
 
-_NOTHING: Mapping[str, Value] = MappingProxyType({})
+NO_FEATURES: Mapping[str, Value] = MappingProxyType({})
+NO_CONTEXT: Mapping[str, Value] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +38,10 @@ class Entity:
     """
 
     entity_id: EntityId = ""
-    features: Mapping[str, Value] = field(default_factory=lambda: _NOTHING)
+    features: Mapping[str, Value] = field(default_factory=lambda: NO_FEATURES)
     sequence: Steps | None = None
     neighbors: Steps | None = None
-    context: Mapping[str, Value] = field(default_factory=lambda: _NOTHING)
+    context: Mapping[str, Value] = field(default_factory=lambda: NO_CONTEXT)
     event: EventLike | None = None
 
 
