@@ -62,37 +62,43 @@ def registry() -> str:
 
 
 def server() -> str:
-    """The path of a Score, and what runs beside it."""
+    """The path of a Score or Decide, and what runs beside it."""
     parts: list[Box | Arrow] = [
         Box(10, 30, 150, 84, "transport/", ["completion queue,", "grpcio, HTTP (bento/)"]),
         Box(215, 30, 170, 84, "rpc/ pipeline", ["permission, admission,", "errors"]),
         Box(440, 30, 150, 84, "scoring/", ["decode rows,", "route, arm"]),
         Box(645, 30, 150, 84, "scoring/ model", ["bind columns,", "ONNX Runtime"]),
         Box(850, 30, 150, 84, "scoring/", ["encode responses"]),
-        Box(215, 180, 170, 66, "loading/", ["watch, test, swap"]),
-        Box(10, 180, 150, 66, "registry", ["revisions"], "files"),
-        Box(440, 180, 150, 66, "catalog", ["routes and models"], "part"),
-        Box(645, 180, 150, 66, "journal/", ["rows, shadows"], "files"),
-        Box(850, 180, 150, 66, "metrics/", ["shared counters"]),
-        Box(10, 290, 990, 50, "processes/: supervisor, workers, ops port", (), "outside"),
+        Box(695, 160, 120, 66, "decisions/", ["policy, message"]),
+        Box(852, 160, 120, 66, "limit_stores/", ["caps, budgets"], "files"),
+        Box(215, 270, 170, 66, "loading/", ["watch, test, swap"]),
+        Box(10, 270, 150, 66, "registry", ["revisions"], "files"),
+        Box(440, 270, 150, 66, "catalog", ["routes, policies,", "models"], "part"),
+        Box(645, 270, 150, 66, "journal/", ["rows, decisions,", "shadows"], "files"),
+        Box(850, 270, 150, 66, "metrics/", ["shared counters"]),
+        Box(10, 380, 990, 50, "processes/: supervisor, workers, ops port", (), "outside"),
         Arrow([(160, 72), (213, 72)]),
         Arrow([(385, 72), (438, 72)]),
         Arrow([(590, 72), (643, 72)]),
         Arrow([(795, 72), (848, 72)]),
         Arrow([(925, 30), (925, 12), (85, 12), (85, 28)], "answer", (505, 26)),
-        Arrow([(160, 213), (213, 213)]),
-        Arrow([(385, 213), (438, 213)]),
-        Arrow([(515, 180), (515, 116)]),
-        Arrow([(925, 114), (925, 178)]),
-        Arrow([(890, 114), (720, 178)]),
+        Arrow([(745, 114), (745, 158)]),
+        Arrow([(815, 193), (850, 193)]),
+        Arrow([(790, 160), (862, 116)]),
+        Arrow([(160, 303), (213, 303)]),
+        Arrow([(385, 303), (438, 303)]),
+        Arrow([(515, 270), (515, 116)]),
+        Arrow([(988, 114), (988, 268)]),
+        Arrow([(672, 114), (672, 268)]),
+        Arrow([(745, 226), (745, 268)]),
     ]
-    return figure(1010, 350, "From a call to an answer", parts)
+    return figure(1010, 440, "From a call to an answer", parts)
 
 
 def client() -> str:
     """The path of a call in the SDK."""
     parts: list[Box | Arrow] = [
-        Box(10, 30, 160, 84, "Client, AsyncClient", ["score, score_many,", "schema, status"]),
+        Box(10, 30, 160, 84, "Client, AsyncClient", ["score, decide, what_if,", "recourse, status"]),
         Box(225, 30, 150, 84, "encoding/", ["entities and columns", "to requests"]),
         Box(430, 30, 170, 84, "calls/", ["flows: chunks, retries,", "deadlines; no IO"]),
         Box(655, 30, 150, 84, "batching/", ["concurrent callers", "share calls"]),
