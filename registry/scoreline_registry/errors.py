@@ -11,6 +11,7 @@
     ├── GateError             a version that failed a check before publication (err.problems)
     ├── CorruptError          stored bytes that are not what was committed (err.key)
     ├── SchemaVersionError    written by a newer Scoreline                (err.key, err.found)
+    ├── MissingExtraError     an extra's libraries are not installed     (err.what, err.extra)
     └── StorageError          the store itself failed                     (err.key)
         └── MissingKeyError   the store has no such key
 
@@ -103,6 +104,14 @@ class SchemaVersionError(RegistryError):
         super().__init__(
             f"{key} has schema {found!r}, this Scoreline reads up to {supported}: install a newer scoreline"
         )
+
+
+class MissingExtraError(RegistryError):
+    """Something needs libraries that an extra brings."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.what, self.extra = what, extra
+        super().__init__(f"{what} need more libraries: pip install 'scoreline[{extra}]'")
 
 
 class StorageError(RegistryError):

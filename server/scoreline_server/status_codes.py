@@ -8,6 +8,7 @@ from scoreline_registry.errors import (
     GateError,
     InvalidError,
     InvalidNameError,
+    MissingExtraError,
     NotFoundError,
     RefusedError,
     RegistryError,
@@ -57,6 +58,7 @@ _REGISTRY_REASONS: tuple[tuple[type[RegistryError], ErrorReason], ...] = (
     (CorruptError, ErrorReason.DAMAGED),
     (SchemaVersionError, ErrorReason.DAMAGED),
     (StorageError, ErrorReason.STORAGE_FAILED),
+    (MissingExtraError, ErrorReason.EXTRA_MISSING),
 )
 
 CODES = {reason: _EXCEPTIONS.get(reason, grpc.StatusCode.INVALID_ARGUMENT) for reason in ErrorReason}

@@ -30,6 +30,7 @@ PROOFS: Mapping[str, tuple[str, str]] = {
     "search": ("import optuna, scoreline_trainers.training.run", "torch"),
     "redis": ("import redis, scoreline_server.app", "sklearn"),
     "kafka": ("import confluent_kafka, scoreline_server.app", "sklearn"),
+    "messages": ("import babel, jinja2, scoreline_registry.decisions.messages.templates", "click"),
     "recourse": ("import treecf, scoreline_server.app", "sklearn"),
     "deep": ("import scoreline_trainers.training.run, torch", "structlog"),
     "all": ("import scoreline_server.processes.serve, torch", "pytest"),

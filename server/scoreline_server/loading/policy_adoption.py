@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from scoreline_registry.decisions.deciding.compiled import compile_policy
 from scoreline_registry.decisions.messages.rendering import CompiledMessages
 from scoreline_registry.decisions.policy import Policy
-from scoreline_registry.errors import RegistryError
+from scoreline_registry.errors import MissingExtraError, RegistryError
 from scoreline_registry.history.snapshot import Snapshot
 from scoreline_registry.routing.route_validation import contract_errors
 from scoreline_server.errors import LoadError
@@ -52,8 +52,11 @@ class PolicyAdoption:
             problem = self._problem(name, refs, routes, route_problems, models, failures)
             if problem:
                 self.problems[name] = problem
-            else:
+                continue
+            try:
                 served[name] = self._served(name, routes[self._documents[name].route], refs, models)
+            except MissingExtraError as error:
+                self.problems[name] = str(error)
         kept = {name: self._previous[name] for name in self.problems if name in self._previous}
         return served | kept
 

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from scoreline.v1 import scoring_pb2 as pb
+from scoreline_registry.decisions.messages import library
 from scoreline_registry.decisions.specs.policy_file import read_policy
+from scoreline_registry.errors import MissingExtraError
 from scoreline_registry.history.changes import SetAlias
 from scoreline_registry.history.policy_changes import RemovePolicy
 from scoreline_registry.registry import Registry
@@ -131,3 +133,15 @@ def test_a_damaged_policy_decides_on_and_says_so(registry: Registry, watcher: Wa
     assert value_of(other.catalog) == pytest.approx(20 * 0.5 - 0.5)
     assert other.catalog.policy_problems.keys() == {"guardian"}
     assert value_of(watcher.catalog) == pytest.approx(20 * 0.5 - 0.5)
+
+
+def test_messages_without_their_libraries_are_refused_and_not_adopted(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "LIBRARIES", ("no_such_module",))
+    with pytest.raises(MissingExtraError, match=r"pip install 'scoreline\[messages\]'"):
+        apply_policy(registry, f"{UPLIFT}description: changed\n")
+    watcher = Watcher(registry, poll_seconds=1)
+    watcher.refresh()
+    assert "scoreline[messages]" in watcher.catalog.policy_problems["guardian"]
+    assert "credit" in watcher.catalog.routes

@@ -8,6 +8,7 @@ from scoreline_registry.decisions.checks.parts import amounts_of, conditions_of
 from scoreline_registry.decisions.checks.reachability import symbolic
 from scoreline_registry.decisions.cuts import AdaptiveCut
 from scoreline_registry.decisions.facts import FLAG, HOUR, SCORE
+from scoreline_registry.decisions.messages.library import require_library
 from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.decisions.policy_conditions import condition_with_cuts, cut_names
 from scoreline_registry.documents.actionability import check_actionability
@@ -193,6 +194,7 @@ def _uplift_errors(policy: Policy, route: RouteDocument, manifest_of: ManifestOf
 def _message_errors(policy: Policy, cases: DecidedCases) -> Iterator[str]:
     """The errors of messages; policies without any need no template library."""
     if policy.messages:
+        require_library()
         from scoreline_registry.decisions.checks.message_validation import message_errors
 
         yield from message_errors(policy, cases)

@@ -6,6 +6,7 @@ from typing import Any
 from scoreline_registry.decisions.deciding.proposal import UPLIFT
 from scoreline_registry.decisions.facts import CONTEXT, SCORE
 from scoreline_registry.decisions.learning.effect_beliefs import is_share_of_score
+from scoreline_registry.decisions.messages.library import require_library
 from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.decisions.policy_conditions import condition_with_cuts
 from scoreline_registry.routing.conditions import tests_of
@@ -41,6 +42,7 @@ def _in_messages(policy: Policy) -> Iterator[str]:
     """The facts of placeholders; policies without messages need no template library."""
     if not policy.messages:
         return
+    require_library()
     from scoreline_registry.decisions.messages.placeholders import facts_in
 
     for action, messages in policy.messages.items():

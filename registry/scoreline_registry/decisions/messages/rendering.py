@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from scoreline_registry.decisions.actions import ANY_CHANNEL
 from scoreline_registry.decisions.facts import CONTEXT, Facts
+from scoreline_registry.decisions.messages.library import require_library
 from scoreline_registry.decisions.messages.message import ChosenAction, Message, MessageReason
 from scoreline_registry.decisions.policy import Policy
 
@@ -24,6 +25,7 @@ class CompiledMessages:
         self.reasons = 0
         """How many reasons of a score the templates can name."""
         if policy.messages:
+            require_library()
             from scoreline_registry.decisions.messages.templates import compile_templates, reasons_named
 
             self._texts, self.reasons = compile_templates(policy), reasons_named(policy)
