@@ -57,7 +57,7 @@ class DecidingClient(ABC):
     ) -> Decision:
         """Scores one entity and decides what to do about it by a policy.
 
-            decision = client.decide("spending-guardian", entity_id="c-17", event={"type": "purchase", "amount": 89.9})
+            decision = client.decide("guardian", entity_id="c-17", event={"type": "purchase", "amount": 89.9})
 
         The entity is given as for ``score``. ``reasons`` is how many reasons of the score to return, ``language`` that
         of message and reasons, and ``channel`` the one that the caller can act on; without them the policy says.

@@ -1,5 +1,6 @@
 """``scoreline whatif``."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
@@ -28,6 +29,13 @@ class _Scenarios(NamedTuple):
     ad_hoc: Mapping[str, Mapping[str, Any]]
 
 
+def _number(_context: click.Context, _option: click.Parameter, value: float | None) -> float | None:
+    """An amount that can be compared. Raises click.BadParameter for NaN, which no range leaves out."""
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("nan is not a number")
+    return value
+
+
 @click.command()
 @click.argument("policy")
 @click.argument("source", metavar="[FILE]", type=click.File("rb"), required=False)
@@ -36,7 +44,7 @@ class _Scenarios(NamedTuple):
 @click.option("--id", "entity_id", default="", help="The entity's id, without FILE.")
 @click.option("--scenarios", "asked", metavar="SETS|FILE",
               help="Sets such as discount,discount+call, or a YAML file.  [default: every intervention]")  # fmt: skip
-@click.option("--budget", type=click.FloatRange(min=0),
+@click.option("--budget", type=click.FloatRange(min=0), callback=_number,
               help="The most that the best set may cost; with FILE, that all entities together may.")  # fmt: skip
 @click.option("--most", type=click.IntRange(1, 16), help="The most interventions of the best set.  [default: 5]")
 @click.option("--benefit", type=float, help="Worth of a change of the score by one.  [default: as the policy says]")

@@ -269,6 +269,13 @@ def test_commands_total_a_campaign(
     assert states == ["FOUND", "REACHED", "FOUND"]
 
 
+def test_a_campaign_without_a_budget_that_can_be_compared_is_refused(
+    address: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["whatif", "keeper", str(folder / "rows.csv"), "--server", address, "--budget", "nan"]) == 2
+    assert "'--budget': nan is not a number" in capsys.readouterr().err
+
+
 def test_scenarios_of_a_file(address: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = folder / "asked.yaml"
     asked.write_text("interventions:\n  gift: {add: {income: 1}, cost: 3}\nscenarios: [[gift], [gift, half]]\n")
