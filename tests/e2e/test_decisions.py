@@ -1,4 +1,4 @@
-"""Decisions of a server with two workers: limits hold to the unit whoever dies, and the journal has every decision."""
+"""Decisions of a server with two workers: limits hold to the unit while one is killed, and the journal has them all."""
 
 import json
 import os

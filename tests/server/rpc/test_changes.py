@@ -226,7 +226,7 @@ def test_asyncio_has_the_same_calls(address: str) -> None:
     assert state is RecourseState.FOUND
 
 
-def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """The output of a command that succeeds."""
     assert run(list(arguments)) == 0, capsys.readouterr().err
     return capsys.readouterr().out
@@ -234,14 +234,14 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_commands_print_comparisons_of_one_entity(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     one = ("--server", address, "--set", "income=1", "--set", "debt=2", "--set", "city=rome")
-    text = told(capsys, "whatif", "keeper", *one, "--path", "--scenarios", "half+visit,half")
+    text = printed(capsys, "whatif", "keeper", *one, "--path", "--scenarios", "half+visit,half")
     assert "half+visit" in text
     assert "best set: " in text
     assert "2 versions agree with every step" in text
-    facts = json.loads(told(capsys, "whatif", "keeper", *one, "--json"))
+    facts = json.loads(printed(capsys, "whatif", "keeper", *one, "--json"))
     assert facts["best_set"]["net_value"] > 0
-    assert "way" in told(capsys, "recourse", "keeper", *one, "--band", "medium").lower()
-    assert "no way exists" in told(
+    assert "way" in printed(capsys, "recourse", "keeper", *one, "--band", "medium").lower()
+    assert "no way exists" in printed(
         capsys, "recourse", "credit", *one, "--at-most", "0.1", "--fixed", "debt", "--fixed", "income"
     )
 
@@ -252,7 +252,7 @@ def test_commands_total_a_campaign(
 ) -> None:
     where = ("--local", "--registry", str(folder / "registry")) if local else ("--server", address)
     file = str(folder / "rows.csv")
-    facts = json.loads(told(capsys, "whatif", "keeper", file, *where, "--json", "--budget", "5"))
+    facts = json.loads(printed(capsys, "whatif", "keeper", file, *where, "--json", "--budget", "5"))
     totals = {each["scenario"]: each for each in facts["scenarios"]}
     assert list(totals) == ["half", "move", "visit", "best of each"]
     half = totals["half"]
@@ -262,9 +262,9 @@ def test_commands_total_a_campaign(
     assert half["net_value"] == pytest.approx(sum(gains), rel=1e-4)
     assert (half["paid_rows"], half["paid_cost"]) == (1, 5)
     assert half["paid_net_value"] == pytest.approx(max(gains), rel=1e-4)
-    named = json.loads(told(capsys, "whatif", "keeper", file, *where, "--json", "--scenarios", "half+visit,visit"))
+    named = json.loads(printed(capsys, "whatif", "keeper", file, *where, "--json", "--scenarios", "half+visit,visit"))
     assert [(each["scenario"], each["rows"]) for each in named["scenarios"]] == [("visit", 3), ("half+visit", 3)]
-    lines = told(capsys, "recourse", "credit", "--input", file, *where, "--at-most", "0.69", "--json").splitlines()
+    lines = printed(capsys, "recourse", "credit", "--input", file, *where, "--at-most", "0.69", "--json").splitlines()
     states = [json.loads(line)["state"] for line in lines]
     assert states == ["FOUND", "REACHED", "FOUND"]
 
@@ -279,7 +279,9 @@ def test_a_campaign_without_a_budget_that_can_be_compared_is_refused(
 def test_scenarios_of_a_file(address: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = folder / "asked.yaml"
     asked.write_text("interventions:\n  gift: {add: {income: 1}, cost: 3}\nscenarios: [[gift], [gift, half]]\n")
-    table = told(capsys, "whatif", "keeper", str(folder / "rows.csv"), "--server", address, "--scenarios", str(asked))
+    table = printed(
+        capsys, "whatif", "keeper", str(folder / "rows.csv"), "--server", address, "--scenarios", str(asked)
+    )
     assert [line.split()[0] for line in table.splitlines()] == ["SCENARIO", "gift", "gift+half"]
     asked.write_text("scenarios: half\n")
     assert run(["whatif", "keeper", str(folder / "rows.csv"), "--server", address, "--scenarios", str(asked)]) == 2

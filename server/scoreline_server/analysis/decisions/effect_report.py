@@ -72,9 +72,7 @@ def report_effects(request: EffectRequest, control_of: ControlOf = unknown_contr
         cases=len(cases),
         mature=int(reported.is_mature.sum()),
         repeated=cases.repeated,
-        control_shares=tuple(
-            float(percent_of(share)) for share in sorted({share for share in shares.values() if share is not None})
-        ),
+        control_shares=_percents(shares.values()),
         outcomes=tuple(each.counts for each in outcomes),
         actions=tuple(counts(cases, group, happened, value) for group in chosen),
         effects=tuple(effects(cases, chosen, tested, strata, plan)),
@@ -84,7 +82,7 @@ def report_effects(request: EffectRequest, control_of: ControlOf = unknown_contr
 
 
 def _percents(shares: Iterable[int | None]) -> tuple[float, ...]:
-    """The distinct ones of some millionths, as percent, ascending."""
+    """Millionths as percent, each once, ascending."""
     return tuple(float(percent_of(share)) for share in sorted({share for share in shares if share is not None}))
 
 

@@ -110,7 +110,7 @@ def segment_effects(
 
 
 def counts(cases: Cases, group: Group, outcomes: Sequence[CaseOutcome], value: Metric | None) -> ActionCounts:
-    """How many cases a group has, what became of them, and their money."""
+    """The cases of a group, their outcomes and their money."""
     acting = ~cases.control & (cases.actions != cases.code(NO_ACTION))
     own = acting if group.action == ANY_ACTION else acting & (cases.actions == cases.code(group.action))
     taken = own & (cases.variants == cases.code(group.variant)) if group.variant else own

@@ -32,7 +32,7 @@ _SECOND = 10**9
 
 @dataclass(frozen=True, slots=True)
 class JournalEvidence:
-    """Reads the cases of policies and what became of them.
+    """Reads the cases of policies and their outcomes.
 
     Attributes:
         folders: journals, one per host; outcomes are in the same folders.
