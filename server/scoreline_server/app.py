@@ -149,7 +149,9 @@ class Server:
             answering=answering,
             authority=authority,
         )
-        searches, rules = Searches(admission=admission, slots=slots), RuleCache(registry.read_file)
+        # Of their own, so that a search for many entities is no reason to refuse a decision.
+        searches = Searches(admission=_admission(settings), slots=slots)
+        rules = RuleCache(registry.read_file)
         changes = (WhatIfCalls(searches, rules), RecourseCalls(searches, rules))
         self.pipeline = Pipeline(
             lambda: self.watcher.catalog,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from math import comb
 
 from pydantic import ValidationError
 
@@ -37,6 +38,7 @@ from scoreline_server.scoring.served_policy import ServedPolicy
 MOST_ENTITIES = 256
 MOST_SCENARIOS = 100
 _DEFAULT_TOGETHER = 5
+_ENTITY_SECONDS = 1e-3
 
 
 class WhatIfCalls:
@@ -57,7 +59,7 @@ class WhatIfCalls:
         worth = _worth(request, policy)
         amounts = [each.cost for each in wanted.interventions.values()] + ([worth] if worth is not None else [])
         reader = FactReader(sorted({each.fact for each in amounts if each.fact is not None}), policy.route)
-        with self._searches.admitted(count * _seconds(policy.route), arrival):
+        with self._searches.admitted(count * _seconds(policy.route, wanted), arrival):
             scored = scored_entities(policy.route, request, reader.extras, arrival)
             batch = scored.batch
             encoder = ResponseEncoder(policy.route, batch.results, batch.call_ids)
@@ -84,9 +86,12 @@ class WhatIfCalls:
         return self._rules.of(row.arm.model, policy.compiled.policy.recourse).derived
 
 
-def _seconds(route: CompiledRoute) -> float:
+def _seconds(route: CompiledRoute, wanted: Wanted) -> float:
     """The estimated time of one entity."""
-    return max(arm.model.row_microseconds / 1e6 * most_sets(arm) for arm in route.arms) / 4
+    names = len(wanted.interventions)
+    sets = sum(comb(names, size) for size in range(wanted.most + 1))
+    scored = max(arm.model.row_microseconds / 1e6 * min(sets, most_sets(arm)) for arm in route.arms)
+    return _ENTITY_SECONDS + scored / 4
 
 
 def _wanted(request: pb.WhatIfRequest, policy: ServedPolicy) -> Wanted:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from scoreline import (
     InvalidRequestError,
     NotFoundError,
     RecourseState,
+    RetryPolicy,
     ScorelineError,
 )
 from scoreline.cli.app import run
@@ -146,6 +148,17 @@ def test_scenarios_and_interventions_of_the_caller(client: Client) -> None:
 def test_a_wrong_comparison_is_refused_in_one_line(client: Client, asked: dict[str, object], problem: str) -> None:
     with pytest.raises(InvalidRequestError, match=problem):
         client.what_if("keeper", ROW, **asked)  # type: ignore[arg-type]
+
+
+def test_a_comparison_for_many_entities_is_no_reason_to_refuse_a_decision(address: str) -> None:
+    many = [Entity(features=ROW)] * 256
+    with Client(address, retry=RetryPolicy(max_attempts=1)) as client, ThreadPoolExecutor(1) as pool:
+        compared = pool.submit(client.what_if_many, "keeper", many, timeout_seconds=60)
+        actions = [client.decide("keeper", ROW, timeout_seconds=60).action]
+        while not compared.done():
+            actions.append(client.decide("keeper", ROW, timeout_seconds=60).action)
+        assert [each.error for each in compared.result()] == [None] * 256
+    assert set(actions) == {"none"}
 
 
 def test_an_unknown_policy_is_named(client: Client) -> None:
