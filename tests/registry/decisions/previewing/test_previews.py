@@ -162,7 +162,7 @@ def test_a_preview_has_the_message_and_names_the_limits_that_count() -> None:
 
 def test_reasons_of_the_journal_name_their_inputs_and_directions() -> None:
     text = '{% if reasons[0] is defined and reasons[0].direction == "raises" %}{{ reasons[0].text }}{% endif %}!'
-    rows = [{"reasons": '[["debt",0.5],["age",-1.0]]'}, {"reasons": '[["age",-1.0]]'}, {"reasons": None}]
+    rows: list[Row] = [{"reasons": '[["debt",0.5],["age",-1.0]]'}, {"reasons": '[["age",-1.0]]'}, {"reasons": None}]
     found = shown(rows, messages={"nudge": {"en": {"default": text}}})
     assert [each.message and each.message.text for each in found] == ["debt!", "!", "!"]
 
