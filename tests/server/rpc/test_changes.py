@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
 import pytest
 
 from scoreline import (
@@ -21,6 +22,7 @@ from scoreline import (
     ScorelineError,
 )
 from scoreline.cli.app import run
+from scoreline.v1 import decisions_pb2, decisions_pb2_grpc
 from scoreline_registry.decisions.specs.policy_file import read_policy
 from scoreline_registry.registry import Registry
 from scoreline_registry.routing.route_file import read_route
@@ -28,6 +30,7 @@ from scoreline_server.app import Server
 from scoreline_server.settings import Settings
 from tests.server.decisions.rows import BANDS, FEATURES, ROUTE, WEIGHTS, score
 from tests.server.toys import publish_linear
+from tests.server.wire import entity
 
 POLICY = """
 policy: keeper
@@ -150,14 +153,20 @@ def test_a_wrong_comparison_is_refused_in_one_line(client: Client, asked: dict[s
         client.what_if("keeper", ROW, **asked)  # type: ignore[arg-type]
 
 
-def test_a_comparison_for_many_entities_is_no_reason_to_refuse_a_decision(address: str) -> None:
-    many = [Entity(features=ROW)] * 256
-    with Client(address, retry=RetryPolicy(max_attempts=1)) as client, ThreadPoolExecutor(1) as pool:
-        compared = pool.submit(client.what_if_many, "keeper", many, timeout_seconds=60)
-        actions = [client.decide("keeper", ROW, timeout_seconds=60).action]
-        while not compared.done():
+def test_comparisons_for_many_entities_are_no_reason_to_refuse_a_decision(address: str) -> None:
+    many = [entity(income=1.0, debt=2.0, city="rome")] * 256
+    request = decisions_pb2.WhatIfRequest(policy="keeper", entities=many, path=True)
+    with (
+        grpc.insecure_channel(address) as channel,
+        Client(address, retry=RetryPolicy(max_attempts=1)) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        call = decisions_pb2_grpc.DecisionServiceStub(channel).WhatIf
+        compared = [pool.submit(call, request, timeout=60) for _ in range(3)]
+        actions = []
+        while not compared[-1].done():
             actions.append(client.decide("keeper", ROW, timeout_seconds=60).action)
-        assert [each.error for each in compared.result()] == [None] * 256
+        assert [len(future.result().results) for future in compared] == [256] * 3
     assert set(actions) == {"none"}
 
 
