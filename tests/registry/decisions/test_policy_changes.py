@@ -318,6 +318,19 @@ def test_a_plan_warns_of_amounts_that_may_be_missing(registry: Registry) -> None
     )
 
 
+def test_a_plan_warns_of_decisions_by_sensitive_inputs(registry: Registry) -> None:
+    filled(registry)
+    plain = scorer("amount", "fee", "merchant")
+    secret = tuple(each.model_copy(update={"sensitive": each.name == "amount"}) for each in plain.inputs.features)
+    inputs = plain.inputs.model_copy(update={"features": secret})
+    add_version(registry, "impulse", plain.model_copy(update={"inputs": inputs}), data=b"another graph")
+    told = "feature.amount is sensitive, and the journal keeps the costs and values that follow from it"
+    warnings = registry.plan_policy(guardian()).warnings
+    assert f"actions.block.benefit: {told}" in warnings
+    assert "strategies.strict: rule 'high': feature.amount is sensitive: what is decided by it tells it" in warnings
+    assert not any("feature.fee is sensitive" in warning for warning in warnings)
+
+
 def small(control: int) -> PolicySpec:
     rules = {"rules": [{"name": "otherwise", "action": "none"}]}
     return PolicySpec.model_validate(

@@ -7,7 +7,7 @@ from scoreline_registry.decisions.checks.fact_names import DecidedCases, choices
 from scoreline_registry.decisions.checks.parts import amounts_of, conditions_of
 from scoreline_registry.decisions.checks.reachability import symbolic
 from scoreline_registry.decisions.cuts import AdaptiveCut
-from scoreline_registry.decisions.facts import FLAG, HOUR, SCORE
+from scoreline_registry.decisions.facts import FEATURE, FLAG, HOUR, SCORE
 from scoreline_registry.decisions.messages.library import require_library
 from scoreline_registry.decisions.policy import Policy
 from scoreline_registry.decisions.policy_conditions import condition_with_cuts, cut_names
@@ -54,8 +54,9 @@ def policy_warnings(
     policy: Policy, route: RouteDocument, profiles: Mapping[str, Profile], manifest_of: ManifestOf
 ) -> list[str]:
     """What is allowed and likely to be a mistake, in a policy without errors."""
-    sure = decided_cases(route, profiles, manifest_of, flags=[*policy.flags]).sure
-    warnings = []
+    cases = decided_cases(route, profiles, manifest_of, flags=[*policy.flags])
+    sure = cases.sure
+    warnings = [*_of_sensitive_inputs(policy, cases.manifests)]
     if _falls_together(policy, route):
         warnings.append("salt: it is the route's, so strategies fall on the same units as arms: choose another")
     for name, action in policy.actions.items():
@@ -67,6 +68,21 @@ def policy_warnings(
             text = f"cases whose {' or '.join(unsure)} is missing do not get it by its value: write a `default`"
             warnings.append(f"actions.{name}: {text}")
     return warnings
+
+
+def _of_sensitive_inputs(policy: Policy, manifests: Sequence[Manifest]) -> Iterator[str]:
+    """Where a policy decides by inputs that a contract calls sensitive."""
+    found = {
+        FEATURE + feature.name for manifest in manifests for feature in manifest.inputs.features if feature.sensitive
+    }
+    for place, amount in amounts_of(policy):
+        if amount.fact in found and place.startswith("actions."):
+            yield f"{place}: {amount.fact} is sensitive, and the journal keeps the costs and values that follow from it"
+    for place, when in conditions_of(policy):
+        condition = condition_with_cuts(when, dict.fromkeys(cut_names(when), 0.0))
+        tested = {test.key for test in tests_of(condition)} if condition is not None else set()
+        for fact in sorted(tested & found):
+            yield f"{place}: {fact} is sensitive: what is decided by it tells it"
 
 
 def _falls_together(policy: Policy, route: RouteDocument) -> bool:
