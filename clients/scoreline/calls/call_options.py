@@ -26,17 +26,17 @@ class CallOptions:
     language: str = ""
 
     def __post_init__(self) -> None:
-        _check_text("route", self.route)
+        check_text("route", self.route)
         if self.request_id is not None:
-            _check_text("request_id", self.request_id)
+            check_text("request_id", self.request_id)
         if self.reasons or self.language or type(self.reasons) is not int:
             check_reasons(self.reasons)
-            _check_text("language", self.language)
+            check_text("language", self.language)
         if type(self.extras) is not tuple or self.extras:
             if isinstance(self.extras, str) or not isinstance(self.extras, Collection):
                 raise wrong_type("extras", "a list of names", self.extras)
             for name in self.extras:
-                _check_text("extras", name)
+                check_text("extras", name)
 
 
 def check_reasons(count: Any) -> None:
@@ -45,7 +45,8 @@ def check_reasons(count: Any) -> None:
         raise invalid(f"reasons takes a number from 0 to {MAX_REASONS}", "INVALID", "reasons")
 
 
-def _check_text(name: str, value: Any) -> None:
+def check_text(name: str, value: Any) -> None:
+    """Raises InvalidRequestError for what is no text, or cannot be sent as UTF-8."""
     if not isinstance(value, str):
         raise wrong_type(name, "text", value)
     if not is_text(value):

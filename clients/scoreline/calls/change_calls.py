@@ -5,6 +5,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
+from scoreline.calls.call_options import check_text
 from scoreline.calls.chunks import MAX_PART_BYTES, PackedChunk, pack_chunk
 from scoreline.calls.flows import Flows
 from scoreline.calls.transport import Flow, Method
@@ -26,6 +27,7 @@ AdHoc: TypeAlias = Mapping[str, Mapping[str, Any]]
 _GOALS = {None: pb.SCORE_GOAL_UNSPECIFIED, "lower": pb.SCORE_GOAL_LOWER, "higher": pb.SCORE_GOAL_HIGHER}
 _NUMBERS = ("add", "multiply", "cap", "floor")
 _KEYS = ("set", *_NUMBERS, "cost", "excludes")
+_EXAMPLE = "{'multiply': {'fee': 0.9}, 'cost': 5}"
 
 _WHAT_IF_ROWS = 64
 _RECOURSE_ROWS = 8
@@ -69,7 +71,7 @@ def what_if_call(
     request = pb.WhatIfRequest(
         policy=_text("policy", policy),
         interventions=[_text("interventions", name) for name in _names("interventions", interventions)],
-        ad_hoc=[_intervention(name, each) for name, each in (ad_hoc or {}).items()],
+        ad_hoc=[_intervention(name, each) for name, each in _mapping("ad_hoc", ad_hoc or {}).items()],
         scenarios=[pb.ScenarioRequest(interventions=_names("scenarios", names)) for names in scenarios],
         most=0 if most is None else _whole("most", most),
         goal=_GOALS[goal],
@@ -172,15 +174,16 @@ def _call(
 
 def _intervention(name: str, given: Mapping[str, Any]) -> pb.Intervention:
     if not isinstance(given, Mapping):
-        raise wrong_type(f"ad_hoc {name}", "a mapping such as {'multiply': {'fee': 0.9}, 'cost': 5}", given)
+        raise wrong_type(f"ad_hoc {name}", f"a mapping such as {_EXAMPLE}", given)
     unknown = next((key for key in given if key not in _KEYS), None)
     if unknown is not None:
         raise invalid(f"ad_hoc {name!r}: unknown key {unknown!r}; there are {', '.join(_KEYS)}", "INVALID", "ad_hoc")
     changes = [
-        pb.InputChange(feature=feature, set=_value(feature, value)) for feature, value in given.get("set", {}).items()
+        pb.InputChange(feature=feature, set=_value(feature, value))
+        for feature, value in _mapping("set", given.get("set", {})).items()
     ]
     for by in _NUMBERS:
-        for feature, value in given.get(by, {}).items():
+        for feature, value in _mapping(by, given.get(by, {})).items():
             changes.append(pb.InputChange(**{"feature": feature, by: _number(feature, value)}))
     return pb.Intervention(
         name=_text("ad_hoc", name),
@@ -197,8 +200,16 @@ def _value(name: str, value: Any) -> scoring_pb2.Value:
 
 
 def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise wrong_type(name, "text", value)
+    check_text(name, value)
+    return str(value)
+
+
+def _mapping(name: str, value: Any) -> Mapping[str, Any]:
+    """A mapping by names. Raises InvalidRequestError for anything else."""
+    if not isinstance(value, Mapping):
+        raise wrong_type(name, f"a mapping by names, as in {_EXAMPLE}", value)
+    for key in value:
+        check_text(name, key)
     return value
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from scoreline.calls.call_options import CallOptions, check_reasons
+from scoreline.calls.call_options import CallOptions, check_reasons, check_text
 from scoreline.calls.chunks import MAX_PART_BYTES, PackedChunk, pack_chunk
 from scoreline.calls.flows import Flows
 from scoreline.calls.retrying import Deadline
@@ -45,6 +45,8 @@ class DecideOptions:
 
     def __post_init__(self) -> None:
         check_reasons(self.reasons)
+        check_text("language", self.language)
+        check_text("channel", self.channel or "")
         if self.time is not None:
             event_time("time", self.time)
 

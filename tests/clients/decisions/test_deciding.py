@@ -52,6 +52,9 @@ def test_wrong_entities_fail_as_they_do_when_they_are_scored(client: scoreline.C
     assert (failed.value.reason, failed.value.row) == ("MISSING_FEATURE", 0)
     with pytest.raises(scoreline.InvalidRequestError, match="no feature 'incom'; the nearest it has is 'income'"):
         client.decide("guardian", {"incom": 1.0})
+    for name in ("language", "channel"):
+        with pytest.raises(scoreline.InvalidRequestError, match=f"'{name}' takes text, not int"):
+            client.decide("guardian", {"income": 1.0}, **{name: 5})  # type: ignore[arg-type]
     with pytest.raises(scoreline.InvalidRequestError, match="reasons takes a number from 0 to 20"):
         client.decide("guardian", HIGH, reasons=21)
     with pytest.raises(scoreline.NotFoundError, match="served: guardian, limited"):
