@@ -204,7 +204,7 @@ def _text(name: str, value: Any) -> str:
     return str(value)
 
 
-def _mapping(name: str, value: Any) -> Mapping[str, Any]:
+def _mapping(name: str, value: Any) -> Mapping[Any, Any]:
     """A mapping by names. Raises InvalidRequestError for anything else."""
     if not isinstance(value, Mapping):
         raise wrong_type(name, f"a mapping by names, as in {_EXAMPLE}", value)
