@@ -111,8 +111,9 @@ def test_without_a_journal_or_the_extra_it_says_what_to_do(split: Registry, tmp_
 @pytest.mark.parametrize("nanos", [-1, 10**9])
 def test_a_time_with_nanos_of_no_second_is_refused(nanos: int, split: Registry, tmp_path: Path) -> None:
     request = pb.GetComparisonRequest(route="credit", since=Timestamp(nanos=nanos))
-    with pytest.raises(scoreline.InvalidRequestError, match="since: has nanos outside 0 to 999,999,999"):
-        Comparisons("registry", tmp_path).get(request, catalog_of(split), ANONYMOUS)
+    error = refused(Comparisons("registry", tmp_path), request, catalog_of(split))
+    assert error.reason is ErrorReason.INVALID
+    assert "since: has nanos outside 0 to 999,999,999" in error.message
 
 
 def test_one_comparison_runs_at_a_time_and_a_stop_ends_it(split: Registry, tmp_path: Path) -> None:

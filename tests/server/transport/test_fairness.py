@@ -61,7 +61,7 @@ class FakeCall:
     """A call that was received by the lane, and the code that it got."""
 
     def __init__(self, *, seconds: float = 1e-4, rows: int = 1, late: bool = False, gone: bool = False) -> None:
-        self.cost = SimpleNamespace(seconds=seconds, rows=range(rows), route=SimpleNamespace(waits=False))
+        self.cost = SimpleNamespace(seconds=seconds, rows=range(rows), waits=False)
         self.request: Any = None
         self.message = b""
         self.is_gone = gone

@@ -138,5 +138,5 @@ def test_a_certificate_that_is_none_and_one_that_is_missing_are_named(
 
 
 def test_a_policy_that_needs_certificates_is_refused_without_mutual_tls(registry: Registry, mutual: Settings) -> None:
-    with pytest.raises(StartError, match=r"score would be refused to every caller: .*set tls_client_ca_file"):
+    with pytest.raises(StartError, match=r"score, decide would be refused to every caller: .*set tls_client_ca_file"):
         Server(mutual.model_copy(update={"tls_client_ca_file": None}))

@@ -221,7 +221,8 @@ def test_tables_that_belong_together_are_written_to_a_folder(tmp_path: Path) -> 
     out = tmp_path / "made"
     done = CliRunner().invoke(data, ["synth", "churn", "--customers", "30", "--out", str(out)])
     assert done.exit_code == 0, done.output
-    assert {path.stem for path in out.iterdir()} == {"customers", "clicks", "referrals", "offers", "labels"}
+    tables = {"customers", "clicks", "referrals", "offers", "labels", "responses"}
+    assert {path.stem for path in out.iterdir()} == tables
     again = CliRunner().invoke(data, ["synth", "churn", "--out", str(out)])
     assert again.exit_code != 0
     assert "exists already" in again.output

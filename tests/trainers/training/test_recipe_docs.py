@@ -14,12 +14,12 @@ DOCS = Path(__file__).parents[3] / "docs" / "reference"
 
 def test_the_example_is_a_recipe_and_every_key_stands_in_the_reference() -> None:
     text = (DOCS / "recipes.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    example, *_ = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     document = yaml.safe_load(example)
     assert Recipe.parse(document).name == "delinquency"
     in_the_table_only = {"exclude", "neighbors", "positive", "null_values", "separator", "decimal", "encoding", "dates"}
     in_the_table_only |= {"warm_start", "task", "horizons", "weight", "class_weight"}
-    in_the_table_only |= {"intended_use", "limits", "search", "retrain", "explain", "select"}
+    in_the_table_only |= {"intended_use", "limits", "search", "retrain", "explain", "reasons", "select"}
     assert set(Recipe.model_fields) - document.keys() == in_the_table_only
     assert all(f"`{key}" in text for key in Recipe.model_fields)
 
