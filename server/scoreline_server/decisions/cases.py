@@ -57,14 +57,20 @@ def uplifts_of(models: Mapping[str, Arm], rows: RowBlock, without: set[int]) -> 
 
     ``without`` are rows that are not scored. A model that fails leaves actions without the effect that it gives.
     """
-    found: dict[str, dict[int, float]] = {}
     wanted = np.array([row for row in range(len(rows)) if row not in without], np.intp)
-    for ref, arm in models.items():
-        try:
-            found[ref] = _scores(arm, rows, wanted)
-        except Exception as error:  # noqa: BLE001  any exception of ONNX Runtime costs the effect, not the decision
-            _log.error("model of an effect failed", model=ref, rows=len(wanted), error=str(error)[:500])
-    return found
+    return {ref: _scores_apart(ref, arm, rows, wanted) for ref, arm in models.items()}
+
+
+def _scores_apart(ref: str, arm: Arm, rows: RowBlock, wanted: npt.NDArray[np.intp]) -> dict[int, float]:
+    """The scores of rows. Where a model fails each half is scored by itself, until only the rows that cause it fail."""
+    try:
+        return _scores(arm, rows, wanted)
+    except Exception as error:  # noqa: BLE001  any exception of ONNX Runtime costs the effect, not the decision
+        if len(wanted) < 2:
+            _log.error("model of an effect failed", model=ref, error=str(error)[:500])
+            return {}
+    first, second = np.array_split(wanted, 2)
+    return _scores_apart(ref, arm, rows, first) | _scores_apart(ref, arm, rows, second)
 
 
 def _scores(arm: Arm, rows: RowBlock, wanted: npt.NDArray[np.intp]) -> dict[int, float]:

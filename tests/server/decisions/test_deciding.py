@@ -15,9 +15,9 @@ from scoreline_server.scoring.catalog import Catalog
 from scoreline_server.scoring.decided import Suppressed, case_id
 from tests.server.journals import catalog_of
 from tests.server.policies import GUARDIAN, decided, policy, served
-from tests.server.routes import apply
+from tests.server.routes import ROUTE, apply
 from tests.server.scoring.reasons.test_row_reasons import WEIGHTS, reason_file
-from tests.server.toys import FEATURES, publish_linear
+from tests.server.toys import FEATURES, fragile_model, publish_linear
 from tests.server.wire import entity
 
 HIGH, MIDDLE, LOW = 3.0, 0.6, -3.0
@@ -202,6 +202,17 @@ def test_the_score_of_a_second_model_is_an_effect(catalog: Catalog) -> None:
     object.__setattr__(broken.uplifts["uplift@1"], "run", None)
     lost = decided(broken, entity("a", income=MIDDLE, debt=0.0)).by_row[0]
     assert [(left.action, left.by) for left in lost.proposal.left_out] == [("nudge", "uplift.uplift@1")]
+
+
+def test_a_second_model_that_fails_for_a_row_gives_the_effects_of_the_others(registry: Registry) -> None:
+    publish_linear(registry, "linear", (1.0, 0, 0), aliases=("champion",))
+    publish_linear(registry, "fragile", (1.0, 0, 0), aliases=("champion",), model_bytes=fragile_model())
+    apply(registry, ROUTE + "fallback: fragile@champion\n")
+    text = GUARDIAN.replace("effect: {reduces: 0.5}, channel: email", "effect: {uplift: fragile@1}")
+    guardian = served(policy(text.replace("{gte: 0.8}", "{gte: 2}")), catalog_of(registry), {"fragile@1": "fragile@1"})
+    found = decided(guardian, *(entity(f"c{at}", income=income) for at, income in enumerate((1.0, 12.0, 1.0))))
+    assert actions(found) == ["nudge", "none", "nudge"]
+    assert found.by_row[0].row.expected_value == pytest.approx(20 / (1 + np.exp(-1.0)) - 0.5, abs=1e-5)
 
 
 def test_an_unknown_feature_is_still_refused(catalog: Catalog) -> None:
