@@ -114,6 +114,11 @@ def test_a_time_with_nanos_of_no_second_is_refused(nanos: int, split: Registry, 
     error = refused(Comparisons("registry", tmp_path), request, catalog_of(split))
     assert error.reason is ErrorReason.INVALID
     assert "since: has nanos outside 0 to 999,999,999" in error.message
+    request = pb.GetComparisonRequest(route="credit", since=Timestamp(seconds=2**60))
+    assert (
+        "since: must be from 1678 to 2262"
+        in refused(Comparisons("registry", tmp_path), request, catalog_of(split)).message
+    )
 
 
 def test_one_comparison_runs_at_a_time_and_a_stop_ends_it(split: Registry, tmp_path: Path) -> None:

@@ -161,6 +161,11 @@ def test_a_trace_says_how_each_rule_and_action_was_tried(stub: rpc.DecisionServi
             grpc.StatusCode.INVALID_ARGUMENT,
             "INVALID",
         ),
+        (
+            ask(entity("a", income=1), time=Timestamp(seconds=-(2**60))),
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "INVALID",
+        ),
         (ask(entity("a", incom=1)), grpc.StatusCode.INVALID_ARGUMENT, "UNKNOWN_FEATURE"),
         (ask(entity("a")), grpc.StatusCode.INVALID_ARGUMENT, "MISSING_FEATURE"),
         (ask(entity(income=3.0), policy="limited"), grpc.StatusCode.INVALID_ARGUMENT, "MISSING_UNIT"),
