@@ -21,6 +21,11 @@ T = TypeVar("T")
 
 _log = structlog.get_logger()
 
+# One statement, so that another process cannot create the tables between two readings.
+_IDENTITY = """
+SELECT count(*), (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version)
+FROM sqlite_master
+"""
 _PRAGMAS = """
 PRAGMA secure_delete = ON;
 PRAGMA cache_size = -16384;
@@ -205,9 +210,7 @@ class SqliteFile:
 
     def _schema(self, connection: sqlite3.Connection) -> int:
         """The file's schema; 0 where it is empty. Raises StoreError for the file of another program."""
-        (schema,) = connection.execute("PRAGMA user_version").fetchone()
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        tables, application, schema = connection.execute(_IDENTITY).fetchone()
         if tables and application != self._form.application:
             raise self._error(f"{self.path} is the database of another program: set another {self._form.kind.setting}")
         if schema > self._form.schema:

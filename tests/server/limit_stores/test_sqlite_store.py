@@ -3,8 +3,10 @@
 import sqlite3
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -189,3 +191,21 @@ def test_a_full_disk_grants_nothing_that_it_cannot_count(tmp_path: Path) -> None
         assert counted > 10
         assert store.read([Counter("campaign")]) == [Usage(counted)]
         store.close()
+
+
+def test_stores_that_are_opened_together_all_find_their_tables(tmp_path: Path) -> None:
+    together = 4
+    gate = Barrier(together)
+
+    def look(path: Path) -> Stats:
+        store = SqliteLimits(path, busy_seconds=60)
+        gate.wait()
+        try:
+            return store.stats()
+        finally:
+            store.close()
+
+    with ThreadPoolExecutor(together) as pool:
+        for number in range(50):
+            paths = [tmp_path / f"{number}.sqlite"] * together
+            assert list(pool.map(look, paths)) == [Stats()] * together
