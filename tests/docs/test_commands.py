@@ -22,11 +22,18 @@ QUICK = (
     Walk("docs/guides/install.md"),
     Walk("docs/guides/journal.md", prepare=stages.journal_with_rows),
     Walk("docs/guides/operations.md", ["Operate a server"], prepare=stages.registry_with_a_past),
+    Walk("docs/guides/outcomes.md", prepare=stages.scored_rows_with_labels),
+    Walk("docs/guides/replay.md", prepare=stages.journal_of_two_revisions),
+    Walk("docs/guides/routes.md", prepare=stages.route_with_an_experiment),
+    Walk("docs/reference/settings.md", prepare=stages.registry_with_a_past),
+    Walk("docs/guides/tls.md", prepare=stages.registry_with_a_past),
+)
+REAL_DATA = ["Real borrowers"] if os.environ.get("SCORELINE_DATA") else []
+LONG = (
     Walk(
         "docs/guides/own-models.md",
         ["Publish your own scikit-learn, LightGBM or PyTorch model", "scikit-learn", "LightGBM"],
     ),
-    Walk("docs/guides/outcomes.md", prepare=stages.scored_rows_with_labels),
     Walk(
         "docs/guides/profiles.md",
         [
@@ -40,18 +47,11 @@ QUICK = (
         prepare=stages.files_of_purchases,
     ),
     Walk("docs/guides/registry.md", prepare=stages.registry_with_a_past, moved=["/srv"]),
-    Walk("docs/guides/replay.md", prepare=stages.journal_of_two_revisions),
-    Walk("docs/guides/routes.md", prepare=stages.route_with_an_experiment),
-    Walk("docs/reference/settings.md", prepare=stages.registry_with_a_past),
-    Walk("docs/guides/tls.md", prepare=stages.registry_with_a_past),
     Walk(
         "docs/guides/training-tables.md",
         ["Training tables of several files", "Event logs"],
         prepare=stages.files_of_loans_and_orders,
     ),
-)
-REAL_DATA = ["Real borrowers"] if os.environ.get("SCORELINE_DATA") else []
-LONG = (
     Walk("docs/guides/publishing.md", prepare=stages.models_from_elsewhere, moved=["/models"]),
     Walk("docs/guides/migrating.md", prepare=stages.repository_of_another_server, moved=["/models"]),
     Walk("docs/explanation/performance.md"),

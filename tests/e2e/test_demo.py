@@ -90,6 +90,7 @@ def test_guardian_finds_impulse_buys_and_measures_what_interventions_do() -> Non
     assert report["money"]["saved"] > 10 * report["money"]["costs"]
 
 
+@pytest.mark.acceptance
 def test_churn_flags_attacks_and_sends_newcomers_to_the_graph() -> None:
     _assert_churn(demo("churn", "--customers", "100", "--rows", "300"), detected=0.9, false_alarms=0.15)
 

@@ -103,7 +103,9 @@ def measure(tmp_path: Path, rows: int, form: str) -> tuple[int, int, float]:
         return facts["grown"], resident(server.process.pid) - idle, facts["rows_per_second"]
 
 
-@pytest.mark.parametrize("form", ["columns", "chunks", "async"])
+@pytest.mark.parametrize(
+    "form", ["columns", *(pytest.param(form, marks=pytest.mark.acceptance) for form in ("chunks", "async"))]
+)
 def test_a_hundred_thousand_rows_take_little_memory(tmp_path: Path, form: str) -> None:
     client, server, _ = measure(tmp_path, 100_000, form)
     assert client < 60 * MEGABYTE
